@@ -1,0 +1,123 @@
+"""What people did, as arrays: positive events in time order, and histories seen from a moment."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import sparse
+
+from coldstart_models.data.catalogue import BoolArray, Catalogue, IntArray
+from validation import tables
+
+HISTORY_LENGTH = 50
+"""Events of a user's history that a feature row holds, newest last."""
+END_OF_TIME = np.iinfo(np.int64).max
+
+
+@dataclass(frozen=True, slots=True)
+class Histories:
+    """The last events of B users, right-aligned: the newest stands in the last column."""
+
+    item_index: IntArray
+    """(B, H); -1 pads on the left."""
+    time_us: IntArray
+    """(B, H); µs since 1970 UTC, 0 where padded."""
+
+    def __len__(self) -> int:
+        return len(self.item_index)
+
+    @property
+    def mask(self) -> BoolArray:
+        """(B, H): where there is an event."""
+        return np.asarray(self.item_index >= 0)
+
+    def take(self, rows: npt.NDArray[np.int64] | slice) -> "Histories":
+        return Histories(self.item_index[rows], self.time_us[rows])
+
+
+@dataclass(frozen=True)
+class Interactions:
+    """E positive events sorted by time, then by their order in the log.
+
+    ``user_index`` numbers the users of ``user_ids`` (ascending), ``item_index`` the rows
+    of the catalogue that the events were matched with.
+    """
+
+    user_ids: npt.NDArray[np.object_]
+    num_items: int
+    user_index: IntArray
+    item_index: IntArray
+    time_us: IntArray
+
+    def __len__(self) -> int:
+        return len(self.user_index)
+
+    @property
+    def num_users(self) -> int:
+        return len(self.user_ids)
+
+    @cached_property
+    def user_position(self) -> dict[str, int]:
+        """user_id → user_index."""
+        return {user_id: index for index, user_id in enumerate(self.user_ids)}
+
+    def where(self, keep: BoolArray) -> "Interactions":
+        """The events that `keep` marks; users and items keep their numbers."""
+        return Interactions(
+            self.user_ids,
+            self.num_items,
+            self.user_index[keep],
+            self.item_index[keep],
+            self.time_us[keep],
+        )
+
+    def before(self, moment_us: int) -> "Interactions":
+        """Events strictly earlier than the moment."""
+        return self.where(self.time_us < moment_us)
+
+    def matrix(self) -> sparse.csr_matrix:
+        """(num_users, num_items) of ones where a user chose an item at least once."""
+        values = np.ones(len(self), np.float32)
+        shape = (self.num_users, self.num_items)
+        counted = sparse.csr_matrix((values, (self.user_index, self.item_index)), shape=shape)
+        counted.data[:] = 1.0
+        return counted
+
+    def item_users(self) -> npt.NDArray[np.int64]:
+        """(num_items,) distinct users of each item."""
+        return np.asarray(self.matrix().getnnz(axis=0), dtype=np.int64)
+
+    def first_time_us(self) -> IntArray:
+        """(num_items,) time of each item's first event; END_OF_TIME where it has none."""
+        first = np.full(self.num_items, END_OF_TIME, np.int64)
+        np.minimum.at(first, self.item_index, self.time_us)
+        return first
+
+    def histories(self, users: IntArray, *, length: int = HISTORY_LENGTH) -> Histories:
+        """The last `length` events of each user, repeats included."""
+        items = np.full((len(users), length), -1, np.int64)
+        times = np.zeros((len(users), length), np.int64)
+        order = np.argsort(self.user_index, kind="stable")
+        bounds = np.searchsorted(self.user_index[order], np.arange(self.num_users + 1))
+        for row, user in enumerate(users):
+            events = order[bounds[user] : bounds[user + 1]][-length:]
+            if len(events):
+                items[row, -len(events) :] = self.item_index[events]
+                times[row, -len(events) :] = self.time_us[events]
+        return Histories(items, times)
+
+
+def read_interactions(events: pd.DataFrame, catalogue: Catalogue) -> Interactions:
+    """The positive events of a canonical events frame on items of the catalogue."""
+    positive = events[events[tables.EVENT_TYPE].isin(tables.POSITIVE_EVENT_TYPES)]
+    positive = positive[positive[tables.ITEM_ID].isin(catalogue.position)]
+    times = pd.to_datetime(positive[tables.EVENT_TIMESTAMP], utc=True).dt.tz_localize(None)
+    time_us = times.to_numpy(dtype="datetime64[us]").astype(np.int64)
+    order = np.argsort(time_us, kind="stable")
+    user_ids, user_index = np.unique(
+        positive[tables.USER_ID].to_numpy(dtype=object), return_inverse=True
+    )
+    items = catalogue.index(list(positive[tables.ITEM_ID]))
+    return Interactions(user_ids, len(catalogue), user_index[order], items[order], time_us[order])

@@ -1,0 +1,45 @@
+"""What can go wrong in learning and ranking.
+
+    ModelError
+    ├── ConfigError        a configuration key or value is wrong
+    ├── NotEnoughData      too few items, users or events for what was asked
+    ├── UnknownUser        no such user in the features
+    ├── UnknownItem        no such item in the features
+    ├── ArtifactError      a model cannot be saved, found or read
+    └── ContractMismatch   a model was trained on other features than the store holds
+
+A caller that serves people writes::
+
+    try:
+        recommender = Recommender.load(home)
+    except ContractMismatch as mismatch:
+        sys.exit(str(mismatch))
+"""
+
+
+class ModelError(Exception):
+    """Root of every error this package raises on purpose."""
+
+
+class ConfigError(ModelError):
+    """A configuration key or value is wrong."""
+
+
+class NotEnoughData(ModelError):  # noqa: N818 - reads as the fact it states
+    """Too few items, users or events for what was asked."""
+
+
+class UnknownUser(ModelError):  # noqa: N818
+    """No such user in the features."""
+
+
+class UnknownItem(ModelError):  # noqa: N818
+    """No such item in the features."""
+
+
+class ArtifactError(ModelError):
+    """A model cannot be saved, found or read."""
+
+
+class ContractMismatch(ModelError):  # noqa: N818
+    """A model was trained on other features than the store holds."""

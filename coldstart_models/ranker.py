@@ -1,0 +1,87 @@
+"""What every model that ranks can do: fit on a training set, score a task.
+
+Peers, the Siamese scorer and the oracle all keep this contract, so one protocol
+evaluates them and one contract suite tests them.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from coldstart_models.data.catalogue import BoolArray, Catalogue, FloatMatrix, IntArray
+from coldstart_models.data.interactions import Histories, Interactions
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSet:
+    """All that a model may learn from: nothing in it happened at or after the cutoff.
+
+    The catalogue also holds the cold items' content (title, photo, price), which is known
+    when they are listed; the interactions hold events on warm items only.
+    """
+
+    catalogue: Catalogue
+    interactions: Interactions
+    warm: BoolArray
+    """(num_items,): items that people could already choose."""
+    timed: bool
+    """Whether `time_us` orders events (real times, or a sequence)."""
+    dated: bool
+    """Whether `time_us` are real dates; sequences order but have no dates."""
+
+
+@dataclass(frozen=True, slots=True)
+class Support:
+    """The first interactions of cold items: P pairs of an item and a user."""
+
+    item_index: IntArray
+    """(P,)"""
+    user_index: IntArray
+    """(P,); numbers of the training set's users."""
+    time_us: IntArray
+    """(P,)"""
+    histories: Histories
+    """(P, H): what each supporter had chosen before."""
+
+
+@dataclass(frozen=True, slots=True)
+class RankingTask:
+    """Score every candidate for every user."""
+
+    user_index: IntArray
+    """(U,)"""
+    histories: Histories
+    """(U, H), before the cutoff."""
+    candidates: IntArray
+    """(C,) item indexes."""
+    support: Support | None = None
+    """What few-shot models may adapt on; None at zero shots."""
+
+
+class Ranker(Protocol):
+    """A model that ranks cold items."""
+
+    name: str
+
+    def fit(self, training: TrainingSet, *, seed: int) -> None:
+        """Learn from the training set. Raises NotEnoughData where it cannot."""
+
+    def score(self, task: RankingTask) -> FloatMatrix:
+        """(U, C) finite scores, higher is better."""
+
+
+def top_k(scores: FloatMatrix, item_ids: npt.NDArray[np.object_], k: int) -> IntArray:
+    """Columns of the k best candidates of each row, best first; ties break by item id.
+
+    Args:
+        scores: (U, C); -inf excludes a candidate (it is still returned last).
+        item_ids: (C,) ids of the candidates.
+
+    Returns:
+        (U, min(k, C)) column numbers.
+    """
+    by_id = np.argsort(item_ids.astype(str), kind="stable")
+    ordered = np.argsort(-scores[:, by_id], axis=1, kind="stable")[:, :k]
+    return np.asarray(by_id[ordered], dtype=np.int64)

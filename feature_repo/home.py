@@ -1,0 +1,82 @@
+"""Where the state lives: one folder, ``COLDSTART_HOME`` or ``feature_repo/data``.
+
+Every path of the product is a property of :class:`Home`; nothing else joins paths to
+it. The environment is read when a :class:`Home` is made, never at import.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+HOME_VARIABLE: Final = "COLDSTART_HOME"
+REPOSITORY: Final = Path(__file__).resolve().parent
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The layout of the state folder."""
+
+    root: Path
+
+    @classmethod
+    def current(cls) -> "Home":
+        """The folder that ``COLDSTART_HOME`` names, or ``data`` inside the feature repository."""
+        named = os.environ.get(HOME_VARIABLE)
+        return cls(Path(named).expanduser().resolve() if named else REPOSITORY / "data")
+
+    @property
+    def items(self) -> Path:
+        """Accepted listings of every source (the canonical items table)."""
+        return self.root / "catalog" / "items.parquet"
+
+    @property
+    def events(self) -> Path:
+        """Accepted events of every source (the canonical events table)."""
+        return self.root / "catalog" / "events.parquet"
+
+    @property
+    def sources(self) -> Path:
+        """What was ingested, from where, when (JSON)."""
+        return self.root / "catalog" / "sources.json"
+
+    @property
+    def photos(self) -> Path:
+        """Photos that an adapter rendered or unpacked, one folder a source."""
+        return self.root / "photos"
+
+    @property
+    def quarantine(self) -> Path:
+        """Rows the gate held back, one Parquet file a table."""
+        return self.root / "quarantine"
+
+    @property
+    def gate_results(self) -> Path:
+        """What each gate run found (JSON) and Great Expectations' Data Docs."""
+        return self.root / "gate"
+
+    @property
+    def features(self) -> Path:
+        """The offline feature tables Feast reads."""
+        return self.root / "features"
+
+    def feature_table(self, view: str) -> Path:
+        """The Parquet file behind one feature view."""
+        return self.features / f"{view}.parquet"
+
+    @property
+    def registry(self) -> Path:
+        return self.root / "registry.db"
+
+    @property
+    def online_store(self) -> Path:
+        return self.root / "online_store.db"
+
+    @property
+    def models(self) -> Path:
+        """The Bento home that holds our models and Bentos."""
+        return self.root / "bentoml"
+
+    @property
+    def reports(self) -> Path:
+        return self.root / "reports"
