@@ -1,0 +1,162 @@
+"""How well a ranking finds what people chose: per-user metrics, means and intervals.
+
+Every metric is computed per user from a matrix of scores, a matrix of truth and a matrix
+of exclusions, so that one pass serves every pool. Ties break by item id in the rankings and
+count one half in the AUC.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from coldstart_models.data.catalogue import BoolArray, FloatMatrix, IntArray
+from coldstart_models.ranker import top_k
+
+FloatArray = npt.NDArray[np.float64]
+
+RECALL: Final = "recall@20"
+NDCG: Final = "ndcg@10"
+MRR: Final = "mrr"
+AUC: Final = "auc"
+COVERAGE: Final = "coverage"
+USER_METRICS: Final = (RECALL, NDCG, MRR, AUC)
+"""Metrics that are means over users, in the order of `UserMetrics.values`."""
+
+RECALL_DEPTH: Final = 20
+NDCG_DEPTH: Final = 10
+RESAMPLES: Final = 1000
+CONFIDENCE: Final = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class UserMetrics:
+    """The metrics of U users on one pool, and the rankings they come from."""
+
+    values: FloatArray
+    """(U, 4) in the order of USER_METRICS; AUC is NaN where every candidate is truth."""
+    order: IntArray
+    """(U, D) candidate columns, best first; excluded candidates stand last."""
+    ranked: IntArray
+    """(U,) how many candidates each user was ranked: C less the excluded ones."""
+    hits: BoolArray
+    """(U, C): truth found in the first 20."""
+
+
+def user_metrics(
+    scores: FloatMatrix,
+    truth: BoolArray,
+    item_ids: npt.NDArray[np.object_],
+    *,
+    excluded: BoolArray | None = None,
+    depth: int = 100,
+) -> UserMetrics:
+    """Recall@20, NDCG@10, MRR and AUC of every user.
+
+    - Recall@20 = hits in the first 20 / truth.
+    - NDCG@10 = Σ_{r ≤ 10} hit_r / log2(r + 1) over the same sum of min(10, truth) hits.
+    - MRR = 1 / rank of the first hit, over the whole ranking.
+    - AUC = share of (truth, other) pairs in the right order, a tie being one half.
+
+    Args:
+        scores: (U, C), finite.
+        truth: (U, C), at least one candidate a user, none of them excluded.
+        item_ids: (C,) ids of the candidates, which break ties.
+        excluded: (U, C) candidates that are not ranked for a user.
+        depth: how much of the order to keep.
+
+    Raises:
+        ValueError: a score is not finite, or a user has no truth.
+    """
+    if not np.isfinite(scores).all():
+        bad = int((~np.isfinite(scores)).sum())
+        raise ValueError(f"{bad} of {scores.size} scores are not finite")
+    out = np.zeros_like(truth) if excluded is None else excluded
+    relevant = truth & ~out
+    if not relevant.any(axis=1).all():
+        raise ValueError("every user needs at least one candidate in the truth")
+    masked = np.where(out, -np.inf, scores).astype(np.float32)
+    order = top_k(masked, item_ids, scores.shape[1])
+    found = np.take_along_axis(relevant, order, axis=1)
+    size = relevant.sum(axis=1)
+    hits = np.zeros_like(relevant)
+    np.put_along_axis(hits, order[:, :RECALL_DEPTH], found[:, :RECALL_DEPTH], axis=1)
+    values = np.column_stack(
+        [
+            found[:, :RECALL_DEPTH].sum(axis=1) / size,
+            _ndcg(found[:, :NDCG_DEPTH], size),
+            1.0 / (1 + found.argmax(axis=1)),
+            _auc(masked, relevant, out),
+        ]
+    )
+    ranked = scores.shape[1] - out.sum(axis=1)
+    return UserMetrics(values, order[:, :depth], ranked, hits)
+
+
+def _ndcg(found: BoolArray, size: IntArray) -> FloatArray:
+    """(U,) from (U, 10) hits by rank and (U,) truth sizes."""
+    discount = 1.0 / np.log2(np.arange(NDCG_DEPTH) + 2)
+    ideal = np.cumsum(discount)[np.minimum(size, NDCG_DEPTH) - 1]
+    return np.asarray(found @ discount[: found.shape[1]] / ideal, dtype=np.float64)
+
+
+def _auc(masked: FloatMatrix, relevant: BoolArray, excluded: BoolArray) -> FloatArray:
+    """(U,) by ranks (Mann and Whitney, 1947); excluded candidates rank lowest and drop out."""
+    ranks = stats.rankdata(masked, axis=1)
+    outside = excluded.sum(axis=1)
+    positives = relevant.sum(axis=1)
+    negatives = masked.shape[1] - outside - positives
+    total = (ranks * relevant).sum(axis=1) - positives * outside
+    wins = total - positives * (positives + 1) / 2
+    pairs = positives * negatives
+    return np.where(pairs > 0, wins / np.maximum(pairs, 1), np.nan)
+
+
+def coverage(metrics: list[UserMetrics], num_candidates: int) -> float:
+    """The share of the candidates that stand in anyone's first 20."""
+    shown = np.zeros(num_candidates, bool)
+    for part in metrics:
+        top = part.order[:, :RECALL_DEPTH]
+        shown[top[np.arange(top.shape[1]) < part.ranked[:, None]]] = True
+    return float(shown.mean())
+
+
+def seed_means(values: FloatArray) -> FloatArray:
+    """(M,) means over seeds of the means over users, from (S, U, M) with NaN where absent."""
+    present = ~np.isnan(values)
+    counts = np.maximum(present.sum(axis=1), 1)  # (S, M)
+    per_seed = np.where(present, values, 0.0).sum(axis=1) / counts
+    measured = present.any(axis=1)
+    return _mean_over_seeds(per_seed, measured)
+
+
+def bootstrap_intervals(
+    values: FloatArray, *, seed: int, resamples: int = RESAMPLES
+) -> npt.NDArray[np.float64]:
+    """(M, 2) percentile 95 % intervals of :func:`seed_means` over resampled users.
+
+    A draw of users is the same for every seed and metric (Efron, 1979). Users that a seed
+    did not measure are NaN in `values` (S, U, M) and have no weight there.
+    """
+    num_seeds, num_users, num_metrics = values.shape
+    generator = np.random.default_rng([seed, 95])
+    weights = generator.multinomial(num_users, np.full(num_users, 1 / num_users), size=resamples)
+    flat = np.moveaxis(values, 1, 0).reshape(num_users, num_seeds * num_metrics)
+    present = (~np.isnan(flat)).astype(np.float64)
+    drawn = weights @ present
+    sums = weights @ np.nan_to_num(flat)
+    shape = (resamples, num_seeds, num_metrics)
+    per_seed = (sums / np.maximum(drawn, 1)).reshape(shape)
+    means = _mean_over_seeds(per_seed, (drawn > 0).reshape(shape))
+    tail = 100 * (1 - CONFIDENCE) / 2
+    bounds = np.nanpercentile(means, [tail, 100 - tail], axis=0)
+    return np.asarray(bounds.T, dtype=np.float64)
+
+
+def _mean_over_seeds(per_seed: FloatArray, measured: BoolArray) -> FloatArray:
+    """(…, M) from (…, S, M); NaN where no seed measured the metric."""
+    counts = measured.sum(axis=-2)
+    sums = np.where(measured, per_seed, 0.0).sum(axis=-2)
+    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)

@@ -1,0 +1,1 @@
+"""What a learned model must beat: chance, popularity, content neighbours, and the oracle."""
