@@ -6,6 +6,7 @@ The store is `home.models`: with ``BENTOML_HOME`` set to that folder, plain ``be
 list`` shows the same models.
 """
 
+import json
 import os
 import shutil
 from collections.abc import Mapping
@@ -17,6 +18,12 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow.parquet as pq
 
 from coldstart_models.errors import ArtifactError, ContractMismatch
+from feature_repo.feature_tables import (
+    ENCODER,
+    ENCODER_HASH,
+    ITEM_IMAGE_EMBEDDING,
+    ITEM_TEXT_EMBEDDING,
+)
 from feature_repo.home import Home
 
 if TYPE_CHECKING:
@@ -25,8 +32,9 @@ if TYPE_CHECKING:
 MODEL_NAME: Final = "coldstart-siamese"
 LATEST: Final = "latest"
 CONTRACT_KEY: Final = "contract"
-IMAGE_VIEW: Final = "item_image_embedding"
-TEXT_VIEW: Final = "item_text_embedding"
+METADATA_FILE: Final = "metadata.json"
+MODEL_FILE: Final = "model.yaml"
+"""What Bento writes into each model's folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +128,13 @@ def save_model(
 ) -> str:
     """Copy a model folder into the store; it becomes the latest. Returns its tag.
 
-    `metadata` holds JSON values (measured qualities, seeds, …). A save that is interrupted
-    leaves the earlier latest in place.
+    `metadata` holds JSON values (measured qualities, seeds, …) and is kept beside the model's
+    files. A save that is interrupted leaves the earlier latest in place.
     """
     if not folder.is_dir() or not any(folder.iterdir()):
         raise ArtifactError(f"{folder} is not a folder with model files; nothing was saved")
-    if CONTRACT_KEY in metadata:
-        raise ArtifactError(f"metadata may not hold {CONTRACT_KEY!r}; pass it as `contract`")
+    if (folder / METADATA_FILE).exists():
+        raise ArtifactError(f"{folder} already has a {METADATA_FILE}; pass it as `metadata`")
     store = _store(home)
     import bentoml.models
     from bentoml.exceptions import BentoMLException
@@ -135,11 +143,12 @@ def save_model(
         with bentoml.models.create(
             name,
             labels={"feature_service": contract.feature_service},
-            metadata={CONTRACT_KEY: contract.to_json(), **metadata},
+            metadata={CONTRACT_KEY: contract.to_json()},
             _model_store=store,
         ) as model:
             shutil.copytree(folder, model.path, dirs_exist_ok=True)
-    except (BentoMLException, ValueError, OSError) as error:
+            Path(model.path, METADATA_FILE).write_text(json.dumps(dict(metadata), indent=2))
+    except (BentoMLException, TypeError, ValueError, OSError) as error:
         raise ArtifactError(
             f"cannot save {folder} as {name!r} in {home.models}: {error}"
         ) from error
@@ -163,21 +172,23 @@ def find_model(home: Home, *, tag: str = LATEST, name: str = MODEL_NAME) -> Stor
 
 
 def list_models(home: Home, *, name: str | None = None) -> list[StoredModel]:
-    """Every stored model of ours, oldest first; `name` keeps those of one name."""
-    from bentoml.exceptions import NotFound
+    """Every whole model of ours, oldest first; `name` keeps those of one name.
 
-    try:
-        models = _store(home).list(name)
-    except NotFound:
-        return []
+    A folder that an interrupted save left behind is not a model and is passed over.
+    """
+    store = _store(home)
+    folders = (home.models / "models").glob(f"{name or '*'}/*/{METADATA_FILE}")
+    tags = [f"{path.parent.parent.name}:{path.parent.name}" for path in sorted(folders)]
+    whole = [tag for tag in tags if (home.models / "models" / _path(tag) / MODEL_FILE).exists()]
+    models = [store.get(tag) for tag in whole]
     ours = [model for model in models if CONTRACT_KEY in model.info.metadata]
     return [_stored(model) for model in sorted(ours, key=lambda model: model.creation_time)]
 
 
 def observe_features(home: Home) -> ObservedFeatures:
     """What the offline feature tables hold: the encoders that filled them, and their columns."""
-    image_encoder, image_hash = _encoder(home.feature_table(IMAGE_VIEW))
-    text_encoder, text_hash = _encoder(home.feature_table(TEXT_VIEW))
+    image_encoder, image_hash = _encoder(home.feature_table(ITEM_IMAGE_EMBEDDING.name))
+    text_encoder, text_hash = _encoder(home.feature_table(ITEM_TEXT_EMBEDDING.name))
     columns = frozenset(
         f"{path.stem}:{column}"
         for path in sorted(home.features.glob("*.parquet"))
@@ -229,20 +240,30 @@ def _store(home: Home) -> "ModelStore":
     return ModelStore(folder)
 
 
+def _path(tag: str) -> Path:
+    """A model's folder in the store: ``name:version`` → ``name/version``."""
+    name, _, version = tag.partition(":")
+    return Path(name, version)
+
+
 def _stored(model: "Model") -> StoredModel:
-    metadata = dict(model.info.metadata)
-    if CONTRACT_KEY not in metadata:
+    if CONTRACT_KEY not in model.info.metadata:
         raise ArtifactError(f"{model.tag} has no contract; it was not saved by `coldstart train`")
-    contract = Contract.from_json(metadata.pop(CONTRACT_KEY))
-    created = model.creation_time
-    return StoredModel(str(model.tag), Path(model.path), contract, metadata, created)
+    path = Path(model.path)
+    return StoredModel(
+        tag=str(model.tag),
+        path=path,
+        contract=Contract.from_json(model.info.metadata[CONTRACT_KEY]),
+        metadata=json.loads((path / METADATA_FILE).read_text()),
+        created_at=model.creation_time,
+    )
 
 
 def _encoder(path: Path) -> tuple[str | None, str | None]:
     """The one encoder that filled an embedding table, or every one of several, joined."""
     if not path.exists():
         return None, None
-    table = pq.read_table(path, columns=["encoder", "encoder_hash"])
-    names = [sorted(set(table[column].to_pylist())) for column in ("encoder", "encoder_hash")]
+    table = pq.read_table(path, columns=[ENCODER, ENCODER_HASH])
+    names = [sorted(set(table[column].to_pylist())) for column in (ENCODER, ENCODER_HASH)]
     ids, hashes = ("+".join(map(str, values)) or None for values in names)
     return ids, hashes

@@ -59,7 +59,9 @@ def folder(tmp_path: Path, *, text: str = "weights") -> Path:
 def test_a_saved_model_is_found_with_its_files_contract_and_metadata(
     home: Home, tmp_path: Path
 ) -> None:
-    tag = save_model(folder(tmp_path), contract=CONTRACT, metadata={"ndcg@10": 0.5}, home=home)
+    tag = save_model(
+        folder(tmp_path), contract=CONTRACT, metadata={"ndcg": 0.5, "auc": None}, home=home
+    )
 
     stored = find_model(home)
 
@@ -67,7 +69,7 @@ def test_a_saved_model_is_found_with_its_files_contract_and_metadata(
     assert tag.startswith("coldstart-siamese:")
     assert (stored.path / "tower" / "weights.safetensors").read_text() == "weights"
     assert stored.contract == CONTRACT
-    assert stored.metadata == {"ndcg@10": 0.5}
+    assert stored.metadata == {"ndcg": 0.5, "auc": None}
 
 
 def test_latest_is_the_most_recently_saved_and_older_ones_stay(home: Home, tmp_path: Path) -> None:
@@ -96,6 +98,22 @@ def test_an_empty_folder_is_not_saved(home: Home, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(ArtifactError, match="not a folder with model files"):
         save_model(tmp_path / "empty", contract=CONTRACT, metadata={}, home=home)
+    assert list_models(home) == []
+
+
+def test_what_an_interrupted_save_left_is_not_a_model(home: Home, tmp_path: Path) -> None:
+    tag = save_model(folder(tmp_path), contract=CONTRACT, metadata={}, home=home)
+    (home.models / "models" / "coldstart-siamese" / "halfway").mkdir()
+
+    assert [model.tag for model in list_models(home)] == [tag]
+    assert find_model(home).tag == tag
+
+
+def test_metadata_that_is_not_json_is_refused_and_nothing_is_saved(
+    home: Home, tmp_path: Path
+) -> None:
+    with pytest.raises(ArtifactError, match="cannot save"):
+        save_model(folder(tmp_path), contract=CONTRACT, metadata={"at": object()}, home=home)
     assert list_models(home) == []
 
 
