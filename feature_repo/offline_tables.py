@@ -1,0 +1,205 @@
+"""Reading and growing the offline feature tables: locks, latest rows, ranges, vectors."""
+
+import fcntl
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from feature_repo.errors import StoreError, UnknownFeature
+from feature_repo.feature_tables import (
+    CREATED_TIMESTAMP,
+    FEATURE_TABLES,
+    FeatureTable,
+    write_table,
+)
+from feature_repo.home import Home
+from validation import tables
+
+
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """One vector an item, in ascending `item_id`."""
+
+    item_ids: npt.NDArray[np.object_]
+    """(N,)"""
+    matrix: npt.NDArray[np.float32]
+    """(N, D)"""
+    tags: npt.NDArray[np.object_]
+    """(N,): the encoder or model that made each vector."""
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the writers' lock of one table; other processes wait. Readers need none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path.with_name(f".{path.name}.lock"), "w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(handle, fcntl.LOCK_UN)
+
+
+def feature_table(view: str) -> FeatureTable:
+    """The table behind a view. Raises UnknownFeature naming the known ones."""
+    if view not in FEATURE_TABLES:
+        raise UnknownFeature(
+            f"there is no feature view {view!r}; the views are {', '.join(FEATURE_TABLES)}"
+        )
+    return FEATURE_TABLES[view]
+
+
+def to_rows(frame: pd.DataFrame, *, view: str, now: datetime) -> pa.Table:
+    """The frame as rows of the view's table; `created_timestamp` becomes `now` where absent.
+
+    Raises StoreError for a missing column, a null key or time, or a value of another type.
+    """
+    table = feature_table(view)
+    if CREATED_TIMESTAMP not in frame.columns:
+        frame = frame.assign(**{CREATED_TIMESTAMP: pd.Timestamp(now)})
+    missing = [name for name in table.schema.names if name not in frame.columns]
+    if missing:
+        raise StoreError(
+            f"rows for {view!r} lack the column(s) {', '.join(missing)}; "
+            f"they have {', '.join(map(str, frame.columns))}"
+        )
+    arrays = []
+    for field in table.schema:
+        try:
+            arrays.append(pa.Array.from_pandas(frame[field.name], type=field.type, safe=False))
+        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+            raise StoreError(
+                f"column {field.name!r} of {view!r} does not hold {field.type}: {error}"
+            ) from error
+    rows = pa.Table.from_arrays(arrays, schema=table.schema)
+    for name in (table.key, tables.EVENT_TIMESTAMP):
+        if rows[name].null_count:
+            raise StoreError(f"{rows[name].null_count} row(s) for {view!r} have no {name}")
+    return rows
+
+
+def append_rows(rows: pa.Table, *, home: Home, view: str) -> None:
+    """Add rows under the table's lock; a row of the same key and event time is replaced."""
+    table, path = feature_table(view), home.feature_table(view)
+    with locked(path):
+        stored = read_rows(home, view)
+        identity = [table.key, tables.EVENT_TIMESTAMP]
+        numbers = pa.array(range(stored.num_rows), type=pa.int64())
+        numbered = stored.select(identity).append_column("number", numbers)
+        kept = numbered.join(rows.select(identity), identity, join_type="left anti")["number"]
+        kept = kept.take(pc.sort_indices(kept))
+        write_table(pa.concat_tables([stored.take(kept), rows]), path)
+
+
+def replace_rows(rows: pa.Table, *, home: Home, view: str) -> None:
+    """Make these rows the whole table."""
+    with locked(home.feature_table(view)):
+        write_table(rows, home.feature_table(view))
+
+
+def read_rows(home: Home, view: str) -> pa.Table:
+    """The whole table with its declared types; empty where the file is absent."""
+    table, path = feature_table(view), home.feature_table(view)
+    return pq.read_table(path, schema=table.schema) if path.exists() else table.schema.empty_table()
+
+
+def query(sql: str, *parameters: Any) -> pa.Table:
+    """Run DuckDB in a connection of its own, times in UTC."""
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        return connection.sql(sql, params=list(parameters)).to_arrow_table()
+
+
+def latest_rows(
+    home: Home,
+    view: str,
+    *,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    keys: Sequence[str] | None = None,
+) -> pa.Table:
+    """The newest row of each key within the range, ordered by key."""
+    table = feature_table(view)
+    rows = query(
+        f"""
+        SELECT * FROM read_parquet(?)
+        WHERE {tables.EVENT_TIMESTAMP} BETWEEN coalesce(?, '-infinity'::TIMESTAMPTZ)
+              AND coalesce(?, 'infinity'::TIMESTAMPTZ)
+          AND (? IS NULL OR {table.key} IN (SELECT unnest(?::VARCHAR[])))
+        QUALIFY row_number() OVER (
+            PARTITION BY {table.key}
+            ORDER BY {tables.EVENT_TIMESTAMP} DESC, {CREATED_TIMESTAMP} DESC) = 1
+        ORDER BY {table.key}
+        """,
+        str(home.feature_table(view)),
+        start,
+        end,
+        None if keys is None else len(keys),
+        None if keys is None else list(keys),
+    )
+    return rows.cast(table.schema)
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How much a table holds: rows, keys and the first and last event time."""
+
+    rows: int
+    keys: int
+    start: datetime | None
+    end: datetime | None
+
+
+def extent(
+    home: Home, view: str, *, start: datetime | None = None, end: datetime | None = None
+) -> Extent:
+    """Measure a table, or its part in a time range (bounds included)."""
+    table = feature_table(view)
+    if not home.feature_table(view).exists():
+        return Extent(0, 0, None, None)
+    (row,) = query(
+        f"""
+        SELECT count(*) AS rows, count(DISTINCT {table.key}) AS keys,
+               min({tables.EVENT_TIMESTAMP}) AS start, max({tables.EVENT_TIMESTAMP}) AS end
+        FROM read_parquet(?)
+        WHERE {tables.EVENT_TIMESTAMP} BETWEEN coalesce(?, '-infinity'::TIMESTAMPTZ)
+              AND coalesce(?, 'infinity'::TIMESTAMPTZ)
+        """,
+        str(home.feature_table(view)),
+        start,
+        end,
+    ).to_pylist()
+    return Extent(row["rows"], row["keys"], row["start"], row["end"])
+
+
+def read_vectors(home: Home, view: str) -> Vectors:
+    """The newest vector of every item. Raises StoreError if their widths differ."""
+    table = feature_table(view)
+    if table.vector is None:
+        raise UnknownFeature(f"feature view {view!r} holds no vectors")
+    rows = latest_rows(home, view)
+    vectors = rows[table.vector].combine_chunks()
+    widths = set(pc.list_value_length(vectors).to_pylist())
+    if len(widths) > 1:
+        raise StoreError(
+            f"the vectors of {view!r} have widths {sorted(widths)}: two encoders or models wrote "
+            "them; run `coldstart extract` (or `coldstart train`) again for all items"
+        )
+    flat = np.asarray(vectors.flatten(), dtype=np.float32)
+    tag = "encoder" if "encoder" in table.schema.names else "model"
+    return Vectors(
+        item_ids=rows[table.key].to_pandas().to_numpy(dtype=object),
+        matrix=flat.reshape(rows.num_rows, -1) if rows.num_rows else np.zeros((0, 0), np.float32),
+        tags=rows[tag].to_pandas().to_numpy(dtype=object),
+    )

@@ -1,0 +1,478 @@
+"""The one client of Feast: register, read point-in-time, read online, push, materialize.
+
+Feast takes seconds to import, so it is imported when a store is first used.
+"""
+
+import logging
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from feature_repo.errors import NotApplied, StoreError, UnknownFeature
+from feature_repo.feature_tables import FEATURE_TABLES, create_missing
+from feature_repo.home import REPOSITORY, Home
+from feature_repo.offline_tables import (
+    Vectors,
+    append_rows,
+    extent,
+    feature_table,
+    latest_rows,
+    read_vectors,
+    replace_rows,
+    to_rows,
+)
+from feature_repo.read_back import ReadBack, differences
+from validation import tables
+
+if TYPE_CHECKING:
+    from feast import FeatureStore
+
+log = logging.getLogger(__name__)
+
+AS_OF_US = "as_of_us"
+USER_ITEM_VIEW = "user_item"
+DEFAULT_CHUNK = 20_000
+_ROW = "coldstart_row"
+_EPOCH = pd.Timestamp("1970-01-01", tz="UTC")
+
+Progress = Callable[[int, int], None]
+Features = str | Sequence[str]
+"""A feature service's name, or references such as ``user_history:price_mean``."""
+
+
+class PushTo(StrEnum):
+    """Where pushed rows go."""
+
+    ONLINE = "online"
+    OFFLINE = "offline"
+    BOTH = "online_and_offline"
+
+
+@dataclass(frozen=True, slots=True)
+class MaterializedView:
+    """What went online for one view."""
+
+    name: str
+    rows: int
+    """Entities whose latest row in the range was written."""
+    seconds: float
+    start: datetime | None
+    end: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class MaterializeResult:
+    """What went online."""
+
+    views: tuple[MaterializedView, ...]
+
+    @property
+    def rows(self) -> int:
+        return sum(view.rows for view in self.views)
+
+    @property
+    def seconds(self) -> float:
+        return sum(view.seconds for view in self.views)
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready counts by view."""
+        return {
+            "rows": self.rows,
+            "seconds": round(self.seconds, 3),
+            "views": {
+                view.name: {
+                    "rows": view.rows,
+                    "seconds": round(view.seconds, 3),
+                    "start": view.start.isoformat() if view.start else None,
+                    "end": view.end.isoformat() if view.end else None,
+                }
+                for view in self.views
+            },
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredView:
+    """One registered view beside its offline table."""
+
+    name: str
+    features: tuple[str, ...]
+    rows: int
+    keys: int
+    newest: datetime | None
+    """Newest `event_timestamp` offline."""
+    materialized: tuple[datetime, datetime] | None
+    """The last materialized interval."""
+    stale: bool
+    """The table has rows that no materialization covers, or was rewritten since."""
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """What `apply` registered."""
+
+    project: str
+    views: tuple[RegisteredView, ...]
+    on_demand: tuple[str, ...]
+    services: Mapping[str, tuple[str, ...]]
+    """Feature service → its features, as ``view__feature``."""
+
+
+class Store:
+    """Feast on one state folder.
+
+    Features are named ``view__feature`` wherever they come back, so that two views may
+    share a feature's name.
+    """
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+
+    def apply(self) -> Registered:
+        """Register every definition, create what is missing, delete what is no longer defined."""
+        from feature_repo.feature_definitions import definitions
+
+        create_missing(self.home)
+        defined = definitions(self.home)
+        with _without_notices():
+            self._feast.apply(
+                list(defined.values()),
+                objects_to_delete=self._registered_beyond(set(defined)),
+                partial=False,
+            )
+        return self.registered()
+
+    def historical(
+        self,
+        entities: pd.DataFrame,
+        features: Features,
+        *,
+        chunk: int = DEFAULT_CHUNK,
+        progress: Progress | None = None,
+    ) -> pd.DataFrame:
+        """The features each row could have known at its `event_timestamp`.
+
+        Args:
+            entities: `event_timestamp` (time-zone aware) and the ids that the features need;
+                other columns are kept.
+            chunk: rows per query; bounds the memory of the join.
+
+        Returns:
+            The rows as given, same order, index and duplicates, with a column
+            ``view__feature`` for each feature; null where nothing was known yet.
+        """
+        asked = self._asked(entities, features)
+        if asked.empty:
+            return entities.assign(
+                **{name: pd.Series(dtype=object) for name in self._names(features)}
+            )
+        by_key = asked.sort_values([name for name in asked.columns if name != _ROW])
+        parts = []
+        for first in range(0, len(by_key), chunk):
+            part = by_key.iloc[first : first + chunk]
+            parts.append(self._point_in_time(part, features))
+            if progress:
+                progress(min(first + chunk, len(by_key)), len(by_key))
+        found = pd.concat(parts).set_index(_ROW).sort_index()
+        found.index = entities.index
+        columns = [name for name in found.columns if name not in asked.columns]
+        return pd.concat([entities, found[columns]], axis=1)
+
+    def online(
+        self,
+        features: Features,
+        entity_rows: Sequence[Mapping[str, Any]],
+        *,
+        now: datetime | None = None,
+    ) -> list[dict[str, Any]]:
+        """The latest online values, one dict a row in order; None where nothing is known.
+
+        Args:
+            entity_rows: ids by name, e.g. ``[{"user_id": "u1", "item_id": "7"}]``.
+            now: needed when features of the on-demand view are asked for.
+        """
+        self._require_applied()
+        rows = [dict(row) for row in entity_rows]
+        if not rows:
+            return []
+        if self._needs_moment(features) and AS_OF_US not in rows[0]:
+            if now is None:
+                raise StoreError(f"features of {USER_ITEM_VIEW!r} need the moment: pass now=")
+            moment = int((pd.Timestamp(now) - _EPOCH) // pd.Timedelta(microseconds=1))
+            rows = [{**row, AS_OF_US: moment} for row in rows]
+        answer = self._feast.get_online_features(
+            features=self._resolved(features), entity_rows=rows, full_feature_names=True
+        ).to_dict()
+        return [
+            {name: _plain(values[index]) for name, values in answer.items()}
+            for index in range(len(rows))
+        ]
+
+    def push(
+        self, view: str, frame: pd.DataFrame, *, now: datetime, to: PushTo | str = PushTo.BOTH
+    ) -> None:
+        """Add rows of one view online, offline or both; the frame has the table's columns.
+
+        The offline file is rewritten under a lock, so push offline in batches.
+        """
+        self._require_applied()
+        rows, target = to_rows(frame, view=view, now=now), PushTo(to)
+        if not rows.num_rows:
+            return
+        if target is not PushTo.ONLINE:
+            append_rows(rows, home=self.home, view=view)
+        if target is not PushTo.OFFLINE:
+            from feature_repo.feature_definitions import PUSH_SUFFIX
+
+            self._feast.push(f"{view}{PUSH_SUFFIX}", rows.to_pandas())
+
+    def replace(self, view: str, frame: pd.DataFrame, *, now: datetime) -> None:
+        """Make these rows the view's whole offline table; `materialize` brings them online."""
+        replace_rows(to_rows(frame, view=view, now=now), home=self.home, view=view)
+
+    def vectors(self, view: str) -> Vectors:
+        """Every item's newest vector, read from the offline table in one go."""
+        return read_vectors(self.home, view)
+
+    def time_range(self, views: Sequence[str] | None = None) -> tuple[datetime, datetime] | None:
+        """First and last event time of the offline tables; None if all are empty."""
+        extents = [extent(self.home, view) for view in self._views(views)]
+        starts = [part.start for part in extents if part.start is not None]
+        ends = [part.end for part in extents if part.end is not None]
+        return (min(starts), max(ends)) if starts and ends else None
+
+    def materialize(
+        self,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        *,
+        views: Sequence[str] | None = None,
+        progress: Progress | None = None,
+    ) -> MaterializeResult:
+        """Write each entity's latest row in [start, end] online; by default each table's range."""
+        self._require_applied()
+        names = self._views(views)
+        done = []
+        for count, view in enumerate(names, start=1):
+            done.append(self._materialize_view(view, start, end))
+            if progress:
+                progress(count, len(names))
+        return MaterializeResult(tuple(done))
+
+    def read_back(
+        self, *, views: Sequence[str] | None = None, sample: int = 20, seed: int = 0
+    ) -> ReadBack:
+        """Read a sample of entities online and compare with their latest offline row, exactly."""
+        checked, found = 0, []
+        for view in self._views(views):
+            newest = latest_rows(self.home, view)
+            size = min(sample, newest.num_rows)
+            chosen = np.random.default_rng(seed).choice(newest.num_rows, size, replace=False)
+            rows = newest.take(np.sort(chosen)).to_pylist()
+            table = feature_table(view)
+            names = [column.name for column in table.features]
+            online = self.online(
+                [f"{view}:{name}" for name in names], [{table.key: row[table.key]} for row in rows]
+            )
+            checked += len(rows)
+            found += differences(rows, online, table=table)
+        return ReadBack(checked, tuple(found))
+
+    def registered(self) -> Registered:
+        """What is registered, what is online and what is stale."""
+        self._require_applied()
+        feast = self._feast
+        return Registered(
+            project=feast.project,
+            views=tuple(
+                self._registered_view(view)
+                for view in sorted(feast.list_feature_views(), key=lambda view: view.name)
+            ),
+            on_demand=tuple(view.name for view in feast.list_on_demand_feature_views()),
+            services={
+                service.name: tuple(
+                    f"{projection.name}__{feature.name}"
+                    for projection in service.feature_view_projections
+                    for feature in projection.features
+                )
+                for service in feast.list_feature_services()
+            },
+        )
+
+    @cached_property
+    def _feast(self) -> "FeatureStore":
+        from feast import FeatureStore
+        from feast.repo_config import load_repo_config
+        from feast.utils import get_default_yaml_file_path
+
+        config = load_repo_config(REPOSITORY, get_default_yaml_file_path(REPOSITORY))
+        for store in (config.registry, config.online_store):
+            if "feature_repo.local_stores." in f"{store.model_dump()}":
+                store.path = str(self.home.root / store.path)
+        store = FeatureStore(config=config)
+        # Another process that materializes must not stop this one from serving; the
+        # configuration key of the same effect warns that it is meant for SQL registries.
+        store.registry.serve_features_while_materializing = True
+        return store
+
+    def _require_applied(self) -> None:
+        """Raise NotApplied or StoreError where there is nothing to read."""
+        if not self.home.root.is_dir():
+            raise StoreError(
+                f"there is no state folder {self.home.root}; run `coldstart ingest SOURCE`, or "
+                "point COLDSTART_HOME at the folder that has one"
+            )
+        if not self.home.registry.exists() or not self._feast.list_feature_views():
+            raise NotApplied(
+                f"no features are registered in {self.home.root}; run `coldstart apply`"
+            )
+
+    def _registered_beyond(self, defined: set[str]) -> list[Any]:
+        feast = self._feast
+        registered = [
+            *feast.list_feature_services(),
+            *feast.list_on_demand_feature_views(),
+            *feast.list_feature_views(),
+        ]
+        return [known for known in registered if known.name not in defined]
+
+    def _registered_view(self, view: Any) -> RegisteredView:
+        held = extent(self.home, view.name)
+        intervals = view.materialization_intervals
+        last = max(intervals, key=lambda interval: interval[1]) if intervals else None
+        changed = self.home.feature_table(view.name).stat().st_mtime if held.rows else 0.0
+        written = view.last_updated_timestamp
+        rewritten = written is not None and changed > written.replace(tzinfo=UTC).timestamp()
+        return RegisteredView(
+            name=view.name,
+            features=tuple(feature.name for feature in view.features),
+            rows=held.rows,
+            keys=held.keys,
+            newest=held.end,
+            materialized=last,
+            stale=bool(held.rows) and (last is None or rewritten),
+        )
+
+    def _views(self, views: Sequence[str] | None) -> list[str]:
+        return [feature_table(view).name for view in (FEATURE_TABLES if views is None else views)]
+
+    def _needs_moment(self, features: Features) -> bool:
+        return any(name.startswith(f"{USER_ITEM_VIEW}__") for name in self._names(features))
+
+    def _names(self, features: Features) -> list[str]:
+        """Column names of the features."""
+        if isinstance(features, str):
+            services = self.registered().services
+            if features not in services:
+                raise UnknownFeature(
+                    f"there is no feature service {features!r}; "
+                    f"the services are {', '.join(services)}"
+                )
+            return list(services[features])
+        return [reference.replace(":", "__") for reference in features]
+
+    def _resolved(self, features: Features) -> Any:
+        if isinstance(features, str):
+            self._names(features)
+            return self._feast.get_feature_service(features)
+        known = {
+            *(
+                f"{name}:{column.name}"
+                for name, t in FEATURE_TABLES.items()
+                for column in t.features
+            ),
+        }
+        unknown = [
+            reference
+            for reference in features
+            if reference not in known and not reference.startswith(f"{USER_ITEM_VIEW}:")
+        ]
+        if unknown:
+            raise UnknownFeature(
+                f"no such feature(s): {', '.join(unknown)}; a feature is written view:feature, "
+                f"and the views are {', '.join(FEATURE_TABLES)}"
+            )
+        return list(features)
+
+    def _asked(self, entities: pd.DataFrame, features: Features) -> pd.DataFrame:
+        """What Feast needs of the entity rows: ids, UTC microseconds, row number, moment."""
+        self._require_applied()
+        self._resolved(features)
+        if tables.EVENT_TIMESTAMP not in entities.columns:
+            raise StoreError(
+                f"the entity rows lack {tables.EVENT_TIMESTAMP!r}; "
+                f"they have {', '.join(map(str, entities.columns))}"
+            )
+        times = entities[tables.EVENT_TIMESTAMP]
+        if not isinstance(times.dtype, pd.DatetimeTZDtype):
+            raise StoreError(
+                f"{tables.EVENT_TIMESTAMP!r} must be time-zone aware, is {times.dtype}"
+            )
+        ids = [name for name in (tables.USER_ID, tables.ITEM_ID) if name in entities.columns]
+        asked = entities[ids].reset_index(drop=True)
+        times = times.dt.tz_convert("UTC").dt.as_unit("us").reset_index(drop=True)
+        asked[tables.EVENT_TIMESTAMP] = times
+        if asked.isna().to_numpy().any():
+            raise StoreError("entity rows must have an id and a time each; some are null")
+        if self._needs_moment(features):
+            asked[AS_OF_US] = (times - _EPOCH) // pd.Timedelta(microseconds=1)
+        return asked.assign(**{_ROW: np.arange(len(asked))})
+
+    def _point_in_time(self, asked: pd.DataFrame, features: Features) -> pd.DataFrame:
+        with _without_notices():
+            frame: pd.DataFrame = self._feast.get_historical_features(
+                entity_df=asked.reset_index(drop=True),
+                features=self._resolved(features),
+                full_feature_names=True,
+            ).to_df()
+        if len(frame) != len(asked):
+            raise StoreError(f"{len(asked)} entity rows came back as {len(frame)}")
+        return frame[[_ROW, *(name for name in self._names(features))]]
+
+    def _materialize_view(
+        self, view: str, start: datetime | None, end: datetime | None
+    ) -> MaterializedView:
+        held = extent(self.home, view, start=start, end=end)
+        if held.start is None or held.end is None:
+            return MaterializedView(view, 0, 0.0, None, None)
+        first, last = start or held.start, end or held.end
+        feast, began = self._feast, time.perf_counter()
+        registered = feast.get_feature_view(view)
+        with _without_notices():
+            feast._get_provider().materialize_single_feature_view(
+                config=feast.config,
+                feature_view=registered,
+                # Feast compares whole seconds in places; a second more never adds a row here.
+                start_date=first - timedelta(seconds=1),
+                end_date=last,
+                registry=feast.registry,
+                project=feast.project,
+                tqdm_builder=lambda length: None,
+            )
+        feast.registry.apply_materialization(registered, feast.project, first, last)
+        seconds = time.perf_counter() - began
+        log.info("materialized %d rows of %s in %.1f s", held.keys, view, seconds)
+        return MaterializedView(view, held.keys, seconds, first, last)
+
+
+@contextmanager
+def _without_notices() -> Iterator[None]:
+    """Keep Feast's notices about itself and its libraries off the screen."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "On demand feature view is an experimental feature")
+        warnings.filterwarnings("ignore", r"fetch_arrow_table\(\) is deprecated")
+        yield
+
+
+def _plain(value: Any) -> Any:
+    """NaN of an on-demand feature says that nothing is known, as None does."""
+    return None if isinstance(value, float) and value != value else value
