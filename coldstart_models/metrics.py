@@ -114,13 +114,12 @@ def _auc(masked: FloatMatrix, relevant: BoolArray, excluded: BoolArray) -> Float
     return np.where(pairs > 0, wins / np.maximum(pairs, 1), np.nan)
 
 
-def coverage(metrics: list[UserMetrics], num_candidates: int) -> float:
-    """The share of the candidates that stand in anyone's first 20."""
-    shown = np.zeros(num_candidates, bool)
-    for part in metrics:
-        top = part.order[:, :RECALL_DEPTH]
-        shown[top[np.arange(top.shape[1]) < part.ranked[:, None]]] = True
-    return float(shown.mean())
+def shown(metrics: UserMetrics, num_candidates: int) -> BoolArray:
+    """(C,) candidates that stand in anyone's first 20; their share is the coverage."""
+    marks = np.zeros(num_candidates, bool)
+    top = metrics.order[:, :RECALL_DEPTH]
+    marks[top[np.arange(top.shape[1]) < metrics.ranked[:, None]]] = True
+    return marks
 
 
 def seed_means(values: FloatArray) -> FloatArray:
@@ -145,11 +144,12 @@ def bootstrap_intervals(
     weights = generator.multinomial(num_users, np.full(num_users, 1 / num_users), size=resamples)
     flat = np.moveaxis(values, 1, 0).reshape(num_users, num_seeds * num_metrics)
     present = (~np.isnan(flat)).astype(np.float64)
-    drawn = weights @ present
+    drawn = np.asarray(weights @ present, dtype=np.float64)
     sums = weights @ np.nan_to_num(flat)
     shape = (resamples, num_seeds, num_metrics)
     per_seed = (sums / np.maximum(drawn, 1)).reshape(shape)
-    means = _mean_over_seeds(per_seed, (drawn > 0).reshape(shape))
+    measured: BoolArray = np.asarray(drawn > 0, dtype=np.bool_).reshape(shape)
+    means = _mean_over_seeds(per_seed, measured)
     tail = 100 * (1 - CONFIDENCE) / 2
     bounds = np.nanpercentile(means, [tail, 100 - tail], axis=0)
     return np.asarray(bounds.T, dtype=np.float64)

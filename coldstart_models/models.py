@@ -55,9 +55,7 @@ def find_model(name: str) -> Model:
     raise ConfigError(f"no model is called {name!r}{hint} Known: {', '.join(MODELS)}")
 
 
-def build_ranker(
-    name: str, *, by_time: bool = True, truth: pd.DataFrame | None = None
-) -> Ranker:
+def build_ranker(name: str, *, by_time: bool = True, truth: pd.DataFrame | None = None) -> Ranker:
     """A fresh, unfitted ranker.
 
     Args:
@@ -81,7 +79,8 @@ def _siamese(name: str) -> Ranker:
     from coldstart_models.siamese.ranker import SiameseRanker
 
     options = name.split("+")[1:]
-    return SiameseRanker(meta="meta" in options, dates="date" in options)
+    ranker: Ranker = SiameseRanker(meta="meta" in options, dates="date" in options)
+    return ranker
 
 
 def _oracle(truth: pd.DataFrame | None) -> Ranker:
@@ -103,7 +102,7 @@ def _random(name: str, by_time: bool) -> Ranker:
 def _popularity(name: str, by_time: bool) -> Ranker:
     from coldstart_models.peers.popularity import PopularityRanker
 
-    return PopularityRanker(by_time=by_time)
+    return PopularityRanker()
 
 
 def _neighbours(name: str, by_time: bool) -> Ranker:

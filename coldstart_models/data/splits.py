@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from coldstart_models.data.catalogue import BoolArray, Catalogue, IntArray
-from coldstart_models.data.interactions import END_OF_TIME, Histories, Interactions
+from coldstart_models.data.interactions import END_OF_TIME, Interactions
 from coldstart_models.errors import ConfigError, NotEnoughData
 from coldstart_models.ranker import TrainingSet
 from validation import tables
@@ -249,19 +249,6 @@ def _day(interactions: Interactions, place: int) -> str:
     if not len(interactions):
         return "nothing"
     return f"{pd.Timestamp(int(interactions.time_us[place]), unit='us'):%Y-%m-%d}"
-
-
-MAX_HISTORY: Final = 1_000
-"""Events of a user that a benchmark's histories hold; a model may look at fewer."""
-
-
-def full_histories(
-    interactions: Interactions, users: IntArray, *, limit: int = MAX_HISTORY
-) -> Histories:
-    """All events of the users, up to the newest `limit`; as wide as the longest needs."""
-    counts = np.bincount(interactions.user_index, minlength=interactions.num_users)[users]
-    longest = int(counts.max()) if len(counts) else 0
-    return interactions.histories(users, length=max(1, min(longest, limit)))
 
 
 VALIDATION_SHARE: Final = 0.2

@@ -42,8 +42,8 @@ class OracleRanker:
     def fit(self, training: TrainingSet, *, seed: int) -> None:
         """Align the utilities with the log's numbers. The seed has no influence."""
         interactions, catalogue = training.interactions, training.catalogue
-        users = pd.Index(interactions.user_ids).get_indexer(self._truth[tables.USER_ID])
-        items = pd.Index(catalogue.item_ids).get_indexer(self._truth[tables.ITEM_ID])
+        users = pd.Index(interactions.user_ids).get_indexer(pd.Index(self._truth[tables.USER_ID]))
+        items = pd.Index(catalogue.item_ids).get_indexer(pd.Index(self._truth[tables.ITEM_ID]))
         known = (users >= 0) & (items >= 0)
         utilities = np.full((interactions.num_users, len(catalogue)), np.nan, np.float32)
         utilities[users[known], items[known]] = self._truth["utility"].to_numpy()[known]

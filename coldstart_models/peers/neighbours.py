@@ -135,7 +135,9 @@ def member_scores(
         vectors = content[space]
         items, chosen = _chosen_items(task.histories, vectors)
         ways = [member for member in members if member.space == space]
-        raw = {way: np.zeros((len(task.histories), len(task.candidates)), np.float32) for way in ways}
+        raw = {
+            way: np.zeros((len(task.histories), len(task.candidates)), np.float32) for way in ways
+        }
         for start in range(0, len(task.candidates), BLOCK):
             columns = slice(start, start + BLOCK)
             similarity = vectors.similarity(items, task.candidates[columns])

@@ -5,13 +5,11 @@ from typing import Final
 import numpy as np
 
 from coldstart_models.data.catalogue import FloatMatrix, IntArray
-from coldstart_models.metrics import FloatArray
 from coldstart_models.peers.content import ContentVectors, content_spaces
-from coldstart_models.peers.selection import standardized, validation_task
+from coldstart_models.peers.selection import standardized
 from coldstart_models.ranker import RankingTask, TrainingSet
 
-NEIGHBOURS: Final = (3, 5, 10, 20, 50)
-DEFAULT_NEIGHBOURS: Final = 20
+NEIGHBOURS: Final = 10
 BLOCK: Final = 512
 
 
@@ -19,27 +17,29 @@ class PopularityRanker:
     """The same ranking for everybody.
 
     A warm item's score is log(1 + its distinct users); a cold one's is the mean of that
-    over its nearest warm items, by the cosines of all content both have, standardized.
-    How many neighbours is chosen on a validation cut inside the training period.
+    over its nearest warm items, weighted by similarity: the mean, over all content both
+    have, of their cosines standardized over the warm items.
     """
 
     name = "popularity"
 
-    def __init__(self, *, by_time: bool = True) -> None:
-        self._by_time = by_time
-        self.neighbours = DEFAULT_NEIGHBOURS
+    def __init__(self, *, neighbours: int = NEIGHBOURS) -> None:
+        self._neighbours = neighbours
 
     def fit(self, training: TrainingSet, *, seed: int) -> None:
-        validation = validation_task(training, by_time=self._by_time, seed=seed)
-        if validation is not None:
-            predicted = predicted_popularity(validation.training, neighbours=NEIGHBOURS)
-            shape = validation.chosen.shape
-            values = [
-                validation.ndcg(np.broadcast_to(one[validation.task.candidates], shape))
-                for one in predicted
-            ]
-            self.neighbours = NEIGHBOURS[int(np.argmax(values))]
-        self._popularity = predicted_popularity(training, neighbours=(self.neighbours,))[0]
+        """Predict every item's popularity. The seed has no influence."""
+        popularity = np.log1p(training.interactions.item_users()).astype(np.float32)
+        warm = np.flatnonzero(training.warm)
+        cold = np.flatnonzero(~training.warm)
+        own = popularity[warm]
+        spaces = list(content_spaces(training.catalogue, warm=training.warm).values())
+        for start in range(0, len(cold), BLOCK):
+            block = cold[start : start + BLOCK]
+            alike = similarity(spaces, block, warm)
+            nearest = np.argsort(-alike, axis=1, kind="stable")[:, : self._neighbours]
+            weights = np.maximum(np.take_along_axis(alike, nearest, axis=1), 1e-6)
+            popularity[block] = (own[nearest] * weights).sum(axis=1) / weights.sum(axis=1)
+        self._popularity = popularity
 
     def score(self, task: RankingTask) -> FloatMatrix:
         """(U, C), every row alike."""
@@ -47,27 +47,13 @@ class PopularityRanker:
         return np.tile(scores, (len(task.user_index), 1)).astype(np.float32)
 
 
-def predicted_popularity(
-    training: TrainingSet, *, neighbours: tuple[int, ...]
-) -> list[FloatMatrix]:
-    """(N,) log-popularity of every item for each number of neighbours, own where warm."""
-    own = np.log1p(training.interactions.item_users()).astype(np.float32)
-    warm = np.flatnonzero(training.warm)
-    cold = np.flatnonzero(~training.warm)
-    spaces = list(content_spaces(training.catalogue, warm=training.warm).values())
-    predicted = [own.copy() for _ in neighbours]
-    for start in range(0, len(cold), BLOCK):
-        block = cold[start : start + BLOCK]
-        nearest = warm[_nearest(spaces, block, warm)]  # (B, W), nearest first
-        for values, count in zip(predicted, neighbours, strict=True):
-            values[block] = own[nearest[:, :count]].mean(axis=1)
-    return predicted
-
-
-def _nearest(spaces: list[ContentVectors], block: IntArray, warm: IntArray) -> IntArray:
-    """(B, W) columns of the warm items by mean standardized cosine, nearest first."""
-    total: FloatArray = np.zeros((len(block), len(warm)))
+def similarity(spaces: list[ContentVectors], rows: IntArray, columns: IntArray) -> FloatMatrix:
+    """(R, C) mean of the standardized cosines over the content that a row's item has."""
+    total = np.zeros((len(rows), len(columns)), np.float32)
+    counts = np.zeros((len(rows), 1), np.float32)
     for content in spaces:
-        alike = standardized(content.similarity(block, warm), content.present[warm])
-        total += np.where(content.present[block][:, None], alike, 0.0)
-    return np.asarray(np.argsort(-total, axis=1, kind="stable"), dtype=np.int64)
+        known = content.present[rows][:, None]
+        alike = standardized(content.similarity(rows, columns), content.present[columns])
+        total += np.where(known, alike, 0.0)
+        counts += known
+    return np.asarray(total / np.maximum(counts, 1.0), dtype=np.float32)

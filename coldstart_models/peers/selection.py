@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from coldstart_models.data.catalogue import BoolArray, FloatMatrix
-from coldstart_models.data.splits import full_histories, validation_split
+from coldstart_models.data.splits import validation_split
 from coldstart_models.metrics import NDCG, USER_METRICS, user_metrics
 from coldstart_models.ranker import RankingTask, TrainingSet
 
@@ -49,7 +49,7 @@ def validation_task(training: TrainingSet, *, by_time: bool, seed: int) -> Valid
         return None
     return ValidationTask(
         training=replace(training, interactions=split.training, warm=split.warm),
-        task=RankingTask(users, full_histories(split.training, users), candidates),
+        task=RankingTask(users, split.training.histories(users), candidates),
         chosen=np.asarray(chosen[users].toarray() > 0),
         item_ids=training.catalogue.item_ids[candidates],
     )

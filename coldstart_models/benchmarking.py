@@ -1,0 +1,323 @@
+"""The protocol: every model on every pool of a split, over seeds, with intervals.
+
+:func:`benchmark` measures on arrays that are there; `benchmark_run` makes them, from ingest
+on. Models see a split's training set and a pool's task, and nothing else of the log.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from coldstart_models.benchmark_result import (
+    BenchmarkResult,
+    Breakdown,
+    Measurement,
+    ResultRow,
+    result_row,
+)
+from coldstart_models.breakdowns import (
+    Groups,
+    category_breakdown,
+    category_groups,
+    history_breakdown,
+)
+from coldstart_models.data.catalogue import Catalogue, FloatMatrix, IntArray
+from coldstart_models.data.pools import COLD, Pool, Skipped, build_pools
+from coldstart_models.data.splits import Split
+from coldstart_models.errors import ConfigError, ModelError, NotEnoughData
+from coldstart_models.metrics import USER_METRICS, shown, user_metrics
+from coldstart_models.models import MODELS, ORACLE, Model, build_ranker, find_model
+from coldstart_models.ranker import Ranker, RankingTask
+from coldstart_models.rankings import RankingsWriter
+
+log = logging.getLogger(__name__)
+
+DEFAULT_SHOTS: Final = (0, 1, 3, 5, 10)
+SCORES_AT_ONCE: Final = 20_000_000
+"""Users × candidates that a model scores in one call."""
+METRICS_AT_ONCE: Final = 4_000_000
+"""Users × candidates whose metrics are computed at once."""
+
+Progress = Callable[[int, int], None]
+Key = tuple[str, int, str]
+"""Model, shots, pool."""
+
+
+@dataclass
+class _Ledger:
+    """What has been measured so far."""
+
+    measured: dict[Key, list[Measurement]] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
+
+    def add(self, key: Key, measurement: Measurement) -> None:
+        self.measured.setdefault(key, []).append(measurement)
+
+    def skip(self, what: str, reason: str) -> None:
+        if what not in self.skipped:
+            log.warning("%s is left out: %s", what, reason)
+        self.skipped.setdefault(what, reason)
+
+
+def benchmark(
+    *,
+    source: str,
+    catalogue: Catalogue,
+    interactions_split: Callable[[int], Split],
+    models: Sequence[str] = tuple(MODELS),
+    shots: Sequence[int] = DEFAULT_SHOTS,
+    seeds: int = 1,
+    truth: pd.DataFrame | None = None,
+    generated: bool = False,
+    build: Callable[..., Ranker] = build_ranker,
+    rankings: Path | None = None,
+    progress: Progress | None = None,
+) -> BenchmarkResult:
+    """Fit and measure every model on every pool of the split, seed by seed.
+
+    A model that neither the seed nor the split's seed changes is fitted once. A model that
+    cannot be had on this data (no photos, no truth) is left out and the result says why.
+
+    Args:
+        source: the data's name, for the report.
+        catalogue: the items that the split is of.
+        interactions_split: seed → split, e.g. a `partial` of `cutoff_split`.
+        models: names of `models.MODELS`.
+        shots: numbers of first users that few-shot models may see; 0 is always measured.
+        seeds: how many; they are 0, 1, …
+        truth: utilities, where the choice model is known; the oracle needs it.
+        generated: whether the source was made up.
+        build: makes a ranker by name; takes `by_time` and `truth`.
+        rankings: where to write the first 100 of every user as Parquet.
+        progress: called with fits and measurements done and in total.
+
+    Raises:
+        ConfigError: an unknown model, a negative shot, no seed.
+        NotEnoughData: nothing can be measured on the split.
+    """
+    asked = _checked(models, shots, seeds)
+    ledger = _Ledger()
+    splits = _splits(interactions_split, seeds)
+    work = [(seed, split, model) for seed, split in splits for model in _due(asked, seed, split)]
+    groups = category_groups(catalogue, splits[0][1].target)
+    with ExitStack() as stack:
+        writer = stack.enter_context(RankingsWriter(rankings)) if rankings else None
+        pools_of: dict[int, list[Pool]] = {}
+        for done, (seed, split, model) in enumerate(work):
+            if seed not in pools_of:
+                pools_of = {seed: _pools(split, shots, seed, ledger)}
+            bench = _Bench(catalogue, split, pools_of[seed], groups, seed, writer, ledger)
+            _run(bench, model, build, truth)
+            if progress:
+                progress(done + 1, len(work))
+    return _result(source, splits[0][1], asked, groups, seeds, generated, ledger)
+
+
+def _checked(models: Sequence[str], shots: Sequence[int], seeds: int) -> list[Model]:
+    """The models asked for. Raises ConfigError for what cannot be asked."""
+    asked = [find_model(name) for name in dict.fromkeys(models)]
+    if not asked:
+        raise ConfigError(f"no model to benchmark; name some of {', '.join(MODELS)}")
+    if any(count < 0 for count in shots):
+        raise ConfigError(f"shots are numbers of users, from 0 on, not {min(shots)}")
+    if seeds < 1:
+        raise ConfigError(f"at least one seed is needed, not {seeds}")
+    return asked
+
+
+def _splits(split_of: Callable[[int], Split], seeds: int) -> list[tuple[int, Split]]:
+    """Each seed's split; one and the same where the seed does not matter."""
+    first = split_of(0)
+    others = ((seed, split_of(seed) if first.seeded else first) for seed in range(1, seeds))
+    return [(0, first), *others]
+
+
+def _due(asked: list[Model], seed: int, split: Split) -> list[Model]:
+    """The models that this seed can tell something new about."""
+    return [model for model in asked if seed == 0 or model.seeded or split.seeded]
+
+
+def _pools(split: Split, shots: Sequence[int], seed: int, ledger: _Ledger) -> list[Pool]:
+    pools, skipped = build_pools(split, shots=shots, seed=seed)
+    for one in skipped:
+        ledger.skip(one.what, one.reason)
+    return pools
+
+
+@dataclass(frozen=True, slots=True)
+class _Bench:
+    """One seed's split and pools, and where measurements go."""
+
+    catalogue: Catalogue
+    split: Split
+    pools: list[Pool]
+    groups: Groups
+    seed: int
+    writer: RankingsWriter | None
+    ledger: _Ledger
+
+
+def _run(
+    bench: _Bench, model: Model, build: Callable[..., Ranker], truth: pd.DataFrame | None
+) -> None:
+    """Fit one model and measure it on every pool."""
+    if model.name == ORACLE and truth is None:
+        bench.ledger.skip(model.name, "the source's choice model is not known")
+        return
+    by_time = not bench.split.seeded
+    ranker = build(model.name, by_time=by_time, truth=truth)
+    try:
+        ranker.fit(bench.split.training_set(bench.catalogue), seed=bench.seed)
+    except NotEnoughData as reason:
+        bench.ledger.skip(model.name, str(reason))
+        return
+    for pool in bench.pools:
+        if pool.shots and not model.adapts:
+            continue  # measured with its sibling at zero shots
+        labels = [pool.shots]
+        if not model.adapts:
+            labels += [one.shots for one in bench.pools if one.name == pool.name and one.shots]
+        measurement = measure(bench, ranker, pool, model=model.name, shots=labels)
+        for count in labels:
+            bench.ledger.add((model.name, count, pool.name), measurement)
+
+
+def measure(
+    bench: _Bench, ranker: Ranker, pool: Pool, *, model: str, shots: Sequence[int]
+) -> Measurement:
+    """Score a pool and compute its users' metrics; `shots` label the written rankings.
+
+    Where users rank by month, a user's metrics are means over the months with truth.
+    """
+    num_users, num_candidates = len(pool.task.user_index), len(pool.task.candidates)
+    totals = np.zeros((num_users, len(USER_METRICS)))
+    counts = np.zeros_like(totals)
+    seen = np.zeros(num_candidates, bool)
+    hits, truths = np.zeros((2, len(bench.groups.names)))
+    item_group = bench.groups.of_item[pool.task.candidates]
+    for rows, columns, scores in _scored(ranker, pool):
+        chosen = pool.chosen[rows][:, columns].toarray()
+        kept = np.flatnonzero(chosen.any(axis=1))
+        if not len(kept):
+            continue
+        rows, chosen, scores = rows[kept], chosen[kept], scores[kept]
+        excluded = pool.excluded[rows][:, columns].toarray()
+        ids = bench.catalogue.item_ids[pool.task.candidates[columns]]
+        metrics = user_metrics(scores, chosen, ids, excluded=excluded)
+        totals[rows] += np.nan_to_num(metrics.values)
+        counts[rows] += ~np.isnan(metrics.values)
+        seen[columns] |= shown(metrics, len(columns))
+        if len(hits):
+            group = item_group[columns]
+            hits += np.bincount(group, metrics.hits.sum(axis=0), len(hits))
+            truths += np.bincount(group, chosen.sum(axis=0), len(hits))
+        if bench.writer is not None:
+            users = bench.split.training.user_ids[pool.task.user_index[rows]]
+            for count in shots:
+                bench.writer.write(
+                    metrics,
+                    scores,
+                    model=model,
+                    shots=count,
+                    pool=pool.name,
+                    seed=bench.seed,
+                    user_ids=users,
+                    item_ids=ids,
+                )
+    ranked = num_candidates if pool.month is None else int((pool.month >= 0).sum())
+    return Measurement(
+        seed=bench.seed,
+        user_index=pool.task.user_index,
+        values=np.where(counts > 0, totals / np.maximum(counts, 1), np.nan),
+        history_size=_history_sizes(pool.task),
+        coverage=float(seen.sum() / ranked),
+        num_candidates=ranked,
+        group_hits=hits,
+        group_truths=truths,
+    )
+
+
+def _scored(ranker: Ranker, pool: Pool) -> Iterator[tuple[IntArray, IntArray, FloatMatrix]]:
+    """Users' rows, candidates' columns and their scores, in pieces that fit in memory."""
+    num_users, num_candidates = len(pool.task.user_index), len(pool.task.candidates)
+    groups = [np.arange(num_candidates)]
+    if pool.month is not None:
+        groups = [np.flatnonzero(pool.month == one) for one in np.unique(pool.month) if one >= 0]
+    together = max(1, SCORES_AT_ONCE // num_candidates)
+    piece = max(1, METRICS_AT_ONCE // num_candidates)
+    for start in range(0, num_users, together):
+        users = np.arange(start, min(start + together, num_users))
+        scores = _scores(ranker, _part(pool.task, users))
+        for at in range(0, len(users), piece):
+            inside = slice(at, at + piece)
+            for columns in groups:
+                yield users[inside], columns, scores[inside][:, columns]
+
+
+def _scores(ranker: Ranker, task: RankingTask) -> FloatMatrix:
+    """The ranker's scores. Raises ModelError where they are not (U, C) finite numbers."""
+    scores = ranker.score(task)
+    expected = (len(task.user_index), len(task.candidates))
+    if scores.shape != expected or not np.isfinite(scores).all():
+        raise ModelError(
+            f"{ranker.name!r} must give finite scores of shape {expected}, "
+            f"not {scores.shape} with {int((~np.isfinite(scores)).sum())} non-finite"
+        )
+    return scores
+
+
+def _part(task: RankingTask, rows: IntArray) -> RankingTask:
+    return replace(task, user_index=task.user_index[rows], histories=task.histories.take(rows))
+
+
+def _history_sizes(task: RankingTask) -> IntArray:
+    """(U,) distinct items of each history."""
+    ordered = np.sort(task.histories.item_index, axis=1)
+    new = np.diff(ordered, axis=1, prepend=-1) > 0
+    return np.asarray(new.sum(axis=1), dtype=np.int64)
+
+
+def _result(
+    source: str,
+    split: Split,
+    asked: list[Model],
+    groups: Groups,
+    seeds: int,
+    generated: bool,
+    ledger: _Ledger,
+) -> BenchmarkResult:
+    """Rows by pool, shots and model, as asked. Raises NotEnoughData where there is none."""
+    if not ledger.measured:
+        reasons = "; ".join(f"{what}: {reason}" for what, reason in ledger.skipped.items())
+        raise NotEnoughData(f"no model could be measured on {source}: {reasons}")
+    keys = list(dict.fromkeys((shots, pool) for _, shots, pool in ledger.measured))
+    order = {pool: place for place, pool in enumerate(dict.fromkeys(p for _, p in keys))}
+    rows: list[ResultRow] = []
+    for shots, pool in sorted(keys, key=lambda key: (order[key[1]], key[0])):
+        for model in asked:
+            measured = ledger.measured.get((model.name, shots, pool))
+            if measured:
+                rows.append(result_row(model.name, shots, pool, measured))
+    breakdowns: list[Breakdown] = []
+    for model in asked:
+        measured = ledger.measured.get((model.name, 0, COLD), [])
+        if measured:
+            breakdowns += category_breakdown(model.name, groups, measured)
+            breakdowns += history_breakdown(model.name, measured)
+    return BenchmarkResult(
+        source=source,
+        split=split.name,
+        num_users=rows[0].num_users,
+        num_candidates=rows[0].num_candidates,
+        seeds=seeds,
+        results=rows,
+        breakdowns=breakdowns,
+        skipped=[Skipped(what, reason) for what, reason in ledger.skipped.items()],
+        generated=generated,
+    )
