@@ -1,0 +1,75 @@
+"""What `/metrics` tells beside Bento's own request metrics.
+
+`prometheus_client` decides between one and several processes when it is first imported, by a
+variable that Bento sets as a worker starts: so the metrics are made on first use.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from time import perf_counter
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from prometheus_client import Counter, Histogram
+
+STAGE_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+
+
+@contextmanager
+def stage(name: str) -> Iterator[None]:
+    """Time one stage of a request: history, rank, explain, gate_and_encode …"""
+    started = perf_counter()
+    try:
+        yield
+    finally:
+        _stage_seconds().labels(stage=name).observe(perf_counter() - started)
+
+
+def count_recommended(*, new: int, known: int) -> None:
+    """Recommended items by whether they are new: their ratio is the cold share."""
+    _recommended().labels(kind="new").inc(new)
+    _recommended().labels(kind="known").inc(known)
+
+
+def count_fallback(reason: str) -> None:
+    """An answer that was not personal, and why."""
+    _fallbacks().labels(reason=reason).inc()
+
+
+def count_intake(kind: str, *, outcome: str, rows: int) -> None:
+    """Events or listings taken in, by outcome: accepted, duplicate or quarantined."""
+    _intake().labels(kind=kind, outcome=outcome).inc(rows)
+
+
+@cache
+def _stage_seconds() -> "Histogram":
+    from prometheus_client import Histogram
+
+    return Histogram(
+        "coldstart_stage_seconds",
+        "Time of one stage of a request",
+        ["stage"],
+        buckets=STAGE_BUCKETS,
+    )
+
+
+@cache
+def _recommended() -> "Counter":
+    from prometheus_client import Counter
+
+    return Counter("coldstart_recommended_items", "Recommended items", ["kind"])
+
+
+@cache
+def _fallbacks() -> "Counter":
+    from prometheus_client import Counter
+
+    return Counter("coldstart_fallbacks", "Answers that were not personal", ["reason"])
+
+
+@cache
+def _intake() -> "Counter":
+    from prometheus_client import Counter
+
+    return Counter("coldstart_intake_rows", "Rows taken in", ["kind", "outcome"])

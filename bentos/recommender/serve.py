@@ -1,0 +1,38 @@
+"""Serve the recommender: ``python -m bentos.recommender.serve --port 3000``.
+
+The process becomes ``bentoml serve``: a signal sent to its id reaches Bento, which stops its
+workers.
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from feature_repo.home import Home
+
+SERVICE = "bentos.recommender.service:RecommenderService"
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+def command(*, host: str, port: int, bento: str | None = None) -> list[str]:
+    """The ``bentoml serve`` command of this checkout's service, or of a built Bento."""
+    target = [bento] if bento else [SERVICE, "--working-dir", str(PROJECT)]
+    return [sys.executable, "-m", "bentoml", "serve", *target, "--host", host, "--port", str(port)]
+
+
+def main() -> None:
+    """Replace this process by ``bentoml serve``."""
+    parser = argparse.ArgumentParser(prog="bentos.recommender.serve", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=3000)
+    parser.add_argument("--bento", help="tag of a built Bento; this checkout's code without it")
+    options = parser.parse_args()
+    os.environ["BENTOML_HOME"] = str(Home.current().models)
+    os.environ.setdefault("BENTOML_DO_NOT_TRACK", "true")
+    arguments = command(host=options.host, port=options.port, bento=options.bento)
+    os.execv(arguments[0], arguments)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,340 @@
+"""The BentoML service: reads a person's features, asks the recommender, answers.
+
+Nothing is ranked here and no feature is made here; see `coldstart_models.recommending`,
+`coldstart_models.event_intake` and `coldstart_models.listings`. One worker: item vectors live
+in a snapshot of this process, which new listings and events keep fresh.
+"""
+
+import gc
+import logging
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import bentoml
+from bentoml.exceptions import BadInput, BentoMLException, NotFound
+
+from bentos.recommender import measures, payloads, storefront
+from bentos.recommender.packing import ProjectImage
+from bentos.recommender.photos import PhotoRefused, keep_photo, photo_root, resolve_photo
+from bentos.recommender.shelf import Shelf
+from coldstart_models.artifacts import LATEST, check_contract, find_model, observe_features
+from coldstart_models.errors import ModelError, UnknownItem, UnknownUser
+from feature_repo.home import Home
+from validation import tables
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from coldstart_models.recommending import Recommendation, UserHistory
+
+MODEL_VARIABLE: Final = "COLDSTART_MODEL"
+SERVICE_SOURCE: Final = "service"
+logger = logging.getLogger("bentoml.coldstart")
+
+os.environ.setdefault("BENTOML_DO_NOT_TRACK", "true")
+
+
+@bentoml.asgi_app(storefront.app, path="/")
+@bentoml.service(
+    name="coldstart_recommender",
+    image=ProjectImage(lock_python_packages=False),
+    workers=1,
+    threads=4,
+    traffic={"timeout": 60},
+)
+class RecommenderService:
+    """Personal recommendations of home-goods listings nobody has clicked yet."""
+
+    def __init__(self) -> None:
+        from coldstart_models.recommending import Recommender
+
+        from feature_repo.store import Store
+
+        self.home = Home.current()
+        self.store = Store(self.home)
+        stored = find_model(self.home, tag=model_tag())
+        self.contract = stored.contract
+        self.recommender = Recommender.load(self.home, tag=stored.tag)
+        self.shelf = Shelf.load(self.home)
+        self._intake = threading.Lock()
+        self._encoders: Any = None
+        gc.collect()
+        gc.freeze()
+        logger.info("serving %s over %d listings", self.recommender.tag, len(self.shelf))
+
+    @bentoml.on_deployment
+    @staticmethod
+    def refuse_a_mismatch() -> None:
+        """Before any worker starts: the model must be there and fit the feature tables."""
+        home = Home.current()
+        try:
+            stored = find_model(home, tag=model_tag())
+            check_contract(stored.contract, observe_features(home))
+        except ModelError as error:
+            raise BentoMLException(f"the recommender does not start: {error}") from error
+
+    @bentoml.api
+    def recommend(self, params: payloads.RecommendRequest, /) -> payloads.RecommendResponse:
+        """The k best listings for a user or a session; the popular ones for a stranger."""
+        history = self._history(params)
+        if history is None:
+            measures.count_fallback("no history")
+            found = self._popular_for_a_stranger(params)
+            return self._recommendations(found, fallback="popular")
+        with measures.stage("recommend"), as_responses():
+            found = self.recommender.recommend(
+                history,
+                k=params.k,
+                pool=params.pool,
+                category=params.category,
+                max_price=params.max_price,
+                exclude=_excluded(params, history),
+            )
+        return self._recommendations(found)
+
+    @bentoml.api
+    def score(self, params: payloads.ScoreRequest, /) -> payloads.ScoreResponse:
+        """A person's score of each of up to 1,000 items, in the order asked."""
+        history = self._known_history(params)
+        with measures.stage("score"), as_responses():
+            scores = self.recommender.score(history, params.item_ids)
+        named = zip(params.item_ids, scores, strict=True)
+        return payloads.ScoreResponse(
+            scores=[payloads.ItemScore(item_id=item, score=value) for item, value in named],
+            **self._versions(),
+        )
+
+    @bentoml.api
+    def explain(self, params: payloads.ExplainRequest, /) -> payloads.ExplainResponse:
+        """The parts a score is the sum of, and one sentence."""
+        history = self._known_history(params)
+        with measures.stage("explain"), as_responses():
+            told = self.recommender.explain(history, params.item_id)
+        return payloads.ExplainResponse(
+            item_id=told.item_id,
+            score=told.score,
+            sentence=told.sentence,
+            contributions=[
+                payloads.ContributionPart(
+                    history_item_id=part.history_item_id, term=part.term, value=part.value
+                )
+                for part in told.contributions
+            ],
+            **self._versions(),
+        )
+
+    @bentoml.api
+    def similar(self, params: payloads.SimilarRequest, /) -> payloads.SimilarResponse:
+        """Listings most like one listing."""
+        with measures.stage("similar"), as_responses():
+            found = self.recommender.similar(params.item_id, k=params.k)
+        return payloads.SimilarResponse(
+            items=[payloads.ItemScore(item_id=item, score=value) for item, value in found],
+            **self._versions(),
+        )
+
+    @bentoml.api
+    def popular(self, params: payloads.PopularRequest, /) -> payloads.RecommendResponse:
+        """What a person without any history is shown."""
+        with measures.stage("popular"), as_responses():
+            return self._recommendations(self.recommender.popular(k=params.k, pool=params.pool))
+
+    @bentoml.api
+    def events(self, params: payloads.EventsRequest, /) -> payloads.EventsResponse:
+        """Take a batch of events in: gate, log, features, few-shot adaptation."""
+        from coldstart_models.event_intake import take_events
+
+        now = datetime.now(UTC)
+        with measures.stage("events"), self._intake:
+            taken = take_events(
+                _event_frame(params.events, now=now),
+                home=self.home,
+                store=self.store,
+                recommender=self.recommender,
+                now=now,
+            )
+        _count("events", taken.accepted, taken.quarantined, duplicates=len(taken.duplicates))
+        return payloads.EventsResponse(
+            accepted=list(taken.accepted),
+            duplicates=list(taken.duplicates),
+            quarantined=[_rejected(row.id, row.reasons) for row in taken.quarantined],
+            users=len(taken.user_ids),
+            adapted=list(taken.adapted),
+        )
+
+    @bentoml.api
+    def listings(self, params: payloads.ListingsRequest, /) -> payloads.ListingsResponse:
+        """Take new listings in: gate, encode, push; recommendable when this returns."""
+        from coldstart_models.listings import add_listings
+
+        now = datetime.now(UTC)
+        frame, refused = self._listing_frame(params.listings, now=now)
+        with measures.stage("listings"), self._intake:
+            result = add_listings(
+                frame,
+                home=self.home,
+                store=self.store,
+                recommender=self.recommender,
+                encoders=self._warm_encoders(),
+                now=now,
+            )
+        self.shelf.add(result.items)
+        rejected = [*refused, *(_rejected(row.id, row.reasons) for row in result.quarantined)]
+        _count("listings", result.accepted, rejected)
+        return payloads.ListingsResponse(
+            accepted=list(result.accepted), quarantined=rejected, **self._versions()
+        )
+
+    @bentoml.api
+    def status(self) -> payloads.StatusResponse:
+        """Which model and snapshot answer, and whether the stores are there."""
+        return payloads.StatusResponse(
+            trained_at=self.contract.trained_at,
+            feature_service=self.contract.feature_service,
+            items=len(self.shelf),
+            online_store="ready" if self.home.online_store.exists() else "missing",
+            registry="ready" if self.home.registry.exists() else "missing",
+            **self._versions(),
+        )
+
+    def _versions(self) -> dict[str, str]:
+        return {"model": self.recommender.tag, "snapshot": self.recommender.snapshot_version}
+
+    def _history(self, person: payloads.Person) -> "UserHistory | None":
+        """Stored history, then the session's events on top; None where both are empty."""
+        from coldstart_models.online_histories import extend_history, read_histories
+
+        stored = None
+        if person.user_id is not None:
+            with measures.stage("history"):
+                stored = read_histories([person.user_id], store=self.store).get(person.user_id)
+        if not person.session:
+            return stored
+        now = datetime.now(UTC)
+        return extend_history(
+            stored,
+            item_ids=[event.item_id for event in person.session],
+            event_types=[event.event_type for event in person.session],
+            timestamps=[event.event_timestamp or now for event in person.session],
+        )
+
+    def _known_history(self, person: payloads.Person) -> "UserHistory":
+        if person.user_id is None and not person.session:
+            raise BadInput("give a user_id or a session: there is nobody to score for")
+        history = self._history(person)
+        if history is None:
+            raise NotFound(
+                f"no user {person.user_id!r} with events in the feature store; "
+                "send events first, or give a session"
+            )
+        return history
+
+    def _popular_for_a_stranger(self, params: payloads.RecommendRequest) -> "list[Recommendation]":
+        """The popular listings that meet the request's filters."""
+        with measures.stage("popular"), as_responses():
+            ranked = self.recommender.popular(k=max(len(self.shelf), 1), pool=params.pool)
+        left_out = set(params.exclude)
+        fitting = (
+            item
+            for item in ranked
+            if item.item_id not in left_out
+            and self.shelf.fits(item.item_id, category=params.category, max_price=params.max_price)
+        )
+        return list(islice(fitting, params.k))
+
+    def _recommendations(
+        self,
+        found: "list[Recommendation]",
+        *,
+        fallback: Literal["popular"] | None = None,
+    ) -> payloads.RecommendResponse:
+        new = sum(item.is_new for item in found)
+        measures.count_recommended(new=new, known=len(found) - new)
+        items = [
+            payloads.RecommendedItem(
+                item_id=item.item_id,
+                score=item.score,
+                is_new=item.is_new,
+                support=item.support,
+                reason=item.reason,
+                **self.shelf.label(item.item_id),
+            )
+            for item in found
+        ]
+        return payloads.RecommendResponse(items=items, fallback=fallback, **self._versions())
+
+    def _listing_frame(
+        self, listings: list[payloads.Listing], *, now: datetime
+    ) -> "tuple[pd.DataFrame, list[payloads.Rejected]]":
+        """The listings as a raw items frame; those whose photo is refused stay out."""
+        import pandas as pd
+
+        root = photo_root(self.home)
+        rows, refused = [], []
+        for listing in listings:
+            row = listing.model_dump(exclude={"photo_path", "photo_base64"})
+            try:
+                if listing.photo_base64 is not None:
+                    row[tables.IMAGE_PATH] = str(keep_photo(listing.photo_base64, home=self.home))
+                elif listing.photo_path is not None:
+                    row[tables.IMAGE_PATH] = str(resolve_photo(listing.photo_path, root=root))
+            except PhotoRefused as reason:
+                refused.append(_rejected(listing.item_id, [str(reason)]))
+                continue
+            row[tables.LISTED_AT] = row[tables.LISTED_AT] or now
+            rows.append({**row, tables.SOURCE: SERVICE_SOURCE})
+        return pd.DataFrame(rows, columns=tables.ITEMS.names, dtype=object), refused
+
+    def _warm_encoders(self) -> Any:
+        """The model's encoders, loaded with the first listing and kept."""
+        if self._encoders is None:
+            from coldstart_models.listings import load_encoders
+
+            with measures.stage("load encoders"):
+                self._encoders = load_encoders(self.contract)
+        return self._encoders
+
+
+def model_tag() -> str:
+    """The model to serve: COLDSTART_MODEL, else the Bento's, else the latest of the home."""
+    named = os.environ.get(MODEL_VARIABLE)
+    bento: Any = getattr(RecommenderService, "bento", None)
+    packed = [str(model.tag) for model in bento.info.all_models] if bento else []
+    return named or (packed[0] if packed else LATEST)
+
+
+@contextmanager
+def as_responses() -> Iterator[None]:
+    """Turn what the recommender does not know into a 404 that names it."""
+    try:
+        yield
+    except (UnknownItem, UnknownUser) as error:
+        raise NotFound(str(error)) from error
+
+
+def _excluded(params: payloads.RecommendRequest, history: "UserHistory") -> set[str]:
+    seen = set(history.item_ids) if params.exclude_seen else set()
+    return seen | set(params.exclude)
+
+
+def _event_frame(events: list[payloads.Event], *, now: datetime) -> "pd.DataFrame":
+    import pandas as pd
+
+    rows = [{**event.model_dump(), tables.SOURCE: SERVICE_SOURCE} for event in events]
+    for row in rows:
+        row[tables.EVENT_TIMESTAMP] = row[tables.EVENT_TIMESTAMP] or now
+    return pd.DataFrame(rows, columns=tables.EVENTS.names, dtype=object)
+
+
+def _rejected(row_id: Any, reasons: Any) -> payloads.Rejected:
+    return payloads.Rejected(id=None if row_id is None else str(row_id), reasons=list(reasons))
+
+
+def _count(kind: str, accepted: Any, quarantined: Any, *, duplicates: int = 0) -> None:
+    measures.count_intake(kind, outcome="accepted", rows=len(accepted))
+    measures.count_intake(kind, outcome="quarantined", rows=len(quarantined))
+    measures.count_intake(kind, outcome="duplicate", rows=duplicates)

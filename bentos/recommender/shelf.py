@@ -1,0 +1,96 @@
+"""What is shown of an item beside its score: title, price, photo."""
+
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+import pandas as pd
+import pyarrow.parquet as pq
+
+from feature_repo.home import Home
+from validation import tables
+
+SHOWN: Final = (tables.TITLE, tables.CATEGORY, tables.PRICE, tables.CURRENCY)
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """The label on the shelf. Absent values are None."""
+
+    title: str | None
+    category: str | None
+    price: float | None
+    currency: str | None
+    photo: Path | None
+
+
+@dataclass
+class Shelf:
+    """The catalogue's labels by item id; new listings are added while requests read."""
+
+    tags: dict[str, Tag]
+    user_ids: list[str]
+    """Known users, those with most events first."""
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    @classmethod
+    def load(cls, home: Home) -> "Shelf":
+        """Read the labels of the accepted items, and who has events."""
+        columns = [tables.ITEM_ID, tables.IMAGE_PATH, *SHOWN]
+        items = pq.read_table(home.items, columns=columns).to_pandas()
+        return cls(tags=_tags(items), user_ids=_busiest_users(home))
+
+    def __len__(self) -> int:
+        return len(self.tags)
+
+    def add(self, items: pd.DataFrame) -> None:
+        """Add or replace the labels of accepted listings (canonical columns)."""
+        with self._lock:
+            self.tags = {**self.tags, **_tags(items)}
+
+    def photo_path(self, item_id: str) -> Path | None:
+        """The photo of the item, if the catalogue names one that exists."""
+        tag = self.tags.get(item_id)
+        return tag.photo if tag and tag.photo and tag.photo.is_file() else None
+
+    def fits(self, item_id: str, *, category: str | None, max_price: float | None) -> bool:
+        """Whether the item is under the category's path and known to cost no more."""
+        tag = self.tags.get(item_id)
+        if tag is None:
+            return False
+        asked = tuple(tables.category_levels(category))
+        under = tuple(tables.category_levels(tag.category))[: len(asked)] == asked
+        return under and (max_price is None or (tag.price is not None and tag.price <= max_price))
+
+    def label(self, item_id: str) -> dict[str, Any]:
+        """What a response shows of the item; `photo` is its path on this server."""
+        tag = self.tags.get(item_id)
+        if tag is None:
+            return {}
+        photo = f"photos/{quote(item_id, safe='')}" if tag.photo else None
+        return {
+            tables.TITLE: tag.title,
+            tables.CATEGORY: tag.category,
+            tables.PRICE: tag.price,
+            tables.CURRENCY: tag.currency,
+            "photo": photo,
+        }
+
+
+def _tags(items: pd.DataFrame) -> dict[str, Tag]:
+    shown = items.reindex(columns=[tables.ITEM_ID, *SHOWN, tables.IMAGE_PATH]).astype(object)
+    shown = shown.where(shown.notna(), None)
+    return {
+        item_id: Tag(title, category, price, currency, Path(path) if path else None)
+        for item_id, title, category, price, currency, path in shown.itertuples(index=False)
+    }
+
+
+def _busiest_users(home: Home) -> list[str]:
+    if not home.events.exists():
+        return []
+    users = pq.read_table(home.events, columns=[tables.USER_ID])[tables.USER_ID].to_pandas()
+    counts = users.value_counts()
+    return [str(user_id) for user_id in sorted(counts.index, key=lambda u: (-counts[u], u))]

@@ -1,0 +1,58 @@
+"""The storefront page and its photos, served beside the API.
+
+A photo is found by its item's id in the catalogue and in nothing else: no part of a request
+ever becomes part of a path.
+"""
+
+import mimetypes
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import bentoml
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Route
+
+if TYPE_CHECKING:
+    from bentos.recommender.shelf import Shelf
+
+PAGE: Final = Path(__file__).resolve().parent / "storefront.html"
+SHOWN_USERS: Final = 50
+
+
+def _shelf() -> "Shelf":
+    shelf: Shelf = bentoml.get_current_service().shelf
+    return shelf
+
+
+def page(_: Request) -> Response:
+    """The page itself: one file, nothing loaded from elsewhere."""
+    return FileResponse(PAGE, media_type="text/html")
+
+
+def users(_: Request) -> Response:
+    """Some users to try, those with most events first."""
+    return JSONResponse({"user_ids": _shelf().user_ids[:SHOWN_USERS]})
+
+
+def photo(request: Request) -> Response:
+    """The photo of the item, or 404 where it has none."""
+    item_id = request.path_params["item_id"]
+    path = _shelf().photo_path(item_id)
+    if path is None:
+        return JSONResponse({"error": f"no photo of item {item_id!r}"}, status_code=404)
+    kind = mimetypes.guess_type(path.name)[0] or ""
+    if not kind.startswith("image/"):
+        return JSONResponse({"error": f"item {item_id!r} has no image file"}, status_code=404)
+    headers = {"X-Content-Type-Options": "nosniff", "Cache-Control": "max-age=300"}
+    return FileResponse(path, media_type=kind, headers=headers)
+
+
+app: Final = Starlette(
+    routes=[
+        Route("/storefront", page),
+        Route("/storefront/users", users),
+        Route("/photos/{item_id:path}", photo),
+    ]
+)

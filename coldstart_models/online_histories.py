@@ -1,0 +1,63 @@
+"""A person's history as the online store holds it: what the recommender ranks by."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from coldstart_models.data.interactions import HISTORY_LENGTH
+from feature_repo.feature_tables import USER_HISTORY
+from validation import tables
+
+if TYPE_CHECKING:
+    from coldstart_models.recommending import UserHistory
+    from feature_repo.store import Store
+
+ITEM_IDS: Final = "history_item_ids"
+EVENT_TYPES: Final = "history_event_types"
+TIME_US: Final = "history_time_us"
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def read_histories(user_ids: Sequence[str], *, store: "Store") -> "dict[str, UserHistory]":
+    """user_id → history, newest last. A user without any known event is left out."""
+    from coldstart_models.recommending import UserHistory
+
+    view = USER_HISTORY.name
+    features = [f"{view}:{column}" for column in (ITEM_IDS, EVENT_TYPES, TIME_US)]
+    rows = store.online(features, [{tables.USER_ID: user_id} for user_id in user_ids])
+    return {
+        user_id: UserHistory(
+            item_ids=tuple(row[f"{view}__{ITEM_IDS}"]),
+            event_types=tuple(row[f"{view}__{EVENT_TYPES}"]),
+            timestamps=tuple(moment(time_us) for time_us in row[f"{view}__{TIME_US}"]),
+        )
+        for user_id, row in zip(user_ids, rows, strict=True)
+        if row[f"{view}__{ITEM_IDS}"]
+    }
+
+
+def extend_history(
+    stored: "UserHistory | None",
+    *,
+    item_ids: Sequence[str],
+    event_types: Sequence[str],
+    timestamps: Sequence[datetime],
+) -> "UserHistory":
+    """A session's events, oldest first, on top of what is stored; the newest 50 are kept.
+
+    A time without a zone counts as UTC.
+    """
+    from coldstart_models.recommending import UserHistory
+
+    zoned = [time if time.tzinfo else time.replace(tzinfo=UTC) for time in timestamps]
+    before = stored or UserHistory((), (), ())
+    return UserHistory(
+        item_ids=(*before.item_ids, *item_ids)[-HISTORY_LENGTH:],
+        event_types=(*before.event_types, *event_types)[-HISTORY_LENGTH:],
+        timestamps=(*before.timestamps, *zoned)[-HISTORY_LENGTH:],
+    )
+
+
+def moment(time_us: int) -> datetime:
+    """µs since 1970 UTC as a time."""
+    return EPOCH + timedelta(microseconds=time_us)

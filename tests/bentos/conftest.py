@@ -1,0 +1,112 @@
+"""A tiny state folder and the service over it, with stand-ins for model and online store."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+from starlette.testclient import TestClient
+
+from bentos.recommender.service import RecommenderService
+from coldstart_models.artifacts import Contract, save_model
+from feature_repo.feature_tables import create_missing
+from feature_repo.home import Home
+from tests.bentos.fakes import CountingRecommender, MemoryStore
+from validation import tables
+
+LISTED = datetime(2026, 1, 1, tzinfo=UTC)
+CONTRACT = Contract(
+    feature_service="coldstart_v1",
+    image_encoder="",
+    image_encoder_hash="",
+    text_encoder="",
+    text_encoder_hash="",
+    vector_width=2,
+    code_version="0.1.0",
+    trained_at=datetime(2026, 1, 2, tzinfo=UTC),
+    sources=("tiny",),
+    columns=("user_history:history_item_ids",),
+)
+PRIOR = {"chair": 0.25, "lamp": 0.5, "sofa": 0.75}
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    """Three listings, the sofa with a photo; no events; an (empty) model with its contract."""
+    home = Home(tmp_path / "home")
+    monkeypatch.setenv("COLDSTART_HOME", str(home.root))
+    home.photos.mkdir(parents=True)
+    Image.new("RGB", (64, 64), (180, 120, 60)).save(home.photos / "sofa.jpg")
+    items = pd.DataFrame(
+        {
+            tables.ITEM_ID: ["chair", "lamp", "sofa"],
+            tables.TITLE: ["Oak chair", "Brass lamp", "Linen sofa"],
+            tables.CATEGORY: ["Home > Seating", "Home > Lighting", "Home > Seating"],
+            tables.PRICE: [80.0, 40.0, 700.0],
+            tables.CURRENCY: ["EUR", "EUR", "EUR"],
+            tables.IMAGE_PATH: [None, None, str(home.photos / "sofa.jpg")],
+            tables.LISTED_AT: [pd.Timestamp(LISTED)] * 3,
+            tables.SOURCE: ["tiny"] * 3,
+        }
+    )
+    home.items.parent.mkdir(parents=True)
+    pq.write_table(tables.ITEMS.to_arrow(items), home.items)
+    pq.write_table(tables.EVENTS.schema.empty_table(), home.events)
+    create_missing(home)
+    weights = tmp_path / "weights"
+    weights.mkdir()
+    (weights / "weights.json").write_text("{}")
+    save_model(weights, contract=CONTRACT, metadata={}, home=home)
+    return home
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    """The online store; user `ann` chose the lamp twice."""
+    store = MemoryStore()
+    store.rows["user_history"] = {
+        "ann": {
+            "history_item_ids": ["lamp", "lamp"],
+            "history_event_types": ["click", "purchase"],
+            "history_time_us": [1_767_312_000_000_000, 1_767_398_400_000_000],
+        }
+    }
+    return store
+
+
+@pytest.fixture
+def recommender() -> CountingRecommender:
+    return CountingRecommender(PRIOR)
+
+
+@pytest.fixture
+def service(
+    home: Home,
+    store: MemoryStore,
+    recommender: CountingRecommender,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Any:
+    """The service object itself, made over the stand-ins."""
+    monkeypatch.setattr("feature_repo.store.Store", lambda _: store)
+    monkeypatch.setattr(
+        "coldstart_models.recommending.Recommender.load", lambda home, tag: recommender
+    )
+    return RecommenderService.inner()
+
+
+@pytest.fixture(scope="session")
+def application() -> Any:
+    """Bento's HTTP application; it registers its metrics once a process."""
+    return RecommenderService.to_asgi()
+
+
+@pytest.fixture
+def client(service: Any, application: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
+    """The whole HTTP application of Bento, in this process, around this test's service."""
+    monkeypatch.setattr(RecommenderService, "inner", lambda: service)
+    with TestClient(application, base_url="http://test") as client:
+        yield client

@@ -1,0 +1,123 @@
+"""Stand-ins at the seams: an online store in memory, and a recommender whose answers are known."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from coldstart_models.recommending import (
+    Contribution,
+    Explanation,
+    Recommendation,
+    UserHistory,
+)
+
+from coldstart_models.errors import UnknownItem
+from validation import tables
+
+
+class MemoryStore:
+    """What `feature_repo.store.Store` promises of online() and push(), kept in memory."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, dict[str, dict[str, Any]]] = {}
+        self.pushes: list[str] = []
+
+    def online(
+        self, features: Sequence[str], entity_rows: Sequence[dict[str, str]], **_: Any
+    ) -> list[dict[str, Any]]:
+        answers = []
+        for entity in entity_rows:
+            answer: dict[str, Any] = dict(entity)
+            for feature in features:
+                view, column = feature.split(":")
+                row = self.rows.get(view, {}).get(next(iter(entity.values())), {})
+                answer[f"{view}__{column}"] = row.get(column)
+            answers.append(answer)
+        return answers
+
+    def push(self, view: str, frame: pd.DataFrame, *, now: datetime, to: str = "both") -> None:
+        self.pushes.append(view)
+        for row in frame.to_dict("records"):
+            key = row[tables.USER_ID if view == "user_history" else tables.ITEM_ID]
+            self.rows.setdefault(view, {})[key] = row
+
+
+class CountingRecommender:
+    """Scores an item by how often it stands in the history, plus its own fixed prior."""
+
+    tag = "coldstart-siamese:test"
+    snapshot_version = "snapshot-1"
+
+    def __init__(self, prior: dict[str, float]) -> None:
+        self.prior = dict(prior)
+        self.adaptations: list[tuple[str, int]] = []
+
+    def score(self, history: UserHistory, item_ids: Sequence[str]) -> list[float]:
+        unknown = [item_id for item_id in item_ids if item_id not in self.prior]
+        if unknown:
+            raise UnknownItem(f"{len(unknown)} unknown items: {', '.join(unknown)}")
+        return [self.prior[item] + history.item_ids.count(item) for item in item_ids]
+
+    def recommend(
+        self,
+        history: UserHistory,
+        *,
+        k: int,
+        pool: str,
+        category: str | None,
+        max_price: float | None,
+        exclude: Collection[str],
+    ) -> list[Recommendation]:
+        left = [item_id for item_id in sorted(self.prior) if item_id not in exclude]
+        scores = self.score(history, left)
+        order = sorted(zip(left, scores, strict=True), key=lambda pair: (-pair[1], pair[0]))
+        return [_recommendation(item_id, score) for item_id, score in order[:k]]
+
+    def popular(self, *, k: int = 10, pool: str = "new") -> list[Recommendation]:
+        return self.recommend(
+            UserHistory((), (), ()), k=k, pool=pool, category=None, max_price=None, exclude=()
+        )
+
+    def explain(self, history: UserHistory, item_id: str) -> Explanation:
+        (score,) = self.score(history, [item_id])
+        seen = [Contribution(item, "same", 1.0) for item in history.item_ids if item == item_id]
+        parts = (Contribution(None, "prior", self.prior[item_id]), *seen)
+        return Explanation(item_id, score, parts, f"You chose it {len(seen)} times.")
+
+    def similar(self, item_id: str, *, k: int = 10) -> list[tuple[str, float]]:
+        self.score(UserHistory((), (), ()), [item_id])
+        return [(other, 0.5) for other in sorted(self.prior) if other != item_id][:k]
+
+    def add_listings(self, items: pd.DataFrame, image: Any, text: Any) -> pd.DataFrame:
+        for item_id in items[tables.ITEM_ID]:
+            self.prior[item_id] = 9.0
+        self.snapshot_version = f"snapshot-{len(self.prior)}"
+        return pd.DataFrame(
+            {
+                tables.ITEM_ID: items[tables.ITEM_ID].to_numpy(dtype=object),
+                "vector": [np.ones(2, np.float32)] * len(items),
+                "model": self.tag,
+                tables.EVENT_TIMESTAMP: items[tables.LISTED_AT].to_numpy(),
+            }
+        )
+
+    def adapt(
+        self, item_id: str, supporters: Sequence[UserHistory], *, times: Sequence[datetime]
+    ) -> pd.DataFrame:
+        self.adaptations.append((item_id, len(supporters)))
+        return pd.DataFrame(
+            {
+                tables.ITEM_ID: [item_id],
+                "delta": [np.zeros(2, np.float32)],
+                "bias": np.float32(0.0),
+                "support": len(supporters),
+                "model": self.tag,
+                tables.EVENT_TIMESTAMP: [max(times)],
+            }
+        )
+
+
+def _recommendation(item_id: str, score: float) -> Recommendation:
+    return Recommendation(item_id, score, is_new=True, support=0, reason="like what you chose")

@@ -1,0 +1,147 @@
+"""Over HTTP: right answers, and clear errors for what nobody knows."""
+
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+
+def error(response: Any) -> str:
+    """Bento answers a list of one for its own exceptions."""
+    body = response.json()
+    return str((body[0] if isinstance(body, list) else body)["error"])
+
+
+def test_a_known_user_gets_what_the_recommender_says_with_labels(client: TestClient) -> None:
+    answer = client.post("/recommend", json={"user_id": "ann", "k": 2})
+
+    assert answer.status_code == 200
+    body = answer.json()
+    assert [item["item_id"] for item in body["items"]] == ["sofa", "chair"]
+    assert body["items"][0]["title"] == "Linen sofa"
+    assert body["items"][0]["photo"] == "photos/sofa"
+    assert body["fallback"] is None
+    assert (body["model"], body["snapshot"]) == ("coldstart-siamese:test", "snapshot-1")
+
+
+def test_what_the_user_has_seen_comes_back_only_on_request(client: TestClient) -> None:
+    answer = client.post("/recommend", json={"user_id": "ann", "exclude_seen": False})
+    assert [item["item_id"] for item in answer.json()["items"]] == ["lamp", "sofa", "chair"]
+
+
+def test_a_session_needs_no_user(client: TestClient) -> None:
+    session = [{"item_id": "chair"}]
+    answer = client.post("/recommend", json={"session": session, "exclude_seen": False, "k": 1})
+    assert answer.json()["fallback"] is None
+    assert answer.json()["items"][0]["item_id"] == "chair"
+    assert answer.json()["items"][0]["score"] == 1.25
+
+
+def test_a_session_adds_to_the_users_history(client: TestClient) -> None:
+    body = {"user_id": "ann", "session": [{"item_id": "lamp"}], "item_ids": ["lamp"]}
+    assert client.post("/score", json=body).json()["scores"] == [{"item_id": "lamp", "score": 3.5}]
+
+
+def test_an_unknown_user_without_a_session_gets_the_popular_ones(client: TestClient) -> None:
+    answer = client.post("/recommend", json={"user_id": "nobody", "k": 1})
+    assert answer.status_code == 200
+    assert answer.json()["fallback"] == "popular"
+    assert [item["item_id"] for item in answer.json()["items"]] == ["sofa"]
+
+
+def test_the_popular_ones_keep_to_the_filters(client: TestClient) -> None:
+    body = {"category": "Home > Seating", "max_price": 100}
+    answer = client.post("/recommend", json=body)
+    assert [item["item_id"] for item in answer.json()["items"]] == ["chair"]
+
+
+def test_scores_come_in_the_order_asked(client: TestClient) -> None:
+    body = {"user_id": "ann", "item_ids": ["sofa", "lamp", "chair"]}
+    answer = client.post("/score", json=body)
+    assert answer.json()["scores"] == [
+        {"item_id": "sofa", "score": 0.75},
+        {"item_id": "lamp", "score": 2.5},
+        {"item_id": "chair", "score": 0.25},
+    ]
+
+
+@pytest.mark.parametrize("path", ["/score", "/explain"])
+def test_an_unknown_user_is_a_404_that_names_the_user(client: TestClient, path: str) -> None:
+    items = {"item_ids": ["sofa"]} if path == "/score" else {"item_id": "sofa"}
+    answer = client.post(path, json={"user_id": "nobody", **items})
+    assert answer.status_code == 404
+    assert "no user 'nobody'" in error(answer)
+
+
+@pytest.mark.parametrize("path", ["/score", "/explain"])
+def test_nobody_at_all_is_a_400(client: TestClient, path: str) -> None:
+    items = {"item_ids": ["sofa"]} if path == "/score" else {"item_id": "sofa"}
+    answer = client.post(path, json=items)
+    assert answer.status_code == 400
+    assert "give a user_id or a session" in error(answer)
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/score", {"user_id": "ann", "item_ids": ["sofa", "ghost"]}),
+        ("/explain", {"user_id": "ann", "item_id": "ghost"}),
+        ("/similar", {"item_id": "ghost"}),
+    ],
+)
+def test_an_unknown_item_is_a_404_that_names_the_item(
+    client: TestClient, path: str, body: dict[str, Any]
+) -> None:
+    answer = client.post(path, json=body)
+    assert answer.status_code == 404
+    assert "ghost" in error(answer)
+    assert "sofa" not in error(answer)
+
+
+def test_more_than_a_thousand_items_is_a_400(client: TestClient) -> None:
+    answer = client.post("/score", json={"user_id": "ann", "item_ids": ["sofa"] * 1001})
+    assert answer.status_code == 400
+    assert "item_ids" in str(answer.json()["detail"])
+    assert (
+        client.post("/score", json={"user_id": "ann", "item_ids": ["sofa"] * 1000}).status_code
+        == 200
+    )
+
+
+@pytest.mark.parametrize(
+    "body", [{"k": 0}, {"k": "many"}, {"max_price": -1}, {"pool": "old"}, {"kk": 3}]
+)
+def test_a_request_of_the_wrong_shape_is_a_400(client: TestClient, body: dict[str, Any]) -> None:
+    assert client.post("/recommend", json=body).status_code == 400
+
+
+def test_an_explanation_sums_to_the_score(client: TestClient) -> None:
+    body = client.post("/explain", json={"user_id": "ann", "item_id": "lamp"}).json()
+    assert body["score"] == 2.5
+    assert sum(part["value"] for part in body["contributions"]) == body["score"]
+    assert body["sentence"] == "You chose it 2 times."
+
+
+def test_similar_listings_leave_the_listing_itself_out(client: TestClient) -> None:
+    body = client.post("/similar", json={"item_id": "sofa", "k": 1}).json()
+    assert body["items"] == [{"item_id": "chair", "score": 0.5}]
+
+
+def test_status_tells_model_and_stores(client: TestClient) -> None:
+    body = client.post("/status", json={}).json()
+    assert body["model"] == "coldstart-siamese:test"
+    assert body["items"] == 3
+    assert body["online_store"] == "missing"
+    assert body["feature_service"] == "coldstart_v1"
+
+
+def test_health_endpoints_answer(client: TestClient) -> None:
+    assert client.get("/livez").status_code == 200
+    assert client.get("/readyz").status_code == 200
+
+
+def test_every_request_has_an_example_in_the_openapi_page(client: TestClient) -> None:
+    paths = client.get("/docs.json").json()["paths"]
+    for path in ("recommend", "score", "explain", "similar", "popular", "events", "listings"):
+        body = paths[f"/{path}"]["post"]["requestBody"]["content"]["application/json"]
+        assert body["schema"]["example"], path
