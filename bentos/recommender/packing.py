@@ -23,8 +23,11 @@ class ProjectImage(Image):
 
     def freeze(self, bento_fs: Path, envs: list[Any], platform_: str | None = None) -> Any:
         copy_packages(bento_fs / "src")
-        self.python_requirements = requirements()
         return super().freeze(bento_fs, envs, platform_)
+
+    def _freeze_python_requirements(self, bento_fs: Path, platform_: str | None = None) -> str:
+        """Our lock as it is. Bento's own step would ask for uv, and lock anew over the network."""
+        return requirements()
 
 
 def copy_packages(target: Path) -> None:
