@@ -1,0 +1,210 @@
+"""Table files as people have them: Parquet, CSV and JSON Lines, plain or gzipped.
+
+Nothing is repaired and no line is lost: ids keep their leading zeros (CSV is read as text,
+and only an empty cell is null), and a line that cannot be read becomes a row of nulls with
+its number and text in the column `_unreadable`.
+"""
+
+import csv
+import gzip
+import json
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, Final, cast
+
+import pandas as pd
+import pyarrow as pa
+
+from feature_repo.catalogs.columns import UNREADABLE
+from feature_repo.catalogs.source import SourceError
+
+Progress = Callable[[int, int], None]
+
+DELIMITED: Final = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
+JSON_LINES: Final = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz", ".json", ".json.gz")
+ENDINGS: Final = (".parquet", *DELIMITED, *JSON_LINES)
+LINES_PER_REPORT: Final = 20_000
+LONGEST_RECORD: Final = 1_000
+"""Lines that one quoted record of an uneven CSV may have."""
+
+
+def existing_folder(folder: Path) -> Path:
+    """The folder as an absolute path. Raises SourceError if it is none."""
+    if not folder.is_dir():
+        what = "is a file, expected a folder" if folder.exists() else "does not exist"
+        raise SourceError(f"folder {folder} {what}")
+    return folder.resolve()
+
+
+def find_table(folder: Path, stems: Sequence[str], *, named: str | None = None) -> Path | None:
+    """The one file in `folder` that is called as one of `stems` with a known ending.
+
+    Args:
+        named: the file's name, where a mapping states it.
+
+    Raises:
+        SourceError: two candidates, or the named file is not there.
+    """
+    if named is not None:
+        if not (folder / named).is_file():
+            raise SourceError(f"mapping.toml names {named}, which is not in {folder}")
+        return folder / named
+    wanted = {f"{stem}{ending}" for stem in stems for ending in ENDINGS}
+    found = sorted(path for path in folder.iterdir() if path.name.lower() in wanted)
+    if len(found) > 1:
+        table = stems[0] if stems[0] == "items" else "events"
+        raise SourceError(
+            f"{folder} holds {' and '.join(path.name for path in found)}; keep one, or write "
+            f'[{table}] file = "{found[0].name}" into mapping.toml'
+        )
+    return found[0] if found else None
+
+
+def read_table(
+    path: Path, *, encoding: str | None = None, delimiter: str | None = None
+) -> pd.DataFrame:
+    """A file's rows with raw values. Raises SourceError where it cannot be read or is empty."""
+    if path.stat().st_size == 0:
+        raise SourceError(f"{path} is empty (0 bytes)")
+    name = path.name.lower()
+    try:
+        if name.endswith(".parquet"):
+            frame = pd.read_parquet(path)
+        elif name.endswith(DELIMITED):
+            frame = _read_delimited(path, encoding or "utf-8", delimiter)
+        elif name.endswith(JSON_LINES):
+            frame = _read_json_lines(path)
+        else:
+            raise SourceError(f"{path.name} has none of the endings {', '.join(ENDINGS)}")
+    except (pa.ArrowException, EOFError, zlib.error, OSError, LookupError) as error:
+        raise SourceError(f"{path} cannot be read: {error}") from error
+    except UnicodeDecodeError as error:
+        raise SourceError(
+            f"{path} is not {encoding or 'utf-8'} (byte {error.start}); write its encoding into "
+            'mapping.toml, e.g. encoding = "cp1252"'
+        ) from error
+    if frame.empty:
+        raise SourceError(f"{path} holds no rows")
+    return frame
+
+
+def json_lines(
+    path: Path, *, progress: Progress | None = None
+) -> Iterator[tuple[int, dict[str, object] | None, str]]:
+    """Line number from 1, the object on it (None if it is not one), and the line's text.
+
+    Blank lines are skipped. `progress` is told bytes read and bytes in all.
+
+    Raises:
+        SourceError: the file's compression is broken.
+    """
+    total = path.stat().st_size
+    with path.open("rb") as raw, _unpacked(raw, path) as lines:
+        try:
+            for number, line in enumerate(lines, start=1):
+                if progress is not None and number % LINES_PER_REPORT == 0:
+                    progress(raw.tell(), total)
+                if line.strip():
+                    yield number, *_json_object(line)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise SourceError(f"{path} cannot be unpacked: {error}") from error
+    if progress is not None:
+        progress(total, total)
+
+
+def _unpacked(raw: IO[bytes], path: Path) -> IO[bytes]:
+    return cast(IO[bytes], gzip.open(raw)) if path.name.lower().endswith(".gz") else raw
+
+
+def unreadable(number: int, text: str) -> str:
+    """What the column `_unreadable` says of a line."""
+    return f"line {number}: {text}"
+
+
+def _json_object(line: bytes) -> tuple[dict[str, object] | None, str]:
+    text = line.decode("utf-8", errors="backslashreplace").strip().removeprefix("\ufeff")
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError:
+        return None, text
+    return (value, text) if isinstance(value, dict) else (None, text)
+
+
+def _read_json_lines(path: Path) -> pd.DataFrame:
+    rows: list[dict[str, object]] = []
+    for number, row, text in json_lines(path):
+        if number == 1 and text.startswith("["):
+            raise SourceError(
+                f"{path} is one JSON array; write one object a line (JSON Lines), e.g. with "
+                f"jq -c '.[]' {path.name}"
+            )
+        rows.append(row if row is not None else {UNREADABLE: unreadable(number, text)})
+    return pd.DataFrame(rows, dtype=object)
+
+
+def _read_delimited(path: Path, encoding: str, delimiter: str | None) -> pd.DataFrame:
+    encoding = encoding.lower().replace("utf-8", "utf-8-sig")
+    with _open_text(path, encoding) as lines:
+        header = lines.readline()
+    separator = delimiter or max(",;\t|", key=header.count)
+    try:
+        frame = pd.read_csv(
+            path,
+            sep=separator,
+            dtype=str,
+            encoding=encoding,
+            keep_default_na=False,
+            na_values=[""],
+        )
+    except pd.errors.EmptyDataError as error:
+        raise SourceError(f"{path} is empty: it has no header") from error
+    except pd.errors.ParserError:
+        return _read_uneven(path, encoding, separator)
+    # Rows longer than the header make pandas take the first column for an index.
+    even = isinstance(frame.index, pd.RangeIndex)
+    return frame if even else _read_uneven(path, encoding, separator)
+
+
+def _open_text(path: Path, encoding: str) -> IO[str]:
+    if path.name.lower().endswith(".gz"):
+        return gzip.open(path, "rt", encoding=encoding, newline="")
+    return path.open(encoding=encoding, newline="")
+
+
+def _read_uneven(path: Path, encoding: str, delimiter: str) -> pd.DataFrame:
+    """Read record by record; one with another number of fields than the header stays text.
+
+    A record goes on over the next lines only while a quote is open and only if that gives
+    the header's number of fields, so an unclosed quote does not swallow the rows after it.
+    """
+    with _open_text(path, encoding) as file:
+        lines = file.readlines()
+    header = next(csv.reader(lines[:1], delimiter=delimiter))
+    rows: list[list[str | None]] = []
+    position = 1
+    while position < len(lines):
+        fields, used = _record(lines, position, len(header), delimiter)
+        text = lines[position].rstrip("\r\n")
+        if fields is not None:
+            rows.append([*(field or None for field in fields), None])
+        elif text:
+            rows.append([*([None] * len(header)), unreadable(position + 1, text)])
+        position += used
+    return pd.DataFrame(rows, columns=[*header, UNREADABLE], dtype=object)
+
+
+def _record(
+    lines: Sequence[str], position: int, width: int, delimiter: str
+) -> tuple[list[str] | None, int]:
+    """The fields of the record that starts here and its number of lines, or None and 1."""
+    quotes = 0
+    for used in range(1, min(LONGEST_RECORD, len(lines) - position) + 1):
+        quotes += lines[position + used - 1].count('"')
+        if quotes % 2 == 0:
+            record = lines[position : position + used]
+            fields = next(csv.reader(record, delimiter=delimiter), [])
+            if len(fields) == width:
+                return fields, used
+            break
+    return None, 1

@@ -1,0 +1,193 @@
+"""``table:DIR``: anyone's own catalogue and log, one file each, photos beside them.
+
+`items` and `interactions` (or `events`) are Parquet, CSV or JSON Lines, plain or gzipped.
+Common column names are recognised (`columns.py`); `mapping.toml` names the rest and the
+constant values (`mapping.py`). What an item has beside the canonical columns becomes its
+`attributes`; what an event has beside them is left out.
+
+- Times without a zone are UTC. With no time but `seq`, `seq` is the order; with neither,
+  the events have no order.
+- `event_type`: the column, else the mapping's constant, else ``rating`` where there is a
+  rating, else ``purchase``.
+- Without an image column, ``DIR/images/ITEM_ID.jpg`` is the photo where it exists.
+- A folder without a log is a catalogue alone.
+"""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import pandas as pd
+
+from feature_repo.catalogs import columns, files, raw
+from feature_repo.catalogs.columns import EVENT_COLUMNS, ITEM_COLUMNS, SEQ, UNREADABLE
+from feature_repo.catalogs.mapping import MAPPING_FILE, FolderMapping, TableMapping
+from feature_repo.catalogs.moments import MICROSECONDS, START, in_sequence, moments
+from feature_repo.catalogs.source import Ordering, SourceData, SourceError
+from validation import tables
+
+log = logging.getLogger(__name__)
+
+ITEM_FILES: Final = ("items",)
+EVENT_FILES: Final = ("interactions", "events")
+TEXT_COLUMNS: Final = (
+    tables.ITEM_ID,
+    tables.TITLE,
+    tables.DESCRIPTION,
+    tables.BRAND,
+    tables.SELLER_ID,
+    tables.CURRENCY,
+    tables.DOMAIN,
+    tables.EVENT_ID,
+    tables.USER_ID,
+    tables.EVENT_TYPE,
+    tables.SESSION_ID,
+    tables.VARIANT,
+)
+
+
+def read(folder: Path, *, mapping: Path | None = None) -> SourceData:
+    """Read a folder of tables.
+
+    Args:
+        mapping: a mapping other than ``DIR/mapping.toml``.
+
+    Raises:
+        SourceError: the folder, its items or a column that cannot be done without is missing.
+    """
+    folder = files.existing_folder(folder)
+    stated = _mapping(folder, mapping)
+    name = stated.source or folder.name
+    item_file = files.find_table(folder, ITEM_FILES, named=stated.items.file)
+    if item_file is None:
+        raise SourceError(
+            f"{folder} has no items file; expected items with one of the endings "
+            f'{", ".join(files.ENDINGS)}, or [items] file = "…" in {MAPPING_FILE}'
+        )
+    items = _items(_rows(item_file, stated.items), item_file, stated.items, folder)
+    event_file = files.find_table(folder, EVENT_FILES, named=stated.events.file)
+    if event_file is None:
+        log.info("%s has no interactions: a catalogue alone", folder)
+        events, ordering = tables.EVENTS.empty(), Ordering.NONE
+    else:
+        rows = _rows(event_file, stated.events)
+        events, ordering = _events(rows, event_file, stated.events)
+    items[tables.SOURCE] = name
+    events[tables.SOURCE] = name
+    return SourceData(name, items, events, ordering)
+
+
+def _mapping(folder: Path, mapping: Path | None) -> FolderMapping:
+    path = mapping or folder / MAPPING_FILE
+    if mapping is None and not path.exists():
+        return FolderMapping()
+    return FolderMapping.read(path)
+
+
+def _rows(path: Path, stated: TableMapping) -> pd.DataFrame:
+    frame = files.read_table(path, encoding=stated.encoding, delimiter=stated.delimiter)
+    return frame.rename(columns=str)
+
+
+def _items(frame: pd.DataFrame, path: Path, stated: TableMapping, folder: Path) -> pd.DataFrame:
+    found = _found(frame, path, stated, ITEM_COLUMNS, "items")
+    _require(found, (tables.ITEM_ID,), frame, path, "items")
+    items = _canonical(frame, found, path, stated)
+    item_ids = items[tables.ITEM_ID]
+    if tables.IMAGE_PATH in items:
+        items[tables.IMAGE_PATH] = raw.photos(items[tables.IMAGE_PATH], folder)
+    elif (beside := raw.photos_beside(item_ids, folder / "images")) is not None:
+        items[tables.IMAGE_PATH] = beside
+    if not {tables.TITLE, tables.DESCRIPTION, tables.IMAGE_PATH} & set(items):
+        _require(found, (tables.TITLE,), frame, path, "items")
+    extra = [
+        name
+        for name in frame.columns
+        if name not in found.values()
+        and name not in stated.ignore
+        and name != UNREADABLE
+        and columns.folded(name) not in columns.NOT_ATTRIBUTES
+    ]
+    items[tables.ATTRIBUTES] = raw.attributes(frame, extra, found.get(tables.ATTRIBUTES))
+    return items
+
+
+def _events(frame: pd.DataFrame, path: Path, stated: TableMapping) -> tuple[pd.DataFrame, Ordering]:
+    found = _found(frame, path, stated, EVENT_COLUMNS, "events")
+    _require(found, (tables.USER_ID, tables.ITEM_ID), frame, path, "events")
+    events = _canonical(frame, found, path, stated)
+    if tables.EVENT_TYPE in events:
+        types = events[tables.EVENT_TYPE]
+        events[tables.EVENT_TYPE] = types.map(stated.event_types).fillna(types)
+    else:
+        rated = tables.VALUE in found
+        events[tables.EVENT_TYPE] = tables.RATING if rated else tables.PURCHASE
+    order = events.pop(SEQ) if SEQ in events else None
+    if tables.EVENT_TIMESTAMP in events:
+        return events, Ordering.TIME
+    if order is not None:
+        return events.assign(**{tables.EVENT_TIMESTAMP: in_sequence(order)}), Ordering.SEQUENCE
+    unordered = pd.Series(START, index=events.index).astype(MICROSECONDS)
+    return events.assign(**{tables.EVENT_TIMESTAMP: unordered}), Ordering.NONE
+
+
+def _found(
+    frame: pd.DataFrame,
+    path: Path,
+    stated: TableMapping,
+    known: columns.Known,
+    table: str,
+) -> Mapping[str, str]:
+    for canonical, column in stated.columns.items():
+        if column not in frame.columns:
+            raise SourceError(
+                f"{MAPPING_FILE} says [{table}] {canonical} = {column!r}, but {path.name} has no "
+                f"such column{columns.nearest(column, frame.columns)} "
+                f"(it has {', '.join(frame.columns)})"
+            )
+    present = [name for name in frame.columns if name not in stated.ignore]
+    return columns.recognised(present, known, stated.columns)
+
+
+def _require(
+    found: Mapping[str, str],
+    required: tuple[str, ...],
+    frame: pd.DataFrame,
+    path: Path,
+    table: str,
+) -> None:
+    known = ITEM_COLUMNS if table == "items" else EVENT_COLUMNS
+    for canonical in required:
+        if canonical not in found:
+            raise SourceError(
+                f"{path} has no column for {canonical}: it has {', '.join(frame.columns)}; "
+                f"expected one of {', '.join(known[canonical])}, or write under [{table}] of "
+                f'{MAPPING_FILE}: {canonical} = "your column"'
+            )
+
+
+def _canonical(
+    frame: pd.DataFrame, found: Mapping[str, str], path: Path, stated: TableMapping
+) -> pd.DataFrame:
+    """The found columns under their canonical names, then the constants."""
+    result = pd.DataFrame(index=frame.index)
+    for canonical, column in found.items():
+        values = frame[column]
+        if canonical in TEXT_COLUMNS:
+            values = raw.text(values)
+        elif canonical == tables.CATEGORY:
+            values = raw.text(values, separator=raw.CATEGORY_SEPARATOR)
+        elif canonical in (tables.EVENT_TIMESTAMP, tables.LISTED_AT):
+            values = moments(
+                values,
+                where=f"{column!r} of {path.name}",
+                timestamp_format=stated.timestamp_format,
+                zone=stated.timezone,
+            )
+        result[canonical] = values
+    for canonical, value in stated.constants.items():
+        result[canonical] = value
+    if UNREADABLE in frame:
+        result[UNREADABLE] = frame[UNREADABLE]
+    return result
