@@ -294,7 +294,8 @@ def _result(
 ) -> BenchmarkResult:
     """Rows by pool, shots and model, as asked. Raises NotEnoughData where there is none."""
     if not ledger.measured:
-        reasons = "; ".join(f"{what}: {reason}" for what, reason in ledger.skipped.items())
+        left_out = [model.name for model in asked if model.name in ledger.skipped]
+        reasons = "; ".join(f"{name}: {ledger.skipped[name]}" for name in left_out)
         raise NotEnoughData(f"no model could be measured on {source}: {reasons}")
     keys = list(dict.fromkeys((shots, pool) for _, shots, pool in ledger.measured))
     order = {pool: place for place, pool in enumerate(dict.fromkeys(p for _, p in keys))}

@@ -127,7 +127,7 @@ def seed_means(values: FloatArray) -> FloatArray:
     present = ~np.isnan(values)
     counts = np.maximum(present.sum(axis=1), 1)  # (S, M)
     per_seed = np.where(present, values, 0.0).sum(axis=1) / counts
-    measured = present.any(axis=1)
+    measured = np.asarray(present.any(axis=1), dtype=np.bool_)
     return _mean_over_seeds(per_seed, measured)
 
 

@@ -14,7 +14,7 @@ from scipy import sparse
 
 from coldstart_models.data.catalogue import BoolArray, IntArray
 from coldstart_models.data.episodes import first_users
-from coldstart_models.data.splits import NO_WARM_TRUTH, UNKNOWN_TIME, Split
+from coldstart_models.data.splits import UNKNOWN_TIME, Split
 from coldstart_models.errors import NotEnoughData
 from coldstart_models.ranker import RankingTask
 
@@ -23,6 +23,11 @@ MONTH: Final = "month"
 FULL: Final = "full"
 WARM: Final = "warm"
 MIN_MONTH_ITEMS: Final = 2
+NO_WARM_TRUTH: Final = (
+    "a random-items split trains on every event of the warm items, so none is left to predict; "
+    "use a cutoff"
+)
+NO_NEW_WARM_CHOICE: Final = "nobody chose a warm item for the first time after the cutoff"
 
 
 def shots_pool(shots: int) -> str:
@@ -74,7 +79,7 @@ def build_pools(
     for name, pool, reason in (
         (MONTH, month_pool(split, cold), "no launch dates, or no month with two launches"),
         (FULL, full_pool(split, cold), ""),
-        (WARM, warm_pool(split), NO_WARM_TRUTH),
+        (WARM, warm_pool(split), NO_WARM_TRUTH if split.seeded else NO_NEW_WARM_CHOICE),
     ):
         if pool is None:
             skipped.append(Skipped(name, reason))

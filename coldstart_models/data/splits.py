@@ -22,10 +22,6 @@ HOME_DOMAIN: Final = "home"
 """The department whose launches are ranked where a catalogue has several."""
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 UNKNOWN_TIME: Final = np.iinfo(np.int64).min
-NO_WARM_TRUTH: Final = (
-    "a random-items split trains on every event of the warm items, so none is left to predict; "
-    "use a cutoff"
-)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,232 @@
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from coldstart_models.benchmarking import benchmark
+from coldstart_models.data.splits import cutoff_split, random_items_split
+from coldstart_models.errors import ConfigError, ModelError, NotEnoughData
+from coldstart_models.metrics import USER_METRICS
+from coldstart_models.models import build_ranker
+from coldstart_models.ranker import RankingTask
+from tests.coldstart_models.checkerboard import (
+    COLD,
+    CUTOFF,
+    USERS,
+    WARM,
+    board,
+    board_rows,
+    interactions_of,
+)
+from tests.coldstart_models.peers.test_contract import board_truth
+
+PEERS = ("random", "popularity", "content-knn-tfidf", "content-knn", "oracle")
+
+
+def on_board(*, rows=None, models=PEERS, shots=(0, 1, 3), seeds=1, random_items=None, **options):
+    catalogue = board()
+    interactions = interactions_of(rows or board_rows(), catalogue)
+    split = partial(cutoff_split, catalogue, interactions, CUTOFF, dated=True)
+    splits = lambda seed: split()  # noqa: E731
+    if random_items:
+        splits = lambda seed: random_items_split(  # noqa: E731
+            catalogue, interactions, random_items, seed=seed, timed=True, dated=True
+        )
+    return benchmark(
+        source="board",
+        catalogue=catalogue,
+        interactions_split=splits,
+        models=models,
+        shots=shots,
+        seeds=seeds,
+        **options,
+    )
+
+
+class FewShot:
+    """Ranks by how like the supporters' group the user's group is: perfect with support only."""
+
+    name = "siamese+meta"
+    seen_shots: list[int] = []  # noqa: RUF012
+
+    def fit(self, training, *, seed):
+        self.group = np.array([user[0] for user in training.interactions.user_ids])
+
+    def score(self, task: RankingTask):
+        scores = np.zeros((len(task.user_index), len(task.candidates)), np.float32)
+        if task.support is None:
+            return scores
+        per_item = np.bincount(np.searchsorted(task.candidates, task.support.item_index))
+        self.seen_shots.append(int(per_item.max()))
+        assert (per_item == per_item[0]).all()
+        for item, user in zip(task.support.item_index, task.support.user_index, strict=True):
+            column = np.searchsorted(task.candidates, item)
+            scores[:, column] += self.group[task.user_index] == self.group[user]
+        return scores
+
+
+def with_few_shot(name, **options):
+    return FewShot() if name == FewShot.name else build_ranker(name, **options)
+
+
+def test_content_finds_the_whole_truth_of_the_board():
+    found = on_board(truth=board_truth())
+    assert (found.num_users, found.num_candidates) == (2 * USERS, 2 * COLD)
+    for model in ("content-knn-tfidf", "content-knn", "oracle"):
+        row = found.row(model)
+        assert (row.recall, row.ndcg, row.mrr, row.auc, row.coverage) == (1, 1, 1, 1, 1)
+        assert row.interval == dict.fromkeys(USER_METRICS, (1.0, 1.0))
+
+
+def test_popularity_is_blind_to_whose_board_it_is():
+    # Every warm item is as popular as any other: all candidates tie, the AUC is one half.
+    row = on_board(models=("popularity",)).row("popularity")
+    assert row.auc == pytest.approx(0.5, abs=1e-4)
+    assert row.recall == 1.0  # 20 places for 10 candidates
+
+
+def test_rows_are_one_per_model_shots_and_pool_and_the_json_has_the_promised_keys():
+    found = on_board(truth=board_truth()).as_dict()
+    assert {"source", "split", "num_users", "num_candidates", "seeds", "results"} <= set(found)
+    assert found["split"] == "cutoff 2024-04-10"
+    rows = found["results"]
+    keys = [(row["pool"], row["shots"]) for row in rows if row["model"] == "content-knn"]
+    # Nobody chooses a known warm item for the first time after the cutoff: no warm pool.
+    assert keys == [
+        ("cold", 0),
+        ("cold>1", 0),
+        ("cold>1", 1),
+        ("cold>3", 0),
+        ("cold>3", 3),
+        ("month", 0),
+        ("full", 0),
+    ]
+    assert len(rows) == len(keys) * len(PEERS)
+    assert {"recall@20", "ndcg@10", "mrr", "auc", "coverage", "interval"} <= set(rows[0])
+
+
+def test_models_without_adaptation_score_alike_with_and_without_support():
+    found = on_board()
+    for model in found.models:
+        zero = found.row(model, pool="cold>3").as_dict()
+        three = found.row(model, shots=3, pool="cold>3").as_dict()
+        assert {**zero, "shots": 3} == three
+
+
+def test_support_is_shown_to_the_few_shot_model_and_leaves_the_users_who_gave_it():
+    FewShot.seen_shots.clear()
+    found = on_board(models=("siamese+meta",), build=with_few_shot)
+    zero = found.row("siamese+meta", pool="cold>3")
+    three = found.row("siamese+meta", shots=3, pool="cold>3")
+    assert zero.auc == 0.5
+    assert three.auc == three.ndcg == 1.0
+    assert sorted(set(FewShot.seen_shots)) == [1, 3]
+    # The first three users of every item of a group are the same three: they leave.
+    assert three.num_users == zero.num_users == 2 * (USERS - 3)
+    assert three.num_candidates == 2 * COLD
+
+
+def test_a_model_that_cannot_be_had_is_left_out_with_its_reason():
+    found = on_board(models=("random", "content-knn-image", "oracle"))
+    assert found.models == ["random"]
+    reasons = {one.what: one.reason for one in found.skipped}
+    assert "none of the 24 warm items" in reasons["content-knn-image"]
+    assert "choice model" in reasons["oracle"]
+
+
+def test_nothing_measured_is_an_error():
+    with pytest.raises(NotEnoughData, match="no model could be measured on board: oracle"):
+        on_board(models=("oracle",))
+
+
+def test_what_cannot_be_asked_is_refused():
+    with pytest.raises(ConfigError, match="did you mean 'random'"):
+        on_board(models=("randon",))
+    with pytest.raises(ConfigError, match="not -1"):
+        on_board(shots=(0, -1))
+    with pytest.raises(ConfigError, match="at least one seed"):
+        on_board(seeds=0)
+
+
+def test_a_model_with_a_score_that_is_no_number_is_named():
+    class Broken(FewShot):
+        name = "random"
+
+        def score(self, task):
+            return np.full((len(task.user_index), len(task.candidates)), np.nan, np.float32)
+
+    with pytest.raises(ModelError, match="'random' must give finite scores"):
+        on_board(models=("random",), build=lambda name, **options: Broken())
+
+
+def test_deterministic_models_are_fitted_once_where_the_split_has_no_seed():
+    fits = []
+
+    def counting(name, **options):
+        fits.append(name)
+        return build_ranker(name, **options)
+
+    found = on_board(models=("random", "content-knn-tfidf"), seeds=3, build=counting)
+    assert sorted(fits) == ["content-knn-tfidf", "random", "random", "random"]
+    assert found.seeds == 3
+    fits.clear()
+    on_board(models=("content-knn-tfidf",), seeds=3, build=counting, random_items=0.3)
+    assert fits == ["content-knn-tfidf"] * 3
+
+
+def test_random_items_rank_held_out_items_by_all_other_events():
+    found = on_board(models=("content-knn-tfidf",), random_items=0.3, seeds=2)
+    assert found.row("content-knn-tfidf").auc == 1.0
+    assert found.num_candidates == round(0.3 * 2 * (WARM + COLD))
+    assert "warm" in {one.what for one in found.skipped}
+
+
+def test_events_from_the_cutoff_on_change_no_ranking(tmp_path):
+    """More buyers of a known cold item after the cutoff: the same first places as before."""
+    rows = board_rows()
+    more = [*rows, *((f"b-user{n:02}", "a13", 101.5) for n in range(USERS))]
+    frames = []
+    for name, log in (("before", rows), ("after", more)):
+        path = tmp_path / f"{name}.parquet"
+        on_board(rows=log, rankings=path, shots=(0,))
+        frame = pd.read_parquet(path)
+        frames.append(frame[frame["pool"].isin(["cold"])].reset_index(drop=True))
+    pd.testing.assert_frame_equal(frames[0], frames[1])
+
+
+def test_rankings_can_be_scored_again(tmp_path):
+    path = tmp_path / "deep" / "rankings.parquet"
+    found = on_board(rankings=path, shots=(0, 1))
+    frame = pd.read_parquet(path)
+    assert list(frame.columns) == [
+        "model", "shots", "pool", "seed", "user_id", "item_id", "rank", "score",
+    ]  # fmt: skip
+    part = frame.query("model == 'random' and pool == 'cold>1' and shots == 1")
+    truth = {
+        (user, item) for user, item, day in board_rows() if day >= 100 and user[-6:] != "user00"
+    }
+    hits = [pair in truth for pair in zip(part["user_id"], part["item_id"], strict=True)]
+    firsts = part[hits].groupby("user_id")["rank"].min()
+    row = found.row("random", shots=1, pool="cold>1")
+    assert (1 / firsts).mean() == pytest.approx(row.mrr, abs=1e-5)
+    # Supporters do not rank what they support.
+    assert not part["user_id"].str.endswith("user00").any()
+    assert not list(path.parent.glob(".*"))
+
+
+def test_progress_counts_every_fit():
+    steps = []
+    on_board(
+        models=("random", "popularity"),
+        seeds=2,
+        progress=lambda done, total: steps.append((done, total)),
+    )
+    assert steps == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_breakdowns_by_history_count_every_user():
+    found = on_board(models=("content-knn-tfidf",))
+    assert [(one.by, one.group, one.recall, one.count) for one in found.breakdowns] == [
+        ("history", "5–19", 1.0, 2 * USERS)
+    ]
