@@ -41,6 +41,11 @@ class Home:
         return self.root / "catalog" / "sources.json"
 
     @property
+    def truth(self) -> Path:
+        """The choice model's utilities, where a generated source knows them; for oracles."""
+        return self.root / "catalog" / "truth.parquet"
+
+    @property
     def photos(self) -> Path:
         """Photos that an adapter rendered or unpacked, one folder a source."""
         return self.root / "photos"

@@ -1,0 +1,82 @@
+"""The catalogue's files: accepted rows of every source, their records and the truth."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from feature_repo.errors import JobError
+from feature_repo.home import Home
+from feature_repo.jobs import transaction
+from feature_repo.sources import SourceRecord, read_records, records_json
+from validation import tables
+from validation.tables import Table
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """The catalogue before the ingest; without rows where it starts over."""
+
+    items: pd.DataFrame
+    events: pd.DataFrame
+    records: dict[str, SourceRecord]
+    dropped_items: int = 0
+    dropped_events: int = 0
+
+    @classmethod
+    def read(cls, home: Home, *, replace: bool) -> "Catalogue":
+        if replace:
+            dropped = [_number_of_rows(path) for path in (home.items, home.events)]
+            return cls(tables.ITEMS.empty(), tables.EVENTS.empty(), {}, *dropped)
+        return cls(
+            _rows(tables.ITEMS, home.items),
+            _rows(tables.EVENTS, home.events),
+            read_records(home.sources),
+        )
+
+
+def _rows(table: Table, path: Path) -> pd.DataFrame:
+    if not path.exists():
+        return table.empty()
+    try:
+        return table.to_pandas(pq.read_table(path, schema=table.schema))
+    except pa.ArrowException as error:
+        raise JobError(
+            f"{path} is not the {table.name} table ({error}); ingest again with --replace"
+        ) from error
+
+
+def _number_of_rows(path: Path) -> int:
+    """Rows of a table that is about to go; a file that cannot be read has none to count."""
+    try:
+        return int(pq.read_metadata(path).num_rows)
+    except (pa.ArrowException, OSError):
+        return 0
+
+
+def write(
+    home: Home,
+    items: pd.DataFrame,
+    events: pd.DataFrame,
+    truth: pd.DataFrame | None,
+    records: dict[str, SourceRecord],
+) -> None:
+    """Write the catalogue's files and put them in place together."""
+    folder = home.items.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_parquet(tables.ITEMS.to_arrow(items), home.items)
+    _write_parquet(tables.EVENTS.to_arrow(events), home.events)
+    changes = {home.items: True, home.events: True, home.sources: True}
+    if truth is not None:
+        _write_parquet(pa.Table.from_pandas(truth, preserve_index=False), home.truth)
+        changes[home.truth] = True
+    elif all(record.truth is None for record in records.values()):
+        changes[home.truth] = False
+    transaction.partial_path(home.sources).write_text(records_json(records), encoding="utf-8")
+    transaction.commit(folder, changes)
+
+
+def _write_parquet(content: pa.Table, path: Path) -> None:
+    pq.write_table(content, transaction.partial_path(path), compression="zstd")

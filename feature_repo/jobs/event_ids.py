@@ -1,0 +1,65 @@
+"""Ids for the events of a log that has none."""
+
+import hashlib
+from collections.abc import Iterable
+from typing import Final
+
+import pandas as pd
+
+from validation import tables
+
+KEY_COLUMNS: Final = (
+    tables.SOURCE,
+    tables.USER_ID,
+    tables.ITEM_ID,
+    tables.EVENT_TIMESTAMP,
+    tables.EVENT_TYPE,
+    tables.SESSION_ID,
+)
+ID_LENGTH: Final = 32
+"""Hexadecimal digits kept of the SHA-256: 128 bits."""
+
+
+def with_event_ids(events: pd.DataFrame) -> pd.DataFrame:
+    """The events with `event_id` filled where it is absent or null.
+
+    The id is the start of the SHA-256 of the row's `KEY_COLUMNS` and its occurrence number
+    among rows equal in them, so that real repeats stay apart and reading the same log again
+    gives the same ids. It depends on nothing but these values: not on row order between
+    different keys, the machine or the versions of libraries.
+    """
+    if tables.EVENT_ID in events:
+        given = events[tables.EVENT_ID]
+        missing = given.isna()
+        if not missing.any():
+            return events
+        filled = given.astype(object)
+        filled[missing] = derived_ids(events[missing])
+        return events.assign(**{tables.EVENT_ID: filled})
+    return events.assign(**{tables.EVENT_ID: derived_ids(events)})
+
+
+def derived_ids(events: pd.DataFrame) -> list[str]:
+    """One id a row, in the rows' order."""
+    columns = [_key_texts(events, name) for name in KEY_COLUMNS]
+    keys = pd.Series(["\x1f".join(row) for row in zip(*columns, strict=True)], dtype=object)
+    occurrences = keys.groupby(keys, sort=False).cumcount()
+    return [_digest(f"{key}\x1f{n}") for key, n in zip(keys, occurrences, strict=True)]
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:ID_LENGTH]
+
+
+def _key_texts(events: pd.DataFrame, name: str) -> Iterable[str]:
+    """The column as text that tells null from every value."""
+    if name not in events:
+        return ["\x00"] * len(events)
+    values = events[name]
+    null = values.isna().tolist()
+    if isinstance(values.dtype, pd.DatetimeTZDtype):
+        values = values.dt.as_unit("us").astype("int64")
+    return [
+        "\x00" if absent else str(value)
+        for absent, value in zip(null, values.tolist(), strict=True)
+    ]

@@ -1,0 +1,301 @@
+"""A source → through the gate → the catalogue.
+
+Items first, then events on the accepted items. What the gate holds back goes to quarantine,
+with its values and reasons. The rows of one source are one unit:
+
+- the same source again **updates** it: rows are inserted or updated by key, and rows the
+  source no longer has stay, so that a log may arrive in parts. Of a generated source, and
+  of one that comes with another prefix, they go;
+- another source is added **beside** it. An item id (or event id) that another source already
+  has goes to quarantine: open the source with a prefix;
+- ``replace`` starts over: the rows of **all** sources, their quarantine and records go.
+
+Where a source's events have times and an item has no `listed_at`, its first event is the
+moment it was first offered.
+
+All files of the catalogue change together or not at all.
+"""
+
+import dataclasses
+import logging
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pandas as pd
+
+from feature_repo.catalogs import registry
+from feature_repo.catalogs.source import Ordering, SourceData
+from feature_repo.errors import JobError
+from feature_repo.home import Home
+from feature_repo.jobs import transaction
+from feature_repo.jobs.catalogue import Catalogue, write
+from feature_repo.jobs.event_ids import with_event_ids
+from feature_repo.jobs.ownership import without_owned
+from feature_repo.jobs.upsert import Upsert, upsert
+from feature_repo.sources import SourceRecord
+from validation import quarantine, tables
+
+if TYPE_CHECKING:
+    from validation.gate import GateResult
+
+log = logging.getLogger(__name__)
+
+Progress = Callable[[int, int], None]
+
+
+class Gate(Protocol):
+    """What `validation.gate` offers, as far as this job needs it."""
+
+    def check_items(
+        self,
+        frame: pd.DataFrame,
+        *,
+        known_items: pd.DataFrame | None,
+        now: datetime,
+        photos: bool = True,
+        progress: Progress | None = None,
+    ) -> "GateResult": ...
+
+    def check_events(
+        self, frame: pd.DataFrame, *, known_item_ids: Collection[str], now: datetime
+    ) -> "GateResult": ...
+
+
+@dataclass(frozen=True, slots=True)
+class TableCounts:
+    """What became of one table's rows; received = accepted + quarantined."""
+
+    received: int
+    accepted: int
+    quarantined: int
+    inserted: int
+    updated: int
+    unchanged: int
+    removed: int
+    reasons: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class IngestResult:
+    """What an ingest did."""
+
+    source: SourceRecord
+    replaced: bool
+    items: TableCounts
+    events: TableCounts
+    paths: dict[str, Path]
+    checks: tuple["GateResult", ...] = field(repr=False)
+    """The gate's results, for reports."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The result as plain JSON values, without the gate's frames."""
+        return {
+            "source": dataclasses.asdict(self.source),
+            "replaced": self.replaced,
+            "items": dataclasses.asdict(self.items),
+            "events": dataclasses.asdict(self.events),
+            "paths": {name: str(path) for name, path in self.paths.items()},
+        }
+
+
+def ingest(
+    source: SourceData,
+    *,
+    home: Home,
+    gate: Gate,
+    now: datetime,
+    spec: str = "",
+    prefix: str = "",
+    replace: bool = False,
+    progress: Progress | None = None,
+) -> IngestResult:
+    """Check a source and put what is accepted into the catalogue.
+
+    Args:
+        source: as `catalogs.registry.open_source` read it.
+        gate: the module `validation.gate`.
+        now: time-zone aware; events after it are held back.
+        spec: what `open_source` was given, for the record.
+        prefix: what `open_source` put before the item ids, for the record.
+        replace: start over, without any other source.
+        progress: told photos checked and photos in all.
+
+    Raises:
+        JobError: another folder was ingested under the source's name, the ids do not carry
+            `prefix`, or another ingest is running.
+    """
+    with transaction.locked(home.items.parent):
+        return _ingest(
+            source,
+            home=home,
+            gate=gate,
+            now=now,
+            spec=registry.resolved(spec) if spec else "",
+            prefix=prefix,
+            replace=replace,
+            progress=progress,
+        )
+
+
+def _ingest(
+    source: SourceData,
+    *,
+    home: Home,
+    gate: Gate,
+    now: datetime,
+    spec: str,
+    prefix: str,
+    replace: bool,
+    progress: Progress | None,
+) -> IngestResult:
+    before = Catalogue.read(home, replace=replace)
+    _refuse_other_source(source.name, spec, before.records)
+    _refuse_unprefixed(source.items, prefix)
+    known = before.records.get(source.name)
+    whole = source.generated or (known is not None and known.prefix != prefix)
+    items_check, events_check = _checked(
+        source, before, gate=gate, whole=whole, now=now, progress=progress
+    )
+    if replace:
+        for table in tables.TABLES:
+            (home.quarantine / f"{table}.parquet").unlink(missing_ok=True)
+    for check in (items_check, events_check):
+        quarantine.store(check, folder=home.quarantine, source=source.name, now=now)
+    events = upsert(
+        tables.EVENTS, before.events, events_check.accepted, source=source.name, whole=whole
+    )
+    dated = _with_first_event(items_check.accepted, events.rows, source)
+    items = upsert(tables.ITEMS, before.items, dated, source=source.name, whole=whole)
+    record = _record(source, items.rows, events.rows, home, spec=spec, prefix=prefix, now=now)
+    records = _with_one_truth(before.records, record)
+    write(home, items.rows, events.rows, source.truth, records)
+    log.info("ingested %s: %s items, %s events", source.name, record.items, record.events)
+    return IngestResult(
+        source=record,
+        replaced=replace,
+        items=_counts(items_check, items, before.dropped_items),
+        events=_counts(events_check, events, before.dropped_events),
+        paths={
+            "items": home.items,
+            "events": home.events,
+            "sources": home.sources,
+            "quarantine": home.quarantine,
+        },
+        checks=(items_check, events_check),
+    )
+
+
+def _refuse_other_source(name: str, spec: str, records: Mapping[str, SourceRecord]) -> None:
+    """One name for two folders would mix their rows; a folder that moved may come again."""
+    known = records[name].spec if name in records else ""
+    if not spec or not known or known == spec:
+        return
+    folder = registry.folder_of(known)
+    same_kind = known.partition(":")[0] == spec.partition(":")[0]
+    if not same_kind or (folder is not None and folder.exists()):
+        raise JobError(
+            f"the name {name!r} belongs to {known}, which was ingested before; {spec} needs "
+            'another: write source = "…" into its mapping.toml or rename its folder, or start '
+            "over with --replace"
+        )
+
+
+def _refuse_unprefixed(items: pd.DataFrame, prefix: str) -> None:
+    item_ids = items[tables.ITEM_ID].dropna().astype(str)
+    without = item_ids[~item_ids.str.startswith(prefix)]
+    if len(without):
+        raise JobError(
+            f"{len(without)} item ids do not begin with the prefix {prefix!r}, e.g. "
+            f"{without.iloc[0]!r}; give the prefix to open_source as well"
+        )
+
+
+def _checked(
+    source: SourceData,
+    before: Catalogue,
+    *,
+    gate: Gate,
+    whole: bool,
+    now: datetime,
+    progress: Progress | None,
+) -> tuple["GateResult", "GateResult"]:
+    """The gate's results for items, then for events on this source's items."""
+    other_items = before.items[before.items[tables.SOURCE] != source.name]
+    checked = gate.check_items(source.items, known_items=other_items, now=now, progress=progress)
+    items = without_owned(tables.ITEMS, checked, source.items, other_items)
+    item_ids = set(items.accepted[tables.ITEM_ID])
+    if not whole:
+        own = before.items[tables.SOURCE] == source.name
+        item_ids.update(before.items.loc[own, tables.ITEM_ID])
+    events = with_event_ids(source.events)
+    other_events = before.events.loc[
+        before.events[tables.SOURCE] != source.name, [tables.EVENT_ID, tables.SOURCE]
+    ]
+    checked = gate.check_events(events, known_item_ids=item_ids, now=now)
+    return items, without_owned(tables.EVENTS, checked, events, other_events)
+
+
+def _with_first_event(
+    items: pd.DataFrame, events: pd.DataFrame, source: SourceData
+) -> pd.DataFrame:
+    """The items with an absent `listed_at` filled by their first event's time."""
+    if source.ordering is not Ordering.TIME or items[tables.LISTED_AT].notna().all():
+        return items
+    own = events[events[tables.SOURCE] == source.name]
+    first = own.groupby(tables.ITEM_ID)[tables.EVENT_TIMESTAMP].min()
+    listed = items[tables.LISTED_AT].fillna(items[tables.ITEM_ID].map(first))
+    return items.assign(**{tables.LISTED_AT: listed})
+
+
+def _record(
+    source: SourceData,
+    items: pd.DataFrame,
+    events: pd.DataFrame,
+    home: Home,
+    *,
+    spec: str,
+    prefix: str,
+    now: datetime,
+) -> SourceRecord:
+    times = events.loc[events[tables.SOURCE] == source.name, tables.EVENT_TIMESTAMP]
+    timed = source.ordering is Ordering.TIME and len(times) > 0
+    return SourceRecord(
+        name=source.name,
+        spec=spec,
+        prefix=prefix,
+        ordering=source.ordering,
+        generated=source.generated,
+        items=int((items[tables.SOURCE] == source.name).sum()),
+        events=len(times),
+        first_event=times.min().isoformat() if timed else None,
+        last_event=times.max().isoformat() if timed else None,
+        ingested_at=now.astimezone(UTC).isoformat(),
+        truth=str(home.truth) if source.truth is not None else None,
+    )
+
+
+def _with_one_truth(
+    records: Mapping[str, SourceRecord], record: SourceRecord
+) -> dict[str, SourceRecord]:
+    """The records with `record`; where it brings a truth, no other has one any more."""
+    others = {
+        name: dataclasses.replace(other, truth=None) if record.truth is not None else other
+        for name, other in records.items()
+    }
+    return {**others, record.name: record}
+
+
+def _counts(check: "GateResult", change: Upsert, dropped: int) -> TableCounts:
+    return TableCounts(
+        received=len(check.accepted) + len(check.quarantined),
+        accepted=len(check.accepted),
+        quarantined=len(check.quarantined),
+        inserted=change.inserted,
+        updated=change.updated,
+        unchanged=change.unchanged,
+        removed=change.removed + dropped,
+        reasons=dict(check.reason_counts),
+    )

@@ -1,0 +1,78 @@
+"""Several files replaced as one: a reader finds all of the old state or all of the new.
+
+The new files are written beside the old ones first. Then a journal is put in place in one
+step, which is the moment the change counts; then the files are renamed. A process killed
+before the journal leaves the old state; one killed after it leaves a journal that
+:func:`recover` finishes.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from feature_repo.errors import JobError
+
+JOURNAL: Final = ".pending.json"
+LOCK: Final = ".lock"
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the folder for one change at a time, and finish what a killed one left.
+
+    Raises:
+        JobError: another process is changing it. The lock goes with its process.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / LOCK).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise JobError(
+                f"another process is changing {folder}; wait until it is done and try again"
+            ) from error
+        recover(folder)
+        yield
+
+
+def partial_path(path: Path) -> Path:
+    """Where the next content of `path` is written before it counts."""
+    return path.with_name(f".{path.name}.partial")
+
+
+def commit(folder: Path, changes: Mapping[Path, bool]) -> None:
+    """Put every changed file in place.
+
+    Args:
+        folder: holds the journal and all the files.
+        changes: path → True to take its :func:`partial_path` as its content, False to
+            remove it.
+    """
+    journal = folder / JOURNAL
+    names = {path.name: written for path, written in changes.items()}
+    partial = partial_path(journal)
+    with partial.open("w", encoding="utf-8") as file:
+        json.dump(names, file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, journal)
+    recover(folder)
+
+
+def recover(folder: Path) -> bool:
+    """Finish a change whose journal is in place. True if there was one."""
+    journal = folder / JOURNAL
+    if not journal.exists():
+        return False
+    for name, written in json.loads(journal.read_text(encoding="utf-8")).items():
+        path = folder / name
+        if not written:
+            path.unlink(missing_ok=True)
+        elif partial_path(path).exists():
+            os.replace(partial_path(path), path)
+    journal.unlink()
+    return True
