@@ -6,7 +6,10 @@ which the row was known, and `created_timestamp`, when it was computed.
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +30,12 @@ CONTENT_HASH: Final = "content_hash"
 VECTORS: Final = pa.list_(pa.float32())
 UNDATED: Final = pd.Timestamp("2000-01-01", tz="UTC")
 """`event_timestamp` of an item whose `listed_at` is unknown."""
+
+
+def stamped(rows: pa.Table, *, schema: pa.Schema, now: datetime) -> pa.Table:
+    """The rows with `created_timestamp` = now, and the schema's columns, order and types."""
+    created = pa.array([now] * rows.num_rows, type=TIMESTAMP)
+    return rows.append_column(CREATED_TIMESTAMP, created).select(schema.names).cast(schema)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,12 +186,22 @@ FEATURE_TABLES: Final[dict[str, FeatureTable]] = {
 }
 
 
-def write_table(content: pa.Table, path: Path) -> None:
-    """Write Parquet so that a reader sees the old file or the whole new one."""
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A path to write to; the file takes the place of `path` if the block ends well."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    pq.write_table(content, partial, compression="zstd")
-    os.replace(partial, path)
+    try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_table(content: pa.Table, path: Path) -> None:
+    """Write Parquet so that a reader sees the old file or the whole new one."""
+    with replacing(path) as partial:
+        pq.write_table(content, partial, compression="zstd")
 
 
 def create_missing(home: Home) -> list[str]:

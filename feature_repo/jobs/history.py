@@ -1,0 +1,153 @@
+"""The user history, defined once: the job and the service run the same SQL.
+
+A row is a user's state after all events of one moment, known from 1 µs later, so that a
+training row at that moment does not see it. There is a row for each moment with a positive
+event; impressions are counted into the rows that follow them.
+"""
+
+from datetime import datetime
+from typing import Final
+
+import duckdb
+import pandas as pd
+import pyarrow as pa
+
+from feature_repo.feature_tables import USER_HISTORY, stamped
+from validation import tables
+
+HISTORY_LENGTH: Final = 50
+
+_POSITIVE = ", ".join(f"'{kind}'" for kind in tables.POSITIVE_EVENT_TYPES)
+_COUNTS = ",\n".join(
+    f"count(*) FILTER (event_type = '{kind}') AS {kind}_count" for kind in tables.EVENT_TYPES
+)
+_LASTS = ",\n".join(
+    f"max(us) FILTER (event_type = '{kind}') AS last_{kind}_us"
+    for kind in tables.POSITIVE_EVENT_TYPES
+)
+_RUNNING_COUNTS = ",\n".join(
+    f"(sum({kind}_count) OVER so_far)::BIGINT AS {kind}_count" for kind in tables.EVENT_TYPES
+)
+_RUNNING_LASTS = ",\n".join(
+    f"max(last_{kind}_us) OVER so_far AS last_{kind}_us" for kind in tables.POSITIVE_EVENT_TYPES
+)
+
+TOP_CATEGORY: Final = "coalesce(nullif(trim(split_part(category, '>', 1)), ''), domain)"
+
+# Prices are summed as whole ten-thousandths and logarithms as whole billionths: integer sums
+# do not depend on the order, so one user alone gives the same numbers as all users together.
+HISTORY_SQL: Final = f"""
+WITH seen AS (
+    SELECT user_id, e.item_id, event_type, event_timestamp AS moment, epoch_us(event_timestamp) AS us,
+           number, event_type IN ({_POSITIVE}) AS positive,
+           coalesce(quantity, 'nan')::FLOAT AS quantity,
+           coalesce(unit_price, price) AS price, {TOP_CATEGORY} AS category
+    FROM events AS e LEFT JOIN items AS i ON i.item_id = e.item_id
+    WHERE {{users}}
+),
+chosen AS (
+    SELECT user_id,
+           list(item_id ORDER BY moment, number) AS item_ids,
+           list(event_type ORDER BY moment, number) AS event_types,
+           list(us ORDER BY moment, number) AS times,
+           list(quantity ORDER BY moment, number) AS quantities,
+           list(coalesce(price, 'nan')::FLOAT ORDER BY moment, number) AS prices
+    FROM seen WHERE positive GROUP BY user_id
+),
+moments AS (
+    SELECT user_id, moment, count(*) FILTER (positive) AS events,
+           count(price) FILTER (positive AND price > 0) AS priced,
+           sum(round(price * 1e4)::HUGEINT) FILTER (positive AND price > 0) AS total,
+           sum(round(price * 1e4)::HUGEINT ** 2) FILTER (positive AND price > 0) AS squares,
+           sum(round(ln(CASE WHEN price > 0 THEN price END) * 1e9)::HUGEINT)
+               FILTER (positive) AS logs,
+           {_COUNTS},
+           {_LASTS}
+    FROM seen GROUP BY user_id, moment
+),
+states AS (
+    SELECT user_id, moment, events AS new_events,
+           (sum(moments.events) OVER so_far)::BIGINT AS event_count,
+           (sum(priced) OVER so_far)::DOUBLE AS priced,
+           (sum(total) OVER so_far)::DOUBLE AS total,
+           (sum(squares) OVER so_far)::DOUBLE AS squares,
+           (sum(logs) OVER so_far)::DOUBLE AS logs,
+           {_RUNNING_COUNTS},
+           {_RUNNING_LASTS}
+    FROM moments
+    WINDOW so_far AS (PARTITION BY user_id ORDER BY moment ROWS UNBOUNDED PRECEDING)
+    QUALIFY new_events > 0
+),
+asked AS (
+    SELECT *, greatest(1, event_count - {HISTORY_LENGTH - 1}) AS first FROM states {{states}}
+),
+category_moments AS (
+    SELECT user_id, category, moment, count(*) AS events, max(us) AS us
+    FROM seen WHERE positive AND category IS NOT NULL GROUP BY user_id, category, moment
+),
+category_states AS (
+    SELECT user_id, moment, category, (sum(category_moments.events) OVER so_far)::BIGINT AS events,
+           max(category_moments.us) OVER so_far AS us
+    FROM (SELECT DISTINCT user_id, category FROM category_moments)
+    JOIN states USING (user_id) LEFT JOIN category_moments USING (user_id, category, moment)
+    WINDOW so_far AS (PARTITION BY user_id, category ORDER BY moment ROWS UNBOUNDED PRECEDING)
+),
+categories AS (
+    SELECT user_id, moment,
+           to_json(map(list(category ORDER BY category), list(events ORDER BY category)))
+               AS counts,
+           to_json(map(list(category ORDER BY category), list(us ORDER BY category))) AS lasts
+    FROM category_states WHERE us IS NOT NULL GROUP BY user_id, moment
+)
+SELECT s.user_id,
+       list_slice(item_ids, first, event_count) AS history_item_ids,
+       list_slice(event_types, first, event_count) AS history_event_types,
+       list_slice(times, first, event_count) AS history_time_us,
+       list_slice(quantities, first, event_count) AS history_quantities,
+       list_slice(prices, first, event_count) AS history_prices,
+       s.* EXCLUDE (user_id, moment, first, new_events, priced, total, squares, logs),
+       coalesce(counts, '{{{{}}}}')::VARCHAR AS category_counts,
+       coalesce(lasts, '{{{{}}}}')::VARCHAR AS category_last_us,
+       total / nullif(priced, 0) / 1e4 AS price_mean,
+       sqrt(greatest(0, squares / nullif(priced, 0) - (total / nullif(priced, 0)) ** 2)) / 1e4
+           AS price_std,
+       logs / nullif(priced, 0) / 1e9 AS log_price_mean,
+       s.moment + INTERVAL 1 MICROSECOND AS event_timestamp
+FROM asked AS s JOIN chosen USING (user_id)
+LEFT JOIN categories USING (user_id, moment)
+ORDER BY s.user_id, event_timestamp
+"""
+
+
+def history_sql(*, users: str = "true", last: bool = False) -> str:
+    """The SQL over relations `events` (with the log's order as `number`) and `items`.
+
+    Args:
+        users: a condition on `user_id`.
+        last: only each user's newest state.
+    """
+    newest = "QUALIFY row_number() OVER (PARTITION BY user_id ORDER BY moment DESC) = 1"
+    return HISTORY_SQL.format(users=users, states=newest if last else "")
+
+
+def history_row(events: pd.DataFrame, *, items: pd.DataFrame, now: datetime) -> pd.DataFrame:
+    """The newest history row of each user in `events`, as `Store.push` takes it.
+
+    The service calls it when an event arrives, with all the user's events so far.
+
+    Args:
+        events: canonical events, in the log's order.
+        items: canonical items; those of the events suffice.
+
+    Returns:
+        One row a user with a positive event.
+    """
+    number = pa.array(range(len(events)), type=pa.int64())
+    given = tables.EVENTS.to_arrow(events.assign(source=events.get("source", "")))
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.register("events", given.append_column("number", number))
+        connection.register("items", tables.ITEMS.to_arrow(items))
+        found = connection.sql(history_sql(last=True)).to_arrow_table()
+    rows: pd.DataFrame = stamped(found, schema=USER_HISTORY.schema, now=now).to_pandas()
+    return rows
