@@ -147,6 +147,7 @@ def _read_delimited(path: Path, encoding: str, delimiter: str | None) -> pd.Data
     encoding = encoding.lower().replace("utf-8", "utf-8-sig")
     with _open_text(path, encoding) as lines:
         header = lines.readline()
+        lines_with_text = 1 + sum(1 for line in lines if line.strip())
     separator = delimiter or max(",;\t|", key=header.count)
     try:
         frame = pd.read_csv(
@@ -161,8 +162,9 @@ def _read_delimited(path: Path, encoding: str, delimiter: str | None) -> pd.Data
         raise SourceError(f"{path} is empty: it has no header") from error
     except pd.errors.ParserError:
         return _read_uneven(path, encoding, separator)
-    # Rows longer than the header make pandas take the first column for an index.
-    even = isinstance(frame.index, pd.RangeIndex)
+    # Rows longer than the header make pandas take the first column for an index, and a stray
+    # quote makes it take several rows for one.
+    even = isinstance(frame.index, pd.RangeIndex) and len(frame) >= lines_with_text - 1
     return frame if even else _read_uneven(path, encoding, separator)
 
 
@@ -203,8 +205,14 @@ def _record(
         quotes += lines[position + used - 1].count('"')
         if quotes % 2 == 0:
             record = lines[position : position + used]
-            fields = next(csv.reader(record, delimiter=delimiter), [])
-            if len(fields) == width:
-                return fields, used
-            break
+            fields = _fields(record, delimiter)
+            return (fields, used) if len(fields) == width else (None, 1)
     return None, 1
+
+
+def _fields(record: Sequence[str], delimiter: str) -> list[str]:
+    """The record's fields; none where a closing quote is not followed by a delimiter."""
+    try:
+        return next(csv.reader(record, delimiter=delimiter, strict=True), [])
+    except csv.Error:
+        return []

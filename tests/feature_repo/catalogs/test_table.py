@@ -1,0 +1,284 @@
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from feature_repo.catalogs import table
+from feature_repo.catalogs.columns import UNREADABLE
+from feature_repo.catalogs.source import Ordering, SourceData, SourceError
+from validation import tables
+
+SHARED = Path(__file__).parents[3].parent / "shared" / "data"
+
+
+def shop(folder: Path, *, items: str, events: str | None = None, mapping: str = "") -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / "items.csv").write_text(items)
+    if events is not None:
+        (folder / "events.csv").write_text(events)
+    if mapping:
+        (folder / "mapping.toml").write_text(mapping)
+    return folder
+
+
+def column(frame: pd.DataFrame, name: str) -> list[object]:
+    return [None if pd.isna(value) else value for value in frame[name].tolist()]
+
+
+def test_common_names_are_recognised_in_any_spelling(tmp_path: Path) -> None:
+    source = table.read(
+        shop(
+            tmp_path / "lamps",
+            items="Product ID,Product Name,Price,First Seen\n007,Lamp,9.5,2020-01-01\n",
+            events="customerId,product-id,Invoice Date,Qty,Invoice No\nu1,007,2020-01-02,2,b1\n",
+        )
+    )
+    assert source.name == "lamps"
+    assert source.ordering is Ordering.TIME
+    item = source.items.iloc[0]
+    assert item[tables.ITEM_ID] == "007"
+    assert item[tables.TITLE] == "Lamp"
+    assert item[tables.PRICE] == "9.5"
+    assert item[tables.LISTED_AT] == pd.Timestamp("2020-01-01", tz="UTC")
+    event = source.events.iloc[0]
+    assert event[tables.USER_ID] == "u1"
+    assert event[tables.EVENT_TYPE] == tables.PURCHASE
+    assert event[tables.EVENT_TIMESTAMP] == pd.Timestamp("2020-01-02", tz="UTC")
+    assert event[tables.QUANTITY] == "2"
+    assert event[tables.SESSION_ID] == "b1"
+    assert set(source.items[tables.SOURCE]) == {"lamps"}
+    assert set(source.events[tables.SOURCE]) == {"lamps"}
+
+
+def test_raw_values_travel_and_no_row_is_dropped(tmp_path: Path) -> None:
+    source = table.read(
+        shop(
+            tmp_path / "s",
+            items="item_id,title,price\na,A,n/a\na,A,-3\n,B,\n",
+            events="user_id,item_id,timestamp\nu,a,2020-01-01\nu,gone,later\n,a,\n",
+        )
+    )
+    assert column(source.items, tables.ITEM_ID) == ["a", "a", None]
+    assert column(source.items, tables.PRICE) == ["n/a", "-3", None]
+    assert column(source.events, tables.EVENT_TIMESTAMP) == [
+        pd.Timestamp("2020-01-01", tz="UTC"),
+        "later",
+        None,
+    ]
+
+
+def test_extra_columns_become_attributes_without_nulls_and_addresses(tmp_path: Path) -> None:
+    source = table.read(
+        shop(
+            tmp_path / "s",
+            items="item_id,title,size,color,image_url\na,A,XL,red,http://x/y.jpg\nb,B,,,\n",
+        )
+    )
+    assert column(source.items, tables.ATTRIBUTES) == ['{"color": "red", "size": "XL"}', None]
+
+
+def test_attributes_of_a_json_line_are_merged_with_its_extra_keys(tmp_path: Path) -> None:
+    line = {
+        "id": 12,
+        "name": "Vase",
+        "attributes": {"style": "boho"},
+        "categories": ["Decor", "Vases"],
+        "height": 20,
+    }
+    (tmp_path / "items.jsonl").write_text(json.dumps(line) + "\n")
+    items = table.read(tmp_path).items
+    assert column(items, tables.ITEM_ID) == ["12"]
+    assert column(items, tables.CATEGORY) == ["Decor > Vases"]
+    assert column(items, tables.ATTRIBUTES) == ['{"height": 20, "style": "boho"}']
+
+
+def test_integer_ids_are_text_even_where_a_null_made_them_floats(tmp_path: Path) -> None:
+    pd.DataFrame({"item_id": [1.0, None], "title": ["A", "B"]}).to_parquet(
+        tmp_path / "items.parquet"
+    )
+    assert column(table.read(tmp_path).items, tables.ITEM_ID) == ["1", None]
+
+
+def test_a_photo_is_named_relative_to_the_folder(tmp_path: Path) -> None:
+    items = table.read(
+        shop(tmp_path / "s", items="item_id,photo\na,images/a.jpg\nb,/abs/b.jpg\nc,\n")
+    ).items
+    assert column(items, tables.IMAGE_PATH) == [
+        str(tmp_path / "s" / "images" / "a.jpg"),
+        "/abs/b.jpg",
+        None,
+    ]
+
+
+def test_photos_named_by_item_id_are_found_without_a_column(tmp_path: Path) -> None:
+    folder = shop(tmp_path / "s", items="item_id\na\nb\n")
+    (folder / "images").mkdir()
+    (folder / "images" / "a.jpg").write_bytes(b"x")
+    items = table.read(folder).items
+    assert column(items, tables.IMAGE_PATH) == [str(folder / "images" / "a.jpg"), None]
+
+
+def test_a_rating_column_makes_ratings(tmp_path: Path) -> None:
+    events = table.read(
+        shop(tmp_path / "s", items="item_id,title\na,A\n", events="user_id,item_id,stars\nu,a,4\n")
+    ).events
+    assert column(events, tables.EVENT_TYPE) == [tables.RATING]
+    assert column(events, tables.VALUE) == ["4"]
+
+
+def test_seq_is_an_order_and_nothing_is_no_order(tmp_path: Path) -> None:
+    items = "item_id,title\na,A\n"
+    ordered = table.read(shop(tmp_path / "o", items=items, events="user_id,item_id,seq\nu,a,3\n"))
+    unordered = table.read(shop(tmp_path / "n", items=items, events="user_id,item_id\nu,a\n"))
+    start = pd.Timestamp("2000-01-01", tz="UTC")
+    assert ordered.ordering is Ordering.SEQUENCE
+    assert column(ordered.events, tables.EVENT_TIMESTAMP) == [start + pd.Timedelta(microseconds=3)]
+    assert unordered.ordering is Ordering.NONE
+    assert column(unordered.events, tables.EVENT_TIMESTAMP) == [start]
+
+
+def test_a_catalogue_alone_has_no_events(tmp_path: Path) -> None:
+    source = table.read(shop(tmp_path / "s", items="item_id,title\na,A\n"))
+    assert source.ordering is Ordering.NONE
+    assert len(source.events) == 0
+    assert source.events.columns.tolist() == tables.EVENTS.names
+
+
+MAPPING = """
+source = "winkel"
+[items]
+file = "artikelen.csv"
+item_id = "nummer"
+title = "naam"
+ignore = ["magazijn"]
+[items.constants]
+currency = "EUR"
+[events]
+file = "log.csv"
+user_id = "klant"
+item_id = "nummer"
+event_timestamp = "moment"
+timestamp_format = "%d-%m-%Y %H:%M"
+timezone = "Europe/Amsterdam"
+event_type = "soort"
+[events.event_types]
+bekeken = "click"
+"""
+
+
+def test_a_mapping_names_files_columns_constants_and_words(tmp_path: Path) -> None:
+    (tmp_path / "artikelen.csv").write_text("nummer,naam,magazijn,kleur\n01,Lamp,A,rood\n")
+    (tmp_path / "log.csv").write_text(
+        "klant,nummer,moment,soort\nk,01,31-12-2020 23:30,bekeken\nk,01,1-1-2021 0:30,koop\n"
+    )
+    (tmp_path / "mapping.toml").write_text(MAPPING)
+    source = table.read(tmp_path)
+    assert source.name == "winkel"
+    item = source.items.iloc[0]
+    assert item[tables.ITEM_ID] == "01"
+    assert item[tables.CURRENCY] == "EUR"
+    assert item[tables.ATTRIBUTES] == '{"kleur": "rood"}'
+    assert column(source.events, tables.EVENT_TYPE) == ["click", "koop"]
+    assert column(source.events, tables.EVENT_TIMESTAMP)[0] == pd.Timestamp(
+        datetime(2020, 12, 31, 22, 30, tzinfo=UTC)
+    )
+
+
+def test_a_mapping_elsewhere_is_taken_where_it_is_given(tmp_path: Path) -> None:
+    folder = shop(tmp_path / "s", items="nr,title\n1,A\n")
+    mapping = tmp_path / "mine.toml"
+    mapping.write_text('[items]\nitem_id = "nr"\n')
+    assert column(table.read(folder, mapping=mapping).items, tables.ITEM_ID) == ["1"]
+
+
+@pytest.mark.parametrize(
+    ("mapping", "message"),
+    [
+        ('[items]\ntitel = "x"\n', r"\[items\] titel is not a key.*did you mean 'title'"),
+        ('[event]\nuser_id = "x"\n', r"event is not a key.*did you mean 'events'"),
+        ('[items]\ntitle = "nam"\n', r"title = 'nam', but items.csv has no.*mean 'name'"),
+        ("[items]\ntitle = 3\n", "title is 3, expected text"),
+        ('[items]\nignore = "x"\n', "ignore is 'x', expected a list"),
+        ("[items.constants]\ncurrency = [1]\n", r"currency is \[1\], expected one value"),
+        ('[events.event_types]\nview = "look"\n', "view = 'look', expected one of impression"),
+        ("source = \n", "cannot be read as TOML"),
+        ('source = ""\n', "source is ''"),
+    ],
+)
+def test_a_wrong_mapping_is_named(tmp_path: Path, mapping: str, message: str) -> None:
+    folder = shop(tmp_path / "s", items="item_id,name\na,A\n", mapping=mapping)
+    with pytest.raises(SourceError, match=message):
+        table.read(folder)
+
+
+def test_a_missing_folder_and_a_missing_items_file_are_named(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="gone does not exist"):
+        table.read(tmp_path / "gone")
+    with pytest.raises(SourceError, match=r"has no items file.*\[items\] file = "):
+        table.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("items", "events", "message"),
+    [
+        ("nr,title\n1,A\n", None, r"items\.csv has no column for item_id: it has nr, title.*"),
+        ("item_id,x\n1,A\n", None, r"no column for title.*mapping\.toml: title = "),
+        ("item_id,title\n1,A\n", "who,item_id\nu,1\n", r"events\.csv has no column for user_id"),
+        ("item_id,title\n1,A\n", "user_id,what\nu,1\n", r"no column for item_id.*\[events\]"),
+    ],
+)
+def test_a_missing_column_names_file_columns_and_the_line_to_write(
+    tmp_path: Path, items: str, events: str | None, message: str
+) -> None:
+    with pytest.raises(SourceError, match=message):
+        table.read(shop(tmp_path / "s", items=items, events=events))
+
+
+def test_two_logs_are_refused(tmp_path: Path) -> None:
+    folder = shop(tmp_path / "s", items="item_id,title\n1,A\n", events="user_id,item_id\nu,1\n")
+    (folder / "interactions.csv").write_text("user_id,item_id\nu,1\n")
+    with pytest.raises(SourceError, match=r"events\.csv and interactions\.csv.*\[events\] file"):
+        table.read(folder)
+
+
+def test_a_row_that_cannot_be_read_travels_with_its_text(tmp_path: Path) -> None:
+    items = table.read(shop(tmp_path / "s", items="item_id,title\na,A\nb,B,B\n")).items
+    assert column(items, tables.ITEM_ID) == ["a", None]
+    assert column(items, UNREADABLE) == [None, "line 3: b,B,B"]
+    assert column(items, tables.ATTRIBUTES) == [None, None]
+
+
+def shared(name: str) -> SourceData:
+    if not (SHARED / name).is_dir():
+        pytest.skip(f"the real data set {name} is not beside the project")
+    return table.read(SHARED / name)
+
+
+@pytest.mark.shared_data
+@pytest.mark.parametrize(
+    ("name", "items", "events", "ordering"),
+    [
+        ("online_retail_dev_y1", 4006, 406_295, Ordering.TIME),
+        ("ikea", 2191, 2798, Ordering.NONE),
+        ("amazon23_beauty_health_handmade", 3700, 25_023, Ordering.TIME),
+        ("amazon18_industrial_and_scientific", 3686, 22_743, Ordering.SEQUENCE),
+        ("clothing_images", 3781, 0, Ordering.NONE),
+    ],
+)
+def test_real_data_loads_unchanged(name: str, items: int, events: int, ordering: Ordering) -> None:
+    source = shared(name)
+    assert (len(source.items), len(source.events), source.ordering) == (items, events, ordering)
+    assert source.events[tables.EVENT_TIMESTAMP].notna().all()
+    assert source.events[tables.ITEM_ID].isin(source.items[tables.ITEM_ID]).all()
+
+
+@pytest.mark.shared_data
+def test_real_photos_are_where_the_table_says() -> None:
+    items = shared("ikea").items
+    paths = items[tables.IMAGE_PATH].dropna()
+    assert len(paths) == 2187
+    assert all(Path(path).is_file() for path in paths)
+    attributes = json.loads(items[tables.ATTRIBUTES].iloc[0])
+    assert attributes == {"color": "Softwood,white", "object_class": "other", "series": "MLA"}
