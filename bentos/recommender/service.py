@@ -24,6 +24,7 @@ from bentos.recommender.photos import PhotoRefused, keep_photo, photo_root, reso
 from bentos.recommender.shelf import Shelf
 from coldstart_models.artifacts import LATEST, check_contract, find_model, observe_features
 from coldstart_models.errors import ModelError, UnknownItem, UnknownUser
+from coldstart_models.intake import SERVICE_SOURCE
 from feature_repo.home import Home
 from validation import tables
 
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from coldstart_models.recommending import Recommendation, UserHistory
 
 MODEL_VARIABLE: Final = "COLDSTART_MODEL"
-SERVICE_SOURCE: Final = "service"
 logger = logging.getLogger("bentoml.coldstart")
 
 os.environ.setdefault("BENTOML_DO_NOT_TRACK", "true")
@@ -295,7 +295,11 @@ class RecommenderService:
             from coldstart_models.listings import load_encoders
 
             with measures.stage("load encoders"):
-                self._encoders = load_encoders(self.contract)
+                self._encoders = load_encoders(
+                    self.contract,
+                    image=os.environ.get("COLDSTART_IMAGE_ENCODER"),
+                    text=os.environ.get("COLDSTART_TEXT_ENCODER"),
+                )
         return self._encoders
 
 

@@ -1,0 +1,59 @@
+"""What both ways in share: the gate's verdict as values, and reading the log in part."""
+
+import json
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pandas as pd
+import pyarrow.parquet as pq
+
+from feature_repo.home import Home
+from validation.tables import Table
+
+if TYPE_CHECKING:
+    from validation.gate import GateResult
+
+SERVICE_SOURCE: Final = "service"
+"""Value of `source` for what arrives one by one, through the service or by hand."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantinedRow:
+    """A row the gate held back."""
+
+    id: str | None
+    """The row's key; None where it has none."""
+    reasons: tuple[str, ...]
+
+
+def keep_quarantined(
+    result: "GateResult", *, home: Home, source: str, now: datetime
+) -> tuple[QuarantinedRow, ...]:
+    """Write what the gate held back to the home's quarantine, and return it as values."""
+    if result.quarantined.empty:
+        return ()
+    from validation import quarantine
+
+    quarantine.store(result, folder=home.quarantine, source=source, now=now)
+    return tuple(
+        QuarantinedRow(None if pd.isna(key) else str(key), tuple(map(str, reasons)))
+        for key, reasons in zip(
+            result.quarantined["key"], result.quarantined["reasons"], strict=True
+        )
+    )
+
+
+def rows_where(table: Table, path: Path, *, column: str, among: Collection[str]) -> pd.DataFrame:
+    """The rows of a catalogue file whose column holds one of the values, in the file's order."""
+    if not path.exists() or not among:
+        return table.empty()
+    found = pq.read_table(path, schema=table.schema, filters=[(column, "in", list(among))])
+    return table.to_pandas(found)
+
+
+def json_text(value: object) -> object:
+    """A JSON object as its text, keys sorted; any other value as it is."""
+    return json.dumps(value, sort_keys=True) if isinstance(value, dict) else value

@@ -1,0 +1,222 @@
+"""Events and listings that arrive over HTTP: taken in once, the bad beside the good."""
+
+import base64
+import io
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+from starlette.testclient import TestClient
+
+from coldstart_models.listings import ListingEncoders
+from feature_repo.home import Home
+from tests.bentos.fakes import ColourEncoder, CountingRecommender, MemoryStore
+from validation import tables
+
+CLICK = {
+    "event_id": "e1",
+    "user_id": "bob",
+    "item_id": "sofa",
+    "event_type": "click",
+    "event_timestamp": "2026-02-01T10:00:00Z",
+}
+VASE = {"item_id": "vase", "title": "Blue vase", "price": 20.0, "currency": "EUR"}
+
+
+@pytest.fixture(autouse=True)
+def encoders(service: Any) -> None:
+    service._encoders = ListingEncoders(ColourEncoder("image"), ColourEncoder("text"))
+
+
+def post_events(client: TestClient, *events: dict[str, Any]) -> dict[str, Any]:
+    answer = client.post("/events", json={"events": list(events)})
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+def post_listings(client: TestClient, *listings: dict[str, Any]) -> dict[str, Any]:
+    answer = client.post("/listings", json={"listings": list(listings)})
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+def log(home: Home) -> pd.DataFrame:
+    return pq.read_table(home.events).to_pandas()
+
+
+def photo(colour: tuple[int, int, int]) -> bytes:
+    """A photo with some structure: left half one colour, right half another."""
+    image = Image.new("RGB", (96, 96), colour)
+    image.paste((30, 60, 90), (48, 0, 96, 96))
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+def test_an_event_reaches_the_log_and_the_users_next_request(
+    client: TestClient, home: Home
+) -> None:
+    taken = post_events(client, CLICK)
+
+    assert taken["accepted"] == ["e1"]
+    assert taken["users"] == 1
+    assert list(log(home)[tables.EVENT_ID]) == ["e1"]
+    scored = client.post("/score", json={"user_id": "bob", "item_ids": ["sofa"]}).json()
+    assert scored["scores"] == [{"item_id": "sofa", "score": 1.75}]
+
+
+def test_the_same_event_id_again_changes_nothing(
+    client: TestClient, home: Home, store: MemoryStore
+) -> None:
+    post_events(client, CLICK)
+    row = dict(store.rows["user_history"]["bob"])
+
+    again = post_events(client, {**CLICK, "event_type": "purchase"}, CLICK)
+
+    assert again["accepted"] == []
+    assert sorted(again["duplicates"]) == ["e1", "e1"]
+    assert len(log(home)) == 1
+    assert store.rows["user_history"]["bob"]["history_item_ids"] == ["sofa"]
+    assert store.rows["user_history"]["bob"]["event_count"] == row["event_count"] == 1
+
+
+def test_an_event_twice_in_one_batch_counts_once(client: TestClient, home: Home) -> None:
+    taken = post_events(client, CLICK, CLICK)
+    assert (taken["accepted"], taken["duplicates"]) == (["e1"], ["e1"])
+    assert len(log(home)) == 1
+
+
+def test_bad_events_are_quarantined_beside_good_ones(client: TestClient, home: Home) -> None:
+    taken = post_events(
+        client,
+        CLICK,
+        {**CLICK, "event_id": "e2", "item_id": "ghost"},
+        {**CLICK, "event_id": "e3", "event_type": "stare"},
+        {**CLICK, "event_id": "e4", "event_timestamp": "2999-01-01T00:00:00Z"},
+        {**CLICK, "event_id": "e5", "user_id": None},
+    )
+
+    assert taken["accepted"] == ["e1"]
+    assert [row["id"] for row in taken["quarantined"]] == ["e2", "e3", "e4", "e5"]
+    assert all(row["reasons"] for row in taken["quarantined"])
+    assert list(log(home)[tables.EVENT_ID]) == ["e1"]
+    assert len(pq.read_table(home.quarantine / "events.parquet")) == 4
+
+
+def test_a_new_listing_learns_from_its_first_users_as_they_were_before(
+    client: TestClient, recommender: CountingRecommender, store: MemoryStore
+) -> None:
+    before = {**CLICK, "event_id": "e0", "item_id": "lamp", "event_timestamp": "2026-01-31"}
+    post_events(client, before)
+    taken = post_events(client, CLICK, {**CLICK, "event_id": "e2", "user_id": "cid"})
+
+    assert taken["adapted"] == ["sofa"]
+    assert recommender.adaptations[-1] == ("sofa", 2)
+    assert recommender.supporters[-1] == [("lamp",), ()]
+    assert store.rows["item_adaptation"]["sofa"]["support"] == 2
+
+
+def test_impressions_do_not_adapt(client: TestClient, recommender: CountingRecommender) -> None:
+    taken = post_events(client, {**CLICK, "event_type": "impression"})
+    assert taken["accepted"] == ["e1"]
+    assert taken["adapted"] == []
+    assert recommender.adaptations == []
+
+
+def test_item_statistics_are_pushed(client: TestClient, store: MemoryStore) -> None:
+    post_events(client, CLICK, {**CLICK, "event_id": "e2", "event_type": "purchase"})
+    stats = store.rows["item_stats"]["sofa"]
+    assert (stats["click_count"], stats["purchase_count"], stats["user_count"]) == (1, 1, 1)
+
+
+def test_an_accepted_listing_is_recommendable_at_once(
+    client: TestClient, home: Home, store: MemoryStore
+) -> None:
+    (home.photos / "vase.png").write_bytes(photo((10, 20, 200)))
+
+    taken = post_listings(client, {**VASE, "photo_path": "vase.png"})
+
+    assert taken["accepted"] == ["vase"]
+    assert taken["quarantined"] == []
+    best = client.post("/recommend", json={"user_id": "ann", "k": 1}).json()
+    assert best["items"][0]["item_id"] == "vase"
+    assert best["items"][0]["title"] == "Blue vase"
+    assert client.get("/photos/vase").content == (home.photos / "vase.png").read_bytes()
+    assert taken["snapshot"] == best["snapshot"] == "snapshot-4"
+    assert "vase" in list(pq.read_table(home.items)[tables.ITEM_ID].to_pylist())
+    assert store.rows["item_vector"]["vase"]["model"] == "coldstart-siamese:test"
+    assert store.rows["item_profile"]["vase"]["price"] == 20.0
+    assert list(store.rows["item_image_embedding"]["vase"]["embedding"]) == [20.0, 40.0, 145.0]
+    assert list(store.rows["item_text_embedding"]["vase"]["embedding"]) == [9.0]
+
+
+def test_a_photo_can_be_sent_in_the_request(client: TestClient) -> None:
+    content = photo((200, 20, 10))
+    sent = {**VASE, "photo_base64": base64.b64encode(content).decode()}
+    assert post_listings(client, sent)["accepted"] == ["vase"]
+    assert client.get("/photos/vase").content == content
+
+
+def test_one_bad_listing_never_stops_the_good_ones(client: TestClient, home: Home) -> None:
+    (home.photos / "empty.jpg").write_bytes(b"")
+    taken = post_listings(
+        client,
+        VASE,
+        {**VASE, "item_id": "priceless", "price": "n/a"},
+        {**VASE, "item_id": "blind", "photo_path": "empty.jpg"},
+        {**VASE, "item_id": None, "title": "Nameless"},
+        {**VASE, "item_id": "garbled", "photo_base64": "!!"},
+        {"item_id": "rug", "title": "Wool rug"},
+    )
+
+    assert taken["accepted"] == ["rug", "vase"]
+    reasons = {row["id"]: row["reasons"] for row in taken["quarantined"]}
+    assert set(reasons) == {"priceless", "blind", None, "garbled"}
+    assert all(reasons.values())
+    assert client.post("/similar", json={"item_id": "priceless"}).status_code == 404
+
+
+@pytest.mark.parametrize("named", ["../catalog/items.parquet", "/etc/hosts", "link.jpg"])
+def test_a_photo_outside_the_allowed_folder_is_refused(
+    client: TestClient, home: Home, tmp_path: Path, named: str
+) -> None:
+    outside = tmp_path / "outside.png"
+    outside.write_bytes(photo((1, 2, 3)))
+    (home.photos / "link.jpg").symlink_to(outside)
+
+    taken = post_listings(client, {**VASE, "photo_path": named}, {"item_id": "rug", "title": "Rug"})
+
+    assert taken["accepted"] == ["rug"]
+    assert [row["id"] for row in taken["quarantined"]] == ["vase"]
+    assert "outside the allowed photo folder" in taken["quarantined"][0]["reasons"][0]
+
+
+def test_a_listing_cannot_take_over_another_sources_item(client: TestClient, home: Home) -> None:
+    taken = post_listings(client, {**VASE, "item_id": "sofa"})
+    assert taken["accepted"] == []
+    assert "belongs to source 'tiny'" in taken["quarantined"][0]["reasons"][0]
+    items = pq.read_table(home.items).to_pandas().set_index(tables.ITEM_ID)
+    assert items.loc["sofa", tables.TITLE] == "Linen sofa"
+
+
+def test_a_listing_that_comes_again_is_updated(client: TestClient, home: Home) -> None:
+    post_listings(client, VASE)
+    assert post_listings(client, {**VASE, "price": 25.0})["accepted"] == ["vase"]
+    items = pq.read_table(home.items).to_pandas()
+    assert list(items.loc[items[tables.ITEM_ID] == "vase", tables.PRICE]) == [25.0]
+
+
+def test_the_metrics_count_what_came_in_and_what_was_new(client: TestClient) -> None:
+    post_events(client, CLICK, {**CLICK, "event_id": "e2", "item_id": "ghost"})
+    client.post("/recommend", json={"user_id": "nobody", "k": 1})
+    client.post("/recommend", json={"user_id": "ann", "k": 1})
+
+    metrics = client.get("/metrics").text
+
+    assert 'coldstart_intake_rows_total{kind="events",outcome="quarantined"}' in metrics
+    assert 'coldstart_fallbacks_total{reason="no history"}' in metrics
+    assert 'coldstart_recommended_items_total{kind="new"}' in metrics
+    assert 'coldstart_stage_seconds_bucket{le="0.001",stage="recommend"}' in metrics
