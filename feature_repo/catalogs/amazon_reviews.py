@@ -64,7 +64,7 @@ def read(folder: Path, *, progress: Progress | None = None) -> SourceData:
             "meta_Home_and_Kitchen.json.gz (2018)"
         )
     _refuse_unpaired(folder, metas, reviews)
-    items = pd.DataFrame(_item_rows(metas, progress), dtype=object)
+    items = files.object_frame(list(_item_rows(metas, progress)))
     if items.empty:
         raise SourceError(f"{', '.join(file.path.name for file in metas)} hold no items")
     item_ids = raw.text(items[tables.ITEM_ID])
@@ -219,4 +219,6 @@ def _json_log(file: _File, progress: Progress | None) -> pd.DataFrame:
             tables.EVENT_TIMESTAMP: pd.Series(times, dtype=object),
         }
     )
-    return log.assign(**{UNREADABLE: pd.Series(notes, dtype=object)}) if notes else log
+    if notes:
+        log[UNREADABLE] = pd.Series(notes, dtype=object).reindex(log.index)
+    return log

@@ -9,7 +9,7 @@ import csv
 import gzip
 import json
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Final, cast
 
@@ -117,6 +117,14 @@ def _unpacked(raw: IO[bytes], path: Path) -> IO[bytes]:
     return cast(IO[bytes], gzip.open(raw)) if path.name.lower().endswith(".gz") else raw
 
 
+def object_frame(rows: Sequence[Mapping[str, object]]) -> pd.DataFrame:
+    """Rows as a frame of objects: a key that a row lacks is None, so a NaN is one it has."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    return pd.DataFrame(
+        {name: pd.Series([row.get(name) for row in rows], dtype=object) for name in names}
+    )
+
+
 def unreadable(number: int, text: str) -> str:
     """What the column `_unreadable` says of a line."""
     return f"line {number}: {text}"
@@ -140,7 +148,7 @@ def _read_json_lines(path: Path) -> pd.DataFrame:
                 f"jq -c '.[]' {path.name}"
             )
         rows.append(row if row is not None else {UNREADABLE: unreadable(number, text)})
-    return pd.DataFrame(rows, dtype=object)
+    return object_frame(rows)
 
 
 def _read_delimited(path: Path, encoding: str, delimiter: str | None) -> pd.DataFrame:

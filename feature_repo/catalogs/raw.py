@@ -37,7 +37,7 @@ def attributes(frame: pd.DataFrame, columns: Sequence[str], own: str | None) -> 
     """
     names = [*columns, *([own] if own is not None else [])]
     if not names:
-        return pd.Series(None, index=frame.index, dtype=object)
+        return pd.Series([None] * len(frame), index=frame.index, dtype=object)
     lists = [frame[name].tolist() for name in names]
     rows: list[str | None] = []
     for values in zip(*lists, strict=True):

@@ -61,8 +61,9 @@ def open_source(
     if kind == MARKETPLACE:
         from feature_repo.catalogs import marketplace
 
+        size = marketplace.marketplace_size(argument or SIZES[0])
         source = marketplace.read(
-            photos=photos, seed=seed, as_of=as_of, size=argument or SIZES[0], progress=progress
+            photos=photos, seed=seed, as_of=as_of, size=size, progress=progress
         )
     elif kind == COMPLETE_JOURNEY:
         from feature_repo.catalogs import complete_journey

@@ -55,7 +55,6 @@ class Gate(Protocol):
         *,
         known_items: pd.DataFrame | None,
         now: datetime,
-        photos: bool = True,
         progress: Progress | None = None,
     ) -> "GateResult": ...
 
@@ -223,9 +222,7 @@ def _checked(
     progress: Progress | None,
 ) -> tuple["GateResult", "GateResult"]:
     """The gate's results for items, then for events on this source's items."""
-    other_items = before.items[before.items[tables.SOURCE] != source.name]
-    checked = gate.check_items(source.items, known_items=other_items, now=now, progress=progress)
-    items = without_owned(tables.ITEMS, checked, source.items, other_items)
+    items = gate.check_items(source.items, known_items=before.items, now=now, progress=progress)
     item_ids = set(items.accepted[tables.ITEM_ID])
     if not whole:
         own = before.items[tables.SOURCE] == source.name
@@ -235,7 +232,7 @@ def _checked(
         before.events[tables.SOURCE] != source.name, [tables.EVENT_ID, tables.SOURCE]
     ]
     checked = gate.check_events(events, known_item_ids=item_ids, now=now)
-    return items, without_owned(tables.EVENTS, checked, events, other_events)
+    return items, without_owned(checked, events, other_events)
 
 
 def _with_first_event(
