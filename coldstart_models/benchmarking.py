@@ -27,14 +27,14 @@ from coldstart_models.breakdowns import (
     category_groups,
     history_breakdown,
 )
-from coldstart_models.data.catalogue import Catalogue, FloatMatrix, IntArray
+from coldstart_models.data.catalogue import BoolArray, Catalogue, FloatMatrix, IntArray
 from coldstart_models.data.pools import COLD, Pool, Skipped, build_pools
 from coldstart_models.data.splits import Split
 from coldstart_models.errors import ConfigError, ModelError, NotEnoughData
-from coldstart_models.metrics import USER_METRICS, shown, user_metrics
+from coldstart_models.metrics import USER_METRICS, UserMetrics, shown, user_metrics
 from coldstart_models.models import MODELS, ORACLE, Model, build_ranker, find_model
 from coldstart_models.ranker import Ranker, RankingTask
-from coldstart_models.rankings import RankingsWriter
+from coldstart_models.rankings import Labels, RankingsWriter
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ Key = tuple[str, int, str]
 
 
 @dataclass
-class _Ledger:
+class Ledger:
     """What has been measured so far."""
 
     measured: dict[Key, list[Measurement]] = field(default_factory=dict)
@@ -102,7 +102,7 @@ def benchmark(
         NotEnoughData: nothing can be measured on the split.
     """
     asked = _checked(models, shots, seeds)
-    ledger = _Ledger()
+    ledger = Ledger()
     splits = _splits(interactions_split, seeds)
     work = [(seed, split, model) for seed, split in splits for model in _due(asked, seed, split)]
     groups = category_groups(catalogue, splits[0][1].target)
@@ -112,7 +112,7 @@ def benchmark(
         for done, (seed, split, model) in enumerate(work):
             if seed not in pools_of:
                 pools_of = {seed: _pools(split, shots, seed, ledger)}
-            bench = _Bench(catalogue, split, pools_of[seed], groups, seed, writer, ledger)
+            bench = Bench(catalogue, split, pools_of[seed], groups, seed, writer, ledger)
             _run(bench, model, build, truth)
             if progress:
                 progress(done + 1, len(work))
@@ -143,7 +143,7 @@ def _due(asked: list[Model], seed: int, split: Split) -> list[Model]:
     return [model for model in asked if seed == 0 or model.seeded or split.seeded]
 
 
-def _pools(split: Split, shots: Sequence[int], seed: int, ledger: _Ledger) -> list[Pool]:
+def _pools(split: Split, shots: Sequence[int], seed: int, ledger: Ledger) -> list[Pool]:
     pools, skipped = build_pools(split, shots=shots, seed=seed)
     for one in skipped:
         ledger.skip(one.what, one.reason)
@@ -151,7 +151,7 @@ def _pools(split: Split, shots: Sequence[int], seed: int, ledger: _Ledger) -> li
 
 
 @dataclass(frozen=True, slots=True)
-class _Bench:
+class Bench:
     """One seed's split and pools, and where measurements go."""
 
     catalogue: Catalogue
@@ -160,11 +160,11 @@ class _Bench:
     groups: Groups
     seed: int
     writer: RankingsWriter | None
-    ledger: _Ledger
+    ledger: Ledger
 
 
 def _run(
-    bench: _Bench, model: Model, build: Callable[..., Ranker], truth: pd.DataFrame | None
+    bench: Bench, model: Model, build: Callable[..., Ranker], truth: pd.DataFrame | None
 ) -> None:
     """Fit one model and measure it on every pool."""
     if model.name == ORACLE and truth is None:
@@ -189,18 +189,13 @@ def _run(
 
 
 def measure(
-    bench: _Bench, ranker: Ranker, pool: Pool, *, model: str, shots: Sequence[int]
+    bench: Bench, ranker: Ranker, pool: Pool, *, model: str, shots: Sequence[int]
 ) -> Measurement:
     """Score a pool and compute its users' metrics; `shots` label the written rankings.
 
     Where users rank by month, a user's metrics are means over the months with truth.
     """
-    num_users, num_candidates = len(pool.task.user_index), len(pool.task.candidates)
-    totals = np.zeros((num_users, len(USER_METRICS)))
-    counts = np.zeros_like(totals)
-    seen = np.zeros(num_candidates, bool)
-    hits, truths = np.zeros((2, len(bench.groups.names)))
-    item_group = bench.groups.of_item[pool.task.candidates]
+    tally = _Tally(pool, bench.groups)
     for rows, columns, scores in _scored(ranker, pool):
         chosen = pool.chosen[rows][:, columns].toarray()
         kept = np.flatnonzero(chosen.any(axis=1))
@@ -210,37 +205,54 @@ def measure(
         excluded = pool.excluded[rows][:, columns].toarray()
         ids = bench.catalogue.item_ids[pool.task.candidates[columns]]
         metrics = user_metrics(scores, chosen, ids, excluded=excluded)
-        totals[rows] += np.nan_to_num(metrics.values)
-        counts[rows] += ~np.isnan(metrics.values)
-        seen[columns] |= shown(metrics, len(columns))
-        if len(hits):
-            group = item_group[columns]
-            hits += np.bincount(group, metrics.hits.sum(axis=0), len(hits))
-            truths += np.bincount(group, chosen.sum(axis=0), len(hits))
+        tally.add(rows, columns, metrics, chosen)
         if bench.writer is not None:
             users = bench.split.training.user_ids[pool.task.user_index[rows]]
             for count in shots:
-                bench.writer.write(
-                    metrics,
-                    scores,
-                    model=model,
-                    shots=count,
-                    pool=pool.name,
-                    seed=bench.seed,
-                    user_ids=users,
-                    item_ids=ids,
-                )
-    ranked = num_candidates if pool.month is None else int((pool.month >= 0).sum())
-    return Measurement(
-        seed=bench.seed,
-        user_index=pool.task.user_index,
-        values=np.where(counts > 0, totals / np.maximum(counts, 1), np.nan),
-        history_size=_history_sizes(pool.task),
-        coverage=float(seen.sum() / ranked),
-        num_candidates=ranked,
-        group_hits=hits,
-        group_truths=truths,
-    )
+                labels = Labels(model, count, pool.name, bench.seed)
+                bench.writer.write(metrics, scores, labels, user_ids=users, item_ids=ids)
+    return tally.measurement(seed=bench.seed)
+
+
+class _Tally:
+    """Adds up a pool's metrics, piece by piece."""
+
+    def __init__(self, pool: Pool, groups: Groups) -> None:
+        num_users, num_candidates = len(pool.task.user_index), len(pool.task.candidates)
+        self._pool = pool
+        self._group = groups.of_item[pool.task.candidates]
+        self._totals = np.zeros((num_users, len(USER_METRICS)))
+        self._counts = np.zeros((num_users, len(USER_METRICS)))
+        self._seen = np.zeros(num_candidates, bool)
+        self._hits = np.zeros(len(groups.names))
+        self._truths = np.zeros(len(groups.names))
+
+    def add(
+        self, rows: IntArray, columns: IntArray, metrics: UserMetrics, chosen: BoolArray
+    ) -> None:
+        """Users' `rows` and candidates' `columns` of the pool, each user at most once."""
+        self._totals[rows] += np.nan_to_num(metrics.values)
+        self._counts[rows] += ~np.isnan(metrics.values)
+        self._seen[columns] |= shown(metrics, len(columns))
+        count = len(self._hits)
+        if count:
+            group = self._group[columns]
+            self._hits += np.bincount(group, metrics.hits.sum(axis=0), count)
+            self._truths += np.bincount(group, chosen.sum(axis=0), count)
+
+    def measurement(self, *, seed: int) -> Measurement:
+        pool, counts = self._pool, self._counts
+        ranked = int((pool.month >= 0).sum()) if pool.month is not None else len(self._seen)
+        return Measurement(
+            seed=seed,
+            user_index=pool.task.user_index,
+            values=np.where(counts > 0, self._totals / np.maximum(counts, 1), np.nan),
+            history_size=pool.task.histories.mask.sum(axis=1),
+            coverage=float(self._seen.sum() / ranked),
+            num_candidates=ranked,
+            group_hits=self._hits,
+            group_truths=self._truths,
+        )
 
 
 def _scored(ranker: Ranker, pool: Pool) -> Iterator[tuple[IntArray, IntArray, FloatMatrix]]:
@@ -276,13 +288,6 @@ def _part(task: RankingTask, rows: IntArray) -> RankingTask:
     return replace(task, user_index=task.user_index[rows], histories=task.histories.take(rows))
 
 
-def _history_sizes(task: RankingTask) -> IntArray:
-    """(U,) distinct items of each history."""
-    ordered = np.sort(task.histories.item_index, axis=1)
-    new = np.diff(ordered, axis=1, prepend=-1) > 0
-    return np.asarray(new.sum(axis=1), dtype=np.int64)
-
-
 def _result(
     source: str,
     split: Split,
@@ -290,7 +295,7 @@ def _result(
     groups: Groups,
     seeds: int,
     generated: bool,
-    ledger: _Ledger,
+    ledger: Ledger,
 ) -> BenchmarkResult:
     """Rows by pool, shots and model, as asked. Raises NotEnoughData where there is none."""
     if not ledger.measured:

@@ -1,6 +1,7 @@
 """The rankings themselves, as Parquet, so that anyone can score them again."""
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -27,6 +28,16 @@ SCHEMA: Final = pa.schema(
         ("score", pa.float32()),
     ]
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """Whose rankings they are."""
+
+    model: str
+    shots: int
+    pool: str
+    seed: int
 
 
 class RankingsWriter:
@@ -61,11 +72,8 @@ class RankingsWriter:
         self,
         metrics: UserMetrics,
         scores: FloatMatrix,
+        labels: Labels,
         *,
-        model: str,
-        shots: int,
-        pool: str,
-        seed: int,
         user_ids: npt.NDArray[np.object_],
         item_ids: npt.NDArray[np.object_],
     ) -> None:
@@ -76,10 +84,10 @@ class RankingsWriter:
         columns = order[rows, ranks]
         count = len(rows)
         arrays = [
-            pa.array([model] * count, pa.string()).dictionary_encode(),
-            pa.array(np.full(count, shots, np.int32)),
-            pa.array([pool] * count, pa.string()).dictionary_encode(),
-            pa.array(np.full(count, seed, np.int32)),
+            pa.array([labels.model] * count, pa.string()).dictionary_encode(),
+            pa.array(np.full(count, labels.shots, np.int32)),
+            pa.array([labels.pool] * count, pa.string()).dictionary_encode(),
+            pa.array(np.full(count, labels.seed, np.int32)),
             pa.array(user_ids[rows], pa.string()),
             pa.array(item_ids[columns], pa.string()),
             pa.array((ranks + 1).astype(np.int32)),
