@@ -11,6 +11,8 @@ from typing import Final
 import pandas as pd
 import pyarrow as pa
 
+from validation.errors import TableError as TableError
+
 TIMESTAMP: Final = pa.timestamp("us", tz="UTC")
 
 ITEM_ID: Final = "item_id"
@@ -48,9 +50,8 @@ EVENT_TYPES: Final = (IMPRESSION, CLICK, CART, PURCHASE, RATING)
 POSITIVE_EVENT_TYPES: Final = (CLICK, CART, PURCHASE, RATING)
 """Events that say a person chose the item; an impression only says it was shown."""
 
-
-class TableError(ValueError):
-    """A frame does not have the shape of a canonical table."""
+UNREADABLE: Final = "_unreadable"
+"""Beside the canonical columns of raw rows: the text of a line that could not be read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,102 @@
+"""What a row alone does not tell: who else owns its id, what its photo holds, its twin."""
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from validation import tables
+from validation.photos import inspect_all
+from validation.reasons import raw_rows
+
+LONGEST_LINE: Final = 200
+WISHED: Final[dict[str, tuple[str, ...]]] = {
+    "items": (tables.TITLE, tables.CATEGORY, tables.PRICE, tables.IMAGE_PATH, tables.LISTED_AT),
+}
+"""Optional columns whose absence from the whole table is worth a note."""
+
+Progress = Callable[[int, int], None]
+
+
+def present_columns(raw: pd.DataFrame) -> set[str]:
+    """Columns in which at least one row has a value."""
+    return {str(name) for name in raw.columns if raw[name].notna().any()}
+
+
+def absences(raw: pd.DataFrame, table: str) -> tuple[str, ...]:
+    """A note where no row has a value in an optional column that helps the models."""
+    absent = sorted(set(WISHED.get(table, ())) - present_columns(raw), key=WISHED[table].index)
+    if not absent or raw.empty:
+        return ()
+    return (f"no row of {table} has {', '.join(absent)}; the models do without",)
+
+
+def other_owners(items: pd.DataFrame, known: pd.DataFrame | None) -> pd.Series:
+    """For each listing the source that already owns its id, if it is another; else None."""
+    nobody = pd.Series(None, index=items.index, dtype=object)
+    if known is None or known.empty:
+        return nobody
+    owners = known.drop_duplicates(tables.ITEM_ID).set_index(tables.ITEM_ID)[tables.SOURCE]
+    owner = items[tables.ITEM_ID].map(owners).astype(object)
+    return owner.where(owner.notna() & (owner != items[tables.SOURCE]), None)
+
+
+def lines_read(raw: pd.DataFrame) -> pd.Series:
+    """Whether each row's line could be read from its file."""
+    if tables.UNREADABLE not in raw:
+        return pd.Series(True, index=raw.index)
+    return raw[tables.UNREADABLE].isna()
+
+
+def unread_lines(raw: pd.DataFrame) -> dict[int, str]:
+    """Row → the text of the line that could not be read."""
+    if tables.UNREADABLE not in raw:
+        return {}
+    lines = raw[tables.UNREADABLE].dropna()
+    return {row: str(text)[:LONGEST_LINE] for row, text in labelled(lines)}
+
+
+def labelled(values: pd.Series) -> list[tuple[int, object]]:
+    """Row number and value of each."""
+    return list(zip(values.index.to_numpy(dtype=np.int64).tolist(), values.tolist(), strict=True))
+
+
+def photo_problems(paths: pd.Series, progress: Progress | None) -> pd.Series:
+    """The problem found in each row's photo, None where there is none or no photo."""
+    problems = inspect_all(paths.dropna().tolist(), progress=progress)
+    return pd.Series([problems.get(path) for path in paths], index=paths.index, dtype=object)
+
+
+def twins(raw: pd.DataFrame, keys: pd.Series, repeated: np.ndarray) -> dict[int, str]:
+    """Repeated row → how it relates to the first row of the same key."""
+    if not len(repeated):
+        return {}
+    first_of = keys.drop_duplicates().reset_index().set_index(keys.name)["index"]
+    firsts = keys.loc[repeated].map(first_of).to_numpy(dtype=np.int64)
+    pairs = zip(
+        repeated.tolist(),
+        firsts.tolist(),
+        raw_rows(raw.iloc[repeated]),
+        raw_rows(raw.iloc[firsts]),
+        strict=True,
+    )
+    return {
+        row: f"is also the id of row {first}, "
+        + ("an identical row" if own == others else "whose values differ")
+        for row, first, own, others in pairs
+    }
+
+
+def vector(value: object) -> np.ndarray | None:
+    """The value as a float32 vector, or None if it is none."""
+    try:
+        array = np.asarray(value, dtype=np.float32)
+    except (TypeError, ValueError):
+        return None
+    return array if array.ndim == 1 else None
+
+
+def vector_size(array: np.ndarray | None) -> str:
+    """How a sentence names what a vector holds."""
+    return "no vector" if array is None else f"{len(array)} numbers"

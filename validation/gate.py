@@ -1,0 +1,256 @@
+"""The gate: a table → accepted rows, quarantined rows with reasons, a result.
+
+Great Expectations runs the table's suite over all rows, cast to their canonical types, and
+its list of failing rows decides: a row that fails a blocking check goes to quarantine with
+the sentence of every check that it failed, all others pass. Ids are compared only among the
+rows that pass the rest, so a bad row never pushes out a good one of the same id.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pandas as pd
+
+from validation import engine, facts, reasons, suites, tables
+from validation.coercion import Coerced, coerce
+from validation.engine import Finding
+from validation.errors import MissingColumnError, TableError, ValidationError
+from validation.result import GateResult as GateResult
+from validation.result import counts
+from validation.suites import Severity
+from validation.tables import Table
+
+if TYPE_CHECKING:
+    from great_expectations import ExpectationSuite
+
+EMBEDDINGS: Final = "embeddings"
+EMBEDDING: Final = "embedding"
+
+Progress = Callable[[int, int], None]
+
+
+def check_items(
+    frame: pd.DataFrame,
+    *,
+    known_items: pd.DataFrame | None,
+    now: datetime,
+    source: str | None = None,
+    photos: bool = True,
+    progress: Progress | None = None,
+) -> GateResult:
+    """Check listings.
+
+    Args:
+        frame: canonical column names, raw values; other columns are left out.
+        known_items: `item_id` and `source` of what was accepted before; an id that another
+            source owns is quarantined, one of the same source is an update.
+        source: value of `source` where the frame has no such column.
+        photos: whether to decode the photos.
+        progress: told photos done and in all.
+
+    Raises:
+        MissingColumnError: there is no `item_id` column.
+    """
+    raw = _raw(frame, tables.ITEMS, (tables.ITEM_ID,), source, now)
+    coerced = coerce(raw, tables.ITEMS)
+    owners = facts.other_owners(coerced.frame, known_items)
+    found = {suites.OWN: owners.isna()}
+    if photos:
+        found[suites.PHOTO] = facts.photo_problems(coerced.frame[tables.IMAGE_PATH], progress)
+    suite = suites.items(now=now, present=facts.present_columns(raw), photos=photos)
+    details = {
+        "id_of_another_source": {row: repr(owner) for row, owner in facts.labelled(owners.dropna())}
+    }
+    return _judge(tables.ITEMS, raw, coerced, found=found, suite=suite, details=details, now=now)
+
+
+def check_events(
+    frame: pd.DataFrame,
+    *,
+    known_item_ids: Collection[str],
+    now: datetime,
+    source: str | None = None,
+) -> GateResult:
+    """Check events; `event_id` may be absent or null, but ids that are given must differ.
+
+    See `check_items` for the arguments.
+
+    Raises:
+        MissingColumnError: `user_id`, `item_id`, `event_type` or `event_timestamp` is absent.
+    """
+    required = (tables.USER_ID, tables.ITEM_ID, tables.EVENT_TYPE, tables.EVENT_TIMESTAMP)
+    raw = _raw(frame, tables.EVENTS, required, source, now)
+    coerced = coerce(raw, tables.EVENTS)
+    events = coerced.frame
+    known = events[tables.ITEM_ID].isin(pd.Index(list(known_item_ids), dtype=object))
+    found = {
+        suites.KNOWN: known | events[tables.ITEM_ID].isna(),
+        suites.RATED: (events[tables.EVENT_TYPE] != tables.RATING) | events[tables.VALUE].notna(),
+    }
+    suite = suites.events(now=now, present=facts.present_columns(raw))
+    return _judge(tables.EVENTS, raw, coerced, found=found, suite=suite, details={}, now=now)
+
+
+def check_embeddings(
+    frame: pd.DataFrame,
+    *,
+    width: int,
+    now: datetime,
+    column: str = EMBEDDING,
+    unit: bool = False,
+) -> GateResult:
+    """Check vectors: `width` finite numbers each, not all zero, of unit length if `unit`.
+
+    The accepted rows keep all their columns; their vectors are float32 arrays.
+
+    Raises:
+        MissingColumnError: `item_id` or the vectors' column is absent.
+    """
+    _require(frame, EMBEDDINGS, (tables.ITEM_ID, column), now)
+    raw = frame.reset_index(drop=True)
+    vectors = [facts.vector(value) for value in raw[column]]
+    cast = raw.assign(**{column: pd.Series(vectors, index=raw.index, dtype=object)})
+    run = engine.run(
+        suites.embeddings(width=width, column=column, unit=unit), cast[[tables.ITEM_ID, column]]
+    )
+    details = {"vector_width": dict(enumerate(map(facts.vector_size, vectors)))}
+    blocked = run.rows(Severity.BLOCK)
+    return _result(
+        EMBEDDINGS,
+        raw,
+        accepted=cast.drop(blocked).reset_index(drop=True),
+        key=raw[tables.ITEM_ID],
+        findings=run.findings,
+        details=details,
+        validation={str(run.result["suite_name"]): run.result},
+        notes=(),
+        now=now,
+    )
+
+
+def _judge(
+    table: Table,
+    raw: pd.DataFrame,
+    coerced: Coerced,
+    *,
+    found: Mapping[str, pd.Series],
+    suite: "ExpectationSuite",
+    details: Mapping[str, Mapping[int, str]],
+    now: datetime,
+) -> GateResult:
+    """Run the suite, then compare ids among what passed, and sort the rows."""
+    read = {suites.readable(name): flags for name, flags in coerced.readable.items()}
+    judged = coerced.frame.assign(**{suites.READ: facts.lines_read(raw)}, **found, **read)
+    run = engine.run(suite, judged[suites.columns_of(suite)])
+    passing = coerced.frame.drop(run.rows(Severity.BLOCK))
+    identities = suites.identities(table.key, table=table.name)
+    twice = engine.run(identities, passing[[table.key]])
+    repeated = twice.rows(Severity.BLOCK)
+    return _result(
+        table.name,
+        raw,
+        accepted=table.to_pandas(table.to_arrow(passing.drop(repeated))),
+        key=coerced.frame[table.key],
+        findings=[*_telling(run.findings), *twice.findings],
+        details={
+            **details,
+            "duplicate_id": facts.twins(raw, passing[table.key], repeated),
+            "line_readable": facts.unread_lines(raw),
+        },
+        validation={str(part.result["suite_name"]): part.result for part in (run, twice)},
+        notes=facts.absences(raw, table.name),
+        now=now,
+    )
+
+
+def _result(
+    table: str,
+    raw: pd.DataFrame,
+    *,
+    accepted: pd.DataFrame,
+    key: pd.Series,
+    findings: Iterable[Finding],
+    details: reasons.Details,
+    validation: dict[str, dict[str, Any]],
+    notes: tuple[str, ...],
+    now: datetime,
+) -> GateResult:
+    findings = tuple(findings)
+    source = raw.get(tables.SOURCE, pd.Series(None, index=raw.index, dtype=object))
+    rows = {
+        severity: _union(f.rows for f in findings if f.check.severity is severity)
+        for severity in Severity
+    }
+    rows[Severity.WARN] = np.setdiff1d(rows[Severity.WARN], rows[Severity.BLOCK])
+    described = {
+        severity: reasons.describe(
+            chosen,
+            raw=raw,
+            key=key,
+            source=source,
+            findings=findings,
+            details=details,
+            severity=severity,
+            now=now,
+        )
+        for severity, chosen in rows.items()
+    }
+    reason_counts, severities = counts(findings)
+    return GateResult(
+        table=table,
+        accepted=accepted,
+        quarantined=described[Severity.BLOCK],
+        warnings=described[Severity.WARN],
+        received=len(raw),
+        reason_counts=reason_counts,
+        severities=severities,
+        notes=notes,
+        validation=validation,
+        checked_at=now,
+    )
+
+
+def _telling(findings: Iterable[Finding]) -> list[Finding]:
+    """Findings without those that only follow from a value or line that cannot be read."""
+    findings = tuple(findings)
+    rows_of = {found.check.name: found.rows for found in findings}
+    nothing = np.array([], dtype=np.int64)
+    telling = []
+    for found in findings:
+        check, rows = found.check, found.rows
+        if check.name != "line_readable":
+            rows = np.setdiff1d(rows, rows_of.get("line_readable", nothing))
+            if check.name != suites.readable(check.column):
+                rows = np.setdiff1d(rows, rows_of.get(suites.readable(check.column), nothing))
+        if len(rows):
+            telling.append(Finding(check, rows))
+    return telling
+
+
+def _union(parts: Iterable[np.ndarray]) -> np.ndarray:
+    chosen = list(parts)
+    return np.unique(np.concatenate(chosen)) if chosen else np.array([], dtype=np.int64)
+
+
+def _raw(
+    frame: pd.DataFrame, table: Table, required: Iterable[str], source: str | None, now: datetime
+) -> pd.DataFrame:
+    _require(frame, table.name, required, now)
+    raw = frame.reset_index(drop=True)
+    return raw if tables.SOURCE in raw else raw.assign(**{tables.SOURCE: source})
+
+
+def _require(frame: pd.DataFrame, table: str, required: Iterable[str], now: datetime) -> None:
+    if now.tzinfo is None:
+        raise ValidationError(f"now is {now}, without a zone; pass a time in UTC")
+    missing = [name for name in required if name not in frame.columns]
+    if missing:
+        raise MissingColumnError(table, missing=missing, present=frame.columns)
+    twice = frame.columns[frame.columns.duplicated()]
+    if len(twice):
+        raise TableError(
+            f"the {table} table has the column(s) {', '.join(map(str, twice))} more than once; "
+            "keep one of each"
+        )

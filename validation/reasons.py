@@ -1,0 +1,109 @@
+"""Findings → for every failing row a quarantine or warning row with sentences for a person."""
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from validation import tables
+from validation.engine import Finding
+from validation.suites import Severity
+
+KEY: Final = "key"
+ROW_NUMBER: Final = "row_number"
+ROW: Final = "row"
+REASONS: Final = "reasons"
+CHECKS: Final = "checks"
+SEVERITY: Final = "severity"
+CHECKED_AT: Final = "checked_at"
+COLUMNS: Final = (KEY, tables.SOURCE, ROW_NUMBER, ROW, REASONS, CHECKS, SEVERITY, CHECKED_AT)
+
+LONGEST_VALUE: Final = 80
+
+Details = Mapping[str, Mapping[int, str]]
+"""Check name → row → what the sentence's ``{detail}`` says."""
+
+
+def describe(
+    rows: np.ndarray,
+    *,
+    raw: pd.DataFrame,
+    key: pd.Series,
+    source: pd.Series,
+    findings: Iterable[Finding],
+    details: Details,
+    severity: Severity,
+    now: datetime,
+) -> pd.DataFrame:
+    """One row for each of `rows`: what it held and every reason, in the suite's order.
+
+    Args:
+        rows: row numbers, ascending.
+        raw: the table as it came; its index is 0 … n - 1.
+        key: each row's key in canonical form.
+    """
+    sentences: dict[int, list[str]] = {row: [] for row in rows.tolist()}
+    checks: dict[int, list[str]] = {row: [] for row in rows.tolist()}
+    for finding in findings:
+        check, known = finding.check, details.get(finding.check.name, {})
+        shown = raw[check.column] if check.column in raw else pd.Series(None, index=raw.index)
+        failing = finding.rows[np.isin(finding.rows, rows)]
+        for row, value in zip(failing.tolist(), shown.iloc[failing].tolist(), strict=True):
+            text = check.sentence.format(value=shown_value(value), detail=known.get(row, ""))
+            sentences[row].append(f"Row {row}: {text}.")
+            checks[row].append(check.name)
+    taken = raw.iloc[rows]
+    return pd.DataFrame(
+        {
+            KEY: key.iloc[rows].to_numpy(dtype=object),
+            tables.SOURCE: source.iloc[rows].to_numpy(dtype=object),
+            ROW_NUMBER: rows.astype(np.int64),
+            ROW: pd.Series(raw_rows(taken), dtype=object),
+            REASONS: pd.Series(list(sentences.values()), dtype=object),
+            CHECKS: pd.Series(list(checks.values()), dtype=object),
+            SEVERITY: pd.Series([str(severity)] * len(rows), dtype=object),
+            CHECKED_AT: pd.Series([pd.Timestamp(now)] * len(rows)).astype("datetime64[us, UTC]"),
+        },
+        columns=list(COLUMNS),
+    )
+
+
+def raw_rows(frame: pd.DataFrame) -> list[str]:
+    """Each row as JSON, keys sorted; NaN beside None is kept apart as ``"NaN"``."""
+    names = sorted(map(str, frame.columns))
+    columns = [frame[name].tolist() for name in names]
+    return [
+        json.dumps(
+            {name: _plain(value) for name, value in zip(names, values, strict=True)},
+            ensure_ascii=True,
+            default=str,
+        )
+        for values in zip(*columns, strict=True)
+    ]
+
+
+def shown_value(value: object) -> str:
+    """The value as a sentence shows it: text in quotes, long ones cut."""
+    if value is None or value is pd.NA or value is pd.NaT:
+        return "missing"
+    text = repr(value) if isinstance(value, str) else str(value)
+    return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 1]}…"
+
+
+def _plain(value: object) -> object:
+    if value is None or value is pd.NA or value is pd.NaT:
+        return None
+    if isinstance(value, float) and not np.isfinite(value):
+        return str(value).replace("nan", "NaN")
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, bytes):
+        return value.decode("utf-8", errors="backslashreplace")
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if isinstance(value, dict):
+        return {str(name): _plain(entry) for name, entry in value.items()}
+    return [_plain(entry) for entry in value] if isinstance(value, list | tuple) else value

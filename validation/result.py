@@ -1,0 +1,82 @@
+"""What the gate made of one table."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import pandas as pd
+
+from validation.engine import Finding
+from validation.errors import GateError
+
+PASS: Final = "pass"
+WARN: Final = "warn"
+QUARANTINED: Final = "quarantined"
+
+
+@dataclass(frozen=True, slots=True)
+class GateResult:
+    """Accepted and quarantined rows of one table, and why.
+
+    Raises:
+        GateError: a row was lost or invented.
+    """
+
+    table: str
+    accepted: pd.DataFrame
+    """Canonical columns and types, in the order of the input."""
+    quarantined: pd.DataFrame
+    """`key`, `source`, `row_number` (from 0), `row` (raw, JSON), `reasons` (sentences),
+    `checks` (their names), `severity`, `checked_at`."""
+    warnings: pd.DataFrame
+    """Accepted rows with something to mend; same columns."""
+    received: int
+    reason_counts: dict[str, int]
+    """Check name → rows that failed it, most frequent first."""
+    severities: dict[str, str]
+    """Name of each failed check → ``block`` or ``warn``."""
+    notes: tuple[str, ...]
+    """Sentences about the table as a whole, e.g. an optional column that is absent."""
+    validation: dict[str, dict[str, Any]]
+    """Suite name → Great Expectations' result as JSON, row lists cut to the first few."""
+    checked_at: datetime
+
+    def __post_init__(self) -> None:
+        kept, held = len(self.accepted), len(self.quarantined)
+        if kept + held != self.received:
+            raise GateError(
+                f"{self.received} rows of {self.table} came in, but {kept} were accepted and "
+                f"{held} quarantined"
+            )
+
+    @property
+    def verdict(self) -> str:
+        """``quarantined`` if any row was, else ``warn`` if any has a warning, else ``pass``."""
+        if len(self.quarantined):
+            return QUARANTINED
+        return WARN if len(self.warnings) else PASS
+
+    def as_dict(self) -> dict[str, Any]:
+        """Verdict and counts as JSON has them, without the rows."""
+        return {
+            "table": self.table,
+            "verdict": self.verdict,
+            "received": self.received,
+            "accepted": len(self.accepted),
+            "quarantined": len(self.quarantined),
+            "warnings": len(self.warnings),
+            "reason_counts": self.reason_counts,
+            "severities": self.severities,
+            "notes": list(self.notes),
+            "checked_at": self.checked_at.isoformat(),
+        }
+
+
+def counts(findings: Iterable[Finding]) -> tuple[dict[str, int], dict[str, str]]:
+    """Rows and severity of each check that failed, most frequent first."""
+    ranked = sorted(findings, key=lambda found: (-len(found.rows), found.check.name))
+    return (
+        {found.check.name: len(found.rows) for found in ranked},
+        {found.check.name: str(found.check.severity) for found in ranked},
+    )
