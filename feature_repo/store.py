@@ -40,7 +40,11 @@ log = logging.getLogger(__name__)
 
 AS_OF_US = "as_of_us"
 USER_ITEM_VIEW = "user_item"
-DEFAULT_CHUNK = 20_000
+DEFAULT_CHUNK = 10_000
+KNOWN = frozenset(
+    f"{table.name}:{column.name}" for table in FEATURE_TABLES.values() for column in table.features
+)
+"""References of every stored feature."""
 _ROW = "coldstart_row"
 _EPOCH = pd.Timestamp("1970-01-01", tz="UTC")
 
@@ -136,6 +140,7 @@ class Store:
 
     def __init__(self, home: Home) -> None:
         self.home = home
+        self._applied = False
 
     def apply(self) -> Registered:
         """Register every definition, create what is missing, delete what is no longer defined."""
@@ -149,6 +154,7 @@ class Store:
                 objects_to_delete=self._registered_beyond(set(defined)),
                 partial=False,
             )
+        self.__dict__.pop("_services", None)
         return self.registered()
 
     def historical(
@@ -269,12 +275,22 @@ class Store:
         return MaterializeResult(tuple(done))
 
     def read_back(
-        self, *, views: Sequence[str] | None = None, sample: int = 20, seed: int = 0
+        self,
+        *,
+        views: Sequence[str] | None = None,
+        sample: int = 20,
+        seed: int = 0,
+        start: datetime | None = None,
+        end: datetime | None = None,
     ) -> ReadBack:
-        """Read a sample of entities online and compare with their latest offline row, exactly."""
+        """Read a sample of entities online and compare with their latest offline row, exactly.
+
+        `start` and `end` are those of the materialization, where it had any.
+        """
+        self._require_applied()
         checked, found = 0, []
         for view in self._views(views):
-            newest = latest_rows(self.home, view)
+            newest = latest_rows(self.home, view, start=start, end=end)
             size = min(sample, newest.num_rows)
             chosen = np.random.default_rng(seed).choice(newest.num_rows, size, replace=False)
             rows = newest.take(np.sort(chosen)).to_pylist()
@@ -298,15 +314,20 @@ class Store:
                 for view in sorted(feast.list_feature_views(), key=lambda view: view.name)
             ),
             on_demand=tuple(view.name for view in feast.list_on_demand_feature_views()),
-            services={
-                service.name: tuple(
-                    f"{projection.name}__{feature.name}"
-                    for projection in service.feature_view_projections
-                    for feature in projection.features
-                )
-                for service in feast.list_feature_services()
-            },
+            services=self._services,
         )
+
+    @cached_property
+    def _services(self) -> dict[str, tuple[str, ...]]:
+        """Feature service → its features as ``view__feature``."""
+        return {
+            service.name: tuple(
+                f"{projection.name}__{feature.name}"
+                for projection in service.feature_view_projections
+                for feature in projection.features
+            )
+            for service in self._feast.list_feature_services()
+        }
 
     @cached_property
     def _feast(self) -> "FeatureStore":
@@ -326,6 +347,8 @@ class Store:
 
     def _require_applied(self) -> None:
         """Raise NotApplied or StoreError where there is nothing to read."""
+        if self._applied:
+            return
         if not self.home.root.is_dir():
             raise StoreError(
                 f"there is no state folder {self.home.root}; run `coldstart ingest SOURCE`, or "
@@ -335,6 +358,7 @@ class Store:
             raise NotApplied(
                 f"no features are registered in {self.home.root}; run `coldstart apply`"
             )
+        self._applied = True
 
     def _registered_beyond(self, defined: set[str]) -> list[Any]:
         feast = self._feast
@@ -371,13 +395,12 @@ class Store:
     def _names(self, features: Features) -> list[str]:
         """Column names of the features."""
         if isinstance(features, str):
-            services = self.registered().services
-            if features not in services:
+            if features not in self._services:
                 raise UnknownFeature(
                     f"there is no feature service {features!r}; "
-                    f"the services are {', '.join(services)}"
+                    f"the services are {', '.join(self._services)}"
                 )
-            return list(services[features])
+            return list(self._services[features])
         return [reference.replace(":", "__") for reference in features]
 
     def _resolved(self, features: Features) -> Any:

@@ -38,8 +38,9 @@ TOP_CATEGORY: Final = "coalesce(nullif(trim(split_part(category, '>', 1)), ''), 
 # do not depend on the order, so one user alone gives the same numbers as all users together.
 HISTORY_SQL: Final = f"""
 WITH seen AS (
-    SELECT user_id, e.item_id, event_type, event_timestamp AS moment, epoch_us(event_timestamp) AS us,
-           number, event_type IN ({_POSITIVE}) AS positive,
+    SELECT user_id, e.item_id, event_type, number,
+           event_timestamp AS moment, epoch_us(event_timestamp) AS us,
+           event_type IN ({_POSITIVE}) AS positive,
            coalesce(quantity, 'nan')::FLOAT AS quantity,
            coalesce(unit_price, price) AS price, {TOP_CATEGORY} AS category
     FROM events AS e LEFT JOIN items AS i ON i.item_id = e.item_id

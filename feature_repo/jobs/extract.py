@@ -1,0 +1,306 @@
+"""Encode the catalogue's photos and texts: resumable, and only what changed.
+
+An item is skipped where its content's hash and the encoder's hash are those of its row. A
+photo that cannot be read goes to quarantine; the item then has no row, which says that its
+photo is unknown. Every batch is written at once, so that a killed job goes on where it was.
+"""
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from feature_repo.encoders.encoder import Encoder, Modality
+from feature_repo.encoders.registry import EFFICIENTNET_LITE0, MINILM, load_encoder
+from feature_repo.errors import EncoderError, JobError
+from feature_repo.feature_tables import (
+    CONTENT_HASH,
+    ENCODER_HASH,
+    ITEM_IMAGE_EMBEDDING,
+    ITEM_TEXT_EMBEDDING,
+    FeatureTable,
+    write_table,
+)
+from feature_repo.home import Home
+from feature_repo.jobs.contents import Content, Refusal, contents_of, prepared
+from feature_repo.jobs.parts import Parts, embedding_rows
+from feature_repo.jobs.refusals import quarantine_refused, unsound
+from feature_repo.offline_tables import locked, read_rows
+from validation import tables
+
+log = logging.getLogger(__name__)
+Progress = Callable[[int, int], None]
+
+DECODERS: Final = 4
+"""Threads that decode photos while the model runs; Pillow releases the interpreter's lock."""
+AHEAD: Final = 2
+"""Batches prepared in advance."""
+
+EMBEDDING_TABLES: Final = {
+    Modality.IMAGE: ITEM_IMAGE_EMBEDDING,
+    Modality.TEXT: ITEM_TEXT_EMBEDDING,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ModalityResult:
+    """What was done for one modality; the counts are of items."""
+
+    encoder: str
+    encoder_hash: str
+    encoded: int
+    skipped: int
+    """Unchanged, by content hash and encoder hash."""
+    quarantined: int
+    """Photos that could not be read, and vectors that say nothing."""
+    absent: int
+    """Without a photo (or text): masked."""
+    removed: int
+    """Rows dropped: the item, its photo or its text is gone or unreadable."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExtractResult:
+    """What an extraction did."""
+
+    modalities: dict[str, ModalityResult]
+    seconds: float
+
+    @property
+    def encoded(self) -> int:
+        return sum(result.encoded for result in self.modalities.values())
+
+    @property
+    def skipped(self) -> int:
+        return sum(result.skipped for result in self.modalities.values())
+
+    @property
+    def quarantined(self) -> int:
+        return sum(result.quarantined for result in self.modalities.values())
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready: totals, then by modality."""
+        return {
+            "encoded": self.encoded,
+            "skipped": self.skipped,
+            "quarantined": self.quarantined,
+            "seconds": round(self.seconds, 3),
+            **{name: asdict(result) for name, result in self.modalities.items()},
+        }
+
+
+def extract(
+    *,
+    home: Home,
+    now: datetime,
+    image_encoder: str | Encoder | None = EFFICIENTNET_LITE0,
+    text_encoder: str | Encoder | None = MINILM,
+    batch_size: int = 64,
+    item_ids: Sequence[str] | None = None,
+    progress: Progress | None = None,
+) -> ExtractResult:
+    """Bring both embedding tables up to date with the catalogue.
+
+    Args:
+        image_encoder: a name for `load_encoder`, an encoder, or None to leave photos alone.
+        text_encoder: likewise.
+        item_ids: only these items; other rows are left as they are.
+
+    Raises:
+        JobError: nothing was ingested.
+        EncoderError: an encoder cannot be loaded, or is of the other modality.
+    """
+    if not home.items.exists():
+        raise JobError(f"there is no catalogue {home.items}; run `coldstart ingest SOURCE` first")
+    began = time.perf_counter()
+    items = pq.read_table(home.items, schema=tables.ITEMS.schema).to_pandas()
+    results = {}
+    for modality, named in ((Modality.IMAGE, image_encoder), (Modality.TEXT, text_encoder)):
+        if named is not None:
+            job = _Extraction(home, items, _loaded(named, modality), now, batch_size)
+            results[str(modality)] = job.run(item_ids, progress)
+    return ExtractResult(results, time.perf_counter() - began)
+
+
+def encode_items(
+    items: pd.DataFrame, *, encoder: Encoder, now: datetime
+) -> tuple[pd.DataFrame, list[Refusal]]:
+    """Rows of the encoder's embedding table for a few items, as `Store.push` takes them.
+
+    Items without the modality have no row; photos that cannot be read are returned beside.
+    """
+    with ThreadPoolExecutor(DECODERS) as pool:
+        contents, missing = contents_of(items, modality=encoder.modality, pool=pool)
+        readable, inputs, refused = prepared(contents, encoder=encoder, pool=pool)
+    rows = embedding_rows(
+        readable,
+        encoder.forward(inputs),
+        encoder=encoder,
+        table=EMBEDDING_TABLES[encoder.modality],
+        now=now,
+    )
+    return rows.to_pandas(), [*missing, *refused]
+
+
+def _loaded(named: str | Encoder, modality: Modality) -> Encoder:
+    encoder = load_encoder(named) if isinstance(named, str) else named
+    if encoder.modality is not modality:
+        raise EncoderError(
+            f"{encoder.id!r} encodes {encoder.modality}s and was given for {modality}s"
+        )
+    return encoder
+
+
+@dataclass(frozen=True, slots=True)
+class _Extraction:
+    """One modality of the catalogue."""
+
+    home: Home
+    items: pd.DataFrame
+    encoder: Encoder
+    now: datetime
+    batch_size: int
+
+    @property
+    def _path(self) -> Path:
+        return self.home.feature_table(self.table.name)
+
+    @property
+    def table(self) -> FeatureTable:
+        return EMBEDDING_TABLES[self.encoder.modality]
+
+    def run(self, item_ids: Sequence[str] | None, progress: Progress | None) -> ModalityResult:
+        with locked(self._path.with_suffix(".parts")):
+            return self._run(item_ids, progress)
+
+    def _run(self, item_ids: Sequence[str] | None, progress: Progress | None) -> ModalityResult:
+        chosen = self.items
+        if item_ids is not None:
+            chosen = chosen[chosen[tables.ITEM_ID].isin(set(item_ids))]
+        parts = Parts(self.home, self.table)
+        with ThreadPoolExecutor(DECODERS) as pool:
+            contents, missing = contents_of(chosen, modality=self.encoder.modality, pool=pool)
+            known = self._known(pa.concat_tables([self._stored(), parts.read()]))
+            todo = [content for content in contents if (content.item_id, content.hash) not in known]
+            unreadable = self._encode(todo, parts=parts, pool=pool, progress=progress)
+        refused = [*missing, *unreadable]
+        removed, unsound_vectors = self._merge(
+            contents, refused, parts, everything=item_ids is None
+        )
+        refused += unsound_vectors
+        quarantine_refused(
+            refused,
+            folder=self.home.quarantine,
+            table=self.table.name,
+            sources=sorted(chosen[tables.SOURCE].unique()),
+            now=self.now,
+        )
+        attempted = {content.item_id for content in todo}
+        result = ModalityResult(
+            encoder=self.encoder.id,
+            encoder_hash=self.encoder.hash,
+            encoded=len(attempted - {refusal.item_id for refusal in refused}),
+            skipped=len(contents) - len(todo),
+            quarantined=len(refused),
+            absent=len(chosen) - len(contents) - len(missing),
+            removed=removed,
+        )
+        log.info("extracted %s: %s", self.table.name, result)
+        return result
+
+    def _stored(self) -> pa.Table:
+        return read_rows(self.home, self.table.name)
+
+    def _known(self, rows: pa.Table) -> set[tuple[str, str]]:
+        """(item, content hash) of rows that this encoder made."""
+        ours = rows.filter(pc.equal(rows[ENCODER_HASH], self.encoder.hash))
+        return set(
+            zip(ours[self.table.key].to_pylist(), ours[CONTENT_HASH].to_pylist(), strict=True)
+        )
+
+    def _encode(
+        self,
+        todo: Sequence[Content],
+        *,
+        parts: Parts,
+        pool: ThreadPoolExecutor,
+        progress: Progress | None,
+    ) -> list[Refusal]:
+        """Encode batch by batch, each written before the next; returns what was refused."""
+        if self.encoder.modality is Modality.TEXT:
+            # Texts of like length pad least.
+            todo = sorted(todo, key=lambda content: (len(content.value), content.item_id))
+        refused, done = [], 0
+        for readable, inputs, unreadable in self._batches(todo, pool):
+            refused += unreadable
+            if readable:
+                vectors = self.encoder.forward(inputs)
+                parts.add(
+                    embedding_rows(
+                        readable, vectors, encoder=self.encoder, table=self.table, now=self.now
+                    )
+                )
+            done += len(readable) + len(unreadable)
+            if progress:
+                progress(done, len(todo))
+        return refused
+
+    def _batches(
+        self, todo: Sequence[Content], pool: ThreadPoolExecutor
+    ) -> Iterator[tuple[list[Content], list[Any], list[Refusal]]]:
+        """Prepared batches; the next ones are decoded while the caller runs the model."""
+        waiting: deque[Future[tuple[list[Content], list[Any], list[Refusal]]]] = deque()
+        with ThreadPoolExecutor(1) as conductor:
+            for first in range(0, len(todo), self.batch_size):
+                batch = todo[first : first + self.batch_size]
+                waiting.append(conductor.submit(prepared, batch, encoder=self.encoder, pool=pool))
+                if len(waiting) > AHEAD:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+
+    def _merge(
+        self,
+        contents: Sequence[Content],
+        refused: Sequence[Refusal],
+        parts: Parts,
+        *,
+        everything: bool,
+    ) -> tuple[int, list[Refusal]]:
+        """Make the table hold exactly the current contents; returns rows dropped and vectors bad.
+
+        Rows of items outside an extraction of some items stay while the catalogue has them.
+        """
+        wanted = {content.item_id: (content.hash, self.encoder.hash) for content in contents}
+        unreadable = {refusal.item_id for refusal in refused}
+        others = set() if everything else set(self.items[tables.ITEM_ID]) - set(wanted)
+        with locked(self._path):
+            stored, new = self._stored(), parts.read()
+            bad = unsound(new, width=self.encoder.width, now=self.now)
+            unreadable |= {refusal.item_id for refusal in bad}
+            rows = pa.concat_tables([new, stored])
+            names = (self.table.key, CONTENT_HASH, ENCODER_HASH)
+            kept: dict[str, int] = {}
+            for index, (item_id, *hashes) in enumerate(
+                zip(*(rows[name].to_pylist() for name in names), strict=True)
+            ):
+                if (item_id in others or wanted.get(item_id) == tuple(hashes)) and (
+                    item_id not in unreadable
+                ):
+                    kept.setdefault(item_id, index)
+            before = stored[self.table.key].to_pylist()
+            if new.num_rows or before != list(kept) or not self._path.exists():
+                merged = rows.take(pa.array(list(kept.values()), type=pa.int64()))
+                write_table(merged.sort_by(self.table.key), self._path)
+            parts.clear()
+        return len(set(before) - set(kept)), bad
