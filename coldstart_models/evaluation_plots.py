@@ -85,7 +85,7 @@ def breakdown_plot(result: BenchmarkResult, *, by: str) -> str:
         recalls = [value[groups[place]] for place in places]
         axes.scatter(recalls, places, s=42, color=_color(model), label=model, zorder=3)
     axes.set_yticks(range(len(groups)), [f"{name} ({counts[name]})" for name in groups])
-    axes.invert_yaxis()
+    axes.set_ylim(len(groups) - 0.5, -0.5)
     axes.set_xlim(left=0)
     axes.grid(axis="y", color=INK, alpha=0.12)
     axes.set_xlabel("recall@20")

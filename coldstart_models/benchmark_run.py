@@ -1,0 +1,244 @@
+"""A benchmark from the source on: a store of its own, then the protocol on it.
+
+Nothing of the product's state is read or written: everything happens in one folder, which a
+later run may take up again.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import pandas as pd
+import pyarrow.parquet as pq
+
+from coldstart_models.benchmark_result import BenchmarkResult
+from coldstart_models.benchmarking import DEFAULT_SHOTS, Progress, benchmark
+from coldstart_models.data.catalogue import Catalogue, load_catalogue
+from coldstart_models.data.interactions import read_interactions
+from coldstart_models.data.splits import (
+    Split,
+    cutoff_split,
+    first_seen_us,
+    random_items_split,
+)
+from coldstart_models.errors import ConfigError
+from coldstart_models.models import MODELS
+from feature_repo.catalogs.source import Ordering
+from feature_repo.home import Home
+from feature_repo.sources import SourceRecord, read_records
+
+StepProgress = Callable[[str], Progress]
+"""Step name → who is told how far it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoders:
+    """Names for `encoders.registry.load_encoder`; None leaves a modality out."""
+
+    image: str | None = "efficientnet-lite0"
+    text: str | None = "minilm"
+
+
+DEFAULT_ENCODERS: Final = Encoders()
+
+
+@dataclass(frozen=True, slots=True)
+class SplitPlan:
+    """How to cut: at a date, or by a share of the items; exactly one of them."""
+
+    cutoff: datetime | None = None
+    random_items: float | None = None
+
+    def __post_init__(self) -> None:
+        if (self.cutoff is None) == (self.random_items is None):
+            raise ConfigError(
+                "give either a cutoff (--cutoff 2010-07-01) or a share of the items "
+                "(--random-items 0.2)"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSource:
+    """One ingested source, read back from a state folder."""
+
+    record: SourceRecord
+    catalogue: Catalogue
+    events: pd.DataFrame
+    truth: pd.DataFrame | None
+
+
+def run_benchmark(
+    spec: str,
+    *,
+    workdir: Path,
+    plan: SplitPlan,
+    now: datetime,
+    models: Sequence[str] = tuple(MODELS),
+    shots: Sequence[int] = DEFAULT_SHOTS,
+    seeds: int = 1,
+    domain: str | None = None,
+    as_of: datetime | None = None,
+    mapping: Path | None = None,
+    encoders: Encoders = DEFAULT_ENCODERS,
+    rankings: Path | None = None,
+    progress: StepProgress | None = None,
+) -> BenchmarkResult:
+    """Ingest, extract, aggregate, apply and materialize a source, then measure models on it.
+
+    Args:
+        spec: a source, as `catalogs.registry.open_source` takes it.
+        workdir: the store's folder. One that holds this source already is taken up where it
+            stopped; its source is not read again.
+        plan: how to cut.
+        now: time-zone aware; events after it are held back.
+        domain: the ranked department, where it is not ``home``.
+        as_of: when a generated source's log ends; `now` by default.
+        mapping: for ``table:DIR``.
+        encoders: of photos and text; None leaves a modality out.
+        progress: told the steps' names and how far they are.
+
+    The other arguments are those of :func:`benchmarking.benchmark`.
+
+    Raises:
+        ConfigError: the folder holds another source, or as `benchmark` says.
+    """
+    home = Home(workdir.resolve())
+    build_store(
+        spec,
+        home=home,
+        now=now,
+        as_of=as_of or now,
+        mapping=mapping,
+        encoders=encoders,
+        progress=progress,
+    )
+    stored = read_stored(home)
+    return benchmark(
+        source=stored.record.name,
+        catalogue=stored.catalogue,
+        interactions_split=splitter(stored, plan, domain=domain),
+        models=models,
+        shots=shots,
+        seeds=seeds,
+        truth=stored.truth,
+        generated=stored.record.generated,
+        rankings=rankings,
+        progress=progress("benchmark") if progress else None,
+    )
+
+
+def build_store(
+    spec: str,
+    *,
+    home: Home,
+    now: datetime,
+    as_of: datetime,
+    mapping: Path | None = None,
+    encoders: Encoders = DEFAULT_ENCODERS,
+    progress: StepProgress | None = None,
+) -> None:
+    """Bring a source into the folder, up to its online store; done steps are cheap to repeat."""
+    from feature_repo.jobs.aggregate import aggregate
+    from feature_repo.jobs.extract import extract
+    from feature_repo.store import Store
+
+    if not _holds(spec, home):
+        _ingest(spec, home=home, now=now, as_of=as_of, mapping=mapping, progress=progress)
+    extract(
+        home=home,
+        now=now,
+        image_encoder=encoders.image,
+        text_encoder=encoders.text,
+        progress=progress("extract") if progress else None,
+    )
+    aggregate(home=home, now=now, progress=progress("aggregate") if progress else None)
+    store = Store(home)
+    store.apply()
+    store.materialize(progress=progress("materialize") if progress else None)
+
+
+def _holds(spec: str, home: Home) -> bool:
+    """Whether the folder holds this source. Raises ConfigError if it holds another."""
+    from feature_repo.catalogs.registry import resolved
+
+    specs = [record.spec for record in read_records(home.sources).values()]
+    if not specs:
+        return False
+    if specs != [resolved(spec)]:
+        raise ConfigError(
+            f"{home.root} holds {', '.join(specs)}, not {resolved(spec)}; give the benchmark a "
+            "folder of its own, or an empty one"
+        )
+    return True
+
+
+def _ingest(
+    spec: str,
+    *,
+    home: Home,
+    now: datetime,
+    as_of: datetime,
+    mapping: Path | None,
+    progress: StepProgress | None,
+) -> None:
+    from feature_repo.catalogs.registry import open_source
+    from feature_repo.jobs.ingest import ingest
+    from validation import gate
+
+    source = open_source(
+        spec,
+        photos=home.photos,
+        as_of=as_of,
+        mapping=mapping,
+        progress=progress("read") if progress else None,
+    )
+    ingest(
+        source,
+        home=home,
+        gate=gate,
+        now=now,
+        spec=spec,
+        progress=progress("ingest") if progress else None,
+    )
+
+
+def read_stored(home: Home) -> StoredSource:
+    """The folder's one source, with its features. Raises ConfigError where there are several."""
+    records = list(read_records(home.sources).values())
+    if len(records) != 1:
+        names = ", ".join(record.name for record in records) or "none"
+        raise ConfigError(f"a benchmark needs a folder with one source; {home.root} has {names}")
+    record = records[0]
+    truth = pq.read_table(home.truth).to_pandas() if record.truth else None
+    events = pq.read_table(home.events).to_pandas()
+    return StoredSource(record, load_catalogue(home), events, truth)
+
+
+def splitter(
+    stored: StoredSource, plan: SplitPlan, *, domain: str | None = None
+) -> Callable[[int], Split]:
+    """Seed → split of the stored source, by plan."""
+    catalogue, ordering = stored.catalogue, stored.record.ordering
+    interactions = read_interactions(stored.events, catalogue)
+    dated = ordering == Ordering.TIME
+    seen_us = first_seen_us(stored.events, catalogue) if dated else None
+    if plan.cutoff is not None:
+        split = cutoff_split(
+            catalogue, interactions, plan.cutoff, dated=dated, seen_us=seen_us, domain=domain
+        )
+        return lambda seed: split
+    assert plan.random_items is not None  # the plan holds one of the two
+    at_random = partial(
+        random_items_split,
+        catalogue,
+        interactions,
+        plan.random_items,
+        timed=ordering != Ordering.NONE,
+        dated=dated,
+        seen_us=seen_us,
+        domain=domain,
+    )
+    return lambda seed: at_random(seed=seed)

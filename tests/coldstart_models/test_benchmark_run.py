@@ -1,0 +1,94 @@
+import shutil
+from datetime import UTC, datetime
+
+import pandas as pd
+import pytest
+
+from coldstart_models.benchmark_run import Encoders, SplitPlan, run_benchmark
+from coldstart_models.errors import ConfigError
+from feature_repo.home import Home
+from tests.coldstart_models.checkerboard import COLD, CUTOFF, USERS, board, board_rows, events_of
+
+NOW = datetime(2025, 1, 1, tzinfo=UTC)
+NO_ENCODERS = Encoders(image=None, text=None)
+MODELS = ("random", "content-knn-tfidf")
+
+
+def write_board(folder, *, dated=True):
+    folder.mkdir(parents=True)
+    columns = ["item_id", "title", *(["listed_at"] if dated else [])]
+    board().frame[columns].to_csv(folder / "items.csv", index=False)
+    events = events_of(board_rows()).rename(columns={"event_timestamp": "timestamp"})
+    columns = ["user_id", "item_id", "event_type", *(["timestamp"] if dated else [])]
+    events[columns].to_csv(folder / "interactions.csv", index=False)
+
+
+def run(folder, workdir, *, cutoff=None, random_items=None, **options):
+    return run_benchmark(
+        f"table:{folder}",
+        workdir=workdir,
+        plan=SplitPlan(cutoff, random_items),
+        now=NOW,
+        models=MODELS,
+        encoders=NO_ENCODERS,
+        shots=(0, 1),
+        **options,
+    )
+
+
+@pytest.fixture(scope="module")
+def board_run(tmp_path_factory):
+    root = tmp_path_factory.mktemp("run")
+    write_board(root / "board")
+    steps = []
+    result = run(
+        root / "board",
+        root / "work",
+        cutoff=CUTOFF,
+        progress=lambda step: lambda done, total: steps.append(step),
+    )
+    return root, result, steps
+
+
+def test_a_benchmark_runs_from_the_source_to_the_metrics(board_run):
+    root, result, steps = board_run
+    assert (result.source, result.split) == ("board", "cutoff 2024-04-10")
+    assert (result.num_users, result.num_candidates) == (2 * USERS, 2 * COLD)
+    assert result.row("content-knn-tfidf").auc == 1.0
+    assert {"materialize", "benchmark"} <= set(steps)
+    home = Home(root / "work")
+    assert len(pd.read_parquet(home.events)) == len(board_rows())
+    assert home.registry.exists()
+    assert home.online_store.exists()
+
+
+def test_a_folder_is_taken_up_without_reading_the_source_again(board_run, tmp_path):
+    root, result, _ = board_run
+    moved = tmp_path / "moved"
+    shutil.move(root / "board", moved)
+    try:
+        again = run(root / "board", root / "work", cutoff=CUTOFF)
+    finally:
+        shutil.move(moved, root / "board")
+    assert again.as_dict() == result.as_dict()
+
+
+def test_a_folder_of_another_source_is_refused(board_run, tmp_path):
+    root, _, _ = board_run
+    with pytest.raises(ConfigError, match=r"holds table:.*board, not table:.*other"):
+        run(tmp_path / "other", root / "work", cutoff=CUTOFF)
+
+
+def test_a_log_without_dates_needs_random_items(tmp_path):
+    write_board(tmp_path / "undated", dated=False)
+    with pytest.raises(ConfigError, match=r"--random-items 0\.2"):
+        run(tmp_path / "undated", tmp_path / "work", cutoff=CUTOFF)
+    result = run(tmp_path / "undated", tmp_path / "work", random_items=0.3)
+    assert result.row("content-knn-tfidf").auc == 1.0
+    assert {"month", "warm"} <= {one.what for one in result.skipped}
+
+
+def test_a_plan_is_either_a_cutoff_or_a_share():
+    for plan in ({}, {"cutoff": CUTOFF, "random_items": 0.2}):
+        with pytest.raises(ConfigError, match="either a cutoff"):
+            SplitPlan(**plan)
