@@ -202,7 +202,7 @@ class _Extraction:
             refused,
             folder=self.home.quarantine,
             table=self.table.name,
-            sources=sorted(chosen[tables.SOURCE].unique()),
+            checked=item_ids,
             now=self.now,
         )
         attempted = {content.item_id for content in todo}

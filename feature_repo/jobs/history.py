@@ -5,6 +5,7 @@ training row at that moment does not see it. There is a row for each moment with
 event; impressions are counted into the rows that follow them.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
@@ -31,6 +32,17 @@ _RUNNING_COUNTS = ",\n".join(
 _RUNNING_LASTS = ",\n".join(
     f"max(last_{kind}_us) OVER so_far AS last_{kind}_us" for kind in tables.POSITIVE_EVENT_TYPES
 )
+
+EVENT_COLUMNS: Final = (
+    tables.USER_ID,
+    tables.ITEM_ID,
+    tables.EVENT_TYPE,
+    tables.EVENT_TIMESTAMP,
+    tables.QUANTITY,
+    tables.UNIT_PRICE,
+)
+ITEM_COLUMNS: Final = (tables.ITEM_ID, tables.PRICE, tables.CATEGORY, tables.DOMAIN)
+"""What the SQL reads."""
 
 TOP_CATEGORY: Final = "coalesce(nullif(trim(split_part(category, '>', 1)), ''), domain)"
 
@@ -137,18 +149,30 @@ def history_row(events: pd.DataFrame, *, items: pd.DataFrame, now: datetime) -> 
     The service calls it when an event arrives, with all the user's events so far.
 
     Args:
-        events: canonical events, in the log's order.
-        items: canonical items; those of the events suffice.
+        events: of the canonical columns those that are known, in the log's order.
+        items: likewise of the items; those of the events suffice.
 
     Returns:
         One row a user with a positive event.
     """
     number = pa.array(range(len(events)), type=pa.int64())
-    given = tables.EVENTS.to_arrow(events.assign(source=events.get("source", "")))
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        connection.register("events", given.append_column("number", number))
-        connection.register("items", tables.ITEMS.to_arrow(items))
+        log = _columns(events, tables.EVENTS, EVENT_COLUMNS).append_column("number", number)
+        connection.register("events", log)
+        connection.register("items", _columns(items, tables.ITEMS, ITEM_COLUMNS))
         found = connection.sql(history_sql(last=True)).to_arrow_table()
     rows: pd.DataFrame = stamped(found, schema=USER_HISTORY.schema, now=now).to_pandas()
     return rows
+
+
+def _columns(frame: pd.DataFrame, table: tables.Table, names: Sequence[str]) -> pa.Table:
+    """Some columns with the table's types; absent ones are null."""
+    fields = [table.schema.field(name) for name in names]
+    arrays = [
+        pa.Array.from_pandas(frame[field.name], type=field.type)
+        if field.name in frame.columns
+        else pa.nulls(len(frame), field.type)
+        for field in fields
+    ]
+    return pa.Table.from_arrays(arrays, schema=pa.schema(fields))

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -15,7 +15,7 @@ from feature_repo.jobs.contents import Refusal
 from validation import tables
 
 if TYPE_CHECKING:
-    from validation.gate import GateResult
+    from validation.result import GateResult
 
 VECTOR_CHECK: Final = "vector_sound"
 
@@ -44,22 +44,30 @@ def quarantine_refused(
     *,
     folder: Path,
     table: str,
-    sources: Sequence[str],
+    checked: Collection[str] | None,
     now: datetime,
 ) -> None:
-    """Store the refusals of each source; a source without any has its earlier ones cleared."""
+    """Hold what was refused; let go what was checked and is no longer refused.
+
+    Args:
+        checked: the items that were looked at; None for the whole catalogue.
+    """
     from validation import quarantine
 
-    for source in sources:
+    held = set(quarantine.load(folder, table)["key"])
+    mended = held - {refusal.item_id for refusal in refused}
+    if checked is not None:
+        mended &= set(checked)
+    if mended:
+        quarantine.release(folder, table, keys=mended)
+    for source in sorted({refusal.source for refusal in refused}):
         of_source = [refusal for refusal in refused if refusal.source == source]
-        if of_source or (folder / f"{table}.parquet").exists():
-            quarantine.store(
-                _as_result(of_source, table=table, now=now), folder=folder, source=source, now=now
-            )
+        result = _as_result(of_source, table=table, now=now)
+        quarantine.store(result, folder=folder, source=source, now=now)
 
 
 def _as_result(refused: Sequence[Refusal], *, table: str, now: datetime) -> "GateResult":
-    from validation.gate import GateResult
+    from validation.result import GateResult
 
     quarantined = pd.DataFrame(
         {
@@ -83,7 +91,6 @@ def _as_result(refused: Sequence[Refusal], *, table: str, now: datetime) -> "Gat
         quarantined=quarantined,
         warnings=quarantined.iloc[:0],
         received=len(refused),
-        verdict="quarantined" if refused else "pass",
         reason_counts=counts,
         severities=dict.fromkeys(counts, "block"),
         notes=(),

@@ -1,0 +1,173 @@
+import json
+import math
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from feature_repo.errors import JobError
+from feature_repo.feature_tables import FEATURE_TABLES
+from feature_repo.home import Home
+from feature_repo.jobs.aggregate import aggregate
+from tests.feature_repo.samples import NOW, at, events_frame, write_events, write_items
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    home = Home(tmp_path / "state")
+    write_items(
+        home,
+        {"item_id": "sofa", "category": "Home > Sofas", "price": 400.0, "title": "Sofa"},
+        {
+            "item_id": "lamp",
+            "category": "Home > Lamps",
+            "price": 25.0,
+            "listed_at": at("2024-01-05"),
+        },
+        {"item_id": "bag", "domain": "clothing", "price": 100.0, "available": False},
+    )
+    return home
+
+
+def read(home: Home, view: str) -> pd.DataFrame:
+    return pq.read_table(home.feature_table(view)).to_pandas()
+
+
+def test_a_row_is_the_state_after_all_events_of_a_moment_known_from_a_microsecond_later(
+    home: Home,
+) -> None:
+    write_events(
+        home,
+        events_frame(
+            ("u", "sofa", "click", "2024-01-10 12:00:00"),
+            ("u", "lamp", "purchase", "2024-01-10 12:00:00"),
+            ("u", "bag", "impression", "2024-01-11"),
+            ("u", "bag", "click", "2024-01-12"),
+            unit_price=[None, 20.0, None, None],
+        ),
+    )
+    aggregate(home=home, now=NOW)
+    rows = read(home, "user_history")
+    assert list(rows["event_timestamp"]) == [
+        at("2024-01-10 12:00:00.000001"),
+        at("2024-01-12 00:00:00.000001"),
+    ]
+    first, second = rows.to_dict("records")
+    assert list(first["history_item_ids"]) == ["sofa", "lamp"]
+    assert (first["event_count"], first["impression_count"]) == (2, 0)
+    assert list(second["history_item_ids"]) == ["sofa", "lamp", "bag"]
+    assert list(second["history_prices"]) == [400.0, 20.0, 100.0]
+    assert (second["event_count"], second["impression_count"], second["click_count"]) == (3, 1, 2)
+    assert json.loads(second["category_counts"]) == {"Home": 2, "clothing": 1}
+    assert json.loads(second["category_last_us"])["Home"] == second["history_time_us"][1]
+    assert second["last_purchase_us"] == at("2024-01-10 12:00:00").value // 1000
+    assert second["price_mean"] == pytest.approx((400 + 20 + 100) / 3)
+    assert second["log_price_mean"] == pytest.approx(
+        (math.log(400) + math.log(20) + math.log(100)) / 3
+    )
+    assert set(rows["created_timestamp"]) == {pd.Timestamp(NOW)}
+
+
+def test_the_history_holds_the_last_fifty_positive_events_newest_last(home: Home) -> None:
+    log = [("u", "sofa", "impression", "2024-01-01")]
+    log += [
+        ("u", f"i{day:03d}", "click", str(at("2024-01-02") + pd.Timedelta(days=day)))
+        for day in range(60)
+    ]
+    write_events(home, events_frame(*log))
+    aggregate(home=home, now=NOW)
+    rows = read(home, "user_history")
+    assert [len(items) for items in rows["history_item_ids"]] == [*range(1, 51), *[50] * 10]
+    assert list(rows["history_item_ids"].iloc[1]) == ["i000", "i001"]
+    assert list(rows["history_item_ids"].iloc[-1]) == [f"i{day:03d}" for day in range(10, 60)]
+
+
+def test_equal_times_keep_the_order_of_the_log(home: Home) -> None:
+    moment = "2024-01-10"
+    write_events(
+        home,
+        events_frame(*[("u", item, "click", moment) for item in ("lamp", "bag", "lamp", "sofa")]),
+    )
+    aggregate(home=home, now=NOW)
+    (row,) = read(home, "user_history").to_dict("records")
+    assert list(row["history_item_ids"]) == ["lamp", "bag", "lamp", "sofa"]
+
+
+def test_a_user_who_was_only_shown_items_has_no_history(home: Home) -> None:
+    write_events(home, events_frame(("u", "sofa", "impression", "2024-01-10")))
+    aggregate(home=home, now=NOW)
+    assert read(home, "user_history").empty
+
+
+def test_a_later_event_changes_no_earlier_row(home: Home) -> None:
+    log = [("u", "sofa", "click", "2024-01-10"), ("v", "lamp", "cart", "2024-01-11")]
+    write_events(home, events_frame(*log))
+    aggregate(home=home, now=NOW)
+    before = {view: read(home, view) for view in ("user_history", "item_stats")}
+    write_events(home, events_frame(*log, ("u", "sofa", "purchase", "2024-02-01")))
+    aggregate(home=home, now=NOW)
+    for view, rows in before.items():
+        pd.testing.assert_frame_equal(
+            read(home, view).merge(rows[[FEATURE_TABLES[view].key, "event_timestamp"]]), rows
+        )
+
+
+def test_statistics_of_a_day_are_known_from_the_next_midnight(home: Home) -> None:
+    write_events(
+        home,
+        events_frame(
+            ("u", "sofa", "impression", "2024-01-10 08:00"),
+            ("u", "sofa", "click", "2024-01-10 23:59:59.999999"),
+            ("v", "sofa", "impression", "2024-01-11"),
+            ("u", "sofa", "purchase", "2024-01-11"),
+            ("v", "sofa", "click", "2024-01-11"),
+        ),
+    )
+    aggregate(home=home, now=NOW)
+    rows = read(home, "item_stats").to_dict("records")
+    assert [row["event_timestamp"] for row in rows] == [at("2024-01-11"), at("2024-01-12")]
+    assert [row["impression_count"] for row in rows] == [1, 2]
+    assert [row["click_count"] for row in rows] == [1, 2]
+    assert [row["user_count"] for row in rows] == [1, 2]
+    assert rows[0]["ctr"] == pytest.approx((1 + 1) / (1 + 20))
+    assert rows[1]["cvr"] == pytest.approx((1 + 1) / (2 + 20))
+
+
+def test_a_profile_is_known_from_the_listing_or_from_2000_where_that_is_unknown(
+    home: Home,
+) -> None:
+    aggregate(home=home, now=NOW)
+    rows = read(home, "item_profile").set_index("item_id")
+    assert rows.loc["lamp", "event_timestamp"] == at("2024-01-05")
+    assert rows.loc["sofa", "event_timestamp"] == at("2000-01-01")
+    assert rows.loc["sofa", "top_category"] == "Home"
+    assert rows.loc["bag", "top_category"] == "clothing"
+    assert list(rows.loc[["bag", "lamp"], "available"]) == [False, True]
+
+
+def test_every_table_exists_afterwards_empty_but_typed_where_nothing_filled_it(home: Home) -> None:
+    result = aggregate(home=home, now=NOW)
+    assert set(result.created) == {
+        "item_image_embedding",
+        "item_text_embedding",
+        "item_vector",
+        "item_adaptation",
+    }
+    for name, table in FEATURE_TABLES.items():
+        stored = pq.read_schema(home.feature_table(name))
+        assert stored.remove_metadata() == table.schema
+    assert result.as_dict()["rows"] == {"item_profile": 3, "item_stats": 0, "user_history": 0}
+
+
+def test_running_twice_gives_the_same_tables(home: Home) -> None:
+    write_events(home, events_frame(("u", "sofa", "click", "2024-01-10")))
+    aggregate(home=home, now=NOW)
+    first = read(home, "user_history")
+    aggregate(home=home, now=NOW)
+    pd.testing.assert_frame_equal(read(home, "user_history"), first)
+
+
+def test_without_a_catalogue_the_error_says_to_ingest(tmp_path: Path) -> None:
+    with pytest.raises(JobError, match="coldstart ingest"):
+        aggregate(home=Home(tmp_path), now=NOW)

@@ -1,0 +1,214 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from feature_repo.encoders.encoder import Modality
+from feature_repo.errors import EncoderError, JobError
+from feature_repo.feature_tables import ITEM_IMAGE_EMBEDDING
+from feature_repo.home import Home
+from feature_repo.jobs.extract import ExtractResult, encode_items, extract
+from tests.feature_repo.samples import NOW, CountingEncoder, at, photo, write_items
+from validation import quarantine
+
+COLOURS = {"a": "red", "b": "green", "c": "blue", "d": "black", "e": "yellow"}
+PHOTOS = ITEM_IMAGE_EMBEDDING.name
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    home = Home(tmp_path / "state")
+    catalogue(home)
+    return home
+
+
+def catalogue(home: Home, colours: dict[str, str] = COLOURS) -> None:
+    """Items with a photo each, one with text only."""
+    rows = [
+        {
+            "item_id": item_id,
+            "title": f"Chair {item_id}",
+            "image_path": str(photo(home.photos / f"{item_id}.png", colour)),
+            "listed_at": at("2024-01-01"),
+        }
+        for item_id, colour in colours.items()
+    ]
+    write_items(home, *rows, {"item_id": "z", "description": "no photo"})
+
+
+def run(home: Home, image: CountingEncoder, **options: object) -> ExtractResult:
+    return extract(
+        home=home, now=NOW, image_encoder=image, text_encoder=None, batch_size=2, **options
+    )  # type: ignore[arg-type]
+
+
+def image_encoder(**options: object) -> CountingEncoder:
+    return CountingEncoder(Modality.IMAGE, **options)  # type: ignore[arg-type]
+
+
+def stored(home: Home) -> pd.DataFrame:
+    return pq.read_table(home.feature_table(PHOTOS)).to_pandas().set_index("item_id")
+
+
+def test_every_photo_and_text_gets_a_row_and_an_item_without_a_photo_has_none(home: Home) -> None:
+    result = extract(
+        home=home,
+        now=NOW,
+        image_encoder=image_encoder(),
+        text_encoder=CountingEncoder(Modality.TEXT),
+        batch_size=2,
+    )
+    counts = result.as_dict()
+    assert (counts["encoded"], counts["skipped"], counts["quarantined"]) == (11, 0, 0)
+    assert (counts["image"]["absent"], counts["text"]["absent"]) == (1, 0)
+    photos = pq.read_table(home.feature_table(PHOTOS))
+    assert photos.schema.remove_metadata() == ITEM_IMAGE_EMBEDDING.schema
+    assert photos["item_id"].to_pylist() == list("abcde")
+    texts = pq.read_table(home.feature_table("item_text_embedding")).to_pandas()
+    assert set(texts["item_id"]) == set("abcdez")
+    assert set(texts.loc[texts["item_id"] == "z", "event_timestamp"]) == {at("2000-01-01")}
+    assert set(photos["event_timestamp"].to_pandas()) == {at("2024-01-01")}
+
+
+def test_a_second_run_encodes_nothing(home: Home) -> None:
+    run(home, image_encoder())
+    before = home.feature_table(PHOTOS).read_bytes()
+    again = image_encoder()
+    result = run(home, again)
+    assert (result.encoded, result.skipped, again.encoded) == (0, 5, 0)
+    assert home.feature_table(PHOTOS).read_bytes() == before
+
+
+def test_a_changed_photo_is_encoded_again_and_no_other(home: Home) -> None:
+    run(home, image_encoder())
+    before = stored(home)
+    photo(home.photos / "b.png", "purple")
+    result = run(home, image_encoder())
+    after = stored(home)
+    assert (result.encoded, result.skipped) == (1, 4)
+    changed = before["content_hash"] != after["content_hash"]
+    assert list(after.index[changed]) == ["b"]
+    np.testing.assert_array_equal(after.loc["a", "embedding"], before.loc["a", "embedding"])
+
+
+def test_another_encoder_encodes_everything_again(home: Home) -> None:
+    run(home, image_encoder())
+    result = run(home, image_encoder(version="2"))
+    assert (result.encoded, result.skipped) == (5, 0)
+    assert set(stored(home)["encoder_hash"]) == {"hash-image-2"}
+
+
+def test_a_killed_run_goes_on_where_it_was(home: Home) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(home, image_encoder(dies_at=3))
+    second = image_encoder()
+    result = run(home, second)
+    assert second.encoded == 1
+    assert (result.encoded, result.skipped) == (1, 4)
+    assert list(stored(home).index) == list("abcde")
+    assert not home.feature_table(PHOTOS).with_suffix(".parts").exists()
+
+
+def test_a_killed_run_resumed_gives_the_table_of_an_uninterrupted_one(
+    home: Home, tmp_path: Path
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(home, image_encoder(dies_at=2))
+    run(home, image_encoder())
+    whole = Home(tmp_path / "whole")
+    catalogue(whole)
+    run(whole, image_encoder())
+    pd.testing.assert_frame_equal(stored(home), stored(whole))
+
+
+@pytest.mark.parametrize("damage", ["truncated", "empty", "text", "gone"])
+def test_a_photo_that_cannot_be_read_goes_to_quarantine_and_the_others_are_encoded(
+    home: Home, damage: str
+) -> None:
+    path = home.photos / "c.png"
+    if damage == "gone":
+        path.unlink()
+    else:
+        whole = path.read_bytes()
+        path.write_bytes({"truncated": whole[:60], "empty": b"", "text": b"not a photo"}[damage])
+    result = run(home, image_encoder())
+    assert (result.encoded, result.quarantined) == (4, 1)
+    assert list(stored(home).index) == list("abde")
+    held = quarantine.load(home.quarantine, PHOTOS)
+    assert list(held["key"]) == ["c"]
+    assert str(path) in held["reasons"][0][0]
+    assert run(home, image_encoder()).quarantined == 1
+    photo(path, "blue")
+    assert run(home, image_encoder()).encoded == 1
+    assert quarantine.load(home.quarantine, PHOTOS).empty
+
+
+def test_a_photo_that_is_damaged_later_loses_its_row(home: Home) -> None:
+    run(home, image_encoder())
+    (home.photos / "a.png").write_bytes(b"damaged")
+    result = run(home, image_encoder())
+    assert (result.modalities["image"].removed, result.quarantined) == (1, 1)
+    assert list(stored(home).index) == list("bcde")
+
+
+def test_an_item_that_left_the_catalogue_leaves_the_table(home: Home) -> None:
+    run(home, image_encoder())
+    catalogue(home, {"a": "red", "b": "green"})
+    result = run(home, image_encoder())
+    assert (result.encoded, result.modalities["image"].removed) == (0, 3)
+    assert list(stored(home).index) == ["a", "b"]
+
+
+def test_a_vector_of_zeros_goes_to_quarantine(home: Home) -> None:
+    class Blind(CountingEncoder):
+        def forward(self, prepared: object) -> np.ndarray:
+            return super().forward(prepared) * 0  # type: ignore[arg-type]
+
+    result = run(home, Blind(Modality.IMAGE))
+    assert (result.encoded, result.quarantined) == (0, 5)
+    assert stored(home).empty
+    assert set(quarantine.load(home.quarantine, PHOTOS)["key"]) == set("abcde")
+
+
+def test_extracting_some_items_leaves_the_others_as_they_are(home: Home) -> None:
+    first = run(home, image_encoder(), item_ids=["a", "b"])
+    second = run(home, image_encoder(), item_ids=["b", "c"])
+    assert (first.encoded, second.encoded, second.skipped) == (2, 1, 1)
+    assert list(stored(home).index) == ["a", "b", "c"]
+
+
+def test_progress_counts_the_items_to_encode(home: Home) -> None:
+    seen: list[tuple[int, int]] = []
+    run(home, image_encoder(), progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(2, 5), (4, 5), (5, 5)]
+
+
+def test_new_listings_are_encoded_as_rows_to_push(home: Home) -> None:
+    items = pq.read_table(home.items).to_pandas()
+    (home.photos / "e.png").write_bytes(b"")
+    rows, refused = encode_items(items, encoder=image_encoder(), now=NOW)
+    assert list(rows["item_id"]) == list("abcd")
+    assert list(rows.columns) == ITEM_IMAGE_EMBEDDING.schema.names
+    assert [refusal.item_id for refusal in refused] == ["e"]
+    run(home, image_encoder())
+    pd.testing.assert_frame_equal(rows.set_index("item_id"), stored(home))
+
+
+def test_an_encoder_of_the_other_modality_is_refused(home: Home) -> None:
+    with pytest.raises(EncoderError, match="given for images"):
+        run(home, CountingEncoder(Modality.TEXT))
+
+
+def test_without_a_catalogue_the_error_says_to_ingest(tmp_path: Path) -> None:
+    with pytest.raises(JobError, match="coldstart ingest"):
+        run(Home(tmp_path / "nothing"), image_encoder())
+
+
+def test_an_empty_catalogue_makes_an_empty_table(tmp_path: Path) -> None:
+    home = Home(tmp_path / "empty")
+    write_items(home)
+    assert run(home, image_encoder()).encoded == 0
+    assert pa.types.is_list(pq.read_schema(home.feature_table(PHOTOS)).field("embedding").type)
