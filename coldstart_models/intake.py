@@ -32,9 +32,10 @@ class QuarantinedRow:
 def keep_quarantined(
     result: "GateResult", *, home: Home, source: str, now: datetime
 ) -> tuple[QuarantinedRow, ...]:
-    """Write what the gate held back to the home's quarantine, and return it as values."""
-    if result.quarantined.empty:
-        return ()
+    """Write what the gate held back to the home's quarantine, and return it as values.
+
+    A row that was held back before and passes now leaves the quarantine.
+    """
     from validation import quarantine
 
     quarantine.store(result, folder=home.quarantine, source=source, now=now)

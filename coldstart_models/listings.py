@@ -4,11 +4,11 @@ The same path serves `coldstart listings FILE` and the service. A listing that c
 with the same id is updated. One bad listing never stops the good ones.
 """
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pandas as pd
@@ -17,17 +17,14 @@ from coldstart_models.artifacts import Contract
 from coldstart_models.data.catalogue import Embeddings
 from coldstart_models.errors import ContractMismatch, NotEnoughData
 from coldstart_models.event_intake import known_from
+from coldstart_models.feature_rows import item_profile_rows
 from coldstart_models.intake import SERVICE_SOURCE, QuarantinedRow, json_text, keep_quarantined
 from feature_repo.feature_tables import (
-    CONTENT_HASH,
     EMBEDDING,
-    ENCODER,
-    ENCODER_HASH,
     ITEM_IMAGE_EMBEDDING,
     ITEM_PROFILE,
     ITEM_TEXT_EMBEDDING,
     ITEM_VECTOR,
-    UNDATED,
     write_table,
 )
 from feature_repo.home import Home
@@ -40,7 +37,10 @@ if TYPE_CHECKING:
     from feature_repo.store import Store
 
 Progress = Callable[[int, int], None]
-BATCH = 32
+BATCH: Final = 32
+"""Listings encoded at once."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +64,12 @@ class ListingsResult:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """One modality of N listings, and the hash of what was encoded ("" where absent)."""
+    """One modality of N listings."""
 
+    rows: pd.DataFrame
+    """Rows of its embedding table."""
     embeddings: Embeddings
-    content_hashes: tuple[str, ...]
+    """(N, D), in the listings' order."""
 
 
 def load_encoders(
@@ -115,9 +117,12 @@ def add_listings(
         return ListingsResult((), (), tables.ITEMS.empty())
     items, quarantined = _accept(frame, home=home, source=source, now=now, progress=progress)
     if len(items):
-        image = encode_photos(items, encoders.image)
-        text = encode_texts(items, encoders.text)
-        _push_content(items, image, text, store=store, now=now)
+        image = encode(items, encoder=encoders.image, now=now)
+        text = encode(items, encoder=encoders.text, now=now)
+        store.push(ITEM_PROFILE.name, item_profile_rows(items, now=now), now=now)
+        for table, encoded in ((ITEM_IMAGE_EMBEDDING, image), (ITEM_TEXT_EMBEDDING, text)):
+            if len(encoded.rows):
+                store.push(table.name, encoded.rows, now=now)
         vectors = recommender.add_listings(items, image.embeddings, text.embeddings)
         store.push(ITEM_VECTOR.name, known_from(vectors, now), now=now)
     return ListingsResult(tuple(items[tables.ITEM_ID]), quarantined, items)
@@ -129,7 +134,6 @@ def _accept(
     """Gate the listings and put what is accepted into the catalogue."""
     import pyarrow.parquet as pq
 
-    from feature_repo.jobs.ownership import without_owned
     from feature_repo.jobs.upsert import upsert
     from validation import gate
 
@@ -138,9 +142,7 @@ def _accept(
         raw = raw.assign(**{tables.ATTRIBUTES: raw[tables.ATTRIBUTES].map(json_text)})
     with locked(home.items):
         before = tables.ITEMS.to_pandas(pq.read_table(home.items, schema=tables.ITEMS.schema))
-        others = before[before[tables.SOURCE] != source]
-        checked = gate.check_items(raw, known_items=others, now=now, progress=progress)
-        checked = without_owned(tables.ITEMS, checked, raw, others)
+        checked = gate.check_items(raw, known_items=before, now=now, progress=progress)
         if len(checked.accepted):
             after = upsert(tables.ITEMS, before, checked.accepted, source=source, whole=False)
             write_table(tables.ITEMS.to_arrow(after.rows), home.items)
@@ -149,73 +151,44 @@ def _accept(
     return accepted, quarantined
 
 
-def encode_photos(items: pd.DataFrame, encoder: "Encoder | None") -> Encoded:
-    """The photos' vectors; a listing without a photo is masked."""
-    from feature_repo.encoders.content import file_hash, open_photo
-
-    paths = [Path(path) if isinstance(path, str) else None for path in items[tables.IMAGE_PATH]]
-    return _encode(paths, encoder, read=open_photo, digest=file_hash)
-
-
-def encode_texts(items: pd.DataFrame, encoder: "Encoder | None") -> Encoded:
-    """The texts' vectors; a listing without title and description is masked."""
-    from feature_repo.encoders.content import listing_text, text_hash
-
-    texts = [
-        listing_text(title, description)
-        for title, description in zip(items[tables.TITLE], items[tables.DESCRIPTION], strict=True)
-    ]
-    return _encode(texts, encoder, read=str, digest=text_hash)
-
-
-def _encode(
-    contents: Sequence[Any],
-    encoder: "Encoder | None",
-    *,
-    read: Callable[[Any], Any],
-    digest: Callable[[Any], str],
-) -> Encoded:
-    count = len(contents)
+def encode(items: pd.DataFrame, *, encoder: "Encoder | None", now: datetime) -> Encoded:
+    """One modality of the listings; a listing without it is masked and has no row."""
+    count = len(items)
     if encoder is None:
-        none = Embeddings(np.zeros((count, 0), np.float32), np.zeros(count, bool), "", "")
-        return Encoded(none, ("",) * count)
-    present = np.array([content is not None for content in contents], dtype=bool)
-    vectors = np.zeros((count, encoder.width), np.float32)
-    rows = np.flatnonzero(present)
-    for first in range(0, len(rows), BATCH):
-        batch = rows[first : first + BATCH]
-        vectors[batch] = encoder.encode([read(contents[row]) for row in batch])
-    hashes = tuple("" if content is None else digest(content) for content in contents)
-    return Encoded(Embeddings(vectors, present, encoder.id, encoder.hash), hashes)
+        masked = Embeddings(np.zeros((count, 0), np.float32), np.zeros(count, bool), "", "")
+        return Encoded(pd.DataFrame(), masked)
+    from feature_repo.jobs.extract import encode_items
+
+    given = items[_has(items, encoder.modality)]
+    parts = []
+    for first in range(0, len(given), BATCH):
+        rows, refused = encode_items(given[first : first + BATCH], encoder=encoder, now=now)
+        parts.append(rows)
+        for refusal in refused:
+            log.warning("listing %s goes without its photo: %s", refusal.item_id, refusal.reason)
+    found = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+    return Encoded(found, _aligned(items, found, encoder))
 
 
-def _push_content(
-    items: pd.DataFrame, image: Encoded, text: Encoded, *, store: "Store", now: datetime
-) -> None:
-    from coldstart_models.feature_rows import item_profile_rows
+def _has(items: pd.DataFrame, modality: str) -> pd.Series:
+    """Which listings have a photo, or a title or description."""
+    from feature_repo.encoders.content import listing_text
 
-    store.push(ITEM_PROFILE.name, item_profile_rows(items, now=now), now=now)
-    for table, encoded in ((ITEM_IMAGE_EMBEDDING, image), (ITEM_TEXT_EMBEDDING, text)):
-        rows = embedding_rows(items, encoded)
-        if len(rows):
-            store.push(table.name, rows, now=now)
+    if modality == "image":
+        return items[tables.IMAGE_PATH].fillna("") != ""
+    texts = zip(items[tables.TITLE], items[tables.DESCRIPTION], strict=True)
+    return pd.Series([listing_text(*text) is not None for text in texts], index=items.index)
 
 
-def embedding_rows(items: pd.DataFrame, encoded: Encoded) -> pd.DataFrame:
-    """Rows of an embedding table: one for each listing that has the modality."""
-    embeddings = encoded.embeddings
-    kept = items[embeddings.present].reset_index(drop=True)
-    return pd.DataFrame(
-        {
-            tables.ITEM_ID: kept[tables.ITEM_ID],
-            EMBEDDING: list(embeddings.vectors[embeddings.present]),
-            ENCODER: embeddings.encoder,
-            ENCODER_HASH: embeddings.encoder_hash,
-            CONTENT_HASH: [digest for digest in encoded.content_hashes if digest],
-            tables.SOURCE: kept[tables.SOURCE],
-            tables.EVENT_TIMESTAMP: kept[tables.LISTED_AT].fillna(UNDATED),
-        }
-    )
+def _aligned(items: pd.DataFrame, rows: pd.DataFrame, encoder: "Encoder") -> Embeddings:
+    """Embedding rows in the items' order, masked where there is none."""
+    vectors = np.zeros((len(items), encoder.width), np.float32)
+    present = np.zeros(len(items), bool)
+    if len(rows):
+        position = pd.Index(items[tables.ITEM_ID]).get_indexer(pd.Index(rows[tables.ITEM_ID]))
+        vectors[position] = np.stack(list(rows[EMBEDDING]))
+        present[position] = True
+    return Embeddings(vectors, present, encoder.id, encoder.hash)
 
 
 def _load(encoder_id: str, wanted: str, named: str | None) -> "Encoder | None":

@@ -29,7 +29,7 @@ def read_histories(user_ids: Sequence[str], *, store: "Store") -> "dict[str, Use
         user_id: UserHistory(
             item_ids=tuple(row[f"{view}__{ITEM_IDS}"]),
             event_types=tuple(row[f"{view}__{EVENT_TYPES}"]),
-            timestamps=tuple(moment(time_us) for time_us in row[f"{view}__{TIME_US}"]),
+            timestamps=tuple(moment(int(time_us)) for time_us in row[f"{view}__{TIME_US}"]),
         )
         for user_id, row in zip(user_ids, rows, strict=True)
         if row[f"{view}__{ITEM_IDS}"]

@@ -66,6 +66,11 @@ class RecommenderService:
         gc.freeze()
         logger.info("serving %s over %d listings", self.recommender.tag, len(self.shelf))
 
+    @bentoml.on_startup
+    def warm_up(self) -> None:
+        """Load the gate and the encoders beside the first requests, not within one."""
+        threading.Thread(target=self._warm, name="coldstart-warm-up", daemon=True).start()
+
     @bentoml.on_deployment
     @staticmethod
     def refuse_a_mismatch() -> None:
@@ -288,6 +293,12 @@ class RecommenderService:
             row[tables.LISTED_AT] = row[tables.LISTED_AT] or now
             rows.append({**row, tables.SOURCE: SERVICE_SOURCE})
         return pd.DataFrame(rows, columns=tables.ITEMS.names, dtype=object), refused
+
+    def _warm(self) -> None:
+        with self._intake:
+            import validation.gate  # noqa: F401 - Great Expectations takes seconds to import
+
+            self._warm_encoders()
 
     def _warm_encoders(self) -> Any:
         """The model's encoders, loaded with the first listing and kept."""

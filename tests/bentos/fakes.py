@@ -14,6 +14,7 @@ from coldstart_models.recommending import (
 )
 
 from coldstart_models.errors import UnknownItem
+from feature_repo.encoders.encoder import Modality
 from validation import tables
 
 
@@ -131,12 +132,15 @@ class ColourEncoder:
     hash = "0" * 64
 
     def __init__(self, modality: str) -> None:
-        self.modality = modality
+        self.modality = Modality(modality)
         self.id = f"colour-{modality}"
         self.width = 3 if modality == "image" else 1
 
-    def encode(self, batch: Sequence[Any]) -> Any:
-        if self.modality == "image":
+    def prepare(self, content: Any) -> Any:
+        return content
+
+    def forward(self, batch: Sequence[Any]) -> Any:
+        if self.modality is Modality.IMAGE:
             return np.stack([np.asarray(photo, np.float32).mean(axis=(0, 1)) for photo in batch])
         return np.array([[len(text)] for text in batch], np.float32)
 

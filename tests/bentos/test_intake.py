@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from prometheus_client import generate_latest
 from starlette.testclient import TestClient
 
 from coldstart_models.listings import ListingEncoders
@@ -214,7 +215,7 @@ def test_the_metrics_count_what_came_in_and_what_was_new(client: TestClient) -> 
     client.post("/recommend", json={"user_id": "nobody", "k": 1})
     client.post("/recommend", json={"user_id": "ann", "k": 1})
 
-    metrics = client.get("/metrics").text
+    metrics = generate_latest().decode()
 
     assert 'coldstart_intake_rows_total{kind="events",outcome="quarantined"}' in metrics
     assert 'coldstart_fallbacks_total{reason="no history"}' in metrics
