@@ -70,6 +70,11 @@ def run(suite: "ExpectationSuite", frame: pd.DataFrame) -> Run:
     asset = _asset(str(suite.name))
     batch = asset.get_batch(asset.build_batch_request(options={"dataframe": frame}))
     validated = batch.validate(suite, result_format=RESULT_FORMAT)
+    if len(validated.results) != len(suite.expectations):
+        raise GateError(
+            f"suite {suite.name!r} has {len(suite.expectations)} checks, of which "
+            f"{len(validated.results)} ran"
+        )
     findings = []
     for result in validated.results:
         _assert_evaluated(result)

@@ -24,6 +24,7 @@ FEWEST_PIXELS: Final = 16
 COARSE_PIXELS: Final = 64
 """Shorter side below which a photo is worth replacing."""
 DECODED_PIXELS: Final = (256, 256)
+THUMBNAIL: Final = (96, 96)
 BLANK_SPREAD: Final = 8
 """A photo whose every channel varies by no more than this is one colour (JPEG noise apart)."""
 CHUNK: Final = 256
@@ -107,3 +108,14 @@ def _is_blank(photo: Image.Image) -> bool:
 def _spread(band: Image.Image) -> tuple[int, int]:
     """The darkest and the lightest value of one 8-bit channel."""
     return cast(tuple[int, int], band.getextrema())
+
+
+def thumbnail(path: Path) -> Image.Image | None:
+    """A small RGB copy of a photo for a report, or None if it cannot be decoded safely."""
+    if inspect(path) not in (None, PhotoProblem.BLANK, PhotoProblem.COARSE, PhotoProblem.TOO_SMALL):
+        return None
+    with Image.open(path, formats=FORMATS) as photo:
+        photo.draft("RGB", THUMBNAIL)
+        small = photo.convert("RGB")
+    small.thumbnail(THUMBNAIL)
+    return small

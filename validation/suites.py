@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from validation import tables
 from validation.currencies import CURRENCIES
+from validation.errors import GateError
 from validation.photos import COARSE_PIXELS, FEWEST_PIXELS, MOST_PIXELS, PhotoProblem
 from validation.tables import Table
 
@@ -342,7 +343,10 @@ class _Suite:
     def built(self) -> "ExpectationSuite":
         from great_expectations import ExpectationSuite
 
-        return ExpectationSuite(name=self._name, expectations=self._expectations)
+        suite = ExpectationSuite(name=self._name, expectations=self._expectations)
+        if len(suite.expectations) != len(self._expectations):  # it logs and drops invalid ones
+            raise GateError(f"suite {self._name!r} lost a check while it was built")
+        return suite
 
     def _add(self, check: Check, kind: str, kwargs: dict[str, Any]) -> None:
         from great_expectations import expectations as built_in
@@ -353,6 +357,7 @@ class _Suite:
         self._expectations.append(
             make(
                 **kwargs,
+                description=f"{check.name} ({check.severity}): {check.sentence}",
                 meta={**asdict(check), "severity": str(check.severity)},
                 severity="critical" if check.severity is Severity.BLOCK else "warning",
             )

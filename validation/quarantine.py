@@ -1,0 +1,135 @@
+"""The quarantine: rows that the gate held back, one Parquet file a table, until mended.
+
+A row is known by its fingerprint (table, source and raw content; of identical rows each
+counts), so ingesting it again updates it and adds nothing. It leaves when a row of the same
+source and key passes the gate, or when `release` is asked to let it go.
+"""
+
+import hashlib
+import os
+from collections.abc import Collection
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from validation import reasons, tables
+from validation.errors import QuarantineError
+from validation.result import GateResult
+from validation.tables import TIMESTAMP
+
+FINGERPRINT: Final = "fingerprint"
+FIRST_SEEN: Final = "first_seen"
+
+SCHEMA: Final = pa.schema(
+    [
+        (FINGERPRINT, pa.string()),
+        (reasons.KEY, pa.string()),
+        (tables.SOURCE, pa.string()),
+        (reasons.ROW_NUMBER, pa.int64()),
+        (reasons.ROW, pa.string()),
+        (reasons.REASONS, pa.list_(pa.string())),
+        (reasons.CHECKS, pa.list_(pa.string())),
+        (reasons.SEVERITY, pa.string()),
+        (FIRST_SEEN, TIMESTAMP),
+        (reasons.CHECKED_AT, TIMESTAMP),
+    ]
+)
+
+
+def store(result: GateResult, *, folder: Path, source: str, now: datetime) -> int:
+    """Add a result's quarantined rows; let go what the result accepted. Returns rows held.
+
+    Args:
+        folder: holds ``TABLE.parquet``, made if need be.
+        source: the source that was checked; other sources' rows stay as they are.
+        now: becomes `first_seen` of rows that are new here.
+    """
+    held = load(folder, result.table)
+    new = _fingerprinted(result, source)
+    key = _key_of(result)
+    passed = set(result.accepted[key].dropna()) if key in result.accepted else set()
+    mended = (held[tables.SOURCE] == source) & held[reasons.KEY].isin(passed)
+    first_seen = held.set_index(FINGERPRINT)[FIRST_SEEN]
+    stay = held[~mended & ~held[FINGERPRINT].isin(new[FINGERPRINT])]
+    seen = new[FINGERPRINT].map(first_seen).fillna(pd.Timestamp(now))
+    _write(stay, new.assign(**{FIRST_SEEN: seen}), folder / f"{result.table}.parquet")
+    return len(stay) + len(new)
+
+
+def load(folder: Path, table: str) -> pd.DataFrame:
+    """The rows of a table in quarantine, oldest first; none where there is no file.
+
+    Raises:
+        QuarantineError: the file cannot be read.
+    """
+    path = folder / f"{table}.parquet"
+    if not path.exists():
+        return _frame(SCHEMA.empty_table())
+    try:
+        return _frame(pq.read_table(path, schema=SCHEMA))
+    except (pa.ArrowException, OSError) as error:
+        raise QuarantineError(
+            f"the quarantine file {path} cannot be read ({error}); move it away and ingest again"
+        ) from error
+
+
+def release(
+    folder: Path,
+    table: str,
+    *,
+    source: str | None = None,
+    keys: Collection[str] | None = None,
+    fingerprints: Collection[str] | None = None,
+) -> int:
+    """Let rows go that match everything given; returns how many went.
+
+    Given nothing but the table, all of it goes.
+    """
+    held = load(folder, table)
+    going = pd.Series(True, index=held.index)
+    if source is not None:
+        going &= held[tables.SOURCE] == source
+    if keys is not None:
+        going &= held[reasons.KEY].isin(list(keys))
+    if fingerprints is not None:
+        going &= held[FINGERPRINT].isin(list(fingerprints))
+    if going.any():
+        _write(held[~going], held[:0], folder / f"{table}.parquet")
+    return int(going.sum())
+
+
+def _key_of(result: GateResult) -> str:
+    known = tables.TABLES.get(result.table)
+    return known.key if known is not None else tables.ITEM_ID
+
+
+def _fingerprinted(result: GateResult, source: str) -> pd.DataFrame:
+    rows = result.quarantined.assign(**{tables.SOURCE: source})
+    repeat = rows.groupby(reasons.ROW).cumcount()
+    prints = [
+        hashlib.sha256(f"{result.table}\n{source}\n{row}\n{number}".encode()).hexdigest()
+        for row, number in zip(rows[reasons.ROW], repeat, strict=True)
+    ]
+    return rows.assign(**{FINGERPRINT: pd.Series(prints, index=rows.index, dtype=object)})
+
+
+def _frame(table: pa.Table) -> pd.DataFrame:
+    frame: pd.DataFrame = table.to_pandas()
+    for name in (reasons.REASONS, reasons.CHECKS):
+        frame[name] = pd.Series([list(value) for value in frame[name]], dtype=object)
+    return frame
+
+
+def _write(stay: pd.DataFrame, new: pd.DataFrame, path: Path) -> None:
+    parts = [
+        pa.Table.from_pandas(part[SCHEMA.names], schema=SCHEMA, preserve_index=False)
+        for part in (stay, new)
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    pq.write_table(pa.concat_tables(parts), temporary)
+    os.replace(temporary, path)

@@ -1,0 +1,136 @@
+"""The data-quality report a person opens: one self-contained HTML file of bounded size."""
+
+import base64
+import io
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+
+from validation import reasons, tables
+from validation.photos import thumbnail
+from validation.result import PASS, QUARANTINED, WARN, GateResult
+
+TEMPLATE: Final = "report.html.j2"
+MOST_ROWS: Final = 200
+"""Rows shown of each table and severity; the others are counted."""
+MOST_THUMBNAILS: Final = 60
+"""Thumbnails in the whole report, some 3 kB each."""
+LONGEST_TEXT: Final = 120
+
+WORDS: Final = {
+    PASS: "Everything passed.",
+    WARN: "Everything was accepted; some rows could be better.",
+    QUARANTINED: "Some rows are in quarantine; the others were accepted.",
+}
+
+
+def write(results: Sequence[GateResult], path: Path, *, title: str, now: datetime) -> Path:
+    """Write the report of these results, in this order, and return its path."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+    environment = Environment(
+        loader=PackageLoader("validation", "."),
+        autoescape=select_autoescape(default=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    thumbnails = _Thumbnails()
+    verdict = verdict_of(results)
+    html = environment.get_template(TEMPLATE).render(
+        title=title,
+        now=now.strftime("%Y-%m-%d %H:%M %Z"),
+        verdict=verdict,
+        words=WORDS[verdict],
+        tables=[_table(result, thumbnails) for result in results],
+        most_rows=MOST_ROWS,
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(html, encoding="utf-8")
+    os.replace(temporary, path)
+    return path
+
+
+def verdict_of(results: Sequence[GateResult]) -> str:
+    """The gravest of the results' verdicts."""
+    verdicts = {result.verdict for result in results}
+    return next((grave for grave in (QUARANTINED, WARN) if grave in verdicts), PASS)
+
+
+@dataclass(slots=True)
+class _Thumbnails:
+    """Data URIs of photos, as many as the report may hold."""
+
+    left: int = MOST_THUMBNAILS
+    made: dict[str, str | None] = field(default_factory=dict)
+
+    def of(self, photo: object) -> str | None:
+        if not isinstance(photo, str) or not photo.strip():
+            return None
+        if photo not in self.made and self.left > 0:
+            image = thumbnail(Path(photo))
+            self.left -= image is not None
+            self.made[photo] = _data_uri(image) if image is not None else None
+        return self.made.get(photo)
+
+
+def _data_uri(image: Any) -> str:
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=70)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _table(result: GateResult, thumbnails: _Thumbnails) -> dict[str, Any]:
+    failed = [
+        {"name": name, "severity": result.severities[name], "rows": rows}
+        for name, rows in result.reason_counts.items()
+    ]
+    evaluated = sum(len(run["results"]) for run in result.validation.values())
+    return {
+        **result.as_dict(),
+        "checked_at": result.checked_at.strftime("%Y-%m-%d %H:%M %Z"),
+        "failed": failed,
+        "passed": evaluated - len(failed),
+        "sections": [
+            _section("In quarantine", result.quarantined, thumbnails),
+            _section("Accepted, worth mending", result.warnings, thumbnails),
+        ],
+    }
+
+
+def _section(heading: str, rows: pd.DataFrame, thumbnails: _Thumbnails) -> dict[str, Any]:
+    shown = rows.head(MOST_ROWS).to_dict("records")
+    return {
+        "heading": heading,
+        "total": len(rows),
+        "rows": [_row(row, thumbnails) for row in shown],
+    }
+
+
+def _row(row: dict[Any, Any], thumbnails: _Thumbnails) -> dict[str, Any]:
+    held: dict[str, Any] = json.loads(row[reasons.ROW])
+    checks = list(row[reasons.CHECKS])
+    about_photo = any(check.startswith("photo_") for check in checks)
+    return {
+        "number": row[reasons.ROW_NUMBER],
+        "key": row[reasons.KEY],
+        "source": row[tables.SOURCE],
+        "title": _short(held.get(tables.TITLE)),
+        "photo": thumbnails.of(held.get(tables.IMAGE_PATH)),
+        "no_photo": about_photo,
+        "reasons": [sentence.split(": ", 1)[-1] for sentence in row[reasons.REASONS]],
+        "checks": checks,
+        "values": {name: _short(value) for name, value in held.items() if value not in (None, "")},
+    }
+
+
+def _short(value: object) -> str:
+    text = "" if value is None else str(value)
+    return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 1]}…"
