@@ -26,7 +26,8 @@ def present_columns(raw: pd.DataFrame) -> set[str]:
 
 def absences(raw: pd.DataFrame, table: str) -> tuple[str, ...]:
     """A note where no row has a value in an optional column that helps the models."""
-    absent = sorted(set(WISHED.get(table, ())) - present_columns(raw), key=WISHED[table].index)
+    present = present_columns(raw)
+    absent = [name for name in WISHED.get(table, ()) if name not in present]
     if not absent or raw.empty:
         return ()
     return (f"no row of {table} has {', '.join(absent)}; the models do without",)

@@ -192,10 +192,9 @@ def _prices(suite: "_Suite", present: Collection[str]) -> None:
             "price_not_zero",
             tables.PRICE,
             "price is {value}; if the listing is not free, give a price such as 12.50",
-            kind="ExpectColumnValuesWithin",
+            kind="ExpectColumnValuesToNotBeInSet",
             column=tables.PRICE,
-            lowest=0.0,
-            exclusive=True,
+            value_set=[0.0],
         )
         suite.warn(
             "price_present",
@@ -222,7 +221,7 @@ def _shape_of_texts(suite: "_Suite", present: Collection[str]) -> None:
         "item_id {value} begins or ends with a blank; an event must spell it the same way",
         kind="ExpectColumnValuesToMatchRegex",
         column=tables.ITEM_ID,
-        regex=r"(?s)^\S(.*\S)?$",
+        regex=r"(?s)^\S(?:.*\S)?$",
     )
     if tables.CATEGORY in present:
         suite.warn(
@@ -232,7 +231,7 @@ def _shape_of_texts(suite: "_Suite", present: Collection[str]) -> None:
             "of them empty",
             kind="ExpectColumnValuesToMatchRegex",
             column=tables.CATEGORY,
-            regex=r"^\s*[^>\s][^>]{0,199}(>\s*[^>\s][^>]{0,199}){0,7}$",
+            regex=r"^\s*[^>\s][^>]{0,199}(?:>\s*[^>\s][^>]{0,199}){0,7}$",
         )
 
 
