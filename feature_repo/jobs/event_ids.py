@@ -16,7 +16,7 @@ KEY_COLUMNS: Final = (
     tables.EVENT_TYPE,
     tables.SESSION_ID,
 )
-ID_LENGTH: Final = 32
+KEPT: Final = 32
 """Hexadecimal digits kept of the SHA-256: 128 bits."""
 
 
@@ -44,11 +44,10 @@ def derived_ids(events: pd.DataFrame) -> list[str]:
     columns = [_key_texts(events, name) for name in KEY_COLUMNS]
     keys = pd.Series(["\x1f".join(row) for row in zip(*columns, strict=True)], dtype=object)
     occurrences = keys.groupby(keys, sort=False).cumcount()
-    return [_digest(f"{key}\x1f{n}") for key, n in zip(keys, occurrences, strict=True)]
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:ID_LENGTH]
+    return [
+        hashlib.sha256(f"{key}\x1f{number}".encode("utf-8", "surrogatepass")).hexdigest()[:KEPT]
+        for key, number in zip(keys.tolist(), occurrences.tolist(), strict=True)
+    ]
 
 
 def _key_texts(events: pd.DataFrame, name: str) -> Iterable[str]:

@@ -37,6 +37,7 @@ from feature_repo.jobs.ownership import without_owned
 from feature_repo.jobs.upsert import Upsert, upsert
 from feature_repo.sources import SourceRecord
 from validation import quarantine, tables
+from validation.suites import Severity
 
 if TYPE_CHECKING:
     from validation.gate import GateResult
@@ -75,6 +76,9 @@ class TableCounts:
     unchanged: int
     removed: int
     reasons: dict[str, int]
+    """Check → rows that it sent to quarantine."""
+    warnings: dict[str, int]
+    """Check → accepted rows with something to mend."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,5 +298,14 @@ def _counts(check: "GateResult", change: Upsert, dropped: int) -> TableCounts:
         updated=change.updated,
         unchanged=change.unchanged,
         removed=change.removed + dropped,
-        reasons=dict(check.reason_counts),
+        reasons=_of_severity(check, Severity.BLOCK),
+        warnings=_of_severity(check, Severity.WARN),
     )
+
+
+def _of_severity(check: "GateResult", severity: Severity) -> dict[str, int]:
+    return {
+        name: count
+        for name, count in check.reason_counts.items()
+        if check.severities[name] == severity
+    }
