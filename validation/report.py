@@ -72,13 +72,13 @@ class _Thumbnails:
     made: dict[str, str | None] = field(default_factory=dict)
 
     def of(self, photo: object) -> str | None:
-        if not isinstance(photo, str) or not photo.strip():
+        if not isinstance(photo, str) or not photo.strip() or self.left == 0:
             return None
-        if photo not in self.made and self.left > 0:
+        if photo not in self.made:
             image = thumbnail(Path(photo))
-            self.left -= image is not None
             self.made[photo] = _data_uri(image) if image is not None else None
-        return self.made.get(photo)
+        self.left -= self.made[photo] is not None
+        return self.made[photo]
 
 
 def _data_uri(image: Any) -> str:
