@@ -7,6 +7,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from feature_repo.catalogs import table
 from feature_repo.catalogs.registry import prefixed
 from feature_repo.catalogs.source import Ordering, SourceData
 from feature_repo.errors import JobError
@@ -287,3 +288,26 @@ def test_the_input_is_not_changed(home: Home) -> None:
     run(source, home)
     pd.testing.assert_frame_equal(source.items, items)
     pd.testing.assert_frame_equal(source.events, events)
+
+
+def test_a_line_that_cannot_be_read_is_in_quarantine_with_its_text(
+    home: Home, tmp_path: Path
+) -> None:
+    folder = tmp_path / "broken"
+    folder.mkdir()
+    (folder / "items.jsonl").write_text(
+        '{"id": 7, "name": "Lamp", "price": 9.5}\n{"id": 8, "na\n'
+        '{"id": 9, "name": "Vase", "price": NaN}\n{"id": 10, "name": "Rug"}\n'
+    )
+    (folder / "events.csv").write_text(
+        "user_id,product_id,time\nu,7,2024-01-02\nu,7,2024-01-03,oops\nu,10,soon\n"
+    )
+    result = run(table.read(folder), home)
+    assert stored(home.items)[tables.ITEM_ID].tolist() == ["7", "10"]
+    assert len(stored(home.events)) == 1
+    items = stored(home.quarantine / "items.parquet")
+    events = stored(home.quarantine / "events.parquet")
+    assert (result.items.quarantined, result.events.quarantined) == (2, 2)
+    assert json.loads(items["row"].iloc[0])["_unreadable"] == 'line 2: {"id": 8, "na'
+    assert json.loads(events["row"].iloc[0])["_unreadable"] == "line 3: u,7,2024-01-03,oops"
+    assert json.loads(events["row"].iloc[1])[tables.EVENT_TIMESTAMP] == "soon"
