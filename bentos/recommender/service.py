@@ -11,6 +11,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -23,13 +24,14 @@ from bentos.recommender.packing import ProjectImage
 from bentos.recommender.photos import PhotoRefused, keep_photo, photo_root, resolve_photo
 from bentos.recommender.shelf import Shelf
 from coldstart_models.artifacts import LATEST, check_contract, find_model, observe_features
-from coldstart_models.errors import ModelError, UnknownItem, UnknownUser
+from coldstart_models.errors import ContractMismatch, ModelError, UnknownItem, UnknownUser
 from coldstart_models.intake import SERVICE_SOURCE
 from feature_repo.home import Home
 from validation import tables
 
 if TYPE_CHECKING:
     import pandas as pd
+
     from coldstart_models.recommending import Recommendation, UserHistory
 
 MODEL_VARIABLE: Final = "COLDSTART_MODEL"
@@ -51,13 +53,15 @@ class RecommenderService:
 
     def __init__(self) -> None:
         from coldstart_models.recommending import Recommender
-
         from feature_repo.store import Store
 
         self.home = Home.current()
         self.store = Store(self.home)
         stored = find_model(self.home, tag=model_tag())
         self.contract = stored.contract
+        services = frozenset(self.store.registered().services)
+        observed = replace(observe_features(self.home), feature_services=services)
+        check_contract(self.contract, observed)
         self.recommender = Recommender.load(self.home, tag=stored.tag)
         self.shelf = Shelf.load(self.home)
         self._intake = threading.Lock()
@@ -74,11 +78,15 @@ class RecommenderService:
     @bentoml.on_deployment
     @staticmethod
     def refuse_a_mismatch() -> None:
-        """Before any worker starts: the model must be there and fit the feature tables."""
+        """Before any worker starts: the model must be there and fit the features.
+
+        A worker that refused would be started again and again; here the server exits.
+        """
         home = Home.current()
         try:
             stored = find_model(home, tag=model_tag())
             check_contract(stored.contract, observe_features(home))
+            require_registered(stored.contract.feature_service, home=home)
         except ModelError as error:
             raise BentoMLException(f"the recommender does not start: {error}") from error
 
@@ -320,6 +328,21 @@ def model_tag() -> str:
     bento: Any = getattr(RecommenderService, "bento", None)
     packed = [str(model.tag) for model in bento.info.all_models] if bento else []
     return named or (packed[0] if packed else LATEST)
+
+
+def require_registered(feature_service: str, *, home: Home) -> None:
+    """Raise ContractMismatch where the registry cannot hold the feature service.
+
+    The registry is a protobuf, which spells names out: one that its bytes do not hold is not
+    registered. Asking Feast would take seconds; the worker does.
+    """
+    if not home.registry.exists():
+        raise ContractMismatch(f"no features are registered in {home.root}; run `coldstart apply`")
+    if feature_service.encode() not in home.registry.read_bytes():
+        raise ContractMismatch(
+            f"the model reads the feature service {feature_service!r}, which is not registered "
+            f"in {home.root}; run `coldstart apply`, or train again on what is"
+        )
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from bentos.recommender.service import RecommenderService
 from coldstart_models.artifacts import Contract, save_model
 from feature_repo.feature_tables import create_missing
 from feature_repo.home import Home
-from tests.bentos.fakes import CountingRecommender, MemoryStore
+from tests.bentos.fakes import PRIOR, CountingRecommender, MemoryStore
 from validation import tables
 
 LISTED = datetime(2026, 1, 1, tzinfo=UTC)
@@ -31,12 +31,14 @@ CONTRACT = Contract(
     sources=("tiny",),
     columns=("user_history:history_item_ids",),
 )
-PRIOR = {"chair": 0.25, "lamp": 0.5, "sofa": 0.75}
 
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
-    """Three listings, the sofa with a photo; no events; an (empty) model with its contract."""
+    """Three listings, the sofa with a photo; no events; an (empty) model with its contract.
+
+    The registry only spells the feature service's name; `Store(home).apply()` makes a real one.
+    """
     home = Home(tmp_path / "home")
     monkeypatch.setenv("COLDSTART_HOME", str(home.root))
     home.photos.mkdir(parents=True)
@@ -57,6 +59,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     pq.write_table(tables.ITEMS.to_arrow(items), home.items)
     pq.write_table(tables.EVENTS.schema.empty_table(), home.events)
     create_missing(home)
+    home.registry.write_bytes(b"\n\x0ccoldstart_v1")
     weights = tmp_path / "weights"
     weights.mkdir()
     (weights / "weights.json").write_text("{}")

@@ -2,20 +2,23 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from coldstart_models.errors import UnknownItem
 from coldstart_models.recommending import (
     Contribution,
     Explanation,
     Recommendation,
     UserHistory,
 )
-
-from coldstart_models.errors import UnknownItem
 from feature_repo.encoders.encoder import Modality
 from validation import tables
+
+PRIOR = {"chair": 0.25, "lamp": 0.5, "sofa": 0.75}
 
 
 class MemoryStore:
@@ -24,6 +27,9 @@ class MemoryStore:
     def __init__(self) -> None:
         self.rows: dict[str, dict[str, dict[str, Any]]] = {}
         self.pushes: list[str] = []
+
+    def registered(self) -> SimpleNamespace:
+        return SimpleNamespace(services={"coldstart_v1": ()})
 
     def online(
         self, features: Sequence[str], entity_rows: Sequence[dict[str, str]], **_: Any

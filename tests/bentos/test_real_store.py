@@ -17,6 +17,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def service(home: Home, recommender: CountingRecommender, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The service over real Feast; only the recommender is a stand-in."""
+    home.registry.unlink()
     Store(home).apply()
     monkeypatch.setattr(
         "coldstart_models.recommending.Recommender.load", lambda home, tag: recommender

@@ -45,6 +45,18 @@ def test_a_home_without_a_model_is_refused_with_what_to_do(
         server_on_deployment(RecommenderService)
 
 
+def test_an_unregistered_feature_service_is_refused(home: Home, tmp_path: Path) -> None:
+    save(home, tmp_path / "other", feature_service="coldstart_v9")
+    with pytest.raises(BentoMLException, match="'coldstart_v9', which is not registered"):
+        server_on_deployment(RecommenderService)
+
+
+def test_a_home_where_nothing_is_applied_says_to_apply(home: Home) -> None:
+    home.registry.unlink()
+    with pytest.raises(BentoMLException, match="run `coldstart apply`"):
+        server_on_deployment(RecommenderService)
+
+
 def test_an_older_model_can_be_named(
     home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
