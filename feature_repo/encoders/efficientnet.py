@@ -26,12 +26,13 @@ def efficientnet_lite0(*, device: str, path: Path | None = None) -> TorchImageEn
         "models",
         "efficientnet-lite0-57934424.pth",
     )
+    digest = require_sha256(weights, SHA256)
     return TorchImageEncoder(
         _load(weights),
         name="efficientnet-lite0",
         width=WIDTH,
         licence="Apache-2.0",
-        weights_hash=require_sha256(weights, SHA256),
+        weights_hash=digest,
         preprocessing=INPUT,
         device=device,
     )

@@ -4,9 +4,9 @@ He et al., "Deep Residual Learning for Image Recognition" (2016).
 """
 
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING
 
-from feature_repo.encoders.content import file_hash
 from feature_repo.encoders.images import ImageInput, TorchImageEncoder
 from feature_repo.encoders.weights import require_sha256
 from feature_repo.errors import EncoderError
@@ -22,15 +22,16 @@ WIDTH = 2048
 
 def resnet50(*, device: str, path: Path | None = None) -> TorchImageEncoder:
     """The encoder, with weights from a path or from torchvision's cache."""
-    weights, digest = (path, None) if path else _cached()
+    weights, pinned = (path, "") if path else _cached()
     if not weights.is_file():
         raise EncoderError(f"there are no ResNet-50 weights at {weights}; give a .pth state dict")
+    digest = require_sha256(weights, pinned)
     return TorchImageEncoder(
         _load(weights),
         name="resnet50",
         width=WIDTH,
         licence="BSD-3-Clause",
-        weights_hash=require_sha256(weights, digest) if digest else file_hash(weights),
+        weights_hash=digest,
         preprocessing=INPUT,
         device=device,
     )
@@ -55,10 +56,10 @@ def _load(weights: Path) -> "torch.nn.Module":
     import torchvision
 
     network = torchvision.models.resnet50(weights=None)
-    stored = torch.load(weights, map_location="cpu", weights_only=True)
     try:
+        stored = torch.load(weights, map_location="cpu", weights_only=True)
         network.load_state_dict(stored, strict=True)
-    except RuntimeError as error:
+    except (RuntimeError, UnpicklingError, EOFError) as error:
         raise EncoderError(f"{weights} is not a ResNet-50 of torchvision: {error}") from error
     network.fc = torch.nn.Identity()
     trained: torch.nn.Module = network

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import torch
 
 MAX_TOKENS = 128
+BATCH_SIZE = 64
 TOKENIZER_SHA256 = "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
@@ -65,8 +66,13 @@ class TransformerTextEncoder:
         return checked(pooled, encoder=self.id, count=len(prepared), width=self.width)
 
     def encode(self, batch: Sequence[str]) -> FloatMatrix:
-        """(N, D)"""
-        return self.forward(batch)
+        """(N, D), in the order given; inside, texts of like length go together and pad least."""
+        by_length = sorted(range(len(batch)), key=lambda index: len(batch[index]))
+        vectors = np.zeros((len(batch), self.width), np.float32)
+        for first in range(0, len(batch), BATCH_SIZE):
+            chosen = by_length[first : first + BATCH_SIZE]
+            vectors[chosen] = self.forward([batch[index] for index in chosen])
+        return vectors
 
     def _pooled(self, texts: list[str]) -> "torch.Tensor":
         import torch
