@@ -1,0 +1,497 @@
+"""Ranking for people: a trained model over a snapshot of item vectors."""
+
+import threading
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import torch
+
+from coldstart_models.artifacts import LATEST, check_contract, find_model, observe_features
+from coldstart_models.data.catalogue import Catalogue, Embeddings, FloatMatrix, IntArray
+from coldstart_models.data.interactions import HISTORY_LENGTH, Histories
+from coldstart_models.errors import ArtifactError, UnknownItem
+from coldstart_models.explaining import (
+    FIRST_CUSTOMERS,
+    POPULARITY,
+    Contribution,
+    Explanation,
+    first_customer_contributions,
+    history_contributions,
+    sentence,
+    strongest,
+)
+from coldstart_models.ranker import top_k
+from coldstart_models.siamese.adaptation import Population
+from coldstart_models.siamese.files import load_folder
+from coldstart_models.siamese.inputs import Featurizer
+from coldstart_models.siamese.packing import pack, pack_deltas
+from coldstart_models.siamese.scorer import Calibration, Profiles, SiameseScorer
+from coldstart_models.siamese.togetherness import Togetherness
+from coldstart_models.siamese.training import MetaSiamese, history_batch, to_vectors
+from coldstart_models.snapshot import ITEM_COLUMNS, Snapshot, new_listings
+from feature_repo.home import Home
+from validation import tables
+
+NEW: Final = "new"
+ALL: Final = "all"
+EPOCH: Final = pd.Timestamp("1970-01-01", tz="UTC")
+
+__all__ = [
+    "Contribution",
+    "Explanation",
+    "Recommendation",
+    "Recommender",
+    "UserHistory",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class UserHistory:
+    """What a person has chosen, newest last."""
+
+    item_ids: tuple[str, ...]
+    event_types: tuple[str, ...]
+    timestamps: tuple[datetime, ...]
+
+    def __post_init__(self) -> None:
+        if not len(self.item_ids) == len(self.event_types) == len(self.timestamps):
+            raise ValueError(
+                f"a history has as many ids ({len(self.item_ids)}) as event types "
+                f"({len(self.event_types)}) and times ({len(self.timestamps)})"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """One recommended listing."""
+
+    item_id: str
+    score: float
+    is_new: bool
+    support: int
+    """First customers its adaptation was learned from."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Person:
+    """A user seen by the scorer, with the reference pool's calibration."""
+
+    item_ids: tuple[str, ...]
+    """Of the history events that the snapshot knows, in the order of the profile's events."""
+    profiles: Profiles
+    calibration: Calibration
+
+
+class Recommender:
+    """One model on one state folder. Safe to share between threads."""
+
+    def __init__(
+        self,
+        *,
+        tag: str,
+        featurizer: Featurizer,
+        head: Togetherness,
+        network: MetaSiamese,
+        population: Population,
+        snapshot: Snapshot,
+    ) -> None:
+        self.tag = tag
+        self._featurizer, self._head = featurizer, head
+        self._network, self._population = network.eval(), population
+        self._snapshot = snapshot
+        self._writing = threading.Lock()
+
+    @classmethod
+    def load(cls, home: Home, *, tag: str = LATEST) -> "Recommender":
+        """Load a model and the vectors it made.
+
+        Raises:
+            ArtifactError: there is no such model, or no vectors of it.
+            ContractMismatch: the features are not those it was trained on.
+        """
+        stored = find_model(home, tag=tag)
+        check_contract(stored.contract, observe_features(home))
+        featurizer, head, network, population = load_folder(stored.path)
+        return cls(
+            tag=stored.tag,
+            featurizer=featurizer,
+            head=head,
+            network=network,
+            population=population,
+            snapshot=read_snapshot(home, tag=stored.tag, widths=network.scorer.widths),
+        )
+
+    @property
+    def snapshot_version(self) -> str:
+        return str(self._snapshot.version)
+
+    @property
+    def _scorer(self) -> SiameseScorer:
+        return self._network.scorer
+
+    def is_new(self, item_id: str) -> bool:
+        """Whether hardly anybody has chosen the item yet. Raises UnknownItem."""
+        snapshot = self._snapshot
+        return bool(snapshot.new[self._rows(snapshot, [item_id])[0]])
+
+    def recommend(
+        self,
+        history: UserHistory,
+        *,
+        k: int = 10,
+        pool: str = NEW,
+        category: str | None = None,
+        max_price: float | None = None,
+        exclude: Collection[str] = (),
+    ) -> list[Recommendation]:
+        """The k best listings for a person, best first.
+
+        Args:
+            pool: ``new`` listings alone, or ``all``.
+            category: a category path; listings in it and below it.
+            max_price: listings without a price stay.
+            exclude: item ids to leave out.
+        """
+        snapshot = self._snapshot
+        rows = _pool_rows(snapshot, pool, category=category, max_price=max_price, exclude=exclude)
+        if not len(rows):
+            return []
+        person = self._person(snapshot, history)
+        if person is None:
+            return self._most_popular(snapshot, rows, k=k)
+        scores = self._scores(snapshot, person, rows)
+        best = rows[top_k(scores[None, :], snapshot.item_ids[rows], k)[0]]
+        by_row = dict(zip(rows.tolist(), scores.tolist(), strict=True))
+        return [
+            self._recommendation(
+                snapshot, int(row), by_row[int(row)], self._told(snapshot, person, int(row))
+            )
+            for row in best
+        ]
+
+    def score(self, history: UserHistory, item_ids: Sequence[str]) -> list[float]:
+        """The person's score of each item, in order. Raises UnknownItem.
+
+        Scores compare items for one person, standardised over the new listings; they say
+        nothing across people. Without a usable history they are the expected popularity.
+        """
+        snapshot = self._snapshot
+        rows = self._rows(snapshot, item_ids)
+        person = self._person(snapshot, history)
+        if person is None:
+            return [float(value) for value in snapshot.prior[rows]]
+        return [float(value) for value in self._scores(snapshot, person, rows)]
+
+    def explain(self, history: UserHistory, item_id: str) -> Explanation:
+        """Take one score apart. Raises UnknownItem."""
+        snapshot = self._snapshot
+        row = int(self._rows(snapshot, [item_id])[0])
+        person = self._person(snapshot, history)
+        if person is None:
+            popularity = float(snapshot.prior[row])
+            part = Contribution(None, POPULARITY, popularity)
+            return Explanation(item_id, popularity, (part,), sentence(_title(snapshot, row), []))
+        with torch.inference_mode():
+            parts, prior, adapted = self._parts(snapshot, person, row)
+        contributions = [Contribution(None, POPULARITY, prior)]
+        for name, values in [*parts.items(), (FIRST_CUSTOMERS, adapted)]:
+            contributions += [
+                Contribution(chosen, name, float(value))
+                for chosen, value in zip(person.item_ids, values, strict=True)
+                if value != 0.0
+            ]
+        return Explanation(
+            item_id,
+            float(self._scores(snapshot, person, np.array([row]))[0]),
+            tuple(contributions),
+            self._told(snapshot, person, row),
+        )
+
+    def similar(self, item_id: str, *, k: int = 10) -> list[tuple[str, float]]:
+        """The k listings whose modalities are most alike on average, with the similarity."""
+        snapshot = self._snapshot
+        row = int(self._rows(snapshot, [item_id])[0])
+        vectors = snapshot.vectors
+        total, counted = np.zeros(len(snapshot.items), np.float32), np.zeros(len(snapshot.items))
+        for name in self._scorer.widths:
+            if bool(vectors.present[name][row]):
+                known = vectors.present[name].numpy()
+                total += (vectors.values[name] @ vectors.values[name][row]).numpy() * known
+                counted += known
+        alike = total / np.maximum(counted, 1.0)
+        alike[row] = -np.inf
+        best = top_k(alike[None, :].astype(np.float32), snapshot.item_ids, k + 1)[0]
+        return [(str(snapshot.item_ids[i]), float(alike[i])) for i in best if i != row][:k]
+
+    def popular(self, *, k: int = 10, pool: str = NEW) -> list[Recommendation]:
+        """What to show somebody about whom nothing is known."""
+        snapshot = self._snapshot
+        return self._most_popular(snapshot, _pool_rows(snapshot, pool), k=k)
+
+    def add_listings(
+        self, items: pd.DataFrame, image: Embeddings, text: Embeddings
+    ) -> pd.DataFrame:
+        """Make listings recommendable at once; returns their `item_vector` rows.
+
+        Args:
+            items: canonical items in ascending `item_id`.
+            image: their photos' embeddings, in order.
+            text: their texts' embeddings, in order.
+        """
+        ids = items[tables.ITEM_ID].to_numpy(dtype=object)
+        inputs = self._featurizer(Catalogue(ids, items.reset_index(drop=True), image, text))
+        factors, prior = self._head.predict(inputs)
+        with torch.inference_mode():
+            rows = pack(self._scorer.tower(to_vectors(inputs, factors)), prior)
+        with self._writing:
+            self._snapshot = self._snapshot.with_items(items, rows)
+        return vector_rows(ids, rows, tag=self.tag)
+
+    def adapt(
+        self, item_id: str, supporters: Sequence[UserHistory], *, times: Sequence[datetime]
+    ) -> pd.DataFrame:
+        """Let a listing learn from its first customers; returns its `item_adaptation` row.
+
+        Args:
+            supporters: each customer's history before the choice.
+            times: when each chose it, in order.
+        """
+        if len(supporters) != len(times):
+            raise ValueError(f"{len(supporters)} supporters have {len(times)} times")
+        with self._writing:
+            snapshot = self._snapshot
+            row = int(self._rows(snapshot, [item_id])[0])
+            histories = _histories(snapshot, supporters)
+            with torch.inference_mode():
+                profiles = self._scorer.profiles(snapshot.vectors, history_batch(histories))
+                deltas = self._network.adaptation.deltas(
+                    profiles,
+                    torch.zeros(len(supporters), dtype=torch.long),
+                    self._population,
+                    num_items=1,
+                )
+            delta = pack_deltas(deltas, self._scorer.widths)
+            self._snapshot = snapshot.with_delta(row, delta[0], len(supporters))
+        return adaptation_rows([item_id], delta, [len(supporters)], tag=self.tag)
+
+    def _rows(self, snapshot: Snapshot, item_ids: Sequence[str]) -> IntArray:
+        unknown = [item_id for item_id in item_ids if item_id not in snapshot.position]
+        if unknown:
+            raise UnknownItem(
+                f"{len(unknown)} of {len(item_ids)} items are not served: "
+                f"{', '.join(map(str, unknown[:5]))}; add them by `coldstart listings`"
+            )
+        return np.array([snapshot.position[item_id] for item_id in item_ids], dtype=np.int64)
+
+    def _person(self, snapshot: Snapshot, history: UserHistory) -> "_Person | None":
+        """None where the snapshot knows no item of the history."""
+        histories = _histories(snapshot, [history])
+        if not histories.mask.any():
+            return None
+        known = histories.item_index[0]
+        with torch.inference_mode():
+            profiles = self._scorer.profiles(snapshot.vectors, history_batch(histories))
+            reference = snapshot.vectors.take(torch.from_numpy(snapshot.reference))
+            values, exists = self._scorer.term_values(snapshot.vectors, profiles, reference)
+            prior = torch.from_numpy(snapshot.prior[snapshot.reference])
+            calibration = Calibration.of(values, exists, prior)
+        return _Person(tuple(str(snapshot.item_ids[i]) for i in known), profiles, calibration)
+
+    @torch.inference_mode()
+    def _scores(
+        self, snapshot: Snapshot, person: "_Person", rows: IntArray
+    ) -> "np.typing.NDArray[np.float32]":
+        """(C,) scores of the candidates in the given rows."""
+        candidates = snapshot.vectors.take(torch.from_numpy(rows))
+        scores = self._scorer(
+            snapshot.vectors,
+            person.profiles,
+            candidates,
+            torch.from_numpy(snapshot.prior[rows]),
+            calibration=person.calibration,
+        )
+        if snapshot.support[rows].any():
+            deltas = {name: values[rows] for name, values in snapshot.by_modality.items()}
+            effect = self._network.adaptation.effect(person.profiles, deltas, self._population)
+            scores = scores + effect
+        return np.asarray(scores[0].numpy(), dtype=np.float32)
+
+    def _parts(
+        self, snapshot: Snapshot, person: "_Person", row: int
+    ) -> "tuple[dict[str, torch.Tensor], float, torch.Tensor]":
+        """The history's parts by modality, the prior's part and the first customers' part."""
+        candidate = snapshot.vectors.take(torch.tensor([row]))
+        parts = history_contributions(
+            self._scorer, snapshot.vectors, person.profiles, candidate, person.calibration
+        )
+        calibration = person.calibration
+        centred = (float(snapshot.prior[row]) - calibration.prior_mean) / (
+            calibration.prior_deviation
+        )
+        delta = {name: values[row] for name, values in snapshot.by_modality.items()}
+        adapted = first_customer_contributions(
+            self._scorer, snapshot.vectors, person.profiles, delta, self._population
+        )
+        return parts, float(self._scorer.prior_weight * centred), adapted
+
+    def _told(self, snapshot: Snapshot, person: "_Person", row: int) -> str:
+        with torch.inference_mode():
+            parts, _, _ = self._parts(snapshot, person, row)
+        titles = [_title(snapshot, snapshot.position[item_id]) for item_id in person.item_ids]
+        return sentence(_title(snapshot, row), strongest(parts, titles))
+
+    def _most_popular(self, snapshot: Snapshot, rows: IntArray, *, k: int) -> list[Recommendation]:
+        prior = snapshot.prior[rows]
+        best = top_k(prior[None, :], snapshot.item_ids[rows], k)[0]
+        return [
+            self._recommendation(
+                snapshot,
+                int(rows[column]),
+                float(prior[column]),
+                sentence(_title(snapshot, int(rows[column])), []),
+            )
+            for column in best
+        ]
+
+    def _recommendation(
+        self, snapshot: Snapshot, row: int, score: float, reason: str
+    ) -> Recommendation:
+        return Recommendation(
+            item_id=str(snapshot.item_ids[row]),
+            score=score,
+            is_new=bool(snapshot.new[row]),
+            support=int(snapshot.support[row]),
+            reason=reason,
+        )
+
+
+def read_snapshot(home: Home, *, tag: str, widths: dict[str, int]) -> Snapshot:
+    """The items whose vectors the model made. Raises ArtifactError where there are none."""
+    from feature_repo.store import Store
+
+    store = Store(home)
+    stored = store.vectors("item_vector")
+    ours = stored.tags == tag
+    if not ours.any():
+        raise ArtifactError(
+            f"item_vector in {home.features} holds no vector of {tag}; run `coldstart train`, "
+            "or name a model whose vectors are there"
+        )
+    items = tables.ITEMS.to_pandas(pq.read_table(home.items)).set_index(tables.ITEM_ID)
+    served = np.isin(stored.item_ids, items.index) & ours
+    item_ids = stored.item_ids[served]
+    items = items.loc[list(item_ids)].reset_index()
+    events = (
+        tables.EVENTS.to_pandas(pq.read_table(home.events))
+        if home.events.exists()
+        else tables.EVENTS.empty()
+    )
+    adaptations = store.vectors("item_adaptation")
+    support = _support_of(home, tag)
+    deltas = np.zeros((len(item_ids), sum(widths.values())), np.float32)
+    counts = np.zeros(len(item_ids), np.int64)
+    position = {item_id: row for row, item_id in enumerate(item_ids)}
+    for item_id, delta, made_by in zip(
+        adaptations.item_ids, adaptations.matrix, adaptations.tags, strict=True
+    ):
+        if made_by == tag and item_id in position:
+            deltas[position[item_id]] = delta
+            counts[position[item_id]] = support[item_id]
+    return Snapshot(
+        version=1,
+        items=items[list(ITEM_COLUMNS)],
+        rows=stored.matrix[served],
+        widths=widths,
+        new=new_listings(items, events),
+        deltas=deltas,
+        support=counts,
+    )
+
+
+def vector_rows(
+    item_ids: "np.typing.NDArray[np.object_]", rows: FloatMatrix, *, tag: str
+) -> pd.DataFrame:
+    """Rows of the `item_vector` feature view."""
+    return pd.DataFrame({tables.ITEM_ID: item_ids, "vector": list(rows), "model": tag})
+
+
+def adaptation_rows(
+    item_ids: Sequence[str], deltas: FloatMatrix, support: Sequence[int], *, tag: str
+) -> pd.DataFrame:
+    """Rows of the `item_adaptation` feature view."""
+    return pd.DataFrame(
+        {
+            tables.ITEM_ID: list(item_ids),
+            "delta": list(deltas),
+            "bias": np.zeros(len(item_ids), np.float32),
+            "support": np.asarray(support, np.int64),
+            "model": tag,
+        }
+    )
+
+
+def _support_of(home: Home, tag: str) -> dict[str, int]:
+    """item_id → newest support of the model's adaptations."""
+    columns = [tables.ITEM_ID, "support", "model", tables.EVENT_TIMESTAMP]
+    frame = pq.read_table(home.feature_table("item_adaptation"), columns=columns).to_pandas()
+    frame = frame[frame["model"] == tag].sort_values(tables.EVENT_TIMESTAMP, kind="stable")
+    newest = frame.drop_duplicates(tables.ITEM_ID, keep="last")
+    return dict(zip(newest[tables.ITEM_ID], newest["support"].astype(int), strict=True))
+
+
+def _pool_rows(
+    snapshot: Snapshot,
+    pool: str,
+    *,
+    category: str | None = None,
+    max_price: float | None = None,
+    exclude: Collection[str] = (),
+) -> IntArray:
+    """Rows of the available items of a pool that pass the filters."""
+    if pool not in (NEW, ALL):
+        raise ValueError(f"pool is {pool!r}, expected {NEW!r} or {ALL!r}")
+    keep = snapshot.available & (snapshot.new if pool == NEW else True)
+    if category is not None:
+        wanted = tuple(tables.category_levels(category))
+        levels = snapshot.items[tables.CATEGORY].map(
+            lambda path: tuple(tables.category_levels(path if isinstance(path, str) else None))
+        )
+        keep &= np.array([path[: len(wanted)] == wanted for path in levels], dtype=bool)
+    if max_price is not None:
+        prices = snapshot.items[tables.PRICE].to_numpy(dtype=np.float64)
+        keep &= ~(prices > max_price)
+    if exclude:
+        keep &= ~np.isin(snapshot.item_ids, list(exclude))
+    return np.flatnonzero(keep)
+
+
+def _histories(snapshot: Snapshot, histories: Sequence[UserHistory]) -> Histories:
+    """Histories as rows of the snapshot: distinct known items, each at its latest event."""
+    kept = []
+    for history in histories:
+        latest: dict[int, int] = {}
+        for item_id, moment in zip(history.item_ids, history.timestamps, strict=True):
+            row = snapshot.position.get(item_id)
+            if row is not None:
+                latest.pop(row, None)
+                latest[row] = (pd.Timestamp(moment) - EPOCH) // pd.Timedelta(microseconds=1)
+        kept.append(list(latest.items())[-HISTORY_LENGTH:])
+    longest = max([1, *(len(events) for events in kept)])
+    items = np.full((len(kept), longest), -1, np.int64)
+    times = np.zeros((len(kept), longest), np.int64)
+    for row, events in enumerate(kept):
+        if events:
+            items[row, -len(events) :] = [index for index, _ in events]
+            times[row, -len(events) :] = [moment for _, moment in events]
+    return Histories(items, times)
+
+
+def _title(snapshot: Snapshot, row: int) -> str:
+    title = snapshot.items[tables.TITLE].iloc[row]
+    return str(title) if isinstance(title, str) and title else str(snapshot.item_ids[row])

@@ -1,0 +1,105 @@
+"""The model as a plain folder: arrays as safetensors, the rest as JSON."""
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors.numpy import load_file, save_file
+from safetensors.torch import load_file as load_tensors
+from safetensors.torch import save_file as save_tensors
+
+from coldstart_models.errors import ArtifactError
+from coldstart_models.siamese.adaptation import Population
+from coldstart_models.siamese.inputs import Featurizer, Lexicon, Projection
+from coldstart_models.siamese.togetherness import Togetherness
+from coldstart_models.siamese.training import MetaSiamese
+
+NETWORK: Final = "network.safetensors"
+ARRAYS: Final = "arrays.safetensors"
+CONFIG: Final = "config.json"
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+
+def save_folder(
+    folder: Path,
+    *,
+    featurizer: Featurizer,
+    head: Togetherness,
+    network: MetaSiamese,
+    population: Population,
+) -> None:
+    """Write a model into an empty folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    arrays: Arrays = {"together.weights": head.weights, "together.intercept": head.intercept}
+    for name, values in population.mean.items():
+        arrays[f"population.mean.{name}"] = values.numpy()
+        arrays[f"population.covariance.{name}"] = population.covariance[name].numpy()
+    for name in ("photo", "text"):
+        projection: Projection | None = getattr(featurizer, name)
+        if projection is not None:
+            arrays[f"{name}.mean"], arrays[f"{name}.axes"] = projection.mean, projection.axes
+    lexicons = {}
+    for name in ("words", "attributes"):
+        lexicon: Lexicon | None = getattr(featurizer, name)
+        if lexicon is not None:
+            arrays[f"{name}.idf"], arrays[f"{name}.axes"] = lexicon.idf, lexicon.axes
+            lexicons[name] = {"vocabulary": lexicon.vocabulary, "ngrams": list(lexicon.ngrams)}
+    save_file({key: np.ascontiguousarray(value) for key, value in arrays.items()}, folder / ARRAYS)
+    state = {key: value.contiguous() for key, value in network.state_dict().items()}
+    save_tensors(state, folder / NETWORK)
+    config = {
+        "widths": network.scorer.widths,
+        "dates": network.date_term is not None,
+        "price_range": featurizer.price_range,
+        "lexicons": lexicons,
+    }
+    (folder / CONFIG).write_text(json.dumps(config))
+
+
+def load_folder(folder: Path) -> tuple[Featurizer, Togetherness, MetaSiamese, Population]:
+    """Read a model. Raises ArtifactError where a file is missing."""
+    missing = [name for name in (NETWORK, ARRAYS, CONFIG) if not (folder / name).exists()]
+    if missing:
+        raise ArtifactError(f"{folder} lacks {', '.join(missing)}; train the model again")
+    config = json.loads((folder / CONFIG).read_text())
+    arrays = load_file(folder / ARRAYS)
+    featurizer = Featurizer(
+        photo=_projection(arrays, "photo"),
+        text=_projection(arrays, "text"),
+        words=_lexicon(arrays, config, "words"),
+        attributes=_lexicon(arrays, config, "attributes"),
+        price_range=tuple(config["price_range"]) if config["price_range"] else None,
+    )
+    head = Togetherness(arrays["together.weights"], arrays["together.intercept"])
+    network = MetaSiamese(
+        config["widths"], dates=config["dates"], generator=torch.Generator().manual_seed(0)
+    )
+    network.load_state_dict(load_tensors(folder / NETWORK))
+    population = Population(
+        {name: torch.from_numpy(arrays[f"population.mean.{name}"]) for name in config["widths"]},
+        {
+            name: torch.from_numpy(arrays[f"population.covariance.{name}"])
+            for name in config["widths"]
+        },
+    )
+    return featurizer, head, network, population
+
+
+def _projection(arrays: Arrays, name: str) -> Projection | None:
+    if f"{name}.axes" not in arrays:
+        return None
+    return Projection(arrays[f"{name}.mean"], arrays[f"{name}.axes"])
+
+
+def _lexicon(arrays: Arrays, config: dict[str, Any], name: str) -> Lexicon | None:
+    if name not in config["lexicons"]:
+        return None
+    stored = config["lexicons"][name]
+    low, high = stored["ngrams"]
+    return Lexicon(
+        stored["vocabulary"], arrays[f"{name}.idf"], arrays[f"{name}.axes"], ngrams=(low, high)
+    )

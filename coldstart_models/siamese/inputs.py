@@ -1,0 +1,221 @@
+"""What the item tower reads: content turned into one matrix a modality, fitted on warm items."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import sparse
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.utils.extmath import randomized_svd
+
+from coldstart_models.data.catalogue import (
+    BoolArray,
+    Catalogue,
+    Embeddings,
+    FloatMatrix,
+    attribute_values,
+)
+from validation import tables
+
+PHOTO: Final = "photo"
+TEXT: Final = "text"
+WORDS: Final = "words"
+ATTRIBUTES: Final = "attributes"
+CONTENT: Final = (PHOTO, TEXT, WORDS, ATTRIBUTES)
+
+PRICE_BINS: Final = 8
+PRICE_WEIGHT: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class ItemInputs:
+    """N items as the tower reads them."""
+
+    values: dict[str, FloatMatrix]
+    """Modality → (N, D_m); a missing row is zero."""
+    present: dict[str, BoolArray]
+    """Modality → (N,)"""
+
+    def take(self, rows: npt.NDArray[np.int64]) -> "ItemInputs":
+        return ItemInputs(
+            {name: values[rows] for name, values in self.values.items()},
+            {name: present[rows] for name, present in self.present.items()},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """Centre, then rotate onto the leading axes of the warm items."""
+
+    mean: npt.NDArray[np.float32]
+    axes: FloatMatrix
+    """(D, R) orthonormal columns."""
+
+    @classmethod
+    def fit(cls, vectors: FloatMatrix, *, width: int, seed: int) -> "Projection":
+        mean = vectors.mean(axis=0).astype(np.float32)
+        rank = min(width, *vectors.shape)
+        _, _, axes = randomized_svd(vectors - mean, n_components=rank, random_state=seed)
+        return cls(mean, np.ascontiguousarray(axes.T, dtype=np.float32))
+
+    def __call__(self, vectors: FloatMatrix) -> FloatMatrix:
+        return unit_rows(np.asarray((vectors - self.mean) @ self.axes, dtype=np.float32))
+
+
+class Lexicon:
+    """TF-IDF of a text per item, folded onto its leading axes without renormalising.
+
+    Keeping the folded vector's own length (at most 1) matters: a title whose words the axes
+    do not carry stays short and claims no similarity.
+    """
+
+    def __init__(
+        self,
+        vocabulary: list[str],
+        idf: npt.NDArray[np.float64],
+        axes: FloatMatrix,
+        *,
+        ngrams: tuple[int, int] = (1, 2),
+    ) -> None:
+        self.vocabulary, self.idf, self.axes, self.ngrams = vocabulary, idf, axes, ngrams
+        self._tfidf = TfidfVectorizer(
+            sublinear_tf=True,
+            ngram_range=ngrams,
+            vocabulary={word: column for column, word in enumerate(vocabulary)},
+        )
+        self._tfidf.idf_ = idf
+
+    @classmethod
+    def fit(
+        cls, texts: list[str], *, width: int, seed: int, ngrams: tuple[int, int] = (1, 2)
+    ) -> "Lexicon | None":
+        """None where the texts hold no word at all."""
+        if not any(character.isalnum() for text in texts for character in text):
+            return None
+        tfidf = TfidfVectorizer(sublinear_tf=True, ngram_range=ngrams)
+        try:
+            counts = tfidf.fit_transform(texts)
+        except ValueError as error:
+            if "empty vocabulary" in str(error):
+                return None
+            raise
+        rank = min(width, min(counts.shape))
+        _, _, axes = randomized_svd(counts, n_components=rank, random_state=seed)
+        return cls(
+            list(tfidf.get_feature_names_out()),
+            tfidf.idf_,
+            np.ascontiguousarray(axes.T, dtype=np.float32),
+            ngrams=ngrams,
+        )
+
+    def __call__(self, texts: list[str]) -> FloatMatrix:
+        counts: sparse.csr_matrix = self._tfidf.transform(texts)
+        return np.asarray(counts @ self.axes, dtype=np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Featurizer:
+    """Content → tower inputs. Fitted on warm items only; serves any later listing."""
+
+    photo: Projection | None
+    text: Projection | None
+    words: Lexicon | None
+    attributes: Lexicon | None
+    price_range: tuple[float, float] | None
+    """Smallest and largest log price bin centre of the warm items."""
+
+    @classmethod
+    def fit(cls, catalogue: Catalogue, warm: BoolArray, *, seed: int) -> "Featurizer":
+        items = catalogue.take(np.flatnonzero(warm))
+        return cls(
+            photo=_fit_projection(items.image, width=256, seed=seed),
+            text=_fit_projection(items.text, width=384, seed=seed),
+            words=Lexicon.fit(items.words, width=512, seed=seed),
+            attributes=Lexicon.fit(attribute_texts(items), width=64, seed=seed, ngrams=(1, 1)),
+            price_range=_price_range(items.frame[tables.PRICE]),
+        )
+
+    def __call__(self, catalogue: Catalogue) -> ItemInputs:
+        values: dict[str, FloatMatrix] = {}
+        present: dict[str, BoolArray] = {}
+        for name, project, stored in (
+            (PHOTO, self.photo, catalogue.image),
+            (TEXT, self.text, catalogue.text),
+        ):
+            if project is not None:
+                known = stored.present
+                width = project.axes.shape[1]
+                values[name] = np.zeros((len(catalogue), width), np.float32)
+                values[name][known] = project(stored.vectors[known])
+                present[name] = known
+        if self.words is not None:
+            values[WORDS] = self.words(catalogue.words)
+            present[WORDS] = np.linalg.norm(values[WORDS], axis=1) > 0
+        attributes = self._attributes(catalogue)
+        if attributes is not None:
+            values[ATTRIBUTES] = attributes
+            present[ATTRIBUTES] = np.linalg.norm(attributes, axis=1) > 0
+        return ItemInputs(values, present)
+
+    def _attributes(self, catalogue: Catalogue) -> FloatMatrix | None:
+        """Category, brand and named attributes beside the price level, as unit rows."""
+        parts = []
+        if self.attributes is not None:
+            parts.append(unit_rows(self.attributes(attribute_texts(catalogue))))
+        if self.price_range is not None:
+            prices = catalogue.frame[tables.PRICE].to_numpy(dtype=np.float64)
+            parts.append(PRICE_WEIGHT * price_levels(prices, self.price_range))
+        return unit_rows(np.hstack(parts)) if parts else None
+
+
+def attribute_texts(catalogue: Catalogue) -> list[str]:
+    """Each item's category levels, brand and attribute values, each one word."""
+    texts = []
+    for item_id, category, brand, attributes in zip(
+        catalogue.item_ids,
+        catalogue.frame[tables.CATEGORY],
+        catalogue.frame[tables.BRAND],
+        catalogue.frame[tables.ATTRIBUTES],
+        strict=True,
+    ):
+        levels = tables.category_levels(category if isinstance(category, str) else None)
+        brands = [brand] if isinstance(brand, str) else []
+        words = [*levels, *brands, *attribute_values(attributes, item_id)]
+        texts.append(" ".join("".join(c if c.isalnum() else "_" for c in word) for word in words))
+    return texts
+
+
+def price_levels(prices: npt.NDArray[np.float64], price_range: tuple[float, float]) -> FloatMatrix:
+    """(N, PRICE_BINS) unit rows: Gaussian bumps over the log price; zero where unknown.
+
+    The dot product of two rows falls smoothly with the distance of the two log prices.
+    """
+    centres = np.linspace(*price_range, PRICE_BINS)
+    width = max(float(centres[1] - centres[0]), 1e-3)
+    known = np.isfinite(prices) & (prices > 0)
+    logs = np.log(np.where(known, prices, 1.0))
+    bumps = np.exp(-0.5 * ((logs[:, None] - centres) / width) ** 2) * known[:, None]
+    return unit_rows(bumps.astype(np.float32))
+
+
+def unit_rows(matrix: FloatMatrix) -> FloatMatrix:
+    """Rows scaled to length 1; a zero row stays zero."""
+    norms = np.linalg.norm(matrix, axis=1, keepdims=True)
+    return np.asarray(matrix / np.where(norms > 0, norms, 1.0), dtype=np.float32)
+
+
+def _fit_projection(stored: Embeddings, *, width: int, seed: int) -> Projection | None:
+    known = stored.vectors[stored.present]
+    if len(known) < 2:
+        return None
+    return Projection.fit(known, width=width, seed=seed)
+
+
+def _price_range(prices: "pd.Series[float]") -> tuple[float, float] | None:
+    known = prices[prices > 0].astype(float)
+    if known.nunique() < 2:
+        return None
+    low, high = np.log(known.quantile([0.02, 0.98]).to_numpy())
+    return (float(low), float(max(high, low + 1e-3)))

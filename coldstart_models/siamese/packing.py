@@ -1,0 +1,49 @@
+"""Tower outputs as the rows of the `item_vector` feature view, and back.
+
+A row holds every modality's block in the order of the model's widths, then one number: the
+expected log popularity. A block of zeros says that the item has no such modality.
+"""
+
+import numpy as np
+import torch
+
+from coldstart_models.data.catalogue import FloatMatrix
+from coldstart_models.siamese.scorer import Vectors
+
+
+def packed_width(widths: dict[str, int]) -> int:
+    """Length of one row."""
+    return sum(widths.values()) + 1
+
+
+def pack(vectors: Vectors, prior: "np.typing.NDArray[np.float32]") -> FloatMatrix:
+    """(N, ΣD_m + 1) rows."""
+    blocks = [values.numpy() for values in vectors.values.values()]
+    return np.ascontiguousarray(np.hstack([*blocks, prior[:, None]]), dtype=np.float32)
+
+
+def unpack(
+    rows: FloatMatrix, widths: dict[str, int]
+) -> tuple[Vectors, "np.typing.NDArray[np.float32]"]:
+    """The vectors with their masks, and the prior (N,)."""
+    values, present, start = {}, {}, 0
+    for name, width in widths.items():
+        block = np.ascontiguousarray(rows[:, start : start + width])
+        values[name] = torch.from_numpy(block)
+        present[name] = torch.from_numpy(np.any(block != 0, axis=1))
+        start += width
+    return Vectors(values, present), np.ascontiguousarray(rows[:, -1])
+
+
+def pack_deltas(deltas: dict[str, torch.Tensor], widths: dict[str, int]) -> FloatMatrix:
+    """(C, ΣD_m) rows of the `item_adaptation` view."""
+    return np.hstack([deltas[name].numpy() for name in widths])
+
+
+def unpack_deltas(rows: FloatMatrix, widths: dict[str, int]) -> dict[str, torch.Tensor]:
+    """Modality → (C, D_m)."""
+    bounds = np.cumsum([0, *widths.values()])
+    return {
+        name: torch.from_numpy(np.ascontiguousarray(rows[:, start:end]))
+        for name, start, end in zip(widths, bounds[:-1], bounds[1:], strict=True)
+    }

@@ -1,0 +1,218 @@
+"""The Siamese scorer as a model of the benchmark: train, meta-train, rank."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import torch
+
+from coldstart_models.data.catalogue import FloatMatrix
+from coldstart_models.data.episodes import (
+    Episode,
+    first_available_us,
+    held_out_episode,
+    launch_episodes,
+    with_support,
+)
+from coldstart_models.errors import NotEnoughData
+from coldstart_models.ranker import RankingTask, TrainingSet
+from coldstart_models.siamese.inputs import Featurizer, ItemInputs
+from coldstart_models.siamese.togetherness import (
+    TOGETHER,
+    WIDTH,
+    FittedTogetherness,
+    fit_togetherness,
+)
+from coldstart_models.siamese.training import (
+    MetaSiamese,
+    PreparedEpisode,
+    Progress,
+    Schedule,
+    TrainingRecord,
+    prepare,
+    score_task,
+    train,
+)
+
+SHOTS: Final = (1, 3, 5, 10)
+HELD_OUT_EPISODES: Final = 4
+HELD_OUT_SHARE: Final = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeSet:
+    """Problems to learn on and later ones to stop by."""
+
+    learning: list[Episode]
+    validation: list[Episode]
+
+
+@dataclass
+class SiameseModel:
+    """Everything that training produced and ranking needs."""
+
+    featurizer: Featurizer
+    fitted: FittedTogetherness
+    network: MetaSiamese
+    records: dict[str, TrainingRecord] = field(default_factory=dict)
+
+
+def pretrain(
+    training: TrainingSet,
+    *,
+    dates: bool,
+    seed: int,
+    schedule: Schedule | None = None,
+    progress: Progress | None = None,
+) -> SiameseModel:
+    """Fit the inputs and factors, then contrast on held-out items of every domain.
+
+    Raises NotEnoughData where the training set holds no choice of a warm item.
+    """
+    if len(training.interactions) == 0:
+        raise NotEnoughData(
+            "the training set holds no positive event on a warm item; "
+            "ingest events, or move the cutoff to a later date"
+        )
+    featurizer = Featurizer.fit(training.catalogue, training.warm, seed=seed)
+    inputs = featurizer(training.catalogue)
+    widths = {name: values.shape[1] for name, values in inputs.values.items()} | {TOGETHER: WIDTH}
+    network = MetaSiamese(widths, dates=dates, generator=torch.Generator().manual_seed(seed))
+    model = SiameseModel(
+        featurizer, fit_togetherness(training.interactions, inputs, seed=seed), network
+    )
+    episodes = held_out_episodes(training, seed=seed)
+    _learn(model, training, episodes, "train", inputs, seed, schedule, progress)
+    return model
+
+
+def meta_train(
+    model: SiameseModel,
+    training: TrainingSet,
+    *,
+    seed: int,
+    schedule: Schedule | None = None,
+    progress: Progress | None = None,
+) -> SiameseModel:
+    """Fine-tune on launch episodes, with and without support, in place.
+
+    Where the log has no launches (or no times), held-out items stand in for them.
+    """
+    learning, validation = launch_episodes(training)
+    if learning and validation is not None:
+        episodes = EpisodeSet(learning, [validation])
+    else:
+        episodes = held_out_episodes(training, seed=seed + 1)
+    generator = np.random.default_rng(seed)
+    shots = EpisodeSet(
+        _with_shots(episodes.learning, training, generator),
+        _with_shots(episodes.validation, training, generator),
+    )
+    both = EpisodeSet(
+        [*episodes.learning, *shots.learning], [*episodes.validation, *shots.validation]
+    )
+    inputs = model.featurizer(training.catalogue)
+    _learn(model, training, both, "meta-train", inputs, seed, schedule, progress)
+    return model
+
+
+def held_out_episodes(training: TrainingSet, *, seed: int) -> EpisodeSet:
+    """Random items treated as new, the last episode kept for validation."""
+    generator = np.random.default_rng(seed)
+    drawn = [
+        held_out_episode(training, share=HELD_OUT_SHARE, generator=generator)
+        for _ in range(HELD_OUT_EPISODES)
+    ]
+    episodes = [episode for episode in drawn if episode is not None]
+    return EpisodeSet(episodes[:-1], episodes[-1:])
+
+
+def prepare_all(
+    episodes: Sequence[Episode], training: TrainingSet, inputs: ItemInputs, *, seed: int
+) -> list[PreparedEpisode]:
+    """Prepare episodes; those cut from the same past share one fit of the factors."""
+    first_us = first_available_us(training)
+    fits: dict[int, FittedTogetherness] = {}
+    prepared = []
+    for episode in episodes:
+        key = id(episode.past)
+        if key not in fits:
+            fits[key] = fit_togetherness(episode.past, inputs, seed=seed)
+        prepared.append(prepare(episode, inputs, fits[key], first_us=first_us))
+    return prepared
+
+
+def _with_shots(
+    episodes: Sequence[Episode], training: TrainingSet, generator: np.random.Generator
+) -> list[Episode]:
+    drawn = [
+        with_support(episode, training.interactions, shots=shots, generator=generator)
+        for episode in episodes
+        for shots in SHOTS
+    ]
+    return [episode for episode in drawn if episode is not None]
+
+
+def _learn(
+    model: SiameseModel,
+    training: TrainingSet,
+    episodes: EpisodeSet,
+    stage: str,
+    inputs: ItemInputs,
+    seed: int,
+    schedule: Schedule | None,
+    progress: Progress | None,
+) -> None:
+    """Run one stage of learning; with too little to learn on, the start is kept."""
+    if not episodes.learning or not episodes.validation:
+        model.records[stage] = TrainingRecord((), 0)
+        return
+    model.records[stage] = train(
+        model.network,
+        prepare_all(episodes.learning, training, inputs, seed=seed),
+        prepare_all(episodes.validation, training, inputs, seed=seed),
+        schedule=schedule or Schedule(),
+        generator=np.random.default_rng(seed),
+        progress=progress,
+    )
+
+
+class SiameseRanker:
+    """`Ranker` over the Siamese model; ``meta`` adds launch episodes and few-shot adaptation."""
+
+    def __init__(self, *, meta: bool, dates: bool) -> None:
+        self.meta, self.dates = meta, dates
+        self.name = "siamese" + ("+meta" if meta else "") + ("+date" if dates else "")
+        self._training: TrainingSet | None = None
+        self._model: SiameseModel | None = None
+        self._inputs: ItemInputs | None = None
+
+    def fit(self, training: TrainingSet, *, seed: int) -> None:
+        """Train and, with ``meta``, meta-train. Raises NotEnoughData."""
+        model = pretrain(training, dates=self.dates and training.dated, seed=seed)
+        if self.meta:
+            meta_train(model, training, seed=seed)
+        self._training, self._model = training, model
+        self._inputs = model.featurizer(training.catalogue)
+
+    def score(self, task: RankingTask) -> FloatMatrix:
+        """(U, C); support is used by ``meta`` models alone."""
+        if self._training is None or self._model is None or self._inputs is None:
+            raise NotEnoughData("fit the model before it scores")
+        if not self.meta:
+            task = RankingTask(task.user_index, task.histories, task.candidates)
+        episode = Episode(
+            self._training.interactions,
+            task,
+            np.zeros((len(task.user_index), len(task.candidates)), bool),
+            np.zeros(len(task.candidates)),
+        )
+        prepared = prepare(
+            episode,
+            self._inputs,
+            self._model.fitted,
+            first_us=first_available_us(self._training),
+        )
+        scores = score_task(self._model.network, prepared)
+        return np.asarray(np.where(np.isfinite(scores), scores, -1e9), dtype=np.float32)

@@ -1,0 +1,245 @@
+"""The Siamese scorer: y = f(x_user, x_item) with one item tower on both sides.
+
+Shapes: B users, H history events, C candidates, D_m width of modality m, T terms.
+
+The tower maps an item's inputs to one vector a modality, z_m = unit(x_m + x_m A_m B_m), with
+B_m = 0 at the start: the untrained scorer is content-kNN. The user is the set of history
+items seen from the candidate. For each modality two terms sum the similarities
+s_h = <z_m(h), z_m(c)> over the history:
+
+    average  Σ_h p_h s_h                           p_h = ω_h
+    nearest  1/τ log Σ_h ω_h exp(τ s_h)            (exp(τ s) is shared by all users: a matrix)
+           = Σ_h p_h (s_h − 1/τ log(p_h / ω_h))    p_h ∝ ω_h exp(τ s_h)
+
+where ω_h are the history's weights (they sum to 1). Both are sums over the history, so a
+score explains itself. Each term is standardised over a reference pool of candidates for each
+user, weighted and added; a prior says how popular content like the candidate's has been.
+
+Sources: late interaction after ColBERT (Khattab & Zaharia, SIGIR 2020); the nearest term is a
+soft maximum as in multi-interest retrieval (Cen et al., KDD 2020).
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+AVERAGE: Final = "average"
+NEAREST: Final = "nearest"
+INITIAL_TEMPERATURE: Final = 10.0
+LARGEST_LOG_TEMPERATURE: Final = 4.0
+"""exp(τ) must stay a float32 number."""
+RANK: Final = 16
+DAY_US: Final = 86_400_000_000
+"""Initial weight of a modality's two terms; text and words carry what photos do not show."""
+INITIAL_WEIGHT: Final = {
+    "photo": 1.0,
+    "text": 1.0,
+    "words": 1.0,
+    "attributes": 0.3,
+    "together": 0.7,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """Tower outputs: modality → (N, D_m), and which rows have the modality (N,)."""
+
+    values: dict[str, Tensor]
+    present: dict[str, Tensor]
+
+    def take(self, rows: Tensor) -> "Vectors":
+        return Vectors(
+            {name: values[rows] for name, values in self.values.items()},
+            {name: present[rows] for name, present in self.present.items()},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryBatch:
+    """B histories: which rows of the vectors, how long ago."""
+
+    rows: Tensor
+    """(B, H) row numbers, -1 pads."""
+    age_days: Tensor
+    """(B, H) days before the user's newest event; 0 where padded or undated."""
+
+    @property
+    def mask(self) -> Tensor:
+        return self.rows >= 0
+
+    def among(self, used: Tensor) -> "HistoryBatch":
+        """The same events as rows of a selection; `used` is ascending and holds them all."""
+        found = torch.searchsorted(used, self.rows.clamp_min(0))
+        return HistoryBatch(torch.where(self.mask, found, self.rows), self.age_days)
+
+
+@dataclass(frozen=True, slots=True)
+class Profiles:
+    """B users in the tower's space."""
+
+    values: dict[str, Tensor]
+    """Modality → (B, D_m): Σ_h ω_h z_h."""
+    present: dict[str, Tensor]
+    """Modality → (B,)"""
+    weights: dict[str, Tensor]
+    """Modality → (B, H): ω."""
+    used: Tensor
+    """(R,) the distinct rows that the histories point to."""
+    compact: Tensor
+    """(B, H) positions in `used`; padding points to 0 with ω = 0."""
+
+
+def history_present(weights: Tensor) -> Tensor:
+    """(B,): users with at least one usable event."""
+    return weights.sum(dim=1) > 0
+
+
+def safe_log(weights: Tensor) -> Tensor:
+    """log ω (B, H), -inf where an event does not count; all zero where none does."""
+    logs = weights.clamp_min(1e-12).log().masked_fill(weights == 0, -torch.inf)
+    return torch.where(history_present(weights)[:, None], logs, torch.zeros_like(logs))
+
+
+class SiameseScorer(nn.Module):
+    """Scores candidates for users; see the module's docstring for the formula."""
+
+    def __init__(self, widths: dict[str, int], *, generator: torch.Generator) -> None:
+        """One low-rank correction a modality of the given width; `generator` draws A_m."""
+        super().__init__()
+        self.widths = dict(widths)
+        self.down = nn.ParameterDict()
+        self.up = nn.ParameterDict()
+        for name, width in self.widths.items():
+            scale = width**-0.5
+            self.down[name] = nn.Parameter(torch.randn(width, RANK, generator=generator) * scale)
+            self.up[name] = nn.Parameter(torch.zeros(RANK, width))
+        weights = [INITIAL_WEIGHT[name] for name in self.widths for _ in (AVERAGE, NEAREST)]
+        self.term_weights = nn.Parameter(torch.tensor(weights))
+        self.log_temperature = nn.Parameter(
+            torch.full((len(self.widths),), INITIAL_TEMPERATURE).log()
+        )
+        self.prior_weight = nn.Parameter(torch.tensor(0.3))
+        self.recency = nn.Parameter(torch.tensor(0.0))
+
+    @property
+    def terms(self) -> list[tuple[str, str]]:
+        """(modality, kind) of each of the T terms, in the order of their weights."""
+        return [(name, kind) for name in self.widths for kind in (AVERAGE, NEAREST)]
+
+    def tower(self, inputs: Vectors) -> Vectors:
+        """x_m → z_m for every modality, keeping each row's own length."""
+        values = {}
+        for name, raw in inputs.values.items():
+            moved = raw + raw @ self.down[name] @ self.up[name]
+            length = raw.norm(dim=1, keepdim=True)
+            values[name] = moved * length / moved.norm(dim=1, keepdim=True).clamp_min(1e-8)
+        return Vectors(values, inputs.present)
+
+    def history_weights(self, history: HistoryBatch, present: Tensor) -> Tensor:
+        """ω (B, H): softmax of the recency over the events whose item has the modality."""
+        usable = history.mask & present[history.rows.clamp_min(0)]
+        logits = -self.recency * torch.log1p(history.age_days)
+        logits = logits.masked_fill(~usable, -torch.inf)
+        none = ~usable.any(dim=1, keepdim=True)
+        return torch.softmax(logits.masked_fill(none, 0.0), dim=1) * ~none
+
+    def profiles(self, vectors: Vectors, history: HistoryBatch) -> "Profiles":
+        """Each user's weighted average of the history's tower outputs, a modality at a time."""
+        used, compact = torch.unique(history.rows.clamp_min(0), return_inverse=True)
+        values, weights, present = {}, {}, {}
+        for name in self.widths:
+            weights[name] = self.history_weights(history, vectors.present[name])
+            values[name] = functional.embedding_bag(
+                compact,
+                vectors.values[name][used],
+                per_sample_weights=weights[name],
+                mode="sum",
+            )
+            present[name] = history_present(weights[name])
+        return Profiles(values, present, weights, used, compact)
+
+    def temperature(self, name: str) -> Tensor:
+        """τ of a modality's nearest term."""
+        position = list(self.widths).index(name)
+        return self.log_temperature[position].clamp_max(LARGEST_LOG_TEMPERATURE).exp()
+
+    def term_values(
+        self, vectors: Vectors, profiles: "Profiles", candidates: Vectors
+    ) -> tuple[Tensor, Tensor]:
+        """Raw terms (B, C, T) and where they exist (B, C, T)."""
+        values, exists = [], []
+        for name in self.widths:
+            average = profiles.values[name] @ candidates.values[name].T
+            similar = vectors.values[name][profiles.used] @ candidates.values[name].T  # (R, C)
+            temperature = self.temperature(name)
+            mixed = functional.embedding_bag(
+                profiles.compact,
+                (temperature * similar).exp(),
+                per_sample_weights=profiles.weights[name],
+                mode="sum",
+            )  # (B, C)
+            nearest = mixed.clamp_min(1e-30).log() / temperature
+            there = profiles.present[name][:, None] & candidates.present[name]
+            values += [average, nearest]
+            exists += [there, there]
+        return torch.stack(values, dim=2), torch.stack(exists, dim=2)
+
+    def forward(
+        self,
+        vectors: Vectors,
+        profiles: "Profiles",
+        candidates: Vectors,
+        prior: Tensor,
+        *,
+        calibration: "Calibration | None" = None,
+    ) -> Tensor:
+        """(B, C) scores; without a calibration the candidates are their own reference pool.
+
+        Args:
+            vectors: tower outputs that the histories' rows point into.
+            profiles: B users.
+            candidates: tower outputs of the C candidates.
+            prior: (C,) expected log popularity from content.
+            calibration: mean and deviation of each user's terms over a reference pool.
+        """
+        values, exists = self.term_values(vectors, profiles, candidates)
+        if calibration is None:
+            calibration = Calibration.of(values, exists, prior)
+        return self.combine(values, exists, prior, calibration)
+
+    def combine(
+        self, values: Tensor, exists: Tensor, prior: Tensor, calibration: "Calibration"
+    ) -> Tensor:
+        """Standardise, weight and add the terms; a missing one adds nothing."""
+        standard = (values - calibration.mean) / calibration.deviation
+        scores = (standard * exists * self.term_weights).sum(dim=2)
+        centred = (prior - calibration.prior_mean) / calibration.prior_deviation
+        return scores + self.prior_weight * centred
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Mean and deviation of each user's terms over a reference pool, and of the prior."""
+
+    mean: Tensor
+    """(B, 1, T)"""
+    deviation: Tensor
+    """(B, 1, T)"""
+    prior_mean: Tensor
+    prior_deviation: Tensor
+
+    @classmethod
+    def of(cls, values: Tensor, exists: Tensor, prior: Tensor) -> "Calibration":
+        """From raw terms (B, C, T) over the pool; where a term is missing it does not count."""
+        weight = exists.to(values.dtype)
+        count = weight.sum(dim=1, keepdim=True).clamp_min(1.0)
+        mean = (values * weight).sum(dim=1, keepdim=True) / count
+        variance = ((values - mean).square() * weight).sum(dim=1, keepdim=True) / count
+        deviation = variance.clamp_min(1e-12).sqrt()
+        deviation = torch.where(deviation > 1e-5, deviation, torch.ones_like(deviation))
+        spread = prior.std(correction=0)
+        spread = torch.where(spread > 1e-5, spread, torch.ones_like(spread))
+        return cls(mean, deviation, prior.mean(), spread)

@@ -1,0 +1,268 @@
+"""Learning on episodes: listwise contrast, early stopping on a later cohort.
+
+The loss of a user is the listwise softmax over an episode's whole candidate pool, in which
+every candidate that the user did not choose is a negative:
+
+    L = − 1/|P| Σ_{c ∈ P} log ( exp(γ y_c) / Σ_{c'} exp(γ y_c') )
+
+with P the chosen candidates and γ a learned scale. It is the multi-positive InfoNCE (van den
+Oord et al., 2018; Khosla et al., NeurIPS 2020) with the pool in place of a sampled batch, so no
+sampling correction is due. On episodes with support the same loss, through the inner step,
+is the outer loss of meta-learning.
+
+The parameters that did best on the validation episodes are kept, and those at the start are
+among them: training can only help where a later launch agrees.
+"""
+
+import copy
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from coldstart_models.data.catalogue import FloatMatrix, IntArray
+from coldstart_models.data.episodes import Episode, supported, user_batches
+from coldstart_models.data.interactions import Histories
+from coldstart_models.siamese.adaptation import Adaptation, Population
+from coldstart_models.siamese.dates import DateTerm, date_features
+from coldstart_models.siamese.inputs import ItemInputs
+from coldstart_models.siamese.scorer import (
+    DAY_US,
+    HistoryBatch,
+    SiameseScorer,
+    Vectors,
+)
+from coldstart_models.siamese.togetherness import TOGETHER, FittedTogetherness
+
+logger = logging.getLogger(__name__)
+
+INITIAL_SCALE: Final = 0.3
+BATCH_USERS: Final = 64
+TRAINING_HISTORY: Final = 100
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """How long and how fast to learn."""
+
+    steps: int = 60
+    check_every: int = 10
+    patience: int = 2
+    """Checks without a gain before it stops."""
+    weight_rate: float = 0.01
+    tower_rate: float = 3e-4
+    tower_decay: float = 1e-2
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedEpisode:
+    """A ranking task as tensors. `chosen` is empty where the answer is not known."""
+
+    inputs: Vectors
+    """Tower inputs of every item."""
+    prior: Tensor
+    """(C,)"""
+    histories: Histories
+    candidates: Tensor
+    """(C,) item indexes."""
+    population: Histories
+    """Histories of a sample of the users, for the population's mean and covariance."""
+    dates: Tensor
+    """(C, 2)"""
+    barred: Tensor
+    """(U, C) bool: support pairs, which may not be ranked."""
+    episode: Episode
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRecord:
+    """What learning did: (step, validation NDCG@10) pairs and the step that was kept."""
+
+    checks: tuple[tuple[int, float], ...]
+    kept_step: int
+
+
+class MetaSiamese(nn.Module):
+    """The scorer, its few-shot adaptation and, where allowed, the date term."""
+
+    def __init__(self, widths: dict[str, int], *, dates: bool, generator: torch.Generator) -> None:
+        super().__init__()
+        self.scorer = SiameseScorer(widths, generator=generator)
+        self.adaptation = Adaptation(list(widths))
+        self.date_term = DateTerm() if dates else None
+
+    def forward(
+        self, prepared: PreparedEpisode, rows: npt.NDArray[np.int64], *, length: int | None = None
+    ) -> Tensor:
+        """(B, C) scores of some of the task's users, with what its support adds."""
+        task = prepared.episode.task
+        history = history_batch(prepared.histories.take(rows), length=length)
+        others = [history_batch(prepared.population)]
+        if task.support is not None:
+            others.append(history_batch(task.support.histories))
+        used = torch.unique(
+            torch.cat([prepared.candidates, *(each.rows.flatten() for each in [history, *others])])
+        ).clamp_min(0)
+        vectors = self.scorer.tower(prepared.inputs.take(used))
+        history, *others = (each.among(used) for each in [history, *others])
+        users = self.scorer.profiles(vectors, history)
+        candidates = vectors.take(torch.searchsorted(used, prepared.candidates))
+        scores: Tensor = self.scorer(vectors, users, candidates, prepared.prior)
+        if self.date_term is not None:
+            scores = scores + self.date_term(prepared.dates)
+        if task.support is not None:
+            # The profiles of supporters and population are constants of the inner step, so
+            # the towers learn from the query alone: first-order meta-learning.
+            with torch.no_grad():
+                population = Population.of(self.scorer.profiles(vectors, others[0]))
+                supporters = self.scorer.profiles(vectors, others[1])
+            deltas = self.adaptation.deltas(
+                supporters,
+                torch.from_numpy(np.searchsorted(task.candidates, task.support.item_index)),
+                population,
+                num_items=len(prepared.candidates),
+            )
+            scores = scores + self.adaptation.effect(users, deltas, population)
+        return scores.masked_fill(prepared.barred[rows], -torch.inf)
+
+
+def prepare(
+    episode: Episode,
+    inputs: ItemInputs,
+    fitted: FittedTogetherness,
+    *,
+    first_us: IntArray,
+    population_size: int = 300,
+) -> PreparedEpisode:
+    """An episode as tensors, on factors fitted on its own past."""
+    past, task = episode.past, episode.task
+    known = np.flatnonzero(past.matrix().getnnz(axis=1) > 0)
+    sample = known[:: max(1, len(known) // population_size)]
+    return PreparedEpisode(
+        inputs=to_vectors(inputs, fitted.vectors(inputs)),
+        prior=torch.from_numpy(fitted.head.predict(inputs)[1][task.candidates]),
+        histories=task.histories,
+        candidates=torch.from_numpy(task.candidates),
+        population=past.histories(sample),
+        dates=date_features(task, first_us),
+        barred=torch.from_numpy(supported(task)),
+        episode=episode,
+    )
+
+
+def to_vectors(inputs: ItemInputs, together: FloatMatrix) -> Vectors:
+    """Content inputs and factors as the tower's tensors."""
+    values = {name: torch.from_numpy(array) for name, array in inputs.values.items()}
+    present = {name: torch.from_numpy(array) for name, array in inputs.present.items()}
+    values[TOGETHER] = torch.from_numpy(together)
+    present[TOGETHER] = torch.from_numpy(np.linalg.norm(together, axis=1) > 0)
+    return Vectors(values, present)
+
+
+def history_batch(histories: Histories, *, length: int | None = None) -> HistoryBatch:
+    """Histories as tensors: item indexes as rows, ages from each user's newest event."""
+    items, times = histories.item_index, histories.time_us
+    if length is not None:
+        items, times = items[:, -length:], times[:, -length:]
+    newest = times.max(axis=1, keepdims=True, initial=0)
+    age = np.where(items >= 0, (newest - times) / DAY_US, 0.0)
+    return HistoryBatch(torch.from_numpy(items), torch.from_numpy(age.astype(np.float32)))
+
+
+def contrast(scores: Tensor, chosen: Tensor, scale: Tensor) -> Tensor:
+    """The listwise loss of the module's docstring, a mean over users.
+
+    Args:
+        scores: (B, C); -inf where a pair may not be ranked.
+        chosen: (B, C) bool, at least one True a row.
+        scale: γ, a scalar.
+    """
+    log_shares = torch.log_softmax(scale * scores, dim=1)
+    positive = torch.where(chosen, log_shares, torch.zeros_like(log_shares)).sum(dim=1)
+    return -(positive / chosen.sum(dim=1)).mean()
+
+
+def train(
+    model: MetaSiamese,
+    episodes: Sequence[PreparedEpisode],
+    validation: Sequence[PreparedEpisode],
+    *,
+    schedule: Schedule,
+    generator: np.random.Generator,
+    progress: Progress | None = None,
+) -> TrainingRecord:
+    """Learn in place, keep what did best on the validation episodes' mean NDCG@10."""
+    log_scale = nn.Parameter(torch.tensor(INITIAL_SCALE).log())
+    optimizer = _optimizer(model, log_scale, schedule)
+    best, best_state, kept = _quality(model, validation), copy.deepcopy(model.state_dict()), 0
+    checks, stale = [(0, best)], 0
+    for step in range(1, schedule.steps + 1):
+        prepared = episodes[step % len(episodes)]
+        rows = next(user_batches(prepared.episode, size=BATCH_USERS, generator=generator))
+        scores = model(prepared, rows, length=TRAINING_HISTORY)
+        chosen = torch.from_numpy(prepared.episode.chosen[rows])
+        loss = contrast(scores, chosen, log_scale.exp())
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        if progress is not None:
+            progress(step, schedule.steps)
+        if step % schedule.check_every:
+            continue
+        quality = _quality(model, validation)
+        checks.append((step, quality))
+        if quality > best:
+            best, best_state, kept = quality, copy.deepcopy(model.state_dict()), step
+            stale = 0
+        elif (stale := stale + 1) > schedule.patience:
+            break
+    model.load_state_dict(best_state)
+    logger.info("kept step %d of %s", kept, checks)
+    return TrainingRecord(tuple(checks), kept)
+
+
+def _optimizer(
+    model: MetaSiamese, log_scale: nn.Parameter, schedule: Schedule
+) -> torch.optim.Optimizer:
+    """AdamW with one rate for the towers' corrections and another for the few weights."""
+    towers = [*model.scorer.down.values(), *model.scorer.up.values()]
+    of_towers = {id(parameter) for parameter in towers}
+    weights = [each for each in model.parameters() if id(each) not in of_towers]
+    return torch.optim.AdamW(
+        [
+            {"params": [*weights, log_scale], "lr": schedule.weight_rate, "weight_decay": 0.0},
+            {"params": towers, "lr": schedule.tower_rate, "weight_decay": schedule.tower_decay},
+        ]
+    )
+
+
+def _quality(model: MetaSiamese, validation: Sequence[PreparedEpisode]) -> float:
+    return float(np.mean([ndcg(model, prepared) for prepared in validation]))
+
+
+@torch.inference_mode()
+def score_task(model: MetaSiamese, prepared: PreparedEpisode) -> FloatMatrix:
+    """(U, C) scores of all of a task's users."""
+    users = len(prepared.histories)
+    batches = [
+        model(prepared, np.arange(start, min(start + BATCH_USERS, users))).numpy()
+        for start in range(0, users, BATCH_USERS)
+    ]
+    return np.concatenate(batches) if batches else np.zeros((0, len(prepared.candidates)), "f4")
+
+
+def ndcg(model: MetaSiamese, prepared: PreparedEpisode, *, k: int = 10) -> float:
+    """Mean NDCG@k over an episode's users."""
+    scores, chosen = score_task(model, prepared), prepared.episode.chosen
+    k = min(k, scores.shape[1])
+    best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    discount = 1.0 / np.log2(np.arange(2, k + 2))
+    gains = (np.take_along_axis(chosen, best, axis=1) * discount).sum(axis=1)
+    ideal = np.cumsum(discount)[np.minimum(chosen.sum(axis=1), k) - 1]
+    return float((gains / ideal).mean())

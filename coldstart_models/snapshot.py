@@ -1,0 +1,134 @@
+"""What ranking reads at request time: every item's vector in one process, versioned.
+
+A snapshot never changes; a push makes the next one, so a request sees one state from its
+start to its end.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+
+from coldstart_models.data.catalogue import BoolArray, FloatMatrix, IntArray
+from coldstart_models.siamese.packing import unpack, unpack_deltas
+from coldstart_models.siamese.scorer import Vectors
+from validation import tables
+
+NEW_FOR: Final = timedelta(days=28)
+"""A listing counts as new for so long before the newest event."""
+REFERENCE_SIZE: Final = 512
+"""Items of the pool that each user's terms are standardised over."""
+
+ITEM_COLUMNS: Final = (
+    tables.ITEM_ID,
+    tables.TITLE,
+    tables.CATEGORY,
+    tables.PRICE,
+    tables.AVAILABLE,
+    tables.DOMAIN,
+)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """N items in ascending id."""
+
+    version: int
+    items: pd.DataFrame
+    """ITEM_COLUMNS, in order of the vectors."""
+    rows: FloatMatrix
+    """(N, D) rows of `item_vector`."""
+    widths: dict[str, int]
+    new: BoolArray
+    """(N,): listings nobody or hardly anybody has chosen yet."""
+    deltas: FloatMatrix
+    """(N, D - 1) rows of `item_adaptation`; zero without support."""
+    support: IntArray
+    """(N,): how many first customers each delta was learned from."""
+
+    @cached_property
+    def item_ids(self) -> npt.NDArray[np.object_]:
+        return self.items[tables.ITEM_ID].to_numpy(dtype=object)
+
+    @cached_property
+    def position(self) -> dict[str, int]:
+        return {item_id: index for index, item_id in enumerate(self.item_ids)}
+
+    @cached_property
+    def _unpacked(self) -> tuple[Vectors, npt.NDArray[np.float32]]:
+        return unpack(self.rows, self.widths)
+
+    @property
+    def vectors(self) -> Vectors:
+        return self._unpacked[0]
+
+    @property
+    def prior(self) -> npt.NDArray[np.float32]:
+        """(N,) expected log popularity from content."""
+        return self._unpacked[1]
+
+    @cached_property
+    def by_modality(self) -> dict[str, torch.Tensor]:
+        """The deltas, modality → (N, D_m)."""
+        return unpack_deltas(self.deltas, self.widths)
+
+    @cached_property
+    def available(self) -> BoolArray:
+        return self.items[tables.AVAILABLE].map(lambda value: value is not False).to_numpy(bool)
+
+    @cached_property
+    def reference(self) -> IntArray:
+        """Rows of an evenly spread sample of the new listings (of all items if there are few)."""
+        pool = np.flatnonzero(self.new)
+        if len(pool) < 2:
+            pool = np.arange(len(self.items))
+        return pool[:: max(1, len(pool) // REFERENCE_SIZE)]
+
+    def with_items(self, items: pd.DataFrame, rows: FloatMatrix) -> "Snapshot":
+        """The next version, in which these listings are new; ones with known ids are replaced."""
+        arriving = pd.Index(items[tables.ITEM_ID])
+        stay = ~self.items[tables.ITEM_ID].isin(arriving).to_numpy()
+        count = len(items)
+        together = pd.concat(
+            [self.items[stay], items.reindex(columns=list(ITEM_COLUMNS))], ignore_index=True
+        )
+        order = np.argsort(together[tables.ITEM_ID].to_numpy(dtype=str), kind="stable")
+        width = self.deltas.shape[1]
+        return Snapshot(
+            version=self.version + 1,
+            items=together.iloc[order].reset_index(drop=True),
+            rows=np.ascontiguousarray(np.vstack([self.rows[stay], rows])[order]),
+            widths=self.widths,
+            new=np.concatenate([self.new[stay], np.ones(count, bool)])[order],
+            deltas=np.vstack([self.deltas[stay], np.zeros((count, width), np.float32)])[order],
+            support=np.concatenate([self.support[stay], np.zeros(count, np.int64)])[order],
+        )
+
+    def with_delta(
+        self, item_index: int, delta: "npt.NDArray[np.float32]", support: int
+    ) -> "Snapshot":
+        """The next version, in which one listing has learned from its first customers."""
+        deltas, supports = self.deltas.copy(), self.support.copy()
+        deltas[item_index], supports[item_index] = delta, support
+        return replace(self, version=self.version + 1, deltas=deltas, support=supports)
+
+
+def new_listings(items: pd.DataFrame, events: pd.DataFrame) -> BoolArray:
+    """(N,): who is new: never chosen, or listed within NEW_FOR of the newest event.
+
+    Args:
+        items: canonical items.
+        events: canonical events; undated logs make only the never chosen new.
+    """
+    positive = events[events[tables.EVENT_TYPE].isin(tables.POSITIVE_EVENT_TYPES)]
+    unchosen = ~items[tables.ITEM_ID].isin(positive[tables.ITEM_ID].unique()).to_numpy()
+    if positive.empty:
+        return np.ones(len(items), bool)
+    newest = pd.to_datetime(events[tables.EVENT_TIMESTAMP], utc=True).max()
+    listed = pd.to_datetime(items[tables.LISTED_AT], utc=True)
+    return np.asarray(unchosen | (listed >= newest - NEW_FOR).fillna(False).to_numpy(bool))
