@@ -137,7 +137,8 @@ def bootstrap_intervals(
     """(M, 2) percentile 95 % intervals of :func:`seed_means` over resampled users.
 
     A draw of users is the same for every seed and metric (Efron, 1979). Users that a seed
-    did not measure are NaN in `values` (S, U, M) and have no weight there.
+    did not measure are NaN in `values` (S, U, M) and have no weight there; a metric that
+    nobody has is NaN.
     """
     num_seeds, num_users, num_metrics = values.shape
     generator = np.random.default_rng([seed, 95])
@@ -151,8 +152,10 @@ def bootstrap_intervals(
     measured: BoolArray = np.asarray(drawn > 0, dtype=np.bool_).reshape(shape)
     means = _mean_over_seeds(per_seed, measured)
     tail = 100 * (1 - CONFIDENCE) / 2
-    bounds = np.nanpercentile(means, [tail, 100 - tail], axis=0)
-    return np.asarray(bounds.T, dtype=np.float64)
+    bounds = np.full((num_metrics, 2), np.nan)
+    known = ~np.isnan(means).all(axis=0)
+    bounds[known] = np.nanpercentile(means[:, known], [tail, 100 - tail], axis=0).T
+    return bounds
 
 
 def _mean_over_seeds(per_seed: FloatArray, measured: BoolArray) -> FloatArray:

@@ -87,6 +87,13 @@ def test_interval_of_a_constant_is_that_constant_and_of_others_holds_the_mean():
     assert bounds[1, 1] - bounds[1, 0] == pytest.approx(width, rel=0.1)
 
 
+def test_a_metric_that_nobody_has_gets_no_interval():
+    values = np.stack([np.full((2, 5), np.nan), np.ones((2, 5))], axis=2)
+    bounds = bootstrap_intervals(values, seed=0)
+    assert np.isnan(bounds[0]).all()
+    np.testing.assert_array_equal(bounds[1], [1.0, 1.0])
+
+
 def test_intervals_repeat_by_seed():
     values = np.random.default_rng(0).random((2, 20, 4))
     first, again = (bootstrap_intervals(values, seed=3) for _ in range(2))
