@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from coldstart_models.data.interactions import HISTORY_LENGTH
-from coldstart_models.errors import NotEnoughData
+from coldstart_models.errors import NotEnoughData, UnknownItem
 from coldstart_models.intake import (
     SERVICE_SOURCE,
     QuarantinedRow,
@@ -141,7 +141,8 @@ def _adapt(
 ) -> tuple[str, ...]:
     """Let each touched new listing learn from its first users, seen as they were before it."""
     positive = accepted[accepted[tables.EVENT_TYPE].isin(tables.POSITIVE_EVENT_TYPES)]
-    new = [item for item in sorted(set(positive[tables.ITEM_ID])) if recommender.is_new(item)]
+    chosen = sorted(set(positive[tables.ITEM_ID]))
+    new = [item_id for item_id in chosen if _is_new(item_id, recommender)]
     for item_id in new:
         first = first_users(item_id, home=home)
         histories = histories_before(first, home=home)
@@ -149,6 +150,14 @@ def _adapt(
         row = recommender.adapt(item_id, histories, times=times)
         store.push(ITEM_ADAPTATION.name, known_from(row, now), now=now)
     return tuple(new)
+
+
+def _is_new(item_id: str, recommender: "Recommender") -> bool:
+    """False too for a listing of the catalogue that the model does not serve."""
+    try:
+        return recommender.is_new(item_id)
+    except UnknownItem:
+        return False
 
 
 def first_users(item_id: str, *, home: Home, limit: int = MAX_SUPPORT) -> pd.DataFrame:

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import bentoml
@@ -94,10 +93,6 @@ class RecommenderService:
     def recommend(self, params: payloads.RecommendRequest, /) -> payloads.RecommendResponse:
         """The k best listings for a user or a session; the popular ones for a stranger."""
         history = self._history(params)
-        if history is None:
-            measures.count_fallback("no history")
-            found = self._popular_for_a_stranger(params)
-            return self._recommendations(found, fallback="popular")
         with measures.stage("recommend"), as_responses():
             found = self.recommender.recommend(
                 history,
@@ -107,7 +102,10 @@ class RecommenderService:
                 max_price=params.max_price,
                 exclude=_excluded(params, history),
             )
-        return self._recommendations(found)
+        if history.item_ids:
+            return self._recommendations(found)
+        measures.count_fallback("no history")
+        return self._recommendations(found, fallback="popular")
 
     @bentoml.api
     def score(self, params: payloads.ScoreRequest, /) -> payloads.ScoreResponse:
@@ -217,16 +215,14 @@ class RecommenderService:
     def _versions(self) -> dict[str, str]:
         return {"model": self.recommender.tag, "snapshot": self.recommender.snapshot_version}
 
-    def _history(self, person: payloads.Person) -> "UserHistory | None":
-        """Stored history, then the session's events on top; None where both are empty."""
+    def _history(self, person: payloads.Person) -> "UserHistory":
+        """Stored history, then the session's events on top; empty where there is neither."""
         from coldstart_models.online_histories import extend_history, read_histories
 
         stored = None
         if person.user_id is not None:
             with measures.stage("history"):
                 stored = read_histories([person.user_id], store=self.store).get(person.user_id)
-        if not person.session:
-            return stored
         now = datetime.now(UTC)
         return extend_history(
             stored,
@@ -239,25 +235,12 @@ class RecommenderService:
         if person.user_id is None and not person.session:
             raise BadInput("give a user_id or a session: there is nobody to score for")
         history = self._history(person)
-        if history is None:
+        if not history.item_ids:
             raise NotFound(
                 f"no user {person.user_id!r} with events in the feature store; "
                 "send events first, or give a session"
             )
         return history
-
-    def _popular_for_a_stranger(self, params: payloads.RecommendRequest) -> "list[Recommendation]":
-        """The popular listings that meet the request's filters."""
-        with measures.stage("popular"), as_responses():
-            ranked = self.recommender.popular(k=max(len(self.shelf), 1), pool=params.pool)
-        left_out = set(params.exclude)
-        fitting = (
-            item
-            for item in ranked
-            if item.item_id not in left_out
-            and self.shelf.fits(item.item_id, category=params.category, max_price=params.max_price)
-        )
-        return list(islice(fitting, params.k))
 
     def _recommendations(
         self,

@@ -55,15 +55,6 @@ class Shelf:
         tag = self.tags.get(item_id)
         return tag.photo if tag and tag.photo and tag.photo.is_file() else None
 
-    def fits(self, item_id: str, *, category: str | None, max_price: float | None) -> bool:
-        """Whether the item is under the category's path and known to cost no more."""
-        tag = self.tags.get(item_id)
-        if tag is None:
-            return False
-        asked = tuple(tables.category_levels(category))
-        under = tuple(tables.category_levels(tag.category))[: len(asked)] == asked
-        return under and (max_price is None or (tag.price is not None and tag.price <= max_price))
-
     def label(self, item_id: str) -> dict[str, Any]:
         """What a response shows of the item; `photo` is its path on this server."""
         tag = self.tags.get(item_id)

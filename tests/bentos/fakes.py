@@ -60,6 +60,7 @@ class CountingRecommender:
     def __init__(self, prior: dict[str, float]) -> None:
         self.prior = dict(prior)
         self.adaptations: list[tuple[str, int]] = []
+        self.asked: dict[str, Any] = {}
         self.supporters: list[list[tuple[str, ...]]] = []
 
     def score(self, history: UserHistory, item_ids: Sequence[str]) -> list[float]:
@@ -78,6 +79,7 @@ class CountingRecommender:
         max_price: float | None,
         exclude: Collection[str],
     ) -> list[Recommendation]:
+        self.asked = {"pool": pool, "category": category, "max_price": max_price}
         left = [item_id for item_id in sorted(self.prior) if item_id not in exclude]
         scores = self.score(history, left)
         order = sorted(zip(left, scores, strict=True), key=lambda pair: (-pair[1], pair[0]))
@@ -99,7 +101,8 @@ class CountingRecommender:
         return [(other, 0.5) for other in sorted(self.prior) if other != item_id][:k]
 
     def is_new(self, item_id: str) -> bool:
-        return item_id in self.prior
+        self.score(UserHistory((), (), ()), [item_id])
+        return True
 
     def add_listings(self, items: pd.DataFrame, image: Any, text: Any) -> pd.DataFrame:
         for item_id in items[tables.ITEM_ID]:

@@ -127,6 +127,14 @@ def test_impressions_do_not_adapt(client: TestClient, recommender: CountingRecom
     assert recommender.adaptations == []
 
 
+def test_a_catalogue_item_the_model_does_not_serve_is_logged_without_adapting(
+    client: TestClient, recommender: CountingRecommender
+) -> None:
+    del recommender.prior["sofa"]
+    taken = post_events(client, CLICK)
+    assert (taken["accepted"], taken["adapted"]) == (["e1"], [])
+
+
 def test_item_statistics_are_pushed(client: TestClient, store: MemoryStore) -> None:
     post_events(client, CLICK, {**CLICK, "event_id": "e2", "event_type": "purchase"})
     stats = store.rows["item_stats"]["sofa"]

@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from tests.bentos.fakes import CountingRecommender
+
 
 def error(response: Any) -> str:
     """Bento answers a list of one for its own exceptions."""
@@ -49,10 +51,14 @@ def test_an_unknown_user_without_a_session_gets_the_popular_ones(client: TestCli
     assert [item["item_id"] for item in answer.json()["items"]] == ["sofa"]
 
 
-def test_the_popular_ones_keep_to_the_filters(client: TestClient) -> None:
-    body = {"category": "Home > Seating", "max_price": 100}
-    answer = client.post("/recommend", json=body)
-    assert [item["item_id"] for item in answer.json()["items"]] == ["chair"]
+@pytest.mark.parametrize("person", [{}, {"user_id": "ann"}])
+def test_filters_reach_the_recommender_with_and_without_a_history(
+    client: TestClient, recommender: CountingRecommender, person: dict[str, str]
+) -> None:
+    filters = {"pool": "all", "category": "Home > Seating", "max_price": 100}
+    answer = client.post("/recommend", json={**person, **filters, "exclude": ["sofa"]})
+    assert recommender.asked == filters
+    assert "sofa" not in [item["item_id"] for item in answer.json()["items"]]
 
 
 def test_scores_come_in_the_order_asked(client: TestClient) -> None:
