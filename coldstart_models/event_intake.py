@@ -14,7 +14,6 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from coldstart_models.data.interactions import HISTORY_LENGTH
 from coldstart_models.errors import NotEnoughData, UnknownItem
 from coldstart_models.intake import (
     SERVICE_SOURCE,
@@ -22,7 +21,13 @@ from coldstart_models.intake import (
     keep_quarantined,
     rows_where,
 )
-from feature_repo.feature_tables import ITEM_ADAPTATION, ITEM_STATS, USER_HISTORY, write_table
+from feature_repo.feature_tables import (
+    HISTORY_LENGTH,
+    ITEM_ADAPTATION,
+    ITEM_STATS,
+    USER_HISTORY,
+    write_table,
+)
 from feature_repo.home import Home
 from feature_repo.offline_tables import locked
 from validation import tables

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from coldstart_models.data.interactions import HISTORY_LENGTH
-from feature_repo.feature_tables import USER_HISTORY
+from feature_repo.feature_tables import HISTORY_LENGTH, USER_HISTORY
 from validation import tables
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import torch
 
 from coldstart_models.artifacts import LATEST, check_contract, find_model, observe_features
 from coldstart_models.data.catalogue import Catalogue, Embeddings, FloatMatrix, IntArray
-from coldstart_models.data.interactions import HISTORY_LENGTH, Histories
+from coldstart_models.data.interactions import Histories, stack_histories
 from coldstart_models.errors import ArtifactError, UnknownItem
 from coldstart_models.explaining import (
     FIRST_CUSTOMERS,
@@ -34,12 +34,14 @@ from coldstart_models.siamese.scorer import Calibration, Profiles, SiameseScorer
 from coldstart_models.siamese.togetherness import Togetherness
 from coldstart_models.siamese.training import MetaSiamese, history_batch, to_vectors
 from coldstart_models.snapshot import ITEM_COLUMNS, Snapshot, new_listings
+from feature_repo.feature_tables import HISTORY_LENGTH
 from feature_repo.home import Home
 from validation import tables
 
 NEW: Final = "new"
 ALL: Final = "all"
 EPOCH: Final = pd.Timestamp("1970-01-01", tz="UTC")
+MICROSECOND: Final = pd.Timedelta(microseconds=1)
 
 __all__ = [
     "Contribution",
@@ -473,23 +475,16 @@ def _pool_rows(
 
 def _histories(snapshot: Snapshot, histories: Sequence[UserHistory]) -> Histories:
     """Histories as rows of the snapshot: distinct known items, each at its latest event."""
-    kept = []
+    events = []
     for history in histories:
-        latest: dict[int, int] = {}
-        for item_id, moment in zip(history.item_ids, history.timestamps, strict=True):
-            row = snapshot.position.get(item_id)
-            if row is not None:
-                latest.pop(row, None)
-                latest[row] = (pd.Timestamp(moment) - EPOCH) // pd.Timedelta(microseconds=1)
-        kept.append(list(latest.items())[-HISTORY_LENGTH:])
-    longest = max([1, *(len(events) for events in kept)])
-    items = np.full((len(kept), longest), -1, np.int64)
-    times = np.zeros((len(kept), longest), np.int64)
-    for row, events in enumerate(kept):
-        if events:
-            items[row, -len(events) :] = [index for index, _ in events]
-            times[row, -len(events) :] = [moment for _, moment in events]
-    return Histories(items, times)
+        known = [
+            (snapshot.position[item_id], (pd.Timestamp(moment) - EPOCH) // MICROSECOND)
+            for item_id, moment in zip(history.item_ids, history.timestamps, strict=True)
+            if item_id in snapshot.position
+        ]
+        pairs = np.array(known[-HISTORY_LENGTH:], np.int64).reshape(-1, 2)
+        events.append((pairs[:, 0], pairs[:, 1]))
+    return stack_histories(events)
 
 
 def _title(snapshot: Snapshot, row: int) -> str:

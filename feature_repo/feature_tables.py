@@ -38,6 +38,10 @@ def stamped(rows: pa.Table, *, schema: pa.Schema, now: datetime) -> pa.Table:
     return rows.append_column(CREATED_TIMESTAMP, created).select(schema.names).cast(schema)
 
 
+HISTORY_LENGTH: Final = 200
+"""Positive events of a user that a history row holds, newest last. ADR 0003 says why 200."""
+
+
 @dataclass(frozen=True, slots=True)
 class FeatureTable:
     """One offline feature table and the feature view it feeds."""
@@ -113,7 +117,7 @@ ITEM_VECTOR: Final = FeatureTable(
     tables.ITEM_ID,
     "the Siamese tower's output, tagged with the model",
     (
-        Column("vector", VECTORS, "unit length"),
+        Column("vector", VECTORS, "every modality's block, then the expected log popularity"),
         Column("model", pa.string(), "tag of the model that made it"),
     ),
 )
@@ -148,7 +152,7 @@ ITEM_ADAPTATION: Final = FeatureTable(
 USER_HISTORY: Final = FeatureTable(
     "user_history",
     tables.USER_ID,
-    "the last 50 positive events and aggregates over all, known from 1 µs after",
+    f"the last {HISTORY_LENGTH} positive events and aggregates over all, known from 1 µs after",
     (
         Column("history_item_ids", pa.list_(pa.string()), "oldest first, newest last"),
         Column("history_event_types", pa.list_(pa.string()), "beside history_item_ids"),

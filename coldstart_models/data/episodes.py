@@ -4,16 +4,19 @@ In every episode some items are treated as new. Histories hold nothing of them, 
 query is who chose them, and the support, where asked for, is who chose them first.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
-from coldstart_models.data.catalogue import BoolArray, FloatMatrix, IntArray
-from coldstart_models.data.interactions import Histories, Interactions
+from coldstart_models.data.catalogue import BoolArray, IntArray
+from coldstart_models.data.interactions import END_OF_TIME, Histories, Interactions
 from coldstart_models.ranker import RankingTask, Support, TrainingSet
 
+HistoryReader = Callable[[IntArray, int], Histories]
+"""Users and a moment (µs since 1970 UTC) → their histories strictly before it."""
 MIN_COHORT = 20
 """A cohort of fewer new items teaches nothing about ranking them."""
 
@@ -29,36 +32,44 @@ class Episode:
     """(U, C): the query, which user chose which candidate later."""
     popularity: npt.NDArray[np.float64]
     """(C,) distinct users who chose each candidate."""
-    inputs: dict[str, FloatMatrix] = field(default_factory=dict)
-    """Per-episode item inputs, e.g. factors fitted on `past` alone."""
 
 
 def launch_episodes(
-    training: TrainingSet, *, count: int = 4, share: float = 0.6
-) -> list[Episode]:
-    """Cohorts of items that were new at moments of the past, oldest first.
+    training: TrainingSet,
+    *,
+    count: int = 4,
+    share: float = 0.65,
+    validation_share: float = 0.25,
+    histories: HistoryReader | None = None,
+) -> tuple[list[Episode], Episode | None]:
+    """Cohorts of items that were new at moments of the past, oldest first, and a later one.
 
-    The moments split the last `share` of the launches evenly. An episode's candidates are
-    the items first available between its moment and the next one but one; its query
-    reaches to the end of the training set. Returns [] where there are too few launches.
+    The last `validation_share` of the training period is the validation episode: its items
+    are new in it, and nothing that happened in it is known to the training episodes. Before
+    it, `count` moments split the period from `1 - share` on evenly; an episode's candidates
+    are the items first available between its moment and the next, so that no item is new in
+    two episodes, and its query reaches up to the validation episode. Where there are too
+    few launches the list is empty or the validation episode None.
+
+    Args:
+        histories: reads the users' histories before a moment, e.g. from the feature store; the
+            log's own by default.
     """
-    if not training.timed:
-        return []
-    first = np.where(training.warm, first_available_us(training), np.iinfo(np.int64).max)
-    launches = np.sort(first[training.warm])
-    launches = launches[launches > launches[0]] if len(launches) else launches
-    if len(launches) < 2 * MIN_COHORT:
-        return []
-    quantiles = np.linspace(1.0 - share, 1.0, count + 2)
-    moments = np.quantile(launches, quantiles, method="nearest")
+    if not training.timed or len(training.interactions) == 0:
+        return [], None
+    first = np.where(training.warm, first_available_us(training), END_OF_TIME)
+    times = training.interactions.time_us
+    start, end = int(times.min()), int(times.max()) + 1
+    turn = end - int(validation_share * (end - start))
+    moments = np.linspace(end - share * (end - start), turn, count + 1).astype(np.int64)
     episodes = []
-    for start, end in zip(moments[:-2], moments[2:], strict=True):
-        candidates = np.flatnonzero((first >= start) & (first <= end))
-        past = training.interactions.before(int(start))
-        episode = _episode(training.interactions, past, candidates)
+    for opening, closing in pairwise(int(moment) for moment in moments):
+        candidates = np.flatnonzero((first >= opening) & (first < closing))
+        episode = _episode(training.interactions.before(turn), opening, candidates, histories)
         if episode is not None:
             episodes.append(episode)
-    return episodes
+    newest = np.flatnonzero((first >= turn) & (first < END_OF_TIME))
+    return episodes, _episode(training.interactions, turn, newest, histories)
 
 
 def first_available_us(training: TrainingSet) -> IntArray:
@@ -90,18 +101,22 @@ def held_out_episode(
         more = np.setdiff1d(warm, seeds)
         extra = generator.choice(more, size=min(len(seeds), len(more)), replace=False)
         candidates = np.union1d(seeds, extra)
-    new = np.zeros(len(training.catalogue), bool)
-    new[candidates] = True
-    past = training.interactions.where(~new[training.interactions.item_index])
-    return _episode(training.interactions, past, candidates)
+    return _episode(training.interactions, END_OF_TIME, candidates)
 
 
 def _episode(
-    interactions: Interactions, past: Interactions, candidates: IntArray
+    interactions: Interactions,
+    opening_us: int,
+    candidates: IntArray,
+    histories: HistoryReader | None = None,
 ) -> Episode | None:
-    """The episode whose query is every later choice of a candidate by a user with a past."""
+    """The episode whose past ends at its opening and whose query is who chose its candidates.
+
+    Returns None where fewer than MIN_COHORT users or candidates are left.
+    """
     new = np.zeros(interactions.num_items, bool)
     new[candidates] = True
+    past = interactions.before(opening_us)
     past = past.where(~new[past.item_index])
     later = interactions.where(new[interactions.item_index]).matrix()[:, candidates]
     has_past = past.matrix().getnnz(axis=1) > 0
@@ -109,7 +124,8 @@ def _episode(
     if len(users) < MIN_COHORT or len(candidates) < MIN_COHORT:
         return None
     chosen = np.asarray(later[users].toarray() > 0)
-    task = RankingTask(users, past.histories(users), candidates)
+    read = histories(users, opening_us) if histories is not None else past.histories(users)
+    task = RankingTask(users, read, candidates)
     return Episode(past, task, chosen, np.asarray(later.getnnz(axis=0), np.float64))
 
 
@@ -135,9 +151,7 @@ def with_support(
     task = RankingTask(
         task.user_index[keep], task.histories.take(np.flatnonzero(keep)), candidates, support
     )
-    return Episode(
-        episode.past, task, chosen[keep], episode.popularity[columns], episode.inputs
-    )
+    return Episode(episode.past, task, chosen[keep], episode.popularity[columns])
 
 
 def first_users(

@@ -1,5 +1,6 @@
 """What people did, as arrays: positive events in time order, and histories seen from a moment."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -9,19 +10,18 @@ import pandas as pd
 from scipy import sparse
 
 from coldstart_models.data.catalogue import BoolArray, Catalogue, IntArray
+from feature_repo.feature_tables import HISTORY_LENGTH
 from validation import tables
 
-HISTORY_LENGTH = 50
-"""Events of a user's history that a feature row holds, newest last."""
 END_OF_TIME = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True, slots=True)
 class Histories:
-    """The last events of B users, right-aligned: the newest stands in the last column."""
+    """The last items of B users, right-aligned: the newest stands in the last column."""
 
     item_index: IntArray
-    """(B, H); -1 pads on the left."""
+    """(B, H); -1 pads on the left. H is the longest history among them."""
     time_us: IntArray
     """(B, H); µs since 1970 UTC, 0 where padded."""
 
@@ -96,17 +96,41 @@ class Interactions:
         return first
 
     def histories(self, users: IntArray, *, length: int = HISTORY_LENGTH) -> Histories:
-        """The last `length` events of each user, repeats included."""
-        items = np.full((len(users), length), -1, np.int64)
-        times = np.zeros((len(users), length), np.int64)
+        """The distinct items of each user's last `length` events, each at its latest event."""
         order = np.argsort(self.user_index, kind="stable")
         bounds = np.searchsorted(self.user_index[order], np.arange(self.num_users + 1))
-        for row, user in enumerate(users):
-            events = order[bounds[user] : bounds[user + 1]][-length:]
-            if len(events):
-                items[row, -len(events) :] = self.item_index[events]
-                times[row, -len(events) :] = self.time_us[events]
-        return Histories(items, times)
+        rows = (order[bounds[user] : bounds[user + 1]][-length:] for user in users)
+        return stack_histories([(self.item_index[row], self.time_us[row]) for row in rows])
+
+    def histories_before(self, users: IntArray, times_us: IntArray) -> Histories:
+        """Each user's history strictly before a moment of its own; row order is kept."""
+        order = np.argsort(self.user_index, kind="stable")
+        bounds = np.searchsorted(self.user_index[order], np.arange(self.num_users + 1))
+        events = []
+        for user, moment in zip(users, times_us, strict=True):
+            row = order[bounds[user] : bounds[user + 1]]
+            row = row[self.time_us[row] < moment][-HISTORY_LENGTH:]
+            events.append((self.item_index[row], self.time_us[row]))
+        return stack_histories(events)
+
+
+def stack_histories(events: Sequence[tuple[IntArray, IntArray]]) -> Histories:
+    """Item indexes and times of each user, oldest first → distinct items, right-aligned.
+
+    An item that stands more than once counts at its latest event.
+    """
+    kept = []
+    for items, times in events:
+        _, latest = np.unique(items[::-1], return_index=True)
+        rows = np.sort(len(items) - 1 - latest)
+        kept.append((items[rows], times[rows]))
+    longest = max([1, *(len(items) for items, _ in kept)])
+    item_index = np.full((len(kept), longest), -1, np.int64)
+    time_us = np.zeros((len(kept), longest), np.int64)
+    for row, (items, times) in enumerate(kept):
+        if len(items):
+            item_index[row, -len(items) :], time_us[row, -len(items) :] = items, times
+    return Histories(item_index, time_us)
 
 
 def read_interactions(events: pd.DataFrame, catalogue: Catalogue) -> Interactions:

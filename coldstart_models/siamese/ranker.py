@@ -10,6 +10,7 @@ import torch
 from coldstart_models.data.catalogue import FloatMatrix
 from coldstart_models.data.episodes import (
     Episode,
+    HistoryReader,
     first_available_us,
     held_out_episode,
     launch_episodes,
@@ -92,6 +93,7 @@ def meta_train(
     training: TrainingSet,
     *,
     seed: int,
+    histories: HistoryReader | None = None,
     schedule: Schedule | None = None,
     progress: Progress | None = None,
 ) -> SiameseModel:
@@ -99,7 +101,7 @@ def meta_train(
 
     Where the log has no launches (or no times), held-out items stand in for them.
     """
-    learning, validation = launch_episodes(training)
+    learning, validation = launch_episodes(training, histories=histories)
     if learning and validation is not None:
         episodes = EpisodeSet(learning, [validation])
     else:

@@ -13,10 +13,8 @@ import duckdb
 import pandas as pd
 import pyarrow as pa
 
-from feature_repo.feature_tables import USER_HISTORY, stamped
+from feature_repo.feature_tables import HISTORY_LENGTH, USER_HISTORY, stamped
 from validation import tables
-
-HISTORY_LENGTH: Final = 50
 
 _POSITIVE = ", ".join(f"'{kind}'" for kind in tables.POSITIVE_EVENT_TYPES)
 _COUNTS = ",\n".join(

@@ -1,0 +1,271 @@
+"""The jobs `train` and `meta-train`: features in, a stored model and its item features out."""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import torch
+
+from coldstart_models.artifacts import Contract, StoredModel, find_model, save_model
+from coldstart_models.data.catalogue import Catalogue, FloatMatrix, load_catalogue
+from coldstart_models.data.episodes import first_users
+from coldstart_models.data.interactions import Interactions, read_interactions
+from coldstart_models.data.training_histories import FeatureHistories
+from coldstart_models.errors import NotEnoughData
+from coldstart_models.ranker import TrainingSet
+from coldstart_models.recommending import adaptation_rows, vector_rows
+from coldstart_models.siamese.adaptation import Population
+from coldstart_models.siamese.files import load_folder, save_folder
+from coldstart_models.siamese.inputs import PHOTO, TEXT, ItemInputs
+from coldstart_models.siamese.packing import pack, pack_deltas, packed_width
+from coldstart_models.siamese.ranker import SiameseModel, meta_train, pretrain
+from coldstart_models.siamese.togetherness import fit_togetherness
+from coldstart_models.siamese.training import Progress, history_batch, to_vectors
+from coldstart_models.snapshot import new_listings
+from feature_repo.catalogs.source import Ordering
+from feature_repo.home import Home
+from feature_repo.sources import read_records
+from feature_repo.store import Store
+from validation import tables
+
+FEATURE_SERVICE: Final = "coldstart_v1"
+MAX_SUPPORT: Final = 10
+"""First customers a new listing learns from."""
+POPULATION_SAMPLE: Final = 2000
+COLUMNS: Final = (
+    "item_profile:title",
+    "item_profile:category",
+    "item_profile:price",
+    "item_vector:vector",
+    "item_adaptation:delta",
+    "user_history:history_item_ids",
+    "user_history:history_event_types",
+    "user_history:history_time_us",
+)
+"""Feature columns that ranking reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainResult:
+    """What a training job made."""
+
+    tag: str
+    stage: str
+    items: int
+    users: int
+    events: int
+    kept_step: int
+    checks: tuple[tuple[int, float], ...]
+    """(step, NDCG@10 on the validation episodes)"""
+    adapted: int
+    """New listings that learned from first customers."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {
+            "model": self.tag,
+            "stage": self.stage,
+            "items": self.items,
+            "users": self.users,
+            "events": self.events,
+            "kept_step": self.kept_step,
+            "validation_ndcg@10": [[step, round(value, 5)] for step, value in self.checks],
+            "adapted_listings": self.adapted,
+        }
+
+
+def train_job(
+    *,
+    home: Home,
+    now: datetime,
+    seed: int = 0,
+    dates: bool = False,
+    progress: Progress | None = None,
+) -> TrainResult:
+    """Train the general model on every domain and store it.
+
+    Raises NotEnoughData where nothing was ingested or nobody chose anything.
+    """
+    training = read_training_set(home)
+    model = pretrain(training, dates=dates, seed=seed, progress=progress)
+    return _publish(model, training, home=home, now=now, seed=seed, stage="train")
+
+
+def meta_train_job(
+    *, home: Home, now: datetime, seed: int = 0, progress: Progress | None = None
+) -> TrainResult:
+    """Meta-fine-tune the latest model on launch episodes and store the result.
+
+    Histories come point-in-time from the feature store, so no later event can be in one.
+    Raises ArtifactError where there is no model yet.
+    """
+    stored = find_model(home)
+    training = read_training_set(home)
+    featurizer, _, network, _ = load_folder(stored.path)
+    inputs = featurizer(training.catalogue)
+    fitted = fit_togetherness(training.interactions, inputs, seed=seed)
+    model = SiameseModel(featurizer, fitted, network)
+    histories = FeatureHistories(Store(home), training) if training.dated else None
+    meta_train(model, training, seed=seed, histories=histories, progress=progress)
+    return _publish(
+        model, training, home=home, now=now, seed=seed, stage="meta-train", parent=stored
+    )
+
+
+def read_training_set(home: Home) -> TrainingSet:
+    """Everything accepted so far; warm is what somebody chose."""
+    catalogue = load_catalogue(home)
+    if not home.events.exists():
+        raise NotEnoughData(f"no events at {home.events}; ingest a source that has events")
+    interactions = read_interactions(pq.read_table(home.events).to_pandas(), catalogue)
+    orderings = {record.ordering for record in read_records(home.sources).values()}
+    return TrainingSet(
+        catalogue,
+        interactions,
+        warm=interactions.item_users() > 0,
+        timed=Ordering.NONE not in orderings,
+        dated=orderings <= {Ordering.TIME},
+    )
+
+
+def _publish(
+    model: SiameseModel,
+    training: TrainingSet,
+    *,
+    home: Home,
+    now: datetime,
+    seed: int,
+    stage: str,
+    parent: StoredModel | None = None,
+) -> TrainResult:
+    """Store the model, then replace the item features it makes."""
+    inputs = model.featurizer(training.catalogue)
+    vectors = _item_vectors(model, inputs)
+    population = _population(model, training, inputs)
+    record = model.records[stage]
+    metadata = {
+        "stage": stage,
+        "seed": seed,
+        "parent": parent.tag if parent else None,
+        "kept_step": record.kept_step,
+        "validation_ndcg@10": [list(check) for check in record.checks],
+        "terms": {
+            f"{name} {kind}": float(weight)
+            for (name, kind), weight in zip(
+                model.network.scorer.terms,
+                model.network.scorer.term_weights.detach(),
+                strict=True,
+            )
+        },
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        save_folder(
+            Path(folder),
+            featurizer=model.featurizer,
+            head=model.fitted.head,
+            network=model.network,
+            population=population,
+        )
+        contract = _contract(model, training.catalogue, home=home, now=now)
+        tag = save_model(Path(folder), contract=contract, metadata=metadata, home=home)
+    store = Store(home)
+    rows = vector_rows(training.catalogue.item_ids, vectors, tag=tag)
+    store.replace("item_vector", rows.assign(**{tables.EVENT_TIMESTAMP: now}), now=now)
+    adapted = _adaptations(model, training, inputs, population, tag=tag)
+    store.replace("item_adaptation", adapted.assign(**{tables.EVENT_TIMESTAMP: now}), now=now)
+    return TrainResult(
+        tag=tag,
+        stage=stage,
+        items=len(training.catalogue),
+        users=training.interactions.num_users,
+        events=len(training.interactions),
+        kept_step=record.kept_step,
+        checks=record.checks,
+        adapted=len(adapted),
+    )
+
+
+@torch.inference_mode()
+def _item_vectors(model: SiameseModel, inputs: ItemInputs) -> FloatMatrix:
+    """Packed `item_vector` rows of every item."""
+    tower = model.network.scorer.tower(to_vectors(inputs, model.fitted.vectors(inputs)))
+    return pack(tower, model.fitted.head.predict(inputs)[1])
+
+
+@torch.inference_mode()
+def _population(model: SiameseModel, training: TrainingSet, inputs: ItemInputs) -> Population:
+    """Mean and covariance of the profiles of up to POPULATION_SAMPLE users."""
+    log = training.interactions
+    users = np.flatnonzero(log.matrix().getnnz(axis=1) > 0)
+    users = users[:: max(1, len(users) // POPULATION_SAMPLE)]
+    vectors = model.network.scorer.tower(to_vectors(inputs, model.fitted.vectors(inputs)))
+    profiles = model.network.scorer.profiles(vectors, history_batch(log.histories(users)))
+    return Population.of(profiles)
+
+
+@torch.inference_mode()
+def _adaptations(
+    model: SiameseModel,
+    training: TrainingSet,
+    inputs: ItemInputs,
+    population: Population,
+    *,
+    tag: str,
+) -> pd.DataFrame:
+    """`item_adaptation` rows of the new listings that already have customers."""
+    catalogue, log = training.catalogue, training.interactions
+    new = new_listings(catalogue.frame, _events_frame(log, catalogue))
+    listings = np.flatnonzero(new & (log.item_users() > 0))
+    support = first_users(log, listings, shots=MAX_SUPPORT, generator=np.random.default_rng(0))
+    histories = log.histories_before(support.user_index, support.time_us)
+    scorer = model.network.scorer
+    vectors = scorer.tower(to_vectors(inputs, model.fitted.vectors(inputs)))
+    owner = np.searchsorted(listings, support.item_index)
+    deltas = model.network.adaptation.deltas(
+        scorer.profiles(vectors, history_batch(histories)),
+        torch.from_numpy(owner),
+        population,
+        num_items=len(listings),
+    )
+    return adaptation_rows(
+        [str(item_id) for item_id in catalogue.item_ids[listings]],
+        pack_deltas(deltas, scorer.widths),
+        [int(count) for count in np.bincount(owner, minlength=len(listings))],
+        tag=tag,
+    )
+
+
+def _events_frame(log: Interactions, catalogue: Catalogue) -> pd.DataFrame:
+    """The log as the columns of the events table that tell who is new."""
+    return pd.DataFrame(
+        {
+            tables.ITEM_ID: catalogue.item_ids[log.item_index],
+            tables.EVENT_TYPE: tables.PURCHASE,
+            tables.EVENT_TIMESTAMP: pd.to_datetime(log.time_us, unit="us", utc=True),
+        }
+    )
+
+
+def _contract(model: SiameseModel, catalogue: Catalogue, *, home: Home, now: datetime) -> Contract:
+    read = model.network.scorer.widths
+    image, text = catalogue.image, catalogue.text
+    sources: Sequence[str] = sorted(read_records(home.sources))
+    return Contract(
+        feature_service=FEATURE_SERVICE,
+        image_encoder=image.encoder if PHOTO in read else "",
+        image_encoder_hash=image.encoder_hash if PHOTO in read else "",
+        text_encoder=text.encoder if TEXT in read else "",
+        text_encoder_hash=text.encoder_hash if TEXT in read else "",
+        vector_width=packed_width(model.network.scorer.widths),
+        code_version=version("coldstart-home"),
+        trained_at=now,
+        sources=tuple(sources),
+        columns=COLUMNS,
+    )
