@@ -26,8 +26,10 @@ def _torso(sketch: Sketch, half: float, top: float, hem: float, sleeve: float) -
         sketch.shape(Paint.BODY, [*shoulder, (cuff - side * 0.1, top + sleeve + 0.03), (edge, 0.4)])
     sketch.shape(
         Paint.BODY,
-        [(0.5 - half, top + 0.02), (0.42, top), (0.58, top), (0.5 + half, top + 0.02)]
-        + [(0.5 + half, hem), (0.5 - half, hem)],
+        [
+            *((0.5 - half, top + 0.02), (0.42, top), (0.58, top), (0.5 + half, top + 0.02)),
+            *((0.5 + half, hem), (0.5 - half, hem)),
+        ],
     )
 
 

@@ -13,6 +13,7 @@ of those with
     U_ui + G_i > U_u0 + G_0,   U_u0 = mean_j U_uj + c·std_j U_uj
 
 so that the first click is i with probability exp(U_ui) / (exp(U_u0) + Σ_{j∈S} exp(U_uj)).
+What the user clicked on an earlier visit counts κ less, here and in w: it has been seen.
 A clicked listing goes to the cart, and from there is bought, with probabilities
 
     P(cart | click) = σ(α·(U_ui - U_u0) + a),   P(purchase | cart) = σ(α·(U_ui - U_u0) + b).
@@ -20,75 +21,46 @@ A clicked listing goes to the cart, and from there is bought, with probabilities
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from feature_repo.catalogs.marketplace.stock import Bools, Floats, Ints, Listing
 from feature_repo.catalogs.marketplace.tastes import Shoppers
+from feature_repo.catalogs.marketplace.visits import SECOND_US, WEEK_US, Visits, make_visits, rounds
 from validation import tables
-
-WEEK_US: Final = 7 * 24 * 3600 * 1_000_000
-SECOND_US: Final = 1_000_000
-VISIT_US: Final = 3600 * SECOND_US
-"""A visit ends within this time, so the last one starts this long before the log's end."""
-BLOCK: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
     """The constants of the choice model; see the module's formulas."""
 
-    shown: float = 16.0
+    shown: float = 14.0
     """K"""
-    search: float = 0.8
+    search: float = 0.5
     """η"""
-    novelty: float = 5.0
+    novelty: float = 14.0
     """B"""
-    novelty_weeks: float = 2.5
+    novelty_weeks: float = 3.0
     """τ"""
-    outside: float = 1.1
+    outside: float = 1.5
     """c"""
-    most_clicks: int = 5
+    most_clicks: int = 4
     """M"""
+    satiation: float = 4.0
+    """κ"""
     firmness: float = 0.5
     """α"""
-    cart: float = -0.8
+    cart: float = -2.1
     """a"""
-    purchase: float = -0.2
+    purchase: float = -0.6
     """b"""
     growth: float = 0.8
     """Visits fall at weeks·v^growth for uniform v: below 1 the shop grows."""
 
 
 BEHAVIOUR: Final = Behaviour()
-
-
-@dataclass(frozen=True, slots=True)
-class _Visits:
-    """V visits in time order."""
-
-    user: Ints
-    home: Bools
-    week: Floats
-
-    def take(self, rows: npt.NDArray[Any]) -> "_Visits":
-        return _Visits(self.user[rows], self.home[rows], self.week[rows])
-
-
-def visits(
-    shoppers: Shoppers, *, weeks: int, mean: float, growth: float, rng: np.random.Generator
-) -> _Visits:
-    """Draw who comes when and to which side; everybody comes at least three times."""
-    counts = np.maximum(3, rng.poisson(mean * shoppers.activity))
-    user = np.repeat(np.arange(len(counts)), counts)
-    last = weeks - VISIT_US / WEEK_US
-    week = last * rng.random(len(user)) ** growth
-    home = rng.random(len(user)) < shoppers.home_share[user]
-    order = np.argsort(week, kind="stable")
-    return _Visits(user[order], home[order], week[order])
 
 
 def event_frame(
@@ -113,17 +85,18 @@ def event_frame(
         progress: called with visits done and in total.
     """
     rng = np.random.default_rng([seed, 31])
-    drawn = visits(shoppers, weeks=weeks, mean=sessions, growth=behaviour.growth, rng=rng)
+    drawn = make_visits(shoppers, weeks=weeks, mean=sessions, growth=behaviour.growth, rng=rng)
     side = np.array([one.is_home for one in stock])
     parts, done = [], 0
     for home in (True, False):
         columns = np.flatnonzero(side == home)
-        shelf = _Shelf.of([stock[column] for column in columns], utility[:, columns], behaviour)
-        rows = np.flatnonzero(drawn.home == home)
-        for block in np.array_split(rows, max(1, -(-len(rows) // BLOCK))):
-            part = _choose(drawn.take(block), shelf, behaviour, rng)
-            parts.append(part.assign(visit=block[part["visit"]], item=columns[part["item"]]))
-            done += len(block)
+        shelf = _Shelf.of(
+            [one for one in stock if one.is_home == home], utility[:, columns], behaviour
+        )
+        for rows in rounds(drawn, home=home, users=len(utility)):
+            part = _choose(drawn.take(rows), shelf, behaviour, rng)
+            parts.append(part.assign(visit=rows[part["visit"]], item=columns[part["item"]]))
+            done += len(rows)
             if progress:
                 progress(done, len(drawn.user))
     log = pd.concat(parts, ignore_index=True)
@@ -141,6 +114,8 @@ class _Shelf:
     listed: Floats
     retired: Floats
     price: Floats
+    clicked: Bools
+    """(U, N) so far; filled visit by visit."""
 
     @classmethod
     def of(cls, stock: Sequence[Listing], utility: Floats, behaviour: Behaviour) -> "_Shelf":
@@ -150,6 +125,7 @@ class _Shelf:
             np.array([one.listed_week for one in stock]),
             np.array([one.retired_week for one in stock]),
             np.array([one.price for one in stock]),
+            np.zeros(utility.shape, bool),
         )
 
 
@@ -171,23 +147,26 @@ def propensities(
 
 
 def _choose(
-    drawn: _Visits, shelf: _Shelf, behaviour: Behaviour, rng: np.random.Generator
+    drawn: Visits, shelf: _Shelf, behaviour: Behaviour, rng: np.random.Generator
 ) -> pd.DataFrame:
     """Impressions, clicks, carts and purchases: visit, item, type, delay (µs), propensity."""
     utility = shelf.utility[drawn.user]  # (V, N)
+    appeal = utility - behaviour.satiation * shelf.clicked[drawn.user]
     week = drawn.week[:, None]
     on_offer = (shelf.listed <= week) & (week < shelf.retired)
-    shown_with = propensities(utility, week - shelf.listed, on_offer, behaviour)
+    shown_with = propensities(appeal, week - shelf.listed, on_offer, behaviour)
     shown = rng.random(utility.shape) < shown_with
     visit, item = np.nonzero(shown)
     above = (utility - shelf.outside[drawn.user][:, None])[visit, item]
-    noisy = above + rng.gumbel(size=len(visit))
+    seen_before = shelf.clicked[drawn.user[visit], item]
+    noisy = above - behaviour.satiation * seen_before + rng.gumbel(size=len(visit))
     clicked = _clicks(visit, noisy, rng.gumbel(size=len(drawn.user)), behaviour.most_clicks)
+    shelf.clicked[drawn.user[visit[clicked]], item[clicked]] = True
     firm = behaviour.firmness * above
     carted = clicked & (rng.random(len(visit)) < _sigmoid(firm + behaviour.cart))
     bought = carted & (rng.random(len(visit)) < _sigmoid(firm + behaviour.purchase))
     place = _places(visit, rng.random(len(visit)))
-    seen = place * 3 * SECOND_US
+    seen = (1 + place) * 3 * SECOND_US
     frame = pd.DataFrame(
         {"visit": visit, "item": item, tables.PROPENSITY: shown_with[visit, item], "delay": seen}
     )
@@ -232,7 +211,7 @@ def _sigmoid(value: Floats) -> Floats:
 
 def _canonical(
     log: pd.DataFrame,
-    drawn: _Visits,
+    drawn: Visits,
     shoppers: Shoppers,
     stock: Sequence[Listing],
     *,

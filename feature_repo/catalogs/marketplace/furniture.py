@@ -1,6 +1,7 @@
 """How furniture is drawn; a style decides legs, corners and details."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -51,7 +52,7 @@ def detail(sketch: Sketch, left: float, right: float, top: float, bottom: float)
         for x in np.linspace(left, right, count * 3):
             sketch.line(Paint.ACCENT, [(x, bottom), (x, bottom + 0.045)], 0.006)
     elif kind == "scallop":
-        for start, end in zip(across[:-1], across[1:], strict=True):
+        for start, end in pairwise(across):
             middle, half = (start + end) / 2, (end - start) / 2
             sketch.arc(Paint.FRAME, middle, top, half, 0.03, (180, 360), 0.008)
     elif kind == "buttons":
@@ -80,7 +81,7 @@ def sofa(sketch: Sketch, rng: np.random.Generator) -> None:
     detail(sketch, left + arm + 0.02, right - arm - 0.02, back + 0.02, seat - 0.03)
     seats = int(rng.integers(2, 4))
     edges = np.linspace(left + arm, right - arm, seats + 1)
-    for start, end in zip(edges[:-1], edges[1:], strict=True):
+    for start, end in pairwise(edges):
         sketch.box(Paint.PANEL, start, seat - 0.004, end, 0.655, 0.02)
         sketch.box(Paint.BODY, start + 0.004, seat, end - 0.004, 0.65, 0.02)
     sketch.box(Paint.PANEL, left, 0.645, right, 0.71, 0.01)
@@ -141,8 +142,10 @@ def table(sketch: Sketch, rng: np.random.Generator) -> None:
         skew = 0.08
         sketch.shape(
             Paint.BODY,
-            [(left + skew, top - 0.08), (right - skew, top - 0.08), (right, top + 0.05)]
-            + [(left, top + 0.05)],
+            [
+                *((left + skew, top - 0.08), (right - skew, top - 0.08)),
+                *((right, top + 0.05), (left, top + 0.05)),
+            ],
         )
     detail(sketch, left + 0.1, right - 0.1, top + 0.05, top + 0.1)
 

@@ -80,7 +80,7 @@ def utc(moment: datetime) -> datetime:
 
 def truth_frame(shoppers: Shoppers, stock: Sequence[Listing], utility: Floats) -> pd.DataFrame:
     """`user_id`, `item_id`, `utility` of every user and home listing."""
-    home = np.flatnonzero([one.is_home for one in stock])
+    home = [row for row, one in enumerate(stock) if one.is_home]
     item_ids = np.array([stock[row].item_id for row in home], dtype=object)
     return pd.DataFrame(
         {

@@ -35,7 +35,7 @@ class MarketplaceSize:
 
 SIZES: Final = {
     "demo": MarketplaceSize(
-        users=1_000, home_listings=1_400, source_listings=600, weeks=26, sessions=14.0
+        users=1_000, home_listings=1_400, source_listings=600, weeks=26, sessions=12.0
     ),
     "small": MarketplaceSize(
         users=120, home_listings=120, source_listings=60, weeks=8, sessions=10.0

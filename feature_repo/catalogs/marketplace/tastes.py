@@ -8,7 +8,8 @@ The utility of listing i for user u is
          + w_quality·q_i + w_charm·⟨h_u, h_i⟩/√H
 
 where a, b, c, d are tastes (shared by all domains; b, c and d lean to what goes with the
-user's styles), n is what the user needs (correlated within a room), t > 0 is thrift, q is what
+user's styles), n is what the user needs (correlated within a room); some styles and products are
+in fashion with everybody; t > 0 is thrift, q is what
 everybody likes, of which the brand's tier tells a part, and h is a charm that no photo or text
 shows, only other people's choices.
 """
@@ -33,17 +34,19 @@ from feature_repo.catalogs.marketplace.styles import (
 class Weights:
     """How much each term of the utility counts, in units of the choices' Gumbel noise."""
 
-    style: float = 1.5
+    style: float = 1.6
     palette: float = 1.1
-    pattern: float = 0.8
+    pattern: float = 0.7
     material: float = 0.7
-    need: float = 1.2
-    price: float = 0.9
-    quality: float = 0.7
-    charm: float = 0.6
+    need: float = 2.0
+    price: float = 0.6
+    quality: float = 0.5
+    charm: float = 0.5
 
 
 WEIGHTS: Final = Weights()
+FASHION: Final = 0.5
+"""How far the average user's tastes and needs lie from none, in units of their spread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,8 @@ class Shoppers:
 def make_shoppers(count: int, *, seed: int) -> Shoppers:
     """Draw the users."""
     rng = np.random.default_rng([seed, 23])
-    style = rng.normal(size=(count, len(STYLES)))
+    style = FASHION * rng.normal(size=len(STYLES)) + rng.normal(size=(count, len(STYLES)))
+    wanted = FASHION * rng.normal(size=len(PRODUCTS))
     room = rng.normal(size=(count, len(ROOMS)))
     of_product = [ROOMS.index(product.room) for product in PRODUCTS]
     own = rng.normal(size=(count, len(PRODUCTS)))
@@ -81,11 +85,11 @@ def make_shoppers(count: int, *, seed: int) -> Shoppers:
         palette=_leaning(style, "palettes", PALETTE_NAMES, rng),
         pattern=_leaning(style, "patterns", PATTERN_NAMES, rng),
         material=_leaning(style, "materials", MATERIAL_NAMES, rng),
-        need=0.6 * room[:, of_product] + 0.8 * own,
+        need=wanted + 0.6 * room[:, of_product] + 0.8 * own,
         thrift=np.exp(rng.normal(-0.1, 0.6, count)),
         charm=rng.normal(size=(count, HIDDEN)),
-        home_share=rng.beta(2.5, 1.6, count),
-        activity=rng.gamma(5.0, 0.2, count),
+        home_share=rng.beta(3.0, 1.6, count),
+        activity=rng.gamma(8.0, 0.125, count),
     )
 
 

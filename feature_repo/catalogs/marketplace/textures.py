@@ -1,7 +1,7 @@
 """Surfaces: a pattern printed in three colours, and a material's relief over it."""
 
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -9,17 +9,16 @@ import numpy.typing as npt
 from feature_repo.catalogs.marketplace.sketch import SIDE
 from feature_repo.catalogs.marketplace.styles import Colour, Material, Palette
 
-Field = npt.NDArray[np.float32]
-"""(SIDE, SIDE)"""
-Surface = npt.NDArray[np.float32]
-"""(SIDE, SIDE, 3), 0 to 255."""
+Field = npt.NDArray[Any]
+"""(SIDE, SIDE) of floats."""
+Surface = npt.NDArray[Any]
+"""(SIDE, SIDE, 3) of floats, 0 to 255."""
 
-_V, _U = np.meshgrid(
-    np.arange(SIDE, dtype=np.float32) / SIDE,
-    np.arange(SIDE, dtype=np.float32) / SIDE,
-    indexing="ij",
+_AXIS: Final = np.arange(SIDE, dtype=np.float32) / SIDE
+_V, _U = np.meshgrid(_AXIS, _AXIS, indexing="ij")
+_NOISE: Final[Field] = (
+    np.random.default_rng(224).standard_normal((2 * SIDE, 2 * SIDE)).astype(np.float32)
 )
-_NOISE: Final[Field] = np.random.default_rng(224).standard_normal((2 * SIDE, 2 * SIDE)).astype("f4")
 
 
 def noise(rng: np.random.Generator) -> Field:
