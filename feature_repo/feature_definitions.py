@@ -25,7 +25,14 @@ from feast import (
 from feast.on_demand_feature_view import OnDemandFeatureView
 from feast.types import Array, Bool, FeastType, Float32, Float64, Int64, String
 
-from feature_repo.feature_tables import CREATED_TIMESTAMP, FEATURE_TABLES, FeatureTable
+from feature_repo.feature_tables import (
+    AS_OF_US,
+    CREATED_TIMESTAMP,
+    FEATURE_TABLES,
+    PUSH_SUFFIX,
+    USER_ITEM_VIEW,
+    FeatureTable,
+)
 from feature_repo.home import Home
 from validation import tables
 
@@ -33,11 +40,6 @@ OWNER: Final = "coldstart-home maintainers"
 NO_EXPIRY: Final = timedelta(0)
 BEHAVIOUR_EXPIRY: Final = timedelta(days=3650)
 """Counts and histories stay true for long; ten years bounds the look-back of a join."""
-
-PUSH_SUFFIX: Final = "_push"
-USER_ITEM_VIEW: Final = "user_item"
-AS_OF_US: Final = "as_of_us"
-"""Request field of the on-demand view: the moment of the request, µs since 1970 UTC."""
 
 USER_ITEM_FEATURES: Final[Mapping[str, str]] = {
     "log_price_ratio": "log of the item's price over the user's usual price",

@@ -27,6 +27,13 @@ ENCODER: Final = "encoder"
 ENCODER_HASH: Final = "encoder_hash"
 CONTENT_HASH: Final = "content_hash"
 
+PUSH_SUFFIX: Final = "_push"
+"""A view's push source is named after it."""
+USER_ITEM_VIEW: Final = "user_item"
+"""The on-demand view: what depends on user and item together."""
+AS_OF_US: Final = "as_of_us"
+"""Its request field: the moment of the request, µs since 1970 UTC."""
+
 VECTORS: Final = pa.list_(pa.float32())
 UNDATED: Final = pd.Timestamp("2000-01-01", tz="UTC")
 """`event_timestamp` of an item whose `listed_at` is unknown."""

@@ -8,9 +8,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +16,13 @@ import numpy as np
 import pandas as pd
 
 from feature_repo.errors import NotApplied, StoreError, UnknownFeature
-from feature_repo.feature_tables import FEATURE_TABLES, create_missing
+from feature_repo.feature_tables import (
+    AS_OF_US,
+    FEATURE_TABLES,
+    PUSH_SUFFIX,
+    USER_ITEM_VIEW,
+    create_missing,
+)
 from feature_repo.home import REPOSITORY, Home
 from feature_repo.offline_tables import (
     Vectors,
@@ -31,15 +35,29 @@ from feature_repo.offline_tables import (
     to_rows,
 )
 from feature_repo.read_back import ReadBack, differences
+from feature_repo.store_results import (
+    MaterializedView,
+    MaterializeResult,
+    PushTo,
+    Registered,
+    RegisteredView,
+)
 from validation import tables
 
 if TYPE_CHECKING:
     from feast import FeatureStore
 
+__all__ = [
+    "MaterializeResult",
+    "MaterializedView",
+    "PushTo",
+    "Registered",
+    "RegisteredView",
+    "Store",
+]
+
 log = logging.getLogger(__name__)
 
-AS_OF_US = "as_of_us"
-USER_ITEM_VIEW = "user_item"
 DEFAULT_CHUNK = 10_000
 KNOWN = frozenset(
     f"{table.name}:{column.name}" for table in FEATURE_TABLES.values() for column in table.features
@@ -51,84 +69,6 @@ _EPOCH = pd.Timestamp("1970-01-01", tz="UTC")
 Progress = Callable[[int, int], None]
 Features = str | Sequence[str]
 """A feature service's name, or references such as ``user_history:price_mean``."""
-
-
-class PushTo(StrEnum):
-    """Where pushed rows go."""
-
-    ONLINE = "online"
-    OFFLINE = "offline"
-    BOTH = "online_and_offline"
-
-
-@dataclass(frozen=True, slots=True)
-class MaterializedView:
-    """What went online for one view."""
-
-    name: str
-    rows: int
-    """Entities whose latest row in the range was written."""
-    seconds: float
-    start: datetime | None
-    end: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class MaterializeResult:
-    """What went online."""
-
-    views: tuple[MaterializedView, ...]
-
-    @property
-    def rows(self) -> int:
-        return sum(view.rows for view in self.views)
-
-    @property
-    def seconds(self) -> float:
-        return sum(view.seconds for view in self.views)
-
-    def as_dict(self) -> dict[str, Any]:
-        """JSON-ready counts by view."""
-        return {
-            "rows": self.rows,
-            "seconds": round(self.seconds, 3),
-            "views": {
-                view.name: {
-                    "rows": view.rows,
-                    "seconds": round(view.seconds, 3),
-                    "start": view.start.isoformat() if view.start else None,
-                    "end": view.end.isoformat() if view.end else None,
-                }
-                for view in self.views
-            },
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class RegisteredView:
-    """One registered view beside its offline table."""
-
-    name: str
-    features: tuple[str, ...]
-    rows: int
-    keys: int
-    newest: datetime | None
-    """Newest `event_timestamp` offline."""
-    materialized: tuple[datetime, datetime] | None
-    """The last materialized interval."""
-    stale: bool
-    """The table has rows that no materialization covers, or was rewritten since."""
-
-
-@dataclass(frozen=True, slots=True)
-class Registered:
-    """What `apply` registered."""
-
-    project: str
-    views: tuple[RegisteredView, ...]
-    on_demand: tuple[str, ...]
-    services: Mapping[str, tuple[str, ...]]
-    """Feature service → its features, as ``view__feature``."""
 
 
 class Store:
@@ -237,8 +177,6 @@ class Store:
         if target is not PushTo.ONLINE:
             append_rows(rows, home=self.home, view=view)
         if target is not PushTo.OFFLINE:
-            from feature_repo.feature_definitions import PUSH_SUFFIX
-
             self._feast.push(f"{view}{PUSH_SUFFIX}", rows.to_pandas())
 
     def replace(self, view: str, frame: pd.DataFrame, *, now: datetime) -> None:
