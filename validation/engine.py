@@ -5,6 +5,7 @@ in Great Expectations' results stop at 200, so decisions use the list of failing
 is complete.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
@@ -12,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
+from validation.checks import Check, Severity
 from validation.errors import GateError
-from validation.suites import Check, Severity
 
 if TYPE_CHECKING:
     from great_expectations import ExpectationSuite
@@ -45,8 +46,13 @@ class Run:
 
     def rows(self, severity: Severity) -> np.ndarray:
         """Rows that failed a check of this severity, ascending."""
-        chosen = [found.rows for found in self.findings if found.check.severity is severity]
-        return np.unique(np.concatenate(chosen)) if chosen else np.array([], dtype=np.int64)
+        return union(found.rows for found in self.findings if found.check.severity is severity)
+
+
+def union(parts: Iterable[np.ndarray]) -> np.ndarray:
+    """The rows that are in any of the parts, ascending."""
+    chosen = list(parts)
+    return np.unique(np.concatenate(chosen)) if chosen else np.array([], dtype=np.int64)
 
 
 @cache

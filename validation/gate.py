@@ -14,12 +14,12 @@ import numpy as np
 import pandas as pd
 
 from validation import engine, facts, reasons, suites, tables
+from validation.checks import READ, Severity, readable
 from validation.coercion import Coerced, coerce
 from validation.engine import Finding
 from validation.errors import MissingColumnError, TableError, ValidationError
 from validation.result import GateResult as GateResult
 from validation.result import counts
-from validation.suites import Severity
 from validation.tables import Table
 
 if TYPE_CHECKING:
@@ -141,8 +141,8 @@ def _judge(
     now: datetime,
 ) -> GateResult:
     """Run the suite, then compare ids among what passed, and sort the rows."""
-    read = {suites.readable(name): flags for name, flags in coerced.readable.items()}
-    judged = coerced.frame.assign(**{suites.READ: facts.lines_read(raw)}, **found, **read)
+    read = {readable(name): flags for name, flags in coerced.readable.items()}
+    judged = coerced.frame.assign(**{READ: facts.lines_read(raw)}, **found, **read)
     run = engine.run(suite, judged[suites.columns_of(suite)])
     passing = coerced.frame.drop(run.rows(Severity.BLOCK))
     identities = suites.identities(table.key, table=table.name)
@@ -153,7 +153,7 @@ def _judge(
         raw,
         accepted=table.to_pandas(table.to_arrow(passing.drop(repeated))),
         key=coerced.frame[table.key],
-        findings=[*_telling(run.findings), *twice.findings],
+        findings=[*reasons.telling(run.findings), *twice.findings],
         details={
             **details,
             "duplicate_id": facts.twins(raw, passing[table.key], repeated),
@@ -180,7 +180,7 @@ def _result(
     findings = tuple(findings)
     source = raw.get(tables.SOURCE, pd.Series(None, index=raw.index, dtype=object))
     rows = {
-        severity: _union(f.rows for f in findings if f.check.severity is severity)
+        severity: engine.union(f.rows for f in findings if f.check.severity is severity)
         for severity in Severity
     }
     rows[Severity.WARN] = np.setdiff1d(rows[Severity.WARN], rows[Severity.BLOCK])
@@ -212,33 +212,11 @@ def _result(
     )
 
 
-def _telling(findings: Iterable[Finding]) -> list[Finding]:
-    """Findings without those that only follow from a value or line that cannot be read."""
-    findings = tuple(findings)
-    rows_of = {found.check.name: found.rows for found in findings}
-    nothing = np.array([], dtype=np.int64)
-    telling = []
-    for found in findings:
-        check, rows = found.check, found.rows
-        if check.name != "line_readable":
-            rows = np.setdiff1d(rows, rows_of.get("line_readable", nothing))
-            if check.name != suites.readable(check.column):
-                rows = np.setdiff1d(rows, rows_of.get(suites.readable(check.column), nothing))
-        if len(rows):
-            telling.append(Finding(check, rows))
-    return telling
-
-
-def _union(parts: Iterable[np.ndarray]) -> np.ndarray:
-    chosen = list(parts)
-    return np.unique(np.concatenate(chosen)) if chosen else np.array([], dtype=np.int64)
-
-
 def _raw(
     frame: pd.DataFrame, table: Table, required: Iterable[str], source: str | None, now: datetime
 ) -> pd.DataFrame:
     _require(frame, table.name, required, now)
-    raw = frame.reset_index(drop=True)
+    raw = frame.rename(columns=str).reset_index(drop=True)
     return raw if tables.SOURCE in raw else raw.assign(**{tables.SOURCE: source})
 
 

@@ -5,6 +5,7 @@ file shows), and a file whose header claims too many pixels is never decoded. At
 one decoded photo per thread is in memory.
 """
 
+import os
 import struct
 import warnings
 import zlib
@@ -64,15 +65,16 @@ def inspect(path: Path) -> PhotoProblem | None:
 
 
 def inspect_all(
-    paths: Sequence[str], *, threads: int = 2, progress: Progress | None = None
+    paths: Sequence[str], *, threads: int | None = None, progress: Progress | None = None
 ) -> dict[str, PhotoProblem]:
     """The problem of each path that has one; each distinct path is inspected once.
 
-    Decoding releases the interpreter lock, so threads use all cores at flat memory.
+    Decoding releases the interpreter lock, so threads (one a core unless given) use all
+    cores at flat memory.
     """
     distinct = sorted(set(paths))
     problems: dict[str, PhotoProblem] = {}
-    with warnings.catch_warnings(), ThreadPoolExecutor(threads) as pool:
+    with warnings.catch_warnings(), ThreadPoolExecutor(threads or os.cpu_count()) as pool:
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         for start in range(0, len(distinct), CHUNK):
             chunk = distinct[start : start + CHUNK]

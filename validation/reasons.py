@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from validation import tables
+from validation.checks import Severity, readable
 from validation.engine import Finding
-from validation.suites import Severity
 
 KEY: Final = "key"
 ROW_NUMBER: Final = "row_number"
@@ -69,6 +69,23 @@ def describe(
         },
         columns=list(COLUMNS),
     )
+
+
+def telling(findings: Iterable[Finding]) -> list[Finding]:
+    """Findings without those that only follow from a value or line that cannot be read."""
+    findings = tuple(findings)
+    rows_of = {found.check.name: found.rows for found in findings}
+    nothing = np.array([], dtype=np.int64)
+    telling = []
+    for found in findings:
+        check, rows = found.check, found.rows
+        if check.name != "line_readable":
+            rows = np.setdiff1d(rows, rows_of.get("line_readable", nothing))
+            if check.name != readable(check.column):
+                rows = np.setdiff1d(rows, rows_of.get(readable(check.column), nothing))
+        if len(rows):
+            telling.append(Finding(check, rows))
+    return telling
 
 
 def raw_rows(frame: pd.DataFrame) -> list[str]:

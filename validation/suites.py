@@ -6,56 +6,22 @@ and ``{detail}`` what only this run knows (the other row, the other source).
 """
 
 from collections.abc import Collection
-from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
-from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final
-
-import pyarrow as pa
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
 
 from validation import tables
+from validation.checks import Checklist
 from validation.currencies import CURRENCIES
-from validation.errors import GateError
 from validation.photos import COARSE_PIXELS, FEWEST_PIXELS, MOST_PIXELS, PhotoProblem
-from validation.tables import Table
 
 if TYPE_CHECKING:
     from great_expectations import ExpectationSuite
 
-CLOCK_SKEW: Final = timedelta(minutes=5)
-"""How far ahead of `now` a time may lie: clocks differ."""
-
 PHOTO: Final = "photo_problem"
 CONTENT: Final = (tables.TITLE, tables.DESCRIPTION, tables.IMAGE_PATH)
-READ: Final = "line_read"
 KNOWN: Final = "item_known"
 OWN: Final = "id_free"
 RATED: Final = "rating_has_value"
-
-
-class Severity(StrEnum):
-    """What a failed check does to the row."""
-
-    BLOCK = "block"
-    """The row goes to quarantine."""
-    WARN = "warn"
-    """The row is accepted and reported."""
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """What a suite says about one of its expectations."""
-
-    name: str
-    column: str
-    """The raw column whose value the sentence shows."""
-    severity: Severity
-    sentence: str
-
-
-def readable(column: str) -> str:
-    """Name of the column that says whether the raw value of `column` could be read."""
-    return f"{column}_readable"
 
 
 def columns_of(suite: "ExpectationSuite") -> list[str]:
@@ -76,7 +42,7 @@ def items(*, now: datetime, present: Collection[str], photos: bool) -> "Expectat
         present: the canonical columns that the source has.
         photos: whether the photos were decoded.
     """
-    suite = _Suite("items")
+    suite = Checklist("items")
     suite.line_is_read(tables.ITEM_ID)
     suite.not_null(tables.ITEM_ID, "the item_id is missing; give every listing an id of its own")
     suite.casts(tables.ITEMS, present)
@@ -105,7 +71,7 @@ def items(*, now: datetime, present: Collection[str], photos: bool) -> "Expectat
 
 def events(*, now: datetime, present: Collection[str]) -> "ExpectationSuite":
     """The events' suite. See `items` for the arguments."""
-    suite = _Suite("events")
+    suite = Checklist("events")
     suite.line_is_read(tables.USER_ID)
     suite.not_null(tables.USER_ID, "the user_id is missing; every event needs who acted")
     suite.not_null(tables.ITEM_ID, "the item_id is missing; every event needs its listing")
@@ -140,7 +106,7 @@ def events(*, now: datetime, present: Collection[str]) -> "ExpectationSuite":
 
 def embeddings(*, width: int, column: str, unit: bool) -> "ExpectationSuite":
     """The encoders' output: finite vectors of `width`, not all zero, of unit length if `unit`."""
-    suite = _Suite("embeddings")
+    suite = Checklist("embeddings")
     suite.not_null(tables.ITEM_ID, "the item_id is missing; every vector needs its listing")
     wanted = {
         "width": f"the vector holds {{detail}}; expected {width} finite numbers; extract it again "
@@ -167,7 +133,7 @@ def embeddings(*, width: int, column: str, unit: bool) -> "ExpectationSuite":
 
 def identities(key: str, *, table: str) -> "ExpectationSuite":
     """The suite of what the other checks let through: no key twice; of several the first stays."""
-    suite = _Suite(f"{table}_identities")
+    suite = Checklist(f"{table}_identities")
     suite.block(
         "duplicate_id",
         key,
@@ -178,7 +144,7 @@ def identities(key: str, *, table: str) -> "ExpectationSuite":
     return suite.built()
 
 
-def _prices(suite: "_Suite", present: Collection[str]) -> None:
+def _prices(suite: "Checklist", present: Collection[str]) -> None:
     if tables.PRICE in present:
         suite.block(
             "price_not_negative",
@@ -214,7 +180,7 @@ def _prices(suite: "_Suite", present: Collection[str]) -> None:
         )
 
 
-def _shape_of_texts(suite: "_Suite", present: Collection[str]) -> None:
+def _shape_of_texts(suite: "Checklist", present: Collection[str]) -> None:
     suite.warn(
         "id_trimmed",
         tables.ITEM_ID,
@@ -235,7 +201,7 @@ def _shape_of_texts(suite: "_Suite", present: Collection[str]) -> None:
         )
 
 
-def _photos(suite: "_Suite") -> None:
+def _photos(suite: "Checklist") -> None:
     sentences = {
         PhotoProblem.MISSING: "photo {value} does not exist; correct the path or upload the photo",
         PhotoProblem.EMPTY: "photo {value} is an empty file (0 bytes); upload it again",
@@ -263,7 +229,7 @@ def _photos(suite: "_Suite") -> None:
         )
 
 
-def _amounts(suite: "_Suite", present: Collection[str]) -> None:
+def _amounts(suite: "Checklist", present: Collection[str]) -> None:
     ranges: dict[str, tuple[str, dict[str, object], str]] = {
         tables.QUANTITY: (
             "quantity_positive",
@@ -292,86 +258,3 @@ def _amounts(suite: "_Suite", present: Collection[str]) -> None:
         kind="ExpectColumnValuesToHold",
         column=RATED,
     )
-
-
-class _Suite:
-    """Collects expectations, each with its check in `meta`."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._expectations: list[Any] = []
-
-    def block(self, name: str, about: str, sentence: str, *, kind: str, **kwargs: Any) -> None:
-        self._add(Check(name, about, Severity.BLOCK, sentence), kind, kwargs)
-
-    def warn(self, name: str, about: str, sentence: str, *, kind: str, **kwargs: Any) -> None:
-        self._add(Check(name, about, Severity.WARN, sentence), kind, kwargs)
-
-    def line_is_read(self, key: str) -> None:
-        sentence = "the file's {detail} could not be read; mend its quotes, braces or separators"
-        self.block("line_readable", key, sentence, kind="ExpectColumnValuesToHold", column=READ)
-
-    def not_null(self, column: str, sentence: str) -> None:
-        kind = "ExpectColumnValuesToNotBeNull"
-        self.block(f"{column}_present", column, sentence, kind=kind, column=column)
-
-    def not_after(self, column: str, now: datetime, present: Collection[str]) -> None:
-        if column in present:
-            latest = (now + CLOCK_SKEW).isoformat(timespec="seconds")
-            self.block(
-                f"{column}_not_in_future",
-                column,
-                f"{column} is {{value}}, later than now ({now.isoformat(timespec='seconds')}); "
-                "correct the date, or check the clock and the time zone",
-                kind="ExpectColumnValuesNotToBeAfter",
-                column=column,
-                moment=latest,
-            )
-
-    def casts(self, table: Table, present: Collection[str]) -> None:
-        for column in table.columns:
-            if column.name in present:
-                self.block(
-                    f"{column.name}_readable",
-                    column.name,
-                    f"{column.name} is {{value}}; expected {_wanted(column.name, column.dtype)}",
-                    kind="ExpectColumnValuesToHold",
-                    column=readable(column.name),
-                )
-
-    def built(self) -> "ExpectationSuite":
-        from great_expectations import ExpectationSuite
-
-        suite = ExpectationSuite(name=self._name, expectations=self._expectations)
-        if len(suite.expectations) != len(self._expectations):  # it logs and drops invalid ones
-            raise GateError(f"suite {self._name!r} lost a check while it was built")
-        return suite
-
-    def _add(self, check: Check, kind: str, kwargs: dict[str, Any]) -> None:
-        from great_expectations import expectations as built_in
-
-        from validation import expectations as own
-
-        make = getattr(own, kind) if hasattr(own, kind) else getattr(built_in, kind)
-        self._expectations.append(
-            make(
-                **kwargs,
-                description=f"{check.name} ({check.severity}): {check.sentence}",
-                meta={**asdict(check), "severity": str(check.severity)},
-                severity="critical" if check.severity is Severity.BLOCK else "warning",
-            )
-        )
-
-
-def _wanted(column: str, dtype: pa.DataType) -> str:
-    if column == tables.ATTRIBUTES:
-        return 'a JSON object such as {{"colour": "oak"}}; write one, or leave it empty'
-    if pa.types.is_timestamp(dtype):
-        return "a date and time such as 2024-05-01T12:00:00Z; write it so"
-    if column in (tables.PRICE, tables.UNIT_PRICE):
-        return "a number; give a price such as 12.50, or leave it empty"
-    if pa.types.is_floating(dtype):
-        return "a finite number; give one, or leave it empty"
-    if pa.types.is_boolean(dtype):
-        return "true or false; write one of them, or leave it empty"
-    return "text; write it as text"
