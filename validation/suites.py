@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from validation import tables
 from validation.checks import Checklist
+from validation.checks import Severity as Severity
 from validation.currencies import CURRENCIES
 from validation.photos import COARSE_PIXELS, FEWEST_PIXELS, MOST_PIXELS, PhotoProblem
 
