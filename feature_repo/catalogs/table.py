@@ -78,6 +78,18 @@ def read(folder: Path, *, mapping: Path | None = None) -> SourceData:
     return SourceData(name, items, events, ordering)
 
 
+def read_items(path: Path) -> pd.DataFrame:
+    """The listings of one file as raw values; photos are looked for beside it.
+
+    Raises:
+        SourceError: the file is missing, is of another kind or has no item ids.
+    """
+    if not path.is_file():
+        raise SourceError(f"there is no file {path}; expected {', '.join(files.ENDINGS)}")
+    stated = TableMapping()
+    return _items(_rows(path, stated), path, stated, path.resolve().parent)
+
+
 def _mapping(folder: Path, mapping: Path | None) -> FolderMapping:
     path = mapping or folder / MAPPING_FILE
     if mapping is None and not path.exists():

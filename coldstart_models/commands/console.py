@@ -1,0 +1,107 @@
+"""How the commands talk: tables and bars for people, JSON for programs."""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+Progress = Callable[[int, int], None]
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+AsOf = Annotated[
+    str | None,
+    typer.Option(help="The present, as YYYY-MM-DD or ISO 8601 (UTC); today by default."),
+]
+
+
+def present(as_of: str | None = None) -> datetime:
+    """The moment a command works at. Raises typer.BadParameter for what is not a date."""
+    if as_of is None:
+        return datetime.now(UTC).replace(microsecond=0)
+    return moment(as_of, option="--as-of")
+
+
+def moment(value: str, *, option: str) -> datetime:
+    """An ISO 8601 date or time, in UTC where it names no zone."""
+    try:
+        parsed = datetime.fromisoformat(value)
+    except ValueError:
+        raise typer.BadParameter(
+            f"{option} is {value!r}, expected a date such as 2010-07-01"
+        ) from None
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+
+
+def print_json(values: Mapping[str, Any] | Sequence[Any]) -> None:
+    """Print one JSON document."""
+    json.dump(values, sys.stdout, indent=2, ensure_ascii=False, default=str)
+    sys.stdout.write("\n")
+
+
+def say(text: str) -> None:
+    """Print a line for a person."""
+    from rich.console import Console
+
+    Console(highlight=False).print(text, markup=False, soft_wrap=True)
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print a table; numbers stand to the right."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    for position, name in enumerate(columns):
+        numeric = all(isinstance(row[position], int | float) for row in rows)
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row))
+    Console().print(table)
+
+
+@contextmanager
+def bar(title: str) -> Iterator[Progress]:
+    """A progress bar on standard error; yields the function to tell it (done, total)."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    ) as drawn:
+        task = drawn.add_task(title, total=None)
+        yield lambda done, total: drawn.update(task, completed=done, total=total)
+
+
+@contextmanager
+def step(title: str) -> Iterator[None]:
+    """Print a step's name and how long it took, on standard error."""
+    from rich.console import Console
+
+    began = time.perf_counter()
+    yield
+    console = Console(stderr=True, highlight=False)
+    console.print(f"{title}: {time.perf_counter() - began:.1f} s", style="dim")
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.4f}" if isinstance(value, float) else str(value)

@@ -1,0 +1,83 @@
+"""`coldstart evaluate`: the models on this catalogue, as one HTML report."""
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from coldstart_models.commands import console
+from coldstart_models.commands.benchmark import (
+    Cutoff,
+    Models,
+    RandomItems,
+    Shots,
+    names,
+    numbers,
+    split_plan,
+    tell,
+    write_json,
+)
+
+NAME: Final = "evaluate"
+EXAMPLES: Final = """Examples:
+
+  coldstart evaluate --cutoff 2026-10-01
+
+  coldstart evaluate --random-items 0.2 --seeds 3 --report quality.html
+"""
+
+
+def run(
+    cutoff: Cutoff = None,
+    random_items: RandomItems = None,
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds.")] = 1,
+    models: Models = None,
+    shots: Shots = "0,1,3,5,10",
+    domain: Annotated[str | None, typer.Option(help="The ranked department.")] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Where to write the report; reports/evaluation.html.")
+    ] = None,
+    json: Annotated[Path | None, typer.Option(help="Write the results here as JSON.")] = None,
+    as_of: console.AsOf = None,
+) -> None:
+    """Split the ingested catalogue, fit and measure the models, write a report with examples."""
+    from coldstart_models.benchmark_run import read_stored, splitter
+    from coldstart_models.benchmarking import benchmark
+    from coldstart_models.evaluation_report import write_report
+    from coldstart_models.examples import example_users, examples
+    from coldstart_models.models import MODELS
+    from coldstart_models.recommending import Recommender
+    from feature_repo.home import Home
+    from feature_repo.store import Store
+
+    home, now = Home.current(), console.present(as_of)
+    recommender = Recommender.load(home)
+    stored = read_stored(home)
+    plan = split_plan(cutoff, random_items)
+    with console.bar("evaluate") as progress:
+        result = benchmark(
+            source=stored.record.name,
+            catalogue=stored.catalogue,
+            interactions_split=splitter(stored, plan, domain=domain),
+            models=names(models) or tuple(MODELS),
+            shots=numbers(shots),
+            seeds=seeds,
+            truth=stored.truth,
+            generated=stored.record.generated,
+            progress=progress,
+        )
+    shown = examples(
+        example_users(home, count=6), home=home, store=Store(home), recommender=recommender
+    )
+    path = write_report(
+        result,
+        shown,
+        report or home.reports / "evaluation.html",
+        title=f"Cold-start quality on {stored.record.name}",
+        generated=stored.record.generated,
+        now=now,
+    )
+    if json is not None:
+        write_json(result, json)
+    tell(result)
+    console.say(f"report: {path}")

@@ -1,0 +1,57 @@
+"""`coldstart extract`: photos and texts become embeddings."""
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from coldstart_models.commands import console
+
+NAME: Final = "extract"
+EXAMPLES: Final = """Examples:
+
+  coldstart extract
+
+  coldstart extract --image-encoder resnet50 --json
+"""
+
+
+def run(
+    image_encoder: Annotated[
+        str | None, typer.Option(help="A registered encoder, folder:PATH or hf-image:NAME.")
+    ] = None,
+    text_encoder: Annotated[
+        str | None, typer.Option(help="A registered encoder, folder:PATH or hf-text:NAME.")
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Items a batch.")] = None,
+    config: Annotated[Path | None, typer.Option(help="A coldstart.toml.")] = None,
+    as_of: console.AsOf = None,
+    json: console.Json = False,
+) -> None:
+    """Encode new and changed photos and texts; what is unchanged is skipped."""
+    from coldstart_models.config import load_config
+    from feature_repo.home import Home
+    from feature_repo.jobs.extract import extract
+
+    settings = load_config(config).extract
+    with console.bar("extract") as progress:
+        result = extract(
+            home=Home.current(),
+            now=console.present(as_of),
+            image_encoder=image_encoder or settings.image_encoder,
+            text_encoder=text_encoder or settings.text_encoder,
+            batch_size=batch_size or settings.batch_size,
+            progress=progress,
+        )
+    if json:
+        console.print_json(result.as_dict())
+        return
+    rows = [
+        [name, one.encoder, one.encoded, one.skipped, one.quarantined, one.absent, one.removed]
+        for name, one in result.modalities.items()
+    ]
+    console.print_table(
+        f"Extracted in {result.seconds:.1f} s",
+        ["modality", "encoder", "encoded", "skipped", "quarantined", "absent", "removed"],
+        rows,
+    )

@@ -1,0 +1,75 @@
+"""`coldstart listings`: new listings become recommendable at once."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from coldstart_models.commands import console
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NAME: Final = "listings"
+EXAMPLES: Final = """Examples:
+
+  coldstart listings feed/items.jsonl
+
+  coldstart listings new.parquet --source spring --json
+"""
+
+
+def run(
+    file: Annotated[Path, typer.Argument(help="Parquet, CSV or JSON Lines; photos beside it.")],
+    source: Annotated[str, typer.Option(help="Value of the source column.")] = "service",
+    as_of: console.AsOf = None,
+    json: console.Json = False,
+) -> None:
+    """Check, encode and push new listings: gate → extract → push → recommendable."""
+    from coldstart_models.artifacts import find_model
+    from coldstart_models.listings import add_listings, load_encoders
+    from coldstart_models.recommending import Recommender
+    from feature_repo.home import Home
+    from feature_repo.store import Store
+
+    home, now = Home.current(), console.present(as_of)
+    frame = read_listings(file)
+    recommender = Recommender.load(home)
+    with console.bar("listings") as progress:
+        result = add_listings(
+            frame,
+            home=home,
+            store=Store(home),
+            recommender=recommender,
+            encoders=load_encoders(find_model(home).contract),
+            now=now,
+            source=source,
+            progress=progress,
+        )
+    if json:
+        console.print_json(
+            {
+                "accepted": list(result.accepted),
+                "quarantined": [
+                    {"item_id": row.id, "reasons": list(row.reasons)} for row in result.quarantined
+                ],
+            }
+        )
+        return
+    console.say(f"{len(result.accepted)} of {len(frame)} listings can be recommended now")
+    if result.quarantined:
+        console.print_table(
+            f"{len(result.quarantined)} in quarantine",
+            ["item", "what to mend"],
+            [[row.id or "(no id)", "; ".join(row.reasons)] for row in result.quarantined],
+        )
+
+
+def read_listings(file: Path) -> "pd.DataFrame":
+    """The listings as raw values, photos' paths made absolute beside the file.
+
+    Raises SourceError where the file is not there or is of another kind.
+    """
+    from feature_repo.catalogs.table import read_items
+
+    return read_items(file)

@@ -1,0 +1,48 @@
+"""`coldstart materialize`: the newest features go online."""
+
+from typing import Annotated, Final
+
+import typer
+
+from coldstart_models.commands import console
+
+NAME: Final = "materialize"
+EXAMPLES: Final = """Examples:
+
+  coldstart materialize
+
+  coldstart materialize --end 2010-07-01 --view user_history
+"""
+
+
+def run(
+    start: Annotated[
+        str | None, typer.Option(help="From; the data's own start by default.")
+    ] = None,
+    end: Annotated[str | None, typer.Option(help="Until; the data's own end by default.")] = None,
+    view: Annotated[
+        list[str] | None, typer.Option(help="Only this feature view; may be repeated.")
+    ] = None,
+    json: console.Json = False,
+) -> None:
+    """Write the newest row of every entity online and read a sample back as proof."""
+    from feature_repo.home import Home
+    from feature_repo.jobs.materialize import materialize
+
+    with console.bar("materialize") as progress:
+        done = materialize(
+            home=Home.current(),
+            start=console.moment(start, option="--start") if start else None,
+            end=console.moment(end, option="--end") if end else None,
+            views=view or None,
+            progress=progress,
+        )
+    if json:
+        console.print_json(done.as_dict())
+        return
+    console.print_table(
+        f"Materialized {done.result.rows} rows in {done.result.seconds:.1f} s",
+        ["feature view", "rows", "seconds", "from", "to"],
+        [[one.name, one.rows, one.seconds, one.start, one.end] for one in done.result.views],
+    )
+    console.say(f"read back {done.read_back.checked} entities: online equals offline")

@@ -1,0 +1,39 @@
+"""`coldstart meta-train`: fine-tune the model on launches."""
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from coldstart_models.commands import console
+from coldstart_models.commands.train import tell
+
+NAME: Final = "meta-train"
+EXAMPLES: Final = """Examples:
+
+  coldstart meta-train
+
+  coldstart meta-train --seed 1 --json
+"""
+
+
+def run(
+    seed: Annotated[int | None, typer.Option(help="Of every random choice.")] = None,
+    config: Annotated[Path | None, typer.Option(help="A coldstart.toml.")] = None,
+    as_of: console.AsOf = None,
+    json: console.Json = False,
+) -> None:
+    """Meta-fine-tune the latest model on launch episodes with and without support."""
+    from coldstart_models.config import load_config
+    from coldstart_models.training_job import meta_train_job
+    from feature_repo.home import Home
+
+    settings = load_config(config).train
+    with console.bar("meta-train") as progress:
+        result = meta_train_job(
+            home=Home.current(),
+            now=console.present(as_of),
+            seed=settings.seed if seed is None else seed,
+            progress=progress,
+        )
+    tell(result, json=json)

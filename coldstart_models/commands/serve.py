@@ -1,0 +1,34 @@
+"""`coldstart serve`: answer over HTTP."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+NAME: Final = "serve"
+EXAMPLES: Final = """Examples:
+
+  coldstart serve
+
+  coldstart serve --port 3001 --bento coldstart_recommender:latest
+"""
+
+
+def run(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535)] = None,
+    bento: Annotated[str | None, typer.Option(help="A built Bento's tag.")] = None,
+    config: Annotated[Path | None, typer.Option(help="A coldstart.toml.")] = None,
+) -> None:
+    """Serve recommendations until interrupted."""
+    from coldstart_models.artifacts import find_model
+    from coldstart_models.config import load_config
+    from feature_repo.home import Home
+
+    settings = load_config(config).serve
+    find_model(Home.current())
+    command = [sys.executable, "-m", "bentos.recommender.serve"]
+    command += ["--host", host or settings.host, "--port", str(port or settings.port)]
+    os.execv(command[0], command + (["--bento", bento] if bento else []))

@@ -1,0 +1,62 @@
+"""`coldstart train`: the general Siamese model."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from coldstart_models.commands import console
+
+if TYPE_CHECKING:
+    from coldstart_models.training_job import TrainResult
+
+NAME: Final = "train"
+EXAMPLES: Final = """Examples:
+
+  coldstart train
+
+  coldstart train --seed 1 --json
+"""
+
+
+def run(
+    seed: Annotated[int | None, typer.Option(help="Of every random choice.")] = None,
+    dates: Annotated[
+        bool | None, typer.Option(help="Whether the model may use listing dates.")
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="A coldstart.toml.")] = None,
+    as_of: console.AsOf = None,
+    json: console.Json = False,
+) -> None:
+    """Train the Siamese model on every domain and store it with its item vectors."""
+    from coldstart_models.config import load_config
+    from coldstart_models.training_job import train_job
+    from feature_repo.home import Home
+
+    settings = load_config(config).train
+    with console.bar("train") as progress:
+        result = train_job(
+            home=Home.current(),
+            now=console.present(as_of),
+            seed=settings.seed if seed is None else seed,
+            dates=settings.dates if dates is None else dates,
+            progress=progress,
+        )
+    tell(result, json=json)
+
+
+def tell(result: "TrainResult", *, json: bool) -> None:
+    """Print what a training job did."""
+    if json:
+        console.print_json(result.as_dict())
+        return
+    console.print_table(
+        f"{result.stage}: {result.tag}",
+        ["items", "users", "events", "kept step", "adapted listings"],
+        [[result.items, result.users, result.events, result.kept_step, result.adapted]],
+    )
+    if result.checks:
+        told = ", ".join(f"{step}: {value:.4f}" for step, value in result.checks)
+        console.say(f"NDCG@10 on later items by step: {told}")
+    else:
+        console.say("too few items or events to learn on: the untrained start was kept")

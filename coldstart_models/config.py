@@ -1,0 +1,106 @@
+"""One TOML file configures the commands; unknown keys are refused.
+
+Read from ``--config FILE``, else from the file that ``COLDSTART_CONFIG`` names, else from
+``coldstart.toml`` in the working directory, else the defaults::
+
+    [extract]
+    image_encoder = "efficientnet-lite0"
+    batch_size = 64
+
+    [train]
+    seed = 1
+"""
+
+import difflib
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from coldstart_models.errors import ConfigError
+
+CONFIG_VARIABLE: Final = "COLDSTART_CONFIG"
+DEFAULT_FILE: Final = "coldstart.toml"
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ExtractConfig(_Frozen):
+    """The job `extract`."""
+
+    image_encoder: str = "efficientnet-lite0"
+    text_encoder: str = "minilm"
+    batch_size: int = Field(default=64, ge=1)
+
+
+class TrainConfig(_Frozen):
+    """The jobs `train` and `meta-train`."""
+
+    seed: int = 0
+    dates: bool = False
+    """Whether the served model may use listing dates."""
+
+
+class ServeConfig(_Frozen):
+    """The command `serve`."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=3000, ge=1, le=65535)
+
+
+class Config(_Frozen):
+    """Everything a user may configure."""
+
+    extract: ExtractConfig = ExtractConfig()
+    train: TrainConfig = TrainConfig()
+    serve: ServeConfig = ServeConfig()
+
+
+def load_config(path: Path | None = None) -> Config:
+    """Read the configuration.
+
+    Raises:
+        ConfigError: a named file is not there, is not TOML, or has a wrong key or value.
+    """
+    chosen = path or _named_by_environment() or Path(DEFAULT_FILE)
+    if not chosen.exists():
+        if chosen == Path(DEFAULT_FILE):
+            return Config()
+        raise ConfigError(f"there is no configuration file {chosen}")
+    try:
+        values = tomllib.loads(chosen.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{chosen} is not TOML: {error}") from error
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(f"{chosen}: {_first_problem(error, values)}") from error
+
+
+def _named_by_environment() -> Path | None:
+    named = os.environ.get(CONFIG_VARIABLE)
+    return Path(named) if named else None
+
+
+def _first_problem(error: ValidationError, values: dict[str, Any]) -> str:
+    """One line about the first wrong key or value."""
+    problem = error.errors()[0]
+    key = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] != "extra_forbidden":
+        return f"{key} is {problem['input']!r}: {problem['msg']}"
+    known = _known_keys()
+    close = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
+    hint = f"did you mean {close[0]}?" if close else f"the keys are {', '.join(known)}"
+    return f"there is no key {key}; {hint}"
+
+
+def _known_keys() -> list[str]:
+    return [
+        f"{section}.{key}"
+        for section, field in Config.model_fields.items()
+        for key in type(field.default).model_fields
+    ]
