@@ -58,7 +58,7 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
-DEFAULT_CHUNK = 10_000
+DEFAULT_CHUNK = 5_000
 KNOWN = frozenset(
     f"{table.name}:{column.name}" for table in FEATURE_TABLES.values() for column in table.features
 )

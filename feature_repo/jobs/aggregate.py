@@ -30,7 +30,7 @@ from validation import tables
 log = logging.getLogger(__name__)
 Progress = Callable[[int, int], None]
 
-EVENTS_A_CHUNK: Final = 100_000
+EVENTS_A_CHUNK: Final = 50_000
 """Users are taken in groups of about this many events, which bounds the memory."""
 MEMORY_LIMIT: Final = "3GB"
 

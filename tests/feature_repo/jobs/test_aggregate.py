@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from feature_repo.errors import JobError
-from feature_repo.feature_tables import FEATURE_TABLES
+from feature_repo.feature_tables import FEATURE_TABLES, HISTORY_LENGTH
 from feature_repo.home import Home
 from feature_repo.jobs.aggregate import aggregate
 from tests.feature_repo.samples import NOW, at, events_frame, write_events, write_items
@@ -69,18 +69,22 @@ def test_a_row_is_the_state_after_all_events_of_a_moment_known_from_a_microsecon
     assert set(rows["created_timestamp"]) == {pd.Timestamp(NOW)}
 
 
-def test_the_history_holds_the_last_fifty_positive_events_newest_last(home: Home) -> None:
+def test_the_history_holds_the_last_positive_events_up_to_its_length_newest_last(
+    home: Home,
+) -> None:
     log = [("u", "sofa", "impression", "2024-01-01")]
+    count = HISTORY_LENGTH + 10
+    items = [f"i{day:03d}" for day in range(count)]
     log += [
-        ("u", f"i{day:03d}", "click", str(at("2024-01-02") + pd.Timedelta(days=day)))
-        for day in range(60)
+        ("u", item, "click", str(at("2024-01-02") + pd.Timedelta(days=day)))
+        for day, item in enumerate(items)
     ]
     write_events(home, events_frame(*log))
     aggregate(home=home, now=NOW)
-    rows = read(home, "user_history")
-    assert [len(items) for items in rows["history_item_ids"]] == [*range(1, 51), *[50] * 10]
-    assert list(rows["history_item_ids"].iloc[1]) == ["i000", "i001"]
-    assert list(rows["history_item_ids"].iloc[-1]) == [f"i{day:03d}" for day in range(10, 60)]
+    histories = [list(row) for row in read(home, "user_history")["history_item_ids"]]
+    assert histories == [
+        items[max(0, seen - HISTORY_LENGTH) : seen] for seen in range(1, count + 1)
+    ]
 
 
 def test_equal_times_keep_the_order_of_the_log(home: Home) -> None:
