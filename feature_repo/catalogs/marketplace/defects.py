@@ -83,9 +83,7 @@ def new_listings(
     }
     paths = render(recipes, folder=photos)
     frame = _complete(stock, paths, end, seed)
-    rows: list[dict[str, object]] = (
-        frame.astype(object).where(frame.notna(), None).to_dict("records")
-    )
+    rows = _records(frame.astype(object).where(frame.notna(), None))
     for row, defect in broken.items():
         _plant(rows, row, defect, end=end, broken=broken)
     defects = {str(rows[row][tables.ITEM_ID]): defect for row, defect in broken.items()}
