@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import bentoml
-from bentoml.exceptions import BadInput, BentoMLException, NotFound
+from bentoml.exceptions import BadInput, BentoMLException, NotFound, ServiceUnavailable
 
 from bentos.recommender import measures, payloads, storefront
 from bentos.recommender.packing import ProjectImage
@@ -25,6 +25,7 @@ from bentos.recommender.shelf import Shelf
 from coldstart_models.artifacts import LATEST, check_contract, find_model, observe_features
 from coldstart_models.errors import ContractMismatch, ModelError, UnknownItem, UnknownUser
 from coldstart_models.intake import SERVICE_SOURCE
+from feature_repo.errors import FeatureError
 from feature_repo.home import Home
 from validation import tables
 
@@ -289,19 +290,25 @@ class RecommenderService:
         with self._intake:
             import validation.gate  # noqa: F401 - Great Expectations takes seconds to import
 
-            self._warm_encoders()
+            try:
+                self._warm_encoders()
+            except ServiceUnavailable as error:
+                logger.error("%s", error)
 
     def _warm_encoders(self) -> Any:
-        """The model's encoders, loaded with the first listing and kept."""
+        """The model's encoders, loaded once. Raises ServiceUnavailable saying why not."""
         if self._encoders is None:
             from coldstart_models.listings import load_encoders
 
-            with measures.stage("load encoders"):
-                self._encoders = load_encoders(
-                    self.contract,
-                    image=os.environ.get("COLDSTART_IMAGE_ENCODER"),
-                    text=os.environ.get("COLDSTART_TEXT_ENCODER"),
-                )
+            try:
+                with measures.stage("load encoders"):
+                    self._encoders = load_encoders(
+                        self.contract,
+                        image=os.environ.get("COLDSTART_IMAGE_ENCODER"),
+                        text=os.environ.get("COLDSTART_TEXT_ENCODER"),
+                    )
+            except (FeatureError, ModelError) as error:
+                raise ServiceUnavailable(f"new listings cannot be encoded: {error}") from error
         return self._encoders
 
 
