@@ -1,0 +1,103 @@
+# Every target works on a fresh clone with Python 3.11 or 3.12 and pip; `make help` lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+
+# The first interpreter of a supported version; `make setup PYTHON=/path/to/python` overrides it.
+SUPPORTED := import sys; sys.exit(not ((3, 11) <= sys.version_info < (3, 13)))
+PYTHON ?= $(shell for one in python3 python3.12 python3.11 python; do \
+	"$$one" -c '$(SUPPORTED)' >/dev/null 2>&1 && echo "$$one" && break; done)
+
+# cpu: torch without CUDA, from PyTorch's own index (Linux; macOS has no CUDA build anyway).
+TORCH ?= default
+# uv, in a folder of its own: `uv pip sync` removes from .venv what the lock does not name.
+UV_VERSION := 0.13.9
+UV := .tools/bin/uv
+UV_STAMP := .tools/uv-$(UV_VERSION)
+BIN := .venv/bin
+READY := .venv/.ready-$(TORCH)
+# What only the CUDA build of torch needs, and torch itself; nvidia-ml-py is BentoML's.
+CUDA_ONLY := ^(torch|torchvision|triton|cuda-[a-z-]+|nvidia-[a-z0-9-]+)==
+KEEP := ^nvidia-ml-py==
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+	@echo; echo "Variables: PYTHON=python3.12  TORCH=cpu (torch without CUDA)  ARGS='…' (for pytest, coldstart)"
+
+.PHONY: setup
+setup: $(READY) ## Create .venv with the locked dependencies and this project
+
+$(UV_STAMP):
+	@if [ -z "$(PYTHON)" ]; then \
+		echo "make setup: no Python 3.11 or 3.12 found; install one, or name it: make setup PYTHON=/path/to/python3.12" >&2; exit 2; fi
+	@if ! "$(PYTHON)" -c '$(SUPPORTED)'; then \
+		echo "make setup: $(PYTHON) is $$("$(PYTHON)" --version 2>&1); this project needs Python 3.11 or 3.12" >&2; exit 2; fi
+	rm -rf .tools
+	"$(PYTHON)" -m venv .tools
+	.tools/bin/python -m pip install --quiet --disable-pip-version-check "uv==$(UV_VERSION)"
+	touch $@
+
+$(READY): requirements.txt pyproject.toml $(UV_STAMP)
+	@rm -f .venv/.ready-*
+	@[ -x $(BIN)/python ] || "$(PYTHON)" -m venv --without-pip .venv
+ifeq ($(TORCH),cpu)
+	awk '/^[^ ]/ { wanted = $$0 !~ /$(CUDA_ONLY)/ || $$0 ~ /$(KEEP)/ } wanted' requirements.txt > .tools/requirements-cpu.txt
+	$(UV) pip install --python $(BIN)/python --torch-backend cpu --no-deps $$(sed -nE 's/^((torch|torchvision)==[^ ;]+).*/\1/p' requirements.txt)
+	$(UV) pip install --python $(BIN)/python --require-hashes --no-deps -r .tools/requirements-cpu.txt
+else
+	$(UV) pip sync --python $(BIN)/python --require-hashes requirements.txt
+endif
+	$(UV) pip install --python $(BIN)/python --quiet --no-deps --no-build-isolation -e .
+	touch $@
+
+.PHONY: format
+format: $(READY) ## Format and fix what can be fixed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: lint
+lint: $(READY) ## Check style, spelling and which package imports which
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	git ls-files -z --cached --others --exclude-standard | xargs -0 $(BIN)/codespell
+	$(BIN)/lint-imports
+
+.PHONY: types
+types: $(READY) ## Check the types
+	$(BIN)/mypy
+
+.PHONY: test
+test: $(READY) ## Run the tests (ARGS='tests/validation -k gate' narrows them)
+	$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: test-slow
+test-slow: $(READY) ## Run the tests that take longer than half a minute
+	$(BIN)/python -m pytest -m slow $(ARGS)
+
+.PHONY: demo
+demo: $(READY) ## Run everything on the generated marketplace, from photos to a served answer
+	$(BIN)/coldstart demo $(ARGS)
+
+.PHONY: serve
+serve: $(READY) ## Serve recommendations from the state in COLDSTART_HOME
+	$(BIN)/coldstart serve $(ARGS)
+
+.PHONY: bench
+bench: bench-extraction bench-ranking ## Run every benchmark
+
+bench-%: $(READY) benchmarks/%.py ## Run benchmarks/NAME.py; prints a table, writes benchmarks/results/NAME.json
+	$(BIN)/python -m benchmarks.$* $(ARGS)
+
+.PHONY: lock
+lock: $(UV_STAMP) ## Write requirements.txt anew from pyproject.toml
+	$(UV) pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \
+		--extra complete-journey --extra dev pyproject.toml -o requirements.txt
+
+.PHONY: clean
+clean: ## Remove the environment, caches and what the demo and the benchmarks wrote
+	rm -rf .venv .tools build dist demo benchmarks/results *.egg-info .pytest_cache .mypy_cache \
+		.ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
