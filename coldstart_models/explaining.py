@@ -23,6 +23,7 @@ PHRASES: Final = {
     "photo": "looks alike",
     "text": "reads alike",
     "words": "shares its words",
+    "spelling": "shares parts of its words",
     "attributes": "is of the same kind, brand or price",
     "together": "is bought together with such items",
 }

@@ -115,7 +115,7 @@ def _serve_and_add(folder: Path, *, seed: int, now: datetime) -> None:
     user = _users()[0]
     with _service(folder / "service.log") as address:
         answer = _post(address, "recommend", {"user_id": user, "k": 3})
-        found = ", ".join(item["item_id"] for item in answer["recommendations"])
+        found = ", ".join(item["item_id"] for item in answer["items"])
         console.say(f"asked over HTTP for {user}: {found}")
         feed, defects = write_feed(folder / "feed", seed=seed, as_of=now)
         good = _first_good(feed, set(defects))

@@ -1,6 +1,7 @@
 """The model as a plain folder: arrays as safetensors, the rest as JSON."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,13 +14,14 @@ from safetensors.torch import save_file as save_tensors
 
 from coldstart_models.errors import ArtifactError
 from coldstart_models.siamese.adaptation import Population
-from coldstart_models.siamese.inputs import Featurizer, Lexicon, Projection
+from coldstart_models.siamese.inputs import Featurizer, Lexicon, LexiconKind, Projection
 from coldstart_models.siamese.togetherness import Togetherness
 from coldstart_models.siamese.training import MetaSiamese
 
 NETWORK: Final = "network.safetensors"
 ARRAYS: Final = "arrays.safetensors"
 CONFIG: Final = "config.json"
+LEXICONS: Final = ("words", "spelling", "attributes")
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -43,11 +45,11 @@ def save_folder(
         if projection is not None:
             arrays[f"{name}.mean"], arrays[f"{name}.axes"] = projection.mean, projection.axes
     lexicons = {}
-    for name in ("words", "attributes"):
+    for name in LEXICONS:
         lexicon: Lexicon | None = getattr(featurizer, name)
         if lexicon is not None:
             arrays[f"{name}.idf"], arrays[f"{name}.axes"] = lexicon.idf, lexicon.axes
-            lexicons[name] = {"vocabulary": lexicon.vocabulary, "ngrams": list(lexicon.ngrams)}
+            lexicons[name] = {"vocabulary": lexicon.vocabulary, "kind": asdict(lexicon.kind)}
     save_file({key: np.ascontiguousarray(value) for key, value in arrays.items()}, folder / ARRAYS)
     state = {key: value.contiguous() for key, value in network.state_dict().items()}
     save_tensors(state, folder / NETWORK)
@@ -71,6 +73,7 @@ def load_folder(folder: Path) -> tuple[Featurizer, Togetherness, MetaSiamese, Po
         photo=_projection(arrays, "photo"),
         text=_projection(arrays, "text"),
         words=_lexicon(arrays, config, "words"),
+        spelling=_lexicon(arrays, config, "spelling"),
         attributes=_lexicon(arrays, config, "attributes"),
         price_range=tuple(config["price_range"]) if config["price_range"] else None,
     )
@@ -99,7 +102,5 @@ def _lexicon(arrays: Arrays, config: dict[str, Any], name: str) -> Lexicon | Non
     if name not in config["lexicons"]:
         return None
     stored = config["lexicons"][name]
-    low, high = stored["ngrams"]
-    return Lexicon(
-        stored["vocabulary"], arrays[f"{name}.idf"], arrays[f"{name}.axes"], ngrams=(low, high)
-    )
+    kind = LexiconKind(stored["kind"]["analyzer"], tuple(stored["kind"]["ngrams"]))
+    return Lexicon(stored["vocabulary"], arrays[f"{name}.idf"], arrays[f"{name}.axes"], kind=kind)

@@ -22,8 +22,9 @@ from validation import tables
 PHOTO: Final = "photo"
 TEXT: Final = "text"
 WORDS: Final = "words"
+SPELLING: Final = "spelling"
 ATTRIBUTES: Final = "attributes"
-CONTENT: Final = (PHOTO, TEXT, WORDS, ATTRIBUTES)
+CONTENT: Final = (PHOTO, TEXT, WORDS, SPELLING, ATTRIBUTES)
 
 PRICE_BINS: Final = 8
 PRICE_WEIGHT: Final = 0.5
@@ -64,6 +65,22 @@ class Projection:
         return unit_rows(np.asarray((vectors - self.mean) @ self.axes, dtype=np.float32))
 
 
+@dataclass(frozen=True, slots=True)
+class LexiconKind:
+    """What a lexicon counts."""
+
+    analyzer: str
+    """``word``, or ``char_wb`` for letters within a word."""
+    ngrams: tuple[int, int]
+
+
+WORD_PAIRS: Final = LexiconKind("word", (1, 2))
+SINGLE_WORDS: Final = LexiconKind("word", (1, 1))
+LETTERS: Final = LexiconKind("char_wb", (3, 5))
+"""Tells apart and joins what word forms hide: plurals, compounds, misspellings."""
+MAX_VOCABULARY: Final = 60_000
+
+
 class Lexicon:
     """TF-IDF of a text per item, folded onto its leading axes without renormalising.
 
@@ -77,24 +94,30 @@ class Lexicon:
         idf: npt.NDArray[np.float64],
         axes: FloatMatrix,
         *,
-        ngrams: tuple[int, int] = (1, 2),
+        kind: "LexiconKind",
     ) -> None:
-        self.vocabulary, self.idf, self.axes, self.ngrams = vocabulary, idf, axes, ngrams
+        self.vocabulary, self.idf, self.axes, self.kind = vocabulary, idf, axes, kind
         self._tfidf = TfidfVectorizer(
             sublinear_tf=True,
-            ngram_range=ngrams,
+            analyzer=kind.analyzer,
+            ngram_range=kind.ngrams,
             vocabulary={word: column for column, word in enumerate(vocabulary)},
         )
         self._tfidf.idf_ = idf
 
     @classmethod
     def fit(
-        cls, texts: list[str], *, width: int, seed: int, ngrams: tuple[int, int] = (1, 2)
+        cls, texts: list[str], *, width: int, seed: int, kind: "LexiconKind"
     ) -> "Lexicon | None":
         """None where the texts hold no word at all."""
         if not any(character.isalnum() for text in texts for character in text):
             return None
-        tfidf = TfidfVectorizer(sublinear_tf=True, ngram_range=ngrams)
+        tfidf = TfidfVectorizer(
+            sublinear_tf=True,
+            analyzer=kind.analyzer,
+            ngram_range=kind.ngrams,
+            max_features=MAX_VOCABULARY,
+        )
         try:
             counts = tfidf.fit_transform(texts)
         except ValueError as error:
@@ -107,7 +130,7 @@ class Lexicon:
             list(tfidf.get_feature_names_out()),
             tfidf.idf_,
             np.ascontiguousarray(axes.T, dtype=np.float32),
-            ngrams=ngrams,
+            kind=kind,
         )
 
     def __call__(self, texts: list[str]) -> FloatMatrix:
@@ -122,6 +145,7 @@ class Featurizer:
     photo: Projection | None
     text: Projection | None
     words: Lexicon | None
+    spelling: Lexicon | None
     attributes: Lexicon | None
     price_range: tuple[float, float] | None
     """Smallest and largest log price bin centre of the warm items."""
@@ -132,8 +156,9 @@ class Featurizer:
         return cls(
             photo=_fit_projection(items.image, width=256, seed=seed),
             text=_fit_projection(items.text, width=384, seed=seed),
-            words=Lexicon.fit(items.words, width=512, seed=seed),
-            attributes=Lexicon.fit(attribute_texts(items), width=64, seed=seed, ngrams=(1, 1)),
+            words=Lexicon.fit(items.words, width=512, seed=seed, kind=WORD_PAIRS),
+            spelling=Lexicon.fit(items.words, width=256, seed=seed, kind=LETTERS),
+            attributes=Lexicon.fit(attribute_texts(items), width=64, seed=seed, kind=SINGLE_WORDS),
             price_range=_price_range(items.frame[tables.PRICE]),
         )
 
@@ -150,9 +175,10 @@ class Featurizer:
                 values[name] = np.zeros((len(catalogue), width), np.float32)
                 values[name][known] = project(stored.vectors[known])
                 present[name] = known
-        if self.words is not None:
-            values[WORDS] = self.words(catalogue.words)
-            present[WORDS] = np.linalg.norm(values[WORDS], axis=1) > 0
+        for name, lexicon in ((WORDS, self.words), (SPELLING, self.spelling)):
+            if lexicon is not None:
+                values[name] = lexicon(catalogue.words)
+                present[name] = np.linalg.norm(values[name], axis=1) > 0
         attributes = self._attributes(catalogue)
         if attributes is not None:
             values[ATTRIBUTES] = attributes

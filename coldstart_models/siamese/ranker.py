@@ -216,5 +216,4 @@ class SiameseRanker:
             self._model.fitted,
             first_us=first_available_us(self._training),
         )
-        scores = score_task(self._model.network, prepared)
-        return np.asarray(np.where(np.isfinite(scores), scores, -1e9), dtype=np.float32)
+        return score_task(self._model.network, prepared)

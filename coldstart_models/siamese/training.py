@@ -42,6 +42,8 @@ from coldstart_models.siamese.togetherness import TOGETHER, FittedTogetherness
 logger = logging.getLogger(__name__)
 
 INITIAL_SCALE: Final = 0.3
+BARRED: Final = -1e9
+"""Score of a pair that may not be ranked; finite, so that gradients are."""
 BATCH_USERS: Final = 64
 TRAINING_HISTORY: Final = 100
 Progress = Callable[[int, int], None]
@@ -129,7 +131,7 @@ class MetaSiamese(nn.Module):
                 num_items=len(prepared.candidates),
             )
             scores = scores + self.adaptation.effect(users, deltas, population)
-        return scores.masked_fill(prepared.barred[rows], -torch.inf)
+        return scores.masked_fill(prepared.barred[rows], BARRED)
 
 
 def prepare(
@@ -179,7 +181,7 @@ def contrast(scores: Tensor, chosen: Tensor, scale: Tensor) -> Tensor:
     """The listwise loss of the module's docstring, a mean over users.
 
     Args:
-        scores: (B, C); -inf where a pair may not be ranked.
+        scores: (B, C), BARRED where a pair may not be ranked.
         chosen: (B, C) bool, at least one True a row.
         scale: γ, a scalar.
     """
