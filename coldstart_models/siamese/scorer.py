@@ -38,6 +38,7 @@ INITIAL_WEIGHT: Final = {
     "photo": 1.0,
     "text": 1.0,
     "words": 1.0,
+    "spelling": 0.7,
     "attributes": 0.3,
     "together": 0.7,
 }
