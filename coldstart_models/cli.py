@@ -1,8 +1,10 @@
 """The command `coldstart`: one file a subcommand in `coldstart_models.commands`."""
 
 import sys
+from typing import Final
 
 import typer
+from typer.exceptions import TyperException
 
 from coldstart_models.commands import (
     aggregate,
@@ -22,8 +24,10 @@ from coldstart_models.commands import (
     train,
 )
 
+NAME: Final = "coldstart"
+
 app = typer.Typer(
-    name="coldstart",
+    name=NAME,
     help="Recommend home-goods listings nobody has clicked yet.",
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -51,14 +55,27 @@ for command in (
 
 
 def main() -> None:
-    """Run a command; an error of ours becomes one line and exit code 2, a bug its traceback."""
+    """Run a command; a user's error becomes one line and exit code 2, a bug its traceback."""
     try:
-        app()
+        sys.exit(app(prog_name=NAME, standalone_mode=False))
+    except typer.Abort:
+        sys.exit(1)
+    except TyperException as error:
+        print(_usage_error(error), file=sys.stderr)
+        raise SystemExit(2) from None
     except SystemExit:  # first, so that a plain exit does not import the packages below
         raise
     except _errors_of_ours() as error:
         print(f"coldstart: {' '.join(str(error).split())}", file=sys.stderr)
         raise SystemExit(2) from None
+
+
+def _usage_error(error: TyperException) -> str:
+    """One line about wrong arguments; the whole help where there were none."""
+    message = error.format_message()
+    if not sys.argv[1:]:
+        return message
+    return f"coldstart: {' '.join(message.split()).rstrip('.')}; see `coldstart --help`"
 
 
 def _errors_of_ours() -> tuple[type[Exception], ...]:

@@ -77,14 +77,16 @@ def bar(title: str) -> Iterator[Progress]:
         TimeRemainingColumn,
     )
 
+    console = Console(stderr=True)
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        console=Console(stderr=True),
+        console=console,
         transient=True,
+        disable=not console.is_terminal,
     ) as drawn:
         task = drawn.add_task(title, total=None)
         yield lambda done, total: drawn.update(task, completed=done, total=total)

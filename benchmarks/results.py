@@ -1,0 +1,77 @@
+"""How a benchmark tells what it measured: a table for people, JSON for everything else."""
+
+import json
+import os
+import platform
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from coldstart_models.commands import console
+
+FOLDER: Final = Path(__file__).resolve().parent / "results"
+Row = Mapping[str, str | int | float]
+
+
+def publish(
+    name: str, *, title: str, rows: Sequence[Row], folder: Path = FOLDER, **facts: Any
+) -> Path:
+    """Print the rows and write them, with the machine and the facts, to `FOLDER/NAME.json`.
+
+    Args:
+        rows: all with the same keys, in the order of the columns.
+        facts: what else the JSON says, such as a ratio.
+    """
+    columns = list(rows[0])
+    console.print_table(title, columns, [[row[column] for column in columns] for row in rows])
+    for fact, value in facts.items():
+        console.say(f"{fact}: {value}")
+    path = folder / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    content = {
+        "benchmark": name,
+        "machine": machine(),
+        **facts,
+        "rows": [dict(row) for row in rows],
+    }
+    partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    os.replace(partial, path)
+    console.say(f"written to {path}")
+    return path
+
+
+def machine() -> dict[str, str | int]:
+    """What the numbers depend on."""
+    import torch
+
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "processor": platform.machine(),
+        "cpus": os.cpu_count() or 1,
+        "threads": torch.get_num_threads(),
+        "gpu": gpu,
+    }
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """How long the work takes, once."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def latencies(work: Callable[[], object], *, calls: int, warm_up: int = 10) -> dict[str, float]:
+    """Median and 99th percentile in milliseconds."""
+    for _ in range(warm_up):
+        work()
+    taken = np.array([seconds(work) for _ in range(calls)]) * 1000.0
+    return {
+        "p50 ms": round(float(np.median(taken)), 3),
+        "p99 ms": round(float(np.percentile(taken, 99)), 3),
+    }

@@ -1,0 +1,134 @@
+"""A benchmark's JSON as Markdown: ``python -m benchmarks.tables FILE``.
+
+With ``--into README.md --name online_retail`` the tables take the place of what stands between
+``<!-- table:online_retail -->`` and ``<!-- /table:online_retail -->``.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+METRICS: Final = ("recall@20", "ndcg@10", "mrr", "auc")
+HEADING: Final = "ndcg@10"
+"""The metric in the table of shots."""
+
+
+def main() -> None:
+    """Print the tables, or put them into a file."""
+    parser = argparse.ArgumentParser(prog="benchmarks.tables", description=__doc__)
+    parser.add_argument("file", type=Path, help="what `coldstart benchmark --json` wrote")
+    parser.add_argument("--pools", default="cold", help="names, separated by commas, or `all`")
+    parser.add_argument("--into", type=Path, help="a Markdown file with the place marked")
+    parser.add_argument("--name", help="of the marked place")
+    options = parser.parse_args()
+    result = json.loads(options.file.read_text(encoding="utf-8"))
+    wanted = None if options.pools == "all" else options.pools.split(",")
+    text = markdown(result, pools=wanted)
+    if options.into is None:
+        sys.stdout.write(text)
+        return
+    if options.name is None:
+        parser.error("--into needs --name, the name of the marked place")
+    before = options.into.read_text(encoding="utf-8")
+    partial = options.into.with_name(f".{options.into.name}.partial")
+    partial.write_text(placed(before, text, name=options.name), encoding="utf-8")
+    os.replace(partial, options.into)
+
+
+def markdown(result: Mapping[str, Any], *, pools: Sequence[str] | None = None) -> str:
+    """One table of models and metrics a pool at zero shots, then one of shots.
+
+    Args:
+        pools: those to show; all where None.
+    """
+    rows = result["results"]
+    names = list(dict.fromkeys(row["pool"] for row in rows if row["shots"] == 0))
+    parts = []
+    for pool in names:
+        if ">" in pool or (pools is not None and pool not in pools):
+            continue
+        of_pool = [row for row in rows if row["pool"] == pool and row["shots"] == 0]
+        parts.append(_pool_table(result, pool, of_pool))
+    shots = _shots_table(rows)
+    return "\n".join([*parts, *([shots] if shots else [])])
+
+
+def placed(text: str, tables: str, *, name: str) -> str:
+    """The text with the tables between the marks of that name. Raises ValueError without them."""
+    opening, closing = f"<!-- table:{name} -->", f"<!-- /table:{name} -->"
+    before, found, rest = text.partition(opening)
+    _, ended, after = rest.partition(closing)
+    if not found or not ended:
+        raise ValueError(f"no place {opening} … {closing} in the text")
+    return f"{before}{opening}\n{tables}{closing}{after}"
+
+
+def _pool_table(result: Mapping[str, Any], pool: str, rows: Sequence[Mapping[str, Any]]) -> str:
+    made_up = ", generated data" if result.get("generated") else ""
+    head = (
+        f"Pool `{pool}`{made_up}: {result['split']}; {rows[0]['num_users']} users, "
+        f"{rows[0]['num_candidates']} candidates, {result['seeds']} seed(s).\n"
+    )
+    best = {
+        name: max((row[name] for row in rows if row[name] is not None), default=None)
+        for name in METRICS
+    }
+    body = [
+        [
+            f"`{row['model']}`",
+            *(_number(row[name], best=row[name] == best[name]) for name in METRICS),
+            _interval(row["interval"].get(HEADING)),
+        ]
+        for row in rows
+    ]
+    return f"{head}\n{_table(['model', *METRICS, f'{HEADING}, 95 %'], body)}"
+
+
+def _shots_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """NDCG@10 after k first customers, beside nobody's on the same pool; empty without shots."""
+    pools = list(dict.fromkeys(row["pool"] for row in rows if ">" in row["pool"]))
+    if not pools:
+        return ""
+    models = list(dict.fromkeys(row["model"] for row in rows if row["pool"] in pools))
+    found = {(row["model"], row["pool"], row["shots"] > 0): row[HEADING] for row in rows}
+    body = [
+        [
+            f"`{model}`",
+            *(
+                f"{_number(found.get((model, pool, False)))} → "
+                f"{_number(found.get((model, pool, True)))}"
+                for pool in pools
+            ),
+        ]
+        for model in models
+    ]
+    columns = [f"{pool.partition('>')[2]} shots" for pool in pools]
+    head = (
+        f"{HEADING} without → with a listing's first k customers, each pair on the same pool "
+        "(cold items with more than k):\n"
+    )
+    return f"{head}\n{_table(['model', *columns], body)}"
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [columns, ["---", *(["---:"] * (len(columns) - 1))], *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _number(value: float | None, *, best: bool = False) -> str:
+    if value is None:
+        return "–"
+    text = f"{value:.4f}".removeprefix("0") if value < 1 else f"{value:.4f}"
+    return f"**{text}**" if best else text
+
+
+def _interval(bounds: Sequence[float] | None) -> str:
+    return "–" if bounds is None else f"{_number(bounds[0])}–{_number(bounds[1])}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""The command as people meet it: quick to start, helpful, and brief about their mistakes."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import typer
+
+from coldstart_models import cli
+from feature_repo.home import HOME_VARIABLE
+
+HEAVY = ("bentoml", "feast", "great_expectations", "pandas", "torch", "transformers", "sklearn")
+NAMES = [
+    *("ingest", "extract", "aggregate", "apply", "materialize", "train", "meta-train"),
+    *("evaluate", "benchmark", "recommend", "listings", "build", "serve", "demo", "info"),
+]
+LISTED = """
+import json, sys
+from coldstart_models import cli
+sys.argv = ["coldstart", "--help"]
+try:
+    cli.main()
+finally:
+    print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
+"""
+
+
+@pytest.fixture
+def coldstart(monkeypatch, capsys, tmp_path):
+    """Run the command in this process on an empty state folder."""
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "state"))
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["coldstart", *arguments])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        return stopped.value.code or 0, *capsys.readouterr()
+
+    return run
+
+
+def test_help_loads_none_of_the_heavy_packages():
+    done = subprocess.run(
+        [sys.executable, "-c", LISTED], capture_output=True, text=True, check=True
+    )
+    loaded = json.loads(done.stdout.splitlines()[-1])
+    assert "typer" in loaded
+    assert [name for name in HEAVY if name in loaded] == []
+    assert all(f"\n  {name} " in done.stdout for name in NAMES)
+
+
+def test_the_subcommands_are_those_of_the_readme():
+    assert list(typer.main.get_command(cli.app).commands) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_subcommand_explains_itself_with_examples(coldstart, name):
+    code, out, err = coldstart(name, "--help")
+    assert (code, err) == (0, "")
+    assert out.startswith(f"Usage: coldstart {name} ")
+    _, _, examples = out.partition("Examples:")
+    assert f"coldstart {name}" in examples
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["frobnicate"], "No such command 'frobnicate'"),
+        (["ingest"], "Missing argument 'source'"),
+        (["ingest", "nosuch"], "unknown source 'nosuch' (known: marketplace"),
+        (["ingest", "table:nowhere"], "nowhere"),
+        (["ingest", "marketplace:huge"], "huge"),
+        (["ingest", "marketplace:small", "--as-of", "soon"], "--as-of is 'soon'"),
+        (["extract"], "run `coldstart ingest SOURCE`"),
+        (["extract", "--batch-size", "0"], "'--batch-size'"),
+        (["extract", "--config", "none.toml"], "there is no configuration file none.toml"),
+        (["aggregate"], "run `coldstart ingest SOURCE`"),
+        (["materialize"], "run `coldstart ingest SOURCE`"),
+        (["train"], "run `coldstart ingest SOURCE`"),
+        (["meta-train"], "run `coldstart train`"),
+        (["evaluate", "--random-items", "0.2"], "run `coldstart train`"),
+        (["recommend", "--user", "u1"], "run `coldstart train`"),
+        (["serve"], "run `coldstart train`"),
+        (["listings", "nofile.jsonl"], "there is no file nofile.jsonl"),
+        (["benchmark", "--source", "marketplace:small"], "--cutoff"),
+        (["benchmark", "--source", "marketplace:small", "--cutoff", "July"], "'July'"),
+        (["benchmark", "--source", "x", "--cutoff", "2010-07-01", "--shots", "a"], "'a'"),
+    ],
+    ids=lambda value: "_".join(value) if isinstance(value, list) else "",
+)
+def test_a_users_mistake_is_one_line_and_exit_code_2(coldstart, arguments, told):
+    code, out, err = coldstart(*arguments)
+    assert code == 2
+    assert out == ""
+    assert len(err.splitlines()) == 1
+    assert err.startswith("coldstart: ")
+    assert told in err
+
+
+def test_a_wrong_key_in_the_configuration_is_named_with_the_nearest(coldstart, tmp_path):
+    (tmp_path / "coldstart.toml").write_text("[extract]\nbatchsize = 3\n")
+    code, _, err = coldstart("extract")
+    assert code == 2
+    assert err == (
+        "coldstart: coldstart.toml: there is no key extract.batchsize; "
+        "did you mean extract.batch_size?\n"
+    )
+
+
+def test_a_bug_keeps_its_traceback(monkeypatch):
+    def broken(**_):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(cli, "app", broken)
+    with pytest.raises(ZeroDivisionError):
+        cli.main()
+
+
+def test_info_works_before_anything_was_ingested(coldstart, tmp_path):
+    code, out, _ = coldstart("info", "--json")
+    told = json.loads(out)
+    assert code == 0
+    assert told["home"] == str(tmp_path / "state")
+    assert (told["sources"], told["views"], told["models"]) == ({}, {}, [])
+    assert {"coldstart-home", "feast", "torch"} <= set(told["versions"])
+
+
+def test_without_arguments_it_shows_the_help(coldstart):
+    code, _, err = coldstart()
+    assert code == 2
+    assert err.startswith("Usage: coldstart")
