@@ -11,7 +11,8 @@ PYTHON ?= $(shell for one in python3 python3.12 python3.11 python; do \
 	"$$one" -c '$(SUPPORTED)' >/dev/null 2>&1 && echo "$$one" && break; done)
 
 # cpu: torch without CUDA, from PyTorch's own index (Linux; macOS has no CUDA build anyway).
-TORCH ?= default
+# A .venv that was made so stays so.
+TORCH ?= $(if $(wildcard .venv/.ready-cpu),cpu,default)
 # uv, in a folder of its own: `uv pip sync` removes from .venv what the lock does not name.
 UV_VERSION := 0.13.9
 UV := .tools/bin/uv
@@ -24,8 +25,8 @@ KEEP := ^nvidia-ml-py==
 
 .PHONY: help
 help: ## List the targets
-	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
-	@echo; echo "Variables: PYTHON=python3.12  TORCH=cpu (torch without CUDA)  ARGS='…' (for pytest, coldstart)"
+	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { sub("%", "NAME", $$1); printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo; echo "PYTHON=python3.12, TORCH=cpu (torch without CUDA) and ARGS='…' (more arguments) may follow."
 
 .PHONY: setup
 setup: $(READY) ## Create .venv with the locked dependencies and this project
@@ -88,7 +89,7 @@ serve: $(READY) ## Serve recommendations from the state in COLDSTART_HOME
 .PHONY: bench
 bench: bench-extraction bench-ranking ## Run every benchmark
 
-bench-%: $(READY) benchmarks/%.py ## Run benchmarks/NAME.py; prints a table, writes benchmarks/results/NAME.json
+bench-%: $(READY) benchmarks/%.py ## Run one (extraction, ranking); writes benchmarks/results/NAME.json
 	$(BIN)/python -m benchmarks.$* $(ARGS)
 
 .PHONY: lock

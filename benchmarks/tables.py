@@ -106,7 +106,7 @@ def _shots_table(rows: Sequence[Mapping[str, Any]]) -> str:
         ]
         for model in models
     ]
-    columns = [f"{pool.partition('>')[2]} shots" for pool in pools]
+    columns = [f"k = {pool.partition('>')[2]}" for pool in pools]
     head = (
         f"{HEADING} without → with a listing's first k customers, each pair on the same pool "
         "(cold items with more than k):\n"

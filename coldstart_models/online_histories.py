@@ -42,7 +42,7 @@ def extend_history(
     event_types: Sequence[str],
     timestamps: Sequence[datetime],
 ) -> "UserHistory":
-    """A session's events, oldest first, on top of what is stored; the newest 50 are kept.
+    """A session's events, oldest first, on top of what is stored, the newest HISTORY_LENGTH kept.
 
     A time without a zone counts as UTC.
     """

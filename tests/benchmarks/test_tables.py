@@ -1,0 +1,90 @@
+import json
+
+import pytest
+
+from benchmarks import results, tables
+
+
+def row(model, pool, *, shots=0, ndcg, auc=0.5):
+    return {
+        "model": model,
+        "shots": shots,
+        "pool": pool,
+        "recall@20": 0.25,
+        "ndcg@10": ndcg,
+        "mrr": 1.0,
+        "auc": auc,
+        "interval": {"ndcg@10": [ndcg - 0.01, ndcg + 0.01]},
+        "num_users": 7,
+        "num_candidates": 9,
+    }
+
+
+RESULT = {
+    "source": "shop",
+    "generated": False,
+    "split": "cutoff 2010-07-01",
+    "seeds": 2,
+    "results": [
+        row("random", "cold", ndcg=0.1),
+        row("siamese", "cold", ndcg=0.2, auc=None),
+        row("random", "full", ndcg=0.05),
+        row("siamese", "cold>1", ndcg=0.2),
+        row("siamese", "cold>1", shots=1, ndcg=0.3),
+    ],
+}
+
+COLD = """\
+Pool `cold`: cutoff 2010-07-01; 7 users, 9 candidates, 2 seed(s).
+
+| model | recall@20 | ndcg@10 | mrr | auc | ndcg@10, 95 % |
+| --- | ---: | ---: | ---: | ---: | ---: |
+| `random` | **.2500** | .1000 | **1.0000** | **.5000** | .0900–.1100 |
+| `siamese` | **.2500** | **.2000** | **1.0000** | – | .1900–.2100 |
+"""
+
+SHOTS = """\
+ndcg@10 without → with a listing's first k customers, each pair on the same pool (cold items \
+with more than k):
+
+| model | k = 1 |
+| --- | ---: |
+| `siamese` | .2000 → .3000 |
+"""
+
+
+def test_a_result_becomes_a_table_of_models_and_one_of_shots():
+    assert tables.markdown(RESULT, pools=["cold"]) == f"{COLD}\n{SHOTS}"
+
+
+def test_every_pool_is_shown_where_none_is_named():
+    assert "Pool `full`" in tables.markdown(RESULT)
+    assert "Pool `cold>1`" not in tables.markdown(RESULT)
+
+
+def test_generated_data_is_said_to_be_so():
+    assert "Pool `cold`, generated data: " in tables.markdown({**RESULT, "generated": True})
+
+
+def test_tables_go_between_their_marks_alone():
+    text = "a\n<!-- table:x -->\nold\n<!-- /table:x -->\nb\n"
+    assert (
+        tables.placed(text, "new\n", name="x") == "a\n<!-- table:x -->\nnew\n<!-- /table:x -->\nb\n"
+    )
+    with pytest.raises(ValueError, match="no place <!-- table:y -->"):
+        tables.placed(text, "new\n", name="y")
+
+
+def test_what_a_benchmark_publishes_is_in_its_file(tmp_path, capsys):
+    path = results.publish(
+        "speed", title="Speed", rows=[{"what": "a", "s": 1.5}], folder=tmp_path, ratio=2
+    )
+    told = json.loads(path.read_text())
+    assert (told["benchmark"], told["ratio"], told["rows"]) == (
+        "speed",
+        2,
+        [{"what": "a", "s": 1.5}],
+    )
+    assert told["machine"]["cpus"] >= 1
+    assert [file.name for file in tmp_path.iterdir()] == ["speed.json"]
+    assert "ratio: 2" in capsys.readouterr().out
