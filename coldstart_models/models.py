@@ -60,7 +60,7 @@ def build_ranker(name: str, *, by_time: bool = True, truth: pd.DataFrame | None 
 
     Args:
         name: one of MODELS.
-        by_time: whether peers choose on a launch cut in time (as a cutoff split does)
+        by_time: whether models choose on a launch cut in time (as a cutoff split does)
             or on held-out items (as a random split does).
         truth: `user_id`, `item_id`, `utility`; the oracle needs it.
 
@@ -69,17 +69,17 @@ def build_ranker(name: str, *, by_time: bool = True, truth: pd.DataFrame | None 
     """
     family = find_model(name).name.partition("+")[0]
     if family == "siamese":
-        return _siamese(name)
+        return _siamese(name, by_time)
     if family == ORACLE:
         return _oracle(truth)
     return _PEERS[family](name, by_time)
 
 
-def _siamese(name: str) -> Ranker:
+def _siamese(name: str, by_time: bool) -> Ranker:
     from coldstart_models.siamese.ranker import SiameseRanker
 
     options = name.split("+")[1:]
-    ranker: Ranker = SiameseRanker(meta="meta" in options, dates="date" in options)
+    ranker: Ranker = SiameseRanker(meta="meta" in options, dates="date" in options, by_time=by_time)
     return ranker
 
 

@@ -93,15 +93,17 @@ def meta_train(
     training: TrainingSet,
     *,
     seed: int,
+    by_time: bool = True,
     histories: HistoryReader | None = None,
     schedule: Schedule | None = None,
     progress: Progress | None = None,
 ) -> SiameseModel:
     """Fine-tune on launch episodes, with and without support, in place.
 
-    Where the log has no launches (or no times), held-out items stand in for them.
+    Where the log has no launches (or no times), or the task is not one of launches
+    (`by_time` false), held-out items stand in for them.
     """
-    learning, validation = launch_episodes(training, histories=histories)
+    learning, validation = launch_episodes(training, histories=histories) if by_time else ([], None)
     if learning and validation is not None:
         episodes = EpisodeSet(learning, [validation])
     else:
@@ -183,8 +185,8 @@ def _learn(
 class SiameseRanker:
     """`Ranker` over the Siamese model; ``meta`` adds launch episodes and few-shot adaptation."""
 
-    def __init__(self, *, meta: bool, dates: bool) -> None:
-        self.meta, self.dates = meta, dates
+    def __init__(self, *, meta: bool, dates: bool, by_time: bool = True) -> None:
+        self.meta, self.dates, self.by_time = meta, dates, by_time
         self.name = "siamese" + ("+meta" if meta else "") + ("+date" if dates else "")
         self._training: TrainingSet | None = None
         self._model: SiameseModel | None = None
@@ -194,7 +196,7 @@ class SiameseRanker:
         """Train and, with ``meta``, meta-train. Raises NotEnoughData."""
         model = pretrain(training, dates=self.dates and training.dated, seed=seed)
         if self.meta:
-            meta_train(model, training, seed=seed)
+            meta_train(model, training, seed=seed, by_time=self.by_time)
         self._training, self._model = training, model
         self._inputs = model.featurizer(training.catalogue)
 

@@ -3,12 +3,14 @@
 The loss of a user is the listwise softmax over an episode's whole candidate pool, in which
 every candidate that the user did not choose is a negative:
 
-    L = − 1/|P| Σ_{c ∈ P} log ( exp(γ y_c) / Σ_{c'} exp(γ y_c') )
+    L = − 1/|P| Σ_{c ∈ P} log ( q_c exp(γ y_c) / Σ_{c'} q_c' exp(γ y_c') )
 
-with P the chosen candidates and γ a learned scale. It is the multi-positive InfoNCE (van den
-Oord et al., 2018; Khosla et al., NeurIPS 2020) with the pool in place of a sampled batch, so no
-sampling correction is due. On episodes with support the same loss, through the inner step,
-is the outer loss of meta-learning.
+with P the chosen candidates, γ a learned scale and q_c the share of the episode's users who
+chose c. It is the multi-positive InfoNCE (van den Oord et al., 2018; Khosla et al., NeurIPS 2020)
+with the popularity correction of sampled softmax (Bengio & Senécal, 2008; Yi et al., RecSys
+2019): what q explains the scores need not, so they learn who likes what and not which contents
+happened to sell in the episode's season. On episodes with support the same loss, through the
+inner step, is the outer loss of meta-learning.
 
 The parameters that did best on the validation episodes are kept, and those at the start are
 among them: training can only help where a later launch agrees.
@@ -53,11 +55,11 @@ Progress = Callable[[int, int], None]
 class Schedule:
     """How long and how fast to learn."""
 
-    steps: int = 60
-    check_every: int = 10
+    steps: int = 160
+    check_every: int = 20
     patience: int = 2
     """Checks without a gain before it stops."""
-    weight_rate: float = 0.01
+    weight_rate: float = 0.02
     tower_rate: float = 3e-4
     tower_decay: float = 1e-2
 
@@ -77,6 +79,8 @@ class PreparedEpisode:
     """Histories of a sample of the users, for the population's mean and covariance."""
     dates: Tensor
     """(C, 2)"""
+    log_popularity: Tensor
+    """(C,): log q of the loss."""
     barred: Tensor
     """(U, C) bool: support pairs, which may not be ranked."""
     episode: Episode
@@ -153,6 +157,7 @@ def prepare(
         candidates=torch.from_numpy(task.candidates),
         population=past.histories(sample),
         dates=date_features(task, first_us),
+        log_popularity=torch.from_numpy(np.log(np.maximum(episode.popularity, 1.0))).float(),
         barred=torch.from_numpy(supported(task)),
         episode=episode,
     )
@@ -177,15 +182,16 @@ def history_batch(histories: Histories, *, length: int | None = None) -> History
     return HistoryBatch(torch.from_numpy(items), torch.from_numpy(age.astype(np.float32)))
 
 
-def contrast(scores: Tensor, chosen: Tensor, scale: Tensor) -> Tensor:
+def contrast(scores: Tensor, chosen: Tensor, log_popularity: Tensor, scale: Tensor) -> Tensor:
     """The listwise loss of the module's docstring, a mean over users.
 
     Args:
         scores: (B, C), BARRED where a pair may not be ranked.
         chosen: (B, C) bool, at least one True a row.
+        log_popularity: (C,) log q, up to a constant.
         scale: γ, a scalar.
     """
-    log_shares = torch.log_softmax(scale * scores, dim=1)
+    log_shares = torch.log_softmax(scale * scores + log_popularity, dim=1)
     positive = torch.where(chosen, log_shares, torch.zeros_like(log_shares)).sum(dim=1)
     return -(positive / chosen.sum(dim=1)).mean()
 
@@ -209,7 +215,7 @@ def train(
         rows = next(user_batches(prepared.episode, size=BATCH_USERS, generator=generator))
         scores = model(prepared, rows, length=TRAINING_HISTORY)
         chosen = torch.from_numpy(prepared.episode.chosen[rows])
-        loss = contrast(scores, chosen, log_scale.exp())
+        loss = contrast(scores, chosen, prepared.log_popularity, log_scale.exp())
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
