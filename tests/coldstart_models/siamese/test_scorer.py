@@ -1,0 +1,131 @@
+"""The scorer: what it is before training, and that its parts are what they say."""
+
+import numpy as np
+import pytest
+import torch
+
+from coldstart_models.data.interactions import Histories
+from coldstart_models.siamese.adaptation import Adaptation, Population
+from coldstart_models.siamese.scorer import Calibration, HistoryBatch, SiameseScorer, Vectors
+from coldstart_models.siamese.training import BARRED, contrast, history_batch
+
+WIDTHS = {"text": 3, "words": 4}
+
+
+@pytest.fixture
+def scorer():
+    return SiameseScorer(WIDTHS, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture
+def vectors():
+    generator = torch.Generator().manual_seed(1)
+    values = {
+        name: torch.nn.functional.normalize(torch.randn(6, width, generator=generator))
+        for name, width in WIDTHS.items()
+    }
+    present = {name: torch.ones(6, dtype=torch.bool) for name in WIDTHS}
+    present["words"][5] = False
+    values["words"][5] = 0.0
+    return Vectors(values, present)
+
+
+def batch(*rows):
+    return HistoryBatch(torch.tensor(rows), torch.zeros(len(rows), len(rows[0])))
+
+
+def test_the_untrained_tower_leaves_its_inputs_as_they_are(scorer, vectors):
+    tower = scorer.tower(vectors)
+    for name in WIDTHS:
+        torch.testing.assert_close(tower.values[name], vectors.values[name])
+
+
+def test_terms_are_the_average_and_the_soft_maximum_of_the_similarities(scorer, vectors):
+    users = scorer.profiles(vectors, batch([0, 1]))
+    values, _ = scorer.term_values(vectors, users, vectors.take(torch.tensor([3])))
+    similar = vectors.values["text"][:2] @ vectors.values["text"][3]
+    temperature = scorer.temperature("text")
+    nearest = torch.log(torch.exp(temperature * similar).mean()) / temperature
+    torch.testing.assert_close(values[0, 0, 0], similar.mean())
+    torch.testing.assert_close(values[0, 0, 1], nearest)
+
+
+def test_padding_changes_nothing(scorer, vectors):
+    candidates = vectors.take(torch.tensor([3, 4]))
+    bare = scorer.term_values(vectors, scorer.profiles(vectors, batch([0, 1])), candidates)
+    padded = scorer.term_values(
+        vectors, scorer.profiles(vectors, batch([-1, -1, 0, 1])), candidates
+    )
+    torch.testing.assert_close(bare[0], padded[0])
+    assert bare[1].tolist() == padded[1].tolist()
+
+
+def test_a_missing_modality_adds_nothing_and_is_marked(scorer, vectors):
+    candidates = vectors.take(torch.tensor([4, 5]))
+    users = scorer.profiles(vectors, batch([0, 1]))
+    values, exists = scorer.term_values(vectors, users, candidates)
+    assert exists[0, :, 2].tolist() == [True, False]
+    calibration = Calibration.of(values, exists, torch.zeros(2))
+    before = scorer.combine(values, exists, torch.zeros(2), calibration)
+    values[0, 1, 2:] = 99.0
+    after = scorer.combine(values, exists, torch.zeros(2), calibration)
+    assert before[0, 1] == after[0, 1]
+
+
+def test_the_loss_is_finite_where_pairs_are_barred():
+    scores = torch.tensor([[1.0, BARRED, 0.0]], requires_grad=True)
+    scale = torch.tensor(0.5, requires_grad=True)
+    chosen = torch.tensor([[True, False, False]])
+    loss = contrast(scores, chosen, torch.zeros(3), scale)
+    loss.backward()
+    expected = -np.log(np.exp(0.5) / (np.exp(0.5) + 1.0))
+    assert loss.item() == pytest.approx(expected)
+    assert torch.isfinite(scores.grad).all()
+    assert torch.isfinite(scale.grad)
+
+
+def test_what_popularity_explains_moves_no_score():
+    """Where everybody is alike and choices follow popularity, the gradient is zero."""
+    scores = torch.zeros(4, 2, requires_grad=True)
+    chosen = torch.tensor([[True, False], [True, False], [True, False], [False, True]])
+    log_popularity = torch.log(torch.tensor([3.0, 1.0]))
+    contrast(scores, chosen, log_popularity, torch.tensor(1.0)).backward()
+    assert scores.grad.sum(dim=0).abs().max().item() == pytest.approx(0.0, abs=1e-7)
+
+
+def population_of(scorer, vectors):
+    return Population.of(scorer.profiles(vectors, batch([0, 1], [1, 2], [2, 3], [3, 4])))
+
+
+def test_an_item_without_support_is_scored_as_before(scorer, vectors):
+    population = population_of(scorer, vectors)
+    adaptation = Adaptation(list(WIDTHS))
+    supporters = scorer.profiles(vectors, batch([0, 1]))
+    deltas = adaptation.deltas(supporters, torch.tensor([1]), population, num_items=3)
+    effect = adaptation.effect(scorer.profiles(vectors, batch([2, 3])), deltas, population)
+    assert effect[0, [0, 2]].tolist() == [0.0, 0.0]
+    assert effect[0, 1].item() != 0.0
+
+
+def test_who_is_like_the_first_customers_gains_most_and_more_customers_count_more(scorer, vectors):
+    population = population_of(scorer, vectors)
+    adaptation = Adaptation(list(WIDTHS))
+    everybody = scorer.profiles(vectors, batch([0, 1], [1, 2], [2, 3], [3, 4]))
+    one = adaptation.deltas(
+        scorer.profiles(vectors, batch([0, 1])), torch.tensor([0]), population, num_items=1
+    )
+    effect = adaptation.effect(everybody, one, population)[:, 0]
+    assert int(effect.argmax()) == 0
+    two = adaptation.deltas(
+        scorer.profiles(vectors, batch([0, 1], [0, 1])),
+        torch.tensor([0, 0]),
+        population,
+        num_items=1,
+    )
+    assert adaptation.effect(everybody, two, population)[0, 0] > effect[0]
+
+
+def test_ages_count_from_each_users_newest_event():
+    day = 86_400_000_000
+    histories = Histories(np.array([[-1, 4, 2]]), np.array([[0, 5 * day, 7 * day]]))
+    assert history_batch(histories).age_days.tolist() == [[0.0, 2.0, 0.0]]
