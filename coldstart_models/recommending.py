@@ -458,7 +458,7 @@ def _pool_rows(
     """Rows of the available items of a pool that pass the filters."""
     if pool not in (NEW, ALL):
         raise ValueError(f"pool is {pool!r}, expected {NEW!r} or {ALL!r}")
-    keep = snapshot.available & (snapshot.new if pool == NEW else True)
+    keep = snapshot.available & snapshot.target & (snapshot.new if pool == NEW else True)
     if category is not None:
         wanted = tuple(tables.category_levels(category))
         levels = snapshot.items[tables.CATEGORY].map(

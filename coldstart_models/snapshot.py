@@ -15,6 +15,7 @@ import pandas as pd
 import torch
 
 from coldstart_models.data.catalogue import BoolArray, FloatMatrix, IntArray
+from coldstart_models.data.splits import HOME_DOMAIN
 from coldstart_models.siamese.packing import unpack, unpack_deltas
 from coldstart_models.siamese.scorer import Vectors
 from validation import tables
@@ -82,9 +83,15 @@ class Snapshot:
         return self.items[tables.AVAILABLE].map(lambda value: value is not False).to_numpy(bool)
 
     @cached_property
+    def target(self) -> BoolArray:
+        """(N,): what is recommended: the home department where there is one, else everything."""
+        home = (self.items[tables.DOMAIN] == HOME_DOMAIN).to_numpy(bool)
+        return home if home.any() else np.ones(len(self.items), bool)
+
+    @cached_property
     def reference(self) -> IntArray:
         """Rows of an evenly spread sample of the new listings (of all items if there are few)."""
-        pool = np.flatnonzero(self.new)
+        pool = np.flatnonzero(self.new & self.target)
         if len(pool) < 2:
             pool = np.arange(len(self.items))
         return pool[:: max(1, len(pool) // REFERENCE_SIZE)]

@@ -63,7 +63,7 @@ def save_folder(
 
 
 def load_folder(folder: Path) -> tuple[Featurizer, Togetherness, MetaSiamese, Population]:
-    """Read a model. Raises ArtifactError where a file is missing."""
+    """Read a model. Raises ArtifactError where a file is missing or of another version."""
     missing = [name for name in (NETWORK, ARRAYS, CONFIG) if not (folder / name).exists()]
     if missing:
         raise ArtifactError(f"{folder} lacks {', '.join(missing)}; train the model again")
@@ -81,7 +81,12 @@ def load_folder(folder: Path) -> tuple[Featurizer, Togetherness, MetaSiamese, Po
     network = MetaSiamese(
         config["widths"], dates=config["dates"], generator=torch.Generator().manual_seed(0)
     )
-    network.load_state_dict(load_tensors(folder / NETWORK))
+    try:
+        network.load_state_dict(load_tensors(folder / NETWORK))
+    except RuntimeError as error:
+        raise ArtifactError(
+            f"{folder} was trained by another version of the code; run `coldstart train` again"
+        ) from error
     population = Population(
         {name: torch.from_numpy(arrays[f"population.mean.{name}"]) for name in config["widths"]},
         {
