@@ -25,7 +25,7 @@ PHRASES: Final = {
     "words": "shares its words",
     "spelling": "shares parts of its words",
     "attributes": "is of the same kind, brand or price",
-    "together": "is bought together with such items",
+    "together": "people buy with things like it",
 }
 
 
