@@ -84,9 +84,14 @@ class Snapshot:
 
     @cached_property
     def target(self) -> BoolArray:
-        """(N,): what is recommended: the home department where there is one, else everything."""
-        home = (self.items[tables.DOMAIN] == HOME_DOMAIN).to_numpy(bool)
-        return home if home.any() else np.ones(len(self.items), bool)
+        """(N,): what is recommended: the home department where there is one, else everything.
+
+        A listing that names no department is recommended too.
+        """
+        domains = self.items[tables.DOMAIN]
+        home = (domains == HOME_DOMAIN).to_numpy(bool)
+        everything = np.ones(len(domains), bool)
+        return home | domains.isna().to_numpy(bool) if home.any() else everything
 
     @cached_property
     def reference(self) -> IntArray:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from coldstart_models.data.catalogue import BoolArray, IntArray
 from coldstart_models.data.interactions import END_OF_TIME, Histories, Interactions
+from coldstart_models.data.splits import UNKNOWN_TIME, available_us
 from coldstart_models.ranker import RankingTask, Support, TrainingSet
 
 HistoryReader = Callable[[IntArray, int], Histories]
@@ -73,10 +74,9 @@ def launch_episodes(
 
 
 def first_available_us(training: TrainingSet) -> IntArray:
-    """(num_items,): when each item could first be chosen: listed, else first seen in the log."""
-    seen = training.interactions.first_time_us()
-    listed = training.catalogue.listed_us
-    return np.where(listed > np.iinfo(np.int64).min, np.minimum(listed, seen), seen)
+    """(num_items,): when each item could first be chosen: END_OF_TIME where unknown."""
+    known = available_us(training.catalogue, training.interactions)
+    return np.where(known == UNKNOWN_TIME, END_OF_TIME, known)
 
 
 def held_out_episode(

@@ -15,7 +15,7 @@ from validation import tables
 SEQ: Final = "seq"
 """An integer order of events, where a log has no times. Not a canonical column."""
 
-UNREADABLE: Final = "_unreadable"
+UNREADABLE: Final = tables.UNREADABLE
 """Text of a line that could not be read, beside nulls: the gate quarantines it with its key
 missing, and the quarantine row still holds all that the file held."""
 

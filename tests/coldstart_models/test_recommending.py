@@ -1,0 +1,127 @@
+"""The recommender on a trained checkerboard: order, filters, explanations, few shots."""
+
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from coldstart_models.data.splits import cutoff_split
+from coldstart_models.errors import UnknownItem
+from coldstart_models.recommending import Recommender, UserHistory
+from coldstart_models.siamese.adaptation import Population
+from coldstart_models.siamese.packing import pack
+from coldstart_models.siamese.ranker import pretrain
+from coldstart_models.siamese.training import history_batch, to_vectors
+from coldstart_models.snapshot import ITEM_COLUMNS, Snapshot
+from tests.coldstart_models.checkerboard import (
+    CUTOFF,
+    START,
+    board,
+    board_rows,
+    interactions_of,
+    no_embeddings,
+    titled,
+)
+from validation import tables
+
+HISTORY = UserHistory(
+    ("a00", "a03", "b01"),
+    ("click", "purchase", "click"),
+    tuple(START + timedelta(days=day) for day in range(3)),
+)
+
+
+@pytest.fixture
+def recommender():
+    catalogue = board()
+    split = cutoff_split(catalogue, interactions_of(board_rows(), catalogue), CUTOFF, dated=True)
+    training = split.training_set(catalogue)
+    model = pretrain(training, dates=False, seed=0)
+    inputs = model.featurizer(catalogue)
+    scorer = model.network.scorer
+    with torch.inference_mode():
+        vectors = scorer.tower(to_vectors(inputs, model.fitted.vectors(inputs)))
+        rows = pack(vectors, model.fitted.head.predict(inputs)[1])
+        users = np.arange(training.interactions.num_users)
+        histories = history_batch(training.interactions.histories(users))
+        population = Population.of(scorer.profiles(vectors, histories))
+    count = len(catalogue)
+    items = catalogue.frame[list(ITEM_COLUMNS)]
+    domains = ["home" if item_id != "a16" else "clothing" for item_id in catalogue.item_ids]
+    snapshot = Snapshot(
+        version=1,
+        items=items.assign(**{tables.DOMAIN: domains}),
+        rows=rows,
+        widths=scorer.widths,
+        new=~training.warm,
+        deltas=np.zeros((count, rows.shape[1] - 1), np.float32),
+        support=np.zeros(count, np.int64),
+    )
+    return Recommender(
+        tag="m:1",
+        featurizer=model.featurizer,
+        head=model.fitted.head,
+        network=model.network,
+        population=population,
+        snapshot=snapshot,
+    )
+
+
+def ids(found):
+    return [one.item_id for one in found]
+
+
+def test_new_home_listings_of_the_users_kind_come_first(recommender):
+    assert set(ids(recommender.recommend(HISTORY, k=4))) == {"a12", "a13", "a14", "a15"}
+
+
+def test_another_department_is_not_recommended(recommender):
+    assert "a16" not in ids(recommender.recommend(HISTORY, k=50, pool="all"))
+
+
+def test_what_is_excluded_does_not_come(recommender):
+    assert "a12" not in ids(recommender.recommend(HISTORY, k=50, exclude={"a12"}))
+
+
+@pytest.mark.parametrize("supported", [False, True])
+def test_the_contributions_sum_to_the_score(recommender, supported):
+    if supported:
+        recommender.adapt("b13", [HISTORY], times=[CUTOFF])
+    for item_id in ("a12", "b13"):
+        told = recommender.explain(HISTORY, item_id)
+        assert sum(part.value for part in told.contributions) == pytest.approx(told.score, abs=1e-3)
+        assert told.score == pytest.approx(recommender.score(HISTORY, [item_id])[0])
+
+
+def test_first_customers_move_only_their_listing(recommender):
+    before = recommender.score(HISTORY, ["a12", "b13"])
+    row = recommender.adapt("b13", [HISTORY], times=[CUTOFF])
+    after = recommender.score(HISTORY, ["a12", "b13"])
+    assert row[tables.ITEM_ID].tolist() == ["b13"]
+    assert row["support"].tolist() == [1]
+    assert after[0] == before[0]
+    assert after[1] > before[1]
+
+
+def test_a_listing_without_a_department_is_recommendable_once_added(recommender):
+    added = titled({"z1": "oak chair 99"})
+    version = recommender.snapshot_version
+    rows = recommender.add_listings(added.frame, no_embeddings(1), no_embeddings(1))
+    assert rows[tables.ITEM_ID].tolist() == ["z1"]
+    assert recommender.snapshot_version != version
+    assert recommender.is_new("z1")
+    assert "z1" in ids(recommender.recommend(HISTORY, k=5))
+
+
+def test_a_stranger_gets_the_popular_and_an_unknown_item_is_named(recommender):
+    stranger = UserHistory((), (), ())
+    assert ids(recommender.recommend(stranger, k=3)) == ids(recommender.popular(k=3))
+    with pytest.raises(UnknownItem, match="nowhere"):
+        recommender.score(HISTORY, ["nowhere"])
+
+
+def test_a_history_of_unlike_lengths_is_refused():
+    with pytest.raises(ValueError, match="as many ids"):
+        UserHistory(("a",), (), (pd.Timestamp(START).to_pydatetime(),))
