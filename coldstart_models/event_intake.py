@@ -29,7 +29,7 @@ from feature_repo.feature_tables import (
     write_table,
 )
 from feature_repo.home import Home
-from feature_repo.offline_tables import locked
+from feature_repo.jobs.transaction import locked
 from validation import tables
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def take_events(
 
 def _append(accepted: pd.DataFrame, *, home: Home) -> set[str]:
     """Add the events that the log does not hold yet; returns the ids it held."""
-    with locked(home.events):
+    with locked(home.events.parent, wait=True):
         stored = (
             pq.read_table(home.events, schema=tables.EVENTS.schema)
             if home.events.exists()

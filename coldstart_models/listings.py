@@ -28,7 +28,7 @@ from feature_repo.feature_tables import (
     write_table,
 )
 from feature_repo.home import Home
-from feature_repo.offline_tables import locked
+from feature_repo.jobs.transaction import locked
 from validation import tables
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def _accept(
     raw = frame.assign(**{tables.SOURCE: source})
     if tables.ATTRIBUTES in raw.columns:
         raw = raw.assign(**{tables.ATTRIBUTES: raw[tables.ATTRIBUTES].map(json_text)})
-    with locked(home.items):
+    with locked(home.items.parent, wait=True):
         before = tables.ITEMS.to_pandas(pq.read_table(home.items, schema=tables.ITEMS.schema))
         checked = gate.check_items(raw, known_items=before, now=now, progress=progress)
         if len(checked.accepted):

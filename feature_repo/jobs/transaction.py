@@ -21,16 +21,20 @@ LOCK: Final = ".lock"
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, *, wait: bool = False) -> Iterator[None]:
     """Hold the folder for one change at a time, and finish what a killed one left.
 
+    Args:
+        wait: until the other change is done, as a service does; a command says no at once.
+
     Raises:
-        JobError: another process is changing it. The lock goes with its process.
+        JobError: another process is changing it and this one does not wait. The lock goes
+            with its process.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / LOCK).open("w") as lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError as error:
             raise JobError(
                 f"another process is changing {folder}; wait until it is done and try again"

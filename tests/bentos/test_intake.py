@@ -2,6 +2,7 @@
 
 import base64
 import io
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from starlette.testclient import TestClient
 
 from coldstart_models.listings import ListingEncoders
 from feature_repo.home import Home
+from feature_repo.jobs.transaction import locked
 from tests.bentos.fakes import ColourEncoder, CountingRecommender, MemoryStore
 from validation import tables
 
@@ -82,6 +84,17 @@ def test_the_same_event_id_again_changes_nothing(
     assert len(log(home)) == 1
     assert store.rows["user_history"]["bob"]["history_item_ids"] == ["sofa"]
     assert store.rows["user_history"]["bob"]["event_count"] == row["event_count"] == 1
+
+
+def test_events_wait_for_an_ingest_and_none_is_lost(client: TestClient, home: Home) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        with locked(home.events.parent):
+            sent = pool.submit(post_events, client, CLICK)
+            with pytest.raises(TimeoutError):
+                sent.result(timeout=1.0)
+            assert log(home).empty
+        assert sent.result(timeout=60)["accepted"] == ["e1"]
+    assert list(log(home)[tables.EVENT_ID]) == ["e1"]
 
 
 def test_an_event_twice_in_one_batch_counts_once(client: TestClient, home: Home) -> None:

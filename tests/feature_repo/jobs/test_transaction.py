@@ -1,5 +1,6 @@
 import json
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -74,3 +75,23 @@ def test_taking_the_folder_finishes_what_a_killed_process_left(tmp_path: Path) -
     (tmp_path / transaction.JOURNAL).write_text(json.dumps({"a": True}))
     with locked(tmp_path):
         assert (tmp_path / "a").read_text() == "new"
+
+
+def test_who_waits_gets_the_folder_when_the_other_change_is_done(tmp_path: Path) -> None:
+    order: list[str] = []
+    started = threading.Event()
+
+    def wait_for_it() -> None:
+        started.set()
+        with locked(tmp_path, wait=True):
+            order.append("waited")
+
+    with locked(tmp_path):
+        other = threading.Thread(target=wait_for_it)
+        other.start()
+        assert started.wait(timeout=10)
+        other.join(timeout=0.2)
+        assert other.is_alive()
+        order.append("first")
+    other.join(timeout=10)
+    assert order == ["first", "waited"]
