@@ -104,38 +104,72 @@ class MetaSiamese(nn.Module):
         self.date_term = DateTerm() if dates else None
 
     def forward(
-        self, prepared: PreparedEpisode, rows: npt.NDArray[np.int64], *, length: int | None = None
+        self,
+        prepared: PreparedEpisode,
+        rows: npt.NDArray[np.int64],
+        *,
+        length: int | None = None,
+        view: "TaskView | None" = None,
     ) -> Tensor:
-        """(B, C) scores of some of the task's users, with what its support adds."""
-        task = prepared.episode.task
-        history = history_batch(prepared.histories.take(rows), length=length)
-        others = [history_batch(prepared.population)]
-        if task.support is not None:
-            others.append(history_batch(task.support.histories))
-        used = torch.unique(
-            torch.cat([prepared.candidates, *(each.rows.flatten() for each in [history, *others])])
-        ).clamp_min(0)
-        vectors = self.scorer.tower(prepared.inputs.take(used))
-        history, *others = (each.among(used) for each in [history, *others])
-        users = self.scorer.profiles(vectors, history)
-        candidates = vectors.take(torch.searchsorted(used, prepared.candidates))
-        scores: Tensor = self.scorer(vectors, users, candidates, prepared.prior)
+        """(B, C) scores of some of the task's users, with what its support adds.
+
+        Args:
+            length: only the newest so many items of each history.
+            view: of all the task's users, where several batches share one; by default the
+                view of these rows is made.
+        """
+        histories = prepared.histories.take(rows)
+        if view is None:
+            view = self.view(prepared, histories)
+        users = self.scorer.profiles(
+            view.vectors, history_batch(histories, length=length).among(view.used)
+        )
+        scores: Tensor = self.scorer(view.vectors, users, view.candidates, prepared.prior)
         if self.date_term is not None:
             scores = scores + self.date_term(prepared.dates)
-        if task.support is not None:
-            # The profiles of supporters and population are constants of the inner step, so
-            # the towers learn from the query alone: first-order meta-learning.
-            with torch.no_grad():
-                population = Population.of(self.scorer.profiles(vectors, others[0]))
-                supporters = self.scorer.profiles(vectors, others[1])
-            deltas = self.adaptation.deltas(
-                supporters,
-                torch.from_numpy(np.searchsorted(task.candidates, task.support.item_index)),
-                population,
-                num_items=len(prepared.candidates),
-            )
-            scores = scores + self.adaptation.effect(users, deltas, population)
+        if view.deltas is not None and view.population is not None:
+            scores = scores + self.adaptation.effect(users, view.deltas, view.population)
         return scores.masked_fill(prepared.barred[rows], BARRED)
+
+    def view(self, prepared: PreparedEpisode, histories: Histories) -> "TaskView":
+        """The tower's outputs of the items that a task and some histories need."""
+        support = prepared.episode.task.support
+        read = [history_batch(histories)]
+        if support is not None:
+            read += [history_batch(prepared.population), history_batch(support.histories)]
+        rows = [prepared.candidates, *(batch.rows.flatten().clamp_min(0) for batch in read)]
+        used = torch.unique(torch.cat(rows))
+        vectors = self.scorer.tower(prepared.inputs.take(used))
+        candidates = vectors.take(torch.searchsorted(used, prepared.candidates))
+        if support is None:
+            return TaskView(used, vectors, candidates)
+        # The profiles of supporters and population are constants of the inner step, so the
+        # towers learn from the query alone: first-order meta-learning.
+        with torch.no_grad():
+            everybody, supporters = (
+                self.scorer.profiles(vectors, batch.among(used)) for batch in read[1:]
+            )
+            population = Population.of(everybody)
+        owner = np.searchsorted(prepared.episode.task.candidates, support.item_index)
+        deltas = self.adaptation.deltas(
+            supporters, torch.from_numpy(owner), population, num_items=len(prepared.candidates)
+        )
+        return TaskView(used, vectors, candidates, deltas, population)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskView:
+    """What all users of a task share."""
+
+    used: Tensor
+    """(R,) item indexes, ascending."""
+    vectors: Vectors
+    """Of the R items."""
+    candidates: Vectors
+    """Of the C candidates."""
+    deltas: dict[str, Tensor] | None = None
+    """Modality → (C, D_m); None without support."""
+    population: Population | None = None
 
 
 def prepare(
@@ -258,8 +292,9 @@ def _quality(model: MetaSiamese, validation: Sequence[PreparedEpisode]) -> float
 def score_task(model: MetaSiamese, prepared: PreparedEpisode) -> FloatMatrix:
     """(U, C) scores of all of a task's users."""
     users = len(prepared.histories)
+    view = model.view(prepared, prepared.histories)
     batches = [
-        model(prepared, np.arange(start, min(start + BATCH_USERS, users))).numpy()
+        model(prepared, np.arange(start, min(start + BATCH_USERS, users)), view=view).numpy()
         for start in range(0, users, BATCH_USERS)
     ]
     return np.concatenate(batches) if batches else np.zeros((0, len(prepared.candidates)), "f4")
