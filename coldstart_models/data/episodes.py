@@ -18,6 +18,8 @@ from coldstart_models.ranker import RankingTask, Support, TrainingSet
 
 HistoryReader = Callable[[IntArray, int], Histories]
 """Users and a moment (µs since 1970 UTC) → their histories strictly before it."""
+MAX_POOL = 1_000
+"""Candidates of an episode; a larger cohort is thinned evenly in order of the item ids."""
 MIN_COHORT = 20
 """A cohort of fewer new items teaches nothing about ranking them."""
 
@@ -84,18 +86,19 @@ def held_out_episode(
 ) -> Episode | None:
     """Treat a random share of the warm items, and their nearest kin by text, as new.
 
-    Half of the items are drawn at random, the other half are the nearest neighbours of
+    At most MAX_POOL. Half of the items are drawn at random, the other half are the nearest neighbours of
     those by text where there is text, so that the pool holds hard negatives.
     """
     warm = np.flatnonzero(training.warm & (training.interactions.item_users() > 0))
-    wanted = max(MIN_COHORT, round(share * len(warm)))
+    wanted = min(max(MIN_COHORT, round(share * len(warm))), MAX_POOL)
     if len(warm) < 2 * MIN_COHORT:
         return None
     seeds = generator.choice(warm, size=min(wanted, len(warm)) // 2, replace=False)
     text = training.catalogue.text
     if text.vectors.shape[1]:
         near = text.vectors[seeds] @ text.vectors[warm].T
-        kin = warm[np.argsort(-near, axis=1, kind="stable")[:, 1]]
+        near[warm[None, :] == seeds[:, None]] = -np.inf
+        kin = warm[near.argmax(axis=1)]
         candidates = np.union1d(seeds, kin)
     else:
         more = np.setdiff1d(warm, seeds)
@@ -114,6 +117,7 @@ def _episode(
 
     Returns None where fewer than MIN_COHORT users or candidates are left.
     """
+    candidates = candidates[:: -(-len(candidates) // MAX_POOL) or 1]
     new = np.zeros(interactions.num_items, bool)
     new[candidates] = True
     past = interactions.before(opening_us)

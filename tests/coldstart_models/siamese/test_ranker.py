@@ -121,3 +121,12 @@ def test_support_leaves_the_query_and_items_without_more_users_leave_the_pool():
     assert np.bincount(support.item_index, minlength=200)[few.task.candidates].tolist() == [
         3
     ] * len(few.task.candidates)
+
+
+def test_a_large_cohort_is_thinned_evenly(monkeypatch):
+    monkeypatch.setattr("coldstart_models.data.episodes.MAX_POOL", 25)
+    training = many_launches()
+    learning, validation = launch_episodes(training)
+    assert validation is not None
+    for episode in [*learning, validation]:
+        assert 20 <= len(episode.task.candidates) <= 25
