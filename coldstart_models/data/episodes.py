@@ -86,8 +86,8 @@ def held_out_episode(
 ) -> Episode | None:
     """Treat a random share of the warm items, and their nearest kin by text, as new.
 
-    At most MAX_POOL. Half of the items are drawn at random, the other half are the nearest neighbours of
-    those by text where there is text, so that the pool holds hard negatives.
+    At most MAX_POOL. Half of the items are drawn at random, the other half are the nearest
+    neighbours of those by text where there is text, so that the pool holds hard negatives.
     """
     warm = np.flatnonzero(training.warm & (training.interactions.item_users() > 0))
     wanted = min(max(MIN_COHORT, round(share * len(warm))), MAX_POOL)
