@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks import results, shop
-from coldstart_models.recommending import Recommender, UserHistory
+from coldstart_models.recommending import Recommender
+from coldstart_models.user_history import UserHistory
 from feature_repo.home import Home
 from validation import tables
 

@@ -21,6 +21,7 @@ from coldstart_models.intake import (
     keep_quarantined,
     rows_where,
 )
+from coldstart_models.user_history import UserHistory
 from feature_repo.feature_tables import (
     HISTORY_LENGTH,
     ITEM_ADAPTATION,
@@ -33,7 +34,7 @@ from feature_repo.jobs.transaction import locked
 from validation import tables
 
 if TYPE_CHECKING:
-    from coldstart_models.recommending import Recommender, UserHistory
+    from coldstart_models.recommending import Recommender
     from feature_repo.store import Store
 
 MAX_SUPPORT: Final = 10
@@ -173,10 +174,8 @@ def first_users(item_id: str, *, home: Home, limit: int = MAX_SUPPORT) -> pd.Dat
     return ordered.drop_duplicates(tables.USER_ID).head(limit)
 
 
-def histories_before(support: pd.DataFrame, *, home: Home) -> "list[UserHistory]":
+def histories_before(support: pd.DataFrame, *, home: Home) -> list[UserHistory]:
     """Each supporter's history strictly before its event, newest last; row order is kept."""
-    from coldstart_models.recommending import UserHistory
-
     users = list(support[tables.USER_ID])
     log = rows_where(tables.EVENTS, home.events, column=tables.USER_ID, among=users)
     positive = log[log[tables.EVENT_TYPE].isin(tables.POSITIVE_EVENT_TYPES)]

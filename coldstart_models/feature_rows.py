@@ -1,11 +1,14 @@
-"""Feature rows of single items, by the SQL of the batch job."""
+"""Rows of the item feature views: by the SQL of the batch job, and what a model made."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import duckdb
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from coldstart_models.data.catalogue import FloatMatrix
 from feature_repo.feature_tables import ITEM_PROFILE, ITEM_STATS, FeatureTable, stamped
 from feature_repo.jobs.aggregate import PROFILE_SQL, STATS_SQL
 from validation import tables
@@ -29,6 +32,28 @@ def item_stats_rows(events: pd.DataFrame, *, now: datetime) -> pd.DataFrame:
         ORDER BY item_id
     """
     return _rows(ITEM_STATS, newest, "events", numbered, now)
+
+
+def vector_rows(
+    item_ids: "np.typing.NDArray[np.object_]", rows: FloatMatrix, *, tag: str
+) -> pd.DataFrame:
+    """Rows of the `item_vector` feature view."""
+    return pd.DataFrame({tables.ITEM_ID: item_ids, "vector": list(rows), "model": tag})
+
+
+def adaptation_rows(
+    item_ids: Sequence[str], deltas: FloatMatrix, support: Sequence[int], *, tag: str
+) -> pd.DataFrame:
+    """Rows of the `item_adaptation` feature view."""
+    return pd.DataFrame(
+        {
+            tables.ITEM_ID: list(item_ids),
+            "delta": list(deltas),
+            "bias": np.zeros(len(item_ids), np.float32),
+            "support": np.asarray(support, np.int64),
+            "model": tag,
+        }
+    )
 
 
 def _rows(

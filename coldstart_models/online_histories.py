@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from coldstart_models.user_history import UserHistory
 from feature_repo.feature_tables import HISTORY_LENGTH, USER_HISTORY
 from validation import tables
 
 if TYPE_CHECKING:
-    from coldstart_models.recommending import UserHistory
     from feature_repo.store import Store
 
 ITEM_IDS: Final = "history_item_ids"
@@ -17,10 +17,8 @@ TIME_US: Final = "history_time_us"
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def read_histories(user_ids: Sequence[str], *, store: "Store") -> "dict[str, UserHistory]":
+def read_histories(user_ids: Sequence[str], *, store: "Store") -> dict[str, UserHistory]:
     """user_id → history, newest last. A user without any known event is left out."""
-    from coldstart_models.recommending import UserHistory
-
     view = USER_HISTORY.name
     features = [f"{view}:{column}" for column in (ITEM_IDS, EVENT_TYPES, TIME_US)]
     rows = store.online(features, [{tables.USER_ID: user_id} for user_id in user_ids])
@@ -36,18 +34,16 @@ def read_histories(user_ids: Sequence[str], *, store: "Store") -> "dict[str, Use
 
 
 def extend_history(
-    stored: "UserHistory | None",
+    stored: UserHistory | None,
     *,
     item_ids: Sequence[str],
     event_types: Sequence[str],
     timestamps: Sequence[datetime],
-) -> "UserHistory":
+) -> UserHistory:
     """A session's events, oldest first, on top of what is stored, the newest HISTORY_LENGTH kept.
 
     A time without a zone counts as UTC.
     """
-    from coldstart_models.recommending import UserHistory
-
     zoned = [time if time.tzinfo else time.replace(tzinfo=UTC) for time in timestamps]
     before = stored or UserHistory((), (), ())
     return UserHistory(

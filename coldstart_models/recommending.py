@@ -4,17 +4,15 @@ import threading
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 import torch
 
 from coldstart_models.artifacts import LATEST, check_contract, find_model, observe_features
-from coldstart_models.data.catalogue import Catalogue, Embeddings, FloatMatrix, IntArray
-from coldstart_models.data.interactions import Histories, stack_histories
-from coldstart_models.errors import ArtifactError, UnknownItem
+from coldstart_models.candidates import NEW, pool_rows
+from coldstart_models.data.catalogue import Catalogue, Embeddings, IntArray
+from coldstart_models.errors import UnknownItem
 from coldstart_models.explaining import (
     FIRST_CUSTOMERS,
     POPULARITY,
@@ -25,6 +23,7 @@ from coldstart_models.explaining import (
     sentence,
     strongest,
 )
+from coldstart_models.feature_rows import adaptation_rows, vector_rows
 from coldstart_models.ranker import top_k
 from coldstart_models.siamese.adaptation import Population
 from coldstart_models.siamese.files import load_folder
@@ -33,39 +32,10 @@ from coldstart_models.siamese.packing import pack, pack_deltas
 from coldstart_models.siamese.scorer import Calibration, Profiles, SiameseScorer
 from coldstart_models.siamese.togetherness import Togetherness
 from coldstart_models.siamese.training import MetaSiamese, history_batch, to_vectors
-from coldstart_models.snapshot import ITEM_COLUMNS, Snapshot, new_listings
-from feature_repo.feature_tables import HISTORY_LENGTH
+from coldstart_models.snapshot import Snapshot, read_snapshot
+from coldstart_models.user_history import UserHistory
 from feature_repo.home import Home
 from validation import tables
-
-NEW: Final = "new"
-ALL: Final = "all"
-EPOCH: Final = pd.Timestamp("1970-01-01", tz="UTC")
-MICROSECOND: Final = pd.Timedelta(microseconds=1)
-
-__all__ = [
-    "Contribution",
-    "Explanation",
-    "Recommendation",
-    "Recommender",
-    "UserHistory",
-]
-
-
-@dataclass(frozen=True, slots=True)
-class UserHistory:
-    """What a person has chosen, newest last."""
-
-    item_ids: tuple[str, ...]
-    event_types: tuple[str, ...]
-    timestamps: tuple[datetime, ...]
-
-    def __post_init__(self) -> None:
-        if not len(self.item_ids) == len(self.event_types) == len(self.timestamps):
-            raise ValueError(
-                f"a history has as many ids ({len(self.item_ids)}) as event types "
-                f"({len(self.event_types)}) and times ({len(self.timestamps)})"
-            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +131,7 @@ class Recommender:
             exclude: item ids to leave out.
         """
         snapshot = self._snapshot
-        rows = _pool_rows(snapshot, pool, category=category, max_price=max_price, exclude=exclude)
+        rows = pool_rows(snapshot, pool, category=category, max_price=max_price, exclude=exclude)
         if not len(rows):
             return []
         person = self._person(snapshot, history)
@@ -234,7 +204,7 @@ class Recommender:
     def popular(self, *, k: int = 10, pool: str = NEW) -> list[Recommendation]:
         """What to show somebody about whom nothing is known."""
         snapshot = self._snapshot
-        return self._most_popular(snapshot, _pool_rows(snapshot, pool), k=k)
+        return self._most_popular(snapshot, pool_rows(snapshot, pool), k=k)
 
     def add_listings(
         self, items: pd.DataFrame, image: Embeddings, text: Embeddings
@@ -269,7 +239,7 @@ class Recommender:
         with self._writing:
             snapshot = self._snapshot
             row = int(self._rows(snapshot, [item_id])[0])
-            histories = _histories(snapshot, supporters)
+            histories = snapshot.histories(supporters)
             with torch.inference_mode():
                 profiles = self._scorer.profiles(snapshot.vectors, history_batch(histories))
                 deltas = self._network.adaptation.deltas(
@@ -293,7 +263,7 @@ class Recommender:
 
     def _person(self, snapshot: Snapshot, history: UserHistory) -> "_Person | None":
         """None where the snapshot knows no item of the history."""
-        histories = _histories(snapshot, [history])
+        histories = snapshot.histories([history])
         if not histories.mask.any():
             return None
         known = histories.item_index[0]
@@ -371,120 +341,6 @@ class Recommender:
             support=int(snapshot.support[row]),
             reason=reason,
         )
-
-
-def read_snapshot(home: Home, *, tag: str, widths: dict[str, int]) -> Snapshot:
-    """The items whose vectors the model made. Raises ArtifactError where there are none."""
-    from feature_repo.store import Store
-
-    store = Store(home)
-    stored = store.vectors("item_vector")
-    ours = stored.tags == tag
-    if not ours.any():
-        raise ArtifactError(
-            f"item_vector in {home.features} holds no vector of {tag}; run `coldstart train`, "
-            "or name a model whose vectors are there"
-        )
-    items = tables.ITEMS.to_pandas(pq.read_table(home.items)).set_index(tables.ITEM_ID)
-    served = np.isin(stored.item_ids, items.index) & ours
-    item_ids = stored.item_ids[served]
-    items = items.loc[list(item_ids)].reset_index()
-    events = (
-        tables.EVENTS.to_pandas(pq.read_table(home.events))
-        if home.events.exists()
-        else tables.EVENTS.empty()
-    )
-    adaptations = store.vectors("item_adaptation")
-    support = _support_of(home, tag)
-    deltas = np.zeros((len(item_ids), sum(widths.values())), np.float32)
-    counts = np.zeros(len(item_ids), np.int64)
-    position = {item_id: row for row, item_id in enumerate(item_ids)}
-    for item_id, delta, made_by in zip(
-        adaptations.item_ids, adaptations.matrix, adaptations.tags, strict=True
-    ):
-        if made_by == tag and item_id in position:
-            deltas[position[item_id]] = delta
-            counts[position[item_id]] = support[item_id]
-    return Snapshot(
-        version=1,
-        items=items[list(ITEM_COLUMNS)],
-        rows=stored.matrix[served],
-        widths=widths,
-        new=new_listings(items, events),
-        deltas=deltas,
-        support=counts,
-    )
-
-
-def vector_rows(
-    item_ids: "np.typing.NDArray[np.object_]", rows: FloatMatrix, *, tag: str
-) -> pd.DataFrame:
-    """Rows of the `item_vector` feature view."""
-    return pd.DataFrame({tables.ITEM_ID: item_ids, "vector": list(rows), "model": tag})
-
-
-def adaptation_rows(
-    item_ids: Sequence[str], deltas: FloatMatrix, support: Sequence[int], *, tag: str
-) -> pd.DataFrame:
-    """Rows of the `item_adaptation` feature view."""
-    return pd.DataFrame(
-        {
-            tables.ITEM_ID: list(item_ids),
-            "delta": list(deltas),
-            "bias": np.zeros(len(item_ids), np.float32),
-            "support": np.asarray(support, np.int64),
-            "model": tag,
-        }
-    )
-
-
-def _support_of(home: Home, tag: str) -> dict[str, int]:
-    """item_id → newest support of the model's adaptations."""
-    columns = [tables.ITEM_ID, "support", "model", tables.EVENT_TIMESTAMP]
-    frame = pq.read_table(home.feature_table("item_adaptation"), columns=columns).to_pandas()
-    frame = frame[frame["model"] == tag].sort_values(tables.EVENT_TIMESTAMP, kind="stable")
-    newest = frame.drop_duplicates(tables.ITEM_ID, keep="last")
-    return dict(zip(newest[tables.ITEM_ID], newest["support"].astype(int), strict=True))
-
-
-def _pool_rows(
-    snapshot: Snapshot,
-    pool: str,
-    *,
-    category: str | None = None,
-    max_price: float | None = None,
-    exclude: Collection[str] = (),
-) -> IntArray:
-    """Rows of the available items of a pool that pass the filters."""
-    if pool not in (NEW, ALL):
-        raise ValueError(f"pool is {pool!r}, expected {NEW!r} or {ALL!r}")
-    keep = snapshot.available & snapshot.target & (snapshot.new if pool == NEW else True)
-    if category is not None:
-        wanted = tuple(tables.category_levels(category))
-        levels = snapshot.items[tables.CATEGORY].map(
-            lambda path: tuple(tables.category_levels(path if isinstance(path, str) else None))
-        )
-        keep &= np.array([path[: len(wanted)] == wanted for path in levels], dtype=bool)
-    if max_price is not None:
-        prices = snapshot.items[tables.PRICE].to_numpy(dtype=np.float64)
-        keep &= ~(prices > max_price)
-    if exclude:
-        keep &= ~np.isin(snapshot.item_ids, list(exclude))
-    return np.flatnonzero(keep)
-
-
-def _histories(snapshot: Snapshot, histories: Sequence[UserHistory]) -> Histories:
-    """Histories as rows of the snapshot: distinct known items, each at its latest event."""
-    events = []
-    for history in histories:
-        known = [
-            (snapshot.position[item_id], (pd.Timestamp(moment) - EPOCH) // MICROSECOND)
-            for item_id, moment in zip(history.item_ids, history.timestamps, strict=True)
-            if item_id in snapshot.position
-        ]
-        pairs = np.array(known[-HISTORY_LENGTH:], np.int64).reshape(-1, 2)
-        events.append((pairs[:, 0], pairs[:, 1]))
-    return stack_histories(events)
 
 
 def _title(snapshot: Snapshot, row: int) -> str:

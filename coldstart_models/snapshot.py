@@ -4,6 +4,7 @@ A snapshot never changes; a push makes the next one, so a request sees one state
 start to its end.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property
@@ -12,14 +13,22 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow.parquet as pq
 import torch
 
 from coldstart_models.data.catalogue import BoolArray, FloatMatrix, IntArray
+from coldstart_models.data.interactions import Histories, stack_histories
 from coldstart_models.data.splits import HOME_DOMAIN
+from coldstart_models.errors import ArtifactError
 from coldstart_models.siamese.packing import unpack, unpack_deltas
 from coldstart_models.siamese.scorer import Vectors
+from coldstart_models.user_history import UserHistory
+from feature_repo.feature_tables import HISTORY_LENGTH
+from feature_repo.home import Home
 from validation import tables
 
+EPOCH: Final = pd.Timestamp("1970-01-01", tz="UTC")
+MICROSECOND: Final = pd.Timedelta(microseconds=1)
 NEW_FOR: Final = timedelta(days=28)
 """A listing counts as new for so long before the newest event."""
 REFERENCE_SIZE: Final = 512
@@ -101,6 +110,19 @@ class Snapshot:
             pool = np.arange(len(self.items))
         return pool[:: max(1, len(pool) // REFERENCE_SIZE)]
 
+    def histories(self, given: Sequence[UserHistory]) -> Histories:
+        """Histories as rows of the snapshot: distinct known items, each at its latest event."""
+        events = []
+        for history in given:
+            known = [
+                (self.position[item_id], (pd.Timestamp(moment) - EPOCH) // MICROSECOND)
+                for item_id, moment in zip(history.item_ids, history.timestamps, strict=True)
+                if item_id in self.position
+            ]
+            pairs = np.array(known[-HISTORY_LENGTH:], np.int64).reshape(-1, 2)
+            events.append((pairs[:, 0], pairs[:, 1]))
+        return stack_histories(events)
+
     def with_items(self, items: pd.DataFrame, rows: FloatMatrix) -> "Snapshot":
         """The next version, in which these listings are new; ones with known ids are replaced."""
         arriving = pd.Index(items[tables.ITEM_ID])
@@ -144,3 +166,55 @@ def new_listings(items: pd.DataFrame, events: pd.DataFrame) -> BoolArray:
     newest = pd.to_datetime(events[tables.EVENT_TIMESTAMP], utc=True).max()
     listed = pd.to_datetime(items[tables.LISTED_AT], utc=True)
     return np.asarray(unchosen | (listed >= newest - NEW_FOR).fillna(False).to_numpy(bool))
+
+
+def read_snapshot(home: Home, *, tag: str, widths: dict[str, int]) -> Snapshot:
+    """The items whose vectors the model made. Raises ArtifactError where there are none."""
+    from feature_repo.store import Store
+
+    store = Store(home)
+    stored = store.vectors("item_vector")
+    ours = stored.tags == tag
+    if not ours.any():
+        raise ArtifactError(
+            f"item_vector in {home.features} holds no vector of {tag}; run `coldstart train`, "
+            "or name a model whose vectors are there"
+        )
+    items = tables.ITEMS.to_pandas(pq.read_table(home.items)).set_index(tables.ITEM_ID)
+    served = np.isin(stored.item_ids, items.index) & ours
+    item_ids = stored.item_ids[served]
+    items = items.loc[list(item_ids)].reset_index()
+    events = (
+        tables.EVENTS.to_pandas(pq.read_table(home.events))
+        if home.events.exists()
+        else tables.EVENTS.empty()
+    )
+    adaptations = store.vectors("item_adaptation")
+    support = _support_of(home, tag)
+    deltas = np.zeros((len(item_ids), sum(widths.values())), np.float32)
+    counts = np.zeros(len(item_ids), np.int64)
+    position = {item_id: row for row, item_id in enumerate(item_ids)}
+    for item_id, delta, made_by in zip(
+        adaptations.item_ids, adaptations.matrix, adaptations.tags, strict=True
+    ):
+        if made_by == tag and item_id in position:
+            deltas[position[item_id]] = delta
+            counts[position[item_id]] = support[item_id]
+    return Snapshot(
+        version=1,
+        items=items[list(ITEM_COLUMNS)],
+        rows=stored.matrix[served],
+        widths=widths,
+        new=new_listings(items, events),
+        deltas=deltas,
+        support=counts,
+    )
+
+
+def _support_of(home: Home, tag: str) -> dict[str, int]:
+    """item_id → newest support of the model's adaptations."""
+    columns = [tables.ITEM_ID, "support", "model", tables.EVENT_TIMESTAMP]
+    frame = pq.read_table(home.feature_table("item_adaptation"), columns=columns).to_pandas()
+    frame = frame[frame["model"] == tag].sort_values(tables.EVENT_TIMESTAMP, kind="stable")
+    newest = frame.drop_duplicates(tables.ITEM_ID, keep="last")
+    return dict(zip(newest[tables.ITEM_ID], newest["support"].astype(int), strict=True))

@@ -19,8 +19,8 @@ from coldstart_models.data.episodes import first_users
 from coldstart_models.data.interactions import Interactions, read_interactions
 from coldstart_models.data.training_histories import FeatureHistories
 from coldstart_models.errors import NotEnoughData
+from coldstart_models.feature_rows import adaptation_rows, vector_rows
 from coldstart_models.ranker import TrainingSet
-from coldstart_models.recommending import adaptation_rows, vector_rows
 from coldstart_models.siamese.adaptation import Population
 from coldstart_models.siamese.files import load_folder, save_folder
 from coldstart_models.siamese.inputs import PHOTO, TEXT, ItemInputs

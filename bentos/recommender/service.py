@@ -32,7 +32,8 @@ from validation import tables
 if TYPE_CHECKING:
     import pandas as pd
 
-    from coldstart_models.recommending import Recommendation, UserHistory
+    from coldstart_models.recommending import Recommendation
+    from coldstart_models.user_history import UserHistory
 
 MODEL_VARIABLE: Final = "COLDSTART_MODEL"
 logger = logging.getLogger("bentoml.coldstart")

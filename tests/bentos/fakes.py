@@ -9,12 +9,9 @@ import numpy as np
 import pandas as pd
 
 from coldstart_models.errors import UnknownItem
-from coldstart_models.recommending import (
-    Contribution,
-    Explanation,
-    Recommendation,
-    UserHistory,
-)
+from coldstart_models.explaining import Contribution, Explanation
+from coldstart_models.recommending import Recommendation
+from coldstart_models.user_history import UserHistory
 from feature_repo.encoders.encoder import Modality
 from validation import tables
 
