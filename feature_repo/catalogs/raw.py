@@ -33,7 +33,8 @@ def attributes(frame: pd.DataFrame, columns: Sequence[str], own: str | None) -> 
 
     Args:
         own: the column that already holds attributes, as an object or as JSON; its entries
-            are added to, and text that is no JSON object is kept as it is under its name.
+            are added to. Other text is kept under its name, but one that begins as a JSON
+            object and is none is the row's whole value, so that the gate sees it.
     """
     names = [*columns, *([own] if own is not None else [])]
     if not names:
@@ -46,9 +47,10 @@ def attributes(frame: pd.DataFrame, columns: Sequence[str], own: str | None) -> 
             for name, plain in zip(names, map(plain_value, values), strict=True)
             if plain not in (None, "", [], {})
         }
-        if own is not None and own in entries:
+        broken = own is not None and _broken_object(entries.get(own))
+        if own is not None and own in entries and not broken:
             entries = _merged(entries, own)
-        rows.append(json_object(entries))
+        rows.append(str(entries[own]) if own is not None and broken else json_object(entries))
     return pd.Series(rows, index=frame.index, dtype=object)
 
 
@@ -113,6 +115,17 @@ def _as_text(value: object, separator: str) -> str | None:
     if isinstance(plain, dict):
         return json_object(plain)
     return str(plain)
+
+
+def _broken_object(content: object) -> bool:
+    """Whether text begins as a JSON object and is none."""
+    if not isinstance(content, str) or not content.lstrip().startswith("{"):
+        return False
+    try:
+        json.loads(content)
+    except json.JSONDecodeError:
+        return True
+    return False
 
 
 def _merged(entries: dict[str, object], own: str) -> dict[str, object]:

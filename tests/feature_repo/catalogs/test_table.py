@@ -8,7 +8,7 @@ import pytest
 from feature_repo.catalogs import table
 from feature_repo.catalogs.columns import UNREADABLE
 from feature_repo.catalogs.source import Ordering, SourceData, SourceError
-from validation import tables
+from validation import gate, tables
 
 SHARED = Path(__file__).parents[3].parent / "shared" / "data"
 
@@ -92,6 +92,28 @@ def test_attributes_of_a_json_line_are_merged_with_its_extra_keys(tmp_path: Path
     assert column(items, tables.ITEM_ID) == ["12"]
     assert column(items, tables.CATEGORY) == ["Decor > Vases"]
     assert column(items, tables.ATTRIBUTES) == ['{"height": 20, "style": "boho"}']
+
+
+def test_attributes_that_begin_as_json_and_are_none_reach_the_gate_as_they_are(
+    tmp_path: Path,
+) -> None:
+    lines = [
+        {"id": 1, "name": "Vase", "attributes": '{"style": "boho"', "height": 20},
+        {"id": 2, "name": "Bowl", "attributes": "hand made", "height": 9},
+    ]
+    (tmp_path / "items.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    items = table.read(tmp_path).items
+    assert column(items, tables.ATTRIBUTES) == [
+        '{"style": "boho"',
+        '{"attributes": "hand made", "height": 9}',
+    ]
+    checked = gate.check_items(
+        items.assign(source="table"),
+        known_items=tables.ITEMS.empty(),
+        now=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+    assert list(checked.quarantined["key"]) == ["1"]
+    assert "attributes" in str(checked.quarantined["reasons"].iloc[0])
 
 
 def test_integer_ids_are_text_even_where_a_null_made_them_floats(tmp_path: Path) -> None:
