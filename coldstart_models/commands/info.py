@@ -1,8 +1,15 @@
 """`coldstart info`: versions, paths, what is registered, what is stale."""
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from coldstart_models.commands import console
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from coldstart_models.artifacts import StoredModel
+    from feature_repo.home import Home
+    from feature_repo.sources import SourceRecord
 
 NAME: Final = "info"
 EXAMPLES: Final = """Examples:
@@ -37,16 +44,10 @@ def run(json: console.Json = False) -> None:
     told: dict[str, Any] = {
         "versions": {name: version(name) for name in PACKAGES},
         "home": str(home.root),
-        "sources": {
-            name: {
-                "spec": record.spec,
-                "ordering": str(record.ordering),
-                "generated": record.generated,
-            }
-            for name, record in records.items()
-        },
+        "sources": _sources(home, records),
         "views": _views(home),
         "models": [model.tag for model in models],
+        "do_next": _to_do(home, models),
     }
     if json:
         console.print_json(told)
@@ -55,9 +56,16 @@ def run(json: console.Json = False) -> None:
     console.say(f"state: {home.root}")
     console.print_table(
         "Sources",
-        ["source", "from", "order", "generated"],
+        ["source", "from", "listings", "events", "order", "generated"],
         [
-            [name, one["spec"], one["ordering"], "yes" if one["generated"] else "no"]
+            [
+                name,
+                one["spec"],
+                one["items"],
+                one["events"],
+                one["ordering"],
+                "yes" if one["generated"] else "no",
+            ]
             for name, one in told["sources"].items()
         ],
     )
@@ -70,9 +78,54 @@ def run(json: console.Json = False) -> None:
         ],
     )
     console.say(f"models: {', '.join(told['models']) or 'none; run `coldstart train`'}")
+    for step in told["do_next"]:
+        console.say(f"stale: {step}")
 
 
-def _views(home: Any) -> dict[str, dict[str, Any]]:
+def _sources(home: "Home", records: "dict[str, SourceRecord]") -> dict[str, dict[str, Any]]:
+    """What the catalogue holds of each source; what came in one by one has no record."""
+    held = {"items": _held(home.items), "events": _held(home.events)}
+    names = [*records, *sorted({*held["items"], *held["events"]} - set(records))]
+    return {
+        name: {
+            "spec": records[name].spec if name in records else "one by one",
+            "ordering": str(records[name].ordering) if name in records else "time",
+            "generated": name in records and records[name].generated,
+            **{table: counts.get(name, 0) for table, counts in held.items()},
+        }
+        for name in names
+    }
+
+
+def _held(path: "Path") -> dict[str, int]:
+    """Source → rows of a catalogue file."""
+    import pyarrow.parquet as pq
+
+    from validation import tables
+
+    if not path.exists():
+        return {}
+    counts = pq.read_table(path, columns=[tables.SOURCE])[tables.SOURCE].value_counts()
+    return {str(entry["values"]): entry["counts"] for entry in counts.to_pylist()}
+
+
+def _to_do(home: "Home", models: "list[StoredModel]") -> list[str]:
+    """What was changed after a later step read it, each with the command that mends it."""
+    from feature_repo.feature_tables import USER_HISTORY
+
+    history = home.feature_table(USER_HISTORY.name)
+    changed = max(
+        (path.stat().st_mtime for path in (home.items, home.events) if path.exists()), default=0.0
+    )
+    steps = []
+    if history.exists() and changed > history.stat().st_mtime:
+        steps.append("the catalogue or the log changed after `coldstart aggregate`")
+    if models and history.exists() and models[-1].created_at.timestamp() < history.stat().st_mtime:
+        steps.append("the features changed after `coldstart train`")
+    return steps
+
+
+def _views(home: "Home") -> dict[str, dict[str, Any]]:
     """Registered views by name; none where nothing was applied yet."""
     from feature_repo.store import Store
 
@@ -81,8 +134,10 @@ def _views(home: Any) -> dict[str, dict[str, Any]]:
     return {
         view.name: {
             "rows": view.rows,
-            "newest": view.newest.isoformat() if view.newest else None,
-            "materialized_to": view.materialized[1].isoformat() if view.materialized else None,
+            "newest": view.newest.isoformat(timespec="minutes") if view.newest else None,
+            "materialized_to": view.materialized[1].isoformat(timespec="minutes")
+            if view.materialized
+            else None,
             "stale": view.stale,
         }
         for view in Store(home).registered().views

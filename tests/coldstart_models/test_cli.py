@@ -1,14 +1,18 @@
 """The command as people meet it: quick to start, helpful, and brief about their mistakes."""
 
 import json
+import os
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 import typer
 
 from coldstart_models import cli
-from feature_repo.home import HOME_VARIABLE
+from feature_repo.feature_tables import create_missing, write_table
+from feature_repo.home import HOME_VARIABLE, Home
+from validation import tables
 
 HEAVY = ("bentoml", "feast", "great_expectations", "pandas", "torch", "transformers", "sklearn")
 NAMES = [
@@ -126,6 +130,24 @@ def test_info_works_before_anything_was_ingested(coldstart, tmp_path):
     assert told["home"] == str(tmp_path / "state")
     assert (told["sources"], told["views"], told["models"]) == ({}, {}, [])
     assert {"coldstart-home", "feast", "torch"} <= set(told["versions"])
+
+
+def test_info_counts_each_source_and_names_the_step_to_repeat(coldstart, tmp_path):
+    home = Home(tmp_path / "state")
+    home.items.parent.mkdir(parents=True)
+    items = pd.concat([tables.ITEMS.empty(), pd.DataFrame({"item_id": ["a", "b", "c"]})])
+    items = items.assign(source=["shop", "shop", "service"]).astype(tables.ITEMS.empty().dtypes)
+    write_table(tables.ITEMS.to_arrow(items), home.items)
+    create_missing(home)
+    os.utime(home.items, (2e9, 2e9))
+    code, out, _ = coldstart("info", "--json")
+    told = json.loads(out)
+    assert code == 0
+    assert {name: one["items"] for name, one in told["sources"].items()} == {
+        "shop": 2,
+        "service": 1,
+    }
+    assert told["do_next"] == ["the catalogue or the log changed after `coldstart aggregate`"]
 
 
 def test_without_arguments_it_shows_the_help(coldstart):
