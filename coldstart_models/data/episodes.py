@@ -18,8 +18,10 @@ from coldstart_models.ranker import RankingTask, Support, TrainingSet
 
 HistoryReader = Callable[[IntArray, int], Histories]
 """Users and a moment (µs since 1970 UTC) → their histories strictly before it."""
-MAX_POOL = 1_000
+MAX_POOL = 500
 """Candidates of an episode; a larger cohort is thinned evenly in order of the item ids."""
+MAX_USERS = 1_000
+"""Users of an episode; more are thinned likewise, which bounds the cost of every check."""
 MIN_COHORT = 20
 """A cohort of fewer new items teaches nothing about ranking them."""
 
@@ -117,20 +119,25 @@ def _episode(
 
     Returns None where fewer than MIN_COHORT users or candidates are left.
     """
-    candidates = candidates[:: -(-len(candidates) // MAX_POOL) or 1]
+    candidates = _thinned(candidates, MAX_POOL)
     new = np.zeros(interactions.num_items, bool)
     new[candidates] = True
     past = interactions.before(opening_us)
     past = past.where(~new[past.item_index])
     later = interactions.where(new[interactions.item_index]).matrix()[:, candidates]
     has_past = past.matrix().getnnz(axis=1) > 0
-    users = np.flatnonzero(has_past & (later.getnnz(axis=1) > 0))
+    users = _thinned(np.flatnonzero(has_past & (later.getnnz(axis=1) > 0)), MAX_USERS)
     if len(users) < MIN_COHORT or len(candidates) < MIN_COHORT:
         return None
     chosen = np.asarray(later[users].toarray() > 0)
     read = histories(users, opening_us) if histories is not None else past.histories(users)
     task = RankingTask(users, read, candidates)
     return Episode(past, task, chosen, np.asarray(later.getnnz(axis=0), np.float64))
+
+
+def _thinned(indexes: IntArray, limit: int) -> IntArray:
+    """Every n-th index, so that at most `limit` are left."""
+    return indexes[:: -(-len(indexes) // limit) or 1]
 
 
 def with_support(

@@ -27,24 +27,28 @@ class PopularityRanker:
         self._neighbours = neighbours
 
     def fit(self, training: TrainingSet, *, seed: int) -> None:
-        """Predict every item's popularity. The seed has no influence."""
-        popularity = np.log1p(training.interactions.item_users()).astype(np.float32)
-        warm = np.flatnonzero(training.warm)
-        cold = np.flatnonzero(~training.warm)
-        own = popularity[warm]
-        spaces = list(content_spaces(training.catalogue, warm=training.warm).values())
-        for start in range(0, len(cold), BLOCK):
-            block = cold[start : start + BLOCK]
-            alike = similarity(spaces, block, warm)
-            nearest = np.argsort(-alike, axis=1, kind="stable")[:, : self._neighbours]
-            weights = np.maximum(np.take_along_axis(alike, nearest, axis=1), 1e-6)
-            popularity[block] = (own[nearest] * weights).sum(axis=1) / weights.sum(axis=1)
-        self._popularity = popularity
+        """Count the warm items' users. The seed has no influence."""
+        self._popularity = np.log1p(training.interactions.item_users()).astype(np.float32)
+        self._warm = np.flatnonzero(training.warm)
+        self._unknown = ~training.warm
+        self._spaces = list(content_spaces(training.catalogue, warm=training.warm).values())
 
     def score(self, task: RankingTask) -> FloatMatrix:
         """(U, C), every row alike."""
+        self._predict(task.candidates[self._unknown[task.candidates]])
         scores = self._popularity[task.candidates]
         return np.tile(scores, (len(task.user_index), 1)).astype(np.float32)
+
+    def _predict(self, cold: IntArray) -> None:
+        """Learn the popularity of these cold items from their nearest warm ones."""
+        own = self._popularity[self._warm]
+        for start in range(0, len(cold), BLOCK):
+            block = cold[start : start + BLOCK]
+            alike = similarity(self._spaces, block, self._warm)
+            nearest = np.argsort(-alike, axis=1, kind="stable")[:, : self._neighbours]
+            weights = np.maximum(np.take_along_axis(alike, nearest, axis=1), 1e-6)
+            self._popularity[block] = (own[nearest] * weights).sum(axis=1) / weights.sum(axis=1)
+        self._unknown[cold] = False
 
 
 def similarity(spaces: list[ContentVectors], rows: IntArray, columns: IntArray) -> FloatMatrix:

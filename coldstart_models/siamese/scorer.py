@@ -34,6 +34,8 @@ NEAREST: Final = "nearest"
 LARGEST_LOG_TEMPERATURE: Final = 4.0
 """exp(τ) must stay a float32 number."""
 RANK: Final = 16
+CANDIDATES_AT_ONCE: Final = 1_024
+"""Bounds the (R, C) similarities of the nearest term that are held at once."""
 DAY_US: Final = 86_400_000_000
 """Initial weight of a modality's two terms; text and words carry what photos do not show."""
 INITIAL_WEIGHT: Final[dict[str, tuple[float, float]]] = {
@@ -195,15 +197,18 @@ class SiameseScorer(nn.Module):
         values, exists = [], []
         for name in self.widths:
             average = profiles.values[name] @ candidates.values[name].T
-            similar = vectors.values[name][profiles.used] @ candidates.values[name].T  # (R, C)
             temperature = self.temperature(name)
-            mixed = functional.embedding_bag(
-                profiles.compact,
-                (temperature * similar).exp(),
-                per_sample_weights=profiles.weights[name],
-                mode="sum",
-            )  # (B, C)
-            nearest = mixed.clamp_min(1e-30).log() / temperature
+            events = vectors.values[name][profiles.used]  # (R, D)
+            mixed = [
+                functional.embedding_bag(
+                    profiles.compact,
+                    (temperature * (events @ some.T)).exp(),
+                    per_sample_weights=profiles.weights[name],
+                    mode="sum",
+                )
+                for some in torch.split(candidates.values[name], CANDIDATES_AT_ONCE)
+            ]
+            nearest = torch.cat(mixed, dim=1).clamp_min(1e-30).log() / temperature  # (B, C)
             there = profiles.present[name][:, None] & candidates.present[name]
             values += [average, nearest]
             exists += [there, there]

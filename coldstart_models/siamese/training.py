@@ -47,6 +47,8 @@ INITIAL_SCALE: Final = 0.3
 BARRED: Final = -1e9
 """Score of a pair that may not be ranked; finite, so that gradients are."""
 BATCH_USERS: Final = 64
+TERMS_AT_ONCE: Final = 64_000_000
+"""Numbers of terms (users × candidates × terms) that are held at once when a task is scored."""
 TRAINING_HISTORY: Final = 100
 Progress = Callable[[int, int], None]
 
@@ -291,11 +293,13 @@ def _quality(model: MetaSiamese, validation: Sequence[PreparedEpisode]) -> float
 @torch.inference_mode()
 def score_task(model: MetaSiamese, prepared: PreparedEpisode) -> FloatMatrix:
     """(U, C) scores of all of a task's users."""
-    users = len(prepared.histories)
+    users, terms = len(prepared.histories), len(model.scorer.terms)
     view = model.view(prepared, prepared.histories)
+    # Users of one batch share the similarities of the items that their histories share.
+    size = max(BATCH_USERS, TERMS_AT_ONCE // (terms * max(1, len(prepared.candidates))))
     batches = [
-        model(prepared, np.arange(start, min(start + BATCH_USERS, users)), view=view).numpy()
-        for start in range(0, users, BATCH_USERS)
+        model(prepared, np.arange(start, min(start + size, users)), view=view).numpy()
+        for start in range(0, users, size)
     ]
     return np.concatenate(batches) if batches else np.zeros((0, len(prepared.candidates)), "f4")
 
