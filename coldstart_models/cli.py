@@ -19,9 +19,11 @@ from coldstart_models.commands import (
     listings,
     materialize,
     meta_train,
+    quarantine,
     recommend,
     serve,
     train,
+    validate,
 )
 
 NAME: Final = "coldstart"
@@ -35,6 +37,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
+    validate,
     ingest,
     extract,
     aggregate,
@@ -52,6 +55,7 @@ for command in (
     info,
 ):
     app.command(name=command.NAME, epilog=command.EXAMPLES)(command.run)
+app.add_typer(quarantine.app, name=quarantine.NAME)
 
 
 def main() -> None:

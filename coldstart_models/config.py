@@ -3,6 +3,9 @@
 Read from ``--config FILE``, else from the file that ``COLDSTART_CONFIG`` names, else from
 ``coldstart.toml`` in the working directory, else the defaults::
 
+    [gate]
+    banned = ["ivory"]
+
     [extract]
     image_encoder = "efficientnet-lite0"
     batch_size = 64
@@ -27,6 +30,13 @@ DEFAULT_FILE: Final = "coldstart.toml"
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class GateConfig(_Frozen):
+    """The gate, wherever it stands."""
+
+    banned: tuple[str, ...] = ()
+    """Words that no title or description may hold."""
 
 
 class ExtractConfig(_Frozen):
@@ -55,6 +65,7 @@ class ServeConfig(_Frozen):
 class Config(_Frozen):
     """Everything a user may configure."""
 
+    gate: GateConfig = GateConfig()
     extract: ExtractConfig = ExtractConfig()
     train: TrainConfig = TrainConfig()
     serve: ServeConfig = ServeConfig()

@@ -5,7 +5,7 @@ with the same id is updated. One bad listing never stops the good ones.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
@@ -28,6 +28,7 @@ from feature_repo.feature_tables import (
     write_table,
 )
 from feature_repo.home import Home
+from feature_repo.jobs.fingerprints import keep_fingerprints, known_fingerprints
 from feature_repo.jobs.transaction import locked
 from validation import tables
 
@@ -100,6 +101,7 @@ def add_listings(
     encoders: ListingEncoders,
     now: datetime,
     source: str = SERVICE_SOURCE,
+    banned: Collection[str] = (),
     progress: Progress | None = None,
 ) -> ListingsResult:
     """Take new listings in.
@@ -107,6 +109,7 @@ def add_listings(
     Args:
         frame: canonical item columns with raw values; `image_path` is an absolute path.
         source: value of the `source` column of all of them.
+        banned: words that no title or description may hold.
 
     Raises:
         NotEnoughData: there is no catalogue yet.
@@ -115,7 +118,9 @@ def add_listings(
         raise NotEnoughData(f"no catalogue at {home.items}; run `coldstart ingest SOURCE` first")
     if frame.empty:
         return ListingsResult((), (), tables.ITEMS.empty())
-    items, quarantined = _accept(frame, home=home, source=source, now=now, progress=progress)
+    items, quarantined = _accept(
+        frame, home=home, source=source, banned=banned, now=now, progress=progress
+    )
     if len(items):
         image = encode(items, encoder=encoders.image, now=now)
         text = encode(items, encoder=encoders.text, now=now)
@@ -129,7 +134,13 @@ def add_listings(
 
 
 def _accept(
-    frame: pd.DataFrame, *, home: Home, source: str, now: datetime, progress: Progress | None
+    frame: pd.DataFrame,
+    *,
+    home: Home,
+    source: str,
+    banned: Collection[str],
+    now: datetime,
+    progress: Progress | None,
 ) -> tuple[pd.DataFrame, tuple[QuarantinedRow, ...]]:
     """Gate the listings and put what is accepted into the catalogue."""
     import pyarrow.parquet as pq
@@ -142,10 +153,18 @@ def _accept(
         raw = raw.assign(**{tables.ATTRIBUTES: raw[tables.ATTRIBUTES].map(json_text)})
     with locked(home.items.parent, wait=True):
         before = tables.ITEMS.to_pandas(pq.read_table(home.items, schema=tables.ITEMS.schema))
-        checked = gate.check_items(raw, known_items=before, now=now, progress=progress)
+        checked = gate.check_items(
+            raw,
+            known_items=before,
+            known_photos=known_fingerprints(home),
+            banned=banned,
+            now=now,
+            progress=progress,
+        )
         if len(checked.accepted):
             after = upsert(tables.ITEMS, before, checked.accepted, source=source, whole=False)
             write_table(tables.ITEMS.to_arrow(after.rows), home.items)
+            keep_fingerprints(checked, home=home, item_ids=after.rows[tables.ITEM_ID])
     quarantined = keep_quarantined(checked, home=home, source=source, now=now)
     accepted = checked.accepted.sort_values(tables.ITEM_ID).reset_index(drop=True)
     return accepted, quarantined

@@ -46,6 +46,11 @@ class Home:
         return self.root / "catalog" / "truth.parquet"
 
     @property
+    def photo_fingerprints(self) -> Path:
+        """Perceptual hashes of the accepted listings' photos, for finding copies."""
+        return self.root / "catalog" / "photo_fingerprints.parquet"
+
+    @property
     def photos(self) -> Path:
         """Photos that an adapter rendered or unpacked, one folder a source."""
         return self.root / "photos"

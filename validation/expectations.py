@@ -9,6 +9,7 @@ The metric of each expectation stands above it. `filter_column_isnull = False` k
 Expectations from copying the frame for every metric.
 """
 
+import re
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -81,6 +82,49 @@ class ExpectColumnValuesNotToBeAfter(ColumnMapExpectation):
     success_keys: ClassVar[tuple[str, ...]] = ("moment", "mostly")
 
 
+class ColumnValuesNotBefore(ColumnMapMetricProvider):
+    condition_metric_name = "column_values.not_before"
+    condition_value_keys = ("moment",)
+    filter_column_isnull = False
+
+    @column_condition_partial(engine=PandasExecutionEngine)
+    def _pandas(cls, column: pd.Series, moment: str, **_: Any) -> pd.Series:
+        return ~(column < pd.Timestamp(moment))
+
+
+class ExpectColumnValuesNotToBeBefore(ColumnMapExpectation):
+    """No time lies before `moment` (ISO 8601 with a zone); null passes."""
+
+    moment: str
+
+    map_metric: ClassVar[str] = "column_values.not_before"
+    success_keys: ClassVar[tuple[str, ...]] = ("moment", "mostly")
+
+
+class ColumnTextLacks(ColumnMapMetricProvider):
+    condition_metric_name = "column_values.text_lacks"
+    condition_value_keys = ("pattern",)
+    filter_column_isnull = False
+
+    @column_condition_partial(engine=PandasExecutionEngine)
+    def _pandas(cls, column: pd.Series, pattern: str, **_: Any) -> pd.Series:
+        search = re.compile(pattern).search
+        lacks = [not isinstance(text, str) or search(text) is None for text in column]
+        return pd.Series(lacks, index=column.index, dtype=bool)
+
+
+class ExpectTextToLack(ColumnMapExpectation):
+    """No text has a place that matches `pattern`; null passes.
+
+    The built-in `ExpectColumnValuesToNotMatchRegex` warns of groups, and copies the frame.
+    """
+
+    pattern: str
+
+    map_metric: ClassVar[str] = "column_values.text_lacks"
+    success_keys: ClassVar[tuple[str, ...]] = ("pattern", "mostly")
+
+
 class ColumnValuesWithin(ColumnMapMetricProvider):
     condition_metric_name = "column_values.within"
     condition_value_keys = ("lowest", "highest", "exclusive")
@@ -123,17 +167,17 @@ class ColumnValuesWithoutPhotoProblem(ColumnMapMetricProvider):
     filter_column_isnull = False
 
     @column_condition_partial(engine=PandasExecutionEngine)
-    def _pandas(cls, column: pd.Series, problem: str, **_: Any) -> pd.Series:
-        return column != problem
+    def _pandas(cls, column: pd.Series, problem: int, **_: Any) -> pd.Series:
+        return (column & problem) == 0
 
 
 class ExpectPhotosWithoutProblem(ColumnMapExpectation):
-    """No photo has `problem`, a value of `validation.photos.PhotoProblem`.
+    """No photo has `problem`, a bit of `validation.photos.PhotoProblem`.
 
-    The column holds the problem found when each photo was decoded once, null for none.
+    The column holds the bits of the problems found when each photo was decoded once.
     """
 
-    problem: str
+    problem: int
 
     map_metric: ClassVar[str] = "column_values.without_photo_problem"
     success_keys: ClassVar[tuple[str, ...]] = ("problem", "mostly")

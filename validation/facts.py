@@ -1,13 +1,13 @@
 """What a row alone does not tell: who else owns its id, what its photo holds, its twin."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
 import pandas as pd
 
 from validation import tables
-from validation.photos import inspect_all
+from validation.photos import Photo
 from validation.reasons import raw_rows
 
 LONGEST_LINE: Final = 200
@@ -15,8 +15,6 @@ WISHED: Final[dict[str, tuple[str, ...]]] = {
     "items": (tables.TITLE, tables.CATEGORY, tables.PRICE, tables.IMAGE_PATH, tables.LISTED_AT),
 }
 """Optional columns whose absence from the whole table is worth a note."""
-
-Progress = Callable[[int, int], None]
 
 
 def present_columns(raw: pd.DataFrame) -> set[str]:
@@ -63,10 +61,10 @@ def labelled(values: pd.Series) -> list[tuple[int, object]]:
     return list(zip(values.index.to_numpy(dtype=np.int64).tolist(), values.tolist(), strict=True))
 
 
-def photo_problems(paths: pd.Series, progress: Progress | None) -> pd.Series:
-    """The problem found in each row's photo, None where there is none or no photo."""
-    problems = inspect_all(paths.dropna().tolist(), progress=progress)
-    return pd.Series([problems.get(path) for path in paths], index=paths.index, dtype=object)
+def photo_bits(paths: pd.Series, photos: Mapping[str, Photo]) -> pd.Series:
+    """The problems of each row's photo as bits, 0 where there is none or no photo."""
+    bits = {path: photo.bits for path, photo in photos.items()}
+    return pd.Series([bits.get(path, 0) for path in paths], index=paths.index, dtype=np.int64)
 
 
 def twins(raw: pd.DataFrame, keys: pd.Series, repeated: np.ndarray) -> dict[int, str]:

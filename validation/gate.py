@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
-from validation import engine, facts, reasons, suites, tables
+from validation import comparisons, engine, facts, listing_checks, reasons, suites, tables
 from validation.checks import READ, Severity, readable
 from validation.coercion import Coerced, coerce
 from validation.engine import Finding
 from validation.errors import MissingColumnError, TableError, ValidationError
+from validation.photos import Photo, inspect_all
+from validation.reference import Reference
 from validation.result import GateResult as GateResult
 from validation.result import counts
 from validation.tables import Table
@@ -38,16 +40,22 @@ def check_items(
     now: datetime,
     source: str | None = None,
     photos: bool = True,
+    known_photos: pd.DataFrame | None = None,
+    banned: Collection[str] = (),
     progress: Progress | None = None,
 ) -> GateResult:
     """Check listings.
 
     Args:
         frame: canonical column names, raw values; other columns are left out.
-        known_items: `item_id` and `source` of what was accepted before; an id that another
-            source owns is quarantined, one of the same source is an update.
+        known_items: what was accepted before, `item_id`, `source` and what else is known of it;
+            an id that another source owns is quarantined, one of the same source is an update.
+            Listings are compared with it: a category, price, currency or script that it does
+            not have is warned of.
         source: value of `source` where the frame has no such column.
         photos: whether to decode the photos.
+        known_photos: `item_id` and `fingerprint` of the photos accepted before.
+        banned: words that no title or description may hold.
         progress: told photos done and in all.
 
     Raises:
@@ -55,15 +63,41 @@ def check_items(
     """
     raw = _raw(frame, tables.ITEMS, (tables.ITEM_ID,), source, now)
     coerced = coerce(raw, tables.ITEMS)
-    owners = facts.other_owners(coerced.frame, known_items)
-    found = {suites.OWN: owners.isna()}
-    if photos:
-        found[suites.PHOTO] = facts.photo_problems(coerced.frame[tables.IMAGE_PATH], progress)
-    suite = suites.items(now=now, present=facts.present_columns(raw), photos=photos)
-    details = {
-        "id_of_another_source": {row: repr(owner) for row, owner in facts.labelled(owners.dropna())}
+    listings = coerced.frame
+    paths = listings[tables.IMAGE_PATH]
+    seen = inspect_all(paths.dropna().tolist(), progress=progress) if photos else None
+    owners = facts.other_owners(listings, known_items)
+    reference = Reference.of(known_items, batch=listings, photos=known_photos)
+    compared = comparisons.compare(listings, reference, seen)
+    found = {
+        suites.OWN: owners.isna(),
+        **{name: ~listings.index.to_series().isin(rows) for name, rows in compared.items()},
     }
-    return _judge(tables.ITEMS, raw, coerced, found=found, suite=suite, details=details, now=now)
+    if seen is not None:
+        found[listing_checks.PHOTO] = facts.photo_bits(paths, seen)
+    suite = suites.items(
+        now=now,
+        present=facts.present_columns(raw),
+        photos=photos,
+        compared=compared,
+        banned=banned,
+    )
+    details = {
+        "id_of_another_source": {
+            row: repr(owner) for row, owner in facts.labelled(owners.dropna())
+        },
+        **compared,
+    }
+    return _judge(
+        tables.ITEMS,
+        raw,
+        coerced,
+        found=found,
+        suite=suite,
+        details=details,
+        now=now,
+        photos=seen,
+    )
 
 
 def check_events(
@@ -139,6 +173,7 @@ def _judge(
     suite: "ExpectationSuite",
     details: Mapping[str, Mapping[int, str]],
     now: datetime,
+    photos: Mapping[str, Photo] | None = None,
 ) -> GateResult:
     """Run the suite, then compare ids among what passed, and sort the rows."""
     read = {readable(name): flags for name, flags in coerced.readable.items()}
@@ -148,10 +183,11 @@ def _judge(
     identities = suites.identities(table.key, table=table.name)
     twice = engine.run(identities, passing[[table.key]])
     repeated = twice.rows(Severity.BLOCK)
+    accepted = table.to_pandas(table.to_arrow(passing.drop(repeated)))
     return _result(
         table.name,
         raw,
-        accepted=table.to_pandas(table.to_arrow(passing.drop(repeated))),
+        accepted=accepted,
         key=coerced.frame[table.key],
         findings=[*reasons.telling(run.findings), *twice.findings],
         details={
@@ -162,6 +198,7 @@ def _judge(
         validation={str(part.result["suite_name"]): part.result for part in (run, twice)},
         notes=facts.absences(raw, table.name),
         now=now,
+        fingerprints=comparisons.fingerprints(accepted, photos) if photos else None,
     )
 
 
@@ -176,6 +213,7 @@ def _result(
     validation: dict[str, dict[str, Any]],
     notes: tuple[str, ...],
     now: datetime,
+    fingerprints: pd.DataFrame | None = None,
 ) -> GateResult:
     findings = tuple(findings)
     source = raw.get(tables.SOURCE, pd.Series(None, index=raw.index, dtype=object))
@@ -209,6 +247,7 @@ def _result(
         notes=notes,
         validation=validation,
         checked_at=now,
+        fingerprints=fingerprints,
     )
 
 

@@ -1,8 +1,8 @@
-"""What is wrong with a photo: each file is opened and decoded once.
+"""What a photo is, and what is wrong with it: each file is opened and decoded once.
 
 JPEGs are decoded at reduced size (the decoder still reads every byte, so a truncated
 file shows), and a file whose header claims too many pixels is never decoded. At most
-one decoded photo per thread is in memory.
+one decoded photo per thread is in memory; a few numbers a photo are kept.
 """
 
 import os
@@ -11,11 +11,14 @@ import warnings
 import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Final, cast
 
+import numpy as np
 from PIL import Image, UnidentifiedImageError
+from scipy.fft import dctn
 
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 """What is decoded; anything else (EPS would start an interpreter) is not a photo."""
@@ -28,6 +31,17 @@ DECODED_PIXELS: Final = (256, 256)
 THUMBNAIL: Final = (96, 96)
 BLANK_SPREAD: Final = 8
 """A photo whose every channel varies by no more than this is one colour (JPEG noise apart)."""
+LARGEST_FILE: Final = 20_000_000
+"""Bytes above which a photo is slow to serve for no gain."""
+WIDEST: Final = 4.0
+"""Longer side over shorter; beyond it a photo is a banner or a strip."""
+BLUR_SIDE: Final = 128
+"""Longer side at which sharpness is measured: it must not depend on the photo's size."""
+BLURRED: Final = 12.0
+"""Sharpness below which nothing has an edge."""
+ORIENTATION: Final = 0x0112
+"""EXIF tag; 1 is upright."""
+WEB_FORMATS: Final = ("JPEG", "PNG", "WEBP")
 CHUNK: Final = 256
 
 Progress = Callable[[int, int], None]
@@ -44,59 +58,136 @@ class PhotoProblem(StrEnum):
     TOO_SMALL = "too small"
     BLANK = "blank"
     COARSE = "coarse"
+    BLURRED = "blurred"
+    STRIP = "strip"
+    SIDEWAYS = "sideways"
+    HEAVY = "heavy"
+    OTHER_FORMAT = "other format"
+
+    @property
+    def bit(self) -> int:
+        """The problem's bit in a row's set of problems."""
+        return 1 << list(PhotoProblem).index(self)
 
 
-def inspect(path: Path) -> PhotoProblem | None:
-    """The first problem found with the photo at `path`, or None."""
+USELESS: Final = frozenset(
+    {
+        PhotoProblem.MISSING,
+        PhotoProblem.EMPTY,
+        PhotoProblem.UNREADABLE,
+        PhotoProblem.TRUNCATED,
+        PhotoProblem.TOO_LARGE,
+        PhotoProblem.TOO_SMALL,
+    }
+)
+"""Problems that leave nothing to show; a photo has one of them alone, or any of the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """What one look at a photo's file told."""
+
+    problems: frozenset[PhotoProblem] = frozenset()
+    fingerprint: int | None = None
+    """64 bits of a perceptual hash; None where the photo is of no use or blank."""
+
+    @property
+    def bits(self) -> int:
+        """The problems as a set of bits."""
+        return sum(problem.bit for problem in self.problems)
+
+
+def inspect(path: Path) -> Photo:
+    """What is to be known of the photo at `path`."""
     try:
         if not path.is_file():
-            return PhotoProblem.MISSING
-        if path.stat().st_size == 0:
-            return PhotoProblem.EMPTY
+            return _useless(PhotoProblem.MISSING)
+        size = path.stat().st_size
+        if size == 0:
+            return _useless(PhotoProblem.EMPTY)
         with Image.open(path, formats=FORMATS) as photo:
-            return _inspect_open(photo)
+            return _inspect_open(photo, size)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        return PhotoProblem.TOO_LARGE
+        return _useless(PhotoProblem.TOO_LARGE)
     except UnidentifiedImageError:
-        return PhotoProblem.UNREADABLE
+        return _useless(PhotoProblem.UNREADABLE)
     except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error) as error:
         truncated = "truncated" in str(error).lower() or isinstance(error, EOFError)
-        return PhotoProblem.TRUNCATED if truncated else PhotoProblem.UNREADABLE
+        return _useless(PhotoProblem.TRUNCATED if truncated else PhotoProblem.UNREADABLE)
 
 
 def inspect_all(
     paths: Sequence[str], *, threads: int | None = None, progress: Progress | None = None
-) -> dict[str, PhotoProblem]:
-    """The problem of each path that has one; each distinct path is inspected once.
+) -> dict[str, Photo]:
+    """Path → what is to be known of it; each distinct path is inspected once.
 
     Decoding releases the interpreter lock, so threads (one a core unless given) use all
     cores at flat memory.
     """
     distinct = sorted(set(paths))
-    problems: dict[str, PhotoProblem] = {}
+    photos: dict[str, Photo] = {}
     with warnings.catch_warnings(), ThreadPoolExecutor(threads or os.cpu_count()) as pool:
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         for start in range(0, len(distinct), CHUNK):
             chunk = distinct[start : start + CHUNK]
-            for path, problem in zip(chunk, pool.map(inspect, map(Path, chunk)), strict=True):
-                if problem is not None:
-                    problems[path] = problem
+            photos.update(zip(chunk, pool.map(inspect, map(Path, chunk)), strict=True))
             if progress is not None:
                 progress(start + len(chunk), len(distinct))
-    return problems
+    return photos
 
 
-def _inspect_open(photo: Image.Image) -> PhotoProblem | None:
+def _useless(problem: PhotoProblem) -> Photo:
+    return Photo(frozenset({problem}))
+
+
+def _inspect_open(photo: Image.Image, size: int) -> Photo:
     width, height = photo.size
     if width * height > MOST_PIXELS:
-        return PhotoProblem.TOO_LARGE
+        return _useless(PhotoProblem.TOO_LARGE)
+    kind, upright = photo.format, photo.getexif().get(ORIENTATION, 1) in (0, 1)
     photo.draft("RGB", DECODED_PIXELS)
     photo.load()
     if min(width, height) < FEWEST_PIXELS:
-        return PhotoProblem.TOO_SMALL
-    if _is_blank(photo):
-        return PhotoProblem.BLANK
-    return PhotoProblem.COARSE if min(width, height) < COARSE_PIXELS else None
+        return _useless(PhotoProblem.TOO_SMALL)
+    blank = _is_blank(photo)
+    grey = photo.convert("L")
+    problems = {
+        PhotoProblem.BLANK: blank,
+        PhotoProblem.COARSE: min(width, height) < COARSE_PIXELS,
+        PhotoProblem.BLURRED: not blank and sharpness(grey) < BLURRED,
+        PhotoProblem.STRIP: max(width, height) > WIDEST * min(width, height),
+        PhotoProblem.SIDEWAYS: not upright,
+        PhotoProblem.HEAVY: size > LARGEST_FILE,
+        PhotoProblem.OTHER_FORMAT: kind not in WEB_FORMATS,
+    }
+    found = frozenset(problem for problem, has in problems.items() if has)
+    return Photo(found, None if blank else fingerprint(grey))
+
+
+def sharpness(grey: Image.Image) -> float:
+    """The strongest edges: 99th percentile of the absolute Laplacian at BLUR_SIDE, 0–1,020.
+
+    A percentile rather than the usual variance (Pertuz et al., 2013), because a sharp piece on
+    an empty background has few edges.
+    """
+    scale = BLUR_SIDE / max(grey.size)
+    size = (max(3, round(grey.width * scale)), max(3, round(grey.height * scale)))
+    small = np.asarray(grey.resize(size, Image.Resampling.BOX), dtype=np.float32)
+    centre = small[1:-1, 1:-1]
+    around = small[:-2, 1:-1] + small[2:, 1:-1] + small[1:-1, :-2] + small[1:-1, 2:]
+    return float(np.percentile(np.abs(around - 4.0 * centre), 99))
+
+
+def fingerprint(grey: Image.Image) -> int:
+    """A 64-bit perceptual hash: which of the lowest spatial frequencies are above their median.
+
+    Copies that were recompressed, resized or lightened differ in few bits (Zauner, 2010). Half
+    of the bits are set, so two hashes differ in an even number of them.
+    """
+    small = np.asarray(grey.resize((32, 32), Image.Resampling.BOX), dtype=np.float32)
+    frequencies = dctn(small)[:9, :9].ravel()[1:65]
+    bits = frequencies > np.median(frequencies)
+    return int.from_bytes(np.packbits(bits).tobytes(), "big")
 
 
 def _is_blank(photo: Image.Image) -> bool:
@@ -114,7 +205,7 @@ def _spread(band: Image.Image) -> tuple[int, int]:
 
 def thumbnail(path: Path) -> Image.Image | None:
     """A small RGB copy of a photo for a report, or None if it cannot be decoded safely."""
-    if inspect(path) not in (None, PhotoProblem.BLANK, PhotoProblem.COARSE, PhotoProblem.TOO_SMALL):
+    if inspect(path).problems & (USELESS - {PhotoProblem.TOO_SMALL}):
         return None
     with Image.open(path, formats=FORMATS) as photo:
         photo.draft("RGB", THUMBNAIL)

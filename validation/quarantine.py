@@ -102,6 +102,11 @@ def release(
     return int(going.sum())
 
 
+def fingerprints(result: GateResult, *, source: str) -> set[str]:
+    """The fingerprints under which `store` keeps a result's quarantined rows."""
+    return set(_fingerprinted(result, source)[FINGERPRINT])
+
+
 def _key_of(result: GateResult) -> str:
     known = tables.TABLES.get(result.table)
     return known.key if known is not None else tables.ITEM_ID

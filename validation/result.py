@@ -41,6 +41,8 @@ class GateResult:
     validation: dict[str, dict[str, Any]]
     """Suite name → Great Expectations' result as JSON, row lists cut to the first few."""
     checked_at: datetime
+    fingerprints: pd.DataFrame | None = None
+    """`item_id` and `fingerprint` of the accepted listings' photos, where photos were opened."""
 
     def __post_init__(self) -> None:
         kept, held = len(self.accepted), len(self.quarantined)

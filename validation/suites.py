@@ -9,16 +9,13 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from validation import tables
+from validation import listing_checks, tables
 from validation.checks import Checklist
 from validation.checks import Severity as Severity
-from validation.currencies import CURRENCIES
-from validation.photos import COARSE_PIXELS, FEWEST_PIXELS, MOST_PIXELS, PhotoProblem
 
 if TYPE_CHECKING:
     from great_expectations import ExpectationSuite
 
-PHOTO: Final = "photo_problem"
 CONTENT: Final = (tables.TITLE, tables.DESCRIPTION, tables.IMAGE_PATH)
 KNOWN: Final = "item_known"
 OWN: Final = "id_free"
@@ -35,13 +32,22 @@ def columns_of(suite: "ExpectationSuite") -> list[str]:
     return list(columns)
 
 
-def items(*, now: datetime, present: Collection[str], photos: bool) -> "ExpectationSuite":
+def items(
+    *,
+    now: datetime,
+    present: Collection[str],
+    photos: bool,
+    compared: Collection[str] = (),
+    banned: Collection[str] = (),
+) -> "ExpectationSuite":
     """The listings' suite.
 
     Args:
         now: no listing is from later.
         present: the canonical columns that the source has.
         photos: whether the photos were decoded.
+        compared: names of the comparisons with the catalogue that were made.
+        banned: words that no title or description may hold.
     """
     suite = Checklist("items")
     suite.line_is_read(tables.ITEM_ID)
@@ -62,11 +68,12 @@ def items(*, now: datetime, present: Collection[str], photos: bool) -> "Expectat
         kind="ExpectColumnValuesToHold",
         column=OWN,
     )
-    _prices(suite, present)
+    listing_checks.prices(suite, present)
     suite.not_after(tables.LISTED_AT, now, present)
-    _shape_of_texts(suite, present)
+    listing_checks.texts(suite, present, banned=banned)
+    listing_checks.compared(suite, compared)
     if photos and tables.IMAGE_PATH in present:
-        _photos(suite)
+        listing_checks.photos(suite)
     return suite.built()
 
 
@@ -143,91 +150,6 @@ def identities(key: str, *, table: str) -> "ExpectationSuite":
         column=key,
     )
     return suite.built()
-
-
-def _prices(suite: "Checklist", present: Collection[str]) -> None:
-    if tables.PRICE in present:
-        suite.block(
-            "price_not_negative",
-            tables.PRICE,
-            "price is {value}, which is negative; give a price such as 12.50, or leave it empty",
-            kind="ExpectColumnValuesWithin",
-            column=tables.PRICE,
-            lowest=0.0,
-        )
-        suite.warn(
-            "price_not_zero",
-            tables.PRICE,
-            "price is {value}; if the listing is not free, give a price such as 12.50",
-            kind="ExpectColumnValuesToNotBeInSet",
-            column=tables.PRICE,
-            value_set=[0.0],
-        )
-        suite.warn(
-            "price_present",
-            tables.PRICE,
-            "price is missing; the listing is ranked without it: give one such as 12.50",
-            kind="ExpectColumnValuesToNotBeNull",
-            column=tables.PRICE,
-        )
-    if tables.CURRENCY in present:
-        suite.block(
-            "currency_known",
-            tables.CURRENCY,
-            "currency is {value}, which is no ISO 4217 code; write one such as EUR, GBP or USD",
-            kind="ExpectColumnValuesToBeInSet",
-            column=tables.CURRENCY,
-            value_set=sorted(CURRENCIES),
-        )
-
-
-def _shape_of_texts(suite: "Checklist", present: Collection[str]) -> None:
-    suite.warn(
-        "id_trimmed",
-        tables.ITEM_ID,
-        "item_id {value} begins or ends with a blank; an event must spell it the same way",
-        kind="ExpectColumnValuesToMatchRegex",
-        column=tables.ITEM_ID,
-        regex=r"(?s)^\S(?:.*\S)?$",
-    )
-    if tables.CATEGORY in present:
-        suite.warn(
-            "category_path",
-            tables.CATEGORY,
-            "category is {value}; expected up to 8 levels such as 'Home > Lighting > Lamps', none "
-            "of them empty",
-            kind="ExpectColumnValuesToMatchRegex",
-            column=tables.CATEGORY,
-            regex=r"^\s*[^>\s][^>]{0,199}(?:>\s*[^>\s][^>]{0,199}){0,7}$",
-        )
-
-
-def _photos(suite: "Checklist") -> None:
-    sentences = {
-        PhotoProblem.MISSING: "photo {value} does not exist; correct the path or upload the photo",
-        PhotoProblem.EMPTY: "photo {value} is an empty file (0 bytes); upload it again",
-        PhotoProblem.UNREADABLE: "photo {value} cannot be decoded; save it as JPEG, PNG or WebP",
-        PhotoProblem.TRUNCATED: "photo {value} ends too early (truncated); upload it again",
-        PhotoProblem.TOO_LARGE: f"photo {{value}} claims more than {MOST_PIXELS // 10**6} million "
-        "pixels and was not decoded; save a smaller one",
-        PhotoProblem.TOO_SMALL: f"photo {{value}} is less than {FEWEST_PIXELS} pixels on its "
-        "shorter side; upload a larger one",
-    }
-    weak = {
-        PhotoProblem.BLANK: "photo {value} is one single colour; upload one that shows the piece",
-        PhotoProblem.COARSE: f"photo {{value}} is less than {COARSE_PIXELS} pixels on its shorter "
-        "side; upload a larger one",
-    }
-    for problem, sentence in {**sentences, **weak}.items():
-        add = suite.block if problem in sentences else suite.warn
-        add(
-            f"photo_{problem.replace(' ', '_')}",
-            tables.IMAGE_PATH,
-            sentence,
-            kind="ExpectPhotosWithoutProblem",
-            column=PHOTO,
-            problem=str(problem),
-        )
 
 
 def _amounts(suite: "Checklist", present: Collection[str]) -> None:

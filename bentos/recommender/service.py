@@ -23,6 +23,7 @@ from bentos.recommender.packing import ProjectImage
 from bentos.recommender.photos import PhotoRefused, keep_photo, photo_root, resolve_photo
 from bentos.recommender.shelf import Shelf
 from coldstart_models.artifacts import LATEST, check_contract, find_model, observe_features
+from coldstart_models.config import load_config
 from coldstart_models.errors import ContractMismatch, ModelError, UnknownItem, UnknownUser
 from coldstart_models.intake import SERVICE_SOURCE
 from feature_repo.errors import FeatureError
@@ -193,6 +194,7 @@ class RecommenderService:
                 store=self.store,
                 recommender=self.recommender,
                 encoders=self._warm_encoders(),
+                banned=load_config().gate.banned,
                 now=now,
             )
         self.shelf.add(result.items)

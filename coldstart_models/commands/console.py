@@ -6,12 +6,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 Progress = Callable[[int, int], None]
 
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="A coldstart.toml.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 AsOf = Annotated[
     str | None,

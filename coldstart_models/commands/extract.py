@@ -1,6 +1,5 @@
 """`coldstart extract`: photos and texts become embeddings."""
 
-from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -24,7 +23,7 @@ def run(
         str | None, typer.Option(help="A registered encoder, folder:PATH or hf-text:NAME.")
     ] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Items a batch.")] = None,
-    config: Annotated[Path | None, typer.Option(help="A coldstart.toml.")] = None,
+    config: console.ConfigFile = None,
     as_of: console.AsOf = None,
     json: console.Json = False,
 ) -> None:

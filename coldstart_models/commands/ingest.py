@@ -46,16 +46,18 @@ def run(
         FailOn, typer.Option(help="Exit with 1 where rows were quarantined, or warned about.")
     ] = FailOn.NEVER,
     seed: Annotated[int, typer.Option(help="Of a generated source.")] = 0,
+    config: console.ConfigFile = None,
     as_of: console.AsOf = None,
     json: console.Json = False,
 ) -> None:
     """Read a source, check every row, keep the good ones and quarantine the rest."""
+    from coldstart_models.config import load_config
     from feature_repo.catalogs.registry import open_source
     from feature_repo.home import Home
     from feature_repo.jobs.ingest import ingest
-    from validation import data_docs, gate, report
+    from validation import data_docs, gate, history, report
 
-    home, now = Home.current(), console.present(as_of)
+    home, now, banned = Home.current(), console.present(as_of), load_config(config).gate.banned
     with console.bar("read") as progress:
         data = open_source(
             source,
@@ -75,6 +77,7 @@ def run(
             spec=source,
             prefix=prefix,
             replace=replace,
+            banned=banned,
             progress=progress,
         )
     page = report.write(
@@ -83,6 +86,7 @@ def run(
         title=f"Data quality of {data.name}",
         now=now,
     )
+    history.record(result.checks, folder=home.gate_results, source=data.name, step=NAME)
     docs = data_docs.build(result.checks, home.gate_results / "data_docs")
     if json:
         console.print_json({**result.as_dict(), "report": str(page), "data_docs": str(docs)})

@@ -22,17 +22,19 @@ EXAMPLES: Final = """Examples:
 def run(
     file: Annotated[Path, typer.Argument(help="Parquet, CSV or JSON Lines; photos beside it.")],
     source: Annotated[str, typer.Option(help="Value of the source column.")] = "service",
+    config: console.ConfigFile = None,
     as_of: console.AsOf = None,
     json: console.Json = False,
 ) -> None:
     """Check, encode and push new listings: gate → extract → push → recommendable."""
     from coldstart_models.artifacts import find_model
+    from coldstart_models.config import load_config
     from coldstart_models.listings import add_listings, load_encoders
     from coldstart_models.recommending import Recommender
     from feature_repo.home import Home
     from feature_repo.store import Store
 
-    home, now = Home.current(), console.present(as_of)
+    home, now, banned = Home.current(), console.present(as_of), load_config(config).gate.banned
     frame = read_listings(file)
     recommender = Recommender.load(home)
     with console.bar("listings") as progress:
@@ -44,6 +46,7 @@ def run(
             encoders=load_encoders(find_model(home).contract),
             now=now,
             source=source,
+            banned=banned,
             progress=progress,
         )
     if json:

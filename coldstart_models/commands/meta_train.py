@@ -1,6 +1,5 @@
 """`coldstart meta-train`: fine-tune the model on launches."""
 
-from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -19,7 +18,7 @@ EXAMPLES: Final = """Examples:
 
 def run(
     seed: Annotated[int | None, typer.Option(help="Of every random choice.")] = None,
-    config: Annotated[Path | None, typer.Option(help="A coldstart.toml.")] = None,
+    config: console.ConfigFile = None,
     as_of: console.AsOf = None,
     json: console.Json = False,
 ) -> None:

@@ -2,10 +2,11 @@
 
 import os
 import sys
-from pathlib import Path
 from typing import Annotated, Final
 
 import typer
+
+from coldstart_models.commands import console
 
 NAME: Final = "serve"
 EXAMPLES: Final = """Examples:
@@ -20,7 +21,7 @@ def run(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(min=1, max=65535)] = None,
     bento: Annotated[str | None, typer.Option(help="A built Bento's tag.")] = None,
-    config: Annotated[Path | None, typer.Option(help="A coldstart.toml.")] = None,
+    config: console.ConfigFile = None,
 ) -> None:
     """Serve recommendations until interrupted."""
     from coldstart_models.artifacts import find_model

@@ -1,6 +1,5 @@
 """`coldstart train`: the general Siamese model."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -24,7 +23,7 @@ def run(
     dates: Annotated[
         bool | None, typer.Option(help="Whether the model may use listing dates.")
     ] = None,
-    config: Annotated[Path | None, typer.Option(help="A coldstart.toml.")] = None,
+    config: console.ConfigFile = None,
     as_of: console.AsOf = None,
     json: console.Json = False,
 ) -> None:

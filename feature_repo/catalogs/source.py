@@ -16,6 +16,10 @@ class SourceError(ValueError):
     """A source cannot be opened or read at all. The message says what to do."""
 
 
+class SourceColumnError(SourceError):
+    """A table lacks a column that no row can do without: its every row would be blocked."""
+
+
 class Ordering(StrEnum):
     """What the events' order means in this source."""
 

@@ -24,7 +24,7 @@ from feature_repo.catalogs import columns, files, raw
 from feature_repo.catalogs.columns import EVENT_COLUMNS, ITEM_COLUMNS, SEQ, UNREADABLE
 from feature_repo.catalogs.mapping import MAPPING_FILE, FolderMapping, TableMapping
 from feature_repo.catalogs.moments import MICROSECONDS, START, in_sequence, moments
-from feature_repo.catalogs.source import Ordering, SourceData, SourceError
+from feature_repo.catalogs.source import Ordering, SourceColumnError, SourceData, SourceError
 from validation import tables
 
 log = logging.getLogger(__name__)
@@ -172,7 +172,7 @@ def _require(
     known = ITEM_COLUMNS if table == "items" else EVENT_COLUMNS
     for canonical in required:
         if canonical not in found:
-            raise SourceError(
+            raise SourceColumnError(
                 f"{path} has no column for {canonical}: it has {', '.join(frame.columns)}; "
                 f"expected one of {', '.join(known[canonical])}, or write under [{table}] of "
                 f'{MAPPING_FILE}: {canonical} = "your column"'

@@ -33,6 +33,7 @@ from feature_repo.home import Home
 from feature_repo.jobs import transaction
 from feature_repo.jobs.catalogue import Catalogue, write
 from feature_repo.jobs.event_ids import with_event_ids
+from feature_repo.jobs.fingerprints import keep_fingerprints, known_fingerprints
 from feature_repo.jobs.ownership import without_owned
 from feature_repo.jobs.upsert import Upsert, upsert
 from feature_repo.sources import SourceRecord
@@ -56,6 +57,8 @@ class Gate(Protocol):
         *,
         known_items: pd.DataFrame | None,
         now: datetime,
+        known_photos: pd.DataFrame | None = None,
+        banned: Collection[str] = (),
         progress: Progress | None = None,
     ) -> "GateResult": ...
 
@@ -113,6 +116,8 @@ def ingest(
     spec: str = "",
     prefix: str = "",
     replace: bool = False,
+    part: bool = False,
+    banned: Collection[str] = (),
     progress: Progress | None = None,
 ) -> IngestResult:
     """Check a source and put what is accepted into the catalogue.
@@ -124,6 +129,9 @@ def ingest(
         spec: what `open_source` was given, for the record.
         prefix: what `open_source` put before the item ids, for the record.
         replace: start over, without any other source.
+        part: these are some more rows of a source that is known already, whatever its kind:
+            its other rows and its record stay.
+        banned: words that no title or description may hold.
         progress: told photos checked and photos in all.
 
     Raises:
@@ -139,6 +147,8 @@ def ingest(
             spec=registry.resolved(spec) if spec else "",
             prefix=prefix,
             replace=replace,
+            part=part,
+            banned=banned,
             progress=progress,
         )
 
@@ -152,16 +162,25 @@ def _ingest(
     spec: str,
     prefix: str,
     replace: bool,
+    part: bool,
+    banned: Collection[str],
     progress: Progress | None,
 ) -> IngestResult:
     before = Catalogue.read(home, replace=replace)
     _refuse_other_source(source.name, spec, before.records)
     _refuse_unprefixed(source.items, prefix)
     known = before.records.get(source.name)
-    whole = source.generated or (known is not None and known.prefix != prefix)
-    items_check, events_check = _checked(
-        source, before, gate=gate, whole=whole, now=now, progress=progress
+    whole = not part and (source.generated or (known is not None and known.prefix != prefix))
+    photos = None if replace else known_fingerprints(home)
+    items_check = gate.check_items(
+        source.items,
+        known_items=before.items,
+        known_photos=photos,
+        banned=banned,
+        now=now,
+        progress=progress,
     )
+    events_check = _events_checked(source, items_check, before, gate=gate, whole=whole, now=now)
     if replace:
         for table in tables.TABLES:
             (home.quarantine / f"{table}.parquet").unlink(missing_ok=True)
@@ -173,8 +192,10 @@ def _ingest(
     dated = _with_first_event(items_check.accepted, events.rows, source)
     items = upsert(tables.ITEMS, before.items, dated, source=source.name, whole=whole)
     record = _record(source, items.rows, events.rows, home, spec=spec, prefix=prefix, now=now)
-    records = _with_one_truth(before.records, record)
+    joined = _grown if part else _with_one_truth
+    records = joined(before.records, record)
     write(home, items.rows, events.rows, source.truth, records)
+    keep_fingerprints(items_check, home=home, item_ids=items.rows[tables.ITEM_ID])
     log.info("ingested %s: %s items, %s events", source.name, record.items, record.events)
     return IngestResult(
         source=record,
@@ -216,17 +237,16 @@ def _refuse_unprefixed(items: pd.DataFrame, prefix: str) -> None:
         )
 
 
-def _checked(
+def _events_checked(
     source: SourceData,
+    items: "GateResult",
     before: Catalogue,
     *,
     gate: Gate,
     whole: bool,
     now: datetime,
-    progress: Progress | None,
-) -> tuple["GateResult", "GateResult"]:
-    """The gate's results for items, then for events on this source's items."""
-    items = gate.check_items(source.items, known_items=before.items, now=now, progress=progress)
+) -> "GateResult":
+    """The gate's result for the events on this source's items."""
     item_ids = set(items.accepted[tables.ITEM_ID])
     if not whole:
         own = before.items[tables.SOURCE] == source.name
@@ -236,7 +256,7 @@ def _checked(
         before.events[tables.SOURCE] != source.name, [tables.EVENT_ID, tables.SOURCE]
     ]
     checked = gate.check_events(events, known_item_ids=item_ids, now=now)
-    return items, without_owned(checked, events, other_events)
+    return without_owned(checked, events, other_events)
 
 
 def _with_first_event(
@@ -276,6 +296,17 @@ def _record(
         ingested_at=now.astimezone(UTC).isoformat(),
         truth=str(home.truth) if source.truth is not None else None,
     )
+
+
+def _grown(records: Mapping[str, SourceRecord], record: SourceRecord) -> dict[str, SourceRecord]:
+    """The records, one of them with more rows; what has no record, as the service's, gets none."""
+    known = records.get(record.name)
+    if known is None:
+        return dict(records)
+    kept = {
+        name: getattr(known, name) for name in ("spec", "prefix", "generated", "truth", "ordering")
+    }
+    return {**records, record.name: dataclasses.replace(record, **kept)}
 
 
 def _with_one_truth(

@@ -16,8 +16,9 @@ from validation import tables
 
 HEAVY = ("bentoml", "feast", "great_expectations", "pandas", "torch", "transformers", "sklearn")
 NAMES = [
-    *("ingest", "extract", "aggregate", "apply", "materialize", "train", "meta-train"),
+    *("validate", "ingest", "extract", "aggregate", "apply", "materialize", "train", "meta-train"),
     *("evaluate", "benchmark", "recommend", "listings", "build", "serve", "demo", "info"),
+    "quarantine",
 ]
 LISTED = """
 import json, sys

@@ -57,8 +57,9 @@ def test_numbers_outside_the_limits_fail_and_null_passes(
 
 
 def test_only_the_named_problem_of_a_photo_fails() -> None:
-    frame = pd.DataFrame({"photo": ["truncated", None, "blank"]})
-    expectation = expectations.ExpectPhotosWithoutProblem(column="photo", problem="blank")
+    truncated, blank, coarse = 1, 2, 4
+    frame = pd.DataFrame({"photo": [truncated, 0, blank | coarse]})
+    expectation = expectations.ExpectPhotosWithoutProblem(column="photo", problem=blank)
     assert failing(expectation, frame) == [2]
 
 

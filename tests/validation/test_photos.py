@@ -1,9 +1,13 @@
+import io
 import warnings
 from pathlib import Path
 
 import pytest
+from PIL import Image, ImageFilter
 
-from validation.photos import PhotoProblem, inspect, inspect_all, thumbnail
+from tests.validation.conftest import noise
+from validation.duplicates import NEAR_BITS
+from validation.photos import ORIENTATION, PhotoProblem, inspect, inspect_all, thumbnail
 
 
 @pytest.mark.parametrize(
@@ -26,11 +30,11 @@ from validation.photos import PhotoProblem, inspect, inspect_all, thumbnail
 def test_each_defect_of_a_photo_is_told_apart(
     photos: dict[str, Path], name: str, problem: PhotoProblem | None
 ) -> None:
-    assert inspect(photos[name]) == problem
+    assert inspect(photos[name]).problems == ({problem} if problem else set())
 
 
 def test_a_folder_in_place_of_a_photo_counts_as_missing(tmp_path: Path) -> None:
-    assert inspect(tmp_path) is PhotoProblem.MISSING
+    assert inspect(tmp_path).problems == {PhotoProblem.MISSING}
 
 
 @pytest.mark.parametrize("kept", [0.2, 0.5, 0.9, 0.99])
@@ -39,7 +43,7 @@ def test_a_jpeg_cut_anywhere_is_truncated_though_decoded_at_reduced_size(
 ) -> None:
     whole = photos["good"].read_bytes()
     photos["good"].write_bytes(whole[: int(len(whole) * kept)])
-    assert inspect(photos["good"]) is PhotoProblem.TRUNCATED
+    assert inspect(photos["good"]).problems == {PhotoProblem.TRUNCATED}
 
 
 def test_all_photos_are_inspected_once_and_without_pillows_warnings(
@@ -49,8 +53,11 @@ def test_all_photos_are_inspected_once_and_without_pillows_warnings(
     reports: list[tuple[int, int]] = []
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        problems = inspect_all([*paths, *paths], progress=lambda *done: reports.append(done))
-    assert {Path(path).stem for path in paths if path not in problems} == {"good", "good_png"}
+        seen = inspect_all([*paths, *paths], progress=lambda *done: reports.append(done))
+    assert list(seen) == sorted(paths)
+    assert {Path(path).stem for path, photo in seen.items() if not photo.problems} == {
+        *("good", "good_png"),
+    }
     assert reports == [(12, 12)]
 
 
@@ -60,3 +67,49 @@ def test_a_bomb_gets_no_thumbnail_and_a_photo_a_small_one(photos: dict[str, Path
     small = thumbnail(photos["good"])
     assert small is not None
     assert small.size == (96, 64)
+
+
+def save(image: Image.Image, path: Path, kind: str = "JPEG", **options: object) -> Path:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    path.write_bytes(buffer.getvalue())
+    return path
+
+
+def test_weak_photos_are_told_apart(tmp_path: Path) -> None:
+    sharp = noise(40, 30).resize((400, 300), Image.Resampling.NEAREST)
+    turned = Image.Exif()
+    turned[ORIENTATION] = 6
+    weak = {
+        PhotoProblem.BLURRED: save(
+            sharp.filter(ImageFilter.GaussianBlur(40)), tmp_path / "blurred.jpg"
+        ),
+        PhotoProblem.STRIP: save(sharp.resize((700, 100)), tmp_path / "strip.jpg"),
+        PhotoProblem.SIDEWAYS: save(sharp, tmp_path / "sideways.jpg", exif=turned),
+        PhotoProblem.OTHER_FORMAT: save(sharp, tmp_path / "other.bmp", "BMP"),
+    }
+    assert {problem: inspect(path).problems for problem, path in weak.items()} == {
+        problem: {problem} for problem in weak
+    }
+
+
+def test_a_copy_that_was_saved_again_has_nearly_the_same_fingerprint(tmp_path: Path) -> None:
+    photo = noise(12, 9).resize((600, 450), Image.Resampling.BICUBIC)
+    prints = [
+        inspect(save(copy, tmp_path / f"{name}.jpg", quality=quality)).fingerprint
+        for name, copy, quality in (
+            ("first", photo, 95),
+            ("again", photo, 40),
+            ("smaller", photo.resize((300, 225)), 90),
+            ("another", noise(13, 10).resize((600, 450), Image.Resampling.BICUBIC), 95),
+        )
+    ]
+    first, *others = [value for value in prints if value is not None]
+    near = [(first ^ other).bit_count() <= NEAR_BITS for other in others]
+    assert near == [True, True, False]
+
+
+def test_a_photo_of_no_use_has_no_fingerprint(photos: dict[str, Path]) -> None:
+    assert [inspect(photos[name]).fingerprint for name in ("truncated", "blank", "missing")] == [
+        *(None, None, None),
+    ]

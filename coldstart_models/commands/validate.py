@@ -1,0 +1,231 @@
+"""`coldstart validate`: the gate alone, on a file or a source; nothing is kept or changed."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from coldstart_models.commands import console
+
+if TYPE_CHECKING:
+    from feature_repo.catalogs.source import SourceData
+    from feature_repo.home import Home
+    from validation.result import GateResult
+
+NAME: Final = "validate"
+HISTORY: Final = "history"
+BLOCKED: Final = 3
+EXAMPLES: Final = """Examples:
+
+  coldstart validate new_items.csv --report quality.html
+
+  coldstart validate table:my_shop --fail-on warn --junit gate.xml
+
+  coldstart validate new_items.jsonl --alone --json
+
+  coldstart validate history
+
+Exit codes: 0 where no row is blocked, 3 where one is (or is warned of, with --fail-on warn), 2
+where the file cannot be read at all.
+"""
+
+
+class FailOn(StrEnum):
+    """Which findings make the exit code 3."""
+
+    BLOCK = "block"
+    WARN = "warn"
+
+
+def run(
+    what: Annotated[
+        str,
+        typer.Argument(
+            help="A file of listings, a source as `coldstart ingest` takes it, or `history`."
+        ),
+    ],
+    fail_on: Annotated[FailOn, typer.Option(help="What makes the exit code 3.")] = FailOn.BLOCK,
+    alone: Annotated[
+        bool, typer.Option("--alone", help="Do not compare with the accepted catalogue.")
+    ] = False,
+    mapping: Annotated[
+        Path | None, typer.Option(help="A mapping.toml for table:DIR, if not in DIR.")
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="Write the HTML report here.")] = None,
+    junit: Annotated[Path | None, typer.Option(help="Write JUnit XML here, for CI.")] = None,
+    last: Annotated[int, typer.Option(min=1, help="Runs that `history` shows.")] = 20,
+    config: console.ConfigFile = None,
+    as_of: console.AsOf = None,
+    json: console.Json = False,
+) -> None:
+    """Check listings, with or without events, and say what to mend."""
+    from coldstart_models.config import load_config
+    from feature_repo.catalogs.source import SourceColumnError
+    from feature_repo.home import Home
+    from validation import history
+    from validation import junit as junit_xml
+    from validation import report as page
+    from validation.errors import MissingColumnError
+
+    home, now = Home.current(), console.present(as_of)
+    if what == HISTORY and not Path(what).exists():
+        _tell_history(home, last=last, as_json=json)
+        return
+    banned = load_config(config).gate.banned
+    try:
+        data = _read(what, home=home, mapping=mapping)
+        results = _checked(data, home=home, now=now, alone=alone, banned=banned)
+    except (SourceColumnError, MissingColumnError) as error:
+        _tell_blocked(str(error), as_json=json)
+        raise typer.Exit(BLOCKED) from None
+    if home.root.exists():
+        history.record(results, folder=home.gate_results, source=data.name, step=NAME)
+    if report is not None:
+        page.write(results, report, title=f"Data quality of {data.name}", now=now)
+    if junit is not None:
+        junit_xml.write(results, junit, warnings_fail=fail_on is FailOn.WARN)
+    if json:
+        console.print_json(_as_json(data, results))
+    else:
+        _tell(data, results)
+    raise typer.Exit(_exit_code(results, fail_on))
+
+
+def _read(what: str, *, home: "Home", mapping: Path | None) -> "SourceData":
+    """A file of listings, or a source."""
+    from feature_repo.catalogs.registry import open_source
+    from feature_repo.catalogs.source import Ordering, SourceData
+    from feature_repo.catalogs.table import read_items
+    from validation import tables
+
+    path = Path(what)
+    if path.is_file():
+        items = read_items(path)
+        return SourceData(path.stem, items, tables.EVENTS.empty(), Ordering.TIME)
+    spec = f"table:{what}" if path.is_dir() else what
+    with console.bar("read") as progress:
+        return open_source(
+            spec,
+            photos=home.photos,
+            as_of=console.present(),
+            mapping=mapping,
+            progress=progress,
+        )
+
+
+def _checked(
+    data: "SourceData", *, home: "Home", now: object, alone: bool, banned: tuple[str, ...]
+) -> "list[GateResult]":
+    from feature_repo.jobs.check import check
+
+    with console.bar("check") as progress:
+        return check(data, home=None if alone else home, now=now, banned=banned, progress=progress)  # type: ignore[arg-type]
+
+
+def _as_json(data: "SourceData", results: "list[GateResult]") -> dict[str, object]:
+    return {
+        "source": data.name,
+        "tables": [
+            {
+                **result.as_dict(),
+                "rows": [
+                    {
+                        "key": row["key"],
+                        "row_number": row["row_number"],
+                        "severity": row["severity"],
+                        "checks": list(row["checks"]),
+                        "reasons": list(row["reasons"]),
+                    }
+                    for frame in (result.quarantined, result.warnings)
+                    for row in frame.to_dict("records")
+                ],
+            }
+            for result in results
+        ],
+    }
+
+
+def _tell(data: "SourceData", results: "list[GateResult]") -> None:
+    console.print_table(
+        f"Checked {data.name}" + (" (generated data)" if data.generated else ""),
+        ["table", "verdict", "received", "would pass", "would be blocked", "warned of"],
+        [
+            [
+                result.table,
+                result.verdict,
+                result.received,
+                len(result.accepted),
+                len(result.quarantined),
+                len(result.warnings),
+            ]
+            for result in results
+        ],
+    )
+    failed = [
+        [result.table, name, result.severities[name], rows]
+        for result in results
+        for name, rows in result.reason_counts.items()
+    ]
+    if failed:
+        console.print_table(
+            "Checks that rows failed", ["table", "check", "severity", "rows"], failed
+        )
+    for result in results:
+        for note in result.notes:
+            console.say(note)
+        blocked = result.quarantined.head(10)
+        for key, told in zip(blocked["key"], blocked["reasons"], strict=True):
+            console.say(f"{result.table} {key}: {'; '.join(told)}")
+
+
+def _tell_blocked(message: str, *, as_json: bool) -> None:
+    if as_json:
+        console.print_json({"verdict": "blocked", "error": message, "tables": []})
+    else:
+        console.say(f"every row is blocked: {message}")
+
+
+def _tell_history(home: "Home", *, last: int, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from validation import history
+
+    runs = history.runs(home.gate_results, last=last)
+    if as_json:
+        console.print_json([asdict(run) for run in runs])
+        return
+    console.print_table(
+        "Runs of the gate",
+        [
+            "when",
+            "step",
+            "source",
+            "table",
+            "verdict",
+            "received",
+            "blocked",
+            "warned",
+            "most often",
+        ],
+        [
+            [
+                run.checked_at[:16],
+                run.step,
+                run.source,
+                run.table,
+                run.verdict,
+                run.received,
+                run.quarantined,
+                run.warnings,
+                next(iter(run.reason_counts), "-"),
+            ]
+            for run in runs
+        ],
+    )
+
+
+def _exit_code(results: "list[GateResult]", fail_on: FailOn) -> int:
+    held = any(len(result.quarantined) for result in results)
+    warned = any(len(result.warnings) for result in results)
+    return BLOCKED if held or (warned and fail_on is FailOn.WARN) else 0

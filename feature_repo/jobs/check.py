@@ -1,0 +1,52 @@
+"""A source through the gate without keeping anything: what an ingest would accept."""
+
+from collections.abc import Callable, Collection
+from datetime import datetime
+
+import pandas as pd
+import pyarrow.parquet as pq
+
+from feature_repo.catalogs.source import SourceData
+from feature_repo.home import Home
+from feature_repo.jobs.event_ids import with_event_ids
+from feature_repo.jobs.fingerprints import known_fingerprints
+from validation import gate, tables
+from validation.result import GateResult
+
+Progress = Callable[[int, int], None]
+
+
+def check(
+    source: SourceData,
+    *,
+    home: Home | None,
+    now: datetime,
+    banned: Collection[str] = (),
+    progress: Progress | None = None,
+) -> list[GateResult]:
+    """The gate's results for the listings and, where there are any, the events.
+
+    Args:
+        home: whose accepted catalogue the listings are compared with; None for none.
+        now: time-zone aware; what is later is blocked.
+        banned: words that no title or description may hold.
+    """
+    known = tables.ITEMS.empty()
+    if home is not None and home.items.exists():
+        known = tables.ITEMS.to_pandas(pq.read_table(home.items, schema=tables.ITEMS.schema))
+    items = gate.check_items(
+        source.items,
+        known_items=known,
+        source=source.name,
+        known_photos=known_fingerprints(home) if home is not None else None,
+        banned=banned,
+        now=now,
+        progress=progress,
+    )
+    if source.events.empty:
+        return [items]
+    known_ids = pd.concat([known[tables.ITEM_ID], items.accepted[tables.ITEM_ID]])
+    events = gate.check_events(
+        with_event_ids(source.events), known_item_ids=set(known_ids), source=source.name, now=now
+    )
+    return [items, events]

@@ -1,0 +1,131 @@
+"""`validate`, `ingest` and `quarantine` as a merchandiser uses them, one after the other."""
+
+import csv
+import json
+import sys
+from xml.etree import ElementTree
+
+import pandas as pd
+import pytest
+
+from coldstart_models import cli
+from feature_repo.home import HOME_VARIABLE, Home
+
+ITEMS = "item_id,title,price,currency,category\n"
+GOOD = "lamp,Brass lamp,12.50,EUR,Home > Lamps\nvase,Blue vase,9,EUR,Home > Vases\n"
+BAD = "rug,Wool rug,-80,EUR,Home > Rugs\n,Nameless stool,5,EUR,Home > Stools\n"
+
+
+@pytest.fixture
+def coldstart(monkeypatch, capsys, tmp_path):
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "state"))
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["coldstart", *arguments])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        return stopped.value.code or 0, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def shop(tmp_path):
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    (folder / "items.csv").write_text(ITEMS + GOOD + BAD)
+    (folder / "events.csv").write_text(
+        "user_id,item_id,event_type,timestamp\nu,lamp,click,2026-01-02\nu,rug,click,2026-01-03\n"
+    )
+    return folder
+
+
+def as_of(*arguments):
+    return (*arguments, "--as-of", "2026-03-01")
+
+
+def test_validate_tells_what_to_mend_and_keeps_nothing(coldstart, tmp_path, shop):
+    code, out, _ = coldstart(*as_of("validate", "shop/items.csv", "--alone"))
+    assert code == 3
+    assert "price is '-80', which is negative" in out
+    code, out, _ = coldstart(*as_of("validate", "shop/items.csv", "--json"))
+    told = json.loads(out)
+    assert [(one["received"], one["quarantined"]) for one in told["tables"]] == [(4, 2)]
+    assert {row["key"] for row in told["tables"][0]["rows"]} == {"rug", None}
+    assert not (tmp_path / "state").exists()
+
+
+def test_the_exit_code_says_whether_rows_are_blocked(coldstart, tmp_path):
+    (tmp_path / "good.csv").write_text(ITEMS + GOOD)
+    (tmp_path / "weak.csv").write_text(ITEMS + "a,<b>Lamp</b>,1,EUR,Home\n")
+    (tmp_path / "headless.csv").write_text("title,price\nLamp,1\n")
+    assert coldstart(*as_of("validate", "good.csv"))[0] == 0
+    assert coldstart(*as_of("validate", "weak.csv"))[0] == 0
+    assert coldstart(*as_of("validate", "weak.csv", "--fail-on", "warn"))[0] == 3
+    code, out, _ = coldstart(*as_of("validate", "headless.csv"))
+    assert code == 3
+    assert "every row is blocked" in out
+    assert "item_id" in out
+    assert coldstart(*as_of("validate", "nosuch.csv"))[0] == 2
+
+
+def test_validate_writes_a_report_and_junit_of_a_source_with_events(coldstart, tmp_path, shop):
+    code, _, _ = coldstart(
+        *as_of("validate", "table:shop", "--report", "q.html", "--junit", "q.xml")
+    )
+    assert code == 3
+    assert "Wool rug" in (tmp_path / "q.html").read_text()
+    suites = ElementTree.parse(tmp_path / "q.xml").getroot().findall("testsuite")
+    assert [suite.get("name") for suite in suites] == ["items", "events"]
+
+
+def test_a_mended_row_leaves_quarantine_and_its_events_follow(coldstart, tmp_path, shop):
+    assert coldstart(*as_of("ingest", "table:shop"))[0] == 0
+    home = Home(tmp_path / "state")
+    code, out, _ = coldstart("quarantine", "list", "--json")
+    assert (code, json.loads(out)["held"]) == (0, {"events": 1, "items": 2})
+    assert "which is negative" in coldstart("quarantine", "show", "rug")[1]
+
+    assert coldstart("quarantine", "export", "held.csv")[0] == 0
+    with open(tmp_path / "held.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        row["price"] = row["price"].lstrip("-")
+    with open(tmp_path / "held.csv", "w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0].keys())
+        writer.writeheader()
+        writer.writerows(rows)
+
+    code, out, _ = coldstart(*as_of("quarantine", "resubmit", "held.csv", "--json"))
+    assert code == 0
+    assert json.loads(out) == [{"table": "items", "submitted": 2, "accepted": 1, "held": 1}]
+    assert set(pd.read_parquet(home.items)["item_id"]) == {"lamp", "vase", "rug"}
+    assert json.loads(coldstart("quarantine", "list", "--json")[1])["held"]["items"] == 1
+
+    code, out, _ = coldstart(*as_of("quarantine", "resubmit", "--json"))
+    assert json.loads(out) == [
+        {"table": "items", "submitted": 1, "accepted": 0, "held": 1},
+        {"table": "events", "submitted": 1, "accepted": 1, "held": 0},
+    ]
+    assert len(pd.read_parquet(home.events)) == 2
+    info = json.loads(coldstart("info", "--json")[1])
+    assert info["sources"]["shop"]["spec"].startswith("table:")
+    assert (info["sources"]["shop"]["items"], info["sources"]["shop"]["events"]) == (3, 2)
+
+    steps = [run["step"] for run in json.loads(coldstart("validate", "history", "--json")[1])]
+    assert steps == ["ingest", "ingest", *["resubmit"] * 3]
+
+
+def test_rows_that_are_not_held_are_refused(coldstart, tmp_path, shop):
+    coldstart(*as_of("ingest", "table:shop"))
+    (tmp_path / "made_up.csv").write_text("fingerprint,source,item_id,title\nf,shop,a,A lamp\n")
+    code, _, err = coldstart(*as_of("quarantine", "resubmit", "made_up.csv"))
+    assert code == 2
+    assert "not in the quarantine of items" in err
+    (tmp_path / "bare.csv").write_text("item_id,title\na,A lamp\n")
+    code, _, err = coldstart(*as_of("quarantine", "resubmit", "bare.csv"))
+    assert (code, "fingerprint, source" in err) == (2, True)
+    assert coldstart("quarantine", "show", "nosuch")[0] == 2
+    assert coldstart("quarantine", "export", "held.xlsx")[0] == 2

@@ -1,0 +1,66 @@
+import numpy as np
+import pandas as pd
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from validation import duplicates
+from validation.duplicates import photo_twins, text_twins
+
+NO_TEXTS = pd.DataFrame({"item_id": [], "text": []})
+NO_PHOTOS = pd.DataFrame({"item_id": [], "fingerprint": []})
+OAK = "Round dining table of solid oak with four turned legs and a drawer, seats six people"
+
+
+def twins(texts: list[str | None], known: pd.DataFrame = NO_TEXTS) -> list[object]:
+    ids = pd.Series([f"i{number}" for number in range(len(texts))])
+    return text_twins(pd.Series(texts, dtype=object), ids, known=known).twin.tolist()
+
+
+def test_the_same_words_in_another_order_and_spelling_are_twins() -> None:
+    assert twins(["Red wool rug, large", "Blue wool rug, large", "LARGE rug - red wool"]) == [
+        *("i2", None, "i0"),
+    ]
+
+
+def test_one_word_of_many_may_differ() -> None:
+    assert twins([OAK, "x y z 1", f"{OAK} NEW"]) == ["i2", None, "i0"]
+
+
+def test_short_and_absent_texts_have_no_twins() -> None:
+    assert twins(["Table lamp", "Table lamp", None, None]) == [None] * 4
+
+
+def test_a_twin_in_the_catalogue_is_found_and_a_row_is_not_its_own() -> None:
+    known = pd.DataFrame({"item_id": ["old", "i0"], "text": [OAK.upper(), "Red wool rug, large"]})
+    assert twins(["Red wool rug, large", OAK], known) == [None, "old"]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**31))
+def test_near_texts_are_found_whatever_stands_around(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    vocabulary = [f"w{number}" for number in range(400)]
+    texts = [" ".join(generator.choice(vocabulary, 20, replace=False)) for _ in range(60)]
+    texts[7] = " ".join([*texts[3].split()[:19], "other"])
+    found = twins(list(texts))
+    assert (found[3], found[7]) == ("i7", "i3")
+    assert sum(twin is not None for twin in found) == 2
+
+
+def pictures(prints: list[int | None], known: pd.DataFrame = NO_PHOTOS) -> duplicates.Twins:
+    ids = pd.Series([f"i{number}" for number in range(len(prints))])
+    return photo_twins(pd.Series(prints, dtype=object), ids, known=known)
+
+
+def test_pictures_that_differ_in_two_bits_are_twins_and_in_four_are_not() -> None:
+    one = 0xFFFF0000FFFF0000
+    found = pictures([one, one ^ 0b11, one ^ (0b1111 << 40), None])
+    assert found.twin.tolist() == ["i1", "i0", None, None]
+    assert found.sharing.tolist() == [1, 1, 1, 0]
+
+
+def test_a_picture_on_many_listings_is_counted_with_the_catalogues() -> None:
+    known = pd.DataFrame({"item_id": ["old", "older", "i0"], "fingerprint": [5, 5, 5]})
+    found = pictures([5, 5], known)
+    assert found.sharing.tolist() == [4, 4]
+    assert found.twin.tolist() == ["i1", "i0"]

@@ -1,0 +1,63 @@
+import pytest
+
+from tests.validation.conftest import NOW, Listings
+from validation import gate
+
+
+@pytest.mark.parametrize(
+    "title",
+    ["test", "TEST 12", "Untitled", "lorem ipsum dolor", "n/a", "xxx", "Sample product", "(TBD)"],
+)
+def test_a_placeholder_is_no_title(listings: Listings, title: str) -> None:
+    result = gate.check_items(listings("a", title=[title]), known_items=None, now=NOW)
+    assert result.quarantined["checks"].tolist() == [["title_no_placeholder"]]
+
+
+@pytest.mark.parametrize(
+    "title",
+    ["Test tube vase", "Nan's rocking chair", "Sample rug 30x30", "None such stool", "XXL sofa"],
+)
+def test_a_title_that_begins_like_a_placeholder_passes(listings: Listings, title: str) -> None:
+    result = gate.check_items(listings("a", title=[title]), known_items=None, now=NOW)
+    assert result.verdict == "pass"
+
+
+@pytest.mark.parametrize(
+    ("title", "check"),
+    [
+        ("<b>Oak table</b>", "title_no_markup"),
+        ("Oak &amp; steel", "title_no_markup"),
+        ("Oak\u200btable", "title_no_control"),
+        ("Caf\u00c3\u00a9 table", "title_no_encoding"),
+        ("Oak table www.shop.example", "title_no_contact"),
+        ("Call +44 20 7946 0000 oak", "title_no_contact"),
+        ("Lamp lamp LAMP of oak", "title_repeats_nothing"),
+        ("12345", "title_has_words"),
+        ("Oak " * 80, "title_length"),
+    ],
+)
+def test_weak_titles_are_warned_of(listings: Listings, title: str, check: str) -> None:
+    result = gate.check_items(listings("a", title=[title]), known_items=None, now=NOW)
+    assert result.quarantined.empty
+    assert check in result.warnings["checks"].iloc[0]
+
+
+def test_descriptions_are_checked_alike(listings: Listings) -> None:
+    frame = listings("a", "b", description=["<p>Oak</p>", "x" * 10_001])
+    result = gate.check_items(frame, known_items=None, now=NOW)
+    assert result.warnings["checks"].tolist() == [
+        ["description_no_markup"],
+        ["description_length"],
+    ]
+
+
+def test_banned_words_block_and_only_as_words(listings: Listings) -> None:
+    frame = listings("a", "b", "c", title=["An ivory horn", "Ivory", "Ivorytone shelf"])
+    result = gate.check_items(frame, known_items=None, now=NOW, banned=("ivory", "c++"))
+    assert result.quarantined["key"].tolist() == ["a", "b"]
+
+
+def test_a_date_before_the_shop_is_warned_of(listings: Listings) -> None:
+    frame = listings("a", listed_at=["1970-01-01T00:00:00Z"])
+    result = gate.check_items(frame, known_items=None, now=NOW)
+    assert result.warnings["checks"].tolist() == [["listed_at_plausible"]]

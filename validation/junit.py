@@ -1,0 +1,77 @@
+"""The gate's results as JUnit XML, which build servers show: a suite a table, a case a check."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+from xml.etree import ElementTree
+
+from validation import reasons
+from validation.result import GateResult
+
+SHOWN: Final = 5
+"""Rows whose sentences a failed case tells; the report has them all."""
+
+
+def write(results: Sequence[GateResult], path: Path, *, warnings_fail: bool) -> Path:
+    """Write the results and return the path.
+
+    Args:
+        warnings_fail: whether a check of severity ``warn`` that rows failed is a failure.
+    """
+    root = ElementTree.Element("testsuites", name="coldstart validate")
+    for result in results:
+        root.append(_suite(result, warnings_fail))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    ElementTree.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
+    return path
+
+
+def _suite(result: GateResult, warnings_fail: bool) -> ElementTree.Element:
+    names = [
+        entry["expectation_config"]["meta"]["name"]
+        for run in result.validation.values()
+        for entry in run["results"]
+    ]
+    failing = {
+        name for name in names if _fails(name, result, warnings_fail) and name in result.severities
+    }
+    suite = ElementTree.Element(
+        "testsuite",
+        name=result.table,
+        tests=str(len(names)),
+        failures=str(len(failing)),
+        timestamp=result.checked_at.isoformat(),
+    )
+    for name in names:
+        case = ElementTree.SubElement(suite, "testcase", classname=result.table, name=name)
+        if name in result.severities:
+            tag = "failure" if name in failing else "system-out"
+            _tell(ElementTree.SubElement(case, tag), name, result)
+    return suite
+
+
+def _fails(name: str, result: GateResult, warnings_fail: bool) -> bool:
+    return warnings_fail or result.severities.get(name) == "block"
+
+
+def _tell(element: ElementTree.Element, name: str, result: GateResult) -> None:
+    rows = result.reason_counts[name]
+    if element.tag == "failure":
+        element.set("message", f"{rows} of {result.received} rows")
+        element.set("type", result.severities[name])
+    element.text = _printable("\n".join(_sentences(name, result)[:SHOWN]))
+
+
+def _sentences(name: str, result: GateResult) -> list[str]:
+    told: list[str] = []
+    for frame in (result.quarantined, result.warnings):
+        rows: list[dict[Any, Any]] = frame[[reasons.CHECKS, reasons.REASONS]].to_dict("records")
+        for row in rows:
+            pairs = zip(row[reasons.CHECKS], row[reasons.REASONS], strict=True)
+            told += [sentence for check, sentence in pairs if check == name]
+    return told
+
+
+def _printable(text: str) -> str:
+    """Without the control characters that XML cannot hold."""
+    return "".join(letter for letter in text if letter.isprintable() or letter == "\n")
