@@ -11,7 +11,7 @@ from validation import tables
 from validation.duplicates import FINGERPRINT, photo_twins, text_twins
 from validation.facts import labelled
 from validation.photos import Photo
-from validation.reference import Reference, text_of
+from validation.reference import Reference, wording_of
 
 CATEGORY: Final = "category_known"
 CURRENCY: Final = "currency_usual"
@@ -53,7 +53,7 @@ def compare(
         photos: path → what was seen of it; None where photos were not opened.
     """
     ids = items[tables.ITEM_ID]
-    texts = text_twins(text_of(items), ids, known=reference.texts)
+    texts = text_twins(wording_of(items), ids, known=reference.texts)
     compared = {
         CATEGORY: reference.unknown_categories(items[tables.CATEGORY]),
         CURRENCY: reference.unusual_currencies(items[tables.CURRENCY]),

@@ -35,6 +35,8 @@ neighbour (half of these are identical)."""
 COMMON: Final = 50
 """Different contents that share a key, above which the key is passed over."""
 
+Wording = tuple[frozenset[str], str]
+"""A listing's distinct words, and its attributes as JSON."""
 Keys = npt.NDArray[np.uint64]
 
 
@@ -48,17 +50,22 @@ class Twins:
     """(N,) listings with exactly this content, the row's own among them; 0 without content."""
 
 
-def text_twins(texts: pd.Series, ids: pd.Series, *, known: pd.DataFrame) -> Twins:
-    """Listings with the same words.
+def text_twins(texts: pd.DataFrame, ids: pd.Series, *, known: pd.DataFrame) -> Twins:
+    """Listings with the same words and the same attributes: variants differ in these.
 
     Args:
-        texts: (N,) title and description together; null where there is none.
+        texts: (N,) `text`, title and description together, null where there is none, and
+            `attributes`.
         ids: (N,) the listings' ids.
-        known: `item_id` and `text` of the accepted catalogue.
+        known: `item_id`, `text` and `attributes` of the accepted catalogue.
     """
     others = known[~known[tables.ITEM_ID].isin(ids)]
-    words = [_words(text) for text in (*texts, *others[TEXT])]
-    return _twins(words, texts.index, [*ids, *others[tables.ITEM_ID]], _word_keys, _read_same)
+    contents = [
+        _wording(text, attributes)
+        for frame in (texts, others)
+        for text, attributes in zip(frame[TEXT], frame[tables.ATTRIBUTES], strict=True)
+    ]
+    return _twins(contents, texts.index, [*ids, *others[tables.ITEM_ID]], _word_keys, _read_same)
 
 
 def photo_twins(fingerprints: pd.Series, ids: pd.Series, *, known: pd.DataFrame) -> Twins:
@@ -138,19 +145,24 @@ def _partners(
     return partners
 
 
-def _words(text: object) -> frozenset[str] | None:
+def _wording(text: object, attributes: object) -> Wording | None:
     if not isinstance(text, str):
         return None
     words = frozenset(re.findall(r"\w+", text.casefold()))
-    return words if len(words) >= FEWEST_WORDS else None
+    if len(words) < FEWEST_WORDS:
+        return None
+    return words, attributes if isinstance(attributes, str) else ""
 
 
-def _read_same(one: frozenset[str], other: frozenset[str]) -> bool:
-    return len(one & other) >= SAME_WORDS * len(one | other)
+def _read_same(one: Wording, other: Wording) -> bool:
+    (words, attributes), (others, their_attributes) = one, other
+    same = len(words & others) >= SAME_WORDS * len(words | others)
+    return same and attributes == their_attributes
 
 
-def _word_keys(contents: Sequence[frozenset[str]]) -> Keys:
+def _word_keys(wordings: Sequence[Wording]) -> Keys:
     """(C, BANDS) keys of MinHash bands."""
+    contents = [words for words, _ in wordings]
     hashed = pd.util.hash_array(np.array([w for words in contents for w in words], dtype=object))
     starts = np.cumsum([0, *(len(words) for words in contents)])[:-1]
     generator = np.random.default_rng(0)

@@ -54,7 +54,7 @@ class Reference:
     prices: pd.DataFrame
     """`low`, `high` by (currency, level of the category path, path at that level)."""
     texts: pd.DataFrame
-    """`item_id` and `text` of the catalogue."""
+    """`item_id`, `text` and `attributes` of the catalogue."""
     photos: pd.DataFrame
     """`item_id` and `fingerprint` of the catalogue's photos."""
 
@@ -70,14 +70,17 @@ class Reference:
             photos: `item_id` and `fingerprint` of the catalogue.
         """
         given = known if known is not None else tables.ITEMS.empty()
-        columns = (tables.TITLE, tables.DESCRIPTION, tables.CATEGORY, tables.CURRENCY, tables.PRICE)
+        columns = (
+            *(tables.TITLE, tables.DESCRIPTION, tables.ATTRIBUTES),
+            *(tables.CATEGORY, tables.CURRENCY, tables.PRICE),
+        )
         known = given.reindex(columns=[tables.ITEM_ID, *columns])
         return cls(
             categories=_usual(known[tables.CATEGORY].map(one_spelling)),
             currencies=_usual(known[tables.CURRENCY]),
             scripts=_usual(known[tables.TITLE].map(script_of), share=RARE),
             prices=_price_limits(pd.concat([known, batch.reindex(columns=known.columns)])),
-            texts=pd.DataFrame({tables.ITEM_ID: known[tables.ITEM_ID], TEXT: text_of(known)}),
+            texts=wording_of(known).assign(**{tables.ITEM_ID: known[tables.ITEM_ID]}),
             photos=photos
             if photos is not None
             else pd.DataFrame(columns=[tables.ITEM_ID, FINGERPRINT]),
@@ -137,10 +140,11 @@ class Reference:
         return f"; did you mean {close[0]!r}?" if close else ""
 
 
-def text_of(items: pd.DataFrame) -> pd.Series:
-    """Title and description as one text, null where there is neither."""
+def wording_of(items: pd.DataFrame) -> pd.DataFrame:
+    """`text`, title and description as one, null where there is neither, and `attributes`."""
     both = items[tables.TITLE].fillna("") + " " + items[tables.DESCRIPTION].fillna("")
-    return both.str.strip().replace("", None).astype(object)
+    text = both.str.strip().replace("", None).astype(object)
+    return pd.DataFrame({TEXT: text, tables.ATTRIBUTES: items[tables.ATTRIBUTES]})
 
 
 def one_spelling(path: object) -> str | None:

@@ -6,14 +6,19 @@ from hypothesis import strategies as st
 from validation import duplicates
 from validation.duplicates import photo_twins, text_twins
 
-NO_TEXTS = pd.DataFrame({"item_id": [], "text": []})
+NO_TEXTS = pd.DataFrame({"item_id": [], "text": [], "attributes": []})
 NO_PHOTOS = pd.DataFrame({"item_id": [], "fingerprint": []})
 OAK = "Round dining table of solid oak with four turned legs and a drawer, seats six people"
 
 
-def twins(texts: list[str | None], known: pd.DataFrame = NO_TEXTS) -> list[object]:
+def twins(
+    texts: list[str | None],
+    known: pd.DataFrame = NO_TEXTS,
+    attributes: list[str | None] | None = None,
+) -> list[object]:
     ids = pd.Series([f"i{number}" for number in range(len(texts))])
-    return text_twins(pd.Series(texts, dtype=object), ids, known=known).twin.tolist()
+    frame = pd.DataFrame({"text": texts, "attributes": attributes or [None] * len(texts)})
+    return text_twins(frame.astype(object), ids, known=known).twin.tolist()
 
 
 def test_the_same_words_in_another_order_and_spelling_are_twins() -> None:
@@ -26,12 +31,23 @@ def test_one_word_of_many_may_differ() -> None:
     assert twins([OAK, "x y z 1", f"{OAK} NEW"]) == ["i2", None, "i0"]
 
 
+def test_variants_that_differ_in_their_attributes_are_no_twins() -> None:
+    colours: list[str | None] = ['{"colour": "red"}', '{"colour": "blue"}', '{"colour": "red"}']
+    assert twins([OAK, OAK, f"{OAK} NEW"], attributes=colours) == ["i2", None, "i0"]
+
+
 def test_short_and_absent_texts_have_no_twins() -> None:
     assert twins(["Table lamp", "Table lamp", None, None]) == [None] * 4
 
 
 def test_a_twin_in_the_catalogue_is_found_and_a_row_is_not_its_own() -> None:
-    known = pd.DataFrame({"item_id": ["old", "i0"], "text": [OAK.upper(), "Red wool rug, large"]})
+    known = pd.DataFrame(
+        {
+            "item_id": ["old", "i0"],
+            "text": [OAK.upper(), "Red wool rug, large"],
+            "attributes": [None, None],
+        }
+    )
     assert twins(["Red wool rug, large", OAK], known) == [None, "old"]
 
 
