@@ -8,8 +8,9 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -93,7 +94,7 @@ def benchmark(
         seeds: how many; they are 0, 1, …
         truth: utilities, where the choice model is known; the oracle needs it.
         generated: whether the source was made up.
-        build: makes a ranker by name; takes `by_time` and `truth`.
+        build: makes a ranker by name; takes `by_time`, `truth` and `pretrained`.
         rankings: where to write the first 100 of every user as Parquet.
         progress: called with fits and measurements done and in total.
 
@@ -109,11 +110,13 @@ def benchmark(
     with ExitStack() as stack:
         writer = stack.enter_context(RankingsWriter(rankings)) if rankings else None
         pools_of: dict[int, list[Pool]] = {}
+        pretrained: dict[bool, Any] = {}
         for done, (seed, split, model) in enumerate(work):
             if seed not in pools_of:
                 pools_of = {seed: _pools(split, shots, seed, ledger)}
+                pretrained = {}
             bench = Bench(catalogue, split, pools_of[seed], groups, seed, writer, ledger)
-            _run(bench, model, build, truth)
+            _run(bench, model, partial(build, truth=truth, pretrained=pretrained), truth)
             if progress:
                 progress(done + 1, len(work))
     return _result(source, splits[0][1], asked, groups, seeds, generated, ledger)
@@ -171,7 +174,7 @@ def _run(
         bench.ledger.skip(model.name, "the source's choice model is not known")
         return
     by_time = not bench.split.seeded
-    ranker = build(model.name, by_time=by_time, truth=truth)
+    ranker = build(model.name, by_time=by_time)
     try:
         ranker.fit(bench.split.training_set(bench.catalogue), seed=bench.seed)
     except NotEnoughData as reason:

@@ -3,12 +3,15 @@
 import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 
 from coldstart_models.errors import ConfigError
 from coldstart_models.ranker import Ranker
+
+if TYPE_CHECKING:
+    from coldstart_models.siamese.ranker import SiameseModel
 
 RANDOM: Final = "random"
 POPULARITY: Final = "popularity"
@@ -55,7 +58,13 @@ def find_model(name: str) -> Model:
     raise ConfigError(f"no model is called {name!r}{hint} Known: {', '.join(MODELS)}")
 
 
-def build_ranker(name: str, *, by_time: bool = True, truth: pd.DataFrame | None = None) -> Ranker:
+def build_ranker(
+    name: str,
+    *,
+    by_time: bool = True,
+    truth: pd.DataFrame | None = None,
+    pretrained: "dict[bool, SiameseModel] | None" = None,
+) -> Ranker:
     """A fresh, unfitted ranker.
 
     Args:
@@ -63,23 +72,26 @@ def build_ranker(name: str, *, by_time: bool = True, truth: pd.DataFrame | None 
         by_time: whether models choose on a launch cut in time (as a cutoff split does)
             or on held-out items (as a random split does).
         truth: `user_id`, `item_id`, `utility`; the oracle needs it.
+        pretrained: what Siamese models of one training set and seed share.
 
     Raises:
         ConfigError: no such model, or the oracle without the truth.
     """
     family = find_model(name).name.partition("+")[0]
     if family == "siamese":
-        return _siamese(name, by_time)
+        return _siamese(name, by_time, pretrained)
     if family == ORACLE:
         return _oracle(truth)
     return _PEERS[family](name, by_time)
 
 
-def _siamese(name: str, by_time: bool) -> Ranker:
+def _siamese(name: str, by_time: bool, pretrained: "dict[bool, SiameseModel] | None") -> Ranker:
     from coldstart_models.siamese.ranker import SiameseRanker
 
     options = name.split("+")[1:]
-    ranker: Ranker = SiameseRanker(meta="meta" in options, dates="date" in options, by_time=by_time)
+    ranker: Ranker = SiameseRanker(
+        meta="meta" in options, dates="date" in options, by_time=by_time, pretrained=pretrained
+    )
     return ranker
 
 

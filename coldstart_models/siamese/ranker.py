@@ -1,5 +1,6 @@
 """The Siamese scorer as a model of the benchmark: train, meta-train, rank."""
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -60,6 +61,11 @@ class SiameseModel:
     fitted: FittedTogetherness
     network: MetaSiamese
     records: dict[str, TrainingRecord] = field(default_factory=dict)
+
+    def copied(self) -> "SiameseModel":
+        """A model that can learn on without changing this one."""
+        network = copy.deepcopy(self.network)
+        return SiameseModel(self.featurizer, self.fitted, network, dict(self.records))
 
 
 def pretrain(
@@ -188,8 +194,21 @@ def _learn(
 class SiameseRanker:
     """`Ranker` over the Siamese model; ``meta`` adds launch episodes and few-shot adaptation."""
 
-    def __init__(self, *, meta: bool, dates: bool, by_time: bool = True) -> None:
+    def __init__(
+        self,
+        *,
+        meta: bool,
+        dates: bool,
+        by_time: bool = True,
+        pretrained: "dict[bool, SiameseModel] | None" = None,
+    ) -> None:
+        """
+        Args:
+            pretrained: models by whether they use dates, which rankers that are fitted on the
+                same training set and seed share; what is missing is added.
+        """
         self.meta, self.dates, self.by_time = meta, dates, by_time
+        self._pretrained = {} if pretrained is None else pretrained
         self.name = "siamese" + ("+meta" if meta else "") + ("+date" if dates else "")
         self._training: TrainingSet | None = None
         self._model: SiameseModel | None = None
@@ -197,7 +216,10 @@ class SiameseRanker:
 
     def fit(self, training: TrainingSet, *, seed: int) -> None:
         """Train and, with ``meta``, meta-train. Raises NotEnoughData."""
-        model = pretrain(training, dates=self.dates and training.dated, seed=seed)
+        dates = self.dates and training.dated
+        if dates not in self._pretrained:
+            self._pretrained[dates] = pretrain(training, dates=dates, seed=seed)
+        model = self._pretrained[dates].copied()
         if self.meta:
             meta_train(model, training, seed=seed, by_time=self.by_time)
         self._training, self._model = training, model

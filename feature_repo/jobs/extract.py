@@ -10,11 +10,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -161,6 +162,18 @@ def _loaded(named: str | Encoder, modality: Modality) -> Encoder:
     return encoder
 
 
+def _refused_too(refusal: Refusal, content: Content) -> Refusal:
+    """The refusal of another item with the same content."""
+    reason = refusal.reason.replace(refusal.value, content.value)
+    return replace(
+        refusal,
+        item_id=content.item_id,
+        value=content.value,
+        source=content.source,
+        reason=reason,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class _Extraction:
     """One modality of the catalogue."""
@@ -236,21 +249,36 @@ class _Extraction:
         pool: ThreadPoolExecutor,
         progress: Progress | None,
     ) -> list[Refusal]:
-        """Encode batch by batch, each written before the next; returns what was refused."""
+        """Encode batch by batch, each written before the next; returns what was refused.
+
+        Items with the same photo or text are encoded once.
+        """
+        sharing: dict[str, list[Content]] = {}
+        for content in todo:
+            sharing.setdefault(content.hash, []).append(content)
+        distinct = [same[0] for same in sharing.values()]
         if self.encoder.modality is Modality.TEXT:
             # Texts of like length pad least.
-            todo = sorted(todo, key=lambda content: (len(content.value), content.item_id))
+            distinct.sort(key=lambda content: (len(content.value), content.item_id))
+        hash_of = {content.item_id: content.hash for content in distinct}
         refused, done = [], 0
-        for readable, inputs, unreadable in self._batches(todo, pool):
-            refused += unreadable
+        for readable, inputs, unreadable in self._batches(distinct, pool):
+            refusals = [
+                _refused_too(refusal, same)
+                for refusal in unreadable
+                for same in sharing[hash_of[refusal.item_id]]
+            ]
+            refused += refusals
+            everyone = [same for content in readable for same in sharing[content.hash]]
             if readable:
-                vectors = self.encoder.forward(inputs)
+                counts = [len(sharing[content.hash]) for content in readable]
+                vectors = np.repeat(self.encoder.forward(inputs), counts, axis=0)
                 parts.add(
                     embedding_rows(
-                        readable, vectors, encoder=self.encoder, table=self.table, now=self.now
+                        everyone, vectors, encoder=self.encoder, table=self.table, now=self.now
                     )
                 )
-            done += len(readable) + len(unreadable)
+            done += len(everyone) + len(refusals)
             if progress:
                 progress(done, len(todo))
         return refused

@@ -73,6 +73,21 @@ def test_every_photo_and_text_gets_a_row_and_an_item_without_a_photo_has_none(ho
     assert set(photos["event_timestamp"].to_pandas()) == {at("2024-01-01")}
 
 
+def test_one_photo_of_several_items_is_encoded_once_and_refused_for_all(home: Home) -> None:
+    catalogue(home, {"a": "red", "b": "red", "c": "blue", "d": "red"})
+    encoder = image_encoder()
+    assert run(home, encoder).encoded == 4
+    assert encoder.encoded == 2
+    rows = stored(home)["embedding"].map(list)
+    assert rows["a"] == rows["b"] == rows["d"] != rows["c"]
+    for name in ("b", "c"):
+        (home.photos / f"{name}.png").write_bytes(b"no photo")
+    assert run(home, encoder).quarantined == 2
+    held = quarantine.load(home.quarantine, PHOTOS)
+    assert held["key"].tolist() == ["b", "c"]
+    assert ["b.png" in held["reasons"][0][0], "c.png" in held["reasons"][1][0]] == [True, True]
+
+
 def test_a_second_run_encodes_nothing(home: Home) -> None:
     run(home, image_encoder())
     before = home.feature_table(PHOTOS).read_bytes()
