@@ -1,12 +1,12 @@
 """What a row alone does not tell: who else owns its id, what its photo holds, its twin."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
 import pandas as pd
 
-from validation import tables
+from validation import tables, vectors
 from validation.photos import Photo
 from validation.reasons import raw_rows
 
@@ -99,3 +99,52 @@ def vector(value: object) -> np.ndarray | None:
 def vector_size(array: np.ndarray | None) -> str:
     """How a sentence names what a vector holds."""
     return "no vector" if array is None else f"{len(array)} numbers"
+
+
+def sound_vectors(arrays: Sequence[np.ndarray | None], width: int) -> dict[int, np.ndarray]:
+    """Row → its vector, where it has `width` finite numbers that are not all zero."""
+    return {
+        row: array
+        for row, array in enumerate(arrays)
+        if array is not None and len(array) == width and np.isfinite(array).all() and array.any()
+    }
+
+
+def near_others(
+    sound: Mapping[int, np.ndarray], count: int, reference: vectors.FloatMatrix | None
+) -> tuple[pd.Series, dict[int, str]]:
+    """(count,) whether each row's vector is near the reference's, and what to say if not."""
+    near = pd.Series(True, index=range(count))
+    if reference is None or not sound:
+        return near, {}
+    far = vectors.far_out(np.stack(list(sound.values())), reference)
+    told = {
+        row: f"{share:.1%}"
+        for row, share in zip(sound, far, strict=True)
+        if share > vectors.FAR_QUANTILE
+    }
+    near[list(told)] = False
+    return near, told
+
+
+def vector_notes(
+    sound: Mapping[int, np.ndarray], reference: vectors.FloatMatrix | None
+) -> tuple[str, ...]:
+    """Sentences about the batch as a whole."""
+    if len(sound) < 2:
+        return ()
+    batch, notes = np.stack(list(sound.values())), []
+    cosine = vectors.mean_cosine(batch)
+    if cosine >= vectors.COLLAPSED:
+        notes.append(
+            f"the vectors are nearly the same for every item (mean cosine {cosine:.3f}); look at "
+            "the encoder and what it was given"
+        )
+    found = vectors.drift(batch, reference) if reference is not None else None
+    if found is not None and found.matters:
+        notes.append(
+            "the batch drifted from the catalogue (Kolmogorov–Smirnov distance "
+            f"{found.effect:.2f}, p = {found.p_value:.1g}); look at its photos and texts before "
+            "you train on them"
+        )
+    return tuple(notes)

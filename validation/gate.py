@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
-from validation import comparisons, engine, facts, listing_checks, reasons, suites, tables
+from validation import (
+    comparisons,
+    engine,
+    facts,
+    listing_checks,
+    reasons,
+    suites,
+    tables,
+    vectors,
+)
 from validation.checks import READ, Severity, readable
 from validation.coercion import Coerced, coerce
 from validation.engine import Finding
@@ -134,22 +143,38 @@ def check_embeddings(
     now: datetime,
     column: str = EMBEDDING,
     unit: bool = False,
+    encoder_hash: str | None = None,
+    reference: vectors.FloatMatrix | None = None,
 ) -> GateResult:
     """Check vectors: `width` finite numbers each, not all zero, of unit length if `unit`.
 
     The accepted rows keep all their columns; their vectors are float32 arrays.
 
+    Args:
+        encoder_hash: that of the encoder all rows must come from, in the column of that name.
+        reference: (M, width) vectors of the catalogue. A vector far from all of them is warned
+            of; a batch that drifted from them, or says the same of everything, is noted.
+
     Raises:
         MissingColumnError: `item_id` or the vectors' column is absent.
     """
-    _require(frame, EMBEDDINGS, (tables.ITEM_ID, column), now)
+    required = [tables.ITEM_ID, column]
+    if encoder_hash is not None:
+        required.append(suites.ENCODER_HASH)
+    _require(frame, EMBEDDINGS, required, now)
     raw = frame.reset_index(drop=True)
-    vectors = [facts.vector(value) for value in raw[column]]
-    cast = raw.assign(**{column: pd.Series(vectors, index=raw.index, dtype=object)})
-    run = engine.run(
-        suites.embeddings(width=width, column=column, unit=unit), cast[[tables.ITEM_ID, column]]
+    arrays = [facts.vector(value) for value in raw[column]]
+    cast = raw.assign(**{column: pd.Series(arrays, index=raw.index, dtype=object)})
+    sound = facts.sound_vectors(arrays, width)
+    suite = suites.embeddings(
+        width=width,
+        column=column,
+        unit=unit,
+        encoder_hash=encoder_hash,
+        compared=reference is not None,
     )
-    details = {"vector_width": dict(enumerate(map(facts.vector_size, vectors)))}
+    near, details = facts.near_others(sound, len(raw), reference)
+    run = engine.run(suite, cast.assign(**{suites.NEAR: near})[suites.columns_of(suite)])
     blocked = run.rows(Severity.BLOCK)
     return _result(
         EMBEDDINGS,
@@ -157,9 +182,12 @@ def check_embeddings(
         accepted=cast.drop(blocked).reset_index(drop=True),
         key=raw[tables.ITEM_ID],
         findings=run.findings,
-        details=details,
+        details={
+            "vector_width": dict(enumerate(map(facts.vector_size, arrays))),
+            "vector_near_others": details,
+        },
         validation={str(run.result["suite_name"]): run.result},
-        notes=(),
+        notes=facts.vector_notes(sound, reference),
         now=now,
     )
 

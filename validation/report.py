@@ -1,4 +1,7 @@
-"""The data-quality report a person opens: one self-contained HTML file of bounded size."""
+"""The data-quality report a person opens: one self-contained HTML file of bounded size.
+
+Rows beyond what it shows stand in a CSV file beside it, to which it links.
+"""
 
 import base64
 import io
@@ -12,7 +15,10 @@ from typing import Any, Final
 
 import pandas as pd
 
-from validation import reasons, tables
+from validation import offenders, reasons, tables
+from validation.comparison_plots import price_plot, trend_plot
+from validation.drift import column_drift, filled_shares
+from validation.history import Run
 from validation.photos import thumbnail
 from validation.result import PASS, QUARANTINED, WARN, GateResult
 
@@ -30,9 +36,23 @@ WORDS: Final = {
 }
 
 
-def write(results: Sequence[GateResult], path: Path, *, title: str, now: datetime) -> Path:
-    """Write the report of these results, in this order, and return its path."""
+def write(
+    results: Sequence[GateResult],
+    path: Path,
+    *,
+    title: str,
+    now: datetime,
+    known_items: pd.DataFrame | None = None,
+    runs: Sequence[Run] = (),
+) -> Path:
+    """Write the report of these results, in this order, and return its path.
+
+    Args:
+        known_items: the accepted catalogue before the batch, canonical, for comparison.
+        runs: earlier runs of the gate on the same source, oldest first, for the trend.
+    """
     from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+    from markupsafe import Markup
 
     environment = Environment(
         loader=PackageLoader("validation", "."),
@@ -41,6 +61,7 @@ def write(results: Sequence[GateResult], path: Path, *, title: str, now: datetim
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    path.parent.mkdir(parents=True, exist_ok=True)
     thumbnails = _Thumbnails()
     verdict = verdict_of(results)
     html = environment.get_template(TEMPLATE).render(
@@ -48,10 +69,16 @@ def write(results: Sequence[GateResult], path: Path, *, title: str, now: datetim
         now=now.strftime("%Y-%m-%d %H:%M %Z"),
         verdict=verdict,
         words=WORDS[verdict],
-        tables=[_table(result, thumbnails) for result in results],
-        most_rows=MOST_ROWS,
+        tables=[
+            {
+                **_table(result, thumbnails),
+                "trend": Markup(trend_plot([run for run in runs if run.table == result.table])),
+                "download": _download(result, path),
+                **(_comparison(result, known_items) if result.table == tables.ITEMS.name else {}),
+            }
+            for result in results
+        ],
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_text(html, encoding="utf-8")
     os.replace(temporary, path)
@@ -103,6 +130,38 @@ def _table(result: GateResult, thumbnails: _Thumbnails) -> dict[str, Any]:
             _section("Accepted, worth mending", result.warnings, thumbnails),
         ],
     }
+
+
+def _comparison(result: GateResult, known: pd.DataFrame | None) -> dict[str, Any]:
+    """How the accepted listings stand among the catalogue, and who has most to mend."""
+    from markupsafe import Markup
+
+    compared: dict[str, Any] = {"worst": offenders.worst(result)}
+    if known is None or known.empty or result.accepted.empty:
+        return compared
+    ours, theirs = filled_shares(result.accepted), filled_shares(known)
+    return {
+        **compared,
+        "drift": column_drift(result.accepted, known),
+        "filled": [
+            (name, share, theirs[name]) for name, share in ours.items() if share or theirs[name]
+        ],
+        "prices": Markup(price_plot(result.accepted[tables.PRICE], known[tables.PRICE])),
+    }
+
+
+def _download(result: GateResult, path: Path) -> str | None:
+    """Name of a CSV file of all rows to mend, written where the page cannot show them all."""
+    file = path.with_name(f"{path.stem}.{result.table}.csv")
+    rows = pd.concat([result.quarantined, result.warnings])
+    if max(len(result.quarantined), len(result.warnings)) <= MOST_ROWS:
+        file.unlink(missing_ok=True)
+        return None
+    told = rows.assign(
+        **{name: rows[name].map("; ".join) for name in (reasons.REASONS, reasons.CHECKS)}
+    )
+    told.to_csv(file, index=False)
+    return file.name
 
 
 def _section(heading: str, rows: pd.DataFrame, thumbnails: _Thumbnails) -> dict[str, Any]:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 CONTENT: Final = (tables.TITLE, tables.DESCRIPTION, tables.IMAGE_PATH)
 KNOWN: Final = "item_known"
 OWN: Final = "id_free"
+ENCODER_HASH: Final = "encoder_hash"
+NEAR: Final = "near_others"
 RATED: Final = "rating_has_value"
 
 
@@ -112,8 +114,20 @@ def events(*, now: datetime, present: Collection[str]) -> "ExpectationSuite":
     return suite.built()
 
 
-def embeddings(*, width: int, column: str, unit: bool) -> "ExpectationSuite":
-    """The encoders' output: finite vectors of `width`, not all zero, of unit length if `unit`."""
+def embeddings(
+    *,
+    width: int,
+    column: str,
+    unit: bool,
+    encoder_hash: str | None = None,
+    compared: bool = False,
+) -> "ExpectationSuite":
+    """The encoders' output: finite vectors of `width`, not all zero, of unit length if `unit`.
+
+    Args:
+        encoder_hash: that of the encoder that every row must come from.
+        compared: whether the vectors were compared with the catalogue's.
+    """
     suite = Checklist("embeddings")
     suite.not_null(tables.ITEM_ID, "the item_id is missing; every vector needs its listing")
     wanted = {
@@ -135,6 +149,25 @@ def embeddings(*, width: int, column: str, unit: bool) -> "ExpectationSuite":
             column=column,
             quality=quality,
             width=width,
+        )
+    if encoder_hash is not None:
+        suite.not_null(ENCODER_HASH, "the row does not say its encoder; extract it again")
+        suite.block(
+            "vector_encoder",
+            ENCODER_HASH,
+            f"the vector was made by encoder {{value}}, expected {encoder_hash}; extract it again",
+            kind="ExpectColumnValuesToBeInSet",
+            column=ENCODER_HASH,
+            value_set=[encoder_hash],
+        )
+    if compared:
+        suite.warn(
+            "vector_near_others",
+            tables.ITEM_ID,
+            "the vector of {value} is farther from the catalogue than {detail} of the catalogue's "
+            "own; look at its photo and text",
+            kind="ExpectColumnValuesToHold",
+            column=NEAR,
         )
     return suite.built()
 

@@ -54,3 +54,8 @@ def run(
         ["modality", "encoder", "encoded", "skipped", "quarantined", "absent", "removed"],
         rows,
     )
+    for name, one in result.modalities.items():
+        if one.unusual:
+            console.say(f"{name}: {one.unusual} new vectors are far from all others; they are kept")
+        for note in one.notes:
+            console.say(f"{name}: {note}")

@@ -22,6 +22,10 @@ EXAMPLES: Final = """Examples:
 """
 
 
+TREND: Final = 20
+"""Earlier runs that the report shows."""
+
+
 class FailOn(StrEnum):
     """When held-back rows make the exit code 1."""
 
@@ -85,6 +89,8 @@ def run(
         home.gate_results / f"{data.name}.html",
         title=f"Data quality of {data.name}",
         now=now,
+        known_items=result.known_items,
+        runs=history.runs(home.gate_results, source=data.name, last=TREND),
     )
     history.record(result.checks, folder=home.gate_results, source=data.name, step=NAME)
     docs = data_docs.build(result.checks, home.gate_results / "data_docs")

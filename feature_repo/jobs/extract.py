@@ -35,7 +35,7 @@ from feature_repo.feature_tables import (
 from feature_repo.home import Home
 from feature_repo.jobs.contents import Content, Refusal, contents_of, prepared
 from feature_repo.jobs.parts import Parts, embedding_rows
-from feature_repo.jobs.refusals import quarantine_refused, unsound
+from feature_repo.jobs.refusals import Judged, judged, quarantine_refused
 from feature_repo.offline_tables import locked, read_rows
 from validation import tables
 
@@ -68,6 +68,10 @@ class ModalityResult:
     """Without a photo (or text): masked."""
     removed: int
     """Rows dropped: the item, its photo or its text is gone or unreadable."""
+    unusual: int = 0
+    """New vectors far from the catalogue's; they are kept."""
+    notes: tuple[str, ...] = ()
+    """What the gate says of the new vectors as a whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,10 +211,8 @@ class _Extraction:
             todo = [content for content in contents if (content.item_id, content.hash) not in known]
             unreadable = self._encode(todo, parts=parts, pool=pool, progress=progress)
         refused = [*missing, *unreadable]
-        removed, unsound_vectors = self._merge(
-            contents, refused, parts, everything=item_ids is None
-        )
-        refused += unsound_vectors
+        removed, verdict = self._merge(contents, refused, parts, everything=item_ids is None)
+        refused += verdict.refused
         quarantine_refused(
             refused,
             folder=self.home.quarantine,
@@ -227,6 +229,8 @@ class _Extraction:
             quarantined=len(refused),
             absent=len(chosen) - len(contents) - len(missing),
             removed=removed,
+            unusual=verdict.unusual,
+            notes=verdict.notes,
         )
         log.info("extracted %s: %s", self.table.name, result)
         return result
@@ -304,8 +308,8 @@ class _Extraction:
         parts: Parts,
         *,
         everything: bool,
-    ) -> tuple[int, list[Refusal]]:
-        """Make the table hold exactly the current contents; returns rows dropped and vectors bad.
+    ) -> tuple[int, Judged]:
+        """Make the table hold exactly the current contents; returns rows dropped and the verdict.
 
         Rows of items outside an extraction of some items stay while the catalogue has them.
         """
@@ -314,8 +318,8 @@ class _Extraction:
         others = set() if everything else set(self.items[tables.ITEM_ID]) - set(wanted)
         with locked(self._path):
             stored, new = self._stored(), parts.read()
-            bad = unsound(new, width=self.encoder.width, now=self.now)
-            unreadable |= {refusal.item_id for refusal in bad}
+            verdict = judged(new, stored, encoder=self.encoder, now=self.now)
+            unreadable |= {refusal.item_id for refusal in verdict.refused}
             rows = pa.concat_tables([new, stored])
             names = (self.table.key, CONTENT_HASH, ENCODER_HASH)
             kept: dict[str, int] = {}
@@ -331,4 +335,4 @@ class _Extraction:
                 merged = rows.take(pa.array(list(kept.values()), type=pa.int64()))
                 write_table(merged.sort_by(self.table.key), self._path)
             parts.clear()
-        return len(set(before) - set(kept)), bad
+        return len(set(before) - set(kept)), verdict

@@ -95,6 +95,8 @@ class IngestResult:
     paths: dict[str, Path]
     checks: tuple["GateResult", ...] = field(repr=False)
     """The gate's results, for reports."""
+    known_items: pd.DataFrame = field(repr=False)
+    """The catalogue as it was before, for reports."""
 
     def as_dict(self) -> dict[str, Any]:
         """The result as plain JSON values, without the gate's frames."""
@@ -209,6 +211,7 @@ def _ingest(
             "quarantine": home.quarantine,
         },
         checks=(items_check, events_check),
+        known_items=before.items,
     )
 
 

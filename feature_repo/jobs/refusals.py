@@ -3,14 +3,18 @@
 import json
 from collections import Counter
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from feature_repo.feature_tables import EMBEDDING
+from feature_repo.encoders.encoder import Encoder
+from feature_repo.feature_tables import EMBEDDING, ENCODER_HASH
 from feature_repo.jobs.contents import Refusal
 from validation import tables
 
@@ -20,23 +24,47 @@ if TYPE_CHECKING:
 VECTOR_CHECK: Final = "vector_sound"
 
 
-def unsound(rows: pa.Table, *, width: int, now: datetime) -> list[Refusal]:
-    """The rows whose vectors the gate does not let through."""
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What the gate says of new vectors."""
+
+    refused: list[Refusal]
+    unusual: int = 0
+    """Accepted vectors that are far from the catalogue's."""
+    notes: tuple[str, ...] = ()
+    """Sentences about the batch as a whole."""
+
+
+def judged(rows: pa.Table, known: pa.Table, *, encoder: Encoder, now: datetime) -> Judged:
+    """Send the encoder's new rows of an embedding table through the gate.
+
+    Args:
+        known: the table's earlier rows; those of the same encoder are what is usual.
+    """
+    rows = rows.filter(pc.equal(rows[ENCODER_HASH], encoder.hash))
     if not rows.num_rows:
-        return []
+        return Judged([])
     from validation import gate
 
     frame = rows.to_pandas()
+    usual = known.filter(pc.equal(known[ENCODER_HASH], encoder.hash))
+    usual = usual.filter(pc.invert(pc.is_in(usual[tables.ITEM_ID], rows[tables.ITEM_ID])))
+    reference = usual[EMBEDDING].combine_chunks().flatten().to_numpy().astype(np.float32)
     result = gate.check_embeddings(
-        frame[[tables.ITEM_ID, EMBEDDING, tables.SOURCE]], width=width, now=now
+        frame[[tables.ITEM_ID, EMBEDDING, ENCODER_HASH, tables.SOURCE]],
+        width=encoder.width,
+        encoder_hash=encoder.hash,
+        reference=reference.reshape(-1, encoder.width) if usual.num_rows else None,
+        now=now,
     )
     sources = dict(zip(frame[tables.ITEM_ID], frame[tables.SOURCE], strict=True))
-    return [
+    refused = [
         Refusal(key, VECTOR_CHECK, "", sources[key], "; ".join(reasons))
         for key, reasons in zip(
             result.quarantined["key"], result.quarantined["reasons"], strict=True
         )
     ]
+    return Judged(refused, len(result.warnings), result.notes)
 
 
 def quarantine_refused(

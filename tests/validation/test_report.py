@@ -1,9 +1,11 @@
+import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from tests.validation.conftest import NOW, Listings
-from validation import gate, report
+from validation import gate, history, report
 
 
 def test_the_report_says_what_to_mend_in_one_file(
@@ -66,3 +68,46 @@ def test_the_verdict_is_the_gravest_of_all_tables(
     other = gate.check_items(listings("a", price=prices), known_items=None, now=NOW)
     assert other.verdict == verdict
     assert report.verdict_of([sound, other]) == verdict
+
+
+def test_the_report_compares_with_the_catalogue_and_names_who_has_most_to_mend(
+    listings: Listings, tmp_path: Path
+) -> None:
+    ids = [f"k{number}" for number in range(100)]
+    known = gate.check_items(
+        listings(*ids, price=[10 + number % 40 for number in range(100)]),
+        known_items=None,
+        now=NOW,
+    ).accepted
+    new = [f"n{number}" for number in range(60)]
+    frame = listings(*new, price=["x"] * 5 + [400 + number for number in range(55)])
+    frame["brand"] = ["Acme"] * 20 + ["Bolt"] * 40
+    items = gate.check_items(frame, known_items=known, now=NOW)
+    path = report.write([items], tmp_path / "r.html", title="t", now=NOW, known_items=known)
+    html = path.read_text()
+    assert "Most to mend, by brand" in html
+    assert re.search(r"<td>Acme</td><td[^>]*>5</td>", html)
+    assert "Against the catalogue" in html
+    assert re.search(r"<td>price</td>.*drifted", html)
+    assert html.count("<svg") == 1
+    alone = report.write([items], tmp_path / "alone.html", title="t", now=NOW).read_text()
+    assert "Against the catalogue" not in alone
+
+
+def test_earlier_runs_show_as_a_trend_and_of_many_rows_the_rest_is_a_download(
+    listings: Listings, tmp_path: Path
+) -> None:
+    ids = [f"i{number}" for number in range(report.MOST_ROWS + 50)]
+    items = gate.check_items(
+        listings(*ids, price=["x"] * len(ids)), known_items=None, now=NOW, source="shop"
+    )
+    for _ in range(3):
+        history.record([items], folder=tmp_path, source="shop", step="ingest")
+    runs = history.runs(tmp_path)
+    path = report.write([items], tmp_path / "r.html", title="t", now=NOW, runs=runs)
+    assert path.read_text().count('class="held"') == 3
+    assert 'href="r.items.csv"' in path.read_text()
+    assert len(pd.read_csv(tmp_path / "r.items.csv")) == len(ids)
+    sound = gate.check_items(listings("a"), known_items=None, now=NOW)
+    report.write([sound], path, title="t", now=NOW)
+    assert not (tmp_path / "r.items.csv").exists()
