@@ -6,6 +6,7 @@ one decoded photo per thread is in memory; a few numbers a photo are kept.
 """
 
 import os
+import stat
 import struct
 import warnings
 import zlib
@@ -17,8 +18,8 @@ from pathlib import Path
 from typing import Final, cast
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
-from scipy.fft import dctn
+from PIL import Image, ImageFilter, UnidentifiedImageError
+from scipy.fft import dct
 
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 """What is decoded; anything else (EPS would start an interpreter) is not a photo."""
@@ -35,14 +36,17 @@ LARGEST_FILE: Final = 20_000_000
 """Bytes above which a photo is slow to serve for no gain."""
 WIDEST: Final = 4.0
 """Longer side over shorter; beyond it a photo is a banner or a strip."""
-BLUR_SIDE: Final = 128
-"""Longer side at which sharpness is measured: it must not depend on the photo's size."""
-BLURRED: Final = 12.0
-"""Sharpness below which nothing has an edge."""
+SMALL_SIDE: Final = 128
+"""Longer side, about, at which a photo is looked at."""
+BLURRED: Final = 16
+"""Sharpness below which nothing has an edge. Of 900 photos of a furniture shop none lies below;
+blurred by 3 % of their shorter side 95 % do, by 2 % half of them."""
 ORIENTATION: Final = 0x0112
 """EXIF tag; 1 is upright."""
 WEB_FORMATS: Final = ("JPEG", "PNG", "WEBP")
 CHUNK: Final = 256
+COSINES: Final = dct(np.eye(32), axis=0)[:9].astype(np.float32)
+"""(9, 32): the first rows of the discrete cosine transform."""
 
 Progress = Callable[[int, int], None]
 
@@ -100,13 +104,15 @@ class Photo:
 def inspect(path: Path) -> Photo:
     """What is to be known of the photo at `path`."""
     try:
-        if not path.is_file():
+        about = path.stat()
+        if not stat.S_ISREG(about.st_mode):
             return _useless(PhotoProblem.MISSING)
-        size = path.stat().st_size
-        if size == 0:
+        if about.st_size == 0:
             return _useless(PhotoProblem.EMPTY)
         with Image.open(path, formats=FORMATS) as photo:
-            return _inspect_open(photo, size)
+            return _inspect_open(photo, path, about.st_size)
+    except (FileNotFoundError, NotADirectoryError):
+        return _useless(PhotoProblem.MISSING)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         return _useless(PhotoProblem.TOO_LARGE)
     except UnidentifiedImageError:
@@ -140,42 +146,44 @@ def _useless(problem: PhotoProblem) -> Photo:
     return Photo(frozenset({problem}))
 
 
-def _inspect_open(photo: Image.Image, size: int) -> Photo:
+def _inspect_open(photo: Image.Image, path: Path, size: int) -> Photo:
     width, height = photo.size
     if width * height > MOST_PIXELS:
         return _useless(PhotoProblem.TOO_LARGE)
     kind, upright = photo.format, photo.getexif().get(ORIENTATION, 1) in (0, 1)
-    photo.draft("RGB", DECODED_PIXELS)
+    photo.draft("L", DECODED_PIXELS)
     photo.load()
     if min(width, height) < FEWEST_PIXELS:
         return _useless(PhotoProblem.TOO_SMALL)
-    blank = _is_blank(photo)
-    grey = photo.convert("L")
+    grey = photo if photo.mode == "L" else photo.convert("L")
+    small = grey.reduce(max(1, round(max(grey.size) / SMALL_SIDE)))
+    blank = _is_blank(photo, path, grey)
     problems = {
         PhotoProblem.BLANK: blank,
         PhotoProblem.COARSE: min(width, height) < COARSE_PIXELS,
-        PhotoProblem.BLURRED: not blank and sharpness(grey) < BLURRED,
+        PhotoProblem.BLURRED: not blank and sharpness(small) < BLURRED,
         PhotoProblem.STRIP: max(width, height) > WIDEST * min(width, height),
         PhotoProblem.SIDEWAYS: not upright,
         PhotoProblem.HEAVY: size > LARGEST_FILE,
         PhotoProblem.OTHER_FORMAT: kind not in WEB_FORMATS,
     }
     found = frozenset(problem for problem, has in problems.items() if has)
-    return Photo(found, None if blank else fingerprint(grey))
+    return Photo(found, None if blank else fingerprint(small))
 
 
-def sharpness(grey: Image.Image) -> float:
-    """The strongest edges: 99th percentile of the absolute Laplacian at BLUR_SIDE, 0–1,020.
+def sharpness(small: Image.Image) -> int:
+    """How strong the strongest edges are: 99th percentile of the Laplacian, 0 to 255.
 
     A percentile rather than the usual variance (Pertuz et al., 2013), because a sharp piece on
     an empty background has few edges.
+
+    Args:
+        small: grey, some SMALL_SIDE pixels on its longer side, so that it does not depend on
+            the photo's size.
     """
-    scale = BLUR_SIDE / max(grey.size)
-    size = (max(3, round(grey.width * scale)), max(3, round(grey.height * scale)))
-    small = np.asarray(grey.resize(size, Image.Resampling.BOX), dtype=np.float32)
-    centre = small[1:-1, 1:-1]
-    around = small[:-2, 1:-1] + small[2:, 1:-1] + small[1:-1, :-2] + small[1:-1, 2:]
-    return float(np.percentile(np.abs(around - 4.0 * centre), 99))
+    inner = (1, 1, max(2, small.width - 1), max(2, small.height - 1))
+    counts = np.array(small.filter(ImageFilter.FIND_EDGES).crop(inner).histogram())
+    return int(np.searchsorted(np.cumsum(counts), 0.99 * counts.sum()))
 
 
 def fingerprint(grey: Image.Image) -> int:
@@ -184,17 +192,25 @@ def fingerprint(grey: Image.Image) -> int:
     Copies that were recompressed, resized or lightened differ in few bits (Zauner, 2010). Half
     of the bits are set, so two hashes differ in an even number of them.
     """
-    small = np.asarray(grey.resize((32, 32), Image.Resampling.BOX), dtype=np.float32)
-    frequencies = dctn(small)[:9, :9].ravel()[1:65]
+    fields = np.asarray(grey.resize((32, 32), Image.Resampling.BOX), dtype=np.float32)
+    frequencies = (COSINES @ fields @ COSINES.T).ravel()[1:65]
     bits = frequencies > np.median(frequencies)
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
 
 
-def _is_blank(photo: Image.Image) -> bool:
+def _is_blank(photo: Image.Image, path: Path, grey: Image.Image) -> bool:
     """Whether every pixel has the same colour, or none is opaque at all."""
     if "A" in photo.getbands() and _spread(photo.getchannel("A"))[1] == 0:
         return True
-    bands = photo.convert("RGB").split()
+    darkest, lightest = _spread(grey)
+    if lightest - darkest > BLANK_SPREAD:
+        return False
+    if photo.format == "JPEG":  # decoded without its colours
+        with Image.open(path) as again:
+            again.draft("RGB", DECODED_PIXELS)
+            bands = again.convert("RGB").split()
+    else:
+        bands = photo.convert("RGB").split()
     return all(high - low <= BLANK_SPREAD for low, high in map(_spread, bands))
 
 
