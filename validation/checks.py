@@ -42,6 +42,11 @@ class Check:
     sentence: str
 
 
+def check_of(meta: dict[str, Any]) -> Check:
+    """The check that an expectation carries in its `meta`."""
+    return Check(meta["name"], meta["column"], Severity(meta["severity"]), meta["sentence"])
+
+
 def readable(column: str) -> str:
     """Name of the column that says whether the raw value of `column` could be read."""
     return f"{column}_readable"

@@ -21,6 +21,10 @@ TEXT_TWIN: Final = "text_unlike_others"
 PHOTO_TWIN: Final = "photo_unlike_others"
 PLACEHOLDER: Final = "photo_of_one_piece"
 MEASURES: Final = "measures_plausible"
+CHECKS: Final = (
+    *(CATEGORY, CURRENCY, SCRIPT, PRICE, TEXT_TWIN, MEASURES, PHOTO_TWIN, PLACEHOLDER),
+)
+"""Names of all comparisons."""
 
 PLACEHOLDER_LISTINGS: Final = 5
 """Listings with one picture from which it is a placeholder and no photo of a piece."""

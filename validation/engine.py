@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
-from validation.checks import Check, Severity
+from validation.checks import Check, Severity, check_of
 from validation.errors import GateError
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def run(suite: "ExpectationSuite", frame: pd.DataFrame) -> Run:
     findings = []
     for result in validated.results:
         _assert_evaluated(result)
-        check = _check(result.expectation_config.meta)
+        check = check_of(result.expectation_config.meta)
         rows = result.result.get("unexpected_index_list") or []
         if len(rows) != result.result.get("unexpected_count", 0):
             raise GateError(f"check {check.name!r} counts more rows than it names")
@@ -109,10 +109,6 @@ def _assert_evaluated(result: Any) -> None:
             f"check {result.expectation_config.type} could not run: "
             f"{failures[0].get('exception_message')}"
         )
-
-
-def _check(meta: dict[str, Any]) -> Check:
-    return Check(meta["name"], meta["column"], Severity(meta["severity"]), meta["sentence"])
 
 
 def _shortened(result: dict[str, Any]) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from validation import listing_checks, tables
-from validation.checks import Checklist
+from validation import comparisons, listing_checks, tables
+from validation.checks import Check, Checklist, check_of
 from validation.checks import Severity as Severity
 
 if TYPE_CHECKING:
@@ -32,6 +32,31 @@ def columns_of(suite: "ExpectationSuite") -> list[str]:
         if hasattr(expectation, "column"):
             columns[expectation.column] = None
     return list(columns)
+
+
+def every_check(*, now: datetime) -> dict[str, list[Check]]:
+    """Table → all checks there are of it, in their order."""
+    listings = items(
+        now=now,
+        present=tables.ITEMS.names,
+        photos=True,
+        compared=comparisons.CHECKS,
+        banned=("…",),
+    )
+    found = {
+        "items": [listings, identities(tables.ITEM_ID, table="items")],
+        "events": [
+            events(now=now, present=tables.EVENTS.names),
+            identities(tables.EVENT_ID, table="events"),
+        ],
+        "embeddings": [
+            embeddings(width=1, column="embedding", unit=True, encoder_hash="…", compared=True)
+        ],
+    }
+    return {
+        table: [check_of(one.meta) for suite in found[table] for one in suite.expectations]
+        for table in found
+    }
 
 
 def items(

@@ -9,12 +9,15 @@ import typer
 from coldstart_models.commands import console
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from feature_repo.catalogs.source import SourceData
     from feature_repo.home import Home
     from validation.result import GateResult
 
 NAME: Final = "validate"
 HISTORY: Final = "history"
+CHECKS: Final = "checks"
 BLOCKED: Final = 3
 EXAMPLES: Final = """Examples:
 
@@ -25,6 +28,8 @@ EXAMPLES: Final = """Examples:
   coldstart validate new_items.jsonl --alone --json
 
   coldstart validate history
+
+  coldstart validate checks
 
 Exit codes: 0 where no row is blocked, 3 where one is (or is warned of, with --fail-on warn), 2
 where the file cannot be read at all.
@@ -42,7 +47,7 @@ def run(
     what: Annotated[
         str,
         typer.Argument(
-            help="A file of listings, a source as `coldstart ingest` takes it, or `history`."
+            help="A file of listings, a source as `ingest` takes it, `history` or `checks`."
         ),
     ],
     fail_on: Annotated[FailOn, typer.Option(help="What makes the exit code 3.")] = FailOn.BLOCK,
@@ -71,6 +76,9 @@ def run(
     home, now = Home.current(), console.present(as_of)
     if what == HISTORY and not Path(what).exists():
         _tell_history(home, last=last, as_json=json)
+        return
+    if what == CHECKS and not Path(what).exists():
+        _tell_checks(now, as_json=json)
         return
     banned = load_config(config).gate.banned
     try:
@@ -115,12 +123,12 @@ def _read(what: str, *, home: "Home", mapping: Path | None) -> "SourceData":
 
 
 def _checked(
-    data: "SourceData", *, home: "Home", now: object, alone: bool, banned: tuple[str, ...]
+    data: "SourceData", *, home: "Home", now: "datetime", alone: bool, banned: tuple[str, ...]
 ) -> "list[GateResult]":
     from feature_repo.jobs.check import check
 
     with console.bar("check") as progress:
-        return check(data, home=None if alone else home, now=now, banned=banned, progress=progress)  # type: ignore[arg-type]
+        return check(data, home=None if alone else home, now=now, banned=banned, progress=progress)
 
 
 def _as_json(data: "SourceData", results: "list[GateResult]") -> dict[str, object]:
@@ -223,6 +231,23 @@ def _tell_history(home: "Home", *, last: int, as_json: bool) -> None:
             for run in runs
         ],
     )
+
+
+def _tell_checks(now: "datetime", *, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from validation import suites
+
+    checks = suites.every_check(now=now)
+    if as_json:
+        console.print_json({name: list(map(asdict, found)) for name, found in checks.items()})
+        return
+    for name, found in checks.items():
+        console.print_table(
+            f"Checks of {name}",
+            ["check", "severity", "what is told"],
+            [[one.name, str(one.severity), one.sentence] for one in found],
+        )
 
 
 def _exit_code(results: "list[GateResult]", fail_on: FailOn) -> int:

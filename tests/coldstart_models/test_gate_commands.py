@@ -129,3 +129,15 @@ def test_rows_that_are_not_held_are_refused(coldstart, tmp_path, shop):
     assert (code, "fingerprint, source" in err) == (2, True)
     assert coldstart("quarantine", "show", "nosuch")[0] == 2
     assert coldstart("quarantine", "export", "held.xlsx")[0] == 2
+
+
+def test_every_check_is_listed_once_with_its_sentence(coldstart):
+    code, out, _ = coldstart("validate", "checks", "--json")
+    told = json.loads(out)
+    assert (code, list(told)) == (0, ["items", "events", "embeddings"])
+    for checks in told.values():
+        names = [one["name"] for one in checks]
+        assert len(names) == len(set(names))
+        assert all(one["sentence"] and one["severity"] in ("block", "warn") for one in checks)
+    assert {"price_usual", "photo_blurred"} <= {one["name"] for one in told["items"]}
+    assert "photo_blurred" in coldstart("validate", "checks")[1]
