@@ -103,11 +103,14 @@ def raw_rows(frame: pd.DataFrame) -> list[str]:
 
 
 def shown_value(value: object) -> str:
-    """The value as a sentence shows it: text in quotes, long ones cut."""
+    """The value as a sentence shows it: text in quotes, of long ones both ends."""
     if value is None or value is pd.NA or value is pd.NaT:
         return "missing"
     text = repr(value) if isinstance(value, str) else str(value)
-    return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 1]}…"
+    if len(text) <= LONGEST_VALUE:
+        return text
+    half = LONGEST_VALUE // 2
+    return f"{text[: half - 1]}…{text[-half:]}"
 
 
 def _plain(value: object) -> object:
