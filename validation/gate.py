@@ -18,6 +18,7 @@ from validation import (
     engine,
     facts,
     listing_checks,
+    log,
     reasons,
     suites,
     tables,
@@ -128,12 +129,23 @@ def check_events(
     coerced = coerce(raw, tables.EVENTS)
     events = coerced.frame
     known = events[tables.ITEM_ID].isin(pd.Index(list(known_item_ids), dtype=object))
+    fast = log.too_fast(events)
     found = {
+        suites.HUMAN: ~events.index.to_series().isin(fast),
         suites.KNOWN: known | events[tables.ITEM_ID].isna(),
         suites.RATED: (events[tables.EVENT_TYPE] != tables.RATING) | events[tables.VALUE].notna(),
     }
     suite = suites.events(now=now, present=facts.present_columns(raw))
-    return _judge(tables.EVENTS, raw, coerced, found=found, suite=suite, details={}, now=now)
+    return _judge(
+        tables.EVENTS,
+        raw,
+        coerced,
+        found=found,
+        suite=suite,
+        details={"user_rate_human": fast},
+        notes=log.gaps(events),
+        now=now,
+    )
 
 
 def check_embeddings(
@@ -201,6 +213,7 @@ def _judge(
     suite: "ExpectationSuite",
     details: Mapping[str, Mapping[int, str]],
     now: datetime,
+    notes: tuple[str, ...] = (),
     photos: Mapping[str, Photo] | None = None,
 ) -> GateResult:
     """Run the suite, then compare ids among what passed, and sort the rows."""
@@ -224,7 +237,7 @@ def _judge(
             "line_readable": facts.unread_lines(raw),
         },
         validation={str(part.result["suite_name"]): part.result for part in (run, twice)},
-        notes=facts.absences(raw, table.name),
+        notes=(*facts.absences(raw, table.name), *notes),
         now=now,
         fingerprints=comparisons.fingerprints(accepted, photos) if photos else None,
     )

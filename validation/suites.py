@@ -9,7 +9,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from validation import comparisons, listing_checks, tables
+from validation import comparisons, listing_checks, log, tables
 from validation.checks import Check, Checklist, check_of
 from validation.checks import Severity as Severity
 
@@ -20,6 +20,7 @@ CONTENT: Final = (tables.TITLE, tables.DESCRIPTION, tables.IMAGE_PATH)
 KNOWN: Final = "item_known"
 OWN: Final = "id_free"
 ENCODER_HASH: Final = "encoder_hash"
+HUMAN: Final = "user_human"
 NEAR: Final = "near_others"
 RATED: Final = "rating_has_value"
 
@@ -136,6 +137,14 @@ def events(*, now: datetime, present: Collection[str]) -> "ExpectationSuite":
     )
     suite.not_after(tables.EVENT_TIMESTAMP, now, present)
     _amounts(suite, present)
+    suite.warn(
+        "user_rate_human",
+        tables.USER_ID,
+        f"user {{value}} made {{detail}} clicks within this minute, more than the {log.FASTEST} a "
+        "person can make; leave bots out of the log",
+        kind="ExpectColumnValuesToHold",
+        column=HUMAN,
+    )
     return suite.built()
 
 
