@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from benchmarks import defects, results, shop
+from benchmarks import defects, plain_gate, results, shop
 from benchmarks.defects import BANNED, Bench, Defect
 from feature_repo.catalogs import marketplace, table
 from feature_repo.catalogs.marketplace import MarketplaceSize
@@ -40,6 +40,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks.gate", description=__doc__)
     parser.add_argument("--seeds", type=int, default=3, help="marketplaces to plant in")
     parser.add_argument("--clean", type=Path, help="a table:DIR of sound listings to count in")
+    parser.add_argument("--rows", type=int, default=100_000, help="listings of the speed test")
     options = parser.parse_args()
     found: dict[tuple[str, str], list[tuple[int, int, int]]] = defaultdict(list)
     severities: dict[str, str] = {}
@@ -78,6 +79,7 @@ def main() -> None:
         sound_rows_blocked=blocked,
         clean=clean,
         photo_ratio=photo_ratio(),
+        tabular=tabular_ratio(options.rows),
     )
 
 
@@ -200,6 +202,52 @@ def clean_rates(folder: Path) -> dict[str, Any]:
         "warned of": len(result.warnings),
         "checks": result.reason_counts,
     }
+
+
+def tabular_ratio(count: int, repeats: int = 2) -> dict[str, float | int]:
+    """Time of the tabular checks over that of the same rules written plainly in pandas."""
+    items = listings(count)
+    gate.check_items(items.head(10), known_items=None, photos=False, now=shop.AS_OF)
+    plain = min(
+        results.seconds(lambda: plain_gate.failing_rows(items, now=shop.AS_OF))
+        for _ in range(repeats)
+    )
+    checked = min(
+        results.seconds(
+            lambda: gate.check_items(items, known_items=None, photos=False, now=shop.AS_OF)
+        )
+        for _ in range(repeats)
+    )
+    return {
+        "rows": count,
+        "gate_seconds": round(checked, 2),
+        "pandas_seconds": round(plain, 2),
+        "ratio": round(checked / plain, 2),
+    }
+
+
+def listings(count: int) -> pd.DataFrame:
+    """Sound generated listings without photos."""
+    generator = np.random.default_rng(0)
+    words = np.array([f"word{number}" for number in range(5_000)], dtype=object)
+    titles, descriptions = (
+        [" ".join(row) for row in words[generator.integers(0, len(words), (count, length))]]
+        for length in (6, 20)
+    )
+    frame = pd.DataFrame(
+        {
+            tables.ITEM_ID: [f"i{number}" for number in range(count)],
+            tables.TITLE: titles,
+            tables.DESCRIPTION: descriptions,
+            tables.CATEGORY: generator.choice(["Home > Lamps", "Home > Rugs"], count),
+            tables.PRICE: np.exp(generator.normal(3, 1, count)).round(2),
+            tables.CURRENCY: "EUR",
+            tables.ATTRIBUTES: '{"colour": "oak", "width": "40 cm"}',
+            tables.LISTED_AT: "2026-01-05T10:00:00Z",
+            tables.SOURCE: "shop",
+        }
+    )
+    return frame.astype(object)
 
 
 def photo_ratio(repeats: int = 3) -> float:

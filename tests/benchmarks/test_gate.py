@@ -1,0 +1,61 @@
+"""The gate's benchmark plants what it says, and its plain peer finds what the gate finds."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmarks import defects, plain_gate
+from benchmarks.gate import KINDS, ORIGINALS, listings, plant, rows_by_check
+from validation import gate, suites
+
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+
+
+def test_there_are_many_kinds_each_with_a_check_that_exists():
+    checks = {check.name for found in suites.every_check(now=NOW).values() for check in found}
+    checks |= {f"{column}_allowed" for column in ("title", "description")}
+    kinds = [kind for found in KINDS.values() for kind in found]
+    assert len(kinds) >= 60
+    assert len({kind.name for kind in kinds}) == len(kinds)
+    assert {kind.check for kind in kinds} <= checks
+
+
+def test_every_kind_gets_rows_of_its_own_and_originals_stay_sound(tmp_path: Path):
+    sound = listings(400)
+    bench = defects.Bench(tmp_path, sound, sound.iloc[:ORIGINALS], np.random.default_rng(0))
+    kinds = [kind for kind in defects.VALUES if kind.name != "id of another source"]
+    batch, planted = plant(sound, kinds, bench)
+    rows = [row for found in planted.values() for row in found]
+    assert len(rows) == len(set(rows)) == sum(kind.rows for kind in kinds)
+    assert min(rows) >= ORIGINALS
+    kept = batch[sound.columns].iloc[:ORIGINALS]
+    pd.testing.assert_frame_equal(kept, sound.iloc[:ORIGINALS])
+    failing = rows_by_check(
+        gate.check_items(batch, known_items=None, photos=False, banned=defects.BANNED, now=NOW)
+    )
+    assert failing["price_not_negative"] == planted["price negative"]
+    assert failing["title_no_control"] == planted["invisible in title"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "check"),
+    [
+        ("price negative", "price_not_negative"),
+        ("title placeholder", "title_no_placeholder"),
+        ("listed later", "listed_at_not_in_future"),
+        ("copies", "text_unlike_others"),
+        ("title contact", "title_no_contact"),
+        ("id twice", "duplicate_id"),
+    ],
+)
+def test_the_plain_peer_breaks_the_same_rows(rule: str, check: str, tmp_path: Path):
+    sound = listings(300)
+    bench = defects.Bench(tmp_path, sound, sound.iloc[:ORIGINALS], np.random.default_rng(0))
+    kinds = [kind for kind in defects.VALUES if kind.check == check]
+    batch, _ = plant(sound, kinds, bench)
+    result = gate.check_items(batch, known_items=None, photos=False, now=NOW)
+    plain = plain_gate.failing_rows(batch, now=NOW)[rule]
+    assert set(np.flatnonzero(plain)) == rows_by_check(result)[check]
