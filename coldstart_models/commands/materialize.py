@@ -46,3 +46,6 @@ def run(
         [[one.name, one.rows, one.seconds, one.start, one.end] for one in done.result.views],
     )
     console.say(f"read back {done.read_back.checked} entities: online equals offline")
+    for one in done.quality:
+        for problem in one.problems:
+            console.say(f"look at this: {problem}")

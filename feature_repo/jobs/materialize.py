@@ -7,6 +7,7 @@ from typing import Any
 
 from feature_repo.errors import StoreError
 from feature_repo.home import Home
+from feature_repo.jobs.feature_quality import ViewQuality, as_dicts, feature_quality
 from feature_repo.read_back import ReadBack
 from feature_repo.store import MaterializeResult, Store
 
@@ -22,10 +23,16 @@ class Materialized:
 
     result: MaterializeResult
     read_back: ReadBack
+    quality: tuple[ViewQuality, ...]
+    """The offline tables against what was accepted."""
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""
-        return {**self.result.as_dict(), "read_back": self.read_back.checked}
+        return {
+            **self.result.as_dict(),
+            "read_back": self.read_back.checked,
+            "quality": as_dicts(self.quality),
+        }
 
 
 def materialize(
@@ -55,4 +62,4 @@ def materialize(
             f"{len(proof.differences)} value(s) of {proof.checked} entities read online are not "
             f"the offline ones, first {proof.differences[0]}; run `coldstart materialize` again"
         )
-    return Materialized(result, proof)
+    return Materialized(result, proof, tuple(feature_quality(home, views)))
