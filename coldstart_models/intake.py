@@ -22,11 +22,13 @@ SERVICE_SOURCE: Final = "service"
 
 @dataclass(frozen=True, slots=True)
 class QuarantinedRow:
-    """A row the gate held back."""
+    """A row the gate held back, or accepted with a warning."""
 
     id: str | None
     """The row's key; None where it has none."""
     reasons: tuple[str, ...]
+    checks: tuple[str, ...] = ()
+    """Names of the checks that it failed, in the order of the reasons."""
 
 
 def keep_quarantined(
@@ -39,11 +41,16 @@ def keep_quarantined(
     from validation import quarantine
 
     quarantine.store(result, folder=home.quarantine, source=source, now=now)
+    return told_rows(result.quarantined)
+
+
+def told_rows(rows: pd.DataFrame) -> tuple[QuarantinedRow, ...]:
+    """Quarantined or warned-of rows of a gate's result as values."""
     return tuple(
-        QuarantinedRow(None if pd.isna(key) else str(key), tuple(map(str, reasons)))
-        for key, reasons in zip(
-            result.quarantined["key"], result.quarantined["reasons"], strict=True
+        QuarantinedRow(
+            None if pd.isna(key) else str(key), tuple(map(str, reasons)), tuple(map(str, checks))
         )
+        for key, reasons, checks in zip(rows["key"], rows["reasons"], rows["checks"], strict=True)
     )
 
 

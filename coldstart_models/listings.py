@@ -18,7 +18,13 @@ from coldstart_models.data.catalogue import Embeddings
 from coldstart_models.errors import ContractMismatch, NotEnoughData
 from coldstart_models.event_intake import known_from
 from coldstart_models.feature_rows import item_profile_rows
-from coldstart_models.intake import SERVICE_SOURCE, QuarantinedRow, json_text, keep_quarantined
+from coldstart_models.intake import (
+    SERVICE_SOURCE,
+    QuarantinedRow,
+    json_text,
+    keep_quarantined,
+    told_rows,
+)
 from feature_repo.feature_tables import (
     EMBEDDING,
     ITEM_IMAGE_EMBEDDING,
@@ -38,6 +44,7 @@ if TYPE_CHECKING:
     from feature_repo.store import Store
 
 Progress = Callable[[int, int], None]
+STEP: Final = "listings"
 BATCH: Final = 32
 """Listings encoded at once."""
 
@@ -61,6 +68,8 @@ class ListingsResult:
     quarantined: tuple[QuarantinedRow, ...]
     items: pd.DataFrame
     """The accepted listings, canonical columns."""
+    warned: tuple[QuarantinedRow, ...] = ()
+    """Accepted listings with something to mend."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +127,8 @@ def add_listings(
         raise NotEnoughData(f"no catalogue at {home.items}; run `coldstart ingest SOURCE` first")
     if frame.empty:
         return ListingsResult((), (), tables.ITEMS.empty())
-    items, quarantined = _accept(
-        frame, home=home, source=source, banned=banned, now=now, progress=progress
-    )
+    taken = _accept(frame, home=home, source=source, banned=banned, now=now, progress=progress)
+    items = taken.items
     if len(items):
         image = encode(items, encoder=encoders.image, now=now)
         text = encode(items, encoder=encoders.text, now=now)
@@ -130,7 +138,7 @@ def add_listings(
                 store.push(table.name, encoded.rows, now=now)
         vectors = recommender.add_listings(items, image.embeddings, text.embeddings)
         store.push(ITEM_VECTOR.name, known_from(vectors, now), now=now)
-    return ListingsResult(tuple(items[tables.ITEM_ID]), quarantined, items)
+    return taken
 
 
 def _accept(
@@ -141,12 +149,12 @@ def _accept(
     banned: Collection[str],
     now: datetime,
     progress: Progress | None,
-) -> tuple[pd.DataFrame, tuple[QuarantinedRow, ...]]:
+) -> ListingsResult:
     """Gate the listings and put what is accepted into the catalogue."""
     import pyarrow.parquet as pq
 
     from feature_repo.jobs.upsert import upsert
-    from validation import gate
+    from validation import gate, history
 
     raw = frame.assign(**{tables.SOURCE: source})
     if tables.ATTRIBUTES in raw.columns:
@@ -166,8 +174,11 @@ def _accept(
             write_table(tables.ITEMS.to_arrow(after.rows), home.items)
             keep_fingerprints(checked, home=home, item_ids=after.rows[tables.ITEM_ID])
     quarantined = keep_quarantined(checked, home=home, source=source, now=now)
+    history.record([checked], folder=home.gate_results, source=source, step=STEP)
     accepted = checked.accepted.sort_values(tables.ITEM_ID).reset_index(drop=True)
-    return accepted, quarantined
+    return ListingsResult(
+        tuple(accepted[tables.ITEM_ID]), quarantined, accepted, told_rows(checked.warnings)
+    )
 
 
 def encode(items: pd.DataFrame, *, encoder: "Encoder | None", now: datetime) -> Encoded:

@@ -4,7 +4,7 @@
 variable that Bento sets as a worker starts: so the metrics are made on first use.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from time import perf_counter
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from prometheus_client import Counter, Histogram
+
+    from coldstart_models.intake import QuarantinedRow
 
 STAGE_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
@@ -42,6 +44,13 @@ def count_intake(kind: str, *, outcome: str, rows: int) -> None:
     _intake().labels(kind=kind, outcome=outcome).inc(rows)
 
 
+def count_failed_checks(kind: str, rows: "Iterable[QuarantinedRow]") -> None:
+    """Rows of events or listings by the gate's checks that they failed."""
+    for row in rows:
+        for check in row.checks:
+            _failed_checks().labels(kind=kind, check=check).inc()
+
+
 @cache
 def _stage_seconds() -> "Histogram":
     from prometheus_client import Histogram
@@ -66,6 +75,13 @@ def _fallbacks() -> "Counter":
     from prometheus_client import Counter
 
     return Counter("coldstart_fallbacks", "Answers that were not personal", ["reason"])
+
+
+@cache
+def _failed_checks() -> "Counter":
+    from prometheus_client import Counter
+
+    return Counter("coldstart_gate_failures", "Rows that failed a check", ["kind", "check"])
 
 
 @cache

@@ -236,6 +236,7 @@ class ListingsRequest(BaseModel):
 class ListingsResponse(BaseModel):
     accepted: list[str]
     quarantined: list[Rejected]
+    warnings: list[Rejected] = Field(description="accepted listings with something to mend")
     model: str
     snapshot: str
 

@@ -172,6 +172,7 @@ class RecommenderService:
                 now=now,
             )
         _count("events", taken.accepted, taken.quarantined, duplicates=len(taken.duplicates))
+        measures.count_failed_checks("events", taken.quarantined)
         return payloads.EventsResponse(
             accepted=list(taken.accepted),
             duplicates=list(taken.duplicates),
@@ -200,8 +201,12 @@ class RecommenderService:
         self.shelf.add(result.items)
         rejected = [*refused, *(_rejected(row.id, row.reasons) for row in result.quarantined)]
         _count("listings", result.accepted, rejected)
+        measures.count_failed_checks("listings", [*result.quarantined, *result.warned])
         return payloads.ListingsResponse(
-            accepted=list(result.accepted), quarantined=rejected, **self._versions()
+            accepted=list(result.accepted),
+            quarantined=rejected,
+            warnings=[_rejected(row.id, row.reasons) for row in result.warned],
+            **self._versions(),
         )
 
     @bentoml.api

@@ -53,6 +53,9 @@ def run(
         console.print_json(
             {
                 "accepted": list(result.accepted),
+                "warnings": [
+                    {"item_id": row.id, "reasons": list(row.reasons)} for row in result.warned
+                ],
                 "quarantined": [
                     {"item_id": row.id, "reasons": list(row.reasons)} for row in result.quarantined
                 ],
@@ -60,6 +63,12 @@ def run(
         )
         return
     console.say(f"{len(result.accepted)} of {len(frame)} listings can be recommended now")
+    if result.warned:
+        console.print_table(
+            f"{len(result.warned)} accepted, worth mending",
+            ["item", "what to mend"],
+            [[row.id, "; ".join(row.reasons)] for row in result.warned],
+        )
     if result.quarantined:
         console.print_table(
             f"{len(result.quarantined)} in quarantine",

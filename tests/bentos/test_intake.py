@@ -17,7 +17,7 @@ from coldstart_models.listings import ListingEncoders
 from feature_repo.home import Home
 from feature_repo.jobs.transaction import locked
 from tests.bentos.fakes import ColourEncoder, CountingRecommender, MemoryStore
-from validation import tables
+from validation import history, tables
 
 CLICK = {
     "event_id": "e1",
@@ -175,6 +175,16 @@ def test_an_accepted_listing_is_recommendable_at_once(
     assert list(store.rows["item_text_embedding"]["vase"]["embedding"]) == [9.0]
 
 
+def test_an_accepted_listing_says_what_is_worth_mending(client: TestClient, home: Home) -> None:
+    taken = post_listings(client, {**VASE, "title": "<b>Blue</b> vase", "price": 0})
+    assert taken["accepted"] == ["vase"]
+    (warning,) = taken["warnings"]
+    assert warning["id"] == "vase"
+    assert "if the listing is not free" in " ".join(warning["reasons"])
+    assert "has HTML in it" in " ".join(warning["reasons"])
+    assert [run.step for run in history.runs(home.gate_results)] == ["listings"]
+
+
 def test_a_photo_can_be_sent_in_the_request(client: TestClient) -> None:
     content = photo((200, 20, 10))
     sent = {**VASE, "photo_base64": base64.b64encode(content).decode()}
@@ -239,6 +249,7 @@ def test_the_metrics_count_what_came_in_and_what_was_new(client: TestClient) -> 
     metrics = generate_latest().decode()
 
     assert 'coldstart_intake_rows_total{kind="events",outcome="quarantined"}' in metrics
+    assert 'coldstart_gate_failures_total{check="known_item",kind="events"}' in metrics
     assert 'coldstart_fallbacks_total{reason="no history"}' in metrics
     assert 'coldstart_recommended_items_total{kind="new"}' in metrics
     assert 'coldstart_stage_seconds_bucket{le="0.001",stage="recommend"}' in metrics
