@@ -4,6 +4,7 @@ from collections.abc import Collection
 from typing import Final
 
 import numpy as np
+import pandas as pd
 
 from coldstart_models.data.catalogue import IntArray
 from coldstart_models.snapshot import Snapshot
@@ -35,5 +36,5 @@ def pool_rows(
         prices = snapshot.items[tables.PRICE].to_numpy(dtype=np.float64)
         keep &= ~(prices > max_price)
     if exclude:
-        keep &= ~np.isin(snapshot.item_ids, list(exclude))
+        keep &= ~pd.Index(snapshot.item_ids).isin(list(exclude))
     return np.flatnonzero(keep)

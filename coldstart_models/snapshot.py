@@ -181,7 +181,7 @@ def read_snapshot(home: Home, *, tag: str, widths: dict[str, int]) -> Snapshot:
             "or name a model whose vectors are there"
         )
     items = tables.ITEMS.to_pandas(pq.read_table(home.items)).set_index(tables.ITEM_ID)
-    served = np.isin(stored.item_ids, items.index) & ours
+    served = pd.Index(stored.item_ids).isin(items.index) & ours
     item_ids = stored.item_ids[served]
     items = items.loc[list(item_ids)].reset_index()
     events = (
