@@ -24,6 +24,7 @@ from validation import (
     tables,
     vectors,
 )
+from validation.alignment import Alignment, FloatArray
 from validation.checks import READ, Severity, readable
 from validation.coercion import Coerced, coerce
 from validation.engine import Finding
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 EMBEDDINGS: Final = "embeddings"
 EMBEDDING: Final = "embedding"
+PAIRS: Final = "pairs"
 
 Progress = Callable[[int, int], None]
 
@@ -200,6 +202,36 @@ def check_embeddings(
         },
         validation={str(run.result["suite_name"]): run.result},
         notes=facts.vector_notes(sound, reference),
+        now=now,
+    )
+
+
+def check_pairs(
+    frame: pd.DataFrame, *, agreement: FloatArray, alignment: Alignment, now: datetime
+) -> GateResult:
+    """Check whether photos and texts of listings speak of the same thing; it only warns.
+
+    Args:
+        frame: `item_id`, and what else a report should show.
+        agreement: (N,) of each row, from `alignment`.
+        alignment: what is usual.
+    """
+    _require(frame, PAIRS, (tables.ITEM_ID,), now)
+    raw = frame.reset_index(drop=True)
+    agrees = agreement >= alignment.threshold
+    sure = alignment.confidence(agreement)
+    run = engine.run(suites.pairs(), pd.DataFrame({suites.AGREES: agrees}))
+    return _result(
+        PAIRS,
+        raw,
+        accepted=raw,
+        key=raw[tables.ITEM_ID],
+        findings=run.findings,
+        details={
+            "photo_matches_text": {int(row): f"{sure[row]:.0%}" for row in np.flatnonzero(~agrees)}
+        },
+        validation={str(run.result["suite_name"]): run.result},
+        notes=(),
         now=now,
     )
 

@@ -20,6 +20,7 @@ CONTENT: Final = (tables.TITLE, tables.DESCRIPTION, tables.IMAGE_PATH)
 KNOWN: Final = "item_known"
 OWN: Final = "id_free"
 ENCODER_HASH: Final = "encoder_hash"
+AGREES: Final = "photo_and_text_agree"
 HUMAN: Final = "user_human"
 NEAR: Final = "near_others"
 RATED: Final = "rating_has_value"
@@ -54,6 +55,7 @@ def every_check(*, now: datetime) -> dict[str, list[Check]]:
             embeddings(width=1, column="embedding", unit=True, encoder_hash="…", compared=True)
         ],
     }
+    found["pairs"] = [pairs()]
     return {
         table: [check_of(one.meta) for suite in found[table] for one in suite.expectations]
         for table in found
@@ -203,6 +205,20 @@ def embeddings(
             kind="ExpectColumnValuesToHold",
             column=NEAR,
         )
+    return suite.built()
+
+
+def pairs() -> "ExpectationSuite":
+    """Listings whose photo and text were compared; a column says whether they agree."""
+    suite = Checklist("pairs")
+    suite.warn(
+        "photo_matches_text",
+        tables.ITEM_ID,
+        "the photo of {value} does not look like what its text says ({detail} sure); look whether "
+        "it is this listing's photo",
+        kind="ExpectColumnValuesToHold",
+        column=AGREES,
+    )
     return suite.built()
 
 

@@ -32,10 +32,10 @@ def run(
     from feature_repo.home import Home
     from feature_repo.jobs.extract import extract
 
-    settings = load_config(config).extract
+    settings, home = load_config(config).extract, Home.current()
     with console.bar("extract") as progress:
         result = extract(
-            home=Home.current(),
+            home=home,
             now=console.present(as_of),
             image_encoder=image_encoder or settings.image_encoder,
             text_encoder=text_encoder or settings.text_encoder,
@@ -54,6 +54,11 @@ def run(
         ["modality", "encoder", "encoded", "skipped", "quarantined", "absent", "removed"],
         rows,
     )
+    if result.pairs is not None and len(result.pairs.warnings):
+        console.say(
+            f"{len(result.pairs.warnings)} of {result.pairs.received} photos do not look like what "
+            f"their texts say: see {home.gate_results / 'photo_text.csv'}"
+        )
     for name, one in result.modalities.items():
         if one.unusual:
             console.say(f"{name}: {one.unusual} new vectors are far from all others; they are kept")

@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
@@ -35,9 +35,13 @@ from feature_repo.feature_tables import (
 from feature_repo.home import Home
 from feature_repo.jobs.contents import Content, Refusal, contents_of, prepared
 from feature_repo.jobs.parts import Parts, embedding_rows
+from feature_repo.jobs.photo_text import check_photos_and_texts
 from feature_repo.jobs.refusals import Judged, judged, quarantine_refused
 from feature_repo.offline_tables import locked, read_rows
 from validation import tables
+
+if TYPE_CHECKING:
+    from validation.result import GateResult
 
 log = logging.getLogger(__name__)
 Progress = Callable[[int, int], None]
@@ -80,6 +84,8 @@ class ExtractResult:
 
     modalities: dict[str, ModalityResult]
     seconds: float
+    pairs: "GateResult | None" = None
+    """Whether photos and texts agree; None where nothing changed or too few have both."""
 
     @property
     def encoded(self) -> int:
@@ -100,6 +106,7 @@ class ExtractResult:
             "skipped": self.skipped,
             "quarantined": self.quarantined,
             "seconds": round(self.seconds, 3),
+            "disagreeing": len(self.pairs.warnings) if self.pairs is not None else None,
             **{name: asdict(result) for name, result in self.modalities.items()},
         }
 
@@ -134,7 +141,11 @@ def extract(
         if named is not None:
             job = _Extraction(home, items, _loaded(named, modality), now, batch_size)
             results[str(modality)] = job.run(item_ids, progress)
-    return ExtractResult(results, time.perf_counter() - began)
+    changed = any(one.encoded or one.removed for one in results.values())
+    pairs = None
+    if changed and len(results) == len(Modality):
+        pairs = check_photos_and_texts(home, now=now)
+    return ExtractResult(results, time.perf_counter() - began, pairs)
 
 
 def encode_items(

@@ -1,0 +1,69 @@
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from feature_repo.encoders.encoder import Modality
+from feature_repo.home import Home
+from feature_repo.jobs.extract import ExtractResult, extract
+from feature_repo.jobs.photo_text import load_alignment
+from tests.feature_repo.samples import NOW, CountingEncoder, photo, write_items
+from validation import history
+
+KINDS = {"a": "red", "b": "green", "c": "blue"}
+"""What a title says by its letters, and the colour that its photo has."""
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path / "state")
+
+
+def catalogue(home: Home, count: int) -> None:
+    """Items whose photo's colour is that of their letter; item 0 shows the wrong one."""
+    photos = {letter: photo(home.photos / f"{letter}.png", KINDS[letter]) for letter in KINDS}
+    letters = [("abc"[number % 3], number % 4 + 1) for number in range(count)]
+    write_items(
+        home,
+        *(
+            {
+                "item_id": f"i{number:03}",
+                "title": letter * times,
+                "image_path": str(photos["b" if number == 0 else letter]),
+            }
+            for number, (letter, times) in enumerate(letters)
+        ),
+    )
+
+
+def run(home: Home) -> ExtractResult:
+    return extract(
+        home=home,
+        now=NOW,
+        image_encoder=CountingEncoder(Modality.IMAGE),
+        text_encoder=CountingEncoder(Modality.TEXT),
+    )
+
+
+def test_a_photo_of_something_else_is_told_with_its_confidence(home: Home) -> None:
+    catalogue(home, 240)
+    result = run(home)
+    assert result.pairs is not None
+    assert result.as_dict()["disagreeing"] == 1
+    warning = result.pairs.warnings.iloc[0]
+    assert (warning["key"], warning["checks"]) == ("i000", ["photo_matches_text"])
+    assert "does not look like what its text says" in warning["reasons"][0]
+    told = pd.read_csv(home.gate_results / "photo_text.csv")
+    assert told["item_id"].tolist() == ["i000"]
+    assert told["confidence"].iloc[0] > 0.9
+    assert [one.step for one in history.runs(home.gate_results)] == ["extract"]
+    assert load_alignment(home) is not None
+
+
+def test_a_second_run_and_a_small_catalogue_tell_nothing(home: Home) -> None:
+    catalogue(home, 240)
+    run(home)
+    assert run(home).pairs is None
+    catalogue(home, 50)
+    assert run(home).pairs is None
+    assert load_alignment(home) is None
