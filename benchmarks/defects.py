@@ -191,7 +191,9 @@ VALUES: Final = (
     Defect("HTML in description", "description_no_markup", setting(description="<p>Oak</p>")),
     Defect("invisible in title", "title_no_control", edited(tables.TITLE, lambda t: f"{t}\u200b")),
     Defect("control in description", "description_no_control", setting(description="Oak\x07")),
-    Defect("title misread", "title_no_encoding", setting(title="Caf\u00c3\u00a9 table")),
+    Defect(
+        "title misread", "title_no_encoding", setting(title="\u00c3\u0089tag\u00c3\u00a8re of oak")
+    ),
     Defect(
         "description misread",
         "description_no_encoding",

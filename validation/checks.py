@@ -81,9 +81,9 @@ class Checklist:
                 column,
                 f"{column} is {{value}}, later than now ({now.isoformat(timespec='seconds')}); "
                 "correct the date, or check the clock and the time zone",
-                kind="ExpectColumnValuesNotToBeAfter",
+                kind="ExpectMomentsWithin",
                 column=column,
-                moment=latest,
+                latest=latest,
             )
 
     def casts(self, table: Table, present: Collection[str]) -> None:

@@ -63,42 +63,31 @@ class ExpectColumnValuesToBeFirst(ColumnMapExpectation):
     map_metric: ClassVar[str] = "column_values.first"
 
 
-class ColumnValuesNotAfter(ColumnMapMetricProvider):
-    condition_metric_name = "column_values.not_after"
-    condition_value_keys = ("moment",)
+class ColumnMomentsWithin(ColumnMapMetricProvider):
+    condition_metric_name = "column_values.moments_within"
+    condition_value_keys = ("earliest", "latest")
     filter_column_isnull = False
 
     @column_condition_partial(engine=PandasExecutionEngine)
-    def _pandas(cls, column: pd.Series, moment: str, **_: Any) -> pd.Series:
-        return ~(column > pd.Timestamp(moment))
+    def _pandas(
+        cls, column: pd.Series, earliest: str | None, latest: str | None, **_: Any
+    ) -> pd.Series:
+        outside = pd.Series(False, index=column.index)
+        if earliest is not None:
+            outside |= column < pd.Timestamp(earliest)
+        if latest is not None:
+            outside |= column > pd.Timestamp(latest)
+        return ~outside
 
 
-class ExpectColumnValuesNotToBeAfter(ColumnMapExpectation):
-    """No time lies after `moment` (ISO 8601 with a zone); null passes."""
+class ExpectMomentsWithin(ColumnMapExpectation):
+    """Times lie from `earliest` to `latest` (ISO 8601 with a zone), where given; null passes."""
 
-    moment: str
+    earliest: str | None = None
+    latest: str | None = None
 
-    map_metric: ClassVar[str] = "column_values.not_after"
-    success_keys: ClassVar[tuple[str, ...]] = ("moment", "mostly")
-
-
-class ColumnValuesNotBefore(ColumnMapMetricProvider):
-    condition_metric_name = "column_values.not_before"
-    condition_value_keys = ("moment",)
-    filter_column_isnull = False
-
-    @column_condition_partial(engine=PandasExecutionEngine)
-    def _pandas(cls, column: pd.Series, moment: str, **_: Any) -> pd.Series:
-        return ~(column < pd.Timestamp(moment))
-
-
-class ExpectColumnValuesNotToBeBefore(ColumnMapExpectation):
-    """No time lies before `moment` (ISO 8601 with a zone); null passes."""
-
-    moment: str
-
-    map_metric: ClassVar[str] = "column_values.not_before"
-    success_keys: ClassVar[tuple[str, ...]] = ("moment", "mostly")
+    map_metric: ClassVar[str] = "column_values.moments_within"
+    success_keys: ClassVar[tuple[str, ...]] = ("earliest", "latest", "mostly")
 
 
 class ColumnTextLacks(ColumnMapMetricProvider):

@@ -137,9 +137,9 @@ def texts(suite: Checklist, present: Collection[str], *, banned: Collection[str]
             "listed_at_plausible",
             tables.LISTED_AT,
             "listed_at is {value}, before 1990; correct the date, or leave it empty",
-            kind="ExpectColumnValuesNotToBeBefore",
+            kind="ExpectMomentsWithin",
             column=tables.LISTED_AT,
-            moment=EARLIEST,
+            earliest=EARLIEST,
         )
 
 

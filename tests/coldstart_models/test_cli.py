@@ -11,7 +11,7 @@ import typer
 
 from coldstart_models import cli
 from feature_repo.feature_tables import create_missing, write_table
-from feature_repo.home import HOME_VARIABLE, Home
+from feature_repo.home import Home
 from validation import tables
 
 HEAVY = ("bentoml", "feast", "great_expectations", "pandas", "torch", "transformers", "sklearn")
@@ -29,22 +29,6 @@ try:
 finally:
     print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
 """
-
-
-@pytest.fixture
-def coldstart(monkeypatch, capsys, tmp_path):
-    """Run the command in this process on an empty state folder."""
-    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "state"))
-    monkeypatch.setenv("COLUMNS", "100")
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["coldstart", *arguments])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        return stopped.value.code or 0, *capsys.readouterr()
-
-    return run
 
 
 def test_help_loads_none_of_the_heavy_packages():

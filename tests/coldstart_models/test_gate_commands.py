@@ -2,33 +2,16 @@
 
 import csv
 import json
-import sys
 from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
 
-from coldstart_models import cli
-from feature_repo.home import HOME_VARIABLE, Home
+from feature_repo.home import Home
 
 ITEMS = "item_id,title,price,currency,category\n"
 GOOD = "lamp,Brass lamp,12.50,EUR,Home > Lamps\nvase,Blue vase,9,EUR,Home > Vases\n"
 BAD = "rug,Wool rug,-80,EUR,Home > Rugs\n,Nameless stool,5,EUR,Home > Stools\n"
-
-
-@pytest.fixture
-def coldstart(monkeypatch, capsys, tmp_path):
-    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "state"))
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["coldstart", *arguments])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        return stopped.value.code or 0, *capsys.readouterr()
-
-    return run
 
 
 @pytest.fixture
@@ -134,7 +117,7 @@ def test_rows_that_are_not_held_are_refused(coldstart, tmp_path, shop):
 def test_every_check_is_listed_once_with_its_sentence(coldstart):
     code, out, _ = coldstart("validate", "checks", "--json")
     told = json.loads(out)
-    assert (code, list(told)) == (0, ["items", "events", "embeddings"])
+    assert (code, list(told)) == (0, ["items", "events", "embeddings", "pairs"])
     for checks in told.values():
         names = [one["name"] for one in checks]
         assert len(names) == len(set(names))

@@ -31,12 +31,12 @@ def test_the_first_of_several_passes_the_later_fail_and_null_repeats_nothing() -
     assert failing(expectations.ExpectColumnValuesToBeFirst(column="id"), frame) == [2, 5]
 
 
-def test_times_after_the_moment_fail_and_null_passes() -> None:
-    times = pd.to_datetime(["2026-01-01", "2026-01-02", None], utc=True)
-    expectation = expectations.ExpectColumnValuesNotToBeAfter(
-        column="time", moment="2026-01-01T00:00:00+00:00"
-    )
-    assert failing(expectation, pd.DataFrame({"time": times})) == [1]
+@pytest.mark.parametrize(("limit", "rows"), [("latest", [1]), ("earliest", [2])])
+def test_times_outside_the_limits_fail_and_null_passes(limit: str, rows: list[int]) -> None:
+    times = pd.to_datetime(["2026-01-01", "2026-01-02", "2025-12-31", None], utc=True)
+    limits: Any = {limit: "2026-01-01T00:00:00+00:00"}
+    expectation = expectations.ExpectMomentsWithin(column="time", **limits)
+    assert failing(expectation, pd.DataFrame({"time": times})) == rows
 
 
 @pytest.mark.parametrize(
