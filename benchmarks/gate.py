@@ -22,6 +22,7 @@ from feature_repo.catalogs.marketplace import MarketplaceSize
 from validation import gate, reasons, tables
 from validation.photos import inspect_all
 from validation.result import GateResult
+from validation.rules import Rules
 from validation.vectors import FloatMatrix
 
 SIZE: Final = MarketplaceSize(
@@ -31,6 +32,7 @@ NEEDED: Final = [tables.IMAGE_PATH, tables.PRICE, tables.CURRENCY, tables.CATEGO
 """What a row must have for every kind of defect to be planted in it."""
 ORIGINALS: Final = 60
 """Rows of a batch that copies are taken of."""
+RULES: Final = Rules(banned=BANNED)
 WIDTH: Final = 24
 ENCODER: Final = "encoder-1"
 
@@ -122,7 +124,7 @@ def batches(folder: Path, *, seed: int) -> list[Batch]:
                     known_items=first.accepted,
                     known_photos=first.fingerprints,
                     photos=photos,
-                    banned=BANNED,
+                    rules=RULES,
                     now=shop.AS_OF,
                 ),
             )

@@ -18,11 +18,14 @@ import difflib
 import os
 import tomllib
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from coldstart_models.errors import ConfigError
+
+if TYPE_CHECKING:
+    from validation.rules import Rules
 
 CONFIG_VARIABLE: Final = "COLDSTART_CONFIG"
 DEFAULT_FILE: Final = "coldstart.toml"
@@ -37,6 +40,18 @@ class GateConfig(_Frozen):
 
     banned: tuple[str, ...] = ()
     """Words that no title or description may hold."""
+    items_suite: str | None = None
+    """A suite of your own on listings: a Great Expectations .json file, or module:function."""
+    events_suite: str | None = None
+    """The same on events."""
+
+    def rules(self) -> "Rules":
+        """These additions, the suites read. Raises SuiteError."""
+        from validation.rules import Rules
+
+        return Rules.read(
+            banned=self.banned, items_suite=self.items_suite, events_suite=self.events_suite
+        )
 
 
 class ExtractConfig(_Frozen):

@@ -32,6 +32,7 @@ from feature_repo.feature_tables import (
 from feature_repo.home import Home
 from feature_repo.jobs.transaction import locked
 from validation import tables
+from validation.rules import NO_RULES, Rules
 
 if TYPE_CHECKING:
     from coldstart_models.recommending import Recommender
@@ -57,13 +58,20 @@ class EventsResult:
 
 
 def take_events(
-    events: pd.DataFrame, *, home: Home, store: "Store", recommender: "Recommender", now: datetime
+    events: pd.DataFrame,
+    *,
+    home: Home,
+    store: "Store",
+    recommender: "Recommender",
+    now: datetime,
+    rules: Rules = NO_RULES,
 ) -> EventsResult:
     """Take a batch of raw events in. Known event ids change nothing.
 
     Args:
         events: canonical event columns with raw values; `event_id` is what makes a batch
             safe to send again.
+        rules: what the shop adds to the gate.
 
     Raises:
         NotEnoughData: there is no catalogue yet.
@@ -75,7 +83,10 @@ def take_events(
     repeated = events[tables.EVENT_ID].notna() & events[tables.EVENT_ID].duplicated()
     known_items = pq.read_table(home.items, columns=[tables.ITEM_ID])[tables.ITEM_ID].to_pylist()
     checked = gate.check_events(
-        events[~repeated].reset_index(drop=True), known_item_ids=set(known_items), now=now
+        events[~repeated].reset_index(drop=True),
+        known_item_ids=set(known_items),
+        rules=rules,
+        now=now,
     )
     quarantined = keep_quarantined(checked, home=home, source=SERVICE_SOURCE, now=now)
     accepted = checked.accepted

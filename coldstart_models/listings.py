@@ -5,7 +5,7 @@ with the same id is updated. One bad listing never stops the good ones.
 """
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
@@ -37,6 +37,7 @@ from feature_repo.home import Home
 from feature_repo.jobs.fingerprints import keep_fingerprints, known_fingerprints
 from feature_repo.jobs.transaction import locked
 from validation import tables
+from validation.rules import NO_RULES, Rules
 
 if TYPE_CHECKING:
     from coldstart_models.recommending import Recommender
@@ -110,7 +111,7 @@ def add_listings(
     encoders: ListingEncoders,
     now: datetime,
     source: str = SERVICE_SOURCE,
-    banned: Collection[str] = (),
+    rules: Rules = NO_RULES,
     progress: Progress | None = None,
 ) -> ListingsResult:
     """Take new listings in.
@@ -118,7 +119,7 @@ def add_listings(
     Args:
         frame: canonical item columns with raw values; `image_path` is an absolute path.
         source: value of the `source` column of all of them.
-        banned: words that no title or description may hold.
+        rules: what the shop adds to the gate.
 
     Raises:
         NotEnoughData: there is no catalogue yet.
@@ -127,7 +128,7 @@ def add_listings(
         raise NotEnoughData(f"no catalogue at {home.items}; run `coldstart ingest SOURCE` first")
     if frame.empty:
         return ListingsResult((), (), tables.ITEMS.empty())
-    taken = _accept(frame, home=home, source=source, banned=banned, now=now, progress=progress)
+    taken = _accept(frame, home=home, source=source, rules=rules, now=now, progress=progress)
     items = taken.items
     if len(items):
         image = encode(items, encoder=encoders.image, now=now)
@@ -146,7 +147,7 @@ def _accept(
     *,
     home: Home,
     source: str,
-    banned: Collection[str],
+    rules: Rules,
     now: datetime,
     progress: Progress | None,
 ) -> ListingsResult:
@@ -165,7 +166,7 @@ def _accept(
             raw,
             known_items=before,
             known_photos=known_fingerprints(home),
-            banned=banned,
+            rules=rules,
             now=now,
             progress=progress,
         )

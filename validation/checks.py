@@ -1,6 +1,6 @@
 """What a suite says about one expectation, and the list that a suite is built from."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -40,6 +40,11 @@ class Check:
     """The raw column whose value the sentence shows."""
     severity: Severity
     sentence: str
+
+
+def as_meta(check: Check) -> dict[str, Any]:
+    """What an expectation carries in its `meta` of a check."""
+    return {**asdict(check), "severity": str(check.severity)}
 
 
 def check_of(meta: dict[str, Any]) -> Check:
@@ -97,6 +102,10 @@ class Checklist:
                     column=readable(column.name),
                 )
 
+    def extend(self, expectations: Iterable[Any]) -> None:
+        """Add expectations that carry their check already."""
+        self._expectations.extend(expectations)
+
     def built(self) -> "ExpectationSuite":
         from great_expectations import ExpectationSuite
 
@@ -115,7 +124,7 @@ class Checklist:
             make(
                 **kwargs,
                 description=f"{check.name} ({check.severity}): {check.sentence}",
-                meta={**asdict(check), "severity": str(check.severity)},
+                meta=as_meta(check),
                 severity="critical" if check.severity is Severity.BLOCK else "warning",
             )
         )

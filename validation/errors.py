@@ -3,7 +3,8 @@
     ValidationError          what was handed to the gate cannot be judged at all
     ├── TableError           a frame does not have the shape of its table
     │   └── MissingColumnError   a column that no row can do without
-    └── QuarantineError      a quarantine file cannot be read
+    ├── QuarantineError      a quarantine file cannot be read
+    └── SuiteError           a suite of the shop's own cannot be used
 
     GateError                a bug: the gate's own bookkeeping does not add up
 
@@ -41,6 +42,10 @@ class MissingColumnError(TableError):
 
 class QuarantineError(ValidationError):
     """A quarantine file exists but cannot be read."""
+
+
+class SuiteError(ValidationError):
+    """A suite of the shop's own is not there, is none, or lost an expectation."""
 
 
 class GateError(RuntimeError):

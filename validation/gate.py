@@ -33,6 +33,7 @@ from validation.photos import Photo, inspect_all
 from validation.reference import Reference
 from validation.result import GateResult as GateResult
 from validation.result import counts
+from validation.rules import NO_RULES, Rules
 from validation.tables import Table
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def check_items(
     source: str | None = None,
     photos: bool = True,
     known_photos: pd.DataFrame | None = None,
-    banned: Collection[str] = (),
+    rules: Rules = NO_RULES,
     progress: Progress | None = None,
 ) -> GateResult:
     """Check listings.
@@ -67,7 +68,7 @@ def check_items(
         source: value of `source` where the frame has no such column.
         photos: whether to decode the photos.
         known_photos: `item_id` and `fingerprint` of the photos accepted before.
-        banned: words that no title or description may hold.
+        rules: what the shop adds.
         progress: told photos done and in all.
 
     Raises:
@@ -92,7 +93,7 @@ def check_items(
         present=facts.present_columns(raw),
         photos=photos,
         compared=compared,
-        banned=banned,
+        rules=rules,
     )
     details = {
         "id_of_another_source": {
@@ -118,6 +119,7 @@ def check_events(
     known_item_ids: Collection[str],
     now: datetime,
     source: str | None = None,
+    rules: Rules = NO_RULES,
 ) -> GateResult:
     """Check events; `event_id` may be absent or null, but ids that are given must differ.
 
@@ -137,7 +139,7 @@ def check_events(
         suites.KNOWN: known | events[tables.ITEM_ID].isna(),
         suites.RATED: (events[tables.EVENT_TYPE] != tables.RATING) | events[tables.VALUE].notna(),
     }
-    suite = suites.events(now=now, present=facts.present_columns(raw))
+    suite = suites.events(now=now, present=facts.present_columns(raw), rules=rules)
     return _judge(
         tables.EVENTS,
         raw,

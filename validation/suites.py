@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from validation import comparisons, listing_checks, log, tables
 from validation.checks import Check, Checklist, check_of
 from validation.checks import Severity as Severity
+from validation.rules import NO_RULES, Rules
 
 if TYPE_CHECKING:
     from great_expectations import ExpectationSuite
@@ -36,30 +37,32 @@ def columns_of(suite: "ExpectationSuite") -> list[str]:
     return list(columns)
 
 
+def every_suite(*, now: datetime) -> dict[str, "ExpectationSuite"]:
+    """Name → each of our suites with all its checks."""
+    found = [
+        items(
+            now=now,
+            present=tables.ITEMS.names,
+            photos=True,
+            compared=comparisons.CHECKS,
+            rules=Rules(banned=("…",)),
+        ),
+        identities(tables.ITEM_ID, table=tables.ITEMS.name),
+        events(now=now, present=tables.EVENTS.names),
+        identities(tables.EVENT_ID, table=tables.EVENTS.name),
+        embeddings(width=1, column="embedding", unit=True, encoder_hash="…", compared=True),
+        pairs(),
+    ]
+    return {str(suite.name): suite for suite in found}
+
+
 def every_check(*, now: datetime) -> dict[str, list[Check]]:
     """Table → all checks there are of it, in their order."""
-    listings = items(
-        now=now,
-        present=tables.ITEMS.names,
-        photos=True,
-        compared=comparisons.CHECKS,
-        banned=("…",),
-    )
-    found = {
-        "items": [listings, identities(tables.ITEM_ID, table="items")],
-        "events": [
-            events(now=now, present=tables.EVENTS.names),
-            identities(tables.EVENT_ID, table="events"),
-        ],
-        "embeddings": [
-            embeddings(width=1, column="embedding", unit=True, encoder_hash="…", compared=True)
-        ],
-    }
-    found["pairs"] = [pairs()]
-    return {
-        table: [check_of(one.meta) for suite in found[table] for one in suite.expectations]
-        for table in found
-    }
+    checks: dict[str, list[Check]] = {}
+    for name, suite in every_suite(now=now).items():
+        table = name.removesuffix("_identities")
+        checks.setdefault(table, []).extend(check_of(one.meta) for one in suite.expectations)
+    return checks
 
 
 def items(
@@ -68,7 +71,7 @@ def items(
     present: Collection[str],
     photos: bool,
     compared: Collection[str] = (),
-    banned: Collection[str] = (),
+    rules: Rules = NO_RULES,
 ) -> "ExpectationSuite":
     """The listings' suite.
 
@@ -77,7 +80,7 @@ def items(
         present: the canonical columns that the source has.
         photos: whether the photos were decoded.
         compared: names of the comparisons with the catalogue that were made.
-        banned: words that no title or description may hold.
+        rules: what the shop adds.
     """
     suite = Checklist("items")
     suite.line_is_read(tables.ITEM_ID)
@@ -100,14 +103,17 @@ def items(
     )
     listing_checks.prices(suite, present)
     suite.not_after(tables.LISTED_AT, now, present)
-    listing_checks.texts(suite, present, banned=banned)
+    listing_checks.texts(suite, present, banned=rules.banned)
     listing_checks.compared(suite, compared)
     if photos and tables.IMAGE_PATH in present:
         listing_checks.photos(suite)
+    suite.extend(rules.items)
     return suite.built()
 
 
-def events(*, now: datetime, present: Collection[str]) -> "ExpectationSuite":
+def events(
+    *, now: datetime, present: Collection[str], rules: Rules = NO_RULES
+) -> "ExpectationSuite":
     """The events' suite. See `items` for the arguments."""
     suite = Checklist("events")
     suite.line_is_read(tables.USER_ID)
@@ -147,6 +153,7 @@ def events(*, now: datetime, present: Collection[str]) -> "ExpectationSuite":
         kind="ExpectColumnValuesToHold",
         column=HUMAN,
     )
+    suite.extend(rules.events)
     return suite.built()
 
 

@@ -68,6 +68,7 @@ class RecommenderService:
         self.shelf = Shelf.load(self.home)
         self._intake = threading.Lock()
         self._encoders: Any = None
+        self._rules = load_config().gate.rules()
         gc.collect()
         gc.freeze()
         logger.info("serving %s over %d listings", self.recommender.tag, len(self.shelf))
@@ -169,6 +170,7 @@ class RecommenderService:
                 home=self.home,
                 store=self.store,
                 recommender=self.recommender,
+                rules=self._rules,
                 now=now,
             )
         _count("events", taken.accepted, taken.quarantined, duplicates=len(taken.duplicates))
@@ -195,7 +197,7 @@ class RecommenderService:
                 store=self.store,
                 recommender=self.recommender,
                 encoders=self._warm_encoders(),
-                banned=load_config().gate.banned,
+                rules=self._rules,
                 now=now,
             )
         self.shelf.add(result.items)

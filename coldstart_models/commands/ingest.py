@@ -61,7 +61,7 @@ def run(
     from feature_repo.jobs.ingest import ingest
     from validation import data_docs, gate, history, report
 
-    home, now, banned = Home.current(), console.present(as_of), load_config(config).gate.banned
+    home, now, rules = Home.current(), console.present(as_of), load_config(config).gate.rules()
     with console.bar("read") as progress:
         data = open_source(
             source,
@@ -81,7 +81,7 @@ def run(
             spec=source,
             prefix=prefix,
             replace=replace,
-            banned=banned,
+            rules=rules,
             progress=progress,
         )
     page = report.write(

@@ -34,7 +34,7 @@ def run(
     from feature_repo.home import Home
     from feature_repo.store import Store
 
-    home, now, banned = Home.current(), console.present(as_of), load_config(config).gate.banned
+    home, now, rules = Home.current(), console.present(as_of), load_config(config).gate.rules()
     frame = read_listings(file)
     recommender = Recommender.load(home)
     with console.bar("listings") as progress:
@@ -46,7 +46,7 @@ def run(
             encoders=load_encoders(find_model(home).contract),
             now=now,
             source=source,
-            banned=banned,
+            rules=rules,
             progress=progress,
         )
     if json:

@@ -151,7 +151,7 @@ def resubmit(
     from validation import gate
 
     chosen = table if file is None else table or Table.ITEMS
-    banned = load_config(config).gate.banned
+    rules = load_config(config).gate.rules()
     with console.bar("check") as progress:
         done = send(
             home=Home.current(),
@@ -159,7 +159,7 @@ def resubmit(
             now=console.present(as_of),
             table=chosen,
             mended=_mended(file) if file is not None else None,
-            banned=banned,
+            rules=rules,
             progress=progress,
         )
     if json:

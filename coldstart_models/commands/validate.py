@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from feature_repo.catalogs.source import SourceData
     from feature_repo.home import Home
     from validation.result import GateResult
+    from validation.rules import Rules
 
 NAME: Final = "validate"
 HISTORY: Final = "history"
@@ -29,7 +30,7 @@ EXAMPLES: Final = """Examples:
 
   coldstart validate history
 
-  coldstart validate checks
+  coldstart validate checks --export gx/expectations
 
 Exit codes: 0 where no row is blocked, 3 where one is (or is warned of, with --fail-on warn), 2
 where the file cannot be read at all.
@@ -59,6 +60,9 @@ def run(
     ] = None,
     report: Annotated[Path | None, typer.Option(help="Write the HTML report here.")] = None,
     junit: Annotated[Path | None, typer.Option(help="Write JUnit XML here, for CI.")] = None,
+    export: Annotated[
+        Path | None, typer.Option(help="`checks`: write our suites into this folder as GX JSON.")
+    ] = None,
     last: Annotated[int, typer.Option(min=1, help="Runs that `history` shows.")] = 20,
     config: console.ConfigFile = None,
     as_of: console.AsOf = None,
@@ -78,12 +82,12 @@ def run(
         _tell_history(home, last=last, as_json=json)
         return
     if what == CHECKS and not Path(what).exists():
-        _tell_checks(now, as_json=json)
+        _tell_checks(now, export, as_json=json)
         return
-    banned = load_config(config).gate.banned
+    rules = load_config(config).gate.rules()
     try:
         data = _read(what, home=home, mapping=mapping)
-        results = _checked(data, home=home, now=now, alone=alone, banned=banned)
+        results = _checked(data, home=home, now=now, alone=alone, rules=rules)
     except (SourceColumnError, MissingColumnError) as error:
         _tell_blocked(str(error), as_json=json)
         raise typer.Exit(BLOCKED) from None
@@ -123,12 +127,12 @@ def _read(what: str, *, home: "Home", mapping: Path | None) -> "SourceData":
 
 
 def _checked(
-    data: "SourceData", *, home: "Home", now: "datetime", alone: bool, banned: tuple[str, ...]
+    data: "SourceData", *, home: "Home", now: "datetime", alone: bool, rules: "Rules"
 ) -> "list[GateResult]":
     from feature_repo.jobs.check import check
 
     with console.bar("check") as progress:
-        return check(data, home=None if alone else home, now=now, banned=banned, progress=progress)
+        return check(data, home=None if alone else home, now=now, rules=rules, progress=progress)
 
 
 def _as_json(data: "SourceData", results: "list[GateResult]") -> dict[str, object]:
@@ -233,11 +237,15 @@ def _tell_history(home: "Home", *, last: int, as_json: bool) -> None:
     )
 
 
-def _tell_checks(now: "datetime", *, as_json: bool) -> None:
+def _tell_checks(now: "datetime", export: Path | None, *, as_json: bool) -> None:
     from dataclasses import asdict
 
     from validation import suites
+    from validation.rules import save_suite
 
+    if export is not None:
+        for name, suite in suites.every_suite(now=now).items():
+            save_suite(suite, export / f"{name}.json")
     checks = suites.every_check(now=now)
     if as_json:
         console.print_json({name: list(map(asdict, found)) for name, found in checks.items()})

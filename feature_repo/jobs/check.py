@@ -1,6 +1,6 @@
 """A source through the gate without keeping anything: what an ingest would accept."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from datetime import datetime
 
 import pandas as pd
@@ -12,6 +12,7 @@ from feature_repo.jobs.event_ids import with_event_ids
 from feature_repo.jobs.fingerprints import known_fingerprints
 from validation import gate, tables
 from validation.result import GateResult
+from validation.rules import NO_RULES, Rules
 
 Progress = Callable[[int, int], None]
 
@@ -21,7 +22,7 @@ def check(
     *,
     home: Home | None,
     now: datetime,
-    banned: Collection[str] = (),
+    rules: Rules = NO_RULES,
     progress: Progress | None = None,
 ) -> list[GateResult]:
     """The gate's results for the listings and, where there are any, the events.
@@ -29,7 +30,7 @@ def check(
     Args:
         home: whose accepted catalogue the listings are compared with; None for none.
         now: time-zone aware; what is later is blocked.
-        banned: words that no title or description may hold.
+        rules: what the shop adds to the gate.
     """
     known = tables.ITEMS.empty()
     if home is not None and home.items.exists():
@@ -39,7 +40,7 @@ def check(
         known_items=known,
         source=source.name,
         known_photos=known_fingerprints(home) if home is not None else None,
-        banned=banned,
+        rules=rules,
         now=now,
         progress=progress,
     )
@@ -47,6 +48,10 @@ def check(
         return [items]
     known_ids = pd.concat([known[tables.ITEM_ID], items.accepted[tables.ITEM_ID]])
     events = gate.check_events(
-        with_event_ids(source.events), known_item_ids=set(known_ids), source=source.name, now=now
+        with_event_ids(source.events),
+        known_item_ids=set(known_ids),
+        source=source.name,
+        rules=rules,
+        now=now,
     )
     return [items, events]

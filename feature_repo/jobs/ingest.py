@@ -38,6 +38,7 @@ from feature_repo.jobs.ownership import without_owned
 from feature_repo.jobs.upsert import Upsert, upsert
 from feature_repo.sources import SourceRecord
 from validation import quarantine, tables
+from validation.rules import NO_RULES, Rules
 from validation.suites import Severity
 
 if TYPE_CHECKING:
@@ -58,12 +59,17 @@ class Gate(Protocol):
         known_items: pd.DataFrame | None,
         now: datetime,
         known_photos: pd.DataFrame | None = None,
-        banned: Collection[str] = (),
+        rules: Rules = NO_RULES,
         progress: Progress | None = None,
     ) -> "GateResult": ...
 
     def check_events(
-        self, frame: pd.DataFrame, *, known_item_ids: Collection[str], now: datetime
+        self,
+        frame: pd.DataFrame,
+        *,
+        known_item_ids: Collection[str],
+        now: datetime,
+        rules: Rules = NO_RULES,
     ) -> "GateResult": ...
 
 
@@ -119,7 +125,7 @@ def ingest(
     prefix: str = "",
     replace: bool = False,
     part: bool = False,
-    banned: Collection[str] = (),
+    rules: Rules = NO_RULES,
     progress: Progress | None = None,
 ) -> IngestResult:
     """Check a source and put what is accepted into the catalogue.
@@ -133,7 +139,7 @@ def ingest(
         replace: start over, without any other source.
         part: these are some more rows of a source that is known already, whatever its kind:
             its other rows and its record stay.
-        banned: words that no title or description may hold.
+        rules: what the shop adds to the gate.
         progress: told photos checked and photos in all.
 
     Raises:
@@ -150,7 +156,7 @@ def ingest(
             prefix=prefix,
             replace=replace,
             part=part,
-            banned=banned,
+            rules=rules,
             progress=progress,
         )
 
@@ -165,7 +171,7 @@ def _ingest(
     prefix: str,
     replace: bool,
     part: bool,
-    banned: Collection[str],
+    rules: Rules,
     progress: Progress | None,
 ) -> IngestResult:
     before = Catalogue.read(home, replace=replace)
@@ -178,11 +184,13 @@ def _ingest(
         source.items,
         known_items=before.items,
         known_photos=photos,
-        banned=banned,
+        rules=rules,
         now=now,
         progress=progress,
     )
-    events_check = _events_checked(source, items_check, before, gate=gate, whole=whole, now=now)
+    events_check = _events_checked(
+        source, items_check, before, gate=gate, rules=rules, whole=whole, now=now
+    )
     if replace:
         for table in tables.TABLES:
             (home.quarantine / f"{table}.parquet").unlink(missing_ok=True)
@@ -246,6 +254,7 @@ def _events_checked(
     before: Catalogue,
     *,
     gate: Gate,
+    rules: Rules,
     whole: bool,
     now: datetime,
 ) -> "GateResult":
@@ -258,7 +267,7 @@ def _events_checked(
     other_events = before.events.loc[
         before.events[tables.SOURCE] != source.name, [tables.EVENT_ID, tables.SOURCE]
     ]
-    checked = gate.check_events(events, known_item_ids=item_ids, now=now)
+    checked = gate.check_events(events, known_item_ids=item_ids, rules=rules, now=now)
     return without_owned(checked, events, other_events)
 
 

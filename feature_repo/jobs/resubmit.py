@@ -5,7 +5,7 @@ its present reasons. Nothing leaves quarantine before it is elsewhere.
 """
 
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -18,6 +18,7 @@ from feature_repo.home import Home
 from feature_repo.jobs.ingest import Gate, ingest
 from feature_repo.sources import SourceRecord, read_records
 from validation import history, quarantine, reasons, tables
+from validation.rules import NO_RULES, Rules
 
 Progress = Callable[[int, int], None]
 
@@ -60,7 +61,7 @@ def resubmit(
     now: datetime,
     table: str | None = None,
     mended: pd.DataFrame | None = None,
-    banned: Collection[str] = (),
+    rules: Rules = NO_RULES,
     progress: Progress | None = None,
 ) -> list[Resubmitted]:
     """Send rows through the gate again, items before events.
@@ -80,7 +81,7 @@ def resubmit(
         rows = held_rows(home, name) if mended is None else mended
         _require_held(rows, home, name)
         if len(rows):
-            done.append(_one_table(name, rows, home, gate, now, banned, progress))
+            done.append(_one_table(name, rows, home, gate, now, rules, progress))
     return done
 
 
@@ -90,7 +91,7 @@ def _one_table(
     home: Home,
     gate: Gate,
     now: datetime,
-    banned: Collection[str],
+    rules: Rules,
     progress: Progress | None,
 ) -> Resubmitted:
     accepted, records = 0, read_records(home.sources)
@@ -101,7 +102,7 @@ def _one_table(
             gate=gate,
             now=now,
             part=True,
-            banned=banned,
+            rules=rules,
             progress=progress,
         )
         history.record(result.checks, folder=home.gate_results, source=str(source), step=STEP)

@@ -10,6 +10,7 @@ import pytest
 from benchmarks import defects, plain_gate
 from benchmarks.gate import KINDS, ORIGINALS, listings, plant, rows_by_check
 from validation import gate, suites
+from validation.rules import Rules
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
@@ -34,7 +35,9 @@ def test_every_kind_gets_rows_of_its_own_and_originals_stay_sound(tmp_path: Path
     kept = batch[sound.columns].iloc[:ORIGINALS]
     pd.testing.assert_frame_equal(kept, sound.iloc[:ORIGINALS])
     failing = rows_by_check(
-        gate.check_items(batch, known_items=None, photos=False, banned=defects.BANNED, now=NOW)
+        gate.check_items(
+            batch, known_items=None, photos=False, rules=Rules(banned=defects.BANNED), now=NOW
+        )
     )
     assert failing["price_not_negative"] == planted["price negative"]
     assert failing["title_no_control"] == planted["invisible in title"]

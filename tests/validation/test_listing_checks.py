@@ -2,6 +2,7 @@ import pytest
 
 from tests.validation.conftest import NOW, Listings
 from validation import gate
+from validation.rules import Rules
 
 
 @pytest.mark.parametrize(
@@ -53,7 +54,9 @@ def test_descriptions_are_checked_alike(listings: Listings) -> None:
 
 def test_banned_words_block_and_only_as_words(listings: Listings) -> None:
     frame = listings("a", "b", "c", title=["An ivory horn", "Ivory", "Ivorytone shelf"])
-    result = gate.check_items(frame, known_items=None, now=NOW, banned=("ivory", "c++"))
+    result = gate.check_items(
+        frame, known_items=None, now=NOW, rules=Rules(banned=("ivory", "c++"))
+    )
     assert result.quarantined["key"].tolist() == ["a", "b"]
 
 
