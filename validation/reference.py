@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from validation import tables
+from validation.currencies import CURRENCIES
 from validation.duplicates import FINGERPRINT, TEXT
 from validation.facts import labelled
 
@@ -99,7 +100,8 @@ class Reference:
         """Row → the usual currencies, where its own is none of them."""
         if not self.currencies:
             return {}
-        unusual = currencies.dropna()[~currencies.dropna().isin(self.currencies)]
+        known = currencies[currencies.isin(CURRENCIES)]
+        unusual = known[~known.isin(self.currencies)]
         usual = ", ".join(sorted(self.currencies))
         return {row: usual for row, _ in labelled(unusual)}
 
