@@ -20,14 +20,16 @@ HEADING: Final = "ndcg@10"
 def main() -> None:
     """Print the tables, or put them into a file."""
     parser = argparse.ArgumentParser(prog="benchmarks.tables", description=__doc__)
-    parser.add_argument("file", type=Path, help="what `coldstart benchmark --json` wrote")
+    parser.add_argument(
+        "file", type=Path, help="what `coldstart benchmark --json` or `make bench-NAME` wrote"
+    )
     parser.add_argument("--pools", default="cold", help="names, separated by commas, or `all`")
     parser.add_argument("--into", type=Path, help="a Markdown file with the place marked")
     parser.add_argument("--name", help="of the marked place")
     options = parser.parse_args()
     result = json.loads(options.file.read_text(encoding="utf-8"))
     wanted = None if options.pools == "all" else options.pools.split(",")
-    text = markdown(result, pools=wanted)
+    text = published(result) if "benchmark" in result else markdown(result, pools=wanted)
     if options.into is None:
         sys.stdout.write(text)
         return
@@ -55,6 +57,16 @@ def markdown(result: Mapping[str, Any], *, pools: Sequence[str] | None = None) -
         parts.append(_pool_table(result, pool, of_pool))
     shots = _shots_table(rows)
     return "\n".join([*parts, *([shots] if shots else [])])
+
+
+def published(result: Mapping[str, Any]) -> str:
+    """What `make bench-NAME` measured: its rows, then the machine and the other facts."""
+    rows = result["rows"]
+    columns = list(rows[0])
+    table = _table(columns, [[_cell(row[column]) for column in columns] for row in rows])
+    facts = {name: value for name, value in result.items() if name not in ("benchmark", "rows")}
+    told = "".join(f"- {name}: {_fact(value)}\n" for name, value in facts.items())
+    return f"{table}\n{told}"
 
 
 def placed(text: str, tables: str, *, name: str) -> str:
@@ -117,6 +129,16 @@ def _shots_table(rows: Sequence[Mapping[str, Any]]) -> str:
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [columns, ["---", *(["---:"] * (len(columns) - 1))], *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _cell(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int | float) else str(value)
+
+
+def _fact(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_fact(one)}" for name, one in value.items())
+    return _cell(value)
 
 
 def _number(value: float | None, *, best: bool = False) -> str:

@@ -82,6 +82,13 @@ def test_every_place_for_a_table_can_be_filled():
         assert tables.placed(filled, "a table\n", name=name) == filled
 
 
+def test_the_page_of_benchmarks_has_a_place_for_each():
+    text = (PROJECT / "docs" / "benchmarks.md").read_text()
+    names = re.findall(r"<!-- table:(\w+) -->", text)
+    assert names == ["extraction", "ranking", "gate"]
+    assert all(tables.placed(text, "x\n", name=name) for name in names)
+
+
 def test_help_lists_every_documented_target():
     described = re.findall(r"^([a-z%-]+):.*## ", (PROJECT / "Makefile").read_text(), re.MULTILINE)
     assert set(described) == made()

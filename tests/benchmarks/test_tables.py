@@ -88,3 +88,18 @@ def test_what_a_benchmark_publishes_is_in_its_file(tmp_path, capsys):
     assert told["machine"]["cpus"] >= 1
     assert [file.name for file in tmp_path.iterdir()] == ["speed.json"]
     assert "ratio: 2" in capsys.readouterr().out
+
+
+def test_what_a_benchmark_published_becomes_a_table_and_its_facts():
+    text = tables.published(
+        {
+            "benchmark": "gate",
+            "machine": {"cpus": 2, "gpu": "none"},
+            "ratio": 1.25,
+            "rows": [{"what": "job", "rows": 1200}, {"what": "bare", "rows": 7}],
+        }
+    )
+    assert text == (
+        "| what | rows |\n| --- | ---: |\n| job | 1,200 |\n| bare | 7 |\n\n"
+        "- machine: cpus 2, gpu none\n- ratio: 1.25\n"
+    )
