@@ -1,11 +1,14 @@
 import io
 import warnings
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
-from tests.validation.conftest import noise
+from tests.validation.conftest import encoded, noise
 from validation.duplicates import NEAR_BITS
 from validation.photos import ORIENTATION, PhotoProblem, inspect, inspect_all, thumbnail
 
@@ -113,3 +116,26 @@ def test_a_photo_of_no_use_has_no_fingerprint(photos: dict[str, Path]) -> None:
     assert [inspect(photos[name]).fingerprint for name in ("truncated", "blank", "missing")] == [
         *(None, None, None),
     ]
+
+
+@settings(max_examples=120, deadline=None)
+@given(content=st.binary(max_size=400), head=st.sampled_from(["", "jpeg", "png", "gif", "webp"]))
+def test_no_bytes_make_it_fail(content: bytes, head: str) -> None:
+    heads = {"jpeg": b"\xff\xd8\xff\xe0", "png": b"\x89PNG\r\n\x1a\n", "gif": b"GIF89a"}
+    start = {**heads, "webp": b"RIFF\x00\x00\x00\x00WEBPVP8 ", "": b""}[head]
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "photo"
+        path.write_bytes(start + content)
+        assert inspect(path).problems
+
+
+@settings(max_examples=60, deadline=None)
+@given(place=st.integers(0, 10_000), value=st.integers(0, 255))
+def test_a_photo_with_one_wrong_byte_is_told_or_seen(place: int, value: int) -> None:
+    content = bytearray(encoded(noise(60, 40)))
+    content[place % len(content)] = value
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "photo.jpg"
+        path.write_bytes(bytes(content))
+        photo = inspect(path)
+    assert photo.problems or photo.fingerprint is not None

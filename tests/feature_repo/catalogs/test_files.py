@@ -1,8 +1,12 @@
 import gzip
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from feature_repo.catalogs.columns import UNREADABLE
 from feature_repo.catalogs.files import find_table, read_table
@@ -125,3 +129,13 @@ def test_text_over_several_lines_stays_one_cell(tmp_path: Path) -> None:
     frame = read_table(written(tmp_path / "a.csv", 'a,b\r\n1,"one\r\ntwo"\r\n2,x\r\n'))
     assert frame["a"].tolist() == ["1", "2"]
     assert frame["b"].tolist() == ["one\r\ntwo", "x"]
+
+
+@settings(max_examples=80, deadline=None)
+@given(content=st.binary(max_size=300), ending=st.sampled_from([".csv", ".jsonl", ".parquet"]))
+def test_any_bytes_are_a_table_or_one_clear_error(content: bytes, ending: str) -> None:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / f"items{ending}"
+        path.write_bytes(content)
+        with suppress(SourceError):
+            assert isinstance(read_table(path), pd.DataFrame)
