@@ -108,7 +108,8 @@ def batches(folder: Path, *, seed: int) -> list[Batch]:
     first = gate.check_items(known, known_items=None, now=shop.AS_OF)
     fresh = data.items.iloc[order[half:]].dropna(subset=NEEDED)
     fresh = fresh.assign(**{tables.SOURCE: "feed"}).reset_index(drop=True)
-    bench = Bench(folder / "planted", first.accepted, fresh.iloc[:ORIGINALS], generator)
+    accepted = first.accepted.dropna(subset=NEEDED)
+    bench = Bench(folder / "planted", accepted, fresh.iloc[:ORIGINALS], generator)
     bench.folder.mkdir()
     done: list[Batch] = []
     for where in ("items", "photos"):
