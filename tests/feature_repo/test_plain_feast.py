@@ -2,10 +2,13 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import httpx
 import pytest
 
 from feature_repo.feature_tables import FEATURE_TABLES
@@ -100,3 +103,46 @@ def test_what_the_store_applied_is_listed_by_plain_feast_and_applying_again_chan
 def test_a_fresh_folder_can_be_applied_by_plain_feast(repository: Path, tmp_path: Path) -> None:
     feast("apply", repository=repository, home=tmp_path / "fresh")
     assert len(Store(Home(tmp_path / "fresh")).registered().views) == len(FEATURE_TABLES)
+
+
+@pytest.mark.slow
+def test_the_web_interface_shows_the_project(repository: Path, tmp_path: Path) -> None:
+    home = tmp_path / "state"
+    fill(Home(home))
+    Store(Home(home)).apply()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {
+        **os.environ,
+        HOME_VARIABLE: str(home),
+        "PYTHONPATH": str(repository.parent),
+    }
+    serving = subprocess.Popen(
+        [sys.executable, "-c", FEAST, f"ui --host 127.0.0.1 --port {port}"],
+        cwd=repository,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+            assert answered(client, serving, "/").text.startswith("<!doctype html>")
+            projects = answered(client, serving, "/projects-list.json").json()["projects"]
+            assert [project["id"] for project in projects] == ["coldstart_home"]
+            path = f"{projects[0]['registryPath']}/feature_views?project=coldstart_home"
+            assert "user_history" in answered(client, serving, path).text
+    finally:
+        serving.terminate()
+        serving.wait(timeout=30)
+
+
+def answered(client: httpx.Client, serving: "subprocess.Popen[bytes]", path: str) -> httpx.Response:
+    """The answer, once the server is up."""
+    for _ in range(120):
+        assert serving.poll() is None
+        try:
+            return client.get(path).raise_for_status()
+        except httpx.ConnectError:
+            time.sleep(0.5)
+    raise AssertionError(f"no answer from {path}")
