@@ -74,6 +74,8 @@ def to_rows(frame: pd.DataFrame, *, view: str, now: datetime) -> pa.Table:
             f"rows for {view!r} lack the column(s) {', '.join(missing)}; "
             f"they have {', '.join(map(str, frame.columns))}"
         )
+    if frame.empty:  # its columns have no types that would say what is in them
+        return table.schema.empty_table()
     arrays = []
     for field in table.schema:
         try:

@@ -292,3 +292,14 @@ def test_a_home_that_is_not_there_and_one_that_is_not_applied_say_what_to_do(
 
 def test_time_range_spans_the_tables_asked_for(store: Store) -> None:
     assert store.time_range(["item_profile"]) == (at("2000-01-01"), at("2010-02-20"))
+
+
+def test_replacing_by_no_rows_empties_a_table_and_keeps_its_types(tmp_path: Path) -> None:
+    store = Store(Home(tmp_path))
+    nothing = pd.DataFrame(
+        {"item_id": [], "delta": [], "bias": [], "support": [], "model": [], "event_timestamp": []}
+    )
+    store.replace("item_adaptation", nothing, now=NOW)
+    kept = pq.read_table(store.home.feature_table("item_adaptation"))
+    assert kept.schema.equals(FEATURE_TABLES["item_adaptation"].schema)
+    assert kept.num_rows == 0
