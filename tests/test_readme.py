@@ -75,7 +75,7 @@ def test_every_link_to_a_file_leads_to_one(document):
 def test_every_place_for_a_table_can_be_filled():
     text = README.read_text()
     names = re.findall(r"<!-- table:(\w+) -->", text)
-    assert names == ["online_retail", "ikea", "complete_journey"]
+    assert names == ["online_retail", "ikea", "complete_journey", "amazon_2018", "amazon_2023"]
     for name in names:
         filled = tables.placed(text, "a table\n", name=name)
         assert f"<!-- table:{name} -->\na table\n<!-- /table:{name} -->" in filled
