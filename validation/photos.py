@@ -157,7 +157,7 @@ def _inspect_open(photo: Image.Image, path: Path, size: int) -> Photo:
         return _useless(PhotoProblem.TOO_SMALL)
     grey = photo if photo.mode == "L" else photo.convert("L")
     small = grey.reduce(max(1, round(max(grey.size) / SMALL_SIDE)))
-    blank = _is_even(small) and _is_blank(photo, path, grey)
+    blank = _is_blank(photo, path, grey, small)
     problems = {
         PhotoProblem.BLANK: blank,
         PhotoProblem.COARSE: min(width, height) < COARSE_PIXELS,
@@ -203,13 +203,13 @@ def fingerprint(grey: Image.Image) -> int:
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
 
 
-def _is_blank(photo: Image.Image, path: Path, grey: Image.Image) -> bool:
+def _is_blank(photo: Image.Image, path: Path, grey: Image.Image, small: Image.Image) -> bool:
     """Whether every pixel has the same colour, or none is opaque at all."""
     if "A" in photo.getbands() and _spread(photo.getchannel("A"))[1] == 0:
         return True
-    if not _is_even(grey):
+    if not (_is_even(small) and _is_even(grey)):
         return False
-    if photo.format == "JPEG":  # decoded without its colours
+    if photo.mode == "L":  # perhaps decoded without its colours
         with Image.open(path) as again:
             again.draft("RGB", DECODED_PIXELS)
             bands = again.convert("RGB").split()

@@ -10,7 +10,14 @@ from PIL import Image, ImageFilter
 
 from tests.validation.conftest import encoded, noise
 from validation.duplicates import NEAR_BITS
-from validation.photos import ORIENTATION, PhotoProblem, inspect, inspect_all, thumbnail
+from validation.photos import (
+    BLANK_SPREAD,
+    ORIENTATION,
+    PhotoProblem,
+    inspect,
+    inspect_all,
+    thumbnail,
+)
 
 
 @pytest.mark.parametrize(
@@ -94,6 +101,26 @@ def test_weak_photos_are_told_apart(tmp_path: Path) -> None:
     assert {problem: inspect(path).problems for problem, path in weak.items()} == {
         problem: {problem} for problem in weak
     }
+
+
+def test_a_photo_without_any_opaque_pixel_is_blank_whatever_colours_it_hides(
+    tmp_path: Path,
+) -> None:
+    hidden = noise(80, 80).convert("RGBA")
+    hidden.putalpha(0)
+    seen = inspect(save(hidden, tmp_path / "hidden.png", "PNG"))
+    assert seen.problems == {PhotoProblem.BLANK}
+    assert seen.fingerprint is None
+
+
+def test_a_photo_of_two_colours_equally_bright_is_not_blank(tmp_path: Path) -> None:
+    image = Image.new("RGB", (200, 200), (200, 40, 40))
+    image.paste((20, 108, 120), (0, 0, 100, 200))
+    grey = image.convert("L").getextrema()
+    assert grey[1] - grey[0] <= BLANK_SPREAD
+    for kind in ("JPEG", "PNG"):
+        path = save(image, tmp_path / f"two.{kind}", kind)
+        assert PhotoProblem.BLANK not in inspect(path).problems
 
 
 def test_a_copy_that_was_saved_again_has_nearly_the_same_fingerprint(tmp_path: Path) -> None:
