@@ -101,14 +101,13 @@ def _twins(
     sharing = holders.groupby("code").size().reindex(range(len(codes_of)), fill_value=0)
     first = holders.drop_duplicates("code").set_index("code")["owner"]
     second = holders[holders.duplicated("code")].drop_duplicates("code").set_index("code")["owner"]
-    alone = [content for content, code in codes_of.items() if sharing[code] == 1]
-    near = _partners(list(codes_of), keys_of, alike, wanted={codes_of[one] for one in alone})
+    held, one, another = sharing.to_dict(), first.to_dict(), second.to_dict()
+    ours = codes[: np.searchsorted(places, len(index))].tolist()
+    alone = {code for code in ours if held[code] == 1}
+    near = _partners(list(codes_of), keys_of, alike, wanted=alone)
     found: list[object] = [None] * len(index)
     counts = np.zeros(len(index), np.int64)
-    held, one, another = sharing.to_dict(), first.to_dict(), second.to_dict()
-    for at, code in zip(places, codes.tolist(), strict=True):
-        if at >= len(index):
-            break
+    for at, code in zip(places, ours, strict=False):
         counts[at] = held[code]
         if held[code] > 1:
             found[at] = one[code] if one[code] != owners[at] else another[code]
@@ -130,6 +129,7 @@ def _partners(
     partners: dict[int, int] = {}
     for band in keys_of(contents).T:
         frame = pd.DataFrame({"key": band, "code": np.arange(len(contents))})
+        frame = frame[frame["key"].isin(band[list(wanted)])]
         size = frame.groupby("key")["code"].transform("size")
         frame = frame[(size > 1) & (size <= COMMON)]
         for _, bucket in frame.groupby("key")["code"]:
