@@ -86,7 +86,7 @@ def run(
         return
     rules = load_config(config).gate.rules()
     try:
-        data = _read(what, home=home, mapping=mapping)
+        data = _read(what, home=home, now=now, mapping=mapping)
         results = _checked(data, home=home, now=now, alone=alone, rules=rules)
     except (SourceColumnError, MissingColumnError) as error:
         _tell_blocked(str(error), as_json=json)
@@ -104,7 +104,7 @@ def run(
     raise typer.Exit(_exit_code(results, fail_on))
 
 
-def _read(what: str, *, home: "Home", mapping: Path | None) -> "SourceData":
+def _read(what: str, *, home: "Home", now: "datetime", mapping: Path | None) -> "SourceData":
     """A file of listings, or a source."""
     from feature_repo.catalogs.registry import open_source
     from feature_repo.catalogs.source import Ordering, SourceData
@@ -120,7 +120,7 @@ def _read(what: str, *, home: "Home", mapping: Path | None) -> "SourceData":
         return open_source(
             spec,
             photos=home.photos,
-            as_of=console.present(),
+            as_of=now,
             mapping=mapping,
             progress=progress,
         )
