@@ -1,6 +1,6 @@
 """What a row alone does not tell: who else owns its id, what its photo holds, its twin."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -59,6 +59,11 @@ def unread_lines(raw: pd.DataFrame) -> dict[int, str]:
 def labelled(values: pd.Series) -> list[tuple[int, object]]:
     """Row number and value of each."""
     return list(zip(values.index.to_numpy(dtype=np.int64).tolist(), values.tolist(), strict=True))
+
+
+def holds(index: pd.Index, failing: Collection[int]) -> pd.Series:
+    """Whether a fact holds of each row: of all but the failing ones."""
+    return pd.Series(~index.isin(list(failing)), index=index)
 
 
 def photo_bits(paths: pd.Series, photos: Mapping[str, Photo]) -> pd.Series:

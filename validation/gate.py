@@ -84,7 +84,7 @@ def check_items(
     compared = comparisons.compare(listings, reference, seen)
     found = {
         suites.OWN: owners.isna(),
-        **{name: ~listings.index.to_series().isin(rows) for name, rows in compared.items()},
+        **{name: facts.holds(listings.index, rows) for name, rows in compared.items()},
     }
     if seen is not None:
         found[listing_checks.PHOTO] = facts.photo_bits(paths, seen)
@@ -135,7 +135,7 @@ def check_events(
     known = events[tables.ITEM_ID].isin(pd.Index(list(known_item_ids), dtype=object))
     fast = log.too_fast(events)
     found = {
-        suites.HUMAN: ~events.index.to_series().isin(fast),
+        suites.HUMAN: facts.holds(events.index, fast),
         suites.KNOWN: known | events[tables.ITEM_ID].isna(),
         suites.RATED: (events[tables.EVENT_TYPE] != tables.RATING) | events[tables.VALUE].notna(),
     }

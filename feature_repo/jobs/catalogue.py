@@ -31,13 +31,14 @@ class Catalogue:
             dropped = [_number_of_rows(path) for path in (home.items, home.events)]
             return cls(tables.ITEMS.empty(), tables.EVENTS.empty(), {}, *dropped)
         return cls(
-            _rows(tables.ITEMS, home.items),
-            _rows(tables.EVENTS, home.events),
+            accepted_rows(tables.ITEMS, home.items),
+            accepted_rows(tables.EVENTS, home.events),
             read_records(home.sources),
         )
 
 
-def _rows(table: Table, path: Path) -> pd.DataFrame:
+def accepted_rows(table: Table, path: Path) -> pd.DataFrame:
+    """The rows of a catalogue file; none where nothing was ingested. Raises JobError."""
     if not path.exists():
         return table.empty()
     try:

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from datetime import datetime
 
 import pandas as pd
-import pyarrow.parquet as pq
 
 from feature_repo.catalogs.source import SourceData
 from feature_repo.home import Home
+from feature_repo.jobs.catalogue import accepted_rows
 from feature_repo.jobs.event_ids import with_event_ids
 from feature_repo.jobs.fingerprints import known_fingerprints
 from validation import gate, tables
@@ -32,9 +32,7 @@ def check(
         now: time-zone aware; what is later is blocked.
         rules: what the shop adds to the gate.
     """
-    known = tables.ITEMS.empty()
-    if home is not None and home.items.exists():
-        known = tables.ITEMS.to_pandas(pq.read_table(home.items, schema=tables.ITEMS.schema))
+    known = tables.ITEMS.empty() if home is None else accepted_rows(tables.ITEMS, home.items)
     items = gate.check_items(
         source.items,
         known_items=known,

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow.parquet as pq
 
@@ -12,7 +13,7 @@ from feature_repo.feature_tables import ITEM_IMAGE_EMBEDDING, ITEM_TEXT_EMBEDDIN
 from feature_repo.home import Home
 from feature_repo.offline_tables import read_vectors
 from validation import history, reasons, tables
-from validation.alignment import Alignment, FloatMatrix, align
+from validation.alignment import FloatMatrix, align
 
 if TYPE_CHECKING:
     from validation.result import GateResult
@@ -25,7 +26,8 @@ SHOWN = [tables.ITEM_ID, tables.TITLE, tables.IMAGE_PATH, tables.SOURCE]
 class Pairs:
     """Listings that have both embeddings, in ascending id."""
 
-    item_ids: "np.typing.NDArray[np.object_]"
+    item_ids: npt.NDArray[np.object_]
+    """(N,)"""
     photos: FloatMatrix
     texts: FloatMatrix
 
@@ -37,12 +39,6 @@ def stored_pairs(home: Home) -> Pairs:
     place = pd.Index(texts.item_ids).get_indexer(pd.Index(photos.item_ids))
     both = place >= 0
     return Pairs(photos.item_ids[both], photos.matrix[both], texts.matrix[place[both]])
-
-
-def load_alignment(home: Home) -> Alignment | None:
-    """What the store's listings teach; None for too few with photo and text."""
-    pairs = stored_pairs(home)
-    return align(pairs.photos, pairs.texts)
 
 
 def check_photos_and_texts(home: Home, *, now: datetime) -> "GateResult | None":

@@ -78,8 +78,9 @@ def resubmit(
         raise JobError("say which table the mended rows are of: items or events")
     done = []
     for name in TABLES if table is None else (table,):
+        if mended is not None:
+            _require_held(mended, home, name)
         rows = held_rows(home, name) if mended is None else mended
-        _require_held(rows, home, name)
         if len(rows):
             done.append(_one_table(name, rows, home, gate, now, rules, progress))
     return done

@@ -6,9 +6,10 @@ import pytest
 from feature_repo.encoders.encoder import Modality
 from feature_repo.home import Home
 from feature_repo.jobs.extract import ExtractResult, extract
-from feature_repo.jobs.photo_text import load_alignment
+from feature_repo.jobs.photo_text import stored_pairs
 from tests.feature_repo.samples import NOW, CountingEncoder, photo, write_items
 from validation import history
+from validation.alignment import align
 
 KINDS = {"a": "red", "b": "green", "c": "blue"}
 """What a title says by its letters, and the colour that its photo has."""
@@ -57,7 +58,8 @@ def test_a_photo_of_something_else_is_told_with_its_confidence(home: Home) -> No
     assert told["item_id"].tolist() == ["i000"]
     assert told["confidence"].iloc[0] > 0.9
     assert [one.step for one in history.runs(home.gate_results)] == ["extract"]
-    assert load_alignment(home) is not None
+    pairs = stored_pairs(home)
+    assert align(pairs.photos, pairs.texts) is not None
 
 
 def test_a_second_run_and_a_small_catalogue_tell_nothing(home: Home) -> None:
@@ -66,4 +68,5 @@ def test_a_second_run_and_a_small_catalogue_tell_nothing(home: Home) -> None:
     assert run(home).pairs is None
     catalogue(home, 50)
     assert run(home).pairs is None
-    assert load_alignment(home) is None
+    pairs = stored_pairs(home)
+    assert align(pairs.photos, pairs.texts) is None
