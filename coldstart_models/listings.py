@@ -152,8 +152,7 @@ def _accept(
     progress: Progress | None,
 ) -> ListingsResult:
     """Gate the listings and put what is accepted into the catalogue."""
-    import pyarrow.parquet as pq
-
+    from feature_repo.jobs.catalogue import accepted_rows
     from feature_repo.jobs.upsert import upsert
     from validation import gate, history
 
@@ -161,7 +160,7 @@ def _accept(
     if tables.ATTRIBUTES in raw.columns:
         raw = raw.assign(**{tables.ATTRIBUTES: raw[tables.ATTRIBUTES].map(json_text)})
     with locked(home.items.parent, wait=True):
-        before = tables.ITEMS.to_pandas(pq.read_table(home.items, schema=tables.ITEMS.schema))
+        before = accepted_rows(tables.ITEMS, home.items)
         checked = gate.check_items(
             raw,
             known_items=before,

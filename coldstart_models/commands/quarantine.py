@@ -82,10 +82,11 @@ def show(
 
     from feature_repo.errors import JobError
     from feature_repo.home import Home
-    from validation import quarantine
+    from validation import quarantine, reasons
 
     held = quarantine.load(Home.current().quarantine, table)
-    found = held[(held["key"] == key) | held["fingerprint"].str.startswith(key)]
+    prints = held[quarantine.FINGERPRINT]
+    found = held[(held[reasons.KEY] == key) | prints.str.startswith(key)]
     if found.empty:
         raise JobError(
             f"no row {key!r} in the quarantine of {table}; see `coldstart quarantine list`"
