@@ -273,7 +273,7 @@ def _judge(
         validation={str(part.result["suite_name"]): part.result for part in (run, twice)},
         notes=(*facts.absences(raw, table.name), *notes),
         now=now,
-        fingerprints=comparisons.fingerprints(accepted, photos) if photos else None,
+        fingerprints=comparisons.fingerprints(accepted, photos) if photos is not None else None,
     )
 
 
