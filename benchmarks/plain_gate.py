@@ -12,8 +12,10 @@ import numpy as np
 import pandas as pd
 
 from validation import comparisons, duplicates, listing_checks, tables
+from validation.contents import read_same, text_contents
 from validation.currencies import CURRENCIES
-from validation.reference import REACH, script_of, wording_of
+from validation.prices import REACH
+from validation.reference import script_of, wording_of
 
 
 def failing_rows(items: pd.DataFrame, *, now: datetime) -> dict[str, pd.Series]:
@@ -54,9 +56,10 @@ def failing_rows(items: pd.DataFrame, *, now: datetime) -> dict[str, pd.Series]:
             ("contact", listing_checks.CONTACT),
         ):
             broken[f"{name} {what}"] = _has(text, pattern)
-    nobody = pd.DataFrame(columns=[tables.ITEM_ID, duplicates.TEXT, tables.ATTRIBUTES])
-    twins = duplicates.text_twins(wording_of(items), item_id, known=nobody).twin
-    return {**broken, "copies": twins.notna()}
+    texts = text_contents(wording_of(items), item_id)
+    nobody = texts.take(np.zeros(0, np.int64))
+    copies = duplicates.twins(texts, nobody, alike=read_same).twin >= 0
+    return {**broken, "copies": pd.Series(copies, index=items.index)}
 
 
 def _has(text: pd.Series, pattern: str) -> pd.Series:

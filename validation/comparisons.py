@@ -1,17 +1,15 @@
-"""What a listing alone does not tell: how it stands among the accepted catalogue and its batch."""
+"""What a listing alone does not tell: how it stands among the catalogue and its batch."""
 
 import json
 import re
-from collections.abc import Mapping
 from typing import Final
 
 import pandas as pd
 
 from validation import tables
-from validation.duplicates import FINGERPRINT, photo_twins, text_twins
 from validation.facts import labelled
-from validation.photos import Photo
-from validation.reference import Reference, wording_of
+from validation.reference import Reference
+from validation.survey import ItemBatch
 
 CATEGORY: Final = "category_known"
 CURRENCY: Final = "currency_usual"
@@ -25,9 +23,8 @@ CHECKS: Final = (
     *(CATEGORY, CURRENCY, SCRIPT, PRICE, TEXT_TWIN, MEASURES, PHOTO_TWIN, PLACEHOLDER),
 )
 """Names of all comparisons."""
+OF_PHOTOS: Final = (PHOTO_TWIN, PLACEHOLDER)
 
-PLACEHOLDER_LISTINGS: Final = 5
-"""Listings with one picture from which it is a placeholder and no photo of a piece."""
 MEASURED: Final = re.compile(r"(height|width|depth|length|diameter|thickness)", re.IGNORECASE)
 MEASURE: Final = re.compile(
     r"^\s*(-?\d+(?:[.,]\d+)?)\s*(mm|cm|m|in|inch|inches|\"|ft|feet)?\.?\s*$", re.I
@@ -47,46 +44,37 @@ Told = dict[int, str]
 """Row → what the check's sentence says in its ``{detail}``."""
 
 
+def made(*, photos: bool) -> tuple[str, ...]:
+    """Names of the comparisons that are made, with the photos or without."""
+    return tuple(name for name in CHECKS if photos or name not in OF_PHOTOS)
+
+
 def compare(
-    items: pd.DataFrame, reference: Reference, photos: Mapping[str, Photo] | None
+    items: pd.DataFrame, reference: Reference, batch: ItemBatch, *, offset: int
 ) -> dict[str, Told]:
-    """Check → the rows that fail it and what is to be told of each.
+    """Check → the rows of a chunk that fail it and what is to be told of each.
 
     Args:
         items: canonical items.
-        photos: path → what was seen of it; None where photos were not opened.
+        batch: what holds of all chunks together.
+        offset: number of the chunk's first row in the batch.
     """
-    ids = items[tables.ITEM_ID]
-    texts = text_twins(wording_of(items), ids, known=reference.texts)
-    compared = {
+    rows = slice(offset, offset + len(items) - 1)
+    return {
         CATEGORY: reference.unknown_categories(items[tables.CATEGORY]),
         CURRENCY: reference.unusual_currencies(items[tables.CURRENCY]),
         SCRIPT: reference.unusual_scripts(items[tables.TITLE]),
-        PRICE: reference.unusual_prices(items),
-        TEXT_TWIN: _named(texts.twin),
+        PRICE: batch.limits.unusual(items),
         MEASURES: implausible_measures(items[tables.ATTRIBUTES]),
+        **{
+            name: {row - offset: str(told) for row, told in labelled(whole.loc[rows])}
+            for name, whole in (
+                (TEXT_TWIN, batch.text_twins),
+                (PHOTO_TWIN, batch.photo_twins),
+                (PLACEHOLDER, batch.placeholders),
+            )
+        },
     }
-    if photos is not None:
-        pictures = photo_twins(
-            items[tables.IMAGE_PATH].map(lambda path: _fingerprint(path, photos)).astype(object),
-            ids,
-            known=reference.photos,
-        )
-        shared = pictures.sharing >= PLACEHOLDER_LISTINGS
-        compared[PHOTO_TWIN] = _named(pictures.twin[~shared])
-        compared[PLACEHOLDER] = {
-            row: str(count) for row, count in labelled(pictures.sharing[shared])
-        }
-    return compared
-
-
-def fingerprints(items: pd.DataFrame, photos: Mapping[str, Photo]) -> pd.DataFrame:
-    """`item_id` and `fingerprint` of the listings whose photo has one."""
-    prints = items[tables.IMAGE_PATH].map(lambda path: _fingerprint(path, photos))
-    frame = pd.DataFrame(
-        {tables.ITEM_ID: items[tables.ITEM_ID], FINGERPRINT: prints.astype(object)}
-    )
-    return frame.dropna().reset_index(drop=True).astype({FINGERPRINT: "uint64"})
 
 
 def implausible_measures(attributes: pd.Series) -> Told:
@@ -105,12 +93,3 @@ def implausible_measures(attributes: pd.Series) -> Told:
                 told[row] = f"{name} {value}"
                 break
     return told
-
-
-def _named(twins: pd.Series) -> Told:
-    return {row: str(twin) for row, twin in labelled(twins.dropna())}
-
-
-def _fingerprint(path: object, photos: Mapping[str, Photo]) -> int | None:
-    photo = photos.get(path) if isinstance(path, str) else None
-    return None if photo is None else photo.fingerprint

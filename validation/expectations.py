@@ -48,21 +48,6 @@ class ExpectColumnValuesToHold(ColumnMapExpectation):
     map_metric: ClassVar[str] = "column_values.hold"
 
 
-class ColumnValuesFirst(ColumnMapMetricProvider):
-    condition_metric_name = "column_values.first"
-    filter_column_isnull = False
-
-    @column_condition_partial(engine=PandasExecutionEngine)
-    def _pandas(cls, column: pd.Series, **_: Any) -> pd.Series:
-        return ~column.duplicated(keep="first") | column.isna()
-
-
-class ExpectColumnValuesToBeFirst(ColumnMapExpectation):
-    """No earlier row has the same value: of several, the first passes and the later fail."""
-
-    map_metric: ClassVar[str] = "column_values.first"
-
-
 class ColumnMomentsWithin(ColumnMapMetricProvider):
     condition_metric_name = "column_values.moments_within"
     condition_value_keys = ("earliest", "latest")

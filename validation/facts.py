@@ -1,4 +1,4 @@
-"""What a row alone does not tell: who else owns its id, what its photo holds, its twin."""
+"""Facts about rows that their suites ask for: what its photo holds, where its vector lies."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final
@@ -8,7 +8,6 @@ import pandas as pd
 
 from validation import tables, vectors
 from validation.photos import Photo
-from validation.reasons import raw_rows
 
 LONGEST_LINE: Final = 200
 WISHED: Final[dict[str, tuple[str, ...]]] = {
@@ -22,23 +21,14 @@ def present_columns(raw: pd.DataFrame) -> set[str]:
     return {str(name) for name in raw.columns if raw[name].notna().any()}
 
 
-def absences(raw: pd.DataFrame, table: str) -> tuple[str, ...]:
-    """A note where no row has a value in an optional column that helps the models."""
-    present = present_columns(raw)
+def absences(present: Collection[str], table: str) -> tuple[str, ...]:
+    """A note where no row has a value in an optional column that helps the models.
+
+    Args:
+        present: the columns in which some row has one.
+    """
     absent = [name for name in WISHED.get(table, ()) if name not in present]
-    if not absent or raw.empty:
-        return ()
-    return (f"no row of {table} has {', '.join(absent)}; the models do without",)
-
-
-def other_owners(items: pd.DataFrame, known: pd.DataFrame | None) -> pd.Series:
-    """For each listing the source that already owns its id, if it is another; else None."""
-    nobody = pd.Series(None, index=items.index, dtype=object)
-    if known is None or known.empty:
-        return nobody
-    owners = known.drop_duplicates(tables.ITEM_ID).set_index(tables.ITEM_ID)[tables.SOURCE]
-    owner = items[tables.ITEM_ID].map(owners).astype(object)
-    return owner.where(owner.notna() & (owner != items[tables.SOURCE]), None)
+    return (f"no row of {table} has {', '.join(absent)}; the models do without",) if absent else ()
 
 
 def lines_read(raw: pd.DataFrame) -> pd.Series:
@@ -70,26 +60,6 @@ def photo_bits(paths: pd.Series, photos: Mapping[str, Photo]) -> pd.Series:
     """The problems of each row's photo as bits, 0 where there is none or no photo."""
     bits = {path: photo.bits for path, photo in photos.items()}
     return pd.Series([bits.get(path, 0) for path in paths], index=paths.index, dtype=np.int64)
-
-
-def twins(raw: pd.DataFrame, keys: pd.Series, repeated: np.ndarray) -> dict[int, str]:
-    """Repeated row → how it relates to the first row of the same key."""
-    if not len(repeated):
-        return {}
-    first_of = keys.drop_duplicates().reset_index().set_index(keys.name)["index"]
-    firsts = keys.loc[repeated].map(first_of).to_numpy(dtype=np.int64)
-    pairs = zip(
-        repeated.tolist(),
-        firsts.tolist(),
-        raw_rows(raw.iloc[repeated]),
-        raw_rows(raw.iloc[firsts]),
-        strict=True,
-    )
-    return {
-        row: f"is also the id of row {first}, "
-        + ("an identical row" if own == others else "whose values differ")
-        for row, first, own, others in pairs
-    }
 
 
 def vector(value: object) -> np.ndarray | None:

@@ -1,14 +1,15 @@
 """The gate: a table → accepted rows, quarantined rows with reasons, a result.
 
-Great Expectations runs the table's suite over all rows, cast to their canonical types, and
-its list of failing rows decides: a row that fails a blocking check goes to quarantine with
-the sentence of every check that it failed, all others pass. Ids are compared only among the
-rows that pass the rest, so a bad row never pushes out a good one of the same id.
+Great Expectations runs the table's suite over the rows, cast to their canonical types, and its
+list of failing rows decides. A batch is looked at chunk by chunk, twice: first for what its rows
+are to each other, then to judge each. So a batch of any length can be checked in the memory of
+one chunk (`items_in_parts`), and what becomes of a row does not depend on the chunks.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -18,30 +19,30 @@ from validation import (
     engine,
     facts,
     listing_checks,
-    log,
-    reasons,
     suites,
     tables,
     vectors,
 )
 from validation.alignment import Alignment, FloatArray
-from validation.checks import READ, Severity, readable
+from validation.checks import Severity
 from validation.coercion import Coerced, coerce
-from validation.engine import Finding
 from validation.errors import MissingColumnError, TableError, ValidationError
-from validation.photos import Photo, inspect_all
+from validation.identities import FirstRows, Ids
+from validation.judging import judged, result_of
+from validation.photos import inspect_all
 from validation.reference import Reference
 from validation.result import GateResult as GateResult
-from validation.result import counts
+from validation.result import joined
 from validation.rules import NO_RULES, Rules
+from validation.spool import Spool
+from validation.survey import EventSurvey, ItemSurvey
 from validation.tables import Table
-
-if TYPE_CHECKING:
-    from great_expectations import ExpectationSuite
 
 EMBEDDINGS: Final = "embeddings"
 EMBEDDING: Final = "embedding"
 PAIRS: Final = "pairs"
+CHUNK: Final = 25_000
+"""Rows that are judged at once."""
 
 Progress = Callable[[int, int], None]
 
@@ -49,11 +50,12 @@ Progress = Callable[[int, int], None]
 def check_items(
     frame: pd.DataFrame,
     *,
-    known_items: pd.DataFrame | None,
+    known_items: pd.DataFrame | None = None,
     now: datetime,
     source: str | None = None,
     photos: bool = True,
     known_photos: pd.DataFrame | None = None,
+    reference: Reference | None = None,
     rules: Rules = NO_RULES,
     progress: Progress | None = None,
 ) -> GateResult:
@@ -68,55 +70,91 @@ def check_items(
         source: value of `source` where the frame has no such column.
         photos: whether to decode the photos.
         known_photos: `item_id` and `fingerprint` of the photos accepted before.
+        reference: what `Reference.of` learned of these two, where it is there already.
         rules: what the shop adds.
         progress: told photos done and in all.
 
     Raises:
         MissingColumnError: there is no `item_id` column.
     """
-    raw = _raw(frame, tables.ITEMS, (tables.ITEM_ID,), source, now)
-    coerced = coerce(raw, tables.ITEMS)
-    listings = coerced.frame
-    paths = listings[tables.IMAGE_PATH]
-    seen = inspect_all(paths.dropna().tolist(), progress=progress) if photos else None
-    owners = facts.other_owners(listings, known_items)
-    reference = Reference.of(known_items, batch=listings, photos=known_photos)
-    compared = comparisons.compare(listings, reference, seen)
-    found = {
-        suites.OWN: owners.isna(),
-        **{name: facts.holds(listings.index, rows) for name, rows in compared.items()},
-    }
-    if seen is not None:
-        found[listing_checks.PHOTO] = facts.photo_bits(paths, seen)
-    suite = suites.items(
-        now=now,
-        present=facts.present_columns(raw),
-        photos=photos,
-        compared=compared,
-        rules=rules,
+    paths = frame.get(tables.IMAGE_PATH, pd.Series(dtype=object))
+    return joined(
+        items_in_parts(
+            slices(frame, rules=rules),
+            reference=reference or Reference.of(known_items, photos=known_photos),
+            now=now,
+            source=source,
+            photos=int(paths.notna().sum()) if photos else None,
+            rules=rules,
+            progress=progress,
+        )
     )
-    details = {
-        "id_of_another_source": {
-            row: repr(owner) for row, owner in facts.labelled(owners.dropna())
-        },
-        **compared,
-    }
-    return _judge(
-        tables.ITEMS,
-        raw,
-        coerced,
-        found=found,
-        suite=suite,
-        details=details,
-        now=now,
-        photos=seen,
-    )
+
+
+def items_in_parts(
+    parts: Iterable[pd.DataFrame],
+    *,
+    reference: Reference,
+    now: datetime,
+    source: str | None = None,
+    photos: int | None = 0,
+    rules: Rules = NO_RULES,
+    progress: Progress | None = None,
+) -> Iterator[GateResult]:
+    """Check listings that come in parts; one result a part, after all parts were read.
+
+    Args:
+        parts: frames of the same columns, at least one, each small enough to hold some copies of.
+        photos: how many there are, for `progress`, 0 if nobody knows; None to leave them closed.
+
+    See `check_items` for the other arguments.
+    """
+    survey, done = ItemSurvey(reference), 0
+    with Spool[_Items]() as spool:
+        for frame in parts:
+            chunk = _items(frame, source, now, done=done, photos=photos, progress=progress)
+            done += chunk.photos
+            survey.add(chunk.raw, chunk.coerced.frame, chunk.fingerprints)
+            spool.add(chunk)
+        batch = survey.facts()
+        suite = suites.items(
+            now=now,
+            present=batch.present,
+            photos=photos is not None,
+            compared=comparisons.made(photos=photos is not None),
+            rules=rules,
+        )
+        notes = facts.absences(batch.present, tables.ITEMS.name) if batch.received else ()
+        first_rows, offset = FirstRows(batch.repeated), 0
+        for chunk in spool:
+            listings = chunk.coerced.frame
+            owners = reference.other_owners(listings)
+            compared = comparisons.compare(listings, reference, batch, offset=offset)
+            found = {name: facts.holds(listings.index, rows) for name, rows in compared.items()}
+            found[suites.OWN] = owners.isna()
+            if chunk.problems is not None:
+                found[listing_checks.PHOTO] = chunk.problems
+            taken = {row: repr(owner) for row, owner in facts.labelled(owners.dropna())}
+            yield judged(
+                tables.ITEMS,
+                chunk.raw,
+                chunk.coerced,
+                found=found,
+                suite=suite,
+                first_rows=first_rows,
+                details={"id_of_another_source": taken, **compared},
+                now=now,
+                offset=offset,
+                notes=notes,
+                fingerprints=chunk.fingerprints,
+            )
+            offset += len(chunk.raw)
 
 
 def check_events(
     frame: pd.DataFrame,
     *,
-    known_item_ids: Collection[str],
+    known_item_ids: Collection[str] | Ids,
     now: datetime,
     source: str | None = None,
     rules: Rules = NO_RULES,
@@ -128,28 +166,56 @@ def check_events(
     Raises:
         MissingColumnError: `user_id`, `item_id`, `event_type` or `event_timestamp` is absent.
     """
-    required = (tables.USER_ID, tables.ITEM_ID, tables.EVENT_TYPE, tables.EVENT_TIMESTAMP)
-    raw = _raw(frame, tables.EVENTS, required, source, now)
-    coerced = coerce(raw, tables.EVENTS)
-    events = coerced.frame
-    known = events[tables.ITEM_ID].isin(pd.Index(list(known_item_ids), dtype=object))
-    fast = log.too_fast(events)
-    found = {
-        suites.HUMAN: facts.holds(events.index, fast),
-        suites.KNOWN: known | events[tables.ITEM_ID].isna(),
-        suites.RATED: (events[tables.EVENT_TYPE] != tables.RATING) | events[tables.VALUE].notna(),
-    }
-    suite = suites.events(now=now, present=facts.present_columns(raw), rules=rules)
-    return _judge(
-        tables.EVENTS,
-        raw,
-        coerced,
-        found=found,
-        suite=suite,
-        details={"user_rate_human": fast},
-        notes=log.gaps(events),
-        now=now,
+    known = Ids.of(known_item_ids)
+    return joined(
+        events_in_parts(
+            slices(frame, rules=rules), known_item_ids=known, now=now, source=source, rules=rules
+        )
     )
+
+
+def events_in_parts(
+    parts: Iterable[pd.DataFrame],
+    *,
+    known_item_ids: Ids,
+    now: datetime,
+    source: str | None = None,
+    rules: Rules = NO_RULES,
+) -> Iterator[GateResult]:
+    """Check events that come in parts. See `items_in_parts` and `check_events`."""
+    required = (tables.USER_ID, tables.ITEM_ID, tables.EVENT_TYPE, tables.EVENT_TIMESTAMP)
+    survey = EventSurvey()
+    with Spool[tuple[pd.DataFrame, Coerced]]() as spool:
+        for frame in parts:
+            raw = _raw(frame, tables.EVENTS, required, source, now)
+            coerced = coerce(raw, tables.EVENTS)
+            survey.add(raw, coerced.frame)
+            spool.add((raw, coerced))
+        batch = survey.facts()
+        suite = suites.events(now=now, present=batch.present, rules=rules)
+        first_rows, offset = FirstRows(batch.repeated), 0
+        for raw, coerced in spool:
+            events = coerced.frame
+            fast = batch.rates.too_fast(events)
+            rated = events[tables.VALUE].notna()
+            item_ids = events[tables.ITEM_ID]
+            yield judged(
+                tables.EVENTS,
+                raw,
+                coerced,
+                found={
+                    suites.HUMAN: facts.holds(events.index, fast),
+                    suites.KNOWN: item_ids.isna() | known_item_ids.has(item_ids),
+                    suites.RATED: (events[tables.EVENT_TYPE] != tables.RATING) | rated,
+                },
+                suite=suite,
+                first_rows=first_rows,
+                details={"user_rate_human": fast},
+                now=now,
+                offset=offset,
+                notes=batch.gaps,
+            )
+            offset += len(raw)
 
 
 def check_embeddings(
@@ -192,7 +258,7 @@ def check_embeddings(
     near, details = facts.near_others(sound, len(raw), reference)
     run = engine.run(suite, cast.assign(**{suites.NEAR: near})[suites.columns_of(suite)])
     blocked = run.rows(Severity.BLOCK)
-    return _result(
+    return result_of(
         EMBEDDINGS,
         raw,
         accepted=cast.drop(blocked).reset_index(drop=True),
@@ -223,7 +289,7 @@ def check_pairs(
     agrees = agreement >= alignment.threshold
     sure = alignment.confidence(agreement)
     run = engine.run(suites.pairs(), pd.DataFrame({suites.AGREES: agrees}))
-    return _result(
+    return result_of(
         PAIRS,
         raw,
         accepted=raw,
@@ -238,91 +304,54 @@ def check_pairs(
     )
 
 
-def _judge(
-    table: Table,
-    raw: pd.DataFrame,
-    coerced: Coerced,
-    *,
-    found: Mapping[str, pd.Series],
-    suite: "ExpectationSuite",
-    details: Mapping[str, Mapping[int, str]],
+def slices(frame: pd.DataFrame, *, rules: Rules = NO_RULES) -> Iterator[pd.DataFrame]:
+    """The frame in parts of `CHUNK` rows; as one where a rule compares the rows."""
+    rows = CHUNK if rules.row_by_row else max(1, len(frame))
+    for start in range(0, max(1, len(frame)), rows):
+        yield frame.iloc[start : start + rows]
+
+
+@dataclass(frozen=True, slots=True)
+class _Items:
+    """A chunk of listings."""
+
+    raw: pd.DataFrame
+    coerced: Coerced
+    problems: pd.Series | None
+    """(n,) what is wrong with each photo, as bits; None where photos were left closed."""
+    fingerprints: pd.Series | None
+    photos: int
+    """How many were opened."""
+
+
+def _items(
+    frame: pd.DataFrame,
+    source: str | None,
     now: datetime,
-    notes: tuple[str, ...] = (),
-    photos: Mapping[str, Photo] | None = None,
-) -> GateResult:
-    """Run the suite, then compare ids among what passed, and sort the rows."""
-    read = {readable(name): flags for name, flags in coerced.readable.items()}
-    judged = coerced.frame.assign(**{READ: facts.lines_read(raw)}, **found, **read)
-    run = engine.run(suite, judged[suites.columns_of(suite)])
-    passing = coerced.frame.drop(run.rows(Severity.BLOCK))
-    identities = suites.identities(table.key, table=table.name)
-    twice = engine.run(identities, passing[[table.key]])
-    repeated = twice.rows(Severity.BLOCK)
-    accepted = table.to_pandas(table.to_arrow(passing.drop(repeated)))
-    return _result(
-        table.name,
+    *,
+    done: int,
+    photos: int | None,
+    progress: Progress | None,
+) -> _Items:
+    raw = _raw(frame, tables.ITEMS, (tables.ITEM_ID,), source, now)
+    coerced = coerce(raw, tables.ITEMS)
+    if photos is None:
+        return _Items(raw, coerced, None, None, 0)
+    paths = coerced.frame[tables.IMAGE_PATH]
+    given = paths.dropna().tolist()
+
+    def told(now_done: int, _: int) -> None:
+        if progress is not None:
+            progress(done + now_done, photos)
+
+    seen = inspect_all(given, progress=told)
+    prints = [seen[path].fingerprint if path in seen else None for path in paths]
+    return _Items(
         raw,
-        accepted=accepted,
-        key=coerced.frame[table.key],
-        findings=[*reasons.telling(run.findings), *twice.findings],
-        details={
-            **details,
-            "duplicate_id": facts.twins(raw, passing[table.key], repeated),
-            "line_readable": facts.unread_lines(raw),
-        },
-        validation={str(part.result["suite_name"]): part.result for part in (run, twice)},
-        notes=(*facts.absences(raw, table.name), *notes),
-        now=now,
-        fingerprints=comparisons.fingerprints(accepted, photos) if photos is not None else None,
-    )
-
-
-def _result(
-    table: str,
-    raw: pd.DataFrame,
-    *,
-    accepted: pd.DataFrame,
-    key: pd.Series,
-    findings: Iterable[Finding],
-    details: reasons.Details,
-    validation: dict[str, dict[str, Any]],
-    notes: tuple[str, ...],
-    now: datetime,
-    fingerprints: pd.DataFrame | None = None,
-) -> GateResult:
-    findings = tuple(findings)
-    source = raw.get(tables.SOURCE, pd.Series(None, index=raw.index, dtype=object))
-    rows = {
-        severity: engine.union(f.rows for f in findings if f.check.severity is severity)
-        for severity in Severity
-    }
-    rows[Severity.WARN] = np.setdiff1d(rows[Severity.WARN], rows[Severity.BLOCK])
-    described = {
-        severity: reasons.describe(
-            chosen,
-            raw=raw,
-            key=key,
-            source=source,
-            findings=findings,
-            details=details,
-            severity=severity,
-            now=now,
-        )
-        for severity, chosen in rows.items()
-    }
-    reason_counts, severities = counts(findings)
-    return GateResult(
-        table=table,
-        accepted=accepted,
-        quarantined=described[Severity.BLOCK],
-        warnings=described[Severity.WARN],
-        received=len(raw),
-        reason_counts=reason_counts,
-        severities=severities,
-        notes=notes,
-        validation=validation,
-        checked_at=now,
-        fingerprints=fingerprints,
+        coerced,
+        problems=facts.photo_bits(paths, seen),
+        fingerprints=pd.Series(prints, index=paths.index, dtype=object),
+        photos=len(given),
     )
 
 

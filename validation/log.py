@@ -1,11 +1,14 @@
 """What a log of events shows as a whole: rates no person reaches, and days without any event."""
 
+from dataclasses import dataclass, field
 from typing import Final
 
+import numpy as np
 import pandas as pd
 
 from validation import tables
 from validation.facts import labelled
+from validation.identities import Hashes
 
 FASTEST: Final = 40
 """Deliberate acts of one user within a minute beyond which no person acts."""
@@ -16,30 +19,79 @@ BUSY: Final = 20
 LONGEST_NOTE: Final = 3
 
 
-def too_fast(events: pd.DataFrame) -> dict[int, str]:
-    """Row → how many acts its user made within its minute, where no person makes so many."""
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """The users and minutes with more acts than a person can make."""
+
+    minutes: Hashes
+    """Ascending, of user and minute."""
+    acts: np.ndarray
+
+    def too_fast(self, events: pd.DataFrame) -> dict[int, str]:
+        """Row → how many acts its user made within its minute, where no person makes so many."""
+        acts, minutes = _user_minutes(events)
+        places = np.searchsorted(self.minutes, minutes)
+        places = np.minimum(places, max(0, len(self.minutes) - 1))
+        if not len(self.minutes):
+            return {}
+        found = self.minutes[places] == minutes
+        counts = pd.Series(self.acts[places], index=acts.index)[found]
+        return {row: str(count) for row, count in labelled(counts)}
+
+
+@dataclass(slots=True)
+class RateSurvey:
+    """Counts users' deliberate acts by the minute, chunk after chunk."""
+
+    _parts: list[Hashes] = field(default_factory=list)
+
+    def add(self, events: pd.DataFrame) -> None:
+        """Take canonical events."""
+        self._parts.append(_user_minutes(events)[1])
+
+    def rates(self) -> Rates:
+        """Those that are too fast for a person."""
+        minutes, counts = np.unique(np.concatenate(self._parts), return_counts=True)
+        fast = counts > FASTEST
+        return Rates(minutes[fast], counts[fast])
+
+
+@dataclass(slots=True)
+class DaySurvey:
+    """Counts events by the day, chunk after chunk."""
+
+    _parts: list[pd.Series] = field(default_factory=list)
+
+    def add(self, events: pd.DataFrame) -> None:
+        """Take canonical events."""
+        days = events[tables.EVENT_TIMESTAMP].dropna().dt.floor("D")
+        self._parts.append(days.value_counts())
+
+    def gaps(self) -> tuple[str, ...]:
+        """A sentence where days between the first and the last have no event; none if thin."""
+        counts = pd.concat(self._parts).groupby(level=0).sum()
+        if counts.empty:
+            return ()
+        every = pd.date_range(counts.index[0], counts.index[-1], freq="D")
+        missing = every.difference(counts.index)
+        if missing.empty or counts.median() < BUSY or len(missing) > len(every) / 2:
+            return ()
+        weekly = missing.dayofweek.value_counts().max() > 0.8 * len(missing) and len(missing) > 3
+        if weekly:  # a shop that closes on one day of the week
+            return ()
+        first = ", ".join(day.date().isoformat() for day in missing[:LONGEST_NOTE])
+        more = f" and {len(missing) - LONGEST_NOTE} more" if len(missing) > LONGEST_NOTE else ""
+        return (
+            f"no event on {len(missing)} of {len(every)} days ({first}{more}); look for lost data",
+        )
+
+
+def _user_minutes(events: pd.DataFrame) -> tuple[pd.DataFrame, Hashes]:
+    """The deliberate acts, and a hash of user and minute of each."""
     acts = events[events[tables.EVENT_TYPE].isin(DELIBERATE)]
     acts = acts.dropna(subset=[tables.USER_ID, tables.EVENT_TIMESTAMP])
-    if acts.empty:
-        return {}
-    minute = acts[tables.EVENT_TIMESTAMP].dt.floor("min")
-    counts = acts.groupby([acts[tables.USER_ID], minute])[tables.USER_ID].transform("size")
-    return {row: str(count) for row, count in labelled(counts[counts > FASTEST])}
-
-
-def gaps(events: pd.DataFrame) -> tuple[str, ...]:
-    """A sentence where days between the first and the last have no event; none for thin logs."""
-    days = events[tables.EVENT_TIMESTAMP].dropna().dt.floor("D")
-    if days.empty:
-        return ()
-    counts = days.value_counts().sort_index()
-    every = pd.date_range(counts.index[0], counts.index[-1], freq="D")
-    missing = every.difference(counts.index)
-    if missing.empty or counts.median() < BUSY or len(missing) > len(every) / 2:
-        return ()
-    weekly = missing.dayofweek.value_counts().max() > 0.8 * len(missing) and len(missing) > 3
-    if weekly:  # a shop that closes on one day of the week
-        return ()
-    first = ", ".join(day.date().isoformat() for day in missing[:LONGEST_NOTE])
-    more = f" and {len(missing) - LONGEST_NOTE} more" if len(missing) > LONGEST_NOTE else ""
-    return (f"no event on {len(missing)} of {len(every)} days ({first}{more}); look for lost data",)
+    keys = pd.DataFrame(
+        {"user": acts[tables.USER_ID], "minute": acts[tables.EVENT_TIMESTAMP].dt.floor("min")}
+    )
+    hashes: Hashes = pd.util.hash_pandas_object(keys, index=False).to_numpy().astype(np.uint64)
+    return acts, hashes

@@ -37,13 +37,15 @@ def describe(
     details: Details,
     severity: Severity,
     now: datetime,
+    offset: int = 0,
 ) -> pd.DataFrame:
     """One row for each of `rows`: what it held and every reason, in the suite's order.
 
     Args:
-        rows: row numbers, ascending.
+        rows: row numbers in `raw`, ascending.
         raw: the table as it came; its index is 0 … n - 1.
         key: each row's key in canonical form.
+        offset: number of the first row in the whole table.
     """
     sentences: dict[int, list[str]] = {row: [] for row in rows.tolist()}
     checks: dict[int, list[str]] = {row: [] for row in rows.tolist()}
@@ -53,14 +55,14 @@ def describe(
         failing = finding.rows[np.isin(finding.rows, rows)]
         for row, value in zip(failing.tolist(), shown.iloc[failing].tolist(), strict=True):
             text = check.sentence.format(value=shown_value(value), detail=known.get(row, ""))
-            sentences[row].append(f"Row {row}: {text}.")
+            sentences[row].append(f"Row {offset + row}: {text}.")
             checks[row].append(check.name)
     taken = raw.iloc[rows]
     return pd.DataFrame(
         {
             KEY: key.iloc[rows].to_numpy(dtype=object),
             tables.SOURCE: source.iloc[rows].to_numpy(dtype=object),
-            ROW_NUMBER: rows.astype(np.int64),
+            ROW_NUMBER: rows.astype(np.int64) + offset,
             ROW: pd.Series(raw_rows(taken), dtype=object),
             REASONS: pd.Series(list(sentences.values()), dtype=object),
             CHECKS: pd.Series(list(checks.values()), dtype=object),

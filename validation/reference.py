@@ -1,12 +1,10 @@
 """What the accepted catalogue is like: what a new listing is compared with.
 
-Limits are robust quantiles of the catalogue's own listings, never constants; where it holds too
-few to say what is usual, nothing is unusual.
+Where it holds too few listings to say what is usual, nothing is unusual.
 """
 
 import difflib
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
@@ -15,21 +13,23 @@ import numpy as np
 import pandas as pd
 
 from validation import tables
+from validation.contents import (
+    FINGERPRINT,
+    TEXT,
+    Contents,
+    joined,
+    photo_contents,
+    text_contents,
+)
 from validation.currencies import CURRENCIES
-from validation.duplicates import FINGERPRINT, TEXT
 from validation.facts import labelled
+from validation.prices import in_one_spelling
 
 ENOUGH: Final = 50
 """Accepted listings from which what they have in common counts as usual."""
-ENOUGH_PRICES: Final = 30
-REACH: Final = 3.0
-"""Interquartile ranges, on a log scale, that a price may lie beyond the quartiles."""
-LEAST_RANGE: Final = 0.7
-"""Least interquartile range of log prices: a factor of two."""
-LARGEST_LOG: Final = 700.0
-"""exp of more is no number."""
 RARE: Final = 0.01
 """Share of the catalogue's titles below which a script is unusual."""
+SCRIPT: Final = "script"
 SCRIPTS: Final = {
     "Latin": "a-zA-Z\u00c0-\u024f",
     "Greek": "\u0370-\u03ff",
@@ -42,57 +42,96 @@ SCRIPTS: Final = {
     "Kana": "\u3040-\u30ff",
     "Han": "\u4e00-\u9fff",
 }
+COMPARED: Final = (
+    *(tables.ITEM_ID, tables.SOURCE, tables.TITLE, tables.DESCRIPTION, tables.ATTRIBUTES),
+    *(tables.CATEGORY, tables.CURRENCY, tables.PRICE),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """What is usual."""
+    """The accepted listings, as far as new ones are compared with them."""
 
+    listings: pd.DataFrame
+    """`item_id`, `source`, `category`, `currency`, `price` and the title's `script`."""
+    texts: Contents
+    photos: Contents
+    photo_ids: pd.Series
+    """The ids of `photos`; those of `texts` are the listings'."""
     categories: frozenset[str]
     """Paths in one spelling; empty where there are too few listings to say."""
     currencies: frozenset[str]
     scripts: frozenset[str]
-    prices: pd.DataFrame
-    """`low`, `high` by (currency, level of the category path, path at that level)."""
-    texts: pd.DataFrame
-    """`item_id`, `text` and `attributes` of the catalogue."""
-    photos: pd.DataFrame
-    """`item_id` and `fingerprint` of the catalogue's photos."""
 
     @classmethod
     def of(
-        cls, known: pd.DataFrame | None, *, batch: pd.DataFrame, photos: pd.DataFrame | None
+        cls, known: pd.DataFrame | None = None, *, photos: pd.DataFrame | None = None
     ) -> "Reference":
-        """Learn from the accepted catalogue; prices from the batch as well.
+        """Learn from the accepted catalogue.
 
         Args:
             known: canonical items, or only some of their columns; None or empty at first.
-            batch: the listings to be checked, canonical.
             photos: `item_id` and `fingerprint` of the catalogue.
         """
-        given = known if known is not None else tables.ITEMS.empty()
-        columns = (
-            *(tables.TITLE, tables.DESCRIPTION, tables.ATTRIBUTES),
-            *(tables.CATEGORY, tables.CURRENCY, tables.PRICE),
+        given = (known if known is not None else tables.ITEMS.empty()).reindex(columns=COMPARED)
+        given = given.drop_duplicates(tables.ITEM_ID).reset_index(drop=True)
+        prints = photos if photos is not None else _no_photos()
+        slim = given[[tables.ITEM_ID, tables.SOURCE, tables.CATEGORY]].assign(
+            **{
+                tables.CURRENCY: given[tables.CURRENCY],
+                tables.PRICE: given[tables.PRICE].astype("float64"),
+                SCRIPT: given[tables.TITLE].map(script_of),
+            }
         )
-        known = given.reindex(columns=[tables.ITEM_ID, *columns])
+        return cls._learned(
+            slim,
+            text_contents(wording_of(given), given[tables.ITEM_ID]),
+            photo_contents(prints[FINGERPRINT], prints[tables.ITEM_ID]),
+            prints[tables.ITEM_ID].reset_index(drop=True),
+        )
+
+    @classmethod
+    def _learned(
+        cls, listings: pd.DataFrame, texts: Contents, photos: Contents, photo_ids: pd.Series
+    ) -> "Reference":
         return cls(
-            categories=_usual(known[tables.CATEGORY].map(one_spelling)),
-            currencies=_usual(known[tables.CURRENCY]),
-            scripts=_usual(known[tables.TITLE].map(script_of), share=RARE),
-            prices=_price_limits(pd.concat([known, batch.reindex(columns=known.columns)])),
-            texts=wording_of(known).assign(**{tables.ITEM_ID: known[tables.ITEM_ID]}),
-            photos=photos
-            if photos is not None
-            else pd.DataFrame(columns=[tables.ITEM_ID, FINGERPRINT]),
+            *(listings, texts, photos, photo_ids),
+            categories=_usual(in_one_spelling(listings[tables.CATEGORY])),
+            currencies=_usual(listings[tables.CURRENCY]),
+            scripts=_usual(listings[SCRIPT], share=RARE),
         )
+
+    def with_listings(self, items: pd.DataFrame, photos: pd.DataFrame) -> "Reference":
+        """With more listings, in place of those of the same ids.
+
+        Args:
+            items: canonical.
+            photos: `item_id` and `fingerprint` of these.
+        """
+        added = Reference.of(items, photos=photos)
+        ids = added.listings[tables.ITEM_ID]
+        stay, shown = ~self.listings[tables.ITEM_ID].isin(ids), ~self.photo_ids.isin(ids)
+        return Reference._learned(
+            pd.concat([self.listings[stay], added.listings], ignore_index=True),
+            joined([self.texts.take(np.flatnonzero(stay)), added.texts]),
+            joined([self.photos.take(np.flatnonzero(shown)), added.photos]),
+            pd.concat([self.photo_ids[shown], added.photo_ids], ignore_index=True),
+        )
+
+    def other_owners(self, items: pd.DataFrame) -> pd.Series:
+        """(N,) the source that already owns each listing's id, if it is another; else None."""
+        if self.listings.empty:
+            return pd.Series(None, index=items.index, dtype=object)
+        owners = self.listings.set_index(tables.ITEM_ID)[tables.SOURCE]
+        owner = items[tables.ITEM_ID].map(owners).astype(object)
+        return owner.where(owner.notna() & (owner != items[tables.SOURCE]), None)
 
     def unknown_categories(self, categories: pd.Series) -> dict[int, str]:
         """Row → what a sentence says of a category that the catalogue does not have."""
         if not self.categories:
             return {}
-        spelled = categories.dropna().map(one_spelling).astype(object)
-        unknown = spelled[~spelled.isin(self.categories)]
+        spelled = in_one_spelling(categories.dropna())
+        unknown = spelled[~spelled.isin(self.categories) & spelled.notna()]
         nearest = {path: self._nearest(path) for path in unknown.unique()}
         return {row: nearest[str(path)] for row, path in labelled(unknown)}
 
@@ -113,30 +152,6 @@ class Reference:
         unusual = scripts[~scripts.isin(self.scripts)]
         return {row: str(script) for row, script in labelled(unusual)}
 
-    def unusual_prices(self, items: pd.DataFrame) -> dict[int, str]:
-        """Row → the usual range of its category, where its price lies far outside."""
-        if self.prices.empty:
-            return {}
-        told: dict[int, str] = {}
-        priced = items[items[tables.PRICE] > 0]
-        open_rows = pd.Series(True, index=priced.index)
-        for level in sorted(self.prices.index.unique("level"), reverse=True):
-            limits = self.prices.xs(level, level="level")
-            paths = pd.Series(_at_level(priced[tables.CATEGORY], level), index=priced.index)
-            keys = pd.MultiIndex.from_arrays([priced[tables.CURRENCY].fillna(""), paths])
-            at = limits.reindex(keys)
-            low, high = at["low"].to_numpy(), at["high"].to_numpy()
-            judged = open_rows.to_numpy() & ~np.isnan(low)
-            prices = priced[tables.PRICE].to_numpy(dtype=np.float64)
-            outside = pd.Series(judged & ((prices < low) | (prices > high)), index=priced.index)
-            told.update(
-                (row, f"{least:.2f} to {most:.2f}")
-                for (row, far), least, most in zip(labelled(outside), low, high, strict=True)
-                if far
-            )
-            open_rows &= ~judged
-        return told
-
     def _nearest(self, path: str) -> str:
         close = difflib.get_close_matches(path, sorted(self.categories), n=1, cutoff=0.6)
         return f"; did you mean {close[0]!r}?" if close else ""
@@ -147,12 +162,6 @@ def wording_of(items: pd.DataFrame) -> pd.DataFrame:
     both = items[tables.TITLE].fillna("") + " " + items[tables.DESCRIPTION].fillna("")
     text = both.str.strip().replace("", None).astype(object)
     return pd.DataFrame({TEXT: text, tables.ATTRIBUTES: items[tables.ATTRIBUTES]})
-
-
-def one_spelling(path: object) -> str | None:
-    """A category path with single blanks around its separators, in lower case."""
-    levels = tables.category_levels(path if isinstance(path, str) else None)
-    return " > ".join(" ".join(level.split()).casefold() for level in levels) or None
 
 
 @cache
@@ -169,50 +178,13 @@ def script_of(text: object) -> str | None:
     return script if counts[script] else None
 
 
+def _no_photos() -> pd.DataFrame:
+    return pd.DataFrame({tables.ITEM_ID: [], FINGERPRINT: []}, dtype=object)
+
+
 def _usual(values: pd.Series, *, share: float = 0.0) -> frozenset[str]:
     present = values.dropna()
     if len(present) < ENOUGH:
         return frozenset()
     shares = present.value_counts(normalize=True)
     return frozenset(shares[shares >= share].index)
-
-
-def _at_level(categories: pd.Series, level: int) -> Sequence[str]:
-    """Each path's first `level` levels in one spelling; all of one at level 0."""
-    categories = categories.fillna("")
-    cut = {
-        path: " > ".join((one_spelling(path) or "").split(" > ")[:level]) if level else ""
-        for path in categories.unique()
-    }
-    return [cut[path] for path in categories]
-
-
-def _price_limits(items: pd.DataFrame) -> pd.DataFrame:
-    """The usual range of prices of every category, its parent and all."""
-    priced = items[items[tables.PRICE] > 0]
-    logs = np.log(priced[tables.PRICE].to_numpy(dtype=np.float64))
-    deepest = max(
-        (len(tables.category_levels(path)) for path in priced[tables.CATEGORY].dropna().unique()),
-        default=0,
-    )
-    parts = []
-    for level in range(min(deepest, 3) + 1):
-        frame = pd.DataFrame(
-            {
-                "currency": priced[tables.CURRENCY].fillna("").to_numpy(),
-                "level": level,
-                "path": _at_level(priced[tables.CATEGORY], level),
-                "log": logs,
-            }
-        )
-        groups = frame.groupby(["currency", "level", "path"])["log"]
-        quartiles = groups.quantile(np.array([0.25, 0.75])).unstack().reindex(columns=[0.25, 0.75])
-        spread = (quartiles[0.75] - quartiles[0.25]).clip(lower=LEAST_RANGE)
-        limits = pd.DataFrame(
-            {
-                "low": np.exp((quartiles[0.25] - REACH * spread).clip(lower=-LARGEST_LOG)),
-                "high": np.exp((quartiles[0.75] + REACH * spread).clip(upper=LARGEST_LOG)),
-            }
-        )
-        parts.append(limits[groups.size() >= ENOUGH_PRICES])
-    return pd.concat(parts)

@@ -1,14 +1,17 @@
 """What the gate made of one table."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import accumulate
 from typing import Any, Final
 
 import pandas as pd
 
 from validation.engine import Finding
 from validation.errors import GateError
+from validation.merging import merged
 
 PASS: Final = "pass"
 WARN: Final = "warn"
@@ -82,3 +85,43 @@ def counts(findings: Iterable[Finding]) -> tuple[dict[str, int], dict[str, str]]
         {found.check.name: len(found.rows) for found in ranked},
         {found.check.name: str(found.check.severity) for found in ranked},
     )
+
+
+def joined(results: Iterable[GateResult]) -> GateResult:
+    """The results of a table's parts, in their order, as one.
+
+    Args:
+        results: at least one.
+    """
+    parts = list(results)
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+    totals: Counter[str] = Counter()
+    for part in parts:
+        totals.update(part.reason_counts)
+    severities = {name: severity for part in parts for name, severity in part.severities.items()}
+    ranked = dict(sorted(totals.items(), key=lambda one: (-one[1], one[0])))
+    offsets = [0, *accumulate(part.received for part in parts[:-1])]
+    return replace(
+        first,
+        accepted=_concatenated([part.accepted for part in parts]),
+        quarantined=_concatenated([part.quarantined for part in parts]),
+        warnings=_concatenated([part.warnings for part in parts]),
+        received=sum(part.received for part in parts),
+        reason_counts=ranked,
+        severities={name: severities[name] for name in ranked},
+        validation={
+            name: merged([part.validation[name] for part in parts], offsets=offsets)
+            for name in first.validation
+        },
+        fingerprints=None
+        if first.fingerprints is None
+        else _concatenated([part.fingerprints for part in parts if part.fingerprints is not None]),
+    )
+
+
+def _concatenated(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The frames below each other; those without rows say nothing of the columns' types."""
+    filled = [frame for frame in frames if len(frame)]
+    return pd.concat(filled, ignore_index=True) if filled else frames[0]

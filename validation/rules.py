@@ -34,6 +34,11 @@ class Rules:
     events: tuple[Any, ...] = ()
     """Expectations on events."""
 
+    @property
+    def row_by_row(self) -> bool:
+        """Whether each row can be judged without the others."""
+        return all(map(_judges_rows, (*self.items, *self.events)))
+
     @classmethod
     def read(
         cls,
@@ -133,6 +138,23 @@ def _with_check(expectation: Any, named: str, table: str, known: set[str]) -> An
     made = expectation.copy(deep=True)
     made.meta = as_meta(check)
     return made
+
+
+def _judges_rows(expectation: Any) -> bool:
+    """Whether an expectation is a question about a row alone, not about the column or table."""
+    from great_expectations import expectations as gxe
+    from great_expectations.expectations.expectation import (
+        ColumnMapExpectation,
+        ColumnPairMapExpectation,
+        MulticolumnMapExpectation,
+    )
+
+    about_rows = ColumnMapExpectation | ColumnPairMapExpectation | MulticolumnMapExpectation
+    comparing = gxe.ExpectColumnValuesToBeUnique | gxe.ExpectCompoundColumnsToBeUnique
+    part = (getattr(expectation, "mostly", None) or 1) != 1
+    return (
+        isinstance(expectation, about_rows) and not isinstance(expectation, comparing) and not part
+    )
 
 
 def _columns(expectation: Any) -> list[str]:

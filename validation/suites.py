@@ -25,6 +25,7 @@ AGREES: Final = "photo_and_text_agree"
 HUMAN: Final = "user_human"
 NEAR: Final = "near_others"
 RATED: Final = "rating_has_value"
+FIRST: Final = "id_first"
 
 
 def columns_of(suite: "ExpectationSuite") -> list[str]:
@@ -230,14 +231,14 @@ def pairs() -> "ExpectationSuite":
 
 
 def identities(key: str, *, table: str) -> "ExpectationSuite":
-    """The suite of what the other checks let through: no key twice; of several the first stays."""
+    """The suite of what the other checks let through: of several rows of a key the first stays."""
     suite = Checklist(f"{table}_identities")
     suite.block(
         "duplicate_id",
         key,
         f"{key} {{value}} {{detail}}; keep one row per id",
-        kind="ExpectColumnValuesToBeFirst",
-        column=key,
+        kind="ExpectColumnValuesToHold",
+        column=FIRST,
     )
     return suite.built()
 

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from feature_repo.feature_tables import write_table
 from feature_repo.home import Home
 from validation import tables
-from validation.duplicates import FINGERPRINT
+from validation.contents import FINGERPRINT
 from validation.result import GateResult
 
 SCHEMA = pa.schema([(tables.ITEM_ID, pa.string()), (FINGERPRINT, pa.uint64())])

@@ -26,11 +26,6 @@ def test_a_fact_holds_where_the_column_says_so() -> None:
     assert failing(expectations.ExpectColumnValuesToHold(column="known"), frame) == [1]
 
 
-def test_the_first_of_several_passes_the_later_fail_and_null_repeats_nothing() -> None:
-    frame = pd.DataFrame({"id": ["a", "b", "a", None, None, "a"]})
-    assert failing(expectations.ExpectColumnValuesToBeFirst(column="id"), frame) == [2, 5]
-
-
 @pytest.mark.parametrize(("limit", "rows"), [("latest", [1]), ("earliest", [2])])
 def test_times_outside_the_limits_fail_and_null_passes(limit: str, rows: list[int]) -> None:
     times = pd.to_datetime(["2026-01-01", "2026-01-02", "2025-12-31", None], utc=True)

@@ -2,6 +2,7 @@ import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,9 @@ from tests.validation.conftest import NOW, Listings
 from validation import gate, tables
 from validation.errors import GateError, MissingColumnError, TableError, ValidationError
 from validation.gate import GateResult
+from validation.identities import Ids
+from validation.reference import Reference
+from validation.result import joined
 
 
 def items(frame: pd.DataFrame, **kwargs: object) -> GateResult:
@@ -346,3 +350,87 @@ def test_whatever_comes_in_is_accepted_or_quarantined_and_never_lost(
     assert result.accepted["item_id"].is_unique
     for row in result.quarantined["row"]:
         json.loads(row)
+
+
+TEXT_CHOICES = st.sampled_from(
+    [None, "", "Oak table with two drawers", "oak TABLE, with two drawers!", "Lamp", "test"]
+)
+MIXED_ROWS = st.lists(
+    st.tuples(
+        st.sampled_from(["a", "b", "c", "d", None]),
+        TEXT_CHOICES,
+        st.sampled_from([1.0, 9.5, "12,5", None, -1, "nan"]),
+        st.sampled_from([None, '{"height": "45 m"}', "{", {"colour": "red"}]),
+    ),
+    min_size=1,
+    max_size=9,
+)
+
+
+@settings(max_examples=12, deadline=None)
+@given(rows=MIXED_ROWS, size=st.integers(2, 5))
+def test_what_becomes_of_a_row_does_not_depend_on_the_chunks(
+    rows: list[tuple[object, ...]], size: int
+) -> None:
+    frame = pd.DataFrame(rows, columns=["item_id", "title", "price", "attributes"], dtype=object)
+    known = pd.DataFrame(
+        {"item_id": ["k", "a"], "title": ["Oak table with two drawers"] * 2, "source": "shop"}
+    )
+    whole = items(frame, known_items=known, source="feed")
+    parts = (frame.iloc[start : start + size] for start in range(0, len(frame), size))
+    reference = Reference.of(known)
+    apart = joined(list(gate.items_in_parts(parts, reference=reference, source="feed", now=NOW)))
+    for name in ("accepted", "quarantined", "warnings", "fingerprints"):
+        pd.testing.assert_frame_equal(getattr(apart, name), getattr(whole, name))
+    assert apart.as_dict() == whole.as_dict()
+    assert summed(apart) == summed(whole)
+
+
+def summed(result: GateResult) -> list[tuple[object, ...]]:
+    """What Great Expectations counted, and the rows it names."""
+    return [
+        (entry["success"], *(entry["result"].get(name) for name in COUNTED), listed(entry))
+        for run in result.validation.values()
+        for entry in run["results"]
+    ]
+
+
+COUNTED = ("element_count", "unexpected_count", "missing_count", "unexpected_percent")
+
+
+def listed(entry: dict[str, Any]) -> list[int]:
+    return entry["result"].get("unexpected_index_list") or []
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    rows=st.lists(
+        st.tuples(
+            st.sampled_from(["u", "v", None]),
+            st.sampled_from(["e1", "e2", "e3", None]),
+            st.sampled_from(["click", "looked", None]),
+            st.sampled_from(["2026-02-01T10:00:00", "2026-02-02", "later"]),
+        ),
+        min_size=1,
+        max_size=12,
+    ),
+    size=st.integers(3, 6),
+)
+def test_events_in_chunks_are_judged_as_the_whole_log_is(
+    rows: list[tuple[object, ...]], size: int
+) -> None:
+    names = ["user_id", "event_id", "event_type", "event_timestamp"]
+    frame = pd.DataFrame(rows, columns=names, dtype=object).assign(item_id="a")
+    whole = gate.check_events(frame, known_item_ids=["a"], now=NOW)
+    parts = (frame.iloc[start : start + size] for start in range(0, len(frame), size))
+    apart = joined(list(gate.events_in_parts(parts, known_item_ids=Ids.of(["a"]), now=NOW)))
+    for name in ("accepted", "quarantined", "warnings"):
+        pd.testing.assert_frame_equal(getattr(apart, name), getattr(whole, name))
+    assert apart.as_dict() == whole.as_dict()
+
+
+def test_a_bot_is_found_across_chunks(log: Listings) -> None:
+    frame = log(*["bot"] * 60)
+    parts = (frame.iloc[start : start + 25] for start in range(0, 60, 25))
+    apart = joined(list(gate.events_in_parts(parts, known_item_ids=Ids.of(["a"]), now=NOW)))
+    assert len(apart.warnings) == 60

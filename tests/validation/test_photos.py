@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
 from tests.validation.conftest import encoded, noise
-from validation.duplicates import NEAR_BITS
+from validation.contents import NEAR_BITS
 from validation.photos import (
     BLANK_SPREAD,
     ORIENTATION,

@@ -4,7 +4,8 @@ import pytest
 from tests.validation.conftest import NOW, Listings
 from validation import gate, tables
 from validation.gate import GateResult
-from validation.reference import one_spelling, script_of
+from validation.prices import one_spelling
+from validation.reference import script_of
 
 
 @pytest.fixture

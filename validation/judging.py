@@ -1,0 +1,132 @@
+"""A chunk of rows and what is known of them → which are accepted, which held back, and why.
+
+A row that fails a blocking check of the suite goes to quarantine with the sentence of every
+check that it failed, all others pass. Ids are compared only among the rows that pass the rest, so
+a bad row never pushes out a good one of the same id.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from validation import engine, facts, reasons, suites, tables
+from validation.checks import READ, Severity, readable
+from validation.coercion import Coerced
+from validation.contents import FINGERPRINT
+from validation.engine import Finding
+from validation.identities import FirstRows
+from validation.result import GateResult, counts
+from validation.tables import Table
+
+if TYPE_CHECKING:
+    from great_expectations import ExpectationSuite
+
+
+def judged(
+    table: Table,
+    raw: pd.DataFrame,
+    coerced: Coerced,
+    *,
+    found: Mapping[str, pd.Series],
+    suite: "ExpectationSuite",
+    first_rows: FirstRows,
+    details: reasons.Details,
+    now: datetime,
+    offset: int = 0,
+    notes: tuple[str, ...] = (),
+    fingerprints: pd.Series | None = None,
+) -> GateResult:
+    """Run the suite, then compare ids among what passed, and sort the rows.
+
+    Args:
+        raw: the chunk as it came; its index is 0 … n - 1.
+        found: columns that the suite reads beside the table's, by name.
+        first_rows: what came before this chunk.
+        details: what the sentences of some checks say of a row, by check and row.
+        offset: number of the chunk's first row in its batch.
+        notes: of the batch as a whole.
+        fingerprints: (n,) of the photos, where they were opened.
+    """
+    read = {readable(name): flags for name, flags in coerced.readable.items()}
+    checked = coerced.frame.assign(**{READ: facts.lines_read(raw)}, **found, **read)
+    run = engine.run(suite, checked[suites.columns_of(suite)])
+    passing = coerced.frame.drop(run.rows(Severity.BLOCK))
+    first, told = first_rows.take(passing[table.key], raw, offset=offset)
+    identities = suites.identities(table.key, table=table.name)
+    twice = engine.run(identities, pd.DataFrame({suites.FIRST: first}, index=passing.index))
+    kept = passing[first]
+    return result_of(
+        table.name,
+        raw,
+        accepted=table.to_pandas(table.to_arrow(kept)),
+        key=coerced.frame[table.key],
+        findings=[*reasons.telling(run.findings), *twice.findings],
+        details={**details, "duplicate_id": told, "line_readable": facts.unread_lines(raw)},
+        validation={str(part.result["suite_name"]): part.result for part in (run, twice)},
+        notes=notes,
+        now=now,
+        offset=offset,
+        fingerprints=None if fingerprints is None else _of_accepted(kept, fingerprints),
+    )
+
+
+def result_of(
+    table: str,
+    raw: pd.DataFrame,
+    *,
+    accepted: pd.DataFrame,
+    key: pd.Series,
+    findings: Iterable[Finding],
+    details: reasons.Details,
+    validation: dict[str, dict[str, Any]],
+    notes: tuple[str, ...],
+    now: datetime,
+    offset: int = 0,
+    fingerprints: pd.DataFrame | None = None,
+) -> GateResult:
+    """The rows with the sentences of what they failed. See `judged` for the arguments."""
+    findings = tuple(findings)
+    source = raw.get(tables.SOURCE, pd.Series(None, index=raw.index, dtype=object))
+    rows = {
+        severity: engine.union(f.rows for f in findings if f.check.severity is severity)
+        for severity in Severity
+    }
+    rows[Severity.WARN] = np.setdiff1d(rows[Severity.WARN], rows[Severity.BLOCK])
+    described = {
+        severity: reasons.describe(
+            chosen,
+            raw=raw,
+            key=key,
+            source=source,
+            findings=findings,
+            details=details,
+            severity=severity,
+            now=now,
+            offset=offset,
+        )
+        for severity, chosen in rows.items()
+    }
+    reason_counts, severities = counts(findings)
+    return GateResult(
+        table=table,
+        accepted=accepted,
+        quarantined=described[Severity.BLOCK],
+        warnings=described[Severity.WARN],
+        received=len(raw),
+        reason_counts=reason_counts,
+        severities=severities,
+        notes=notes,
+        validation=validation,
+        checked_at=now,
+        fingerprints=fingerprints,
+    )
+
+
+def _of_accepted(accepted: pd.DataFrame, fingerprints: pd.Series) -> pd.DataFrame:
+    """`item_id` and `fingerprint` of the accepted listings whose photo has one."""
+    prints = fingerprints.loc[accepted.index].astype(object)
+    frame = pd.DataFrame({tables.ITEM_ID: accepted[tables.ITEM_ID], FINGERPRINT: prints})
+    return frame.dropna().reset_index(drop=True).astype({FINGERPRINT: "uint64"})
