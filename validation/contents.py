@@ -1,13 +1,12 @@
 """What listings hold, as numbers: equal content has one code, near copies share a key.
 
-A million listings take some 60 bytes each beside their words, which may lie on disk; no text and
-no photo is kept.
+No text and no photo is kept, and what a long batch adds up to lies on disk.
 
 Sources: MinHash (Broder, 1997) in bands (Leskovec, Rajaraman & Ullman, Mining of Massive
 Datasets, ch. 3).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Final
@@ -20,6 +19,7 @@ import pyarrow.compute as pc
 
 from validation import tables
 from validation.identities import Hashes, Truths, hashed
+from validation.spool import Numbers
 
 TEXT: Final = "text"
 FINGERPRINT: Final = "fingerprint"
@@ -49,8 +49,8 @@ class Contents:
     """(N,) hashes of the listings' ids."""
     codes: Hashes
     """(N,) equal for equal content, 0 where there is none."""
-    keys: Keys
-    """(N, B); near copies share at least one of the B, column by column."""
+    keys: tuple[Keys, ...]
+    """B of (N,); near copies share at least one of the B."""
     attributes: Hashes
     """(N,) what else must be equal for two texts to be copies; 0 for photos."""
     words: Keys
@@ -65,7 +65,10 @@ class Contents:
         """Those of these rows, in their order."""
         lengths = np.diff(self.starts)[rows]
         return Contents(
-            *(self.owners[rows], self.codes[rows], self.keys[rows], self.attributes[rows]),
+            owners=self.owners[rows],
+            codes=self.codes[rows],
+            keys=tuple(band[rows] for band in self.keys),
+            attributes=self.attributes[rows],
             words=self.words[_places(self.starts[rows], lengths)],
             starts=_starts(lengths),
         )
@@ -73,7 +76,7 @@ class Contents:
     def may_share(self, others: "Contents") -> Truths:
         """(N,) which of them some other could equal or be near to, of another listing."""
         shared = np.isin(self.codes, others.codes)
-        for ours, theirs in zip(self.keys.T, others.keys.T, strict=True):
+        for ours, theirs in zip(self.keys, others.keys, strict=True):
             shared |= np.isin(ours, theirs)
         found: Truths = shared & (self.codes != 0) & ~np.isin(self.owners, others.owners)
         return found
@@ -88,15 +91,36 @@ def joined(parts: Sequence[Contents]) -> Contents:
     Args:
         parts: at least one.
     """
-    lengths = np.concatenate([np.diff(part.starts) for part in parts])
-    return Contents(
-        owners=np.concatenate([part.owners for part in parts]),
-        codes=np.concatenate([part.codes for part in parts]),
-        keys=np.concatenate([part.keys for part in parts]),
-        attributes=np.concatenate([part.attributes for part in parts]),
-        words=np.concatenate([part.words for part in parts]),
-        starts=_starts(lengths),
-    )
+    collected = ContentsSurvey()
+    for part in parts:
+        collected.add(part)
+    return collected.contents()
+
+
+class ContentsSurvey:
+    """Collects contents part after part; what is much waits on disk."""
+
+    def __init__(self) -> None:
+        self._fields = {name: Numbers() for name in ("owners", "codes", "attributes", "words")}
+        self._lengths = Numbers()
+        self._keys: list[Numbers] = []
+
+    def add(self, part: Contents) -> None:
+        """Take some more, of the same kind."""
+        for name, numbers in self._fields.items():
+            numbers.add(getattr(part, name))
+        self._lengths.add(np.diff(part.starts))
+        self._keys = self._keys or [Numbers() for _ in part.keys]
+        for numbers, band in zip(self._keys, part.keys, strict=True):
+            numbers.add(band)
+
+    def contents(self) -> Contents:
+        """All that was added, at least one part."""
+        return Contents(
+            **{name: numbers.all() for name, numbers in self._fields.items()},
+            keys=tuple(numbers.all() for numbers in self._keys),
+            starts=_starts(self._lengths.all()),
+        )
 
 
 def text_contents(texts: pd.DataFrame, ids: pd.Series) -> Contents:
@@ -113,11 +137,12 @@ def text_contents(texts: pd.DataFrame, ids: pd.Series) -> Contents:
     words, lengths = words[enough[rows]], np.where(enough, lengths, 0)
     attributes = hashed(texts[tables.ATTRIBUTES])
     codes = np.zeros(len(texts), np.uint64)
-    keys = np.zeros((len(texts), BANDS), np.uint32)
+    keys = tuple(np.zeros(len(texts), np.uint32) for _ in range(BANDS))
     starts = _starts(lengths)
     if len(words):
         codes[enough] = _codes(words, starts[:-1][enough], attributes[enough])
-        keys[enough] = _word_keys(words, starts[:-1][enough])
+        for band, found in zip(keys, _word_keys(words, starts[:-1][enough]), strict=True):
+            band[enough] = found
     return Contents(hashed(ids), codes, keys, attributes, words, starts)
 
 
@@ -131,11 +156,11 @@ def photo_contents(fingerprints: pd.Series, ids: pd.Series) -> Contents:
     prints = fingerprints.astype(object).where(fingerprints.notna(), 0)
     codes = np.array([int(value) for value in prints.tolist()], dtype=np.uint64)
     shifts = np.arange(0, 64, 64 // QUARTERS, dtype=np.uint64)
-    quarters = ((codes[:, None] >> shifts) & np.uint64(0xFFFF)).astype(np.uint32)
-    pairs = [quarters[:, a] << 16 | quarters[:, b] for a, b in combinations(range(QUARTERS), 2)]
+    quarters = [((codes >> shift) & np.uint64(0xFFFF)).astype(np.uint32) for shift in shifts]
+    pairs = tuple(one << np.uint32(16) | other for one, other in combinations(quarters, 2))
     nothing = np.zeros(len(codes), np.uint64)
     return Contents(
-        *(hashed(ids), codes, np.stack(pairs, axis=1), nothing),
+        *(hashed(ids), codes, pairs, nothing),
         words=np.zeros(0, np.uint32),
         starts=np.zeros(len(codes) + 1, np.int64),
     )
@@ -188,18 +213,18 @@ def _codes(words: Keys, starts: Rows, attributes: Hashes) -> Hashes:
     return np.maximum(_mixed(sums ^ _mixed(attributes)), np.uint64(1))
 
 
-def _word_keys(words: Keys, starts: Rows) -> Keys:
-    """(N, BANDS) keys of MinHash bands."""
+def _word_keys(words: Keys, starts: Rows) -> Iterator[Keys]:
+    """BANDS of (N,): the keys of the MinHash bands."""
     generator = np.random.default_rng(0)
     long = words.astype(np.uint64)
-    keys = np.zeros((len(starts), BANDS), np.uint32)
-    for band in range(BANDS):
+    for _ in range(BANDS):
+        key = np.zeros(len(starts), np.uint32)
         for _ in range(HASHES_A_BAND):
             factor, shift = generator.integers(1, 2**63, 2, dtype=np.uint64)
             mixed = (long * (factor | np.uint64(1)) + shift) >> np.uint64(32)
             least = np.minimum.reduceat(mixed, starts).astype(np.uint32)
-            keys[:, band] = keys[:, band] * np.uint32(1_000_003) + least
-    return keys
+            key = key * np.uint32(1_000_003) + least
+        yield key
 
 
 def _mixed(values: Hashes) -> Hashes:

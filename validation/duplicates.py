@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from validation.contents import Alike, Contents, Keys, Rows, joined
+from validation.contents import Alike, Contents, Keys, Rows
 from validation.identities import Hashes, Truths
 
 COMMON: Final = 50
@@ -29,17 +29,17 @@ class Twins:
     """(N,) listings with exactly this content, the row's own among them; 0 without content."""
 
 
-def twins(batch: Contents, known: Contents, *, alike: Alike) -> Twins:
+def twins(both: Contents, count: int, *, alike: Alike) -> Twins:
     """Find the twins of a batch in itself and in the catalogue.
 
     Args:
-        known: the catalogue's that `may_share` with the batch.
-        alike: tells near copies among the rows of both, the batch's first.
+        both: the batch's contents, then those of the catalogue that `may_share` with them.
+        count: N, how many are the batch's.
+        alike: tells near copies.
     """
-    both = joined([batch, known])
     rows = np.flatnonzero(both.codes)
-    found = np.full(len(batch), -1, np.int64)
-    sharing = np.zeros(len(batch), np.int64)
+    found = np.full(count, -1, np.int64)
+    sharing = np.zeros(count, np.int64)
     if not len(rows):
         return Twins(found, sharing)
     first_rows, content = _numbered(both.codes[rows])
@@ -47,7 +47,7 @@ def twins(batch: Contents, known: Contents, *, alike: Alike) -> Twins:
     counts = np.bincount(holder_content, minlength=len(first_rows))
     starts = np.cumsum(counts) - counts
     first, second = holders[starts], holders[np.minimum(starts + 1, len(holders) - 1)]
-    ours = rows < len(batch)
+    ours = rows < count
     mine, own = rows[ours], content[ours]
     sharing[mine] = counts[own]
     equal = counts[own] > 1
@@ -91,18 +91,18 @@ def _partners(contents: Contents, rows: Rows, wanted: Truths, alike: Alike) -> R
     partners = np.full(none, none, np.int64)
     if none < 2 or not wanted.any():
         return np.full(none, -1, np.int64)
-    for one, other in _pairs(contents.keys[rows], wanted):
+    for one, other in _pairs(contents.keys, rows, wanted):
         same = alike(contents, rows[one], rows[other])
         np.minimum.at(partners, one[same], other[same])
         np.minimum.at(partners, other[same], one[same])
     return np.where(partners < none, partners, -1)
 
 
-def _pairs(keys: Keys, wanted: Truths) -> Iterator[tuple[Rows, Rows]]:
+def _pairs(keys: tuple[Keys, ...], rows: Rows, wanted: Truths) -> Iterator[tuple[Rows, Rows]]:
     """Pairs of contents, one of them wanted, that share a key which few share."""
-    for band in keys.T:
-        order = np.argsort(band, kind="stable")
-        ordered = band[order]
+    for band in keys:
+        order = np.argsort(band[rows], kind="stable")
+        ordered = band[rows[order]]
         _, inverse, sizes = np.unique(ordered, return_inverse=True, return_counts=True)
         size = sizes[inverse]
         few = (size > 1) & (size <= COMMON)

@@ -1,10 +1,16 @@
-"""The chunks of a batch, read twice: the first stays in memory, later ones wait on disk."""
+"""What a long batch adds up to waits on disk, in files without a name."""
 
 import pickle
 from collections.abc import Iterator
 from tempfile import TemporaryFile
 from types import TracebackType
-from typing import IO, Generic, Self, TypeVar
+from typing import IO, Any, Final, Generic, Self, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+SPILLED: Final = 8_000_000
+"""Bytes of numbers that stay in memory."""
 
 Chunk = TypeVar("Chunk")
 
@@ -12,8 +18,7 @@ Chunk = TypeVar("Chunk")
 class Spool(Generic[Chunk]):
     """Chunks in the order in which they were added, whatever their number, in the memory of two.
 
-    What lies on disk is a file without a name: it goes when the spool is closed or the process
-    ends.
+    The first stays in memory. What lies on disk goes when the spool is closed.
     """
 
     def __init__(self) -> None:
@@ -57,3 +62,35 @@ class Spool(Generic[Chunk]):
             chunk: Chunk = pickle.load(self._file)
             place = self._file.tell()
             yield chunk
+
+
+class Numbers:
+    """Arrays of one type, one after the other, on disk where they are many."""
+
+    def __init__(self) -> None:
+        self._parts: list[npt.NDArray[Any]] = []
+        self._bytes = 0
+        self._file: IO[bytes] | None = None
+
+    def add(self, numbers: npt.NDArray[Any]) -> None:
+        """Add some (N,) at the end."""
+        self._parts.append(numbers)
+        self._bytes += numbers.nbytes
+        if self._bytes > SPILLED:
+            self._spill()
+
+    def all(self) -> npt.NDArray[Any]:
+        """All numbers, at least one part of which was added."""
+        if self._file is None:
+            return np.concatenate(self._parts)
+        self._spill()
+        return np.memmap(self._file, dtype=self._parts[0].dtype, mode="r")
+
+    def _spill(self) -> None:
+        if self._file is None:
+            self._file = TemporaryFile(prefix="coldstart-")  # noqa: SIM115 - lives as long as this
+        self._file.seek(0, 2)
+        for part in self._parts:
+            self._file.write(part.tobytes())
+        self._file.flush()
+        self._parts, self._bytes = [self._parts[0][:0]], 0

@@ -11,7 +11,7 @@ from validation import log, tables
 from validation.contents import (
     Alike,
     Contents,
-    joined,
+    ContentsSurvey,
     look_same,
     photo_contents,
     read_same,
@@ -85,8 +85,8 @@ class ItemSurvey:
     _keys: _Keys = field(default_factory=_Keys)
     _prices: PriceSurvey = field(default_factory=PriceSurvey)
     _ids: list[pa.Array] = field(default_factory=list)
-    _texts: list[Contents] = field(default_factory=list)
-    _photos: list[Contents] = field(default_factory=list)
+    _texts: ContentsSurvey = field(default_factory=ContentsSurvey)
+    _photos: ContentsSurvey | None = None
 
     def __post_init__(self) -> None:
         self._prices.add(self.reference.listings)
@@ -97,9 +97,10 @@ class ItemSurvey:
         self._keys.add(raw, ids)
         self._prices.add(items)
         self._ids.append(pa.array(ids, type=pa.string()))
-        self._texts.append(text_contents(wording_of(items), ids))
+        self._texts.add(text_contents(wording_of(items), ids))
         if fingerprints is not None:
-            self._photos.append(photo_contents(fingerprints, ids))
+            self._photos = self._photos or ContentsSurvey()
+            self._photos.add(photo_contents(fingerprints, ids))
 
     def facts(self) -> ItemBatch:
         """What was found in all chunks together."""
@@ -107,7 +108,7 @@ class ItemSurvey:
         nothing = pd.Series([], dtype=object)
         photos, shared = nothing, nothing
         texts = self._twins(self._texts, known.texts, known.listings[tables.ITEM_ID], read_same)
-        if self._photos:
+        if self._photos is not None:
             pictures = self._twins(self._photos, known.photos, known.photo_ids, look_same)
             many = pictures.sharing >= PLACEHOLDER_LISTINGS
             photos = pictures.names[~many & pictures.names.notna()]
@@ -123,11 +124,11 @@ class ItemSurvey:
         )
 
     def _twins(
-        self, parts: list[Contents], known: Contents, known_ids: pd.Series, alike: Alike
+        self, batch: ContentsSurvey, known: Contents, known_ids: pd.Series, alike: Alike
     ) -> "_Named":
-        batch = joined(parts)
-        near = np.flatnonzero(known.may_share(batch))
-        found = twins(batch, known.take(near), alike=alike)
+        near = np.flatnonzero(known.may_share(batch.contents()))
+        batch.add(known.take(near))
+        found = twins(batch.contents(), self._keys.received, alike=alike)
         rows = np.flatnonzero(found.twin >= 0)
         ids = pa.chunked_array([*self._ids, pa.array(known_ids.iloc[near], type=pa.string())])
         names = ids.take(pa.array(found.twin[rows])).to_pylist()

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from validation.contents import (
     Alike,
     Contents,
+    joined,
     look_same,
     photo_contents,
     read_same,
@@ -23,7 +24,7 @@ def named(
 ) -> tuple[list[object], list[int]]:
     """The ids of the twins, and how many share each content."""
     near = np.flatnonzero(theirs.may_share(ours))
-    found = twins(ours, theirs.take(near), alike=alike)
+    found = twins(joined([ours, theirs.take(near)]), len(ours), alike=alike)
     names = [*ids, *known_ids.iloc[near]]
     return [names[row] if row >= 0 else None for row in found.twin], found.sharing.tolist()
 
