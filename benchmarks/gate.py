@@ -231,9 +231,9 @@ def tabular_ratio(count: int, repeats: int = 2) -> dict[str, float | int]:
     }
 
 
-def listings(count: int) -> pd.DataFrame:
-    """Sound generated listings without photos."""
-    generator = np.random.default_rng(0)
+def listings(count: int, *, first: int = 0) -> pd.DataFrame:
+    """Sound generated listings without photos, numbered from `first`."""
+    generator = np.random.default_rng(first)
     words = np.array([f"word{number}" for number in range(5_000)], dtype=object)
     titles, descriptions = (
         [" ".join(row) for row in words[generator.integers(0, len(words), (count, length))]]
@@ -241,7 +241,7 @@ def listings(count: int) -> pd.DataFrame:
     )
     frame = pd.DataFrame(
         {
-            tables.ITEM_ID: [f"i{number}" for number in range(count)],
+            tables.ITEM_ID: [f"i{first + number}" for number in range(count)],
             tables.TITLE: titles,
             tables.DESCRIPTION: descriptions,
             tables.CATEGORY: generator.choice(["Home > Lamps", "Home > Rugs"], count),

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from validation import tables
-from validation.identities import Hashes, Truths, hashed
+from validation.identities import Hashes, Truths, among, hashed
 from validation.spool import Numbers
 
 TEXT: Final = "text"
@@ -75,10 +75,13 @@ class Contents:
 
     def may_share(self, others: "Contents") -> Truths:
         """(N,) which of them some other could equal or be near to, of another listing."""
-        shared = np.isin(self.codes, others.codes)
+        if not len(self):
+            return np.zeros(0, dtype=bool)
+        shared = among(self.codes, np.sort(others.codes))
         for ours, theirs in zip(self.keys, others.keys, strict=True):
-            shared |= np.isin(ours, theirs)
-        found: Truths = shared & (self.codes != 0) & ~np.isin(self.owners, others.owners)
+            shared |= among(ours, np.sort(theirs))
+        others_own = among(self.owners, np.sort(others.owners))
+        found: Truths = shared & (self.codes != 0) & ~others_own
         return found
 
 

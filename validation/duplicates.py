@@ -2,7 +2,8 @@
 
 A batch is compared with itself and with the accepted catalogue. Rows with equal content are
 found at once; near copies share one of a few keys, so that the cost grows with the pairs that
-are alike and not with the square of the rows.
+are alike and not with the square of the rows. What comes once is put aside early: a batch of a
+million different listings takes some 30 bytes each.
 """
 
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from validation.contents import Alike, Contents, Keys, Rows
-from validation.identities import Hashes, Truths
+from validation.identities import Truths, among, repeated
 
 COMMON: Final = 50
 """Different contents that share a key, above which the key is passed over."""
@@ -29,6 +30,22 @@ class Twins:
     """(N,) listings with exactly this content, the row's own among them; 0 without content."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """The contents that more than one row has: S rows of C contents."""
+
+    rows: Rows
+    """(S,) ascending."""
+    content: Rows
+    """(S,) each row's content."""
+    first: Rows
+    """(C,) the first row of each."""
+    second: Rows
+    """(C,) the first row of another listing, or any row where there is none."""
+    owners: Rows
+    """(C,) listings that have it."""
+
+
 def twins(both: Contents, count: int, *, alike: Alike) -> Twins:
     """Find the twins of a batch in itself and in the catalogue.
 
@@ -37,83 +54,76 @@ def twins(both: Contents, count: int, *, alike: Alike) -> Twins:
         count: N, how many are the batch's.
         alike: tells near copies.
     """
-    rows = np.flatnonzero(both.codes)
-    found = np.full(count, -1, np.int64)
-    sharing = np.zeros(count, np.int64)
-    if not len(rows):
-        return Twins(found, sharing)
-    first_rows, content = _numbered(both.codes[rows])
-    holders, holder_content = _holders(rows, content, both.owners)
-    counts = np.bincount(holder_content, minlength=len(first_rows))
-    starts = np.cumsum(counts) - counts
-    first, second = holders[starts], holders[np.minimum(starts + 1, len(holders) - 1)]
-    ours = rows < count
-    mine, own = rows[ours], content[ours]
-    sharing[mine] = counts[own]
-    equal = counts[own] > 1
-    other = np.where(both.owners[first[own]] == both.owners[mine], second[own], first[own])
-    found[mine[equal]] = other[equal]
-    alone = np.zeros(len(first_rows), dtype=bool)
-    alone[own[~equal]] = True
-    partner = _partners(both, rows[first_rows], alone, alike)[own]
-    near = ~equal & (partner >= 0)
-    near[near] = both.owners[first[partner[near]]] != both.owners[mine[near]]
-    found[mine[near]] = first[partner[near]]
-    return Twins(found, sharing)
+    has = both.codes != 0
+    shared = _shared(both, np.flatnonzero(has & among(both.codes, repeated(both.codes[has]))))
+    sharing = has[:count].astype(np.int64)
+    alone, representative = has.copy(), has.copy()
+    representative[shared.rows] = False
+    representative[shared.first] = True
+    alone[shared.rows] = shared.owners[shared.content] == 1
+    alone[count:] = False
+    chosen = np.flatnonzero(representative)
+    twin = _partners(both, chosen, alone[chosen], alike)[:count]
+    ours = shared.rows < count
+    rows, content = shared.rows[ours], shared.content[ours]
+    sharing[rows] = shared.owners[content]
+    first, second = shared.first[content], shared.second[content]
+    others = np.where(both.owners[first] == both.owners[rows], second, first)
+    near = twin[np.minimum(first, count - 1)]  # the batch comes first, and so does its row
+    twin[rows] = np.where(shared.owners[content] > 1, others, near)
+    own = (twin >= 0) & (both.owners[twin] == both.owners[:count])
+    return Twins(np.where(own, -1, twin), sharing)
 
 
-def _numbered(codes: Hashes) -> tuple[Rows, Rows]:
-    """Where each different code stands first, ascending, and each code's place among these."""
-    _, first, inverse = np.unique(codes, return_index=True, return_inverse=True)
-    order = np.argsort(first)
-    place = np.empty_like(order)
-    place[order] = np.arange(len(order))
-    return first[order], place[inverse]
-
-
-def _holders(rows: Rows, content: Rows, owners: Hashes) -> tuple[Rows, Rows]:
-    """The first row of every listing of every content, by content and row, and its content."""
-    order = np.lexsort((rows, owners[rows], content))
-    same = (np.diff(content[order]) == 0) & (np.diff(owners[rows[order]]) == 0)
-    chosen = order[np.concatenate([[True], ~same])]
+def _shared(both: Contents, rows: Rows) -> _Shared:
+    _, content = np.unique(both.codes[rows], return_inverse=True)
+    order = np.lexsort((rows, both.owners[rows], content))
+    same = (np.diff(content[order]) == 0) & (np.diff(both.owners[rows[order]]) == 0)
+    chosen = order[np.concatenate([[True], ~same])[: len(order)]]
     chosen = chosen[np.lexsort((rows[chosen], content[chosen]))]
-    return rows[chosen], content[chosen]
+    holders, owners = rows[chosen], np.bincount(content[chosen])
+    starts = np.cumsum(owners) - owners
+    seconds = np.minimum(starts + 1, max(0, len(holders) - 1))
+    return _Shared(rows, content, holders[starts], holders[seconds], owners)
 
 
 def _partners(contents: Contents, rows: Rows, wanted: Truths, alike: Alike) -> Rows:
-    """(C,) of each wanted content the first other like it, of those a key brings together.
+    """(N,) for each wanted row the first of the others like it that a key brings together.
 
     Args:
-        rows: (C,) a row of every different content.
+        rows: (C,) one row of every different content, ascending; all others get -1.
         wanted: (C,) whose partner is sought.
     """
-    none = len(rows)
+    none = len(contents)
     partners = np.full(none, none, np.int64)
-    if none < 2 or not wanted.any():
-        return np.full(none, -1, np.int64)
-    for one, other in _pairs(contents.keys, rows, wanted):
-        same = alike(contents, rows[one], rows[other])
-        np.minimum.at(partners, one[same], other[same])
-        np.minimum.at(partners, other[same], one[same])
-    return np.where(partners < none, partners, -1)
+    if wanted.any():
+        for one, other in _pairs(contents.keys, rows, wanted):
+            same = alike(contents, one, other)
+            np.minimum.at(partners, one[same], other[same])
+            np.minimum.at(partners, other[same], one[same])
+    partners[partners == none] = -1
+    return partners
 
 
 def _pairs(keys: tuple[Keys, ...], rows: Rows, wanted: Truths) -> Iterator[tuple[Rows, Rows]]:
-    """Pairs of contents, one of them wanted, that share a key which few share."""
-    for band in keys:
-        order = np.argsort(band[rows], kind="stable")
-        ordered = band[rows[order]]
+    """Pairs of rows, one of them wanted, that share a key which few share."""
+    asked = np.zeros(rows[-1] + 1, dtype=bool)
+    asked[rows[wanted]] = True
+    for key in keys:
+        band = key[rows]
+        some = np.flatnonzero(among(band, repeated(band)))
+        order = some[np.argsort(band[some], kind="stable")]
+        ordered = band[order]
         _, inverse, sizes = np.unique(ordered, return_inverse=True, return_counts=True)
-        size = sizes[inverse]
-        few = (size > 1) & (size <= COMMON)
-        order, ordered = order[few], ordered[few]
+        few = sizes[inverse] <= COMMON
+        order, ordered = rows[order[few]], ordered[few]
         for step in range(1, COMMON):
             same = ordered[step:] == ordered[:-step]
             if not same.any():
                 break
             one, other = order[:-step][same], order[step:][same]
-            asked = wanted[one] | wanted[other]
-            one, other = one[asked], other[asked]
+            either = asked[one] | asked[other]
+            one, other = one[either], other[either]
             for start in range(0, len(one), PAIRS_AT_ONCE):
                 stop = start + PAIRS_AT_ONCE
                 yield one[start:stop], other[start:stop]

@@ -41,7 +41,7 @@ from validation.tables import Table
 EMBEDDINGS: Final = "embeddings"
 EMBEDDING: Final = "embedding"
 PAIRS: Final = "pairs"
-CHUNK: Final = 25_000
+CHUNK: Final = 20_000
 """Rows that are judged at once."""
 
 Progress = Callable[[int, int], None]

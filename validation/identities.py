@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,12 +12,29 @@ from validation.reasons import raw_rows
 
 Hashes = npt.NDArray[np.uint64]
 Truths = npt.NDArray[np.bool_]
+Numbers = npt.NDArray[Any]
 
 
 def hashed(values: pd.Series) -> Hashes:
     """(N,) a 64-bit hash of each text, null among them; the same in every process."""
     texts = values.astype(object).where(values.notna(), "\x00")
     return pd.util.hash_array(texts.map(str).to_numpy(dtype=object), categorize=False)
+
+
+def among(values: Numbers, ascending: Numbers) -> Truths:
+    """(N,) which of the values are among some in ascending order."""
+    if not len(ascending):
+        return np.zeros(len(values), dtype=bool)
+    places = np.searchsorted(ascending, values)
+    np.minimum(places, len(ascending) - 1, out=places)
+    found: Truths = ascending[places] == values
+    return found
+
+
+def repeated(values: Numbers) -> Numbers:
+    """The values that come more than once, each once, ascending."""
+    ascending = np.sort(values)
+    return np.unique(ascending[1:][ascending[1:] == ascending[:-1]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +54,7 @@ class Ids:
 
     def has(self, ids: pd.Series) -> Truths:
         """(N,) which of the ids are in the set."""
-        return np.isin(hashed(ids), self.hashes)
+        return among(hashed(ids), self.hashes)
 
     def __or__(self, other: "Ids") -> "Ids":
         return Ids(np.union1d(self.hashes, other.hashes))

@@ -19,7 +19,7 @@ from validation.contents import (
 )
 from validation.duplicates import twins
 from validation.facts import present_columns
-from validation.identities import Hashes, Ids, hashed
+from validation.identities import Hashes, Ids, hashed, repeated
 from validation.prices import PriceLimits, PriceSurvey
 from validation.reference import Reference, wording_of
 
@@ -72,9 +72,8 @@ class _Keys:
         self.received += len(raw)
         self.hashes.append(hashed(keys[keys.notna()]))
 
-    def repeated(self) -> Ids:
-        keys, counts = np.unique(np.concatenate(self.hashes), return_counts=True)
-        return Ids(keys[counts > 1])
+    def twice(self) -> Ids:
+        return Ids(repeated(np.concatenate(self.hashes)))
 
 
 @dataclass(slots=True)
@@ -116,7 +115,7 @@ class ItemSurvey:
         return ItemBatch(
             frozenset(self._keys.present),
             self._keys.received,
-            self._keys.repeated(),
+            self._keys.twice(),
             limits=self._prices.limits(),
             text_twins=texts.names.dropna(),
             photo_twins=photos,
@@ -160,7 +159,7 @@ class EventSurvey:
         return EventBatch(
             frozenset(self._keys.present),
             self._keys.received,
-            self._keys.repeated(),
+            self._keys.twice(),
             rates=self._rates.rates(),
             gaps=self._days.gaps(),
         )
