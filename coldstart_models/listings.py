@@ -155,6 +155,7 @@ def _accept(
     from feature_repo.jobs.catalogue import accepted_rows
     from feature_repo.jobs.upsert import upsert
     from validation import gate, history
+    from validation.summary import summary_of
 
     raw = frame.assign(**{tables.SOURCE: source})
     if tables.ATTRIBUTES in raw.columns:
@@ -174,7 +175,7 @@ def _accept(
             write_table(tables.ITEMS.to_arrow(after.rows), home.items)
             keep_fingerprints(checked, home=home, item_ids=after.rows[tables.ITEM_ID])
     quarantined = keep_quarantined(checked, home=home, source=source, now=now)
-    history.record([checked], folder=home.gate_results, source=source, step=STEP)
+    history.record([summary_of([checked])], folder=home.gate_results, source=source, step=STEP)
     accepted = checked.accepted.sort_values(tables.ITEM_ID).reset_index(drop=True)
     return ListingsResult(
         tuple(accepted[tables.ITEM_ID]), quarantined, accepted, told_rows(checked.warnings)

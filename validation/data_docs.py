@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from validation.result import GateResult
+from validation.summary import Summary
 
 if TYPE_CHECKING:
     from great_expectations.data_context import AbstractDataContext
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 SITE: Final = "gate"
 
 
-def build(results: Sequence[GateResult], folder: Path) -> Path:
+def build(results: Sequence[Summary], folder: Path) -> Path:
     """Write the site of these results into `folder` and return its index page.
 
     The site is built beside the old one and takes its place when it is complete.

@@ -110,45 +110,45 @@ def items_in_parts(
     See `check_items` for the other arguments.
     """
     survey, done = ItemSurvey(reference), 0
-    with Spool[_Items]() as spool:
-        for frame in parts:
-            chunk = _items(frame, source, now, done=done, photos=photos, progress=progress)
-            done += chunk.photos
-            survey.add(chunk.raw, chunk.coerced.frame, chunk.fingerprints)
-            spool.add(chunk)
-        batch = survey.facts()
-        suite = suites.items(
+    spool = Spool[_Items]()
+    for frame in parts:
+        chunk = _items(frame, source, now, done=done, photos=photos, progress=progress)
+        done += chunk.photos
+        survey.add(chunk.raw, chunk.coerced.frame, chunk.fingerprints)
+        spool.add(chunk)
+    batch = survey.facts()
+    suite = suites.items(
+        now=now,
+        present=batch.present,
+        photos=photos is not None,
+        compared=comparisons.made(photos=photos is not None),
+        rules=rules,
+    )
+    notes = facts.absences(batch.present, tables.ITEMS.name) if batch.received else ()
+    first_rows, offset = FirstRows(batch.repeated), 0
+    for chunk in spool:
+        listings = chunk.coerced.frame
+        owners = reference.other_owners(listings)
+        compared = comparisons.compare(listings, reference, batch, offset=offset)
+        found = {name: facts.holds(listings.index, rows) for name, rows in compared.items()}
+        found[suites.OWN] = owners.isna()
+        if chunk.problems is not None:
+            found[listing_checks.PHOTO] = chunk.problems
+        taken = {row: repr(owner) for row, owner in facts.labelled(owners.dropna())}
+        yield judged(
+            tables.ITEMS,
+            chunk.raw,
+            chunk.coerced,
+            found=found,
+            suite=suite,
+            first_rows=first_rows,
+            details={"id_of_another_source": taken, **compared},
             now=now,
-            present=batch.present,
-            photos=photos is not None,
-            compared=comparisons.made(photos=photos is not None),
-            rules=rules,
+            offset=offset,
+            notes=notes,
+            fingerprints=chunk.fingerprints,
         )
-        notes = facts.absences(batch.present, tables.ITEMS.name) if batch.received else ()
-        first_rows, offset = FirstRows(batch.repeated), 0
-        for chunk in spool:
-            listings = chunk.coerced.frame
-            owners = reference.other_owners(listings)
-            compared = comparisons.compare(listings, reference, batch, offset=offset)
-            found = {name: facts.holds(listings.index, rows) for name, rows in compared.items()}
-            found[suites.OWN] = owners.isna()
-            if chunk.problems is not None:
-                found[listing_checks.PHOTO] = chunk.problems
-            taken = {row: repr(owner) for row, owner in facts.labelled(owners.dropna())}
-            yield judged(
-                tables.ITEMS,
-                chunk.raw,
-                chunk.coerced,
-                found=found,
-                suite=suite,
-                first_rows=first_rows,
-                details={"id_of_another_source": taken, **compared},
-                now=now,
-                offset=offset,
-                notes=notes,
-                fingerprints=chunk.fingerprints,
-            )
-            offset += len(chunk.raw)
+        offset += len(chunk.raw)
 
 
 def check_events(
@@ -185,37 +185,37 @@ def events_in_parts(
     """Check events that come in parts. See `items_in_parts` and `check_events`."""
     required = (tables.USER_ID, tables.ITEM_ID, tables.EVENT_TYPE, tables.EVENT_TIMESTAMP)
     survey = EventSurvey()
-    with Spool[tuple[pd.DataFrame, Coerced]]() as spool:
-        for frame in parts:
-            raw = _raw(frame, tables.EVENTS, required, source, now)
-            coerced = coerce(raw, tables.EVENTS)
-            survey.add(raw, coerced.frame)
-            spool.add((raw, coerced))
-        batch = survey.facts()
-        suite = suites.events(now=now, present=batch.present, rules=rules)
-        first_rows, offset = FirstRows(batch.repeated), 0
-        for raw, coerced in spool:
-            events = coerced.frame
-            fast = batch.rates.too_fast(events)
-            rated = events[tables.VALUE].notna()
-            item_ids = events[tables.ITEM_ID]
-            yield judged(
-                tables.EVENTS,
-                raw,
-                coerced,
-                found={
-                    suites.HUMAN: facts.holds(events.index, fast),
-                    suites.KNOWN: item_ids.isna() | known_item_ids.has(item_ids),
-                    suites.RATED: (events[tables.EVENT_TYPE] != tables.RATING) | rated,
-                },
-                suite=suite,
-                first_rows=first_rows,
-                details={"user_rate_human": fast},
-                now=now,
-                offset=offset,
-                notes=batch.gaps,
-            )
-            offset += len(raw)
+    spool = Spool[tuple[pd.DataFrame, Coerced]]()
+    for frame in parts:
+        raw = _raw(frame, tables.EVENTS, required, source, now)
+        coerced = coerce(raw, tables.EVENTS)
+        survey.add(raw, coerced.frame)
+        spool.add((raw, coerced))
+    batch = survey.facts()
+    suite = suites.events(now=now, present=batch.present, rules=rules)
+    first_rows, offset = FirstRows(batch.repeated), 0
+    for raw, coerced in spool:
+        events = coerced.frame
+        fast = batch.rates.too_fast(events)
+        rated = events[tables.VALUE].notna()
+        item_ids = events[tables.ITEM_ID]
+        yield judged(
+            tables.EVENTS,
+            raw,
+            coerced,
+            found={
+                suites.HUMAN: facts.holds(events.index, fast),
+                suites.KNOWN: item_ids.isna() | known_item_ids.has(item_ids),
+                suites.RATED: (events[tables.EVENT_TYPE] != tables.RATING) | rated,
+            },
+            suite=suite,
+            first_rows=first_rows,
+            details={"user_rate_human": fast},
+            now=now,
+            offset=offset,
+            notes=batch.gaps,
+        )
+        offset += len(raw)
 
 
 def check_embeddings(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from validation.errors import ValidationError
-from validation.result import GateResult
+from validation.summary import Summary
 
 FILE: Final = "runs.jsonl"
 
@@ -35,7 +35,7 @@ class Run:
         return self.quarantined / self.received if self.received else 0.0
 
 
-def record(results: Sequence[GateResult], *, folder: Path, source: str, step: str) -> None:
+def record(results: Sequence[Summary], *, folder: Path, source: str, step: str) -> None:
     """Add these results to the folder's history; tables without rows are left out."""
     lines = [
         json.dumps(
@@ -47,9 +47,9 @@ def record(results: Sequence[GateResult], *, folder: Path, source: str, step: st
                     step=step,
                     verdict=result.verdict,
                     received=result.received,
-                    accepted=len(result.accepted),
-                    quarantined=len(result.quarantined),
-                    warnings=len(result.warnings),
+                    accepted=result.accepted,
+                    quarantined=result.quarantined,
+                    warnings=result.warnings,
                     reason_counts=result.reason_counts,
                 )
             )

@@ -1,6 +1,6 @@
 """Ids as hashes: which are known and which come twice, at eight bytes an id."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,8 +56,10 @@ class Ids:
         """(N,) which of the ids are in the set."""
         return among(hashed(ids), self.hashes)
 
-    def __or__(self, other: "Ids") -> "Ids":
-        return Ids(np.union1d(self.hashes, other.hashes))
+    @classmethod
+    def union(cls, parts: "Sequence[Ids]") -> "Ids":
+        """The ids that are in any of the parts, at least one."""
+        return cls(np.unique(np.concatenate([part.hashes for part in parts])))
 
 
 @dataclass(slots=True)

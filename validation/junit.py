@@ -2,17 +2,12 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
 from xml.etree import ElementTree
 
-from validation import reasons
-from validation.result import GateResult
-
-SHOWN: Final = 5
-"""Rows whose sentences a failed case tells; the report has them all."""
+from validation.summary import Summary
 
 
-def write(results: Sequence[GateResult], path: Path, *, warnings_fail: bool) -> Path:
+def write(results: Sequence[Summary], path: Path, *, warnings_fail: bool) -> Path:
     """Write the results and return the path.
 
     Args:
@@ -26,7 +21,7 @@ def write(results: Sequence[GateResult], path: Path, *, warnings_fail: bool) -> 
     return path
 
 
-def _suite(result: GateResult, warnings_fail: bool) -> ElementTree.Element:
+def _suite(result: Summary, warnings_fail: bool) -> ElementTree.Element:
     names = [
         entry["expectation_config"]["meta"]["name"]
         for run in result.validation.values()
@@ -50,26 +45,16 @@ def _suite(result: GateResult, warnings_fail: bool) -> ElementTree.Element:
     return suite
 
 
-def _fails(name: str, result: GateResult, warnings_fail: bool) -> bool:
+def _fails(name: str, result: Summary, warnings_fail: bool) -> bool:
     return warnings_fail or result.severities.get(name) == "block"
 
 
-def _tell(element: ElementTree.Element, name: str, result: GateResult) -> None:
+def _tell(element: ElementTree.Element, name: str, result: Summary) -> None:
     rows = result.reason_counts[name]
     if element.tag == "failure":
         element.set("message", f"{rows} of {result.received} rows")
         element.set("type", result.severities[name])
-    element.text = _printable("\n".join(_sentences(name, result)[:SHOWN]))
-
-
-def _sentences(name: str, result: GateResult) -> list[str]:
-    told: list[str] = []
-    for frame in (result.quarantined, result.warnings):
-        rows: list[dict[Any, Any]] = frame[[reasons.CHECKS, reasons.REASONS]].to_dict("records")
-        for row in rows:
-            pairs = zip(row[reasons.CHECKS], row[reasons.REASONS], strict=True)
-            told += [sentence for check, sentence in pairs if check == name]
-    return told
+    element.text = _printable("\n".join(result.sentences[name]))
 
 
 def _printable(text: str) -> str:

@@ -15,16 +15,16 @@ from typing import Any, Final
 
 import pandas as pd
 
-from validation import offenders, reasons, tables
+from validation import reasons, tables
+from validation.checks import Severity
 from validation.comparison_plots import price_plot, trend_plot
 from validation.drift import column_drift, filled_shares
 from validation.history import Run
 from validation.photos import thumbnail
-from validation.result import PASS, QUARANTINED, WARN, GateResult
+from validation.result import PASS, QUARANTINED, WARN
+from validation.summary import MOST_ROWS, Summary
 
 TEMPLATE: Final = "report.html.j2"
-MOST_ROWS: Final = 200
-"""Rows shown of each table and severity; the others are counted."""
 MOST_THUMBNAILS: Final = 60
 """Thumbnails in the whole report, some 3 kB each."""
 LONGEST_TEXT: Final = 120
@@ -37,7 +37,7 @@ WORDS: Final = {
 
 
 def write(
-    results: Sequence[GateResult],
+    results: Sequence[Summary],
     path: Path,
     *,
     title: str,
@@ -85,7 +85,7 @@ def write(
     return path
 
 
-def verdict_of(results: Sequence[GateResult]) -> str:
+def verdict_of(results: Sequence[Summary]) -> str:
     """The gravest of the results' verdicts."""
     verdicts = {result.verdict for result in results}
     return next((grave for grave in (QUARANTINED, WARN) if grave in verdicts), PASS)
@@ -114,7 +114,7 @@ def _data_uri(image: Any) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def _table(result: GateResult, thumbnails: _Thumbnails) -> dict[str, Any]:
+def _table(result: Summary, thumbnails: _Thumbnails) -> dict[str, Any]:
     failed = [
         {"name": name, "severity": result.severities[name], "rows": rows}
         for name, rows in result.reason_counts.items()
@@ -126,51 +126,51 @@ def _table(result: GateResult, thumbnails: _Thumbnails) -> dict[str, Any]:
         "failed": failed,
         "passed": evaluated - len(failed),
         "sections": [
-            _section("In quarantine", result.quarantined, thumbnails),
-            _section("Accepted, worth mending", result.warnings, thumbnails),
+            _section(heading, result.shown[severity], total, thumbnails)
+            for heading, severity, total in (
+                ("In quarantine", Severity.BLOCK, result.quarantined),
+                ("Accepted, worth mending", Severity.WARN, result.warnings),
+            )
         ],
     }
 
 
-def _comparison(result: GateResult, known: pd.DataFrame | None) -> dict[str, Any]:
+def _comparison(result: Summary, known: pd.DataFrame | None) -> dict[str, Any]:
     """How the accepted listings stand among the catalogue, and who has most to mend."""
     from markupsafe import Markup
 
-    compared: dict[str, Any] = {"worst": offenders.worst(result)}
-    if known is None or known.empty or result.accepted.empty:
+    compared: dict[str, Any] = {"worst": result.worst}
+    if known is None or known.empty or result.sample.empty:
         return compared
-    ours, theirs = filled_shares(result.accepted), filled_shares(known)
+    ours, theirs = filled_shares(result.sample), filled_shares(known)
     return {
         **compared,
-        "drift": column_drift(result.accepted, known),
+        "drift": column_drift(result.sample, known),
         "filled": [
             (name, share, theirs[name]) for name, share in ours.items() if share or theirs[name]
         ],
-        "prices": Markup(price_plot(result.accepted[tables.PRICE], known[tables.PRICE])),
+        "prices": Markup(price_plot(result.sample[tables.PRICE], known[tables.PRICE])),
     }
 
 
-def _download(result: GateResult, path: Path) -> str | None:
+def _download(result: Summary, path: Path) -> str | None:
     """Name of a CSV file of all rows to mend, written where the page cannot show them all."""
     file = path.with_name(f"{path.stem}.{result.table}.csv")
-    rows = pd.concat([result.quarantined, result.warnings])
-    if max(len(result.quarantined), len(result.warnings)) <= MOST_ROWS:
+    if max(result.quarantined, result.warnings) <= MOST_ROWS:
         file.unlink(missing_ok=True)
         return None
-    told = rows.assign(
-        **{name: rows[name].map("; ".join) for name in (reasons.REASONS, reasons.CHECKS)}
-    )
-    told.to_csv(file, index=False)
+    with file.open("w", encoding="utf-8", newline="") as lines:
+        for number, rows in enumerate(result.told):
+            joined = {name: rows[name].map("; ".join) for name in (reasons.REASONS, reasons.CHECKS)}
+            rows.assign(**joined).to_csv(lines, index=False, header=number == 0)
     return file.name
 
 
-def _section(heading: str, rows: pd.DataFrame, thumbnails: _Thumbnails) -> dict[str, Any]:
-    shown = rows.head(MOST_ROWS).to_dict("records")
-    return {
-        "heading": heading,
-        "total": len(rows),
-        "rows": [_row(row, thumbnails) for row in shown],
-    }
+def _section(
+    heading: str, rows: pd.DataFrame, total: int, thumbnails: _Thumbnails
+) -> dict[str, Any]:
+    shown = [_row(row, thumbnails) for row in rows.to_dict("records")]
+    return {"heading": heading, "total": total, "rows": shown}
 
 
 def _row(row: dict[Any, Any], thumbnails: _Thumbnails) -> dict[str, Any]:

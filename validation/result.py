@@ -58,24 +58,14 @@ class GateResult:
     @property
     def verdict(self) -> str:
         """``quarantined`` if any row was, else ``warn`` if any has a warning, else ``pass``."""
-        if len(self.quarantined):
-            return QUARANTINED
-        return WARN if len(self.warnings) else PASS
+        return verdict_of(len(self.quarantined), len(self.warnings))
 
-    def as_dict(self) -> dict[str, Any]:
-        """Verdict and counts as JSON has them, without the rows."""
-        return {
-            "table": self.table,
-            "verdict": self.verdict,
-            "received": self.received,
-            "accepted": len(self.accepted),
-            "quarantined": len(self.quarantined),
-            "warnings": len(self.warnings),
-            "reason_counts": self.reason_counts,
-            "severities": self.severities,
-            "notes": list(self.notes),
-            "checked_at": self.checked_at.isoformat(),
-        }
+
+def verdict_of(quarantined: int, warnings: int) -> str:
+    """What a table with so many rows held back and warned of is called."""
+    if quarantined:
+        return QUARANTINED
+    return WARN if warnings else PASS
 
 
 def counts(findings: Iterable[Finding]) -> tuple[dict[str, int], dict[str, str]]:

@@ -3,8 +3,8 @@
 import pickle
 from collections.abc import Iterator
 from tempfile import TemporaryFile
-from types import TracebackType
-from typing import IO, Any, Final, Generic, Self, TypeVar
+from typing import IO, Any, Final, Generic, TypeVar
+from weakref import finalize
 
 import numpy as np
 import numpy.typing as npt
@@ -18,25 +18,13 @@ Chunk = TypeVar("Chunk")
 class Spool(Generic[Chunk]):
     """Chunks in the order in which they were added, whatever their number, in the memory of two.
 
-    The first stays in memory. What lies on disk goes when the spool is closed.
+    The first stays in memory.
     """
 
     def __init__(self) -> None:
         self._first: Chunk | None = None
         self._count = 0
         self._file: IO[bytes] | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._file is not None:
-            self._file.close()
 
     def __len__(self) -> int:
         return self._count
@@ -47,7 +35,7 @@ class Spool(Generic[Chunk]):
             self._first = chunk
         else:
             if self._file is None:
-                self._file = TemporaryFile(prefix="coldstart-")  # noqa: SIM115 - closed on exit
+                self._file = _file_of(self)
             self._file.seek(0, 2)
             pickle.dump(chunk, self._file, protocol=pickle.HIGHEST_PROTOCOL)
         self._count += 1
@@ -88,9 +76,16 @@ class Numbers:
 
     def _spill(self) -> None:
         if self._file is None:
-            self._file = TemporaryFile(prefix="coldstart-")  # noqa: SIM115 - lives as long as this
+            self._file = _file_of(self)
         self._file.seek(0, 2)
         for part in self._parts:
             self._file.write(part.tobytes())
         self._file.flush()
         self._parts, self._bytes = [self._parts[0][:0]], 0
+
+
+def _file_of(owner: object) -> IO[bytes]:
+    """A file that is closed, and so gone, with its owner."""
+    file = TemporaryFile(prefix="coldstart-")  # noqa: SIM115
+    finalize(owner, file.close)
+    return file

@@ -41,8 +41,13 @@ def moment(value: str, *, option: str) -> datetime:
 
 def print_json(values: Mapping[str, Any] | Sequence[Any]) -> None:
     """Print one JSON document."""
-    json.dump(values, sys.stdout, indent=2, ensure_ascii=False, default=str)
+    json.dump(values, sys.stdout, indent=2, ensure_ascii=False, default=_plain)
     sys.stdout.write("\n")
+
+
+def _plain(value: object) -> object:
+    """What JSON has no name for: an iterator is a list, all else text."""
+    return list(value) if isinstance(value, Iterator) else str(value)
 
 
 def say(text: str) -> None:

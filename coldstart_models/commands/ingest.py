@@ -23,7 +23,7 @@ EXAMPLES: Final = """Examples:
 
 
 TREND: Final = 20
-"""Earlier runs that the report shows."""
+"""Runs that the report shows, this one among them."""
 
 
 class FailOn(StrEnum):
@@ -85,15 +85,14 @@ def run(
             progress=progress,
         )
     page = report.write(
-        result.checks,
+        result.summaries,
         home.gate_results / f"{data.name}.html",
         title=f"Data quality of {data.name}",
         now=now,
         known_items=result.known_items,
         runs=history.runs(home.gate_results, source=data.name, last=TREND),
     )
-    history.record(result.checks, folder=home.gate_results, source=data.name, step=NAME)
-    docs = data_docs.build(result.checks, home.gate_results / "data_docs")
+    docs = data_docs.build(result.summaries, home.gate_results / "data_docs")
     if json:
         console.print_json({**result.as_dict(), "report": str(page), "data_docs": str(docs)})
     else:

@@ -9,12 +9,12 @@ import typer
 from coldstart_models.commands import console
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
-    from feature_repo.catalogs.source import SourceData
+    from feature_repo.catalogs.source import SourceParts
     from feature_repo.home import Home
-    from validation.result import GateResult
-    from validation.rules import Rules
+    from validation.summary import Summary
 
 NAME: Final = "validate"
 HISTORY: Final = "history"
@@ -70,12 +70,15 @@ def run(
 ) -> None:
     """Check listings, with or without events, and say what to mend."""
     from coldstart_models.config import load_config
+    from feature_repo.catalogs.registry import open_parts
     from feature_repo.catalogs.source import SourceColumnError
     from feature_repo.home import Home
+    from feature_repo.jobs.check import check
     from validation import history
     from validation import junit as junit_xml
     from validation import report as page
     from validation.errors import MissingColumnError
+    from validation.gate import CHUNK
 
     home, now = Home.current(), console.present(as_of)
     if what == HISTORY and not Path(what).exists():
@@ -86,8 +89,17 @@ def run(
         return
     rules = load_config(config).gate.rules()
     try:
-        data = _read(what, home=home, now=now, mapping=mapping)
-        results = _checked(data, home=home, now=now, alone=alone, rules=rules)
+        with console.bar("read and check") as progress:
+            data = open_parts(
+                what,
+                rows=CHUNK if rules.row_by_row else None,
+                photos=home.photos,
+                as_of=now,
+                mapping=mapping,
+                progress=progress,
+            )
+            compared = None if alone else home
+            results = check(data, home=compared, now=now, rules=rules, progress=progress)
     except (SourceColumnError, MissingColumnError) as error:
         _tell_blocked(str(error), as_json=json)
         raise typer.Exit(BLOCKED) from None
@@ -104,61 +116,24 @@ def run(
     raise typer.Exit(_exit_code(results, fail_on))
 
 
-def _read(what: str, *, home: "Home", now: "datetime", mapping: Path | None) -> "SourceData":
-    """A file of listings, or a source."""
-    from feature_repo.catalogs.registry import open_source
-    from feature_repo.catalogs.source import Ordering, SourceData
-    from feature_repo.catalogs.table import read_items
-    from validation import tables
-
-    path = Path(what)
-    if path.is_file():
-        items = read_items(path)
-        return SourceData(path.stem, items, tables.EVENTS.empty(), Ordering.TIME)
-    spec = f"table:{what}" if path.is_dir() else what
-    with console.bar("read") as progress:
-        return open_source(
-            spec,
-            photos=home.photos,
-            as_of=now,
-            mapping=mapping,
-            progress=progress,
-        )
-
-
-def _checked(
-    data: "SourceData", *, home: "Home", now: "datetime", alone: bool, rules: "Rules"
-) -> "list[GateResult]":
-    from feature_repo.jobs.check import check
-
-    with console.bar("check") as progress:
-        return check(data, home=None if alone else home, now=now, rules=rules, progress=progress)
-
-
-def _as_json(data: "SourceData", results: "list[GateResult]") -> dict[str, object]:
+def _as_json(data: "SourceParts", results: "list[Summary]") -> dict[str, object]:
     return {
         "source": data.name,
-        "tables": [
-            {
-                **result.as_dict(),
-                "rows": [
-                    {
-                        "key": row["key"],
-                        "row_number": row["row_number"],
-                        "severity": row["severity"],
-                        "checks": list(row["checks"]),
-                        "reasons": list(row["reasons"]),
-                    }
-                    for frame in (result.quarantined, result.warnings)
-                    for row in frame.to_dict("records")
-                ],
-            }
-            for result in results
-        ],
+        "tables": [{**result.as_dict(), "rows": _rows(result)} for result in results],
     }
 
 
-def _tell(data: "SourceData", results: "list[GateResult]") -> None:
+def _rows(result: "Summary") -> "Iterator[dict[str, object]]":
+    """All rows with something to mend."""
+    names = ("key", "row_number", "severity", "checks", "reasons")
+    for frame in result.told:
+        for row in zip(*(frame[name].tolist() for name in names), strict=True):
+            yield dict(zip(names, row, strict=True))
+
+
+def _tell(data: "SourceParts", results: "list[Summary]") -> None:
+    from validation.checks import Severity
+
     console.print_table(
         f"Checked {data.name}" + (" (generated data)" if data.generated else ""),
         ["table", "verdict", "received", "would pass", "would be blocked", "warned of"],
@@ -167,9 +142,9 @@ def _tell(data: "SourceData", results: "list[GateResult]") -> None:
                 result.table,
                 result.verdict,
                 result.received,
-                len(result.accepted),
-                len(result.quarantined),
-                len(result.warnings),
+                result.accepted,
+                result.quarantined,
+                result.warnings,
             ]
             for result in results
         ],
@@ -186,7 +161,7 @@ def _tell(data: "SourceData", results: "list[GateResult]") -> None:
     for result in results:
         for note in result.notes:
             console.say(note)
-        blocked = result.quarantined.head(10)
+        blocked = result.shown[Severity.BLOCK].head(10)
         for key, told in zip(blocked["key"], blocked["reasons"], strict=True):
             console.say(f"{result.table} {key}: {'; '.join(told)}")
 
@@ -258,7 +233,7 @@ def _tell_checks(now: "datetime", export: Path | None, *, as_json: bool) -> None
         )
 
 
-def _exit_code(results: "list[GateResult]", fail_on: FailOn) -> int:
-    held = any(len(result.quarantined) for result in results)
-    warned = any(len(result.warnings) for result in results)
+def _exit_code(results: "list[Summary]", fail_on: FailOn) -> int:
+    held = any(result.quarantined for result in results)
+    warned = any(result.warnings for result in results)
     return BLOCKED if held or (warned and fail_on is FailOn.WARN) else 0

@@ -9,17 +9,20 @@ import csv
 import gzip
 import json
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import IO, Final, cast
+from typing import IO, Any, Final, TypeVar, cast
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from feature_repo.catalogs.columns import UNREADABLE
 from feature_repo.catalogs.source import SourceError
 
 Progress = Callable[[int, int], None]
+Row = TypeVar("Row")
 
 DELIMITED: Final = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 JSON_LINES: Final = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz", ".json", ".json.gz")
@@ -65,18 +68,34 @@ def read_table(
     path: Path, *, encoding: str | None = None, delimiter: str | None = None
 ) -> pd.DataFrame:
     """A file's rows with raw values. Raises SourceError where it cannot be read or is empty."""
+    (frame,) = table_parts(path, rows=None, encoding=encoding, delimiter=delimiter)
+    return frame
+
+
+def table_parts(
+    path: Path, *, rows: int | None, encoding: str | None = None, delimiter: str | None = None
+) -> Iterator[pd.DataFrame]:
+    """A file's rows with raw values, so many a frame (all in one if None); the same columns each.
+
+    Raises:
+        SourceError: the file cannot be read or is empty.
+    """
     if path.stat().st_size == 0:
         raise SourceError(f"{path} is empty (0 bytes)")
-    name = path.name.lower()
+    name, count = path.name.lower(), 0
     try:
         if name.endswith(".parquet"):
-            frame = pd.read_parquet(path)
+            parts = _parquet_parts(path, rows)
         elif name.endswith(DELIMITED):
-            frame = _read_delimited(path, encoding or "utf-8", delimiter)
+            parts = _delimited_parts(path, encoding or "utf-8", delimiter, rows)
         elif name.endswith(JSON_LINES):
-            frame = _read_json_lines(path)
+            parts = _json_parts(path, rows)
         else:
             raise SourceError(f"{path.name} has none of the endings {', '.join(ENDINGS)}")
+        for frame in parts:
+            count += len(frame)
+            if len(frame):
+                yield frame
     except (pa.ArrowException, EOFError, zlib.error, OSError, LookupError) as error:
         raise SourceError(f"{path} cannot be read: {error}") from error
     except UnicodeDecodeError as error:
@@ -84,9 +103,8 @@ def read_table(
             f"{path} is not {encoding or 'utf-8'} (byte {error.start}); write its encoding into "
             'mapping.toml, e.g. encoding = "cp1252"'
         ) from error
-    if frame.empty:
+    if not count:
         raise SourceError(f"{path} holds no rows")
-    return frame
 
 
 def json_lines(
@@ -117,9 +135,15 @@ def _unpacked(raw: IO[bytes], path: Path) -> IO[bytes]:
     return cast(IO[bytes], gzip.open(raw)) if path.name.lower().endswith(".gz") else raw
 
 
-def object_frame(rows: Sequence[Mapping[str, object]]) -> pd.DataFrame:
-    """Rows as a frame of objects: a key that a row lacks is None, so a NaN is one it has."""
-    names = list(dict.fromkeys(name for row in rows for name in row))
+def object_frame(
+    rows: Sequence[Mapping[str, object]], names: Iterable[str] | None = None
+) -> pd.DataFrame:
+    """Rows as a frame of objects: a key that a row lacks is None, so a NaN is one it has.
+
+    Args:
+        names: the columns; every key of the rows unless given.
+    """
+    names = names if names is not None else dict.fromkeys(name for row in rows for name in row)
     return pd.DataFrame(
         {name: pd.Series([row.get(name) for row in rows], dtype=object) for name in names}
     )
@@ -139,41 +163,77 @@ def _json_object(line: bytes) -> tuple[dict[str, object] | None, str]:
     return (value, text) if isinstance(value, dict) else (None, text)
 
 
-def _read_json_lines(path: Path) -> pd.DataFrame:
-    rows: list[dict[str, object]] = []
+def _parquet_parts(path: Path, rows: int | None) -> Iterator[pd.DataFrame]:
+    if rows is None:
+        yield pd.read_parquet(path)
+        return
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(batch_size=rows):
+            yield batch.to_pandas()
+
+
+def _json_parts(path: Path, rows: int | None) -> Iterator[pd.DataFrame]:
+    if rows is None:
+        yield object_frame(list(_json_rows(path)))
+        return
+    names = dict.fromkeys(name for row in _json_rows(path) for name in row)
+    for part in _batched(_json_rows(path), rows):
+        yield object_frame(part, names)
+
+
+def _json_rows(path: Path) -> Iterator[dict[str, object]]:
     for number, row, text in json_lines(path):
         if number == 1 and text.startswith("["):
             raise SourceError(
                 f"{path} is one JSON array; write one object a line (JSON Lines), e.g. with "
                 f"jq -c '.[]' {path.name}"
             )
-        rows.append(row if row is not None else {UNREADABLE: unreadable(number, text)})
-    return object_frame(rows)
+        yield row if row is not None else {UNREADABLE: unreadable(number, text)}
 
 
-def _read_delimited(path: Path, encoding: str, delimiter: str | None) -> pd.DataFrame:
+def _delimited_parts(
+    path: Path, encoding: str, delimiter: str | None, rows: int | None
+) -> Iterator[pd.DataFrame]:
     encoding = encoding.lower().replace("utf-8", "utf-8-sig")
     with _open_text(path, encoding) as lines:
         header = lines.readline()
         lines_with_text = 1 + sum(1 for line in lines if line.strip())
     separator = delimiter or max(",;\t|", key=header.count)
+
+    def parts() -> Iterator[pd.DataFrame]:
+        how: dict[str, Any] = {
+            "sep": separator,
+            "dtype": str,
+            "encoding": encoding,
+            "keep_default_na": False,
+            "na_values": [""],
+        }
+        if rows is None:
+            yield pd.read_csv(path, **how)
+            return
+        with pd.read_csv(path, chunksize=rows, **how) as reader:
+            for frame in reader:
+                yield frame.reset_index(drop=True) if _is_plain(frame) else frame
+
     try:
-        frame = pd.read_csv(
-            path,
-            sep=separator,
-            dtype=str,
-            encoding=encoding,
-            keep_default_na=False,
-            na_values=[""],
-        )
+        read = list(parts()) if rows is None else parts()
+        even, count = True, 0
+        for frame in read:
+            even, count = even and _is_plain(frame), count + len(frame)
     except pd.errors.EmptyDataError as error:
         raise SourceError(f"{path} is empty: it has no header") from error
     except pd.errors.ParserError:
-        return _read_uneven(path, encoding, separator)
+        even = False
     # Rows longer than the header make pandas take the first column for an index, and a stray
     # quote makes it take several rows for one.
-    even = isinstance(frame.index, pd.RangeIndex) and len(frame) >= lines_with_text - 1
-    return frame if even else _read_uneven(path, encoding, separator)
+    if not even or count < lines_with_text - 1:
+        yield from _uneven_parts(path, encoding, separator, rows)
+    else:
+        yield from read if rows is None else parts()
+
+
+def _is_plain(frame: pd.DataFrame) -> bool:
+    return isinstance(frame.index, pd.RangeIndex)
 
 
 def _open_text(path: Path, encoding: str) -> IO[str]:
@@ -182,38 +242,53 @@ def _open_text(path: Path, encoding: str) -> IO[str]:
     return path.open(encoding=encoding, newline="")
 
 
-def _read_uneven(path: Path, encoding: str, delimiter: str) -> pd.DataFrame:
+def _uneven_parts(
+    path: Path, encoding: str, delimiter: str, rows: int | None
+) -> Iterator[pd.DataFrame]:
     """Read record by record; one with another number of fields than the header stays text.
 
     A record goes on over the next lines only while a quote is open and only if that gives
     the header's number of fields, so an unclosed quote does not swallow the rows after it.
     """
     with _open_text(path, encoding) as file:
-        lines = file.readlines()
-    header = next(csv.reader(lines[:1], delimiter=delimiter))
-    rows: list[list[str | None]] = []
-    position = 1
-    while position < len(lines):
-        fields, used = _record(lines, position, len(header), delimiter)
-        text = lines[position].rstrip("\r\n")
+        header = next(csv.reader([file.readline()], delimiter=delimiter))
+        for part in _batched(_uneven_rows(file, len(header), delimiter), rows):
+            yield pd.DataFrame(part, columns=[*header, UNREADABLE], dtype=object)
+
+
+def _uneven_rows(file: IO[str], width: int, delimiter: str) -> Iterator[list[str | None]]:
+    ahead: list[str] = []
+    number = 2
+    while True:
+        ahead += islice(file, LONGEST_RECORD - len(ahead))
+        if not ahead:
+            return
+        fields, used = _record(ahead, width, delimiter)
+        text = ahead[0].rstrip("\r\n")
         if fields is not None:
-            rows.append([*(field or None for field in fields), None])
+            yield [*(field or None for field in fields), None]
         elif text:
-            rows.append([*([None] * len(header)), unreadable(position + 1, text)])
-        position += used
-    return pd.DataFrame(rows, columns=[*header, UNREADABLE], dtype=object)
+            yield [*([None] * width), unreadable(number, text)]
+        number += used
+        del ahead[:used]
 
 
-def _record(
-    lines: Sequence[str], position: int, width: int, delimiter: str
-) -> tuple[list[str] | None, int]:
-    """The fields of the record that starts here and its number of lines, or None and 1."""
+def _batched(rows: Iterator[Row], count: int | None) -> Iterator[list[Row]]:
+    """Lists of so many rows; all in one if None, also where there is none."""
+    if count is None:
+        yield list(rows)
+        return
+    while part := list(islice(rows, count)):
+        yield part
+
+
+def _record(lines: Sequence[str], width: int, delimiter: str) -> tuple[list[str] | None, int]:
+    """The fields of the record that these lines begin with and how many it has, or None and 1."""
     quotes = 0
-    for used in range(1, min(LONGEST_RECORD, len(lines) - position) + 1):
-        quotes += lines[position + used - 1].count('"')
+    for used in range(1, len(lines) + 1):
+        quotes += lines[used - 1].count('"')
         if quotes % 2 == 0:
-            record = lines[position : position + used]
-            fields = _fields(record, delimiter)
+            fields = _fields(lines[:used], delimiter)
             return (fields, used) if len(fields) == width else (None, 1)
     return None, 1
 

@@ -18,7 +18,12 @@ SMALLEST_EPOCH: Final = 1e8
 
 
 def moments(
-    values: pd.Series, *, where: str, timestamp_format: str | None = None, zone: str | None = None
+    values: pd.Series,
+    *,
+    where: str,
+    timestamp_format: str | None = None,
+    zone: str | None = None,
+    more: bool = False,
 ) -> pd.Series:
     """UTC times at microsecond resolution; a value that cannot be read travels as it is.
 
@@ -29,6 +34,7 @@ def moments(
     Args:
         values: the column as it came.
         where: how to name the column in an error, e.g. ``"'date' of log.csv"``.
+        more: whether earlier values of the column could be read, so that it holds times.
 
     Raises:
         SourceError: not one value can be read.
@@ -41,7 +47,7 @@ def moments(
     unread = read.isna() & values.notna()
     if not unread.any():
         return read
-    if unread.sum() == values.notna().sum():
+    if unread.sum() == values.notna().sum() and not more:
         raise SourceError(
             f"no time in column {where} can be read, e.g. {values[unread].iloc[0]!r}; write "
             'its format into mapping.toml, e.g. timestamp_format = "%d/%m/%Y %H:%M"'

@@ -9,7 +9,7 @@ from typing import Final
 import pandas as pd
 
 from feature_repo.catalogs.columns import nearest
-from feature_repo.catalogs.source import SourceData, SourceError
+from feature_repo.catalogs.source import SourceData, SourceError, SourceParts
 from validation import tables
 
 Progress = Callable[[int, int], None]
@@ -82,6 +82,37 @@ def open_source(
 
         source = hm.read(Path(argument).expanduser())
     return prefixed(source, prefix)
+
+
+def open_parts(
+    what: str,
+    *,
+    rows: int | None,
+    photos: Path,
+    as_of: datetime,
+    mapping: Path | None = None,
+    progress: Progress | None = None,
+) -> SourceParts:
+    """Read a file of listings, a folder of tables or another source part by part.
+
+    Args:
+        what: a file, a folder or a source as `open_source` takes it.
+        rows: of a part; None for all in one. A source without files comes in one.
+
+    Raises:
+        SourceError: see `open_source`, some of it once the parts are gone through.
+    """
+    from feature_repo.catalogs import table
+
+    path = Path(what)
+    if path.is_file():
+        return SourceParts(path.stem, table.item_parts(path, rows=rows), None)
+    kind, argument = (TABLE, what) if path.is_dir() else _parted(what)
+    if kind == TABLE:
+        return table.parts(Path(argument).expanduser(), mapping=mapping, rows=rows)
+    source = open_source(what, photos=photos, as_of=as_of, mapping=mapping, progress=progress)
+    events = None if source.events.empty else iter([source.events])
+    return SourceParts(source.name, iter([source.items]), events, source.generated)
 
 
 def resolved(spec: str) -> str:

@@ -6,6 +6,7 @@ the gate's business, so a price of ``"n/a"`` travels as it is and lands in quara
 with its reason.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -48,3 +49,15 @@ class SourceData:
     truth: pd.DataFrame | None = None
     """Where the choice model is known: `user_id`, `item_id`, `utility` of every user
     and home listing; higher is preferred. Never an input of a model."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceParts:
+    """One source, read part by part; each can be gone through once."""
+
+    name: str
+    items: Iterator[pd.DataFrame]
+    """Frames as `SourceData.items`."""
+    events: Iterator[pd.DataFrame] | None
+    """Frames as `SourceData.events`; None where the source has no log."""
+    generated: bool = False

@@ -14,7 +14,8 @@ constant values (`mapping.py`). What an item has beside the canonical columns be
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -24,7 +25,13 @@ from feature_repo.catalogs import columns, files, raw
 from feature_repo.catalogs.columns import EVENT_COLUMNS, ITEM_COLUMNS, SEQ, UNREADABLE
 from feature_repo.catalogs.mapping import MAPPING_FILE, FolderMapping, TableMapping
 from feature_repo.catalogs.moments import MICROSECONDS, START, in_sequence, moments
-from feature_repo.catalogs.source import Ordering, SourceColumnError, SourceData, SourceError
+from feature_repo.catalogs.source import (
+    Ordering,
+    SourceColumnError,
+    SourceData,
+    SourceError,
+    SourceParts,
+)
 from validation import tables
 
 log = logging.getLogger(__name__)
@@ -56,26 +63,17 @@ def read(folder: Path, *, mapping: Path | None = None) -> SourceData:
     Raises:
         SourceError: the folder, its items or a column that cannot be done without is missing.
     """
-    folder = files.existing_folder(folder)
-    stated = _mapping(folder, mapping)
-    name = stated.source or folder.name
-    item_file = files.find_table(folder, ITEM_FILES, named=stated.items.file)
-    if item_file is None:
-        raise SourceError(
-            f"{folder} has no items file; expected items with one of the endings "
-            f'{", ".join(files.ENDINGS)}, or [items] file = "…" in {MAPPING_FILE}'
-        )
-    items = _items(_rows(item_file, stated.items), item_file, stated.items, folder)
-    event_file = files.find_table(folder, EVENT_FILES, named=stated.events.file)
-    if event_file is None:
-        log.info("%s has no interactions: a catalogue alone", folder)
+    found = _found_files(folder, mapping)
+    (items,) = _item_parts(found.items, found.stated.items, found.folder, None)
+    if found.events is None:
+        log.info("%s has no interactions: a catalogue alone", found.folder)
         events, ordering = tables.EVENTS.empty(), Ordering.NONE
     else:
-        rows = _rows(event_file, stated.events)
-        events, ordering = _events(rows, event_file, stated.events)
-    items[tables.SOURCE] = name
-    events[tables.SOURCE] = name
-    return SourceData(name, items, events, ordering)
+        stated = found.stated.events
+        events, ordering = _events(_rows(found.events, stated), found.events, stated)
+    items[tables.SOURCE] = found.name
+    events[tables.SOURCE] = found.name
+    return SourceData(found.name, items, events, ordering)
 
 
 def read_items(path: Path) -> pd.DataFrame:
@@ -84,10 +82,65 @@ def read_items(path: Path) -> pd.DataFrame:
     Raises:
         SourceError: the file is missing, is of another kind or has no item ids.
     """
+    (items,) = item_parts(path, rows=None)
+    return items
+
+
+def item_parts(path: Path, *, rows: int | None) -> Iterator[pd.DataFrame]:
+    """The listings of one file as `read_items` reads them, so many a frame."""
     if not path.is_file():
         raise SourceError(f"there is no file {path}; expected {', '.join(files.ENDINGS)}")
-    stated = TableMapping()
-    return _items(_rows(path, stated), path, stated, path.resolve().parent)
+    return _item_parts(path, TableMapping(), path.resolve().parent, rows)
+
+
+def parts(folder: Path, *, mapping: Path | None = None, rows: int | None) -> SourceParts:
+    """A folder of tables as `read` reads it, so many rows a frame.
+
+    Raises:
+        SourceError: as `read`, some of it once the parts are gone through.
+    """
+    found = _found_files(folder, mapping)
+    return SourceParts(
+        found.name,
+        _item_parts(found.items, found.stated.items, found.folder, rows),
+        _event_parts(found.events, found.stated.events, rows) if found.events else None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """What lies in a folder of tables."""
+
+    folder: Path
+    name: str
+    stated: FolderMapping
+    items: Path
+    events: Path | None
+
+
+def _found_files(folder: Path, mapping: Path | None) -> _Files:
+    folder = files.existing_folder(folder)
+    stated = _mapping(folder, mapping)
+    items = files.find_table(folder, ITEM_FILES, named=stated.items.file)
+    if items is None:
+        raise SourceError(
+            f"{folder} has no items file; expected items with one of the endings "
+            f'{", ".join(files.ENDINGS)}, or [items] file = "…" in {MAPPING_FILE}'
+        )
+    events = files.find_table(folder, EVENT_FILES, named=stated.events.file)
+    return _Files(folder, stated.source or folder.name, stated, items, events)
+
+
+def _item_parts(
+    path: Path, stated: TableMapping, folder: Path, rows: int | None
+) -> Iterator[pd.DataFrame]:
+    for number, frame in enumerate(_parts(path, stated, rows)):
+        yield _items(frame, path, stated, folder, more=number > 0)
+
+
+def _event_parts(path: Path, stated: TableMapping, rows: int | None) -> Iterator[pd.DataFrame]:
+    for number, frame in enumerate(_parts(path, stated, rows)):
+        yield _events(frame, path, stated, more=number > 0)[0]
 
 
 def _mapping(folder: Path, mapping: Path | None) -> FolderMapping:
@@ -98,14 +151,22 @@ def _mapping(folder: Path, mapping: Path | None) -> FolderMapping:
 
 
 def _rows(path: Path, stated: TableMapping) -> pd.DataFrame:
-    frame = files.read_table(path, encoding=stated.encoding, delimiter=stated.delimiter)
-    return frame.rename(columns=str)
+    (frame,) = _parts(path, stated, None)
+    return frame
 
 
-def _items(frame: pd.DataFrame, path: Path, stated: TableMapping, folder: Path) -> pd.DataFrame:
+def _parts(path: Path, stated: TableMapping, rows: int | None) -> Iterator[pd.DataFrame]:
+    how = {"encoding": stated.encoding, "delimiter": stated.delimiter}
+    for frame in files.table_parts(path, rows=rows, **how):
+        yield frame.rename(columns=str)
+
+
+def _items(
+    frame: pd.DataFrame, path: Path, stated: TableMapping, folder: Path, *, more: bool = False
+) -> pd.DataFrame:
     found = _found(frame, path, stated, ITEM_COLUMNS, "items")
     _require(found, (tables.ITEM_ID,), frame, path, "items")
-    items = _canonical(frame, found, path, stated)
+    items = _canonical(frame, found, path, stated, more=more)
     item_ids = items[tables.ITEM_ID]
     if tables.IMAGE_PATH in items:
         items[tables.IMAGE_PATH] = raw.photos(items[tables.IMAGE_PATH], folder)
@@ -125,10 +186,12 @@ def _items(frame: pd.DataFrame, path: Path, stated: TableMapping, folder: Path) 
     return items
 
 
-def _events(frame: pd.DataFrame, path: Path, stated: TableMapping) -> tuple[pd.DataFrame, Ordering]:
+def _events(
+    frame: pd.DataFrame, path: Path, stated: TableMapping, *, more: bool = False
+) -> tuple[pd.DataFrame, Ordering]:
     found = _found(frame, path, stated, EVENT_COLUMNS, "events")
     _require(found, (tables.USER_ID, tables.ITEM_ID), frame, path, "events")
-    events = _canonical(frame, found, path, stated)
+    events = _canonical(frame, found, path, stated, more=more)
     if tables.EVENT_TYPE in events:
         types = events[tables.EVENT_TYPE]
         events[tables.EVENT_TYPE] = types.map(stated.event_types).fillna(types)
@@ -180,7 +243,12 @@ def _require(
 
 
 def _canonical(
-    frame: pd.DataFrame, found: Mapping[str, str], path: Path, stated: TableMapping
+    frame: pd.DataFrame,
+    found: Mapping[str, str],
+    path: Path,
+    stated: TableMapping,
+    *,
+    more: bool,
 ) -> pd.DataFrame:
     """The found columns under their canonical names, then the constants."""
     result = pd.DataFrame(index=frame.index)
@@ -196,6 +264,7 @@ def _canonical(
                 where=f"{column!r} of {path.name}",
                 timestamp_format=stated.timestamp_format,
                 zone=stated.timezone,
+                more=more,
             )
         result[canonical] = values
     for canonical, value in stated.constants.items():

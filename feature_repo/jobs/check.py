@@ -1,55 +1,74 @@
-"""A source through the gate without keeping anything: what an ingest would accept."""
+"""A source through the gate without keeping anything: what an ingest would accept.
 
-from collections.abc import Callable
+The source is read and judged part by part, so that a file of any length is checked in flat memory
+(the accepted catalogue, with which it is compared, is held).
+"""
+
+from collections.abc import Callable, Iterator
 from datetime import datetime
 
-import pandas as pd
-
-from feature_repo.catalogs.source import SourceData
+from feature_repo.catalogs.source import SourceParts
 from feature_repo.home import Home
 from feature_repo.jobs.catalogue import accepted_rows
-from feature_repo.jobs.event_ids import with_event_ids
 from feature_repo.jobs.fingerprints import known_fingerprints
 from validation import gate, tables
+from validation.identities import Ids
+from validation.reference import Reference
 from validation.result import GateResult
 from validation.rules import NO_RULES, Rules
+from validation.summary import Summary, summary_of
 
 Progress = Callable[[int, int], None]
 
 
 def check(
-    source: SourceData,
+    source: SourceParts,
     *,
     home: Home | None,
     now: datetime,
     rules: Rules = NO_RULES,
     progress: Progress | None = None,
-) -> list[GateResult]:
-    """The gate's results for the listings and, where there are any, the events.
+) -> list[Summary]:
+    """What the gate says of the listings and, where there are any, the events.
 
     Args:
         home: whose accepted catalogue the listings are compared with; None for none.
         now: time-zone aware; what is later is blocked.
         rules: what the shop adds to the gate.
+        progress: told photos done and in all, 0 where nobody knows.
     """
     known = tables.ITEMS.empty() if home is None else accepted_rows(tables.ITEMS, home.items)
-    items = gate.check_items(
-        source.items,
-        known_items=known,
-        source=source.name,
-        known_photos=known_fingerprints(home) if home is not None else None,
-        rules=rules,
-        now=now,
-        progress=progress,
+    photos = None if home is None else known_fingerprints(home)
+    accepted = [Ids.of(known[tables.ITEM_ID])]
+
+    def taken(parts: Iterator[GateResult]) -> Iterator[GateResult]:
+        for part in parts:
+            accepted.append(Ids.of(part.accepted[tables.ITEM_ID]))
+            yield part
+
+    items = summary_of(
+        taken(
+            gate.items_in_parts(
+                source.items,
+                reference=Reference.of(known, photos=photos),
+                source=source.name,
+                rules=rules,
+                now=now,
+                progress=progress,
+            )
+        )
     )
-    if source.events.empty:
+    if source.events is None:
         return [items]
-    known_ids = pd.concat([known[tables.ITEM_ID], items.accepted[tables.ITEM_ID]])
-    events = gate.check_events(
-        with_event_ids(source.events),
-        known_item_ids=set(known_ids),
-        source=source.name,
-        rules=rules,
-        now=now,
-    )
-    return [items, events]
+    return [
+        items,
+        summary_of(
+            gate.events_in_parts(
+                source.events,
+                known_item_ids=Ids.union(accepted),
+                source=source.name,
+                rules=rules,
+                now=now,
+            )
+        ),
+    ]

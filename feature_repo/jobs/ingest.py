@@ -22,7 +22,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import pandas as pd
 
@@ -37,9 +37,10 @@ from feature_repo.jobs.fingerprints import keep_fingerprints, known_fingerprints
 from feature_repo.jobs.ownership import without_owned
 from feature_repo.jobs.upsert import Upsert, upsert
 from feature_repo.sources import SourceRecord
-from validation import quarantine, tables
+from validation import history, quarantine, tables
 from validation.rules import NO_RULES, Rules
 from validation.suites import Severity
+from validation.summary import Summary, summary_of
 
 if TYPE_CHECKING:
     from validation.gate import GateResult
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], None]
+
+STEP: Final = "ingest"
 
 
 class Gate(Protocol):
@@ -100,7 +103,9 @@ class IngestResult:
     events: TableCounts
     paths: dict[str, Path]
     checks: tuple["GateResult", ...] = field(repr=False)
-    """The gate's results, for reports."""
+    """The gate's results."""
+    summaries: tuple[Summary, ...] = field(repr=False)
+    """The same, for reports."""
     known_items: pd.DataFrame = field(repr=False)
     """The catalogue as it was before, for reports."""
 
@@ -125,6 +130,7 @@ def ingest(
     prefix: str = "",
     replace: bool = False,
     part: bool = False,
+    step: str = STEP,
     rules: Rules = NO_RULES,
     progress: Progress | None = None,
 ) -> IngestResult:
@@ -139,6 +145,7 @@ def ingest(
         replace: start over, without any other source.
         part: these are some more rows of a source that is known already, whatever its kind:
             its other rows and its record stay.
+        step: what the gate's history calls this.
         rules: what the shop adds to the gate.
         progress: told photos checked and photos in all.
 
@@ -156,6 +163,7 @@ def ingest(
             prefix=prefix,
             replace=replace,
             part=part,
+            step=step,
             rules=rules,
             progress=progress,
         )
@@ -171,6 +179,7 @@ def _ingest(
     prefix: str,
     replace: bool,
     part: bool,
+    step: str,
     rules: Rules,
     progress: Progress | None,
 ) -> IngestResult:
@@ -206,6 +215,9 @@ def _ingest(
     records = joined(before.records, record)
     write(home, items.rows, events.rows, source.truth, records)
     keep_fingerprints(items_check, home=home, item_ids=items.rows[tables.ITEM_ID])
+    checks = (items_check, events_check)
+    summaries = tuple(summary_of([check]) for check in checks)
+    history.record(summaries, folder=home.gate_results, source=source.name, step=step)
     log.info("ingested %s: %s items, %s events", source.name, record.items, record.events)
     return IngestResult(
         source=record,
@@ -218,7 +230,8 @@ def _ingest(
             "sources": home.sources,
             "quarantine": home.quarantine,
         },
-        checks=(items_check, events_check),
+        checks=checks,
+        summaries=summaries,
         known_items=before.items,
     )
 

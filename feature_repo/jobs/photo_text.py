@@ -14,6 +14,7 @@ from feature_repo.home import Home
 from feature_repo.offline_tables import read_vectors
 from validation import history, reasons, tables
 from validation.alignment import FloatMatrix, align
+from validation.summary import summary_of
 
 if TYPE_CHECKING:
     from validation.result import GateResult
@@ -56,7 +57,7 @@ def check_photos_and_texts(home: Home, *, now: datetime) -> "GateResult | None":
     items = items.set_index(tables.ITEM_ID).reindex(list(pairs.item_ids)).reset_index()
     agreement = alignment.unbiased_agreement(pairs.photos, pairs.texts)
     result = gate.check_pairs(items, agreement=agreement, alignment=alignment, now=now)
-    history.record([result], folder=home.gate_results, source="", step=STEP)
+    history.record([summary_of([result])], folder=home.gate_results, source="", step=STEP)
     told = items.assign(confidence=alignment.confidence(agreement).round(3))
     told = told.iloc[result.warnings[reasons.ROW_NUMBER]]
     told.sort_values("confidence", ascending=False).to_csv(

@@ -17,7 +17,7 @@ from feature_repo.errors import JobError
 from feature_repo.home import Home
 from feature_repo.jobs.ingest import Gate, ingest
 from feature_repo.sources import SourceRecord, read_records
-from validation import history, quarantine, reasons, tables
+from validation import quarantine, reasons, tables
 from validation.rules import NO_RULES, Rules
 
 Progress = Callable[[int, int], None]
@@ -103,10 +103,10 @@ def _one_table(
             gate=gate,
             now=now,
             part=True,
+            step=STEP,
             rules=rules,
             progress=progress,
         )
-        history.record(result.checks, folder=home.gate_results, source=str(source), step=STEP)
         (check,) = (one for one in result.checks if one.table == name)
         accepted += len(check.accepted)
         again = quarantine.fingerprints(check, source=str(source))

@@ -7,6 +7,7 @@ import pytest
 
 from tests.validation.conftest import NOW, Listings
 from validation import data_docs, gate
+from validation.summary import summary_of
 
 
 def test_data_docs_show_every_check_of_a_run_and_need_no_network(
@@ -21,7 +22,7 @@ def test_data_docs_show_every_check_of_a_run_and_need_no_network(
     embeddings = gate.check_embeddings(vectors, width=2, now=NOW)
 
     site = tmp_path / "docs"
-    index = data_docs.build([items, embeddings], site)
+    index = data_docs.build([summary_of([items]), summary_of([embeddings])], site)
 
     assert index == site / "index.html"
     assert "items" in index.read_text(encoding="utf-8")
@@ -43,10 +44,10 @@ def test_a_second_build_replaces_the_first_and_the_gate_still_works(
     listings: Listings, tmp_path: Path
 ) -> None:
     result = gate.check_items(listings("a"), known_items=None, now=NOW)
-    data_docs.build([result, result], tmp_path / "docs")
-    index = data_docs.build([result], tmp_path / "docs")
+    data_docs.build([summary_of([result]), summary_of([result])], tmp_path / "docs")
+    index = data_docs.build([summary_of([result])], tmp_path / "docs")
     assert len(list((tmp_path / "docs" / "validations").rglob("*.html"))) == 2
     assert index.exists()
     assert [path.name for path in tmp_path.iterdir()] == ["docs"]
     again = gate.check_items(listings("a"), known_items=None, now=NOW)
-    assert again.as_dict() == result.as_dict()
+    assert summary_of([again]).as_dict() == summary_of([result]).as_dict()

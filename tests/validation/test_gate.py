@@ -17,6 +17,7 @@ from validation.gate import GateResult
 from validation.identities import Ids
 from validation.reference import Reference
 from validation.result import joined
+from validation.summary import summary_of
 
 
 def items(frame: pd.DataFrame, **kwargs: object) -> GateResult:
@@ -230,7 +231,7 @@ def test_a_column_twice_and_a_time_without_zone_are_clear_errors(listings: Listi
 
 
 def test_an_empty_table_passes(listings: Listings, log: Listings) -> None:
-    assert items(listings()).as_dict()["received"] == 0
+    assert summary_of([items(listings())]).as_dict()["received"] == 0
     assert events(log()).verdict == "pass"
     assert list(events(log()).accepted.columns) == tables.EVENTS.names
 
@@ -382,7 +383,7 @@ def test_what_becomes_of_a_row_does_not_depend_on_the_chunks(
     apart = joined(list(gate.items_in_parts(parts, reference=reference, source="feed", now=NOW)))
     for name in ("accepted", "quarantined", "warnings", "fingerprints"):
         pd.testing.assert_frame_equal(getattr(apart, name), getattr(whole, name))
-    assert apart.as_dict() == whole.as_dict()
+    assert summary_of([apart]).as_dict() == summary_of([whole]).as_dict()
     assert summed(apart) == summed(whole)
 
 
@@ -426,7 +427,7 @@ def test_events_in_chunks_are_judged_as_the_whole_log_is(
     apart = joined(list(gate.events_in_parts(parts, known_item_ids=Ids.of(["a"]), now=NOW)))
     for name in ("accepted", "quarantined", "warnings"):
         pd.testing.assert_frame_equal(getattr(apart, name), getattr(whole, name))
-    assert apart.as_dict() == whole.as_dict()
+    assert summary_of([apart]).as_dict() == summary_of([whole]).as_dict()
 
 
 def test_a_bot_is_found_across_chunks(log: Listings) -> None:

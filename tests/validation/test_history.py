@@ -5,6 +5,7 @@ import pytest
 from tests.validation.conftest import NOW, Listings
 from validation import gate, history
 from validation.errors import ValidationError
+from validation.summary import summary_of
 
 
 def record(folder: Path, listings: Listings, *sources: str) -> None:
@@ -12,7 +13,7 @@ def record(folder: Path, listings: Listings, *sources: str) -> None:
         result = gate.check_items(
             listings("a", "b", price=["1", "-1"]), known_items=None, now=NOW, source=source
         )
-        history.record([result], folder=folder, source=source, step="ingest")
+        history.record([summary_of([result])], folder=folder, source=source, step="ingest")
 
 
 def test_runs_come_back_oldest_first_with_their_counts(tmp_path: Path, listings: Listings) -> None:

@@ -5,6 +5,7 @@ import pytest
 
 from tests.validation.conftest import NOW, Listings
 from validation import gate, junit
+from validation.summary import summary_of
 
 
 @pytest.mark.parametrize(
@@ -16,7 +17,7 @@ def test_failures_are_the_checks_that_rows_failed(
 ) -> None:
     frame = listings("a", "b", price=["1", "-1"], title=["<b>Oak</b> \x07 table", "Oak table"])
     result = gate.check_items(frame, known_items=None, now=NOW)
-    path = junit.write([result], tmp_path / "gate.xml", warnings_fail=warnings_fail)
+    path = junit.write([summary_of([result])], tmp_path / "gate.xml", warnings_fail=warnings_fail)
     suite = ElementTree.parse(path).getroot().find("testsuite")
     assert suite is not None
     cases = {case.get("name"): case for case in suite.findall("testcase")}

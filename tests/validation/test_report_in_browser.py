@@ -11,6 +11,7 @@ from PIL import Image
 
 from tests.validation.conftest import NOW, Listings
 from validation import gate, report
+from validation.summary import summary_of
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
 OPTIONS = (
@@ -70,7 +71,11 @@ def test_the_report_is_readable_in_light_and_dark_and_asks_for_nothing(
     )
     result = gate.check_items(frame, known_items=known.accepted, now=NOW)
     page = report.write(
-        [result], tmp_path / "r.html", title="Shop", now=NOW, known_items=known.accepted
+        [summary_of([result])],
+        tmp_path / "r.html",
+        title="Shop",
+        now=NOW,
+        known_items=known.accepted,
     )
     light, console, asked = shown(page, tmp_path / "light")
     dark, _, _ = shown(page, tmp_path / "dark", "--blink-settings=preferredColorScheme=0")
