@@ -6,7 +6,7 @@ with the same id is updated. One bad listing never stops the good ones.
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
@@ -34,7 +34,8 @@ from feature_repo.feature_tables import (
     write_table,
 )
 from feature_repo.home import Home
-from feature_repo.jobs.fingerprints import keep_fingerprints, known_fingerprints
+from feature_repo.jobs.catalogue_reference import CatalogueReference
+from feature_repo.jobs.fingerprints import keep_fingerprints
 from feature_repo.jobs.transaction import locked
 from validation import tables
 from validation.rules import NO_RULES, Rules
@@ -112,6 +113,7 @@ def add_listings(
     now: datetime,
     source: str = SERVICE_SOURCE,
     rules: Rules = NO_RULES,
+    catalogue: CatalogueReference | None = None,
     progress: Progress | None = None,
 ) -> ListingsResult:
     """Take new listings in.
@@ -120,6 +122,7 @@ def add_listings(
         frame: canonical item columns with raw values; `image_path` is an absolute path.
         source: value of the `source` column of all of them.
         rules: what the shop adds to the gate.
+        catalogue: kept by a caller who comes again, so that it need not be learned anew.
 
     Raises:
         NotEnoughData: there is no catalogue yet.
@@ -128,7 +131,15 @@ def add_listings(
         raise NotEnoughData(f"no catalogue at {home.items}; run `coldstart ingest SOURCE` first")
     if frame.empty:
         return ListingsResult((), (), tables.ITEMS.empty())
-    taken = _accept(frame, home=home, source=source, rules=rules, now=now, progress=progress)
+    taken = _accept(
+        frame,
+        home=home,
+        source=source,
+        rules=rules,
+        catalogue=catalogue or CatalogueReference(home),
+        now=now,
+        progress=progress,
+    )
     items = taken.items
     if len(items):
         image = encode(items, encoder=encoders.image, now=now)
@@ -139,6 +150,8 @@ def add_listings(
                 store.push(table.name, encoded.rows, now=now)
         vectors = recommender.add_listings(items, image.embeddings, text.embeddings)
         store.push(ITEM_VECTOR.name, known_from(vectors, now), now=now)
+        unlike = _unlike(items, image.embeddings, text.embeddings, home=home, now=now)
+        taken = replace(taken, warned=(*taken.warned, *unlike))
     return taken
 
 
@@ -148,6 +161,7 @@ def _accept(
     home: Home,
     source: str,
     rules: Rules,
+    catalogue: CatalogueReference,
     now: datetime,
     progress: Progress | None,
 ) -> ListingsResult:
@@ -164,8 +178,7 @@ def _accept(
         before = accepted_rows(tables.ITEMS, home.items)
         checked = gate.check_items(
             raw,
-            known_items=before,
-            known_photos=known_fingerprints(home),
+            reference=catalogue.of(before),
             rules=rules,
             now=now,
             progress=progress,
@@ -174,12 +187,31 @@ def _accept(
             after = upsert(tables.ITEMS, before, checked.accepted, source=source, whole=False)
             write_table(tables.ITEMS.to_arrow(after.rows), home.items)
             keep_fingerprints(checked, home=home, item_ids=after.rows[tables.ITEM_ID])
+            catalogue.grown(checked.accepted, photos=checked.fingerprints)
     quarantined = keep_quarantined(checked, home=home, source=source, now=now)
     history.record([summary_of([checked])], folder=home.gate_results, source=source, step=STEP)
     accepted = checked.accepted.sort_values(tables.ITEM_ID).reset_index(drop=True)
     return ListingsResult(
         tuple(accepted[tables.ITEM_ID]), quarantined, accepted, told_rows(checked.warnings)
     )
+
+
+def _unlike(
+    items: pd.DataFrame, image: Embeddings, text: Embeddings, *, home: Home, now: datetime
+) -> tuple[QuarantinedRow, ...]:
+    """The listings whose photo does not look like what their text says."""
+    from feature_repo.jobs.photo_text import check_new_pairs
+
+    both = image.present & text.present
+    checked = check_new_pairs(
+        items[both],
+        image.vectors[both],
+        text.vectors[both],
+        made_by=(image.encoder_hash, text.encoder_hash),
+        home=home,
+        now=now,
+    )
+    return () if checked is None else told_rows(checked.warnings)
 
 
 def encode(items: pd.DataFrame, *, encoder: "Encoder | None", now: datetime) -> Encoded:

@@ -101,12 +101,12 @@ class Reference:
             scripts=_usual(listings[SCRIPT], share=RARE),
         )
 
-    def with_listings(self, items: pd.DataFrame, photos: pd.DataFrame) -> "Reference":
+    def with_listings(self, items: pd.DataFrame, *, photos: pd.DataFrame | None) -> "Reference":
         """With more listings, in place of those of the same ids.
 
         Args:
             items: canonical.
-            photos: `item_id` and `fingerprint` of these.
+            photos: `item_id` and `fingerprint` of these; None where there are none.
         """
         added = Reference.of(items, photos=photos)
         ids = added.listings[tables.ITEM_ID]

@@ -28,6 +28,7 @@ from coldstart_models.errors import ContractMismatch, ModelError, UnknownItem, U
 from coldstart_models.intake import SERVICE_SOURCE
 from feature_repo.errors import FeatureError
 from feature_repo.home import Home
+from feature_repo.jobs.catalogue_reference import CatalogueReference
 from validation import tables
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class RecommenderService:
         self._intake = threading.Lock()
         self._encoders: Any = None
         self._rules = load_config().gate.rules()
+        self._catalogue = CatalogueReference(self.home)
         gc.collect()
         gc.freeze()
         logger.info("serving %s over %d listings", self.recommender.tag, len(self.shelf))
@@ -198,6 +200,7 @@ class RecommenderService:
                 recommender=self.recommender,
                 encoders=self._warm_encoders(),
                 rules=self._rules,
+                catalogue=self._catalogue,
                 now=now,
             )
         self.shelf.add(result.items)

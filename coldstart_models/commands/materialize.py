@@ -46,6 +46,8 @@ def run(
         [[one.name, one.rows, one.seconds, one.start, one.end] for one in done.result.views],
     )
     console.say(f"read back {done.read_back.checked} entities: online equals offline")
+    for name, count in done.held_back.items():
+        console.say(f"{name}: {count} unsound vectors held back; see `coldstart quarantine list`")
     for one in done.quality:
         for problem in one.problems:
             console.say(f"look at this: {problem}")

@@ -1,12 +1,13 @@
-"""Bring the newest offline rows online, over the data's own time range, and prove it."""
+"""Bring the newest sound offline rows online, over the data's own time range, and prove it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from feature_repo.errors import StoreError
 from feature_repo.home import Home
+from feature_repo.jobs.feature_gate import hold_back_unsound
 from feature_repo.jobs.feature_quality import ViewQuality, as_dicts, feature_quality
 from feature_repo.read_back import ReadBack
 from feature_repo.store import MaterializeResult, Store
@@ -25,6 +26,8 @@ class Materialized:
     read_back: ReadBack
     quality: tuple[ViewQuality, ...]
     """The offline tables against what was accepted."""
+    held_back: dict[str, int]
+    """View → entities whose vector the gate sent to quarantine instead."""
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -32,12 +35,14 @@ class Materialized:
             **self.result.as_dict(),
             "read_back": self.read_back.checked,
             "quality": as_dicts(self.quality),
+            "held_back": self.held_back,
         }
 
 
 def materialize(
     *,
     home: Home,
+    now: datetime | None = None,
     start: datetime | None = None,
     end: datetime | None = None,
     views: Sequence[str] | None = None,
@@ -49,11 +54,13 @@ def materialize(
     With an `end` before the data's own, online is what was known then.
 
     Args:
+        now: when the gate holds back what is unsound; the clock's time unless given.
         store: the store to use, if one is open already.
 
     Raises:
         StoreError: nothing is registered, or a value read online is not the offline one.
     """
+    held_back = hold_back_unsound(home, now=now or datetime.now(UTC), views=views)
     used = store or Store(home)
     result = used.materialize(start, end, views=views, progress=progress)
     proof = used.read_back(views=views, sample=SAMPLE, start=start, end=end)
@@ -62,4 +69,4 @@ def materialize(
             f"{len(proof.differences)} value(s) of {proof.checked} entities read online are not "
             f"the offline ones, first {proof.differences[0]}; run `coldstart materialize` again"
         )
-    return Materialized(result, proof, tuple(feature_quality(home, views)))
+    return Materialized(result, proof, tuple(feature_quality(home, views)), held_back)

@@ -1,6 +1,7 @@
 """Whether the listings' photos and texts belong together, by their embeddings."""
 
-from dataclasses import dataclass
+import os
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -13,13 +14,16 @@ from feature_repo.feature_tables import ITEM_IMAGE_EMBEDDING, ITEM_TEXT_EMBEDDIN
 from feature_repo.home import Home
 from feature_repo.offline_tables import read_vectors
 from validation import history, reasons, tables
-from validation.alignment import FloatMatrix, align
+from validation.alignment import Alignment, FloatMatrix, align
 from validation.summary import summary_of
 
 if TYPE_CHECKING:
     from validation.result import GateResult
 
 STEP = "extract"
+ALIGNMENT = "photo_text.npz"
+MadeBy = tuple[str, str]
+"""Hashes of the photo and the text encoder."""
 SHOWN = [tables.ITEM_ID, tables.TITLE, tables.IMAGE_PATH, tables.SOURCE]
 
 
@@ -42,10 +46,11 @@ def stored_pairs(home: Home) -> Pairs:
     return Pairs(photos.item_ids[both], photos.matrix[both], texts.matrix[place[both]])
 
 
-def check_photos_and_texts(home: Home, *, now: datetime) -> "GateResult | None":
+def check_photos_and_texts(home: Home, *, made_by: MadeBy, now: datetime) -> "GateResult | None":
     """Look at all listings with both embeddings; None for too few to learn from.
 
-    Writes those that disagree to ``photo_text.csv`` beside the gate's reports, surest first.
+    Writes those that disagree to ``photo_text.csv`` beside the gate's reports, surest first, and
+    keeps what was learned for `check_new_pairs`.
     """
     from validation import gate
 
@@ -53,6 +58,7 @@ def check_photos_and_texts(home: Home, *, now: datetime) -> "GateResult | None":
     alignment = align(pairs.photos, pairs.texts)
     if alignment is None:
         return None
+    _keep(alignment, made_by=made_by, home=home)
     items = pq.read_table(home.items, columns=SHOWN).to_pandas()
     items = items.set_index(tables.ITEM_ID).reindex(list(pairs.item_ids)).reset_index()
     agreement = alignment.unbiased_agreement(pairs.photos, pairs.texts)
@@ -64,3 +70,51 @@ def check_photos_and_texts(home: Home, *, now: datetime) -> "GateResult | None":
         home.gate_results / "photo_text.csv", index=False
     )
     return result
+
+
+def check_new_pairs(
+    items: pd.DataFrame,
+    photos: FloatMatrix,
+    texts: FloatMatrix,
+    *,
+    made_by: MadeBy,
+    home: Home,
+    now: datetime,
+) -> "GateResult | None":
+    """Look at new listings with both embeddings by what was learned from the catalogue.
+
+    Args:
+        items: N canonical listings.
+        photos: (N, P)
+        texts: (N, T)
+
+    Returns:
+        None where there are none, or nothing was learned of these encoders.
+    """
+    from validation import gate
+
+    alignment = _kept(made_by=made_by, home=home) if len(items) else None
+    if alignment is None:
+        return None
+    shown = items[SHOWN].reset_index(drop=True)
+    agreement = alignment.agreement(photos, texts)
+    return gate.check_pairs(shown, agreement=agreement, alignment=alignment, now=now)
+
+
+def _keep(alignment: Alignment, *, made_by: MadeBy, home: Home) -> None:
+    home.gate_results.mkdir(parents=True, exist_ok=True)
+    path = home.gate_results / ALIGNMENT
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    np.savez(temporary, made_by=np.array(made_by), **asdict(alignment))
+    os.replace(temporary, path)
+
+
+def _kept(*, made_by: MadeBy, home: Home) -> Alignment | None:
+    path = home.gate_results / ALIGNMENT
+    if not path.exists():
+        return None
+    with np.load(path) as kept:
+        if tuple(kept["made_by"].tolist()) != made_by:
+            return None
+        arrays = {one.name: kept[one.name] for one in fields(Alignment)}
+    return Alignment(**{**arrays, "threshold": float(arrays["threshold"])})

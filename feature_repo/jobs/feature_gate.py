@@ -1,0 +1,92 @@
+"""Vectors on their way online, through the gate once more: they may have lain there for long.
+
+Extraction and training gate what they write. What another program wrote into a feature table, or
+an older version of this one, is held back here with the same suite.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from feature_repo.feature_tables import ENCODER_HASH, FEATURE_TABLES, FeatureTable, write_table
+from feature_repo.home import Home
+from feature_repo.jobs.contents import Refusal
+from feature_repo.jobs.refusals import VECTOR_CHECK, quarantine_refused
+from validation import gate, reasons, tables
+
+ROWS: Final = 20_000
+MAKERS: Final = (ENCODER_HASH, "model")
+"""What says who made an item's vector; the vectors of one maker have one width."""
+
+
+def hold_back_unsound(
+    home: Home, *, now: datetime, views: Sequence[str] | None = None
+) -> dict[str, int]:
+    """Move unsound vectors from the feature tables (or some) to quarantine.
+
+    Returns:
+        View → entities that were held back, where there are any.
+    """
+    held = {}
+    for name, table in FEATURE_TABLES.items():
+        path = home.feature_table(name)
+        asked = views is None or name in views
+        if not asked or not path.exists() or not set(MAKERS) & set(table.schema.names):
+            continue
+        refused = list(_unsound(path, table, now=now))
+        keys = pq.read_table(path, columns=[table.key])[table.key]
+        quarantine_refused(
+            refused,
+            folder=home.quarantine,
+            table=name,
+            checked=set(keys.to_pylist()),
+            now=now,
+        )
+        if refused:
+            gone = pa.array([one.item_id for one in refused], type=pa.string())
+            rows = pq.read_table(path)
+            write_table(rows.filter(pc.invert(pc.is_in(rows[table.key], gone))), path)
+            held[name] = len(refused)
+    return held
+
+
+def _unsound(path: Path, table: FeatureTable, *, now: datetime) -> Iterator[Refusal]:
+    """The entities with a vector that the gate blocks, each once."""
+    column, told = str(table.vector), set()
+    with pq.ParquetFile(path) as file:
+        maker, *source = (name for name in (*MAKERS, tables.SOURCE) if name in table.schema.names)
+        widths = _widths(file, column, maker)
+        for batch in file.iter_batches(ROWS, columns=[table.key, column, maker, *source]):
+            for made_by, rows in batch.to_pandas().groupby(maker, dropna=False):
+                result = gate.check_embeddings(
+                    rows, width=widths.get(made_by, 0), column=column, now=now
+                )
+                bad = result.quarantined
+                for key, owner, why in zip(
+                    bad[reasons.KEY], bad[tables.SOURCE], bad[reasons.REASONS], strict=True
+                ):
+                    if key not in told:
+                        told.add(key)
+                        yield Refusal(key, VECTOR_CHECK, "", owner or "", "; ".join(why))
+
+
+def _widths(file: pq.ParquetFile, column: str, maker: str) -> dict[object, int]:
+    """Maker → the width that most of its vectors have."""
+    parts = [
+        pd.DataFrame(
+            {
+                "maker": batch.column(maker).to_pandas(),
+                "width": pc.list_value_length(batch.column(column)).to_pandas(),
+            }
+        )
+        for batch in file.iter_batches(ROWS, columns=[column, maker])
+    ]
+    lengths = pd.concat(parts).dropna() if parts else pd.DataFrame({"maker": [], "width": []})
+    modes = lengths.groupby("maker")["width"].agg(lambda widths: widths.mode().iloc[0])
+    return {made_by: int(width) for made_by, width in modes.items()}

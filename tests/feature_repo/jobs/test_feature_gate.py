@@ -1,0 +1,61 @@
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from feature_repo.encoders.encoder import Modality
+from feature_repo.feature_tables import EMBEDDING, ITEM_IMAGE_EMBEDDING, write_table
+from feature_repo.home import Home
+from feature_repo.jobs.extract import extract
+from feature_repo.jobs.feature_gate import hold_back_unsound
+from tests.feature_repo.samples import NOW, CountingEncoder, photo, write_items
+from validation import quarantine
+
+VIEW = ITEM_IMAGE_EMBEDDING.name
+
+
+def extracted(home: Home) -> None:
+    path = str(photo(home.photos / "a.png", "red"))
+    write_items(home, *({"item_id": name, "image_path": path} for name in ("a", "b", "c")))
+    extract(home=home, now=NOW, image_encoder=CountingEncoder(Modality.IMAGE), text_encoder=None)
+
+
+def spoil(home: Home, vectors: dict[str, list[float]]) -> None:
+    """Write other vectors into the feature table, as no job of ours would."""
+    path = home.feature_table(VIEW)
+    rows = pq.read_table(path).to_pandas()
+    for item_id, vector in vectors.items():
+        row = rows.index[rows["item_id"] == item_id][0]
+        rows.at[row, EMBEDDING] = np.array(vector, dtype=np.float32)
+    write_table(
+        pa.Table.from_pandas(rows, schema=ITEM_IMAGE_EMBEDDING.schema, preserve_index=False), path
+    )
+
+
+def keys(home: Home) -> list[str]:
+    return sorted(pq.read_table(home.feature_table(VIEW))["item_id"].to_pylist())
+
+
+def test_sound_vectors_stay_and_nothing_is_held(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    extracted(home)
+    before = home.feature_table(VIEW).stat().st_mtime_ns
+    assert hold_back_unsound(home, now=NOW) == {}
+    assert home.feature_table(VIEW).stat().st_mtime_ns == before
+
+
+def test_unsound_vectors_go_to_quarantine_and_come_back_once_mended(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    extracted(home)
+    width = CountingEncoder(Modality.IMAGE).width
+    spoil(home, {"b": [float("nan")] * width, "c": [1.0] * (width - 1)})
+    assert hold_back_unsound(home, now=NOW) == {VIEW: 2}
+    assert keys(home) == ["a"]
+    held = quarantine.load(home.quarantine, VIEW)
+    assert sorted(held["key"]) == ["b", "c"]
+    assert any("NaN or infinity" in reason for why in held["reasons"] for reason in why)
+    extracted(home)
+    assert hold_back_unsound(home, now=NOW) == {}
+    assert keys(home) == ["a", "b", "c"]
+    assert quarantine.load(home.quarantine, VIEW).empty
