@@ -6,7 +6,7 @@ import pytest
 from feature_repo.encoders.encoder import Modality
 from feature_repo.home import Home
 from feature_repo.jobs.extract import ExtractResult, extract
-from feature_repo.jobs.photo_text import stored_pairs
+from feature_repo.jobs.photo_text import check_new_pairs, stored_pairs
 from tests.feature_repo.samples import NOW, CountingEncoder, photo, write_items
 from validation import history
 from validation.alignment import align
@@ -70,3 +70,20 @@ def test_a_second_run_and_a_small_catalogue_tell_nothing(home: Home) -> None:
     assert run(home).pairs is None
     pairs = stored_pairs(home)
     assert align(pairs.photos, pairs.texts) is None
+
+
+def test_new_listings_are_looked_at_by_what_the_catalogue_taught(home: Home) -> None:
+    catalogue(home, 240)
+    run(home)
+    pairs = stored_pairs(home)
+    items = pd.DataFrame({"item_id": ["x", "y"], "title": ["b", "a"], "source": "shop"})
+    items["image_path"] = None
+    made_by = tuple(CountingEncoder(modality).hash for modality in Modality)
+    green, red = pairs.photos[[1, 3]], pairs.texts[[1, 3]]
+    found = check_new_pairs(
+        items, green[[0, 0]], red, made_by=(made_by[0], made_by[1]), home=home, now=NOW
+    )
+    assert found is not None
+    assert found.warnings["key"].tolist() == ["y"]
+    others = check_new_pairs(items, green, red, made_by=("other", "hash"), home=home, now=NOW)
+    assert others is None
