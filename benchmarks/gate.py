@@ -15,12 +15,14 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from benchmarks import defects, plain_gate, results, shop
+from benchmarks import defects, results, shop
 from benchmarks.defects import BANNED, Bench, Defect
+from benchmarks.gate_speed import memory, report_cost, tabular_ratio
 from feature_repo.catalogs import marketplace, table
 from feature_repo.catalogs.marketplace import MarketplaceSize
 from validation import gate, reasons, tables
 from validation.photos import inspect_all
+from validation.reference import Reference
 from validation.result import GateResult
 from validation.rules import Rules
 from validation.vectors import FloatMatrix
@@ -43,15 +45,18 @@ def main() -> None:
     """Measure and publish."""
     parser = argparse.ArgumentParser(prog="benchmarks.gate", description=__doc__)
     parser.add_argument("--seeds", type=int, default=3, help="marketplaces to plant in")
-    parser.add_argument("--clean", type=Path, help="a table:DIR of sound listings to count in")
-    parser.add_argument("--rows", type=int, default=100_000, help="listings of the speed test")
+    parser.add_argument("--clean", type=Path, help="a table:DIR of sound listings")
+    parser.add_argument("--rows", type=int, default=1_000_000, help="listings of the speed test")
     options = parser.parse_args()
     found: dict[tuple[str, str], list[tuple[int, int, int]]] = defaultdict(list)
     severities: dict[str, str] = {}
     sound = blocked = 0
     for seed in range(options.seeds):
         with TemporaryDirectory(prefix="coldstart-bench-") as folder:
-            for table_name, planted, kinds, result in batches(Path(folder), seed=seed):
+            planted_in = batches(Path(folder), seed=seed)
+            if options.clean:
+                planted_in += real_batches(options.clean, Path(folder) / "real", seed=seed)
+            for table_name, planted, kinds, result in planted_in:
                 failing = rows_by_check(result)
                 severities.update(result.severities)
                 for kind in kinds:
@@ -65,7 +70,7 @@ def main() -> None:
                 sound += result.received - len(touched)
                 blocked += len(set(result.quarantined[reasons.ROW_NUMBER]) - touched)
     clean = clean_rates(options.clean) if options.clean else {}
-    checks = {(where, kind.name): kind.check for where, kinds in KINDS.items() for kind in kinds}
+    checks = {kind.name: kind.check for kinds in KINDS.values() for kind in kinds}
     results.publish(
         "gate",
         title=f"Planted defects, {len(found)} kinds, {options.seeds} generated marketplaces",
@@ -73,8 +78,8 @@ def main() -> None:
             {
                 "table": where,
                 "defect": name,
-                "check": checks[where, name],
-                "severity": severities.get(checks[where, name], "never failed"),
+                "check": checks[name],
+                "severity": severities.get(checks[name], "never failed"),
                 **_rates(counts),
             }
             for (where, name), counts in found.items()
@@ -84,6 +89,8 @@ def main() -> None:
         clean=clean,
         photo_ratio=photo_ratio(),
         tabular=tabular_ratio(options.rows),
+        memory_megabytes=memory([10_000, options.rows]),
+        report=report_cost(),
     )
 
 
@@ -101,37 +108,10 @@ Batch = tuple[str, dict[str, set[int]], Sequence[Defect], GateResult]
 
 
 def batches(folder: Path, *, seed: int) -> list[Batch]:
-    """One batch a table."""
+    """One batch a table, from a generated marketplace."""
     data = marketplace.read(photos=folder / "photos", as_of=shop.AS_OF, seed=seed, size=SIZE)
     generator = np.random.default_rng(seed)
-    order = generator.permutation(len(data.items))
-    half = len(order) // 2
-    known = data.items.iloc[order[:half]]
-    first = gate.check_items(known, known_items=None, now=shop.AS_OF)
-    fresh = data.items.iloc[order[half:]].dropna(subset=NEEDED)
-    fresh = fresh.assign(**{tables.SOURCE: "feed"}).reset_index(drop=True)
-    accepted = first.accepted.dropna(subset=NEEDED)
-    bench = Bench(folder / "planted", accepted, fresh.iloc[:ORIGINALS], generator)
-    bench.folder.mkdir()
-    done: list[Batch] = []
-    for where in ("items", "photos"):
-        kinds, photos = KINDS[where], where == "photos"
-        batch, planted = plant(fresh, kinds, bench)
-        done.append(
-            (
-                where,
-                planted,
-                kinds,
-                gate.check_items(
-                    batch,
-                    known_items=first.accepted,
-                    known_photos=first.fingerprints,
-                    photos=photos,
-                    rules=RULES,
-                    now=shop.AS_OF,
-                ),
-            )
-        )
+    bench, done = listing_batches(data.items, folder / "planted", generator)
     log = data.events.sample(600, random_state=seed).reset_index(drop=True)
     log = log.assign(**{tables.EVENT_ID: [f"e{row}" for row in range(len(log))]})
     log = log.reindex(columns=tables.EVENTS.names)
@@ -141,6 +121,40 @@ def batches(folder: Path, *, seed: int) -> list[Batch]:
     )
     done.append(("events", planted, defects.EVENTS, events))
     return [*done, _vectors(generator, bench)]
+
+
+def listing_batches(
+    items: pd.DataFrame, folder: Path, generator: np.random.Generator
+) -> tuple[Bench, list[Batch]]:
+    """Defects of values and of photos, planted in one half of the items; the other is accepted."""
+    order = generator.permutation(len(items))
+    half = len(order) // 2
+    first = gate.check_items(items.iloc[order[:half]], now=shop.AS_OF)
+    fresh = items.iloc[order[half:]].dropna(subset=NEEDED)
+    fresh = fresh.assign(**{tables.SOURCE: "feed"}).reset_index(drop=True)
+    accepted = first.accepted.dropna(subset=NEEDED)
+    bench = Bench(folder, accepted, fresh.iloc[:ORIGINALS], generator)
+    bench.folder.mkdir()
+    reference = Reference.of(first.accepted, photos=first.fingerprints)
+    done: list[Batch] = []
+    for where in ("items", "photos"):
+        batch, planted = plant(fresh, KINDS[where], bench)
+        result = gate.check_items(
+            batch, reference=reference, photos=where == "photos", rules=RULES, now=shop.AS_OF
+        )
+        done.append((where, planted, KINDS[where], result))
+    return bench, done
+
+
+def real_batches(folder: Path, planted: Path, *, seed: int) -> list[Batch]:
+    """Defects planted in real listings; a price and a currency are made where there are none."""
+    items = table.read(folder).items
+    generator = np.random.default_rng(seed)
+    made = pd.Series(np.exp(generator.normal(4, 0.5, len(items))).round(2), index=items.index)
+    items = items.assign(**{tables.CURRENCY: "EUR", tables.LISTED_AT: None, tables.AVAILABLE: None})
+    items[tables.PRICE] = items[tables.PRICE].where(items[tables.PRICE].notna(), made)
+    _, done = listing_batches(items, planted, generator)
+    return [(f"real {where}", rows, kinds, result) for where, rows, kinds, result in done]
 
 
 def _vectors(generator: np.random.Generator, bench: Bench) -> Batch:
@@ -207,52 +221,6 @@ def clean_rates(folder: Path) -> dict[str, Any]:
         "warned of": len(result.warnings),
         "checks": result.reason_counts,
     }
-
-
-def tabular_ratio(count: int, repeats: int = 2) -> dict[str, float | int]:
-    """Time of the tabular checks over that of the same rules written plainly in pandas."""
-    items = listings(count)
-    gate.check_items(items.head(10), known_items=None, photos=False, now=shop.AS_OF)
-    plain = min(
-        results.seconds(lambda: plain_gate.failing_rows(items, now=shop.AS_OF))
-        for _ in range(repeats)
-    )
-    checked = min(
-        results.seconds(
-            lambda: gate.check_items(items, known_items=None, photos=False, now=shop.AS_OF)
-        )
-        for _ in range(repeats)
-    )
-    return {
-        "rows": count,
-        "gate_seconds": round(checked, 2),
-        "pandas_seconds": round(plain, 2),
-        "ratio": round(checked / plain, 2),
-    }
-
-
-def listings(count: int, *, first: int = 0) -> pd.DataFrame:
-    """Sound generated listings without photos, numbered from `first`."""
-    generator = np.random.default_rng(first)
-    words = np.array([f"word{number}" for number in range(5_000)], dtype=object)
-    titles, descriptions = (
-        [" ".join(row) for row in words[generator.integers(0, len(words), (count, length))]]
-        for length in (6, 20)
-    )
-    frame = pd.DataFrame(
-        {
-            tables.ITEM_ID: [f"i{first + number}" for number in range(count)],
-            tables.TITLE: titles,
-            tables.DESCRIPTION: descriptions,
-            tables.CATEGORY: generator.choice(["Home > Lamps", "Home > Rugs"], count),
-            tables.PRICE: np.exp(generator.normal(3, 1, count)).round(2),
-            tables.CURRENCY: "EUR",
-            tables.ATTRIBUTES: '{"colour": "oak", "width": "40 cm"}',
-            tables.LISTED_AT: "2026-01-05T10:00:00Z",
-            tables.SOURCE: "shop",
-        }
-    )
-    return frame.astype(object)
 
 
 def photo_ratio() -> dict[str, float]:

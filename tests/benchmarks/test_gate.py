@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from benchmarks import defects, plain_gate
-from benchmarks.gate import KINDS, ORIGINALS, listings, plant, rows_by_check
+from benchmarks.gate import KINDS, ORIGINALS, plant, rows_by_check
+from benchmarks.gate_speed import listing_parts, listings, report_cost
 from validation import gate, suites
 from validation.rules import Rules
 
@@ -62,3 +63,14 @@ def test_the_plain_peer_breaks_the_same_rows(rule: str, check: str, tmp_path: Pa
     result = gate.check_items(batch, known_items=None, photos=False, now=NOW)
     plain = plain_gate.failing_rows(batch, now=NOW)[rule]
     assert set(np.flatnonzero(plain)) == rows_by_check(result)[check]
+
+
+def test_parts_of_generated_listings_are_all_different():
+    parts = pd.concat(listing_parts(gate.CHUNK + 500))
+    assert len(parts) == gate.CHUNK + 500
+    assert parts["item_id"].is_unique
+    assert parts["description"].is_unique
+
+
+def test_a_report_of_nothing_but_rows_to_mend_stays_small():
+    assert report_cost(3_000)["page_kilobytes"] < 1_000

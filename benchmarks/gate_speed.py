@@ -1,0 +1,130 @@
+"""How fast the gate is and how much memory it takes: parts of ``make bench-gate``.
+
+``python -m benchmarks.gate_speed ROWS`` checks so many generated listings part by part, as a file
+is checked, and prints the process's highest resident memory: a process a size, because memory
+once taken is not given back.
+"""
+
+import argparse
+import resource
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pandas as pd
+
+from benchmarks import plain_gate, results, shop
+from validation import gate, report, tables
+from validation.reference import Reference
+from validation.summary import summary_of
+
+
+def main() -> None:
+    """Check and print the highest resident memory in MB."""
+    parser = argparse.ArgumentParser(prog="benchmarks.gate_speed", description=__doc__)
+    parser.add_argument("rows", type=int, help="listings")
+    count = parser.parse_args().rows
+    found = summary_of(
+        gate.items_in_parts(
+            listing_parts(count), reference=Reference.of(), photos=None, now=shop.AS_OF
+        )
+    )
+    if found.accepted != count:
+        raise SystemExit(f"{found.accepted} of {count} sound listings were accepted")
+    print(round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
+
+
+def memory(counts: Sequence[int]) -> dict[str, int]:
+    """Listings → highest resident memory in MB of a process that checks so many."""
+    return {
+        f"{count:,}": int(
+            subprocess.run(
+                [sys.executable, "-m", "benchmarks.gate_speed", str(count)],
+                check=True,
+                capture_output=True,
+                text=True,
+            ).stdout
+        )
+        for count in counts
+    }
+
+
+def tabular_ratio(count: int, repeats: int = 2) -> dict[str, float | int]:
+    """Time of the tabular checks over that of the same rules written plainly in pandas."""
+    items = listings(count)
+
+    def check(rows: pd.DataFrame) -> None:
+        parts = gate.slices(rows)
+        for _ in gate.items_in_parts(parts, reference=Reference.of(), photos=None, now=shop.AS_OF):
+            pass
+
+    check(items.head(10))
+    turns = [
+        (
+            results.seconds(lambda: plain_gate.failing_rows(items, now=shop.AS_OF)),
+            results.seconds(lambda: check(items)),
+        )
+        for _ in range(repeats)
+    ]
+    plain, checked = (min(side) for side in zip(*turns, strict=True))
+    return {
+        "rows": count,
+        "gate_seconds": round(checked, 2),
+        "pandas_seconds": round(plain, 2),
+        "ratio": round(checked / plain, 2),
+    }
+
+
+def report_cost(count: int = 100_000) -> dict[str, float | int]:
+    """Time and size of the report on so many listings, each with something to mend."""
+    parts = (part.assign(**{tables.PRICE: "on request"}) for part in listing_parts(count))
+    found = summary_of(
+        gate.items_in_parts(parts, reference=Reference.of(), photos=None, now=shop.AS_OF)
+    )
+    with TemporaryDirectory(prefix="coldstart-bench-") as folder:
+        page = Path(folder) / "report.html"
+        seconds = results.seconds(
+            lambda: report.write([found], page, title="Data quality", now=shop.AS_OF)
+        )
+        return {
+            "rows": count,
+            "seconds": round(seconds, 2),
+            "page_kilobytes": round(page.stat().st_size / 1000),
+        }
+
+
+def listing_parts(count: int) -> Iterator[pd.DataFrame]:
+    """Sound generated listings without photos, as many a part as the gate judges at once."""
+    for first in range(0, count, gate.CHUNK):
+        yield listings(min(gate.CHUNK, count - first), first=first)
+
+
+def listings(count: int, *, first: int = 0) -> pd.DataFrame:
+    """Sound generated listings without photos, numbered from `first`."""
+    generator = np.random.default_rng(first)
+    words = np.array([f"word{number}" for number in range(5_000)], dtype=object)
+    titles, descriptions = (
+        [" ".join(row) for row in words[generator.integers(0, len(words), (count, length))]]
+        for length in (6, 20)
+    )
+    frame = pd.DataFrame(
+        {
+            tables.ITEM_ID: [f"i{first + number}" for number in range(count)],
+            tables.TITLE: titles,
+            tables.DESCRIPTION: descriptions,
+            tables.CATEGORY: generator.choice(["Home > Lamps", "Home > Rugs"], count),
+            tables.PRICE: np.exp(generator.normal(3, 1, count)).round(2),
+            tables.CURRENCY: "EUR",
+            tables.ATTRIBUTES: '{"colour": "oak", "width": "40 cm"}',
+            tables.LISTED_AT: "2026-01-05T10:00:00Z",
+            tables.SOURCE: "shop",
+        }
+    )
+    return frame.astype(object)
+
+
+if __name__ == "__main__":
+    main()
