@@ -171,17 +171,17 @@ def photo_contents(fingerprints: pd.Series, ids: pd.Series) -> Contents:
 
 def read_same(contents: Contents, one: Rows, other: Rows) -> Truths:
     """(P,) whether the texts of each pair have the same words and attributes."""
-    lengths = np.diff(contents.starts)
+    starts = contents.starts
+    lengths = [starts[rows + 1] - starts[rows] for rows in (one, other)]
     pairs = np.arange(len(one), dtype=np.uint64)
     sides = [
-        np.repeat(pairs, lengths[rows]) << np.uint64(32)
-        | contents.words[_places(contents.starts[rows], lengths[rows])]
-        for rows in (one, other)
+        np.repeat(pairs, length) << np.uint64(32) | contents.words[_places(starts[rows], length)]
+        for rows, length in zip((one, other), lengths, strict=True)
     ]
     both = np.sort(np.concatenate(sides))
     twice = both[1:][both[1:] == both[:-1]] >> np.uint64(32)
     shared = np.bincount(twice.astype(np.int64), minlength=len(one))
-    apart = lengths[one] + lengths[other] - shared
+    apart = lengths[0] + lengths[1] - shared
     equal = contents.attributes[one] == contents.attributes[other]
     same: Truths = equal & (shared >= SAME_WORDS * apart)
     return same

@@ -9,7 +9,7 @@ from weakref import finalize
 import numpy as np
 import numpy.typing as npt
 
-SPILLED: Final = 8_000_000
+SPILLED: Final = 1_000_000
 """Bytes of numbers that stay in memory."""
 
 Chunk = TypeVar("Chunk")
