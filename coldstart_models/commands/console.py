@@ -73,7 +73,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
 
 @contextmanager
 def bar(title: str) -> Iterator[Progress]:
-    """A progress bar on standard error; yields the function to tell it (done, total)."""
+    """A progress bar on standard error; yields the function to tell it (done, total or 0)."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -96,7 +96,7 @@ def bar(title: str) -> Iterator[Progress]:
         disable=not console.is_terminal,
     ) as drawn:
         task = drawn.add_task(title, total=None)
-        yield lambda done, total: drawn.update(task, completed=done, total=total)
+        yield lambda done, total: drawn.update(task, completed=done, total=total or None)
 
 
 @contextmanager

@@ -63,7 +63,7 @@ def run(
     export: Annotated[
         Path | None, typer.Option(help="`checks`: write our suites into this folder as GX JSON.")
     ] = None,
-    last: Annotated[int, typer.Option(min=1, help="Runs that `history` shows.")] = 20,
+    last: Annotated[int, typer.Option(min=1, help="Runs that `history` and the report show.")] = 20,
     config: console.ConfigFile = None,
     as_of: console.AsOf = None,
     json: console.Json = False,
@@ -73,8 +73,9 @@ def run(
     from feature_repo.catalogs.registry import open_parts
     from feature_repo.catalogs.source import SourceColumnError
     from feature_repo.home import Home
+    from feature_repo.jobs.catalogue import accepted_rows
     from feature_repo.jobs.check import check
-    from validation import history
+    from validation import history, tables
     from validation import junit as junit_xml
     from validation import report as page
     from validation.errors import MissingColumnError
@@ -106,7 +107,14 @@ def run(
     if home.root.exists():
         history.record(results, folder=home.gate_results, source=data.name, step=NAME)
     if report is not None:
-        page.write(results, report, title=f"Data quality of {data.name}", now=now)
+        page.write(
+            results,
+            report,
+            title=f"Data quality of {data.name}",
+            now=now,
+            known_items=None if alone else accepted_rows(tables.ITEMS, home.items),
+            runs=history.runs(home.gate_results, source=data.name, last=last),
+        )
     if junit is not None:
         junit_xml.write(results, junit, warnings_fail=fail_on is FailOn.WARN)
     if json:

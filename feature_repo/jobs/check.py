@@ -7,6 +7,8 @@ The source is read and judged part by part, so that a file of any length is chec
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
+import pandas as pd
+
 from feature_repo.catalogs.source import SourceParts
 from feature_repo.home import Home
 from feature_repo.jobs.catalogue import accepted_rows
@@ -35,21 +37,34 @@ def check(
         home: whose accepted catalogue the listings are compared with; None for none.
         now: time-zone aware; what is later is blocked.
         rules: what the shop adds to the gate.
-        progress: told photos done and in all, 0 where nobody knows.
+        progress: told photos opened and listings read, then listings judged and in all; in all is
+            0 while nobody knows.
     """
     known = tables.ITEMS.empty() if home is None else accepted_rows(tables.ITEMS, home.items)
     photos = None if home is None else known_fingerprints(home)
     accepted = [Ids.of(known[tables.ITEM_ID])]
+    told = progress or (lambda done, total: None)
+    read = 0
+
+    def counted(parts: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        nonlocal read
+        for part in parts:
+            yield part
+            read += len(part)
+            told(read, 0)
 
     def taken(parts: Iterator[GateResult]) -> Iterator[GateResult]:
+        judged = 0
         for part in parts:
             accepted.append(Ids.of(part.accepted[tables.ITEM_ID]))
             yield part
+            judged += part.received
+            told(judged, read)
 
     items = summary_of(
         taken(
             gate.items_in_parts(
-                source.items,
+                counted(source.items),
                 reference=Reference.of(known, photos=photos),
                 source=source.name,
                 rules=rules,
