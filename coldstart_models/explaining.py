@@ -18,6 +18,7 @@ from coldstart_models.siamese.scorer import (
 
 POPULARITY: Final = "popularity"
 FIRST_CUSTOMERS: Final = "first customers"
+PACE: Final = "pace of first customers"
 
 PHRASES: Final = {
     "photo": "looks alike",

@@ -42,14 +42,19 @@ def vector_rows(
 
 
 def adaptation_rows(
-    item_ids: Sequence[str], deltas: FloatMatrix, support: Sequence[int], *, tag: str
+    item_ids: Sequence[str],
+    deltas: FloatMatrix,
+    biases: "np.typing.NDArray[np.float32]",
+    support: Sequence[int],
+    *,
+    tag: str,
 ) -> pd.DataFrame:
     """Rows of the `item_adaptation` feature view."""
     return pd.DataFrame(
         {
             tables.ITEM_ID: list(item_ids),
             "delta": list(deltas),
-            "bias": np.zeros(len(item_ids), np.float32),
+            "bias": np.asarray(biases, np.float32),
             "support": np.asarray(support, np.int64),
             "model": tag,
         }

@@ -15,6 +15,7 @@ from coldstart_models.data.catalogue import Catalogue, Embeddings, IntArray
 from coldstart_models.errors import UnknownItem
 from coldstart_models.explaining import (
     FIRST_CUSTOMERS,
+    PACE,
     POPULARITY,
     Contribution,
     Explanation,
@@ -28,11 +29,12 @@ from coldstart_models.ranker import top_k
 from coldstart_models.siamese.adaptation import Population
 from coldstart_models.siamese.files import load_folder
 from coldstart_models.siamese.inputs import Featurizer
+from coldstart_models.siamese.pace import spans
 from coldstart_models.siamese.packing import pack, pack_deltas
 from coldstart_models.siamese.scorer import Calibration, Profiles, SiameseScorer
 from coldstart_models.siamese.togetherness import Togetherness
 from coldstart_models.siamese.training import MetaSiamese, history_batch, to_vectors
-from coldstart_models.snapshot import Snapshot, read_snapshot
+from coldstart_models.snapshot import Snapshot, microseconds, read_snapshot
 from coldstart_models.user_history import UserHistory
 from feature_repo.home import Home
 from validation import tables
@@ -172,6 +174,8 @@ class Recommender:
         with torch.inference_mode():
             parts, prior, adapted = self._parts(snapshot, person, row)
         contributions = [Contribution(None, POPULARITY, prior)]
+        if snapshot.biases[row]:
+            contributions.append(Contribution(None, PACE, float(snapshot.biases[row])))
         for name, values in [*parts.items(), (FIRST_CUSTOMERS, adapted)]:
             contributions += [
                 Contribution(chosen, name, float(value))
@@ -242,15 +246,17 @@ class Recommender:
             histories = snapshot.histories(supporters)
             with torch.inference_mode():
                 profiles = self._scorer.profiles(snapshot.vectors, history_batch(histories))
+                owner = torch.zeros(len(supporters), dtype=torch.long)
                 deltas = self._network.adaptation.deltas(
-                    profiles,
-                    torch.zeros(len(supporters), dtype=torch.long),
-                    self._population,
-                    num_items=1,
+                    profiles, owner, self._population, num_items=1
                 )
+                chosen_us = torch.tensor([microseconds(moment) for moment in times])
+                bias = self._network.pace(*spans(owner, chosen_us, num_items=1)).numpy()
             delta = pack_deltas(deltas, self._scorer.widths)
-            self._snapshot = snapshot.with_delta(row, delta[0], len(supporters))
-        return adaptation_rows([item_id], delta, [len(supporters)], tag=self.tag)
+            self._snapshot = snapshot.with_delta(
+                row, delta[0], float(bias[0]), support=len(supporters)
+            )
+        return adaptation_rows([item_id], delta, bias, [len(supporters)], tag=self.tag)
 
     def _rows(self, snapshot: Snapshot, item_ids: Sequence[str]) -> IntArray:
         unknown = [item_id for item_id in item_ids if item_id not in snapshot.position]
@@ -291,7 +297,7 @@ class Recommender:
         if snapshot.support[rows].any():
             deltas = {name: values[rows] for name, values in snapshot.by_modality.items()}
             effect = self._network.adaptation.effect(person.profiles, deltas, self._population)
-            scores = scores + effect
+            scores = scores + effect + torch.from_numpy(snapshot.biases[rows])
         return np.asarray(scores[0].numpy(), dtype=np.float32)
 
     def _parts(

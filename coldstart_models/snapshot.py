@@ -6,7 +6,7 @@ start to its end.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Final
 
@@ -58,6 +58,8 @@ class Snapshot:
     """(N,): listings nobody or hardly anybody has chosen yet."""
     deltas: FloatMatrix
     """(N, D - 1) rows of `item_adaptation`; zero without support."""
+    biases: npt.NDArray[np.float32]
+    """(N,) of `item_adaptation`: added to a listing's every score."""
     support: IntArray
     """(N,): how many first customers each delta was learned from."""
 
@@ -115,7 +117,7 @@ class Snapshot:
         events = []
         for history in given:
             known = [
-                (self.position[item_id], (pd.Timestamp(moment) - EPOCH) // MICROSECOND)
+                (self.position[item_id], microseconds(moment))
                 for item_id, moment in zip(history.item_ids, history.timestamps, strict=True)
                 if item_id in self.position
             ]
@@ -140,16 +142,24 @@ class Snapshot:
             widths=self.widths,
             new=np.concatenate([self.new[stay], np.ones(count, bool)])[order],
             deltas=np.vstack([self.deltas[stay], np.zeros((count, width), np.float32)])[order],
+            biases=np.concatenate([self.biases[stay], np.zeros(count, np.float32)])[order],
             support=np.concatenate([self.support[stay], np.zeros(count, np.int64)])[order],
         )
 
     def with_delta(
-        self, item_index: int, delta: "npt.NDArray[np.float32]", support: int
+        self, item_index: int, delta: "npt.NDArray[np.float32]", bias: float, *, support: int
     ) -> "Snapshot":
         """The next version, in which one listing has learned from its first customers."""
-        deltas, supports = self.deltas.copy(), self.support.copy()
-        deltas[item_index], supports[item_index] = delta, support
-        return replace(self, version=self.version + 1, deltas=deltas, support=supports)
+        deltas, biases, supports = self.deltas.copy(), self.biases.copy(), self.support.copy()
+        deltas[item_index], biases[item_index], supports[item_index] = delta, bias, support
+        return replace(
+            self, version=self.version + 1, deltas=deltas, biases=biases, support=supports
+        )
+
+
+def microseconds(moment: datetime) -> int:
+    """Since 1970, UTC."""
+    return int((pd.Timestamp(moment) - EPOCH) // MICROSECOND)
 
 
 def new_listings(items: pd.DataFrame, events: pd.DataFrame) -> BoolArray:
@@ -190,16 +200,18 @@ def read_snapshot(home: Home, *, tag: str, widths: dict[str, int]) -> Snapshot:
         else tables.EVENTS.empty()
     )
     adaptations = store.vectors("item_adaptation")
-    support = _support_of(home, tag)
+    learned = _learned_of(home, tag)
     deltas = np.zeros((len(item_ids), sum(widths.values())), np.float32)
+    biases = np.zeros(len(item_ids), np.float32)
     counts = np.zeros(len(item_ids), np.int64)
     position = {item_id: row for row, item_id in enumerate(item_ids)}
     for item_id, delta, made_by in zip(
         adaptations.item_ids, adaptations.matrix, adaptations.tags, strict=True
     ):
         if made_by == tag and item_id in position:
-            deltas[position[item_id]] = delta
-            counts[position[item_id]] = support[item_id]
+            row = position[item_id]
+            deltas[row] = delta
+            biases[row], counts[row] = learned[item_id]
     return Snapshot(
         version=1,
         items=items[list(ITEM_COLUMNS)],
@@ -207,14 +219,16 @@ def read_snapshot(home: Home, *, tag: str, widths: dict[str, int]) -> Snapshot:
         widths=widths,
         new=new_listings(items, events),
         deltas=deltas,
+        biases=biases,
         support=counts,
     )
 
 
-def _support_of(home: Home, tag: str) -> dict[str, int]:
-    """item_id → newest support of the model's adaptations."""
-    columns = [tables.ITEM_ID, "support", "model", tables.EVENT_TIMESTAMP]
+def _learned_of(home: Home, tag: str) -> dict[str, tuple[float, int]]:
+    """item_id → bias and support of the model's newest adaptation."""
+    columns = [tables.ITEM_ID, "bias", "support", "model", tables.EVENT_TIMESTAMP]
     frame = pq.read_table(home.feature_table("item_adaptation"), columns=columns).to_pandas()
     frame = frame[frame["model"] == tag].sort_values(tables.EVENT_TIMESTAMP, kind="stable")
     newest = frame.drop_duplicates(tables.ITEM_ID, keep="last")
-    return dict(zip(newest[tables.ITEM_ID], newest["support"].astype(int), strict=True))
+    learned = zip(newest["bias"].astype(float), newest["support"].astype(int), strict=True)
+    return dict(zip(newest[tables.ITEM_ID], learned, strict=True))

@@ -24,6 +24,7 @@ from coldstart_models.ranker import TrainingSet
 from coldstart_models.siamese.adaptation import Population
 from coldstart_models.siamese.files import load_folder, save_folder
 from coldstart_models.siamese.inputs import PHOTO, TEXT, ItemInputs
+from coldstart_models.siamese.pace import spans
 from coldstart_models.siamese.packing import pack, pack_deltas, packed_width
 from coldstart_models.siamese.ranker import SiameseModel, meta_train, pretrain
 from coldstart_models.siamese.togetherness import fit_togetherness
@@ -227,17 +228,17 @@ def _adaptations(
     histories = log.histories_before(support.user_index, support.time_us)
     scorer = model.network.scorer
     vectors = scorer.tower(to_vectors(inputs, model.fitted.vectors(inputs)))
-    owner = np.searchsorted(listings, support.item_index)
+    owner = torch.from_numpy(np.searchsorted(listings, support.item_index))
+    count = len(listings)
     deltas = model.network.adaptation.deltas(
-        scorer.profiles(vectors, history_batch(histories)),
-        torch.from_numpy(owner),
-        population,
-        num_items=len(listings),
+        scorer.profiles(vectors, history_batch(histories)), owner, population, num_items=count
     )
+    customers, span = spans(owner, torch.from_numpy(support.time_us), num_items=count)
     return adaptation_rows(
         [str(item_id) for item_id in catalogue.item_ids[listings]],
         pack_deltas(deltas, scorer.widths),
-        [int(count) for count in np.bincount(owner, minlength=len(listings))],
+        model.network.pace(customers, span).numpy(),
+        [int(number) for number in customers],
         tag=tag,
     )
 

@@ -89,6 +89,7 @@ def pretrain(
     inputs = featurizer(training.catalogue)
     widths = {name: values.shape[1] for name, values in inputs.values.items()} | {TOGETHER: WIDTH}
     network = MetaSiamese(widths, dates=dates, generator=torch.Generator().manual_seed(seed))
+    network.pace.learn(training)
     model = SiameseModel(
         featurizer, fit_togetherness(training.interactions, inputs, seed=seed), network
     )

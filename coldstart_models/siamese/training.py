@@ -33,6 +33,7 @@ from coldstart_models.data.interactions import Histories
 from coldstart_models.siamese.adaptation import Adaptation, Population
 from coldstart_models.siamese.dates import DateTerm, date_features
 from coldstart_models.siamese.inputs import ItemInputs
+from coldstart_models.siamese.pace import Pace, spans
 from coldstart_models.siamese.scorer import (
     DAY_US,
     HistoryBatch,
@@ -103,6 +104,7 @@ class MetaSiamese(nn.Module):
         super().__init__()
         self.scorer = SiameseScorer(widths, generator=generator)
         self.adaptation = Adaptation(list(widths))
+        self.pace = Pace()
         self.date_term = DateTerm() if dates else None
 
     def forward(
@@ -131,6 +133,8 @@ class MetaSiamese(nn.Module):
             scores = scores + self.date_term(prepared.dates)
         if view.deltas is not None and view.population is not None:
             scores = scores + self.adaptation.effect(users, view.deltas, view.population)
+        if view.bias is not None:
+            scores = scores + view.bias
         return scores.masked_fill(prepared.barred[rows], BARRED)
 
     def view(self, prepared: PreparedEpisode, histories: Histories) -> "TaskView":
@@ -152,11 +156,13 @@ class MetaSiamese(nn.Module):
                 self.scorer.profiles(vectors, batch.among(used)) for batch in read[1:]
             )
             population = Population.of(everybody)
-        owner = np.searchsorted(prepared.episode.task.candidates, support.item_index)
-        deltas = self.adaptation.deltas(
-            supporters, torch.from_numpy(owner), population, num_items=len(prepared.candidates)
+        count = len(prepared.candidates)
+        owner = torch.from_numpy(
+            np.searchsorted(prepared.episode.task.candidates, support.item_index)
         )
-        return TaskView(used, vectors, candidates, deltas, population)
+        deltas = self.adaptation.deltas(supporters, owner, population, num_items=count)
+        bias = self.pace(*spans(owner, torch.from_numpy(support.time_us), num_items=count))
+        return TaskView(used, vectors, candidates, deltas, bias, population)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +177,8 @@ class TaskView:
     """Of the C candidates."""
     deltas: dict[str, Tensor] | None = None
     """Modality → (C, D_m); None without support."""
+    bias: Tensor | None = None
+    """(C,)"""
     population: Population | None = None
 
 

@@ -9,6 +9,7 @@ import torch
 
 from coldstart_models.data.splits import cutoff_split
 from coldstart_models.errors import UnknownItem
+from coldstart_models.explaining import PACE
 from coldstart_models.recommending import Recommender
 from coldstart_models.siamese.adaptation import Population
 from coldstart_models.siamese.packing import pack
@@ -27,6 +28,7 @@ from tests.coldstart_models.checkerboard import (
 )
 from validation import tables
 
+DAY_US = 86_400_000_000
 HISTORY = UserHistory(
     ("a00", "a03", "b01"),
     ("click", "purchase", "click"),
@@ -58,6 +60,7 @@ def recommender():
         widths=scorer.widths,
         new=~training.warm,
         deltas=np.zeros((count, rows.shape[1] - 1), np.float32),
+        biases=np.zeros(count, np.float32),
         support=np.zeros(count, np.int64),
     )
     return Recommender(
@@ -104,6 +107,23 @@ def test_first_customers_move_only_their_listing(recommender):
     assert row["support"].tolist() == [1]
     assert after[0] == before[0]
     assert after[1] > before[1]
+
+
+def test_who_found_customers_faster_is_ranked_higher_for_everybody_and_says_so(recommender):
+    usual = recommender._network.pace
+    usual.median.fill_(float(10 * DAY_US))
+    usual.mean.fill_(float(np.log(2)))
+    usual.deviation.fill_(0.5)
+    biases = []
+    for days in (100, 1):
+        times = [CUTOFF + timedelta(days=days * number) for number in range(3)]
+        row = recommender.adapt("b13", [HISTORY] * 3, times=times)
+        biases.append(row["bias"].iloc[0])
+        told = recommender.explain(HISTORY, "b13")
+        (pace,) = (part for part in told.contributions if part.term == PACE)
+        assert pace.value == pytest.approx(biases[-1])
+        assert sum(part.value for part in told.contributions) == pytest.approx(told.score, abs=1e-3)
+    assert biases[0] < 0 < biases[1]
 
 
 def test_a_listing_without_a_department_is_recommendable_once_added(recommender):

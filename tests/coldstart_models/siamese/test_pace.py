@@ -1,0 +1,95 @@
+"""Items that sell at known paces: what is usual, faster and slower is known exactly."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from coldstart_models.ranker import TrainingSet
+from coldstart_models.siamese.pace import FEWEST, GRID, Pace, spans
+from tests.coldstart_models.checkerboard import interactions_of, titled
+
+CUSTOMERS = 13
+DAY_US = 86_400_000_000
+
+
+def launches(*, items: int = 40) -> TrainingSet:
+    """Item i, launched late in the log, finds a customer every i + 1 hours; one older item."""
+    catalogue = titled({f"i{number:02}": f"chair {number}" for number in range(items)})
+    rows = [
+        (f"u{customer:02}", f"i{item:02}", 300.0 + customer * (item + 1) / 24)
+        for item in range(items)
+        for customer in range(CUSTOMERS)
+    ]
+    log = interactions_of([*rows, ("first", "i00", 0.0)], catalogue)
+    return TrainingSet(catalogue, log, np.ones(items, bool), timed=True, dated=True)
+
+
+@pytest.fixture
+def pace() -> Pace:
+    learned = Pace()
+    learned.learn(launches())
+    return learned
+
+
+@torch.no_grad()
+def bias(pace: Pace, customers: float, hours: float) -> float:
+    return float(pace(torch.tensor([customers]), torch.tensor([hours / 24 * DAY_US]))[0])
+
+
+def test_what_is_usual_is_the_launches_own_pace(pace: Pace) -> None:
+    place = GRID.index(10)
+    hours = [9 * (item + 1) for item in range(1, 40)]  # item 0 is older than the launches
+    assert float(pace.median[place]) == pytest.approx(np.median(hours) / 24 * DAY_US, rel=1e-6)
+
+
+def test_who_sells_faster_than_usual_gains_and_slower_loses(pace: Pace) -> None:
+    found = [bias(pace, 10, hours) for hours in (9, 90, 180, 270, 3_000)]
+    assert found == sorted(found, reverse=True)
+    assert found[0] > 0 > found[-1]
+    assert abs(found[0]) < 3.0
+
+
+def test_more_customers_are_trusted_more(pace: Pace) -> None:
+    assert bias(pace, 10, 0) > bias(pace, 5, 0) > bias(pace, 3, 0) > 0
+
+
+def test_one_customer_has_no_pace_and_neither_has_none(pace: Pace) -> None:
+    assert bias(pace, 1, 0) == bias(pace, 0, 0) == 0.0
+
+
+def test_between_the_numbers_looked_at_it_lies_between(pace: Pace) -> None:
+    low, middle, high = (bias(pace, customers, 100) for customers in (5, 7, 10))
+    assert low < middle < high
+
+
+def test_beyond_the_launches_it_is_as_at_the_last_that_many_reached(pace: Pace) -> None:
+    last = GRID.index(20)
+    assert float(pace.median[last]) == float(pace.median[GRID.index(10)])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda training: replace(training, timed=False),
+        lambda training: launches(items=FEWEST - 2),
+        lambda training: replace(
+            training,
+            interactions=replace(
+                training.interactions, time_us=np.zeros_like(training.interactions.time_us)
+            ),
+        ),
+    ],
+    ids=["no times", "few launches", "one moment"],
+)
+def test_without_launches_in_time_it_says_nothing(change) -> None:  # type: ignore[no-untyped-def]
+    silent = Pace()
+    silent.learn(change(launches()))
+    assert bias(silent, 10, 1) == 0.0
+
+
+def test_the_spans_of_several_listings_are_told_apart() -> None:
+    count, span = spans(torch.tensor([2, 0, 2, 2]), torch.tensor([50, 7, 10, 30]), num_items=4)
+    assert count.tolist() == [1, 0, 3, 0]
+    assert span.tolist() == [0, 0, 40, 0]
