@@ -1,6 +1,7 @@
 """Folders of Hugging Face models: by path, from the hub's cache, or fetched from the hub."""
 
 import os
+import re
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ POOLING: Final = "1_Pooling/config.json"
 CARD: Final = "README.md"
 READ: Final = ("*.json", "*.txt", "*.model", "*.spm", WEIGHTS)
 """Files at the top of a folder that decide what its vectors are, beside POOLING."""
+STATED: Final = re.compile(r"^(license|license_name):\s*[\"']?([^\s\"']+)", re.MULTILINE)
 UNSTATED: Final = "see the model's card"
 JOINT: Final = ("get_image_features", "get_text_features")
 """What a model has that puts photos and texts into one space."""
@@ -55,16 +57,12 @@ def model_hash(folder: Path) -> str:
 
 def model_licence(folder: Path) -> str:
     """What the front matter of the model's card says, e.g. ``apache-2.0``."""
-    from huggingface_hub import metadata_load
-
-    try:
-        card = metadata_load(folder / CARD) or {}
-    except (OSError, ValueError):  # no card, or a front matter that is none
-        return UNSTATED
-    stated = card.get("license")
-    if stated == "other":
-        stated = card.get("license_name") or card.get("license_link")
-    return str(stated) if stated else UNSTATED
+    card = folder / CARD
+    text = card.read_text(encoding="utf-8", errors="replace") if card.is_file() else ""
+    front = text.split("---", 2)[1] if text.startswith("---") and text.count("---") > 1 else ""
+    stated = dict(STATED.findall(front))
+    licence = stated.get("license", UNSTATED)
+    return str(stated.get("license_name", licence) if licence == "other" else licence)
 
 
 def load_model(folder: Path, loader: Any, *, kind: str) -> tuple[Any, Any, set[str]]:
@@ -76,6 +74,7 @@ def load_model(folder: Path, loader: Any, *, kind: str) -> tuple[Any, Any, set[s
         loader: the class of transformers that loads the processor or the tokenizer.
         kind: ``image`` or ``text``, for the message.
     """
+    from safetensors import SafetensorError
     from transformers import AutoModel
     from transformers.utils import logging
 
@@ -87,7 +86,7 @@ def load_model(folder: Path, loader: Any, *, kind: str) -> tuple[Any, Any, set[s
         model, report = AutoModel.from_pretrained(
             folder, local_files_only=True, output_loading_info=True
         )
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise EncoderError(
             f"{folder} is not a model of {kind}s that transformers can load: {error}"
         ) from error

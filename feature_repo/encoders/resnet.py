@@ -17,7 +17,7 @@ WIDTH = 2048
 def resnet50(*, device: str, path: Path | None = None) -> TorchImageEncoder:
     """The encoder, with weights from a path or from torchvision's cache."""
     weights = path or cached(NAME)[0]
-    digest = checked_digest(weights, what=NAME)
+    digest = checked_digest(NAME, weights)
     return TorchImageEncoder(
         headless(NAME, weights, size=INPUT.size),
         name=NAME,

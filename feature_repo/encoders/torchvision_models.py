@@ -32,7 +32,7 @@ def torchvision_model(name: str, *, device: str, path: Path | None = None) -> Pi
     import torch
 
     file, entry = (path, published(name, path)) if path else cached(name)
-    digest = checked_digest(file, what=name)
+    digest = checked_digest(name, file)
     preprocess = entry.transforms()
     settings = {key: str(getattr(preprocess, key)) for key in SETTINGS}
     network = headless(name, file, size=preprocess.crop_size[0])
@@ -84,12 +84,12 @@ def is_published(name: str, file: Path) -> bool:
     return any(_file_name(entry) == file.name for entry in _entries(name))
 
 
-def checked_digest(file: Path, *, what: str) -> str:
-    """The file's sha256, which must begin as the digits in its name say, if it has any."""
+def checked_digest(name: str, file: Path) -> str:
+    """The file's sha256; where torchvision publishes the file, it must be as its name says."""
     if not file.is_file():
-        raise EncoderError(f"there are no {what} weights at {file}; give a .pth state dict")
-    found = PINNED.search(file.name)
-    return require_sha256(file, found.group(1) if found else "")
+        raise EncoderError(f"there are no {name} weights at {file}; give a .pth state dict")
+    pinned = PINNED.search(file.name) if is_published(name, file) else None
+    return require_sha256(file, pinned.group(1) if pinned else "")
 
 
 def headless(name: str, weights: Path, *, size: int) -> "torch.nn.Module":
@@ -119,7 +119,8 @@ def _head(network: "torch.nn.Module") -> str:
     import torch
 
     layers = (torch.nn.Linear, torch.nn.Conv2d)
-    return [name for name, module in network.named_modules() if isinstance(module, layers)][-1]
+    named = [name for name, module in network.named_modules() if isinstance(module, layers)]
+    return str(named[-1])
 
 
 def _present_name(key: str) -> str:
