@@ -121,7 +121,11 @@ def meta_train_job(
 
 def read_training_set(home: Home) -> TrainingSet:
     """Everything accepted so far; warm is what somebody chose."""
-    catalogue = load_catalogue(home)
+    return training_set(load_catalogue(home), home=home)
+
+
+def training_set(catalogue: Catalogue, *, home: Home) -> TrainingSet:
+    """What the log says of a catalogue's items. Raises NotEnoughData where there is no log."""
     if not home.events.exists():
         raise NotEnoughData(f"no events at {home.events}; ingest a source that has events")
     interactions = read_interactions(pq.read_table(home.events).to_pandas(), catalogue)

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +18,9 @@ READ: Final = ("*.json", "*.txt", "*.model", "*.spm", WEIGHTS)
 """Files at the top of a folder that decide what its vectors are, beside POOLING."""
 STATED: Final = re.compile(r"^(license|license_name):\s*[\"']?([^\s\"']+)", re.MULTILINE)
 UNSTATED: Final = "see the model's card"
+IMAGE_FILES: Final = ("preprocessor_config.json", "processor_config.json")
+TEXT_FILES: Final = ("tokenizer.json", "tokenizer_config.json", "vocab.txt")
+"""What a model that reads photos, or texts, has in its folder."""
 JOINT: Final = ("get_image_features", "get_text_features")
 """What a model has that puts photos and texts into one space."""
 
@@ -45,6 +49,25 @@ def model_folder(name: str) -> Path:
             f"`hf download {name} --local-dir FOLDER`, copy the folder and give its path"
         ) from error
     return folder
+
+
+def cached_models(files: Collection[str]) -> list[str]:
+    """The models in the hub's cache, by name, that have one of the files."""
+    from huggingface_hub import scan_cache_dir
+    from huggingface_hub.errors import CacheNotFound
+
+    try:
+        repositories = scan_cache_dir().repos
+    except CacheNotFound:
+        return []
+    return sorted(
+        repository.repo_id
+        for repository in repositories
+        if repository.repo_type == "model"
+        and any(
+            file.file_name in files for revision in repository.revisions for file in revision.files
+        )
+    )
 
 
 def model_hash(folder: Path) -> str:

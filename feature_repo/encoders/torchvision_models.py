@@ -60,17 +60,20 @@ def cached(name: str) -> tuple[Path, Any]:
 
     Returns the file and torchvision's entry of it. Raises EncoderError saying how to fetch it.
     """
-    import torch
-
-    folder = Path(torch.hub.get_dir()) / "checkpoints"
     for entry in _entries(name):
-        if (folder / _file_name(entry)).is_file():
-            return folder / _file_name(entry), entry
+        if (_cache() / _file_name(entry)).is_file():
+            return _cache() / _file_name(entry), entry
     raise EncoderError(
-        f"there are no weights of {name} in torchvision's cache {folder}; where there is a "
+        f"there are no weights of {name} in torchvision's cache {_cache()}; where there is a "
         f'network, run `python -c "import torchvision; torchvision.models.{name}'
         "(weights='DEFAULT')\"` and copy the file, or give its path"
     )
+
+
+def cached_networks() -> list[str]:
+    """The networks whose weights are in torchvision's cache."""
+    held = {path.name for path in _cache().glob("*.pth")}
+    return [name for name in names() if held & {_file_name(entry) for entry in _entries(name)}]
 
 
 def published(name: str, file: Path) -> Any:
@@ -137,6 +140,12 @@ def _entries(name: str) -> list[Any]:
         raise EncoderError(f"torchvision has no classification network {name!r}; {hint}")
     weights = torchvision.models.get_model_weights(name)
     return [weights.DEFAULT, *(entry for entry in weights if entry is not weights.DEFAULT)]
+
+
+def _cache() -> Path:
+    import torch
+
+    return Path(torch.hub.get_dir()) / "checkpoints"
 
 
 def _file_name(entry: Any) -> str:
