@@ -23,6 +23,8 @@ EXAMPLES: Final = """Examples:
   coldstart encoders list
 
   coldstart encoders compare efficientnet-lite0 minilm hf-image:google/siglip-base-patch16-224
+
+  coldstart encoders use hf-image:google/siglip-base-patch16-224
 """
 COMPARE_EXAMPLES: Final = """Examples:
 
@@ -31,6 +33,15 @@ COMPARE_EXAMPLES: Final = """Examples:
   coldstart encoders compare efficientnet-lite0 torchvision:convnext_tiny minilm --sample 2000
 
   coldstart encoders compare hf-image:models/siglip hf-text:models/siglip --out siglip.json
+"""
+
+USE_EXAMPLES: Final = """Examples:
+
+  coldstart extract --text-encoder use-multilingual
+
+  coldstart encoders use use-multilingual
+
+  coldstart encoders use --back
 """
 
 app = typer.Typer(
@@ -43,8 +54,9 @@ app = typer.Typer(
 
 @app.command("list", epilog="Example:\n\n  coldstart encoders list --json")
 def list_known(json: console.Json = False) -> None:
-    """Tell which encoders there are, and which can be loaded now."""
+    """Tell which encoders there are, which can be loaded now, and which serve here."""
     from feature_repo.encoders.registry import ENCODERS, at_hand, unavailable
+    from feature_repo.home import Home
 
     rows = []
     for known in ENCODERS.values():
@@ -61,8 +73,9 @@ def list_known(json: console.Json = False) -> None:
                 "cached": cached,
             }
         )
+    here = _extracted(Home.current())
     if json:
-        console.print_json(rows)
+        console.print_json({"encoders": rows, "extracted": here})
         return
     console.print_table(
         "Encoders",
@@ -72,6 +85,43 @@ def list_known(json: console.Json = False) -> None:
     for row in rows:
         if row["reason"]:
             console.say(f"{row['name']}: {row['reason']}")
+    if here:
+        columns = ["name", "modality", "hash", "rows", "serves"]
+        console.print_table(
+            "Extracted here",
+            columns,
+            [[one[column] for column in columns] for one in here],
+        )
+
+
+@app.command(epilog=USE_EXAMPLES)
+def use(
+    name: Annotated[
+        str | None, typer.Argument(help="As `extract` was given it, or the hash's first digits.")
+    ] = None,
+    back: Annotated[bool, typer.Option("--back", help="Take the last switch back.")] = False,
+    as_of: console.AsOf = None,
+    json: console.Json = False,
+) -> None:
+    """Serve an encoder's features instead of the present one's, in one step."""
+    from feature_repo.home import Home
+    from feature_repo.jobs.switch import take_back, use_encoder
+
+    if (name is None) is not back:
+        raise typer.BadParameter("give either the name of an encoder or --back")
+    home, now = Home.current(), console.present(as_of)
+    done = use_encoder(name, home=home, now=now) if name else take_back(home=home, now=now)
+    if json:
+        console.print_json(done.as_dict())
+        return
+    before = f" instead of {done.instead_of}" if done.instead_of else ""
+    console.say(f"{done.encoder.name} serves{before}: {done.filled.done} {done.encoder.modality}s")
+    if done.filled.missing:
+        console.say(f"{done.filled.missing} have no row of it yet: run `coldstart extract`")
+    console.say(
+        "next: `coldstart train` and `coldstart materialize`; a model that was trained on other "
+        "encoders is refused, until `coldstart encoders use --back`"
+    )
 
 
 @app.command(epilog=COMPARE_EXAMPLES)
@@ -131,6 +181,29 @@ def _cut(home: "Home", cutoff: str | None, random_items: float) -> "Callable[[Ca
         )
 
     return cut
+
+
+def _extracted(home: "Home") -> list[dict[str, Any]]:
+    """The encoders that have rows in this state."""
+    from feature_repo.encoder_tables import (
+        encoder_records,
+        encoder_table,
+        held_hashes,
+        served_hash,
+    )
+    from feature_repo.encoders.encoder import Modality
+
+    return [
+        {
+            "name": one.name,
+            "modality": str(one.modality),
+            "hash": one.hash[:12],
+            "rows": sum(held_hashes(encoder_table(home, one.view, one.hash)).values()),
+            "serves": "yes" if served_hash(home, one.view) == one.hash else "no",
+        }
+        for modality in Modality
+        for one in encoder_records(home, modality)
+    ]
 
 
 def _loadable(row: dict[str, Any]) -> str:

@@ -118,6 +118,12 @@ def load_encoder(
     return _load_named(name, kind, inline or given, device=device)
 
 
+def lasting_name(name: str) -> str:
+    """The name with its path, if it has one, made absolute: it loads from any working directory."""
+    kind, colon, path = name.rpartition(":")
+    return f"{kind}:{Path(path).resolve()}" if colon and Path(path).exists() else name
+
+
 def _load_named(name: str, kind: str, weights: str | None, *, device: str) -> Encoder:
     file = Path(weights) if weights is not None else None
     if kind == EFFICIENTNET_LITE0:
