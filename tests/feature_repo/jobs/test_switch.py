@@ -1,5 +1,6 @@
 """Two encoders in one state: what serves is one of them, whole, and never a mixture."""
 
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -310,3 +311,17 @@ def test_a_state_that_serves_nothing_yet_takes_the_first_encoder(tmp_path: Path)
     assert served_hash(home, VIEW) is None
     assert fill(home, Tenfold()).serves
     assert hashes(home) == {NEW}
+
+
+def test_a_copy_of_a_state_that_follows_links_serves_the_same_and_switches(
+    home: Home, tmp_path: Path
+) -> None:
+    fill(home, Tenfold())
+    use_encoder("tenfold", home=home, now=NOW)
+    copy = Home(tmp_path / "copy")
+    shutil.copytree(home.root, copy.root)
+    assert not copy.feature_table(VIEW).is_symlink()
+    assert served_hash(copy, VIEW) == NEW
+    assert fill(copy, Tenfold()).skipped == 4
+    assert take_back(home=copy, now=NOW).encoder.hash == OLD
+    assert (hashes(copy), hashes(home)) == ({OLD}, {NEW})
