@@ -37,8 +37,6 @@ from validation.alignment import ENOUGH, FOLDS
 
 StepProgress = Callable[[str], Callable[[int, int], None]]
 """Step name → who is told how far it is."""
-SAMPLE: Final = 1_000
-"""Items compared on by default: a minute or two on two cores."""
 MAX_USERS: Final = 5_000
 """Users whose rankings are measured; of more an evenly spread part."""
 SPACES: Final = {Modality.IMAGE: Space.IMAGE, Modality.TEXT: Space.TEXT}
@@ -64,7 +62,7 @@ def compare(
     now: datetime,
     load: Callable[[str], Encoder],
     cut: Callable[[Catalogue], Split],
-    sample: int = SAMPLE,
+    sample: int,
     progress: StepProgress | None = None,
 ) -> Comparison:
     """Encode a sample of the catalogue by each encoder and measure what its vectors are good for.

@@ -56,6 +56,8 @@ class TransformerTextEncoder:
         self.tokenizer: Any
         self.module: Any
         self.tokenizer, self.module, _ = load_model(folder, AutoTokenizer, kind="text")
+        if self.module.config.is_encoder_decoder:  # T5's kind: what reads, without what writes
+            self.module = self.module.get_encoder()
         self.id, self.licence, self.device = name, licence, device
         self.module.eval().to(device)
         config = self.module.config

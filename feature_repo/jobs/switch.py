@@ -30,6 +30,8 @@ from validation import tables
 
 HASHERS: Final = 4
 """Threads that hash photos."""
+MIN_DIGITS: Final = 6
+"""Of a hash, from which it may stand for an encoder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ def use_encoder(name: str, *, home: Home, now: datetime) -> Switched:
         name: as `extract` was given it, the encoder's id, or the first digits of its hash.
 
     Raises:
-        JobError: it has no rows here, lacks some, serves already, or the name fits several.
+        JobError: it has no rows here, lacks some, serves already, or the name means several.
     """
     record = _named(name, home)
     filled = filled_by(record, home)
@@ -91,7 +93,7 @@ def use_encoder(name: str, *, home: Home, now: datetime) -> Switched:
 def take_back(*, home: Home, now: datetime) -> Switched:
     """Serve what served before the last switch; its new listings may lack rows until `extract`.
 
-    Raises JobError where no switch is left to take back.
+    Raises JobError where no switch is left to take back, or the rows of before are gone.
     """
     log = _read_log(home)
     serving = {table.name: served_hash(home, table.name) for table in EMBEDDING_TABLES.values()}
@@ -100,7 +102,9 @@ def take_back(*, home: Home, now: datetime) -> Switched:
         raise JobError(
             "no switch is left to take back: `coldstart encoders list` shows what serves"
         )
-    record = next(one for one in _records(home) if (one.view, one.hash) == (last.view, last.was))
+    record = _recorded(home, last.view, last.was)
+    if record is None:
+        raise JobError(f"the rows of encoder {last.was[:12]}, which served before, are gone")
     return _switch(record, home=home, filled=filled_by(record, home), now=now, taken_back=last)
 
 
@@ -142,8 +146,8 @@ def _switch(
             _move_held(view, folder, quarantine_folder(home, view, digest))
         if taken_back is not None:
             _write_log(home, [one for one in _read_log(home) if one != taken_back])
-    before = next((one.name for one in _records(home) if (one.view, one.hash) == (view, was)), None)
-    return Switched(record, before, filled)
+    before = _recorded(home, view, was)
+    return Switched(record, before.name if before else None, filled)
 
 
 def _move_held(view: str, folder: Path, to: Path) -> None:
@@ -160,7 +164,9 @@ def _named(name: str, home: Home) -> EncoderRecord:
     meant = [
         one
         for one in records
-        if one.name in (name, lasting_name(name)) or one.id == name or one.hash.startswith(name)
+        if name in (one.name, one.id)
+        or one.name == lasting_name(name)
+        or (len(name) >= MIN_DIGITS and one.hash.startswith(name))
     ]
     if not meant:
         known = ", ".join(dict.fromkeys(one.name for one in records)) or "none"
@@ -179,6 +185,11 @@ def _named(name: str, home: Home) -> EncoderRecord:
 
 def _records(home: Home) -> list[EncoderRecord]:
     return [record for modality in Modality for record in encoder_records(home, modality)]
+
+
+def _recorded(home: Home, view: str, encoder_hash: str | None) -> EncoderRecord | None:
+    records = (one for one in _records(home) if (one.view, one.hash) == (view, encoder_hash))
+    return next(records, None)
 
 
 def _read_log(home: Home) -> list[_Switch]:

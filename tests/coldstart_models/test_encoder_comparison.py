@@ -74,7 +74,7 @@ def load(name):
 
 
 def compared(home, *names, **options):
-    settings = {"now": NOW, "load": load, "cut": partial(cut, home), **options}
+    settings = {"now": NOW, "sample": 1_000, "load": load, "cut": partial(cut, home), **options}
     return compare(names, home=home, **settings)
 
 

@@ -235,6 +235,18 @@ def test_a_sentence_transformer_is_pooled_as_its_folder_says(tmp_path: Path) -> 
         load_encoder(f"hf-text:{tmp_path}", device="cpu")
 
 
+def test_of_a_model_that_reads_and_writes_the_reading_half_encodes(tmp_path: Path) -> None:
+    from transformers import T5Config, T5Model
+
+    word_tokenizer(tmp_path)
+    torch.manual_seed(0)
+    shape = {"d_model": 8, "d_kv": 4, "d_ff": 16, "num_layers": 1, "num_heads": 2}
+    T5Model(T5Config(vocab_size=10, decoder_start_token_id=0, **shape)).save_pretrained(tmp_path)
+    vectors = load_encoder(f"hf-text:{tmp_path}", device="cpu").encode(["red sofa", "blue lamp"])
+    assert vectors.shape == (2, 8)
+    assert not np.allclose(vectors[0], vectors[1], atol=1e-6)
+
+
 def cached_as(name: str, folder: Path, cache: Path) -> None:
     """Lay a folder into a hub cache as the hub's client does."""
     stored = cache / f"models--{name.replace('/', '--')}"

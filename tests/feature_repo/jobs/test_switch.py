@@ -101,6 +101,18 @@ def test_a_switch_serves_the_other_encoders_rows_and_back_again(home: Home) -> N
         take_back(home=home, now=NOW)
 
 
+def test_there_is_no_way_back_to_rows_that_were_deleted(home: Home) -> None:
+    fill(home, Tenfold())
+    use_encoder("tenfold", home=home, now=NOW)
+    home.encoder_table(VIEW, OLD).unlink()
+    home.encoder_record(VIEW, OLD).unlink()
+    with pytest.raises(
+        JobError, match="rows of encoder hash-image-1, which served before, are gone"
+    ):
+        take_back(home=home, now=NOW)
+    assert hashes(home) == {NEW}
+
+
 def test_it_is_refused_while_rows_are_missing_and_says_how_many_and_what_to_run(
     home: Home,
 ) -> None:
@@ -182,6 +194,8 @@ def killed_at(path: Path) -> Any:
 def test_names_that_mean_none_several_or_the_one_that_serves_are_refused(home: Home) -> None:
     with pytest.raises(JobError, match=r"minilm has no rows here \(extracted are: counting-image"):
         use_encoder("minilm", home=home, now=NOW)
+    with pytest.raises(JobError, match="hash has no rows here"):
+        use_encoder("hash", home=home, now=NOW)
     with pytest.raises(JobError, match="counting-image serves already"):
         use_encoder("counting-image", home=home, now=NOW)
     for version in ("3", "4"):
