@@ -21,7 +21,10 @@ def main() -> None:
     """Print the tables, or put them into a file."""
     parser = argparse.ArgumentParser(prog="benchmarks.tables", description=__doc__)
     parser.add_argument(
-        "file", type=Path, help="what `coldstart benchmark --json` or `make bench-NAME` wrote"
+        "file",
+        type=Path,
+        help="what `coldstart benchmark --json`, `coldstart encoders compare --out` or "
+        "`make bench-NAME` wrote",
     )
     parser.add_argument("--pools", default="cold", help="names, separated by commas, or `all`")
     parser.add_argument("--into", type=Path, help="a Markdown file with the place marked")
@@ -29,7 +32,12 @@ def main() -> None:
     options = parser.parse_args()
     result = json.loads(options.file.read_text(encoding="utf-8"))
     wanted = None if options.pools == "all" else options.pools.split(",")
-    text = published(result) if "benchmark" in result else markdown(result, pools=wanted)
+    if "benchmark" in result:
+        text = published(result)
+    elif "encoders" in result:
+        text = compared(result)
+    else:
+        text = markdown(result, pools=wanted)
     if options.into is None:
         sys.stdout.write(text)
         return
@@ -67,6 +75,58 @@ def published(result: Mapping[str, Any]) -> str:
     facts = {name: value for name, value in result.items() if name not in ("benchmark", "rows")}
     told = "".join(f"- {name}: {_fact(value)}\n" for name, value in facts.items())
     return f"{table}\n{told}"
+
+
+def compared(result: Mapping[str, Any]) -> str:
+    """What `coldstart encoders compare` measured: a table of encoders, and one of pairs."""
+    rows, pairs = result["encoders"], result["pairs"]
+    metrics = list(dict.fromkeys(name for row in rows for name in row["measured"]))
+    head = f"{result['sample']} of {result['items']} items"
+    split = f"; cold items: {result['split']}" if result["split"] else ""
+    encoders = [
+        [
+            f"`{row['encoder']}`",
+            row["modality"],
+            str(row["width"]),
+            row["licence"],
+            f"{row['items_per_second']:.0f}",
+            *_best_of(rows, row, metrics),
+        ]
+        for row in rows
+    ]
+    columns = ["encoder", "modality", "width", "licence", "items/s", *metrics]
+    parts = [f"{head}{split}.\n", _table(columns, encoders)]
+    if pairs:
+        recalls = list(pairs[0]["measured"])
+        body = [
+            [
+                f"`{pair['image']}` and `{pair['text']}`",
+                "shared" if pair["shared_space"] else "mapped",
+                *_best_of(pairs, pair, recalls),
+            ]
+            for pair in pairs
+        ]
+        parts += [
+            f"Title → photo, among {pairs[0]['candidates']} photos.\n",
+            _table(["photos and titles by", "space", *recalls], body),
+        ]
+    return "\n".join(parts)
+
+
+def _best_of(
+    rows: Sequence[Mapping[str, Any]], row: Mapping[str, Any], names: Sequence[str]
+) -> list[str]:
+    """The row's metrics with their intervals, each in bold where no other row is better."""
+    cells = []
+    for name in names:
+        found = row["measured"].get(name)
+        if found is None:
+            cells.append("–")
+            continue
+        best = max(one["measured"][name]["value"] for one in rows if name in one["measured"])
+        interval = _interval((found["low"], found["high"]))
+        cells.append(f"{_number(found['value'], best=found['value'] == best)} ({interval})")
+    return cells
 
 
 def placed(text: str, tables: str, *, name: str) -> str:

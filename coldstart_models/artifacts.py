@@ -222,7 +222,8 @@ def check_contract(contract: Contract, observed: ObservedFeatures) -> None:
         raise ContractMismatch(
             "the model does not fit the feature store: "
             + "; ".join(differences)
-            + ". Extract with the model's encoders, or run `coldstart train` on these features"
+            + ". Run `coldstart train` on these features, or serve the model's encoders again: "
+            "`coldstart encoders use NAME`, or `coldstart encoders use --back` after a switch"
         )
 
 

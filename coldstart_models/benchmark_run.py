@@ -143,17 +143,21 @@ def build_store(
     """Bring a source into the folder, up to its online store; done steps are cheap to repeat."""
     from feature_repo.jobs.aggregate import aggregate
     from feature_repo.jobs.extract import extract
+    from feature_repo.jobs.switch import use_encoder
     from feature_repo.store import Store
 
     if not _holds(spec, home):
         _ingest(spec, home=home, now=now, as_of=as_of, mapping=mapping, progress=progress)
-    extract(
+    extracted = extract(
         home=home,
         now=now,
         image_encoder=encoders.image,
         text_encoder=encoders.text,
         progress=progress("extract") if progress else None,
     )
+    for one in extracted.modalities.values():
+        if not one.serves:  # the folder was made with another encoder
+            use_encoder(one.encoder_hash, home=home, now=now)
     aggregate(home=home, now=now, progress=progress("aggregate") if progress else None)
     store = Store(home)
     store.apply()

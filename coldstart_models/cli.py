@@ -12,6 +12,7 @@ from coldstart_models.commands import (
     benchmark,
     build,
     demo,
+    encoders,
     evaluate,
     extract,
     info,
@@ -56,6 +57,7 @@ for command in (
 ):
     app.command(name=command.NAME, epilog=command.EXAMPLES)(command.run)
 app.add_typer(quarantine.app, name=quarantine.NAME)
+app.add_typer(encoders.app, name=encoders.NAME)
 
 
 def main() -> None:

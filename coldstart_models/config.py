@@ -57,8 +57,10 @@ class GateConfig(_Frozen):
 class ExtractConfig(_Frozen):
     """The job `extract`."""
 
-    image_encoder: str = "efficientnet-lite0"
-    text_encoder: str = "minilm"
+    image_encoder: str | None = None
+    """By default the one that serves, or EfficientNet-Lite0 where none does yet."""
+    text_encoder: str | None = None
+    """By default the one that serves, or MiniLM where none does yet."""
     batch_size: int = Field(default=64, ge=1)
 
 

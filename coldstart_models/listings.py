@@ -25,6 +25,8 @@ from coldstart_models.intake import (
     keep_quarantined,
     told_rows,
 )
+from feature_repo.encoder_tables import encoder_records
+from feature_repo.encoders.encoder import Modality
 from feature_repo.feature_tables import (
     EMBEDDING,
     ITEM_IMAGE_EMBEDDING,
@@ -85,18 +87,25 @@ class Encoded:
 
 
 def load_encoders(
-    contract: Contract, *, image: str | None = None, text: str | None = None
+    contract: Contract, *, home: Home, image: str | None = None, text: str | None = None
 ) -> ListingEncoders:
     """Load the encoders that the model's contract names.
 
     Args:
-        image: how to load the image encoder where its id alone does not say, e.g.
-            ``folder:PATH``.
+        home: knows how the encoders were loaded that filled its features.
+        image: how to load the image encoder elsewhere, e.g. ``folder:PATH``.
         text: the same for the text encoder.
 
     Raises:
         ContractMismatch: an encoder's weights or preprocessing are not those of training.
     """
+    known = {
+        record.hash: record.name
+        for modality in Modality
+        for record in encoder_records(home, modality)
+    }
+    image = image or known.get(contract.image_encoder_hash)
+    text = text or known.get(contract.text_encoder_hash)
     return ListingEncoders(
         image=_load(contract.image_encoder, contract.image_encoder_hash, image),
         text=_load(contract.text_encoder, contract.text_encoder_hash, text),

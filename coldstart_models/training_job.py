@@ -13,7 +13,14 @@ import pandas as pd
 import pyarrow.parquet as pq
 import torch
 
-from coldstart_models.artifacts import Contract, StoredModel, find_model, save_model
+from coldstart_models.artifacts import (
+    Contract,
+    StoredModel,
+    check_contract,
+    find_model,
+    observe_features,
+    save_model,
+)
 from coldstart_models.data.catalogue import Catalogue, FloatMatrix, load_catalogue
 from coldstart_models.data.episodes import first_users
 from coldstart_models.data.interactions import Interactions, read_interactions
@@ -105,9 +112,11 @@ def meta_train_job(
     """Meta-fine-tune the latest model on launch episodes and store the result.
 
     Histories come point-in-time from the feature store, so no later event can be in one.
-    Raises ArtifactError where there is no model yet.
+    Raises ArtifactError where there is no model yet, ContractMismatch where the features are not
+    those it was trained on.
     """
     stored = find_model(home)
+    check_contract(stored.contract, observe_features(home))
     training = read_training_set(home)
     featurizer, _, network, _ = load_folder(stored.path)
     inputs = featurizer(training.catalogue)
@@ -122,7 +131,11 @@ def meta_train_job(
 
 def read_training_set(home: Home) -> TrainingSet:
     """Everything accepted so far; warm is what somebody chose."""
-    catalogue = load_catalogue(home)
+    return training_set(load_catalogue(home), home=home)
+
+
+def training_set(catalogue: Catalogue, *, home: Home) -> TrainingSet:
+    """What the log says of a catalogue's items. Raises NotEnoughData where there is no log."""
     if not home.events.exists():
         raise NotEnoughData(f"no events at {home.events}; ingest a source that has events")
     interactions = read_interactions(pq.read_table(home.events).to_pandas(), catalogue)

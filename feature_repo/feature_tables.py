@@ -199,7 +199,11 @@ FEATURE_TABLES: Final[dict[str, FeatureTable]] = {
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A path to write to; the file takes the place of `path` if the block ends well."""
+    """A path to write to; the file takes the place of `path` if the block ends well.
+
+    Where `path` is a link, of what it points to: the link stays.
+    """
+    path = path.resolve() if path.is_symlink() else path
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:

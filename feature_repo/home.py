@@ -74,6 +74,23 @@ class Home:
         """The Parquet file behind one feature view."""
         return self.features / f"{view}.parquet"
 
+    def encoder_table(self, view: str, encoder_hash: str) -> Path:
+        """The rows of one encoder, beside the served one's or served through a link."""
+        return self.features / view / f"{encoder_hash}.parquet"
+
+    def encoder_record(self, view: str, encoder_hash: str) -> Path:
+        """What is known of an encoder that filled rows of the view (JSON)."""
+        return self.features / view / f"{encoder_hash}.json"
+
+    def encoder_parts(self, view: str, encoder_hash: str) -> Path:
+        """Rows of one encoder that are not merged into its table yet, one file a batch."""
+        return self.features / view / f"{encoder_hash}.parts"
+
+    @property
+    def encoder_switches(self) -> Path:
+        """Which encoder served after which, so that a switch can be taken back (JSON)."""
+        return self.features / "encoder_switches.json"
+
     @property
     def registry(self) -> Path:
         return self.root / "registry.db"

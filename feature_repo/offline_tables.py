@@ -16,9 +16,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from feature_repo.encoder_tables import EMBEDDING_VIEWS, encoder_table, require_one_encoder
 from feature_repo.errors import StoreError, UnknownFeature
 from feature_repo.feature_tables import (
     CREATED_TIMESTAMP,
+    ENCODER_HASH,
     FEATURE_TABLES,
     FeatureTable,
     write_table,
@@ -92,16 +94,27 @@ def to_rows(frame: pd.DataFrame, *, view: str, now: datetime) -> pa.Table:
 
 
 def append_rows(rows: pa.Table, *, home: Home, view: str) -> None:
-    """Add rows under the table's lock; a row of the same key and event time is replaced."""
-    table, path = feature_table(view), home.feature_table(view)
-    with locked(path):
-        stored = read_rows(home, view)
-        identity = [table.key, tables.EVENT_TIMESTAMP]
-        numbers = pa.array(range(stored.num_rows), type=pa.int64())
-        numbered = stored.select(identity).append_column("number", numbers)
-        kept = numbered.join(rows.select(identity), identity, join_type="left anti")["number"]
-        kept = kept.take(pc.sort_indices(kept))
-        write_table(pa.concat_tables([stored.take(kept), rows]), path)
+    """Add rows under the table's lock; a row of the same key and event time is replaced.
+
+    Rows of an encoder that does not serve go to that encoder's own table.
+    """
+    with locked(home.feature_table(view)):
+        if view not in EMBEDDING_VIEWS:
+            _append(rows, home.feature_table(view), feature_table(view))
+            return
+        for digest in pc.unique(rows[ENCODER_HASH]).to_pylist():
+            made = rows.filter(pc.equal(rows[ENCODER_HASH], digest))
+            _append(made, encoder_table(home, view, digest), feature_table(view))
+
+
+def _append(rows: pa.Table, path: Path, table: FeatureTable) -> None:
+    stored = read_file(path, table)
+    identity = [table.key, tables.EVENT_TIMESTAMP]
+    numbers = pa.array(range(stored.num_rows), type=pa.int64())
+    numbered = stored.select(identity).append_column("number", numbers)
+    kept = numbered.join(rows.select(identity), identity, join_type="left anti")["number"]
+    kept = kept.take(pc.sort_indices(kept))
+    write_table(pa.concat_tables([stored.take(kept), rows]), path)
 
 
 def replace_rows(rows: pa.Table, *, home: Home, view: str) -> None:
@@ -112,7 +125,11 @@ def replace_rows(rows: pa.Table, *, home: Home, view: str) -> None:
 
 def read_rows(home: Home, view: str) -> pa.Table:
     """The whole table with its declared types; empty where the file is absent."""
-    table, path = feature_table(view), home.feature_table(view)
+    return read_file(home.feature_table(view), feature_table(view))
+
+
+def read_file(path: Path, table: FeatureTable) -> pa.Table:
+    """A table's file with its declared types; empty where it is absent."""
     return pq.read_table(path, schema=table.schema) if path.exists() else table.schema.empty_table()
 
 
@@ -186,10 +203,12 @@ def extent(
 
 
 def read_vectors(home: Home, view: str) -> Vectors:
-    """The newest vector of every item. Raises StoreError if their widths differ."""
+    """The newest vector of every item. Raises StoreError if they cannot be compared."""
     table = feature_table(view)
     if table.vector is None:
         raise UnknownFeature(f"feature view {view!r} holds no vectors")
+    if view in EMBEDDING_VIEWS:
+        require_one_encoder(home.feature_table(view))
     rows = latest_rows(home, view)
     vectors = rows[table.vector].combine_chunks()
     widths = set(pc.list_value_length(vectors).to_pylist())

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from feature_repo.encoder_tables import served_rows, unserved_rows
 from feature_repo.errors import NotApplied, StoreError, UnknownFeature
 from feature_repo.feature_tables import (
     AS_OF_US,
@@ -168,7 +169,8 @@ class Store:
     ) -> None:
         """Add rows of one view online, offline or both; the frame has the table's columns.
 
-        The offline file is rewritten under a lock, so push offline in batches.
+        The offline file is rewritten under a lock, so push offline in batches. Embeddings by an
+        encoder that does not serve are kept in its own table, and do not go online.
         """
         self._require_applied()
         rows, target = to_rows(frame, view=view, now=now), PushTo(to)
@@ -176,8 +178,16 @@ class Store:
             return
         if target is not PushTo.ONLINE:
             append_rows(rows, home=self.home, view=view)
-        if target is not PushTo.OFFLINE:
-            self._feast.push(f"{view}{PUSH_SUFFIX}", rows.to_pandas())
+        served = served_rows(rows, home=self.home, view=view)
+        if served.num_rows < rows.num_rows:
+            log.warning(
+                "%d of %d rows of %s are of an encoder that does not serve; they stay offline",
+                rows.num_rows - served.num_rows,
+                rows.num_rows,
+                view,
+            )
+        if target is not PushTo.OFFLINE and served.num_rows:
+            self._feast.push(f"{view}{PUSH_SUFFIX}", served.to_pandas())
 
     def replace(self, view: str, frame: pd.DataFrame, *, now: datetime) -> None:
         """Make these rows the view's whole offline table; `materialize` brings them online."""
@@ -311,7 +321,9 @@ class Store:
         held = extent(self.home, view.name)
         intervals = view.materialization_intervals
         last = max(intervals, key=lambda interval: interval[1]) if intervals else None
-        changed = self.home.feature_table(view.name).stat().st_mtime if held.rows else 0.0
+        path = self.home.feature_table(view.name)
+        # A switch of encoders changes the link, not what it points to.
+        changed = max(path.stat().st_mtime, path.lstat().st_mtime) if held.rows else 0.0
         written = view.last_updated_timestamp
         rewritten = written is not None and changed > written.replace(tzinfo=UTC).timestamp()
         return RegisteredView(
@@ -419,6 +431,9 @@ class Store:
                 project=feast.project,
                 tqdm_builder=lambda length: None,
             )
+        unserved = unserved_rows(self.home, view)
+        if unserved.num_rows:  # what only an encoder that served earlier has rows of is null now
+            feast._get_provider().ingest_df(registered, unserved.to_pandas())
         feast.registry.apply_materialization(registered, feast.project, first, last)
         seconds = time.perf_counter() - began
         log.info("materialized %d rows of %s in %.1f s", held.keys, view, seconds)

@@ -89,6 +89,13 @@ def test_the_page_of_benchmarks_has_a_place_for_each():
     assert all(tables.placed(text, "x\n", name=name) for name in names)
 
 
+def test_the_page_of_encoders_has_a_place_for_each_table():
+    text = (PROJECT / "docs" / "encoders.md").read_text()
+    names = re.findall(r"<!-- table:(\w+) -->", text)
+    assert names == ["languages", "encoders_ikea"]
+    assert all(tables.placed(text, "x\n", name=name) for name in names)
+
+
 def test_help_lists_every_documented_target():
     described = re.findall(r"^([a-z%-]+):.*## ", (PROJECT / "Makefile").read_text(), re.MULTILINE)
     assert set(described) == made()
@@ -96,7 +103,7 @@ def test_help_lists_every_documented_target():
     assert wanted <= set(described)
 
 
-@pytest.mark.parametrize("name", ["extraction", "ranking", "gate"])
+@pytest.mark.parametrize("name", ["extraction", "ranking", "gate", "languages"])
 def test_every_benchmark_of_the_makefile_is_a_module(name):
     assert (PROJECT / "benchmarks" / f"{name}.py").is_file()
     assert f"bench-{name}" in (PROJECT / "Makefile").read_text()

@@ -7,6 +7,7 @@ same photos with other listings' texts, say what is usual of each.
 Shapes: N listings, P numbers of a photo vector, T of a text vector.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -84,12 +85,8 @@ def align(photos: FloatMatrix, texts: FloatMatrix, *, seed: int = 0) -> Alignmen
     chosen = np.arange(0, len(photos), -(-len(photos) // MOST))
     photos, texts = photos[chosen].astype(np.float64), texts[chosen].astype(np.float64)
     generator = np.random.default_rng(seed)
-    fold_of = generator.permutation(len(photos)) % FOLDS
     matching, mismatched = np.zeros(len(photos)), []
-    for fold in range(FOLDS):
-        held = np.flatnonzero(fold_of == fold)
-        photo_mean, text_mean, weights = _ridge(photos[fold_of != fold], texts[fold_of != fold])
-        mapped = (photos[held] - photo_mean) @ weights
+    for held, mapped, text_mean in held_out(photos, texts, generator=generator):
         matching[held] = _cosines(mapped, texts[held] - text_mean)
         others = np.roll(generator.permutation(held), 1)
         mismatched.append(_cosines(mapped, texts[others] - text_mean)[others != held])
@@ -102,6 +99,24 @@ def align(photos: FloatMatrix, texts: FloatMatrix, *, seed: int = 0) -> Alignmen
         learned_from=chosen,
         out_of_fold=matching,
     )
+
+
+def held_out(
+    photos: FloatMatrix, texts: FloatMatrix, *, generator: np.random.Generator
+) -> Iterator[tuple[npt.NDArray[np.int64], FloatArray, FloatArray]]:
+    """Each fold: its rows (M,), its photos mapped by what the others teach (M, T), and the mean of
+    the others' texts (T,).
+    """
+    for held in folds(len(photos), generator=generator):
+        others = np.setdiff1d(np.arange(len(photos)), held)
+        photo_mean, text_mean, weights = _ridge(photos[others], texts[others])
+        yield held, (photos[held] - photo_mean) @ weights, text_mean
+
+
+def folds(count: int, *, generator: np.random.Generator) -> list[npt.NDArray[np.int64]]:
+    """FOLDS parts of `count` rows, at random, each in ascending order."""
+    fold_of = generator.permutation(count) % FOLDS
+    return [np.flatnonzero(fold_of == fold) for fold in range(FOLDS)]
 
 
 def _ridge(photos: FloatMatrix, texts: FloatMatrix) -> tuple[FloatArray, FloatArray, FloatArray]:

@@ -317,6 +317,7 @@ class RecommenderService:
                 with measures.stage("load encoders"):
                     self._encoders = load_encoders(
                         self.contract,
+                        home=self.home,
                         image=os.environ.get("COLDSTART_IMAGE_ENCODER"),
                         text=os.environ.get("COLDSTART_TEXT_ENCODER"),
                     )

@@ -12,6 +12,7 @@ from coldstart_models.commands import console
 if TYPE_CHECKING:
     from coldstart_models.benchmark_result import BenchmarkResult
     from coldstart_models.benchmark_run import SplitPlan
+    from coldstart_models.encoder_comparison_result import Comparison
 
 NAME: Final = "benchmark"
 EXAMPLES: Final = """Examples:
@@ -97,7 +98,7 @@ def numbers(given: str) -> tuple[int, ...]:
         raise typer.BadParameter(f"--shots is {given!r}, expected e.g. 0,1,3") from None
 
 
-def write_json(result: "BenchmarkResult", path: Path) -> None:
+def write_json(result: "BenchmarkResult | Comparison", path: Path) -> None:
     """Write the results as JSON, atomically."""
     import json
     import os

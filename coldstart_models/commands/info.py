@@ -46,6 +46,7 @@ def run(json: console.Json = False) -> None:
         "home": str(home.root),
         "sources": _sources(home, records),
         "views": _views(home),
+        "encoders": _encoders(home),
         "models": [model.tag for model in models],
         "do_next": _to_do(home, models),
     }
@@ -77,9 +78,20 @@ def run(json: console.Json = False) -> None:
             for name, one in told["views"].items()
         ],
     )
+    for modality, encoder in told["encoders"].items():
+        console.say(f"{modality} encoder that serves: {encoder or 'none yet'}")
     console.say(f"models: {', '.join(told['models']) or 'none; run `coldstart train`'}")
     for step in told["do_next"]:
         console.say(f"stale: {step}")
+
+
+def _encoders(home: "Home") -> dict[str, str | None]:
+    """Modality → name of the encoder whose features are served."""
+    from feature_repo.encoder_tables import served_record
+    from feature_repo.encoders.encoder import Modality
+
+    served = {str(modality): served_record(home, modality) for modality in Modality}
+    return {modality: record.name if record else None for modality, record in served.items()}
 
 
 def _sources(home: "Home", records: "dict[str, SourceRecord]") -> dict[str, dict[str, Any]]:
@@ -111,6 +123,8 @@ def _held(path: "Path") -> dict[str, int]:
 
 def _to_do(home: "Home", models: "list[StoredModel]") -> list[str]:
     """What was changed after a later step read it, each with the command that mends it."""
+    from coldstart_models.artifacts import check_contract, observe_features
+    from coldstart_models.errors import ContractMismatch
     from feature_repo.feature_tables import USER_HISTORY
 
     history = home.feature_table(USER_HISTORY.name)
@@ -122,6 +136,11 @@ def _to_do(home: "Home", models: "list[StoredModel]") -> list[str]:
         steps.append("the catalogue or the log changed after `coldstart aggregate`")
     if models and history.exists() and models[-1].created_at.timestamp() < history.stat().st_mtime:
         steps.append("the features changed after `coldstart train`")
+    try:
+        if models:
+            check_contract(models[-1].contract, observe_features(home))
+    except ContractMismatch as mismatch:
+        steps.append(str(mismatch))
     return steps
 
 

@@ -43,7 +43,7 @@ def run(
             home=home,
             store=Store(home),
             recommender=recommender,
-            encoders=load_encoders(find_model(home).contract),
+            encoders=load_encoders(find_model(home).contract, home=home),
             now=now,
             source=source,
             rules=rules,

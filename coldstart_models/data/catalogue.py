@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from coldstart_models.errors import NotEnoughData, UnknownItem
+from feature_repo.encoder_tables import require_one_encoder
 from feature_repo.home import Home
 from validation import tables
 
@@ -128,7 +129,11 @@ def load_catalogue(home: Home) -> Catalogue:
 
 
 def read_embeddings(path: Path, item_ids: "pd.Series[str]") -> Embeddings:
-    """Align one embedding table with the items; items without a row are masked."""
+    """Align one embedding table with the items; items without a row are masked.
+
+    Raises StoreError where the table mixes encoders.
+    """
+    require_one_encoder(path)
     count = len(item_ids)
     columns = [tables.ITEM_ID, "embedding", "encoder", "encoder_hash"]
     stored = pq.read_table(path, columns=columns) if path.exists() else None

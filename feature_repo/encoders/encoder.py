@@ -31,6 +31,9 @@ class Encoder(Protocol):
     """Of the weights."""
     hash: str
     """sha256 over weights and preprocessing: vectors of equal hash are comparable."""
+    space: str
+    """The hash itself, or what a joint model's photo and text encoders share: their vectors are
+    comparable with each other."""
 
     def prepare(self, content: Any) -> Any:
         """One photo or text as the model's input. Safe to call from several threads."""

@@ -49,6 +49,7 @@ class FolderEncoder:
         self.bias = np.asarray(head["bias"], np.float32) if head else None
         self.width = base.width if self.weight is None else self.weight.shape[0]
         self.hash = encoder_hash(digest, {"base": base.hash})
+        self.space = self.hash
 
     def prepare(self, content: Any) -> Any:
         """As the base does."""

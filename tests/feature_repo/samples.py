@@ -65,7 +65,7 @@ class CountingEncoder:
 
     def __init__(self, modality: Modality, *, version: str = "1", dies_at: int = 0) -> None:
         self.modality, self.id = modality, f"counting-{modality}"
-        self.hash = f"hash-{modality}-{version}"
+        self.hash = self.space = f"hash-{modality}-{version}"
         self.width = 3
         self.encoded = 0
         self.batches = 0

@@ -73,7 +73,7 @@ def test_resnet50_without_weights_says_how_to_get_them(
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     with pytest.raises(EncoderError, match=r"torchvision's cache .*give its path"):
         load_encoder("resnet50")
-    with pytest.raises(EncoderError, match="no ResNet-50 weights at"):
+    with pytest.raises(EncoderError, match="no resnet50 weights at"):
         load_encoder("resnet50", path=tmp_path / "absent.pth")
 
 
@@ -86,7 +86,7 @@ def test_resnet50_loads_a_state_dict_by_path(tmp_path: Path) -> None:
     encoder = load_encoder("resnet50", path=tmp_path / "resnet.pth", device="cpu")
     assert encoder.encode([stripes("red")]).shape == (1, 2048)
     torch.save({"weight": torch.zeros(1)}, tmp_path / "other.pth")
-    with pytest.raises(EncoderError, match="not a ResNet-50"):
+    with pytest.raises(EncoderError, match="not a resnet50"):
         load_encoder("resnet50", path=tmp_path / "other.pth")
 
 

@@ -109,11 +109,29 @@ def test_a_changed_photo_is_encoded_again_and_no_other(home: Home) -> None:
     np.testing.assert_array_equal(after.loc["a", "embedding"], before.loc["a", "embedding"])
 
 
-def test_another_encoder_encodes_everything_again(home: Home) -> None:
-    run(home, image_encoder())
+def test_another_encoder_encodes_everything_again_beside_the_one_that_serves(home: Home) -> None:
+    first = run(home, image_encoder())
+    before = home.feature_table(PHOTOS).read_bytes()
     result = run(home, image_encoder(version="2"))
     assert (result.encoded, result.skipped) == (5, 0)
-    assert set(stored(home)["encoder_hash"]) == {"hash-image-2"}
+    assert (first.modalities["image"].serves, result.modalities["image"].serves) == (True, False)
+    assert home.feature_table(PHOTOS).read_bytes() == before
+    beside = pq.read_table(home.encoder_table(PHOTOS, "hash-image-2"))
+    assert beside["item_id"].to_pylist() == list("abcde")
+    assert set(beside["encoder_hash"].to_pylist()) == {"hash-image-2"}
+    assert run(home, image_encoder(version="2")).skipped == 5
+    assert run(home, image_encoder()).skipped == 5
+
+
+def test_the_encoder_that_serves_goes_on_while_a_killed_one_waits_to_resume(home: Home) -> None:
+    run(home, image_encoder())
+    with pytest.raises(KeyboardInterrupt):
+        run(home, image_encoder(version="2", dies_at=3))
+    photo(home.photos / "b.png", "purple")
+    assert run(home, image_encoder()).encoded == 1
+    resumed = image_encoder(version="2")
+    assert run(home, resumed).skipped == 3
+    assert resumed.encoded == 2
 
 
 def test_a_killed_run_goes_on_where_it_was(home: Home) -> None:
@@ -124,7 +142,7 @@ def test_a_killed_run_goes_on_where_it_was(home: Home) -> None:
     assert second.encoded == 1
     assert (result.encoded, result.skipped) == (1, 4)
     assert list(stored(home).index) == list("abcde")
-    assert not home.feature_table(PHOTOS).with_suffix(".parts").exists()
+    assert not home.encoder_parts(PHOTOS, second.hash).exists()
 
 
 def test_a_killed_run_resumed_gives_the_table_of_an_uninterrupted_one(
