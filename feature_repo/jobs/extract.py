@@ -156,8 +156,7 @@ def extract(
     changed = any(one.serves and (one.encoded or one.removed) for one in results.values())
     pairs = None
     if changed and len(results) == len(Modality):
-        image, text = (results[str(modality)].encoder_hash for modality in Modality)
-        pairs = check_photos_and_texts(home, made_by=(image, text), now=now)
+        pairs = check_photos_and_texts(home, now=now)
     return ExtractResult(results, time.perf_counter() - began, pairs)
 
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow.parquet as pq
 
+from feature_repo.encoder_tables import served_hash
 from feature_repo.feature_tables import ITEM_IMAGE_EMBEDDING, ITEM_TEXT_EMBEDDING
 from feature_repo.home import Home
 from feature_repo.offline_tables import read_vectors
@@ -46,7 +47,7 @@ def stored_pairs(home: Home) -> Pairs:
     return Pairs(photos.item_ids[both], photos.matrix[both], texts.matrix[place[both]])
 
 
-def check_photos_and_texts(home: Home, *, made_by: MadeBy, now: datetime) -> "GateResult | None":
+def check_photos_and_texts(home: Home, *, now: datetime) -> "GateResult | None":
     """Look at all listings with both embeddings; None for too few to learn from.
 
     Writes those that disagree to ``photo_text.csv`` beside the gate's reports, surest first, and
@@ -58,7 +59,7 @@ def check_photos_and_texts(home: Home, *, made_by: MadeBy, now: datetime) -> "Ga
     alignment = align(pairs.photos, pairs.texts)
     if alignment is None:
         return None
-    _keep(alignment, made_by=made_by, home=home)
+    _keep(alignment, home=home)
     items = pq.read_table(home.items, columns=SHOWN).to_pandas()
     items = items.set_index(tables.ITEM_ID).reindex(list(pairs.item_ids)).reset_index()
     agreement = alignment.unbiased_agreement(pairs.photos, pairs.texts)
@@ -101,7 +102,10 @@ def check_new_pairs(
     return gate.check_pairs(shown, agreement=agreement, alignment=alignment, now=now)
 
 
-def _keep(alignment: Alignment, *, made_by: MadeBy, home: Home) -> None:
+def _keep(alignment: Alignment, *, home: Home) -> None:
+    """Beside the hashes of the encoders that serve, whose vectors it was learned from."""
+    views = (ITEM_IMAGE_EMBEDDING.name, ITEM_TEXT_EMBEDDING.name)
+    made_by = [served_hash(home, view) or "" for view in views]
     home.gate_results.mkdir(parents=True, exist_ok=True)
     path = home.gate_results / ALIGNMENT
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
