@@ -120,9 +120,10 @@ def use(
     console.say(f"{done.encoder.name} serves{before}: {done.filled.done} {done.encoder.modality}s")
     if done.filled.missing:
         console.say(f"{done.filled.missing} have no row of it yet: run `coldstart extract`")
+    until = "" if back else ", until `coldstart encoders use --back`"
     console.say(
-        "next: `coldstart train` and `coldstart materialize`; a model that was trained on other "
-        "encoders is refused, until `coldstart encoders use --back`"
+        "next: `coldstart materialize`, and `coldstart train` where the latest model was trained "
+        f"on another encoder: it is refused{until}"
     )
 
 
