@@ -8,7 +8,6 @@ from validation import comparisons, tables
 from validation.checks import Checklist
 from validation.currencies import CURRENCIES
 from validation.photos import (
-    BLURRED,
     COARSE_PIXELS,
     FEWEST_PIXELS,
     LARGEST_FILE,
@@ -17,6 +16,7 @@ from validation.photos import (
     WIDEST,
     PhotoProblem,
 )
+from validation.pixels import BLURRED
 
 PHOTO: Final = "photo_problems"
 LONGEST_TITLE: Final = 250
