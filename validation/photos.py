@@ -13,7 +13,7 @@ import warnings
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Final, cast
@@ -22,6 +22,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from validation.pixels import SIDE, Pixels, are_blurred, edges, fingerprints
+from validation.watermarks import marked
 
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 """What is decoded; anything else (EPS would start an interpreter) is not a photo."""
@@ -42,6 +43,7 @@ ORIENTATION: Final = 0x0112
 """EXIF tag; 1 is upright."""
 WEB_FORMATS: Final = ("JPEG", "PNG", "WEBP")
 CHUNK: Final = 256
+"""Photos, at most, that are compared with each other and whose copies are in memory."""
 BLOCK: Final = 16
 """Photos that a thread looks at together."""
 
@@ -64,6 +66,8 @@ class PhotoProblem(StrEnum):
     SIDEWAYS = "sideways"
     HEAVY = "heavy"
     OTHER_FORMAT = "other format"
+    WATERMARK = "watermark"
+    """Told by the other photos alone."""
 
     @property
     def bit(self) -> int:
@@ -100,7 +104,7 @@ class Photo:
 
 
 def inspect(path: Path) -> Photo:
-    """What is to be known of the photo at `path`."""
+    """What is to be known of the photo at `path` by itself."""
     (photo,) = _inspect_together([str(path)], np.zeros((1, SIDE, SIDE), np.uint8))
     return photo
 
@@ -117,19 +121,29 @@ def inspect_all(
     photos: dict[str, Photo] = {}
     with warnings.catch_warnings(), ThreadPoolExecutor(threads or os.cpu_count()) as pool:
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        for start in range(0, len(distinct), CHUNK):
-            chunk = distinct[start : start + CHUNK]
+        for chunk in _chunks(distinct):
             photos.update(zip(chunk, _inspect_chunk(chunk, pool), strict=True))
             if progress is not None:
-                progress(start + len(chunk), len(distinct))
+                progress(len(photos), len(distinct))
     return photos
 
 
-def _inspect_chunk(paths: Sequence[str], pool: ThreadPoolExecutor) -> Iterator[Photo]:
+def _chunks(paths: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Of equal size, as few photos are too few to know a mark by."""
+    count = -(-len(paths) // CHUNK)
+    for number in range(count):
+        yield paths[number * len(paths) // count : (number + 1) * len(paths) // count]
+
+
+def _inspect_chunk(paths: Sequence[str], pool: ThreadPoolExecutor) -> list[Photo]:
     pixels = np.zeros((len(paths), SIDE, SIDE), np.uint8)
     blocks = [slice(start, start + BLOCK) for start in range(0, len(paths), BLOCK)]
-    for photos in pool.map(lambda block: _inspect_together(paths[block], pixels[block]), blocks):
-        yield from photos
+    found = pool.map(lambda block: _inspect_together(paths[block], pixels[block]), blocks)
+    photos = [photo for together in found for photo in together]
+    for row in np.flatnonzero(marked(pixels, [photo.fingerprint for photo in photos])):
+        problems = photos[row].problems | {PhotoProblem.WATERMARK}
+        photos[row] = replace(photos[row], problems=problems)
+    return photos
 
 
 def _inspect_together(paths: Sequence[str], pixels: Pixels) -> list[Photo]:
