@@ -162,7 +162,7 @@ def _look(path: str, small: Pixels) -> frozenset[PhotoProblem]:
     """The problems of one photo, blur apart.
 
     Args:
-        small: (SIDE, SIDE) zeros, overwritten with the photo if it is of use.
+        small: (SIDE, SIDE) zeros, overwritten with the photo if it shows something.
     """
     try:
         about = os.stat(path)
@@ -199,7 +199,8 @@ def _problems(photo: Image.Image, path: str, size: int, small: Pixels) -> Iterat
         grey = grey.resize((SIDE, SIDE), Image.Resampling.BOX)
     if _is_blank(photo, path, grey):
         yield PhotoProblem.BLANK
-    small[:] = np.asarray(grey)
+    else:
+        small[:] = np.asarray(grey)
     if min(width, height) < COARSE_PIXELS:
         yield PhotoProblem.COARSE
     if max(width, height) > WIDEST * min(width, height):

@@ -98,5 +98,14 @@ def test_copies_of_one_picture_are_one_photo_and_make_no_mark(
     assert told([*copies, *(piece(number) for number in range(1, FEWEST_PHOTOS))]) == set()
 
 
+def test_no_chunk_of_a_batch_is_left_with_too_few_photos(
+    told: Callable[[Photos], set[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("validation.photos.CHUNK", 2 * FEWEST_PHOTOS)
+    count = 2 * FEWEST_PHOTOS + 10
+    found = told([marked(piece(number)) for number in range(count)])
+    assert len(found) >= 0.9 * count
+
+
 def test_few_photos_are_too_few_to_tell(told: Callable[[Photos], set[int]]) -> None:
     assert told([marked(piece(number)) for number in range(FEWEST_PHOTOS - 1)]) == set()
