@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-from PIL import Image, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from feature_repo.catalogs.marketplace.defects import bomb
 from validation import tables
@@ -20,6 +20,9 @@ from validation.photos import ORIENTATION
 Row = dict[str, Any]
 BANNED: Final = ("ivory",)
 PLACEHOLDER_ROWS: Final = 6
+MARKED_ROWS: Final = 100
+MARK: Final = "oakhouse"
+MARK_OPACITY: Final = 0.4
 LONG_WORDS: Final = "A sturdy piece for every room. "
 
 
@@ -135,6 +138,19 @@ def _placeholder(row: Row, bench: Bench) -> Mapping[str, Any]:
     return {tables.IMAGE_PATH: str(path)}
 
 
+def watermarked(image: Image.Image) -> Image.Image:
+    """The photo with a grey word over it, through which it can be seen."""
+    width, height = image.size
+    opacity = Image.new("L", image.size, 0)
+    ImageDraw.Draw(opacity).text(
+        (width * 0.1, height * 0.6),
+        MARK,
+        fill=round(255 * MARK_OPACITY),
+        font=ImageFont.load_default(width / 7),
+    )
+    return Image.composite(Image.new("RGB", image.size, "grey"), image, opacity)
+
+
 def _another_sources_id(row: Row, bench: Bench) -> Mapping[str, Any]:
     return {tables.ITEM_ID: _other(row, bench.accepted, bench)[tables.ITEM_ID]}
 
@@ -240,6 +256,7 @@ PHOTOS: Final = (
     Defect("photo a bitmap", "photo_other_format", photo(lambda image: image, "BMP")),
     Defect("photo of another listing", "photo_unlike_others", _photo_of("originals", None)),
     Defect("photo saved again", "photo_unlike_others", _photo_of("accepted", 60)),
+    Defect("photo with a watermark", "photo_watermark", photo(watermarked), rows=MARKED_ROWS),
     Defect("placeholder photo", "photo_of_one_piece", _placeholder, rows=PLACEHOLDER_ROWS),
 )
 EVENTS: Final = (

@@ -32,8 +32,8 @@ HASHES_A_BAND: Final = 4
 """A pair at SAME_WORDS shares one of the bands with a probability of 0.9998."""
 NEAR_BITS: Final = 2
 """Differing bits of 64 up to which two photos are copies of one picture. On 900 photos of a
-furniture shop, 95 % of copies saved again at quality 40 are found and 99 % of those at half the
-size; 6 % of the photos have a neighbour, most of them an identical one."""
+furniture shop, 96 % of copies saved again at quality 40 are found and 99 % of those at half the
+size; 7 % of the photos have a neighbour, most of them an identical one."""
 QUARTERS: Final = 4
 NOT_A_WORD: Final = r"[^\pL\pN_]+"
 
@@ -153,7 +153,7 @@ def photo_contents(fingerprints: pd.Series, ids: pd.Series) -> Contents:
     """What listings show.
 
     Args:
-        fingerprints: (N,) of `photos.fingerprint`; null without a usable photo.
+        fingerprints: (N,) of `photos.Photo`; null without a usable photo.
         ids: (N,)
     """
     prints = fingerprints.astype(object).where(fingerprints.notna(), 0)

@@ -3,7 +3,8 @@
 Great Expectations runs the table's suite over the rows, cast to their canonical types, and its
 list of failing rows decides. A batch is looked at chunk by chunk, twice: first for what its rows
 are to each other, then to judge each. So a batch of any length can be checked in the memory of
-one chunk (`items_in_parts`), and what becomes of a row does not depend on the chunks.
+one chunk (`items_in_parts`), and what becomes of a row does not depend on the chunks; only a
+watermark is told by the photos of the same chunk.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator

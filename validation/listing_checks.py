@@ -8,7 +8,6 @@ from validation import comparisons, tables
 from validation.checks import Checklist
 from validation.currencies import CURRENCIES
 from validation.photos import (
-    BLURRED,
     COARSE_PIXELS,
     FEWEST_PIXELS,
     LARGEST_FILE,
@@ -17,6 +16,7 @@ from validation.photos import (
     WIDEST,
     PhotoProblem,
 )
+from validation.pixels import BLURRED
 
 PHOTO: Final = "photo_problems"
 LONGEST_TITLE: Final = 250
@@ -211,6 +211,8 @@ def photos(suite: Checklist) -> None:
         "smaller one",
         PhotoProblem.OTHER_FORMAT: "photo {value} is no JPEG, PNG or WebP, which browsers show; "
         "save it as one of them",
+        PhotoProblem.WATERMARK: "photo {value} bears a mark that other photos of the batch have at "
+        "the same place; upload one without it",
     }
     for problem, sentence in sentences.items():
         add = suite.block if problem in USELESS else suite.warn

@@ -2,7 +2,8 @@
 
 JPEGs are decoded at reduced size (the decoder still reads every byte, so a truncated
 file shows), and a file whose header claims too many pixels is never decoded. At most
-one decoded photo per thread is in memory; a few numbers a photo are kept.
+one decoded photo per thread is in memory, and small grey copies of the CHUNK photos that
+are looked at together; a few numbers a photo are kept.
 """
 
 import os
@@ -10,16 +11,18 @@ import stat
 import struct
 import warnings
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Final, cast
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
-from scipy.fft import dct
+
+from validation.pixels import SIDE, Pixels, are_blurred, edges, fingerprints
+from validation.watermarks import marked
 
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 """What is decoded; anything else (EPS would start an interpreter) is not a photo."""
@@ -36,17 +39,13 @@ LARGEST_FILE: Final = 20_000_000
 """Bytes above which a photo is slow to serve for no gain."""
 WIDEST: Final = 4.0
 """Longer side over shorter; beyond it a photo is a banner or a strip."""
-SMALL_SIDE: Final = 128
-"""Longer side, about, at which a photo is looked at."""
-BLURRED: Final = 10
-"""Sharpness below which nothing has an edge. Of 900 photos of a furniture shop none lies below;
-blurred by 3 % of their shorter side all do, by 2 % two thirds of them."""
 ORIENTATION: Final = 0x0112
 """EXIF tag; 1 is upright."""
 WEB_FORMATS: Final = ("JPEG", "PNG", "WEBP")
 CHUNK: Final = 256
-COSINES: Final = dct(np.eye(32), axis=0)[:9].astype(np.float32)
-"""(9, 32): the first rows of the discrete cosine transform."""
+"""Photos, at most, that are compared with each other and whose copies are in memory."""
+BLOCK: Final = 16
+"""Photos that a thread looks at together."""
 
 Progress = Callable[[int, int], None]
 
@@ -67,6 +66,8 @@ class PhotoProblem(StrEnum):
     SIDEWAYS = "sideways"
     HEAVY = "heavy"
     OTHER_FORMAT = "other format"
+    WATERMARK = "watermark"
+    """Told by the other photos alone."""
 
     @property
     def bit(self) -> int:
@@ -85,6 +86,7 @@ USELESS: Final = frozenset(
     }
 )
 """Problems that leave nothing to show; a photo has one of them alone, or any of the others."""
+UNSEEN: Final = USELESS | {PhotoProblem.BLANK}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,24 +104,9 @@ class Photo:
 
 
 def inspect(path: Path) -> Photo:
-    """What is to be known of the photo at `path`."""
-    try:
-        about = path.stat()
-        if not stat.S_ISREG(about.st_mode):
-            return _useless(PhotoProblem.MISSING)
-        if about.st_size == 0:
-            return _useless(PhotoProblem.EMPTY)
-        with Image.open(path, formats=FORMATS) as photo:
-            return _inspect_open(photo, path, about.st_size)
-    except (FileNotFoundError, NotADirectoryError):
-        return _useless(PhotoProblem.MISSING)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        return _useless(PhotoProblem.TOO_LARGE)
-    except UnidentifiedImageError:
-        return _useless(PhotoProblem.UNREADABLE)
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error) as error:
-        truncated = "truncated" in str(error).lower() or isinstance(error, EOFError)
-        return _useless(PhotoProblem.TRUNCATED if truncated else PhotoProblem.UNREADABLE)
+    """What is to be known of the photo at `path` by itself."""
+    (photo,) = _inspect_together([str(path)], np.zeros((1, SIDE, SIDE), np.uint8))
+    return photo
 
 
 def inspect_all(
@@ -134,88 +121,113 @@ def inspect_all(
     photos: dict[str, Photo] = {}
     with warnings.catch_warnings(), ThreadPoolExecutor(threads or os.cpu_count()) as pool:
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        for start in range(0, len(distinct), CHUNK):
-            chunk = distinct[start : start + CHUNK]
-            photos.update(zip(chunk, pool.map(inspect, map(Path, chunk)), strict=True))
+        for chunk in _chunks(distinct):
+            photos.update(zip(chunk, _inspect_chunk(chunk, pool), strict=True))
             if progress is not None:
-                progress(start + len(chunk), len(distinct))
+                progress(len(photos), len(distinct))
     return photos
 
 
-def _useless(problem: PhotoProblem) -> Photo:
-    return Photo(frozenset({problem}))
+def _chunks(paths: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Of equal size, as few photos are too few to know a mark by."""
+    count = -(-len(paths) // CHUNK)
+    for number in range(count):
+        yield paths[number * len(paths) // count : (number + 1) * len(paths) // count]
 
 
-def _inspect_open(photo: Image.Image, path: Path, size: int) -> Photo:
-    width, height = photo.size
-    if width * height > MOST_PIXELS:
-        return _useless(PhotoProblem.TOO_LARGE)
-    kind, upright = photo.format, photo.getexif().get(ORIENTATION, 1) in (0, 1)
-    photo.draft("L", DECODED_PIXELS)
-    photo.load()
-    if min(width, height) < FEWEST_PIXELS:
-        return _useless(PhotoProblem.TOO_SMALL)
-    grey = photo if photo.mode == "L" else photo.convert("L")
-    small = grey.reduce(max(1, round(max(grey.size) / SMALL_SIDE)))
-    blank = _is_blank(photo, path, grey, small)
-    problems = {
-        PhotoProblem.BLANK: blank,
-        PhotoProblem.COARSE: min(width, height) < COARSE_PIXELS,
-        PhotoProblem.BLURRED: not blank and sharpness(small) < BLURRED,
-        PhotoProblem.STRIP: max(width, height) > WIDEST * min(width, height),
-        PhotoProblem.SIDEWAYS: not upright,
-        PhotoProblem.HEAVY: size > LARGEST_FILE,
-        PhotoProblem.OTHER_FORMAT: kind not in WEB_FORMATS,
-    }
-    found = frozenset(problem for problem, has in problems.items() if has)
-    return Photo(found, None if blank else fingerprint(small))
+def _inspect_chunk(paths: Sequence[str], pool: ThreadPoolExecutor) -> list[Photo]:
+    pixels = np.zeros((len(paths), SIDE, SIDE), np.uint8)
+    blocks = [slice(start, start + BLOCK) for start in range(0, len(paths), BLOCK)]
+    found = pool.map(lambda block: _inspect_together(paths[block], pixels[block]), blocks)
+    photos = [photo for together in found for photo in together]
+    for row in np.flatnonzero(marked(pixels, [photo.fingerprint for photo in photos])):
+        problems = photos[row].problems | {PhotoProblem.WATERMARK}
+        photos[row] = replace(photos[row], problems=problems)
+    return photos
 
 
-def sharpness(small: Image.Image) -> int:
-    """How strong the strongest edges are: 99th percentile of the Laplacian, 0 to 255.
+def _inspect_together(paths: Sequence[str], pixels: Pixels) -> list[Photo]:
+    """What is to be known of N photos; their small grey copies are written to `pixels`."""
+    seen = [_look(path, small) for path, small in zip(paths, pixels, strict=True)]
+    blurred = are_blurred(edges(pixels)).tolist()
+    return [
+        Photo(problems)
+        if problems & UNSEEN
+        else Photo(problems | {PhotoProblem.BLURRED} if weak else problems, code)
+        for problems, weak, code in zip(seen, blurred, fingerprints(pixels), strict=True)
+    ]
 
-    A percentile rather than the usual variance (Pertuz et al., 2013), because a sharp piece on
-    an empty background has few edges.
+
+def _look(path: str, small: Pixels) -> frozenset[PhotoProblem]:
+    """The problems of one photo, blur apart.
 
     Args:
-        small: grey, some SMALL_SIDE pixels on its longer side, so that it does not depend on
-            the photo's size.
+        small: (SIDE, SIDE) zeros, overwritten with the photo if it shows something.
     """
-    grey = np.asarray(small, dtype=np.int16)
-    if min(grey.shape) < 3:
-        return 0
-    edges = 4 * grey[1:-1, 1:-1]
-    for neighbour in (grey[:-2, 1:-1], grey[2:, 1:-1], grey[1:-1, :-2], grey[1:-1, 2:]):
-        edges -= neighbour
-    counts = np.bincount(np.minimum(np.abs(edges), 255).ravel(), minlength=256)
-    return int(np.searchsorted(np.cumsum(counts), 0.99 * edges.size))
+    try:
+        about = os.stat(path)
+        if not stat.S_ISREG(about.st_mode):
+            return frozenset({PhotoProblem.MISSING})
+        if about.st_size == 0:
+            return frozenset({PhotoProblem.EMPTY})
+        with Image.open(path, formats=FORMATS) as photo:
+            return frozenset(_problems(photo, path, about.st_size, small))
+    except (FileNotFoundError, NotADirectoryError):
+        return frozenset({PhotoProblem.MISSING})
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        return frozenset({PhotoProblem.TOO_LARGE})
+    except UnidentifiedImageError:
+        return frozenset({PhotoProblem.UNREADABLE})
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error) as error:
+        truncated = "truncated" in str(error).lower() or isinstance(error, EOFError)
+        return frozenset({PhotoProblem.TRUNCATED if truncated else PhotoProblem.UNREADABLE})
 
 
-def fingerprint(grey: Image.Image) -> int:
-    """A 64-bit perceptual hash: which of the lowest spatial frequencies are above their median.
+def _problems(photo: Image.Image, path: str, size: int, small: Pixels) -> Iterator[PhotoProblem]:
+    width, height = photo.size
+    if width * height > MOST_PIXELS:
+        yield PhotoProblem.TOO_LARGE
+        return
+    kind, upright = photo.format, _is_upright(photo)
+    photo.draft("L", (SIDE, SIDE))
+    photo.load()
+    if min(width, height) < FEWEST_PIXELS:
+        yield PhotoProblem.TOO_SMALL
+        return
+    grey = photo if photo.mode == "L" else photo.convert("L")
+    if grey.size != (SIDE, SIDE):
+        grey = grey.resize((SIDE, SIDE), Image.Resampling.BOX)
+    if _is_blank(photo, path, grey):
+        yield PhotoProblem.BLANK
+    else:
+        small[:] = np.asarray(grey)
+    if min(width, height) < COARSE_PIXELS:
+        yield PhotoProblem.COARSE
+    if max(width, height) > WIDEST * min(width, height):
+        yield PhotoProblem.STRIP
+    if not upright:
+        yield PhotoProblem.SIDEWAYS
+    if size > LARGEST_FILE:
+        yield PhotoProblem.HEAVY
+    if kind not in WEB_FORMATS:
+        yield PhotoProblem.OTHER_FORMAT
 
-    Copies that were recompressed, resized or lightened differ in few bits (Zauner, 2010). Half
-    of the bits are set, so two hashes differ in an even number of them.
-    """
-    fields = np.asarray(grey.resize((32, 32), Image.Resampling.BOX), dtype=np.float32)
-    frequencies = (COSINES @ fields @ COSINES.T).ravel()[1:65]
-    bits = frequencies > np.sort(frequencies)[31:33].mean()
-    return int.from_bytes(np.packbits(bits).tobytes(), "big")
+
+def _is_upright(photo: Image.Image) -> bool:
+    if photo.format == "JPEG" and not photo.info.keys() & {"exif", "xmp"}:
+        return True  # all that Pillow would read the orientation from
+    return photo.getexif().get(ORIENTATION, 1) in (0, 1)
 
 
-def _is_blank(photo: Image.Image, path: Path, grey: Image.Image, small: Image.Image) -> bool:
+def _is_blank(photo: Image.Image, path: str, grey: Image.Image) -> bool:
     """Whether every pixel has the same colour, or none is opaque at all."""
     if "A" in photo.getbands() and _spread(photo.getchannel("A"))[1] == 0:
         return True
-    if not (_is_even(small) and _is_even(grey)):
+    if not _is_even(grey):
         return False
-    if photo.mode == "L":  # perhaps decoded without its colours
-        with Image.open(path) as again:
-            again.draft("RGB", DECODED_PIXELS)
-            bands = again.convert("RGB").split()
-    else:
-        bands = photo.convert("RGB").split()
-    return all(map(_is_even, bands))
+    with Image.open(path, formats=FORMATS) as again:  # it was decoded small, perhaps colourless
+        again.draft("RGB", DECODED_PIXELS)
+        return all(map(_is_even, again.convert("RGB").split()))
 
 
 def _is_even(band: Image.Image) -> bool:

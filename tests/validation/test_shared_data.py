@@ -2,9 +2,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from PIL import Image
 
+from benchmarks.defects import watermarked
 from tests.validation.conftest import NOW
 from validation import gate
+from validation.photos import PhotoProblem, inspect_all
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 
@@ -24,6 +27,20 @@ def test_real_photos_and_listings_all_pass() -> None:
     result = gate.check_items(items, known_items=None, now=NOW, source="ikea")
     assert result.quarantined["reasons"].tolist() == []
     assert len(result.accepted) == len(items)
+
+
+@pytest.mark.shared_data
+def test_real_photos_bear_no_mark_until_one_is_put_on_them(tmp_path: Path) -> None:
+    items = table("ikea", "items.parquet")
+    paths = [str(DATA / "ikea" / path) for path in items["image_path"] if path][:300]
+    seen = inspect_all(paths)
+    assert not any(PhotoProblem.WATERMARK in photo.problems for photo in seen.values())
+    for number, path in enumerate(paths):
+        with Image.open(path) as image:
+            watermarked(image.convert("RGB")).save(tmp_path / f"{number}.jpg")
+    marked = inspect_all([str(path) for path in tmp_path.iterdir()])
+    told = [PhotoProblem.WATERMARK in photo.problems for photo in marked.values()]
+    assert sum(told) >= 0.7 * len(told)
 
 
 @pytest.mark.shared_data
