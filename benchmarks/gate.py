@@ -34,6 +34,8 @@ LARGE_SIDE: Final = 1_200
 LARGE_PHOTOS: Final = 200
 ORIGINALS: Final = 60
 """Rows of a batch that copies are taken of."""
+WORDS: Final = ("sturdy", "piece", "for", "every", "room")
+"""Numbered, they are different words that still read as English."""
 RULES: Final = Rules(banned=BANNED)
 WIDTH: Final = 24
 ENCODER: Final = "encoder-1"
@@ -234,7 +236,7 @@ def tabular_ratio(count: int, repeats: int = 2) -> dict[str, float | int]:
 def listings(count: int, *, first: int = 0) -> pd.DataFrame:
     """Sound generated listings without photos, numbered from `first`."""
     generator = np.random.default_rng(first)
-    words = np.array([f"word{number}" for number in range(5_000)], dtype=object)
+    words = np.array([f"{word}{number}" for number in range(1_000) for word in WORDS], dtype=object)
     titles, descriptions = (
         [" ".join(row) for row in words[generator.integers(0, len(words), (count, length))]]
         for length in (6, 20)
