@@ -92,7 +92,7 @@ NAMES: Final = {
     "sr": "Serbian",
     "sv": "Swedish",
     "ta": "Tamil",
-    "te": "Telugu",
+    "te": "Telugu",  # codespell:ignore te
     "th": "Thai",
     "tl": "Tagalog",
     "tr": "Turkish",
