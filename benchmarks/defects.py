@@ -24,6 +24,10 @@ MARKED_ROWS: Final = 100
 MARK: Final = "oakhouse"
 MARK_OPACITY: Final = 0.4
 LONG_WORDS: Final = "A sturdy piece for every room. "
+GERMAN: Final = "Stabiler Esstisch aus Eiche für sechs Personen, der sich leicht abwischen lässt."
+FRENCH: Final = "Notre tapis en laine le plus doux, tissé à la main et fait pour durer."
+SPANISH: Final = "Silla de jardín apilable con asiento que seca pronto y aguanta la lluvia."
+DUTCH: Final = "Staande lamp met een linnen kap en een voet van messing; zonder peertje."
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +115,11 @@ def _copy_of(among: str, *, add: str = "") -> Change:
         }
 
     return make
+
+
+def _described(text: str, **values: Any) -> Change:
+    """A description of the row's own number, so that no two are copies."""
+    return lambda row, bench: {tables.DESCRIPTION: f"{text} {row[tables.ITEM_ID]}", **values}
 
 
 def _photo_of(among: str, quality: int | None) -> Change:
@@ -224,6 +233,10 @@ VALUES: Final = (
     Defect("title endless", "title_length", setting(title=LONG_WORDS * 10)),
     Defect("description endless", "description_length", setting(description=LONG_WORDS * 400)),
     Defect("title in another script", "title_script_usual", setting(title="Настольная лампа")),
+    Defect("description in German", "text_language_usual", _described(GERMAN)),
+    Defect("description in French", "text_language_usual", _described(FRENCH)),
+    Defect("all in Spanish", "text_language_usual", _described(SPANISH, title="Silla de jardín")),
+    Defect("title in Dutch alone", "text_language_usual", setting(title=DUTCH, description=None)),
     Defect("listed in 1970", "listed_at_plausible", setting(listed_at="1970-01-01")),
     Defect("width negative", "measures_plausible", setting(attributes='{"width": "-40 cm"}')),
     Defect("height of a tower", "measures_plausible", setting(attributes='{"height": "45 m"}')),

@@ -14,13 +14,14 @@ from validation.survey import ItemBatch
 CATEGORY: Final = "category_known"
 CURRENCY: Final = "currency_usual"
 SCRIPT: Final = "title_script_usual"
+LANGUAGE: Final = "text_language_usual"
 PRICE: Final = "price_usual"
 TEXT_TWIN: Final = "text_unlike_others"
 PHOTO_TWIN: Final = "photo_unlike_others"
 PLACEHOLDER: Final = "photo_of_one_piece"
 MEASURES: Final = "measures_plausible"
 CHECKS: Final = (
-    *(CATEGORY, CURRENCY, SCRIPT, PRICE, TEXT_TWIN, MEASURES, PHOTO_TWIN, PLACEHOLDER),
+    *(CATEGORY, CURRENCY, SCRIPT, LANGUAGE, PRICE, TEXT_TWIN, MEASURES, PHOTO_TWIN, PLACEHOLDER),
 )
 """Names of all comparisons."""
 OF_PHOTOS: Final = (PHOTO_TWIN, PLACEHOLDER)
@@ -64,6 +65,7 @@ def compare(
         CATEGORY: reference.unknown_categories(items[tables.CATEGORY]),
         CURRENCY: reference.unusual_currencies(items[tables.CURRENCY]),
         SCRIPT: reference.unusual_scripts(items[tables.TITLE]),
+        LANGUAGE: reference.unusual_languages(items),
         PRICE: batch.limits.unusual(items),
         MEASURES: implausible_measures(items[tables.ATTRIBUTES]),
         **{

@@ -66,8 +66,8 @@ def check_items(
         frame: canonical column names, raw values; other columns are left out.
         known_items: what was accepted before, `item_id`, `source` and what else is known of it;
             an id that another source owns is quarantined, one of the same source is an update.
-            Listings are compared with it: a category, price, currency or script that it does
-            not have is warned of.
+            Listings are compared with it: a category, price, currency, script or language that it
+            does not have is warned of.
         source: value of `source` where the frame has no such column.
         photos: whether to decode the photos.
         known_photos: `item_id` and `fingerprint` of the photos accepted before.

@@ -158,6 +158,10 @@ def compared(suite: Checklist, checks: Collection[str]) -> None:
             tables.TITLE,
             "title {value} is in {detail} letters, unlike the catalogue; translate it",
         ),
+        comparisons.LANGUAGE: (
+            tables.TITLE,
+            "the text is in {detail}; translate it",
+        ),
         comparisons.PRICE: (
             tables.PRICE,
             "price is {value}; listings of its category cost {detail}; check the decimal point and "

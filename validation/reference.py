@@ -23,13 +23,15 @@ from validation.contents import (
 )
 from validation.currencies import CURRENCIES
 from validation.facts import labelled
+from validation.languages import NAMES, foreign, language_of, sampled, telling
 from validation.prices import in_one_spelling
 
 ENOUGH: Final = 50
 """Accepted listings from which what they have in common counts as usual."""
 RARE: Final = 0.01
-"""Share of the catalogue's titles below which a script is unusual."""
+"""Share of the catalogue's texts below which a script or a language is unusual."""
 SCRIPT: Final = "script"
+LANGUAGE: Final = "language"
 SCRIPTS: Final = {
     "Latin": "a-zA-Z\u00c0-\u024f",
     "Greek": "\u0370-\u03ff",
@@ -53,7 +55,8 @@ class Reference:
     """The accepted listings, as far as new ones are compared with them."""
 
     listings: pd.DataFrame
-    """`item_id`, `source`, `category`, `currency`, `price` and the title's `script`."""
+    """`item_id`, `source`, `category`, `currency`, `price`, the title's `script` and, of a sample,
+    the `language`."""
     texts: Contents
     photos: Contents
     photo_ids: pd.Series
@@ -62,6 +65,8 @@ class Reference:
     """Paths in one spelling; empty where there are too few listings to say."""
     currencies: frozenset[str]
     scripts: frozenset[str]
+    languages: frozenset[str]
+    """ISO 639-1 codes."""
 
     @classmethod
     def of(
@@ -76,16 +81,19 @@ class Reference:
         given = (known if known is not None else tables.ITEMS.empty()).reindex(columns=COMPARED)
         given = given.drop_duplicates(tables.ITEM_ID).reset_index(drop=True)
         prints = photos if photos is not None else _no_photos()
+        texts = text_contents(wording_of(given), given[tables.ITEM_ID])
+        sample = telling(given[sampled(texts.owners)])
         slim = given[[tables.ITEM_ID, tables.SOURCE, tables.CATEGORY]].assign(
             **{
                 tables.CURRENCY: given[tables.CURRENCY],
                 tables.PRICE: given[tables.PRICE].astype("float64"),
                 SCRIPT: given[tables.TITLE].map(script_of),
+                LANGUAGE: sample.map(language_of).astype(object).reindex(given.index),
             }
         )
         return cls._learned(
             slim,
-            text_contents(wording_of(given), given[tables.ITEM_ID]),
+            texts,
             photo_contents(prints[FINGERPRINT], prints[tables.ITEM_ID]),
             prints[tables.ITEM_ID].reset_index(drop=True),
         )
@@ -99,6 +107,7 @@ class Reference:
             categories=_usual(in_one_spelling(listings[tables.CATEGORY])),
             currencies=_usual(listings[tables.CURRENCY]),
             scripts=_usual(listings[SCRIPT], share=RARE),
+            languages=_usual(listings[LANGUAGE][sampled(texts.owners)], share=RARE),
         )
 
     def with_listings(self, items: pd.DataFrame, *, photos: pd.DataFrame | None) -> "Reference":
@@ -151,6 +160,17 @@ class Reference:
         scripts = titles.map(script_of).dropna()
         unusual = scripts[~scripts.isin(self.scripts)]
         return {row: str(script) for row, script in labelled(unusual)}
+
+    def unusual_languages(self, items: pd.DataFrame) -> dict[int, str]:
+        """Row → the language of a listing that is surely in none of the catalogue's."""
+        if not self.languages:
+            return {}
+        unusual = telling(items).map(lambda text: foreign(text, self.languages)).dropna()
+        usual = ", ".join(sorted(NAMES[language] for language in self.languages))
+        return {
+            row: f"{language}, while the catalogue's are in {usual}"
+            for row, language in labelled(unusual)
+        }
 
     def _nearest(self, path: str) -> str:
         close = difflib.get_close_matches(path, sorted(self.categories), n=1, cutoff=0.6)
