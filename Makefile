@@ -87,9 +87,9 @@ serve: $(READY) ## Serve recommendations from the state in COLDSTART_HOME
 	$(BIN)/coldstart serve $(ARGS)
 
 .PHONY: bench
-bench: bench-extraction bench-ranking bench-gate ## Run every benchmark
+bench: bench-extraction bench-ranking bench-gate ## Run the benchmarks of speed and of the gate
 
-bench-%: $(READY) benchmarks/%.py ## Run one (extraction, ranking, gate); writes benchmarks/results/NAME.json
+bench-%: $(READY) benchmarks/%.py ## Run one (extraction, ranking, gate, quality); writes benchmarks/results/NAME*
 	$(BIN)/python -m benchmarks.$* $(ARGS)
 
 .PHONY: lock

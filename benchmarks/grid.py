@@ -20,11 +20,14 @@ from coldstart_models.benchmark_run import (
 from coldstart_models.data.catalogue import Catalogue, Embeddings
 from coldstart_models.data.splits import Split
 from coldstart_models.models import CONTENT_KNN, ORACLE, POPULARITY, RANDOM
+from feature_repo.catalogs.registry import resolved
 from feature_repo.home import Home
 from validation import tables
 
 AS_OF: Final = datetime(2026, 11, 1, tzinfo=UTC)
 """When a generated log ends, and the present of the gate."""
+READY: Final = "encoded-for-benchmark.txt"
+"""Written once a data set is ingested and encoded as a whole; it holds the source's name."""
 SHARE: Final = 0.2
 TEXT_COLUMNS: Final = (
     tables.TITLE,
@@ -119,8 +122,10 @@ class Opened:
 def open_cut(cut: Cut, *, data: Path, stores: Path) -> Opened:
     """Ingest and encode the cut's data where that has not been done, and read it."""
     home = Home((stores / cut.store).resolve())
-    if not home.features.exists() or not any(home.features.glob("item_*_embedding.parquet")):
-        build_store(cut.source.format(data=data), home=home, now=AS_OF, as_of=AS_OF)
+    ready, source = home.root / READY, resolved(cut.source.format(data=data))
+    if not ready.exists() or ready.read_text(encoding="utf-8") != source:
+        build_store(source, home=home, now=AS_OF, as_of=AS_OF)
+        ready.write_text(source, encoding="utf-8")
     stored = read_stored(home)
     catalogue = photos_alone(stored.catalogue) if cut.photos_alone else stored.catalogue
     stored = StoredSource(stored.record, catalogue, stored.events, stored.truth)

@@ -4,8 +4,8 @@ A grid of cells (cut, seed, model), each measured once and kept in
 ``benchmarks/results/quality/cells``; a run that is stopped loses one cell. Peers are tuned in
 their cell. What is measured goes as tables into ``docs/benchmarks.md``.
 
-Time: a cell is meant to take at most CELL_SECONDS on two cores, and steps of descent, trials and
-users per trial are bounded accordingly; a run starts no cell after --hours.
+Time: a cell is meant to take at most CELL_SECONDS of a core's time; steps of descent, trials and
+users per trial are bounded accordingly. A run starts no cell after --hours.
 """
 
 import argparse

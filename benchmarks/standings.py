@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
+from scipy import stats
 
 from benchmarks.cells import measurement
 from benchmarks.grid import CONSTANT, DATED, GRID, SIAMESE
@@ -104,7 +105,7 @@ class Standing:
         return max(known, key=lambda name: self.estimate(name).mean, default=None)
 
     def seconds(self, model: str) -> float:
-        """Mean time of a cell: tuning, fitting and measuring."""
+        """Mean processor time of a cell: tuning, fitting and measuring."""
         times = [one["seconds"] for one in self.results if one["model"] == model and "pools" in one]
         return float(np.mean(times))
 
@@ -122,7 +123,7 @@ def published(
     for cut in cuts:
         parts += [_of_cut(cut), _shots(cut)]
     facts: dict[str, Any] = {"machine": machine}
-    facts["hours of all cells"] = round(sum(one.get("seconds", 0) for one in results) / 3600, 2)
+    facts["CPU hours of all cells"] = round(sum(one.get("seconds", 0) for one in results) / 3600, 2)
     if left_out:
         facts["left out"] = left_out
     parts.append("".join(f"- {name}: {fact(value)}\n" for name, value in facts.items()))
@@ -136,10 +137,10 @@ def _against_peers(cuts: Sequence[Standing]) -> str:
         peer = cut.strongest(PUBLISHED)
         if peer is None or not set(SIAMESE) <= set(cut.models):
             continue
-        kNN = [cut.difference(SIAMESE[0], CONTENT_KNN).signed()] if _has_knn(cut) else ["–"]
+        plain = [cut.difference(SIAMESE[0], CONTENT_KNN).signed()] if _has_knn(cut) else ["–"]
         row = [f"`{cut.cut}`", f"{len(cut.seeds)}", f"`{peer}` {number(cut.estimate(peer).mean)}"]
         row += [cut.difference(name, peer).signed() for name in SIAMESE]
-        rows.append(row + kNN)
+        rows.append(row + plain)
     if not rows:
         return ""
     columns = ["cut", "seeds", "strongest published peer"]
@@ -162,9 +163,9 @@ def _mean_ranks(cuts: Sequence[Standing]) -> str:
     if len(names) < 2:
         return ""
     means = np.array([[cut.estimate(name).mean for name in names] for cut in cuts])
-    ranks = (-means).argsort(axis=1, kind="stable").argsort(axis=1) + 1
+    ranks = stats.rankdata(-means, axis=1)
     rows = [
-        (ranks[:, column].mean(), name, [str(rank) for rank in ranks[:, column]])
+        (ranks[:, column].mean(), name, [f"{rank:g}" for rank in ranks[:, column]])
         for column, name in enumerate(names)
     ]
     body = [[f"`{name}`", f"{mean:.2f}", *of_cut] for mean, name, of_cut in sorted(rows)]
@@ -197,7 +198,7 @@ def _of_cut(cut: Standing) -> str:
         f"**{cut.cut}**: {split}; {users} users, {candidates} candidates, "
         f"seed(s) {', '.join(map(str, cut.seeds))}.{absent}\n"
     )
-    columns = ["model", *SHOWN, f"{NDCG}, 95 %", f"{NDCG} − {CONTENT_KNN}", "seconds"]
+    columns = ["model", *SHOWN, f"{NDCG}, 95 %", f"{NDCG} − {CONTENT_KNN}", "CPU s"]
     return f"{head}\n{table(columns, body)}"
 
 

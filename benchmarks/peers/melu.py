@@ -30,7 +30,7 @@ from benchmarks.peers.networks import descend, linear
 from coldstart_models.data.catalogue import FloatMatrix, IntArray
 from coldstart_models.ranker import RankingTask, TrainingSet
 
-TASKS: Final = 48
+TASKS: Final = 32
 SHOTS: Final = 10
 EMBEDDED: Final = 32
 OTHERS: Final = 10
@@ -50,7 +50,7 @@ class Settings:
     local_steps: int = 1
     hidden: int = 64
     rate: float = 2e-3
-    steps: int = 300
+    steps: int = 200
     unsupported: float = 0.3
     """Share of the tasks without support."""
 
@@ -61,7 +61,7 @@ class Settings:
             local_steps=trial.suggest_int("local_steps", 1, 3),
             hidden=trial.suggest_categorical("hidden", [32, 64]),
             rate=trial.suggest_float("rate", 5e-4, 1e-2, log=True),
-            steps=trial.suggest_int("steps", 100, 500),
+            steps=trial.suggest_int("steps", 100, 300),
             unsupported=trial.suggest_float("unsupported", 0.1, 0.6),
         )
 
