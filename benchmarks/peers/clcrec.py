@@ -23,13 +23,15 @@ from torch.nn.functional import normalize
 
 from benchmarks.peers.content import item_content
 from benchmarks.peers.kept import Kept
-from benchmarks.peers.latent import SPREAD, require_events
+from benchmarks.peers.latent import require_events
 from benchmarks.peers.networks import choice_batches, descend, known_items, layers
 from coldstart_models.data.catalogue import FloatMatrix
 from coldstart_models.ranker import RankingTask, TrainingSet
 
 WIDTH: Final = 64
 OTHERS: Final = 128
+SPREAD: Final = 0.1
+"""Standard deviation of the embeddings at the start."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,22 +1,12 @@
-"""Latent factors of users and warm items: by ALS (implicit), or by descent on sampled pairs."""
+"""Latent factors of users and warm items, by ALS."""
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor, nn
-from torch.nn.functional import logsigmoid
 
-from benchmarks.peers.networks import choice_batches, descend, known_items
 from coldstart_models.data.catalogue import FloatMatrix
 from coldstart_models.data.interactions import Interactions
 from coldstart_models.errors import NotEnoughData
-
-PairLoss = Callable[[Tensor, Tensor], Tensor]
-"""Scores of choices (B,) and of as many pairs nobody chose (B,) → their loss."""
-SPREAD = 0.1
-"""Standard deviation of the factors at the start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,49 +52,26 @@ def als_factors(
     )
 
 
-def bayesian_personalized(chosen: Tensor, other: Tensor) -> Tensor:
-    """BPR (Rendle et al., UAI 2009): − mean log σ(chosen − other)."""
-    return -logsigmoid(chosen - other).mean()
-
-
-def logistic(chosen: Tensor, other: Tensor) -> Tensor:
-    """Cross-entropy of a click: − mean log σ(chosen) − mean log σ(−other)."""
-    return -logsigmoid(chosen).mean() - logsigmoid(-other).mean()
-
-
-def descended_factors(
-    interactions: Interactions,
-    loss: PairLoss,
-    *,
-    width: int,
-    epochs: int,
-    rate: float,
-    decay: float,
-    seed: int,
+def scaled_factors(
+    interactions: Interactions, *, width: int, confidence: float, scale: float, seed: int
 ) -> Factors:
-    """Factors that minimise `loss` over the choices, each against one uniform other item.
+    """ALS factors whose scores are logits of standard deviation about `scale`.
 
-    The last of the R columns is a constant 1 of users, so that items have a bias.
+    Both sides are brought to the same mean square over the users and items that have events.
     """
-    require_events(interactions)
-    generator = np.random.default_rng([seed, 3])
-    draw = torch.Generator().manual_seed(seed)
-    users = nn.Parameter(SPREAD * torch.randn(interactions.num_users, width - 1, generator=draw))
-    items = nn.Parameter(SPREAD * torch.randn(interactions.num_items, width, generator=draw))
-    known = known_items(interactions)
-
-    def losses() -> Iterator[Tensor]:
-        for user, item in choice_batches(interactions, epochs=epochs, generator=generator):
-            other = items[generator.choice(known, size=len(item))]
-            both = items[item], other
-            chosen, not_chosen = (
-                (users[user] * row[:, :-1]).sum(dim=1) + row[:, -1] for row in both
-            )
-            yield loss(chosen, not_chosen)
-
-    descend([users, items], losses(), rate=rate, decay=decay)
-    constant = torch.ones(len(users), 1)
-    return Factors(torch.cat([users.detach(), constant], dim=1).numpy(), items.detach().numpy())
+    found = als_factors(
+        interactions, width=width, confidence=confidence, regularization=1.0, seed=seed
+    )
+    entry = scale**0.5 / width**0.25
+    sides = (
+        (found.users, np.unique(interactions.user_index)),
+        (found.items, np.unique(interactions.item_index)),
+    )
+    users, items = (
+        np.asarray(side * (entry / max(float(np.sqrt((side[rows] ** 2).mean())), 1e-9)), np.float32)
+        for side, rows in sides
+    )
+    return Factors(users, items)
 
 
 def require_events(interactions: Interactions) -> None:

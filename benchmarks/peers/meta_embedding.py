@@ -7,9 +7,9 @@ were new, φ meets one batch of choices, takes a step φ' = φ − η ∂l_a/∂
 
     L = a · l_a(φ) + (1 − a) · l_b(φ')
 
-Different: ads become listings and clicks choices. The base model is a logistic matrix
-factorisation, whose loss pairs each choice with one of another, random user, and the ranking is
-by its scores; at k shots φ takes its steps on the listing's first k customers.
+Different: ads become listings and clicks choices. The base model is weighted ALS, scaled to
+logits; the loss is the cross-entropy of an item's customers and as many random other users, and
+the ranking is by the logits. At k shots φ takes its step on the listing's first k customers.
 """
 
 from collections.abc import Iterator
@@ -24,13 +24,12 @@ from torch import Tensor
 from benchmarks.peers.content import item_content
 from benchmarks.peers.item_tasks import ItemTasks, padded
 from benchmarks.peers.kept import Kept
-from benchmarks.peers.latent import descended_factors, logistic
+from benchmarks.peers.latent import scaled_factors
 from benchmarks.peers.networks import descend, layers
 from coldstart_models.data.catalogue import FloatMatrix
 from coldstart_models.ranker import RankingTask, Support, TrainingSet
 
-WIDTH: Final = 33
-"""32 factors and the bias."""
+WIDTH: Final = 64
 HALF: Final = 10
 """Customers of each of an item's two batches."""
 TASKS: Final = 64
@@ -46,10 +45,12 @@ class Settings:
     """a; the paper's 0.1 is for ads that will have clicks."""
     step: float = 1.0
     """η"""
-    rate: float = 1e-3
-    steps: int = 300
-    decay: float = 1e-2
-    """Weight decay of the base model."""
+    rate: float = 3e-3
+    steps: int = 400
+    scale: float = 3.0
+    """Standard deviation of the base model's logits."""
+    confidence: float = 10.0
+    """α of the base model's ALS."""
 
     @classmethod
     def suggested(cls, trial: BaseTrial) -> "Settings":
@@ -57,8 +58,9 @@ class Settings:
             balance=trial.suggest_float("balance", 0.1, 0.9),
             step=trial.suggest_float("step", 0.1, 10.0, log=True),
             rate=trial.suggest_float("rate", 3e-4, 1e-2, log=True),
-            steps=trial.suggest_int("steps", 100, 600),
-            decay=trial.suggest_float("decay", 1e-3, 1.0, log=True),
+            steps=trial.suggest_int("steps", 100, 800),
+            scale=trial.suggest_float("scale", 1.0, 10.0, log=True),
+            confidence=trial.suggest_float("confidence", 1.0, 100.0, log=True),
         )
 
 
@@ -73,8 +75,8 @@ class MetaEmbedding:
 
     def fit(self, training: TrainingSet, *, seed: int) -> None:
         chosen, log = self._settings, training.interactions
-        base = descended_factors(
-            log, logistic, width=WIDTH, epochs=40, rate=0.01, decay=chosen.decay, seed=seed
+        base = scaled_factors(
+            log, width=WIDTH, confidence=chosen.confidence, scale=chosen.scale, seed=seed
         )
         users = torch.from_numpy(base.users)
         content = torch.from_numpy(item_content(training, seed=seed, kept=self._kept).axes)

@@ -9,7 +9,7 @@ from benchmarks.peers.clcrec import contrast
 from benchmarks.peers.content import item_content, profiles
 from benchmarks.peers.item_tasks import ItemTasks, padded
 from benchmarks.peers.kept import Kept
-from benchmarks.peers.latent import als_factors, bayesian_personalized, descended_factors
+from benchmarks.peers.latent import als_factors, scaled_factors
 from benchmarks.peers.lightfm_hybrid import strongest
 from benchmarks.peers.meta_embedding import click_loss
 from benchmarks.peers.networks import MAX_STEPS, choice_batches
@@ -107,13 +107,19 @@ def test_factors_score_choices_above_the_rest():
     known = log.item_users() > 0
     for factors in (
         als_factors(log, width=8, confidence=10.0, regularization=0.1, seed=0),
-        descended_factors(
-            log, bayesian_personalized, width=9, epochs=40, rate=0.05, decay=0.0, seed=0
-        ),
+        scaled_factors(log, width=8, confidence=10.0, scale=3.0, seed=0),
     ):
         scores = (factors.users @ factors.items.T)[:, known]
         chosen = choices[:, known]
         assert scores[chosen].min() > scores[~chosen].max()
+
+
+def test_scaled_factors_have_entries_of_one_size_on_both_sides():
+    log = split().training
+    factors = scaled_factors(log, width=16, confidence=10.0, scale=4.0, seed=0)
+    known = log.item_users() > 0
+    for side in (factors.users, factors.items[known]):
+        assert (side**2).mean() == pytest.approx(4.0 / 16**0.5, rel=1e-3)
 
 
 def test_factors_need_events():
