@@ -86,6 +86,7 @@ demo: $(READY) ## Run everything on the generated marketplace, from photos to a 
 serve: $(READY) ## Serve recommendations from the state in COLDSTART_HOME
 	$(BIN)/coldstart serve $(ARGS)
 
+# bench-quality takes hours and data sets of yours (ARGS='--data DIR'): it is run by itself.
 .PHONY: bench
 bench: bench-extraction bench-ranking bench-gate ## Run the benchmarks of speed and of the gate
 

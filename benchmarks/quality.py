@@ -22,7 +22,7 @@ from typing import Any, Final
 import torch
 from threadpoolctl import threadpool_limits
 
-from benchmarks import standings, tables
+from benchmarks import quality_tables, tables
 from benchmarks.cells import Cell, Workbench, measured, write
 from benchmarks.grid import GRID, Cut, Opened, open_cut
 from benchmarks.peers.tuning import TRIALS
@@ -54,7 +54,7 @@ def main() -> None:
         places, left_out = run(cuts, options)
     results = [json.loads(place.path.read_text()) for place in places if place.path.exists()]
     if not options.no_tables:
-        text = standings.published(results, left_out=left_out, machine=machine())
+        text = quality_tables.published(results, left_out=left_out, machine=machine())
         document = options.into.read_text(encoding="utf-8")
         options.into.write_text(tables.placed(document, text, name="quality"), encoding="utf-8")
         console.say(f"tables written to {options.into}")

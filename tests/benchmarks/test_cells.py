@@ -4,8 +4,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks import cells
-from benchmarks.cells import Cell, Workbench, code_version, measured, model_module
+from benchmarks import cells, code_versions
+from benchmarks.cells import Cell, Workbench, measured
+from benchmarks.code_versions import code_version, model_module
 from benchmarks.grid import GRID, Cut, Opened, photos_alone
 from coldstart_models.benchmark_run import SplitPlan
 from coldstart_models.data.splits import cutoff_split
@@ -81,7 +82,7 @@ def test_the_code_of_a_model_is_what_its_module_imports(monkeypatch, tmp_path):
     }.items():
         (tmp_path / "benchmarks").mkdir(exist_ok=True)
         (tmp_path / "benchmarks" / name).write_text(text)
-    monkeypatch.setattr(cells, "PROJECT", tmp_path)
+    monkeypatch.setattr(code_versions, "PROJECT", tmp_path)
 
     def version():
         code_version.cache_clear()

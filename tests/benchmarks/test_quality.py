@@ -2,7 +2,7 @@ import sys
 
 import pytest
 
-from benchmarks import grid, quality, standings
+from benchmarks import grid, quality, quality_tables, standings
 from benchmarks.grid import Cut, Opened
 from coldstart_models.benchmark_run import SplitPlan
 from coldstart_models.data.splits import cutoff_split
@@ -20,7 +20,7 @@ def bench(monkeypatch, tmp_path, capsys):
     opened = Opened(catalogue, lambda seed: split, None, (34, 510, "", ""))
     document = tmp_path / "benchmarks.md"
     document.write_text("a\n<!-- table:quality -->\n<!-- /table:quality -->\nb\n")
-    for module in (grid, quality, standings):
+    for module in (grid, quality, quality_tables, standings):
         monkeypatch.setattr(module, "GRID", (BOARD, ABSENT))
     monkeypatch.setattr(quality, "QUALITY", tmp_path / "quality")
     monkeypatch.setattr(quality, "open_cut", lambda cut, **_: opened)

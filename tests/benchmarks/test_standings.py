@@ -1,6 +1,7 @@
 import pytest
 
-from benchmarks.standings import Standing, published
+from benchmarks.quality_tables import published
+from benchmarks.standings import Standing
 
 USERS = 60
 
@@ -47,7 +48,7 @@ MACHINE = {"cpus": 2}
 def test_the_siamese_models_stand_against_the_strongest_peer():
     text = published(RESULTS, left_out={}, machine=MACHINE)
     line = "| `ikea` | 1 | `als-map` .2505 | −.0100 (−.0100 to −.0100) | "
-    assert line + "+.0100 (+.0100 to +.0100) | +.0400 (+.0400 to +.0400) |" in text
+    assert line + "+.0100 (+.0100 to +.0100) | +.0400 (+.0400 to +.0400) | " in text
 
 
 def test_ranks_leave_out_chance():
