@@ -54,7 +54,9 @@ def main() -> None:
         places, left_out = run(cuts, options)
     results = [json.loads(place.path.read_text()) for place in places if place.path.exists()]
     if not options.no_tables:
-        text = quality_tables.published(results, left_out=left_out, machine=machine())
+        text = quality_tables.published(
+            results, asked=len(places), left_out=left_out, machine=machine()
+        )
         document = options.into.read_text(encoding="utf-8")
         options.into.write_text(tables.placed(document, text, name="quality"), encoding="utf-8")
         console.say(f"tables written to {options.into}")

@@ -20,9 +20,18 @@ SHOWN: Final = (RECALL, NDCG, MRR, AUC)
 
 
 def published(
-    results: Sequence[Result], *, left_out: Mapping[str, str], machine: Mapping[str, Any]
+    results: Sequence[Result],
+    *,
+    asked: int,
+    left_out: Mapping[str, str],
+    machine: Mapping[str, Any],
 ) -> str:
-    """Every table. Raises ValueError where nothing was measured."""
+    """Every table. Raises ValueError where nothing was measured.
+
+    Args:
+        asked: how many cells there are to measure.
+        left_out: cut → why it has none.
+    """
     names = [cut.name for cut in GRID if any(result["cut"] == cut.name for result in results)]
     cuts = [Standing(name, [one for one in results if one["cut"] == name]) for name in names]
     cuts = [cut for cut in cuts if cut.seeds]
@@ -31,7 +40,7 @@ def published(
     parts = [_against_peers(cuts), _mean_ranks(cuts)]
     for cut in cuts:
         parts += [_of_cut(cut), _shots(cut)]
-    facts: dict[str, Any] = {"machine": machine}
+    facts: dict[str, Any] = {"machine": machine, "cells": f"{len(results)} of {asked} measured"}
     facts["CPU hours of all cells"] = round(sum(one.get("seconds", 0) for one in results) / 3600, 2)
     if left_out:
         facts["left out"] = left_out

@@ -46,26 +46,31 @@ MACHINE = {"cpus": 2}
 
 
 def test_the_siamese_models_stand_against_the_strongest_peer():
-    text = published(RESULTS, left_out={}, machine=MACHINE)
+    text = published(RESULTS, asked=9, left_out={}, machine=MACHINE)
     line = "| `ikea` | 1 | `als-map` .2505 | −.0100 (−.0100 to −.0100) | "
     assert line + "+.0100 (+.0100 to +.0100) | +.0400 (+.0400 to +.0400) | " in text
 
 
 def test_ranks_leave_out_chance():
-    text = published(RESULTS, left_out={}, machine=MACHINE)
+    text = published(RESULTS, asked=9, left_out={}, machine=MACHINE)
     ranks = text.partition("mean rank")[2].partition("**ikea**")[0]
     assert ranks.index("`siamese+meta`") < ranks.index("`als-map`") < ranks.index("`siamese`")
     assert "`random`" not in ranks
 
 
 def test_a_cut_shows_what_was_left_out_and_why():
-    text = published(RESULTS, left_out={"retail-06-01": "there is no folder x"}, machine=MACHINE)
+    text = published(
+        RESULTS, asked=9, left_out={"retail-06-01": "there is no folder x"}, machine=MACHINE
+    )
     assert "`content-knn-image` is left out: no photos." in text
     assert "- left out: retail-06-01 there is no folder x" in text
+    assert "- cells: 8 of 9 measured" in text
 
 
 def test_shots_are_shown_of_models_that_adapt_and_their_measures():
-    shots = published(RESULTS, left_out={}, machine=MACHINE).partition("first k customers")[2]
+    shots = published(RESULTS, asked=9, left_out={}, machine=MACHINE).partition(
+        "first k customers"
+    )[2]
     assert "| `melu` | .1505 → .2505 |" in shots
     assert "| `siamese` | .2405 |" in shots
     assert "`aldi`" not in shots
@@ -79,4 +84,4 @@ def test_models_are_compared_on_the_seeds_that_all_of_them_have():
 
 def test_nothing_measured_is_an_error():
     with pytest.raises(ValueError, match="no cell has been measured"):
-        published([], left_out={}, machine=MACHINE)
+        published([], asked=0, left_out={}, machine=MACHINE)
