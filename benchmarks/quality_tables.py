@@ -34,7 +34,7 @@ def published(
     """
     names = [cut.name for cut in GRID if any(result["cut"] == cut.name for result in results)]
     cuts = [Standing(name, [one for one in results if one["cut"] == name]) for name in names]
-    cuts = [cut for cut in cuts if cut.seeds]
+    cuts = [cut for cut in cuts if cut.models]
     if not cuts:
         raise ValueError("no cell has been measured; give --data the folder of the data sets")
     parts = [_against_peers(cuts), _mean_ranks(cuts)]
@@ -59,7 +59,7 @@ def _against_peers(cuts: Sequence[Standing]) -> str:
         rows.append(
             [
                 f"`{cut.cut}`",
-                f"{len(cut.seeds)}",
+                f"{len(cut.seeds(peer, *SIAMESE))}",
                 f"`{peer}` {number(cut.estimate(peer).mean)}",
                 *(_signed(cut.difference(*pair)) for pair in pairs),
             ]
@@ -81,15 +81,16 @@ def _mean_ranks(cuts: Sequence[Standing]) -> str:
     names = [name for name in models_in_order() if name in everywhere]
     if len(names) < 2:
         return ""
-    means = np.array([[cut.estimate(name).mean for name in names] for cut in cuts])
-    ranks = stats.rankdata(-means, axis=1)
+    leads = np.array([[cut.lead(name) for name in names] for cut in cuts])
+    ranks = stats.rankdata(-leads, axis=1)
     rows = [
         (ranks[:, column].mean(), name, [f"{rank:g}" for rank in ranks[:, column]])
         for column, name in enumerate(names)
     ]
     body = [[f"`{name}`", f"{mean:.2f}", *of_cut] for mean, name, of_cut in sorted(rows)]
     columns = ["model", "mean rank", *(f"`{cut.cut}`" for cut in cuts)]
-    return f"Rank by {NDCG} among the models measured on every cut:\n\n{table(columns, body)}"
+    head = f"Rank by {NDCG} less `{CONTENT_KNN}`'s on the same seeds, of models that every cut has:"
+    return f"{head}\n\n{table(columns, body)}"
 
 
 def _of_cut(cut: Standing) -> str:
@@ -104,6 +105,7 @@ def _of_cut(cut: Standing) -> str:
         body.append(
             [
                 f"`{name}`",
+                f"{len(cut.seeds(name))}",
                 *(
                     number(one.mean, best=one.mean == top)
                     for one, top in zip(values, best, strict=True)
@@ -113,7 +115,7 @@ def _of_cut(cut: Standing) -> str:
                 f"{cut.seconds(name):.0f}",
             ]
         )
-    columns = ["model", *SHOWN, f"{NDCG}, 95 %", f"{NDCG} − {CONTENT_KNN}", "CPU s"]
+    columns = ["model", "seeds", *SHOWN, f"{NDCG}, 95 %", f"{NDCG} − {CONTENT_KNN}", "CPU s"]
     return f"{_heading(cut)}\n{table(columns, body)}"
 
 
@@ -124,10 +126,7 @@ def _heading(cut: Standing) -> str:
     candidates = round(np.mean([one.num_candidates for one in first]))
     split = next(result["split"] for result in cut.results if "split" in result)
     absent = "".join(f" `{name}` is left out: {why}." for name, why in cut.skipped.items())
-    seeds = ", ".join(map(str, cut.seeds))
-    return (
-        f"**{cut.cut}**: {split}; {users} users, {candidates} candidates, seeds {seeds}.{absent}\n"
-    )
+    return f"**{cut.cut}**: {split}; {users} users, {candidates} candidates.{absent}\n"
 
 
 def _shots(cut: Standing) -> str:

@@ -4,7 +4,7 @@ Means are over seeds of the means over users. Intervals are 95 % bootstrap inter
 the same draw of users in every seed; those of differences are paired, user by user.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -21,6 +21,7 @@ from coldstart_models.metrics import (
     bootstrap_intervals,
     seed_means,
 )
+from coldstart_models.models import CONTENT_KNN
 
 Result = Mapping[str, Any]
 
@@ -36,7 +37,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Standing:
-    """One cut's results, on the seeds that all of its models have."""
+    """One cut's results. Models may have different seeds; they are compared on those they share."""
 
     cut: str
     results: Sequence[Result]
@@ -47,14 +48,13 @@ class Standing:
         found = {result["model"] for result in self.results if "pools" in result}
         return [name for name in models_in_order() if name in found]
 
-    @cached_property
-    def seeds(self) -> list[int]:
-        """Those that every measured model has."""
-        of_model = [
-            {result["seed"] for result in self.results if result["model"] == name}
-            for name in self.models
+    def seeds(self, *models: str) -> list[int]:
+        """Those that every one of the models was measured with."""
+        measured = [
+            {one["seed"] for one in self.results if one["model"] == name and "pools" in one}
+            for name in models
         ]
-        return sorted(set.intersection(*of_model)) if of_model else []
+        return sorted(set.intersection(*measured))
 
     @cached_property
     def shots(self) -> list[int]:
@@ -62,7 +62,7 @@ class Standing:
         counts = [
             {one["shots"] for one in result["pools"]}
             for result in self.results
-            if result.get("adapts") and result["seed"] in self.seeds
+            if result.get("adapts")
         ]
         return sorted(set.intersection(*counts) - {0}) if counts else []
 
@@ -73,12 +73,14 @@ class Standing:
             result["model"]: result["skipped"] for result in self.results if "skipped" in result
         }
 
-    def measurements(self, model: str, *, pool: str = COLD, shots: int = 0) -> list[Measurement]:
-        """One of each seed that has the pool."""
+    def measurements(
+        self, model: str, *, pool: str = COLD, shots: int = 0, seeds: Container[int] | None = None
+    ) -> list[Measurement]:
+        """One of each seed that has the pool; `seeds` narrows them."""
         return [
             measurement(one, seed=result["seed"])
             for result in self.results
-            if result["model"] == model and result["seed"] in self.seeds
+            if result["model"] == model and (seeds is None or result["seed"] in seeds)
             for one in result.get("pools", [])
             if (one["pool"], one["shots"]) == (pool, shots)
         ]
@@ -86,23 +88,28 @@ class Standing:
     def estimate(
         self, model: str, metric: str = NDCG, *, pool: str = COLD, shots: int = 0
     ) -> Estimate:
-        """A metric of one model."""
+        """A metric of one model, over its own seeds."""
         return _estimate(aligned(self.measurements(model, pool=pool, shots=shots)), metric)
 
     def difference(self, model: str, other: str, metric: str = NDCG) -> Estimate | None:
-        """How much better a model is than another on the cold pool, paired by user.
+        """How much better a model is than another on the cold pool, paired by seed and user.
 
-        None where one of them was not measured.
+        None where they share no seed.
         """
-        if not {model, other} <= set(self.models):
+        shared = self.seeds(model, other)
+        if not shared:
             return None
-        values = aligned(self.measurements(model)) - aligned(self.measurements(other))
-        return _estimate(values, metric)
+        ours, theirs = (aligned(self.measurements(name, seeds=shared)) for name in (model, other))
+        return _estimate(ours - theirs, metric)
+
+    def lead(self, model: str) -> float:
+        """NDCG@10 above the best kNN ensemble on the seeds they share; plain without one."""
+        found = self.difference(model, CONTENT_KNN)
+        return self.estimate(model).mean if found is None else found.mean
 
     def strongest(self, names: Iterable[str]) -> str | None:
-        """The best of these by NDCG@10; None where none was measured."""
-        known = [name for name in names if name in self.models]
-        return max(known, key=lambda name: self.estimate(name).mean, default=None)
+        """The one of these with the largest lead; None where none was measured."""
+        return max((name for name in names if name in self.models), key=self.lead, default=None)
 
     def seconds(self, model: str) -> float:
         """Mean processor time of a cell: tuning, fitting and measuring."""

@@ -76,10 +76,19 @@ def test_shots_are_shown_of_models_that_adapt_and_their_measures():
     assert "`aldi`" not in shots
 
 
-def test_models_are_compared_on_the_seeds_that_all_of_them_have():
-    more = [*RESULTS, cell("ikea", "content-knn", 0.4, seed=1)]
-    assert Standing("ikea", more).seeds == [0]
-    assert Standing("ikea", more).estimate("content-knn").mean == pytest.approx(0.2005)
+def test_models_are_compared_on_the_seeds_that_they_share():
+    more = Standing("ikea", [*RESULTS, cell("ikea", "content-knn", 0.4, seed=1)])
+    assert more.seeds("content-knn") == [0, 1]
+    assert more.seeds("content-knn", "als-map") == [0]
+    assert more.estimate("content-knn").mean == pytest.approx(0.3005)
+    assert more.difference("als-map", "content-knn").mean == pytest.approx(0.05)
+    assert more.lead("aldi") == pytest.approx(-0.1)
+    assert more.strongest(["aldi", "als-map", "dropoutnet"]) == "als-map"
+
+
+def test_models_without_a_seed_in_common_are_not_compared():
+    apart = Standing("ikea", [*RESULTS, cell("ikea", "clcrec", 0.4, seed=1)])
+    assert apart.difference("clcrec", "content-knn") is None
 
 
 def test_nothing_measured_is_an_error():
