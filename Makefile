@@ -86,16 +86,17 @@ demo: $(READY) ## Run everything on the generated marketplace, from photos to a 
 serve: $(READY) ## Serve recommendations from the state in COLDSTART_HOME
 	$(BIN)/coldstart serve $(ARGS)
 
+# bench-quality takes hours and data sets of yours (ARGS='--data DIR'): it is run by itself.
 .PHONY: bench
-bench: bench-extraction bench-ranking bench-gate bench-languages ## Run every benchmark
+bench: bench-extraction bench-ranking bench-gate bench-languages ## Run the benchmarks of speed, of the gate and of languages
 
-bench-%: $(READY) benchmarks/%.py ## Run one (extraction, ranking, gate, languages); writes benchmarks/results/NAME.json
+bench-%: $(READY) benchmarks/%.py ## Run one (extraction, ranking, gate, languages, quality); writes benchmarks/results/NAME*
 	$(BIN)/python -m benchmarks.$* $(ARGS)
 
 .PHONY: lock
 lock: $(UV_STAMP) ## Write requirements.txt anew from pyproject.toml
 	$(UV) pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \
-		--extra complete-journey --extra dev --extra multilingual pyproject.toml -o requirements.txt
+		--extra complete-journey --extra dev --extra multilingual --extra peers pyproject.toml -o requirements.txt
 
 .PHONY: clean
 clean: ## Remove the environment, caches and what the demo and the benchmarks wrote

@@ -71,10 +71,10 @@ def published(result: Mapping[str, Any]) -> str:
     """What `make bench-NAME` measured: its rows, then the machine and the other facts."""
     rows = result["rows"]
     columns = list(rows[0])
-    table = _table(columns, [[_cell(row[column]) for column in columns] for row in rows])
+    measured = table(columns, [[_cell(row[column]) for column in columns] for row in rows])
     facts = {name: value for name, value in result.items() if name not in ("benchmark", "rows")}
-    told = "".join(f"- {name}: {_fact(value)}\n" for name, value in facts.items())
-    return f"{table}\n{told}"
+    told = "".join(f"- {name}: {fact(value)}\n" for name, value in facts.items())
+    return f"{measured}\n{told}"
 
 
 def compared(result: Mapping[str, Any]) -> str:
@@ -95,7 +95,7 @@ def compared(result: Mapping[str, Any]) -> str:
         for row in rows
     ]
     columns = ["encoder", "modality", "width", "licence", "items/s", *metrics]
-    parts = [f"{head}{split}.\n", _table(columns, encoders)]
+    parts = [f"{head}{split}.\n", table(columns, encoders)]
     if pairs:
         recalls = list(pairs[0]["measured"])
         body = [
@@ -108,7 +108,7 @@ def compared(result: Mapping[str, Any]) -> str:
         ]
         parts += [
             f"Title → photo, among {pairs[0]['candidates']} photos.\n",
-            _table(["photos and titles by", "space", *recalls], body),
+            table(["photos and titles by", "space", *recalls], body),
         ]
     return "\n".join(parts)
 
@@ -124,8 +124,8 @@ def _best_of(
             cells.append("–")
             continue
         best = max(one["measured"][name]["value"] for one in rows if name in one["measured"])
-        interval = _interval((found["low"], found["high"]))
-        cells.append(f"{_number(found['value'], best=found['value'] == best)} ({interval})")
+        interval = interval((found["low"], found["high"]))
+        cells.append(f"{number(found['value'], best=found['value'] == best)} ({interval})")
     return cells
 
 
@@ -152,12 +152,12 @@ def _pool_table(result: Mapping[str, Any], pool: str, rows: Sequence[Mapping[str
     body = [
         [
             f"`{row['model']}`",
-            *(_number(row[name], best=row[name] == best[name]) for name in METRICS),
-            _interval(row["interval"].get(HEADING)),
+            *(number(row[name], best=row[name] == best[name]) for name in METRICS),
+            interval(row["interval"].get(HEADING)),
         ]
         for row in rows
     ]
-    return f"{head}\n{_table(['model', *METRICS, f'{HEADING}, 95 %'], body)}"
+    return f"{head}\n{table(['model', *METRICS, f'{HEADING}, 95 %'], body)}"
 
 
 def _shots_table(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -171,8 +171,8 @@ def _shots_table(rows: Sequence[Mapping[str, Any]]) -> str:
         [
             f"`{model}`",
             *(
-                f"{_number(found.get((model, pool, False)))} → "
-                f"{_number(found.get((model, pool, True)))}"
+                f"{number(found.get((model, pool, False)))} → "
+                f"{number(found.get((model, pool, True)))}"
                 for pool in pools
             ),
         ]
@@ -183,10 +183,11 @@ def _shots_table(rows: Sequence[Mapping[str, Any]]) -> str:
         f"{HEADING} without → with a listing's first k customers, each pair on the same pool "
         "(cold items with more than k):\n"
     )
-    return f"{head}\n{_table(['model', *columns], body)}"
+    return f"{head}\n{table(['model', *columns], body)}"
 
 
-def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table, its first column to the left and the others to the right."""
     lines = [columns, ["---", *(["---:"] * (len(columns) - 1))], *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
@@ -195,21 +196,24 @@ def _cell(value: object) -> str:
     return f"{value:,}" if isinstance(value, int | float) else str(value)
 
 
-def _fact(value: object) -> str:
+def fact(value: object) -> str:
+    """A value as people read it, a mapping as names and values."""
     if isinstance(value, Mapping):
-        return ", ".join(f"{name} {_fact(one)}" for name, one in value.items())
+        return ", ".join(f"{name} {fact(one)}" for name, one in value.items())
     return _cell(value)
 
 
-def _number(value: float | None, *, best: bool = False) -> str:
+def number(value: float | None, *, best: bool = False) -> str:
+    """A metric to four digits, in bold where it is the best."""
     if value is None:
         return "–"
     text = f"{value:.4f}".removeprefix("0") if value < 1 else f"{value:.4f}"
     return f"**{text}**" if best else text
 
 
-def _interval(bounds: Sequence[float] | None) -> str:
-    return "–" if bounds is None else f"{_number(bounds[0])}–{_number(bounds[1])}"
+def interval(bounds: Sequence[float] | None) -> str:
+    """Two metrics and a dash."""
+    return "–" if bounds is None else f"{number(bounds[0])}–{number(bounds[1])}"
 
 
 if __name__ == "__main__":

@@ -1,0 +1,170 @@
+"""Cells of the quality benchmark: one cut, seed and model each, measured once and kept as JSON.
+
+A cell's file is named by a hash of its configuration, of its data's sizes and encoders and of the
+code that its model is made of, so a run takes up what an earlier one left and measures again
+what has changed since.
+"""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.code_versions import code_version, model_module
+from benchmarks.grid import CONSTANT, Cut, Opened
+from benchmarks.peers.constant import ConstantRanker
+from benchmarks.peers.kept import Kept
+from benchmarks.peers.registry import PUBLISHED, build_peer
+from benchmarks.peers.tuning import TunedRanker
+from coldstart_models.benchmark_result import Measurement
+from coldstart_models.benchmarking import Bench, Ledger, measure
+from coldstart_models.breakdowns import Groups
+from coldstart_models.data.pools import Pool, cold_pool, shots_pools
+from coldstart_models.data.splits import Split
+from coldstart_models.errors import NotEnoughData
+from coldstart_models.models import MODELS, build_ranker
+from coldstart_models.ranker import Ranker
+
+SHOTS: Final = (1, 3, 5, 10, 20)
+LEAST_USERS: Final = 50
+LEAST_CANDIDATES: Final = 20
+"""A pool of k shots with less says nothing."""
+DIGITS: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What is measured."""
+
+    cut: Cut
+    seed: int
+    model: str
+    trials: int
+
+    def path(self, folder: Path, fingerprint: Sequence[str | int]) -> Path:
+        """Where its result is, or will be."""
+        told = [
+            self.cut.name,
+            self.cut.source,
+            str(self.cut.plan),
+            self.cut.photos_alone,
+            self.seed,
+            self.model,
+            self.trials if self.model in PUBLISHED else 0,
+            SHOTS,
+            list(fingerprint),
+            code_version(model_module(self.model)),
+        ]
+        key = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
+        return folder / f"{self.cut.name}-{self.seed}-{self.model}-{key}.json"
+
+
+@dataclass
+class Workbench:
+    """One cut and seed, and what its models share."""
+
+    opened: Opened
+    split: Split
+    seed: int
+    pools: list[Pool]
+    kept: Kept = field(default_factory=Kept)
+    pretrained: dict[bool, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, opened: Opened, seed: int) -> "Workbench":
+        """Raises NotEnoughData where nobody can be ranked for."""
+        split = opened.split_of(seed)
+        pools = [cold_pool(split)]
+        for count in SHOTS:
+            found = shots_pools(split, shots=count, seed=seed)
+            pools += [pool for pool in found if _large(pool)]
+        return cls(opened, split, seed, pools)
+
+    def ranker(self, model: str, *, trials: int) -> Ranker:
+        """A fresh ranker by name, ours or a published peer."""
+        by_time = not self.split.seeded
+        if model == CONSTANT:
+            return ConstantRanker()
+        if model in PUBLISHED:
+            return build_peer(model, by_time=by_time, kept=self.kept, trials=trials)
+        return build_ranker(
+            model, by_time=by_time, truth=self.opened.truth, pretrained=self.pretrained
+        )
+
+
+def measured(cell: Cell, bench: Workbench) -> dict[str, Any]:
+    """The cell's result as JSON: each user's metrics on every pool, or why there are none."""
+    began = time.process_time()
+    told = {"cut": cell.cut.name, "seed": cell.seed, "model": cell.model}
+    ranker = bench.ranker(cell.model, trials=cell.trials)
+    try:
+        ranker.fit(bench.split.training_set(bench.opened.catalogue), seed=cell.seed)
+    except NotEnoughData as reason:
+        return told | {"skipped": str(reason)}
+    adapts = cell.model in PUBLISHED and PUBLISHED[cell.model].adapts
+    adapts |= cell.model in MODELS and MODELS[cell.model].adapts
+    groups = Groups([], np.full(len(bench.opened.catalogue), -1, np.int64))
+    protocol = Bench(
+        bench.opened.catalogue, bench.split, bench.pools, groups, cell.seed, None, Ledger()
+    )
+    pools = [
+        _told(pool, measure(protocol, ranker, pool, model=cell.model, shots=[pool.shots]))
+        for pool in bench.pools
+        if adapts or not pool.shots
+    ]
+    tuned = ranker.trials if isinstance(ranker, TunedRanker) else []
+    return told | {
+        "split": bench.split.name,
+        "adapts": adapts,
+        "seconds": round(time.process_time() - began, 1),
+        "trials": [asdict(trial) for trial in tuned],
+        "pools": pools,
+    }
+
+
+def write(result: Mapping[str, Any], path: Path) -> None:
+    """Write a result, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial.write_text(json.dumps(result), encoding="utf-8")
+    os.replace(partial, path)
+
+
+def measurement(pool: Mapping[str, Any], *, seed: int) -> Measurement:
+    """A pool of a result as the protocol's measurement."""
+    users = np.array(pool["users"], np.int64)
+    return Measurement(
+        seed=seed,
+        user_index=users,
+        values=np.array(pool["values"], np.float64),
+        history_size=np.zeros(len(users), np.int64),
+        coverage=pool["coverage"],
+        num_candidates=pool["candidates"],
+        group_hits=np.zeros(0),
+        group_truths=np.zeros(0),
+    )
+
+
+def _told(pool: Pool, found: Measurement) -> dict[str, Any]:
+    values = found.values.round(DIGITS).astype(object)
+    values[pd.isna(values)] = None
+    return {
+        "pool": pool.name,
+        "shots": pool.shots,
+        "candidates": found.num_candidates,
+        "coverage": round(found.coverage, DIGITS),
+        "users": found.user_index.tolist(),
+        "values": values.tolist(),
+    }
+
+
+def _large(pool: Pool) -> bool:
+    enough = len(pool.task.candidates) >= LEAST_CANDIDATES
+    return enough and len(pool.task.user_index) >= LEAST_USERS

@@ -1,0 +1,59 @@
+"""Which code a model's result depends on, as one hash: what its module imports of the project."""
+
+import ast
+import hashlib
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import pandas as pd
+
+from benchmarks.grid import CONSTANT
+from benchmarks.peers.constant import ConstantRanker
+from benchmarks.peers.registry import PUBLISHED
+from coldstart_models.models import build_ranker
+
+PROJECT: Final = Path(__file__).resolve().parents[1]
+PROTOCOL: Final = ("coldstart_models.metrics", "coldstart_models.data.pools")
+"""What every result depends on."""
+PACKAGES: Final = ("coldstart_models", "benchmarks")
+
+
+def model_module(model: str) -> str:
+    """The module that the model's ranker is in."""
+    if model == CONSTANT:
+        return ConstantRanker.__module__
+    if model in PUBLISHED:
+        return str(PUBLISHED[model].settings.__module__)
+    return str(type(build_ranker(model, truth=pd.DataFrame())).__module__)
+
+
+@cache
+def code_version(module: str) -> str:
+    """A hash of the module and all it imports of the project, comments and docstrings apart."""
+    found: dict[Path, str] = {}
+    tuned = ("benchmarks.peers.tuning",) if module.startswith("benchmarks") else ()
+    for name in (module, *tuned, *PROTOCOL):
+        _follow(name, found)
+    text = "\n".join(found[path] for path in sorted(found))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _follow(module: str, found: dict[Path, str]) -> None:
+    path = PROJECT / (module.replace(".", "/") + ".py")
+    if path in found or not path.exists() or module.partition(".")[0] not in PACKAGES:
+        return
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    found[path] = ast.dump(_Undocumented().visit(tree))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            for name in (node.module, *(f"{node.module}.{one.name}" for one in node.names)):
+                _follow(name, found)
+
+
+class _Undocumented(ast.NodeTransformer):
+    """Takes out strings that stand alone: docstrings of modules, classes, functions and names."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
+        alone = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        return None if alone else node

@@ -1,0 +1,149 @@
+"""The grid of the quality benchmark: which data is cut how, and who is compared on it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.peers.registry import PUBLISHED
+from coldstart_models.benchmark_run import (
+    SplitPlan,
+    StoredSource,
+    build_store,
+    read_stored,
+    splitter,
+)
+from coldstart_models.data.catalogue import Catalogue, Embeddings
+from coldstart_models.data.splits import Split
+from coldstart_models.models import CONTENT_KNN, ORACLE, POPULARITY, RANDOM
+from feature_repo.catalogs.registry import resolved
+from feature_repo.home import Home
+from validation import tables
+
+AS_OF: Final = datetime(2026, 11, 1, tzinfo=UTC)
+"""When a generated log ends, and the present of the gate."""
+READY: Final = "encoded-for-benchmark.txt"
+"""Written once a data set is ingested and encoded as a whole; it holds the source's name."""
+SHARE: Final = 0.2
+TEXT_COLUMNS: Final = (
+    tables.TITLE,
+    tables.DESCRIPTION,
+    tables.CATEGORY,
+    tables.BRAND,
+    tables.ATTRIBUTES,
+)
+CONSTANT: Final = "constant"
+SIAMESE: Final = ("siamese", "siamese+meta")
+DATED: Final = ("siamese+date", "siamese+meta+date")
+PLAIN: Final = (
+    RANDOM,
+    CONSTANT,
+    POPULARITY,
+    "content-knn-tfidf",
+    "content-knn-text",
+    "content-knn-image",
+    CONTENT_KNN,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """One data set, cut one way."""
+
+    name: str
+    store: str
+    """The folder of its ingested and encoded data; cuts of one data set share it."""
+    source: str
+    """As `coldstart ingest` takes it; ``{data}`` is the folder that the user gave."""
+    plan: SplitPlan
+    seeds: int = 1
+    """How many; they draw the held-out items too, where the cut is random."""
+    photos_alone: bool = False
+    """Whether models see photos and no text, category or price."""
+    reserved: bool = False
+    """Whether it is measured only when asked for, once everything is chosen."""
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Who is compared on it: dates for launches, the oracle where the truth is known."""
+        dated = DATED if self.plan.cutoff is not None else ()
+        oracle = (ORACLE,) if self.store == "marketplace" else ()
+        return (*PLAIN, *PUBLISHED, *SIAMESE, *dated, *oracle)
+
+    def absent(self, data: Path) -> str | None:
+        """Why its data cannot be read; None where it can."""
+        if "{data}" not in self.source:
+            return None
+        folder = Path(self.source.partition(":")[2].format(data=data))
+        return None if folder.is_dir() else f"there is no folder {folder}"
+
+
+def _launches(name: str, store: str, source: str, cutoff: str, *, reserved: bool = False) -> Cut:
+    moment = datetime.fromisoformat(cutoff).replace(tzinfo=UTC)
+    return Cut(name, store, source, SplitPlan(cutoff=moment), reserved=reserved)
+
+
+def _held_out(name: str, store: str, source: str, *, photos_alone: bool = False) -> Cut:
+    plan = SplitPlan(random_items=SHARE)
+    return Cut(name, store, source, plan, seeds=5, photos_alone=photos_alone)
+
+
+RETAIL: Final = "table:{data}/online_retail_dev_y1"
+IKEA: Final = "table:{data}/ikea"
+GRID: Final = (
+    _launches("retail-06-01", "online_retail", RETAIL, "2010-06-01"),
+    _launches("retail-07-15", "online_retail", RETAIL, "2010-07-15"),
+    _launches("retail-09-01", "online_retail", RETAIL, "2010-09-01", reserved=True),
+    _held_out("ikea", "ikea", IKEA),
+    _held_out("ikea-photos", "ikea", IKEA, photos_alone=True),
+    _held_out("amazon-2018", "amazon_2018", "table:{data}/amazon18_industrial_and_scientific"),
+    _held_out("amazon-2023", "amazon_2023", "table:{data}/amazon23_beauty_health_handmade"),
+    _launches("complete-journey", "complete_journey", "complete-journey", "2017-10-01"),
+    _launches("marketplace", "marketplace", "marketplace", "2026-10-01"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A cut's data, ready to be split."""
+
+    catalogue: Catalogue
+    split_of: Callable[[int], Split]
+    """Seed → split."""
+    truth: pd.DataFrame | None
+    fingerprint: tuple[str | int, ...]
+    """Sizes and encoders: other data is another cell."""
+
+
+def open_cut(cut: Cut, *, data: Path, stores: Path) -> Opened:
+    """Ingest and encode the cut's data where that has not been done, and read it."""
+    home = Home((stores / cut.store).resolve())
+    ready, source = home.root / READY, resolved(cut.source.format(data=data))
+    if not ready.exists() or ready.read_text(encoding="utf-8") != source:
+        build_store(source, home=home, now=AS_OF, as_of=AS_OF)
+        ready.write_text(source, encoding="utf-8")
+    stored = read_stored(home)
+    catalogue = photos_alone(stored.catalogue) if cut.photos_alone else stored.catalogue
+    stored = StoredSource(stored.record, catalogue, stored.events, stored.truth)
+    fingerprint = (
+        len(catalogue),
+        len(stored.events),
+        catalogue.image.encoder_hash,
+        catalogue.text.encoder_hash,
+    )
+    return Opened(catalogue, splitter(stored, cut.plan), stored.truth, fingerprint)
+
+
+def photos_alone(catalogue: Catalogue) -> Catalogue:
+    """The catalogue as a model that sees nothing but photos would have it."""
+    blank = {
+        name: pd.Series(None, index=catalogue.frame.index, dtype=object) for name in TEXT_COLUMNS
+    }
+    frame = catalogue.frame.assign(**blank, **{tables.PRICE: np.nan})
+    count = len(catalogue)
+    none = Embeddings(np.zeros((count, 0), np.float32), np.zeros(count, bool), "", "")
+    return replace(catalogue, frame=frame, text=none)

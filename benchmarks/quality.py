@@ -1,0 +1,162 @@
+"""Ranking quality of every model on every cut: ``make bench-quality``.
+
+A grid of cells (cut, seed, model), each measured once and kept in
+``benchmarks/results/quality/cells``; a run that is stopped loses one cell. Peers are tuned in
+their cell. What is measured goes as tables into ``docs/benchmarks.md``.
+
+Time: a cell is meant to take at most CELL_SECONDS of a core's time; steps of descent, trials and
+users per trial are bounded accordingly. A run starts no cell after --hours.
+"""
+
+import argparse
+import gc
+import json
+import logging
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from threadpoolctl import threadpool_limits
+
+from benchmarks import quality_tables, tables
+from benchmarks.cells import Cell, Workbench, measured, write
+from benchmarks.grid import GRID, Cut, Opened, open_cut
+from benchmarks.peers.tuning import TRIALS
+from benchmarks.results import FOLDER, machine
+from coldstart_models.commands import console
+from coldstart_models.errors import NotEnoughData
+
+CELL_SECONDS: Final = 120
+HOURS: Final = 4.0
+QUALITY: Final = FOLDER / "quality"
+DOCUMENT: Final = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A cell and where its result is."""
+
+    cell: Cell
+    path: Path
+
+
+def main() -> None:
+    """Measure what is missing, then write the tables."""
+    options = _options()
+    logging.basicConfig(level=logging.ERROR)
+    torch.set_num_threads(options.threads)
+    cuts = [cut for cut in GRID if cut.name in options.cuts] if options.cuts else _usual()
+    with threadpool_limits(options.threads):
+        places, left_out = run(cuts, options)
+    results = [json.loads(place.path.read_text()) for place in places if place.path.exists()]
+    if not options.no_tables:
+        text = quality_tables.published(
+            results, asked=len(places), left_out=left_out, machine=machine()
+        )
+        document = options.into.read_text(encoding="utf-8")
+        options.into.write_text(tables.placed(document, text, name="quality"), encoding="utf-8")
+        console.say(f"tables written to {options.into}")
+
+
+def run(cuts: list[Cut], options: argparse.Namespace) -> tuple[list[Place], dict[str, str]]:
+    """Measure the cells that have no result yet; all cells' places, and why cuts are absent."""
+    left_out = {cut.name: why for cut in cuts if (why := cut.absent(options.data))}
+    for name, reason in left_out.items():
+        console.say(f"left out: {name}: {reason}")
+    present = [cut for cut in cuts if cut.name not in left_out]
+    opened = {
+        cut.name: open_cut(cut, data=options.data, stores=QUALITY / "stores") for cut in present
+    }
+    places = list(_places(present, opened, options))
+    missing = [place for place in places if not place.path.exists()]
+    console.say(f"{len(places)} cells, {len(places) - len(missing)} of them already measured")
+    if not options.no_measuring:
+        _measure(missing, opened, hours=options.hours)
+    return places, left_out
+
+
+def _places(
+    cuts: list[Cut], opened: dict[str, Opened], options: argparse.Namespace
+) -> Iterator[Place]:
+    """Cells by seed, cut and model: whatever stops the run, the cuts have equally many seeds."""
+    for seed in range(max((cut.seeds for cut in cuts), default=0)):
+        for cut in cuts:
+            if seed >= min(cut.seeds, options.seeds):
+                continue
+            for model in cut.models:
+                if not options.models or model in options.models:
+                    cell = Cell(cut, seed, model, options.trials)
+                    fingerprint = opened[cut.name].fingerprint
+                    yield Place(cell, cell.path(QUALITY / "cells", fingerprint))
+
+
+def _measure(places: list[Place], opened: dict[str, Opened], *, hours: float) -> None:
+    """Measure the cells one by one until the time is up."""
+    began, bench, at = time.monotonic(), None, ("", -1)
+    for done, place in enumerate(places):
+        cell, spent = place.cell, time.monotonic() - began
+        if spent > hours * 3600:
+            console.say(f"{hours:g} hours are over: {len(places) - done} cells are left")
+            return
+        if (cell.cut.name, cell.seed) != at:
+            at, bench = (cell.cut.name, cell.seed), None
+            gc.collect()
+            bench = _bench(opened[cell.cut.name], cell)
+        if bench is None:
+            continue
+        result = measured(cell, bench)
+        write(result, place.path)
+        _tell(result, done + 1, len(places), time.monotonic() - began)
+
+
+def _bench(opened: Opened, cell: Cell) -> Workbench | None:
+    try:
+        return Workbench.of(opened, cell.seed)
+    except NotEnoughData as reason:
+        console.say(f"left out: {cell.cut.name}: {reason}")
+        return None
+
+
+def _tell(result: dict[str, Any], done: int, total: int, spent: float) -> None:
+    left = spent / done * (total - done)
+    what = f"{result['cut']} seed {result['seed']} {result['model']}"
+    if "skipped" in result:
+        found = f"left out: {result['skipped']}"
+    else:
+        slow = " (over the budget of a cell)" if result["seconds"] > CELL_SECONDS else ""
+        found = f"{result['seconds']:.0f} s{slow}"
+    console.say(f"{done}/{total} {what}: {found}; about {left / 60:.0f} min left")
+
+
+def _usual() -> list[Cut]:
+    """All cuts but the reserved ones."""
+    return [cut for cut in GRID if not cut.reserved]
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="benchmarks.quality", description=__doc__)
+    parser.add_argument("--data", type=Path, default=Path("data"), help="folder of the data sets")
+    parser.add_argument("--cuts", type=_names, default=(), help="; ".join(cut.name for cut in GRID))
+    parser.add_argument("--models", type=_names, default=(), help="names, separated by commas")
+    parser.add_argument("--seeds", type=int, default=5, help="at most so many seeds of a cut")
+    parser.add_argument("--trials", type=int, default=TRIALS, help="of each peer's tuning")
+    parser.add_argument("--hours", type=float, default=HOURS, help="start no cell after these")
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument(
+        "--into", type=Path, default=DOCUMENT, help="Markdown with the place marked"
+    )
+    parser.add_argument("--no-tables", action="store_true", help="measure alone")
+    parser.add_argument("--no-measuring", action="store_true", help="write the tables alone")
+    return parser.parse_args()
+
+
+def _names(given: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in given.split(",") if part.strip())
+
+
+if __name__ == "__main__":
+    main()

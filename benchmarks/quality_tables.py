@@ -1,0 +1,166 @@
+"""Standings as Markdown: the tables of the quality benchmark."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+from scipy import stats
+
+from benchmarks.grid import CONSTANT, GRID, SIAMESE
+from benchmarks.peers.registry import PUBLISHED
+from benchmarks.standings import Estimate, Result, Standing, models_in_order
+from benchmarks.tables import fact, interval, number, table
+from coldstart_models.data.pools import shots_pool
+from coldstart_models.metrics import AUC, MRR, NDCG, RECALL
+from coldstart_models.models import CONTENT_KNN, MODELS, ORACLE, RANDOM
+
+NULLS: Final = (RANDOM, CONSTANT, ORACLE)
+"""Ends of the scale: no contestants."""
+SHOWN: Final = (RECALL, NDCG, MRR, AUC)
+
+
+def published(
+    results: Sequence[Result],
+    *,
+    asked: int,
+    left_out: Mapping[str, str],
+    machine: Mapping[str, Any],
+) -> str:
+    """Every table. Raises ValueError where nothing was measured.
+
+    Args:
+        asked: how many cells there are to measure.
+        left_out: cut → why it has none.
+    """
+    names = [cut.name for cut in GRID if any(result["cut"] == cut.name for result in results)]
+    cuts = [Standing(name, [one for one in results if one["cut"] == name]) for name in names]
+    cuts = [cut for cut in cuts if cut.models]
+    if not cuts:
+        raise ValueError("no cell has been measured; give --data the folder of the data sets")
+    parts = [_against_peers(cuts), _mean_ranks(cuts)]
+    for cut in cuts:
+        parts += [_of_cut(cut), _shots(cut)]
+    facts: dict[str, Any] = {"machine": machine, "cells": f"{len(results)} of {asked} measured"}
+    facts["CPU hours of all cells"] = round(sum(one.get("seconds", 0) for one in results) / 3600, 2)
+    if left_out:
+        facts["left out"] = left_out
+    parts.append("".join(f"- {name}: {fact(value)}\n" for name, value in facts.items()))
+    return "\n".join(part for part in parts if part)
+
+
+def _against_peers(cuts: Sequence[Standing]) -> str:
+    """Where the Siamese models stand against the strongest published peer of each cut."""
+    rows = []
+    for cut in cuts:
+        peer = cut.strongest(PUBLISHED)
+        if peer is None or not set(SIAMESE) <= set(cut.models):
+            continue
+        pairs = [*((name, peer) for name in SIAMESE), *((name, CONTENT_KNN) for name in SIAMESE)]
+        rows.append(
+            [
+                f"`{cut.cut}`",
+                f"{len(cut.seeds(peer, *SIAMESE))}",
+                f"`{peer}` {number(cut.estimate(peer).mean)}",
+                *(_signed(cut.difference(*pair)) for pair in pairs),
+            ]
+        )
+    if not rows:
+        return ""
+    columns = ["cut", "seeds", "strongest published peer"]
+    columns += [f"{name} − {other}" for other in ("peer", "kNN") for name in SIAMESE]
+    return (
+        f"{NDCG} of the Siamese models less that of the strongest published peer and of "
+        f"`{CONTENT_KNN}`. The peer was picked by its result on the cut: that favours it.\n\n"
+        f"{table(columns, rows)}"
+    )
+
+
+def _mean_ranks(cuts: Sequence[Standing]) -> str:
+    """Ranks by NDCG@10 among the models that every cut has, averaged over cuts."""
+    everywhere = set.intersection(*(set(cut.models) for cut in cuts)) - set(NULLS)
+    names = [name for name in models_in_order() if name in everywhere]
+    if len(names) < 2:
+        return ""
+    leads = np.array([[cut.lead(name) for name in names] for cut in cuts])
+    ranks = stats.rankdata(-leads, axis=1)
+    rows = [
+        (ranks[:, column].mean(), name, [f"{rank:g}" for rank in ranks[:, column]])
+        for column, name in enumerate(names)
+    ]
+    body = [[f"`{name}`", f"{mean:.2f}", *of_cut] for mean, name, of_cut in sorted(rows)]
+    columns = ["model", "mean rank", *(f"`{cut.cut}`" for cut in cuts)]
+    head = f"Rank by {NDCG} less `{CONTENT_KNN}`'s on the same seeds, of models that every cut has:"
+    return f"{head}\n\n{table(columns, body)}"
+
+
+def _of_cut(cut: Standing) -> str:
+    """Metrics of all models in the cold pool, and their difference to the best kNN ensemble."""
+    found = {name: [cut.estimate(name, metric) for metric in SHOWN] for name in cut.models}
+    contestants = [values for name, values in found.items() if name not in NULLS]
+    best = [max(one.mean for one in column) for column in zip(*contestants, strict=True)]
+    body = []
+    for name, values in found.items():
+        ndcg = values[SHOWN.index(NDCG)]
+        other = None if name == CONTENT_KNN else cut.difference(name, CONTENT_KNN)
+        body.append(
+            [
+                f"`{name}`",
+                f"{len(cut.seeds(name))}",
+                *(
+                    number(one.mean, best=one.mean == top)
+                    for one, top in zip(values, best, strict=True)
+                ),
+                interval((ndcg.low, ndcg.high)),
+                _signed(other),
+                f"{cut.seconds(name):.0f}",
+            ]
+        )
+    columns = ["model", "seeds", *SHOWN, f"{NDCG}, 95 %", f"{NDCG} − {CONTENT_KNN}", "CPU s"]
+    return f"{_heading(cut)}\n{table(columns, body)}"
+
+
+def _heading(cut: Standing) -> str:
+    """What the cut is, and who was left out of it."""
+    first = cut.measurements(cut.models[0])
+    users = round(np.mean([len(one.user_index) for one in first]))
+    candidates = round(np.mean([one.num_candidates for one in first]))
+    split = next(result["split"] for result in cut.results if "split" in result)
+    absent = "".join(f" `{name}` is left out: {why}." for name, why in cut.skipped.items())
+    return f"**{cut.cut}**: {split}; {users} users, {candidates} candidates.{absent}\n"
+
+
+def _shots(cut: Standing) -> str:
+    """NDCG@10 without and with k first customers, on the pool of items with more than k."""
+    if not cut.shots:
+        return ""
+    unmoved = [name for name in (CONTENT_KNN, SIAMESE[0]) if name in cut.models]
+    names = unmoved + [name for name in cut.models if _adapts(name)]
+    body = [[f"`{name}`", *(_with_shots(cut, name, k) for k in cut.shots)] for name in names]
+    columns = ["model", *(f"k = {shots}" for shots in cut.shots)]
+    return (
+        f"`{cut.cut}`, {NDCG} without → with a listing's first k customers, each pair on the cold "
+        f"items with more than k:\n\n{table(columns, body)}"
+    )
+
+
+def _with_shots(cut: Standing, model: str, shots: int) -> str:
+    """Both values, or the one of a model that does not adapt."""
+    pool = shots_pool(shots)
+    counts = (0, shots) if _adapts(model) else (0,)
+    return " → ".join(number(cut.estimate(model, pool=pool, shots=count).mean) for count in counts)
+
+
+def _adapts(model: str) -> bool:
+    known = PUBLISHED.get(model) or MODELS.get(model)
+    return known is not None and known.adapts
+
+
+def _signed(found: Estimate | None) -> str:
+    """A difference with its interval."""
+    if found is None:
+        return "–"
+    mean, low, high = (
+        f"{'+' if value >= 0 else '−'}{number(abs(value))}"
+        for value in (found.mean, found.low, found.high)
+    )
+    return f"{mean} ({low} to {high})"

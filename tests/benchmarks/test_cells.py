@@ -1,0 +1,121 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from benchmarks import cells, code_versions
+from benchmarks.cells import Cell, Workbench, measured
+from benchmarks.code_versions import code_version, model_module
+from benchmarks.grid import GRID, Cut, Opened, photos_alone
+from coldstart_models.benchmark_run import SplitPlan
+from coldstart_models.data.splits import cutoff_split
+from tests.coldstart_models.checkerboard import CUTOFF, board, board_rows, interactions_of
+from tests.coldstart_models.ranker_contract import board_with_photos
+
+CUT = Cut("board", "board", "table:{data}/board", SplitPlan(cutoff=CUTOFF))
+
+
+@pytest.fixture
+def bench(monkeypatch):
+    monkeypatch.setattr(cells, "LEAST_USERS", 1)
+    monkeypatch.setattr(cells, "LEAST_CANDIDATES", 1)
+    catalogue = board()
+    split = cutoff_split(catalogue, interactions_of(board_rows(), catalogue), CUTOFF, dated=True)
+    return Workbench.of(Opened(catalogue, lambda seed: split, None, (34, 510, "", "")), 0)
+
+
+def test_a_cell_holds_every_users_metrics_on_every_pool(bench):
+    found = json.loads(json.dumps(measured(Cell(CUT, 0, "content-knn-tfidf", 2), bench)))
+    assert [pool["pool"] for pool in found["pools"]] == [
+        "cold", "cold>1", "cold>3", "cold>5", "cold>10",
+    ]  # fmt: skip
+    assert {pool["shots"] for pool in found["pools"]} == {0}
+    back = cells.measurement(found["pools"][0], seed=0)
+    assert back.values.shape == (30, 4)
+    np.testing.assert_array_equal(back.values[:, 1], np.ones(30))
+
+
+def test_models_that_adapt_are_measured_with_support_too(bench):
+    found = measured(Cell(CUT, 0, "meta-embedding", 2), bench)
+    shots = [(pool["pool"], pool["shots"]) for pool in found["pools"]]
+    assert shots[:3] == [("cold", 0), ("cold>1", 0), ("cold>1", 1)]
+    assert len(found["trials"]) == 2
+
+
+def test_a_constant_boost_tells_no_new_item_from_another(bench):
+    found = measured(Cell(CUT, 0, "constant", 2), bench)
+    auc = [values[3] for values in found["pools"][0]["values"]]
+    assert set(auc) == {0.5}
+
+
+def test_a_model_that_cannot_be_had_says_why(bench):
+    found = measured(Cell(CUT, 0, "content-knn-image", 2), bench)
+    assert "none of the 24 warm items has content" in found["skipped"]
+
+
+def test_a_cell_has_its_place_by_configuration_data_and_code(tmp_path):
+    cell, sizes = Cell(CUT, 0, "aldi", 8), (34, 510, "", "")
+    place = cell.path(tmp_path, sizes)
+    assert cell.path(tmp_path, sizes) == place
+    others = [
+        replace(cell, seed=1),
+        replace(cell, trials=9),
+        replace(cell, model="melu"),
+        replace(cell, cut=replace(CUT, photos_alone=True)),
+    ]
+    paths = {one.path(tmp_path, sizes) for one in others} | {cell.path(tmp_path, (35, 510, "", ""))}
+    assert len(paths) == 5
+    assert place not in paths
+
+
+def test_trials_are_no_matter_where_nothing_is_tuned(tmp_path):
+    cell = Cell(CUT, 0, "random", 8)
+    assert cell.path(tmp_path, ()) == replace(cell, trials=9).path(tmp_path, ())
+
+
+def test_the_code_of_a_model_is_what_its_module_imports(monkeypatch, tmp_path):
+    for name, text in {
+        "one.py": '"""A docstring."""\nfrom benchmarks.two import x\n',
+        "two.py": "x = 1\n",
+        "three.py": "x = 1\n",
+    }.items():
+        (tmp_path / "benchmarks").mkdir(exist_ok=True)
+        (tmp_path / "benchmarks" / name).write_text(text)
+    monkeypatch.setattr(code_versions, "PROJECT", tmp_path)
+
+    def version():
+        code_version.cache_clear()
+        return code_version("benchmarks.one")
+
+    first = version()
+    (tmp_path / "benchmarks" / "one.py").write_text("from benchmarks.two import x  # why\n")
+    (tmp_path / "benchmarks" / "three.py").write_text("x = 2\n")
+    assert version() == first
+    (tmp_path / "benchmarks" / "two.py").write_text("x = 2\n")
+    assert version() != first
+    code_version.cache_clear()
+
+
+def test_every_model_of_the_grid_has_a_module():
+    for cut in GRID:
+        for model in cut.models:
+            assert model_module(model).startswith(("coldstart_models.", "benchmarks."))
+
+
+def test_a_cut_whose_data_is_absent_says_which_folder(tmp_path):
+    assert CUT.absent(tmp_path) == f"there is no folder {tmp_path / 'board'}"
+    (tmp_path / "board").mkdir()
+    assert CUT.absent(tmp_path) is None
+
+
+def test_the_last_retail_cut_alone_is_reserved():
+    assert [cut.name for cut in GRID if cut.reserved] == ["retail-09-01"]
+
+
+def test_photos_alone_leave_no_word_and_no_price():
+    catalogue = photos_alone(board_with_photos())
+    assert set(catalogue.words) == {""}
+    assert catalogue.frame["price"].isna().all()
+    assert catalogue.image.present.any()
+    assert not catalogue.text.present.any()
