@@ -124,8 +124,8 @@ def _best_of(
             cells.append("–")
             continue
         best = max(one["measured"][name]["value"] for one in rows if name in one["measured"])
-        interval = interval((found["low"], found["high"]))
-        cells.append(f"{number(found['value'], best=found['value'] == best)} ({interval})")
+        bounds = interval((found["low"], found["high"]))
+        cells.append(f"{number(found['value'], best=found['value'] == best)} ({bounds})")
     return cells
 
 
