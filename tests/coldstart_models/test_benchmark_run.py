@@ -4,10 +4,13 @@ from datetime import UTC, datetime
 import pandas as pd
 import pytest
 
-from coldstart_models.benchmark_run import Encoders, SplitPlan, run_benchmark
+from coldstart_models.benchmark_run import Encoders, SplitPlan, build_store, run_benchmark
+from coldstart_models.data.catalogue import load_catalogue
 from coldstart_models.errors import ConfigError
+from feature_repo.encoders.encoder import Modality
 from feature_repo.home import Home
 from tests.coldstart_models.checkerboard import COLD, CUTOFF, USERS, board, board_rows, events_of
+from tests.feature_repo.samples import CountingEncoder
 
 NOW = datetime(2025, 1, 1, tzinfo=UTC)
 NO_ENCODERS = Encoders(image=None, text=None)
@@ -71,6 +74,24 @@ def test_a_folder_is_taken_up_without_reading_the_source_again(board_run, tmp_pa
     finally:
         shutil.move(moved, root / "board")
     assert again.as_dict() == result.as_dict()
+
+
+def test_a_folder_that_was_made_with_another_encoder_is_measured_with_the_one_asked_for(
+    tmp_path, monkeypatch
+):
+    write_board(tmp_path / "board")
+    encoders = {str(n): CountingEncoder(Modality.TEXT, version=str(n)) for n in (1, 2)}
+    monkeypatch.setattr("feature_repo.jobs.extract.load_encoder", encoders.__getitem__)
+    home = Home(tmp_path / "work")
+    for name, encoder in encoders.items():
+        build_store(
+            f"table:{tmp_path / 'board'}",
+            home=home,
+            now=NOW,
+            as_of=NOW,
+            encoders=Encoders(image=None, text=name),
+        )
+        assert load_catalogue(home).text.encoder_hash == encoder.hash
 
 
 def test_a_folder_of_another_source_is_refused(board_run, tmp_path):
