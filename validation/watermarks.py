@@ -8,9 +8,9 @@ sign at a place is tested over the photos, which is the median's test.
 
 Measured on half of 2,343 photos of a furniture shop (LIKENESS was chosen on the other half, what
 comes before it on draws from all) and on 581 photos of the generated marketplace: none of 16,640
-drawn of either into batches of 40, 120 and 256 without a mark was told of. With words in grey, black
-and white over batches of 256 (nine each, at an opacity of 0.2, 0.4 and 0.6; not saved again), the
-share of the marked photos that were told:
+drawn of either into batches of 40, 120 and 256 without a mark was told of. With words in grey,
+black and white over batches of 256 (nine each, at an opacity of 0.2, 0.4 and 0.6; not saved again),
+the share of the marked photos that were told:
 
     of the batch marked   furniture shop      generated           false, of unmarked ones
     all                   0.77, 0.82, 0.87    0.84, 0.97, 0.94
