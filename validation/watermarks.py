@@ -9,8 +9,8 @@ sign at a place is tested over the photos, which is the median's test.
 Measured on half of 2,343 photos of a furniture shop (LIKENESS was chosen on the other half, what
 comes before it on draws from all) and on 581 photos of the generated marketplace: none of 16,640
 drawn of either into batches of 40, 120 and 256 without a mark was told of. With words in grey,
-black and white over batches of 256 (nine each, at an opacity of 0.2, 0.4 and 0.6; not saved
-again), the share of the marked photos that were told:
+black and white over batches of 256 (nine each, at an opacity of 0.2, 0.4 and 0.6; not saved again),
+the share of the marked photos that were told:
 
     of the batch marked   furniture shop      generated           false, of unmarked ones
     all                   0.77, 0.82, 0.87    0.84, 0.97, 0.94
@@ -27,8 +27,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from validation.pixels import Pixels
+from validation.pixels import SIDE, Pixels
 
+BLOCK: Final = 16
 COPY_BITS: Final = 10
 """Differing bits of two fingerprints up to which photos have one vote between them."""
 FEWEST_PHOTOS: Final = 32
@@ -90,11 +91,15 @@ def _different(prints: Sequence[int | None]) -> npt.NDArray[np.int64]:
 
 
 def _signs(pixels: Pixels) -> Signs:
-    halved = (pixels >> 1).view(np.int8)
-    across = halved[:, :, 1:] - halved[:, :, :-1]
-    np.clip(across, -STEEPEST, STEEPEST, out=across)
-    mixed = across[:, 1:] - across[:, :-1]
-    return (mixed >= VISIBLE).view(np.int8) - (mixed <= -VISIBLE).view(np.int8)
+    signs = np.empty((len(pixels), SIDE - 1, SIDE - 1), np.int8)
+    for start in range(0, len(pixels), BLOCK):  # what is between fits in the processor's cache
+        halved = (pixels[start : start + BLOCK] >> 1).view(np.int8)
+        across = halved[:, :, 1:] - halved[:, :, :-1]
+        np.clip(across, -STEEPEST, STEEPEST, out=across)
+        mixed = across[:, 1:] - across[:, :-1]
+        up, down = mixed >= VISIBLE, mixed <= -VISIBLE
+        np.subtract(up.view(np.int8), down.view(np.int8), out=signs[start : start + BLOCK])
+    return signs
 
 
 def _agreed(signs: Signs) -> npt.NDArray[np.float64]:
