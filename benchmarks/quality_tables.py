@@ -53,14 +53,15 @@ def _against_peers(cuts: Sequence[Standing]) -> str:
     rows = []
     for cut in cuts:
         peer = cut.strongest(PUBLISHED)
-        if peer is None or not set(SIAMESE) <= set(cut.models):
+        shared = cut.seeds(peer, *SIAMESE) if peer else []
+        if peer is None or not shared:
             continue
         pairs = [*((name, peer) for name in SIAMESE), *((name, CONTENT_KNN) for name in SIAMESE)]
         rows.append(
             [
                 f"`{cut.cut}`",
-                f"{len(cut.seeds(peer, *SIAMESE))}",
-                f"`{peer}` {number(cut.estimate(peer).mean)}",
+                f"{len(shared)}",
+                f"`{peer}` {number(cut.estimate(peer, seeds=shared).mean)}",
                 *(_signed(cut.difference(*pair)) for pair in pairs),
             ]
         )
@@ -81,15 +82,23 @@ def _mean_ranks(cuts: Sequence[Standing]) -> str:
     names = [name for name in models_in_order() if name in everywhere]
     if len(names) < 2:
         return ""
-    leads = np.array([[cut.lead(name) for name in names] for cut in cuts])
-    ranks = stats.rankdata(-leads, axis=1)
+    seeds = [cut.seeds(*names) for cut in cuts]
+    if not all(seeds):
+        return ""
+    means = np.array(
+        [
+            [cut.estimate(name, seeds=shared).mean for name in names]
+            for cut, shared in zip(cuts, seeds, strict=True)
+        ]
+    )
+    ranks = stats.rankdata(-means, axis=1)
     rows = [
         (ranks[:, column].mean(), name, [f"{rank:g}" for rank in ranks[:, column]])
         for column, name in enumerate(names)
     ]
     body = [[f"`{name}`", f"{mean:.2f}", *of_cut] for mean, name, of_cut in sorted(rows)]
     columns = ["model", "mean rank", *(f"`{cut.cut}`" for cut in cuts)]
-    head = f"Rank by {NDCG} less `{CONTENT_KNN}`'s on the same seeds, of models that every cut has:"
+    head = f"Rank by {NDCG}, on the seeds they share, of the models that every cut has:"
     return f"{head}\n\n{table(columns, body)}"
 
 

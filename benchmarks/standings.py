@@ -86,10 +86,17 @@ class Standing:
         ]
 
     def estimate(
-        self, model: str, metric: str = NDCG, *, pool: str = COLD, shots: int = 0
+        self,
+        model: str,
+        metric: str = NDCG,
+        *,
+        pool: str = COLD,
+        shots: int = 0,
+        seeds: Container[int] | None = None,
     ) -> Estimate:
-        """A metric of one model, over its own seeds."""
-        return _estimate(aligned(self.measurements(model, pool=pool, shots=shots)), metric)
+        """A metric of one model, over its own seeds where none are named."""
+        measured = self.measurements(model, pool=pool, shots=shots, seeds=seeds)
+        return _estimate(aligned(measured), metric)
 
     def difference(self, model: str, other: str, metric: str = NDCG) -> Estimate | None:
         """How much better a model is than another on the cold pool, paired by seed and user.
