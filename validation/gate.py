@@ -12,24 +12,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-import numpy as np
 import pandas as pd
 
-from validation import (
-    comparisons,
-    engine,
-    facts,
-    listing_checks,
-    suites,
-    tables,
-    vectors,
-)
-from validation.alignment import Alignment, FloatArray
-from validation.checks import Severity
+from validation import comparisons, facts, listing_checks, suites, tables
 from validation.coercion import Coerced, coerce
-from validation.errors import MissingColumnError, TableError, ValidationError
 from validation.identities import FirstRows, Ids
-from validation.judging import judged, result_of
+from validation.judging import judged, require_columns
 from validation.photos import inspect_all
 from validation.reference import Reference
 from validation.result import GateResult as GateResult
@@ -38,10 +26,9 @@ from validation.rules import NO_RULES, Rules
 from validation.spool import Spool
 from validation.survey import EventSurvey, ItemSurvey
 from validation.tables import Table
+from validation.vector_gate import check_embeddings as check_embeddings
+from validation.vector_gate import check_pairs as check_pairs
 
-EMBEDDINGS: Final = "embeddings"
-EMBEDDING: Final = "embedding"
-PAIRS: Final = "pairs"
 CHUNK: Final = 20_000
 """Rows that are judged at once."""
 
@@ -219,92 +206,6 @@ def events_in_parts(
         offset += len(raw)
 
 
-def check_embeddings(
-    frame: pd.DataFrame,
-    *,
-    width: int,
-    now: datetime,
-    column: str = EMBEDDING,
-    unit: bool = False,
-    encoder_hash: str | None = None,
-    reference: vectors.FloatMatrix | None = None,
-) -> GateResult:
-    """Check vectors: `width` finite numbers each, not all zero, of unit length if `unit`.
-
-    The accepted rows keep all their columns; their vectors are float32 arrays.
-
-    Args:
-        encoder_hash: that of the encoder all rows must come from, in the column of that name.
-        reference: (M, width) vectors of the catalogue. A vector far from all of them is warned
-            of; a batch that drifted from them, or says the same of everything, is noted.
-
-    Raises:
-        MissingColumnError: `item_id` or the vectors' column is absent.
-    """
-    required = [tables.ITEM_ID, column]
-    if encoder_hash is not None:
-        required.append(suites.ENCODER_HASH)
-    _require(frame, EMBEDDINGS, required, now)
-    raw = frame.reset_index(drop=True)
-    arrays = [facts.vector(value) for value in raw[column]]
-    cast = raw.assign(**{column: pd.Series(arrays, index=raw.index, dtype=object)})
-    sound = facts.sound_vectors(arrays, width)
-    suite = suites.embeddings(
-        width=width,
-        column=column,
-        unit=unit,
-        encoder_hash=encoder_hash,
-        compared=reference is not None,
-    )
-    near, details = facts.near_others(sound, len(raw), reference)
-    run = engine.run(suite, cast.assign(**{suites.NEAR: near})[suites.columns_of(suite)])
-    blocked = run.rows(Severity.BLOCK)
-    return result_of(
-        EMBEDDINGS,
-        raw,
-        accepted=cast.drop(blocked).reset_index(drop=True),
-        key=raw[tables.ITEM_ID],
-        findings=run.findings,
-        details={
-            "vector_width": dict(enumerate(map(facts.vector_size, arrays))),
-            "vector_near_others": details,
-        },
-        validation={str(run.result["suite_name"]): run.result},
-        notes=facts.vector_notes(sound, reference),
-        now=now,
-    )
-
-
-def check_pairs(
-    frame: pd.DataFrame, *, agreement: FloatArray, alignment: Alignment, now: datetime
-) -> GateResult:
-    """Check whether photos and texts of listings speak of the same thing; it only warns.
-
-    Args:
-        frame: `item_id`, and what else a report should show.
-        agreement: (N,) of each row, from `alignment`.
-        alignment: what is usual.
-    """
-    _require(frame, PAIRS, (tables.ITEM_ID,), now)
-    raw = frame.reset_index(drop=True)
-    agrees = agreement >= alignment.threshold
-    sure = alignment.confidence(agreement)
-    run = engine.run(suites.pairs(), pd.DataFrame({suites.AGREES: agrees}))
-    return result_of(
-        PAIRS,
-        raw,
-        accepted=raw,
-        key=raw[tables.ITEM_ID],
-        findings=run.findings,
-        details={
-            "photo_matches_text": {int(row): f"{sure[row]:.0%}" for row in np.flatnonzero(~agrees)}
-        },
-        validation={str(run.result["suite_name"]): run.result},
-        notes=(),
-        now=now,
-    )
-
-
 def slices(frame: pd.DataFrame, *, rules: Rules = NO_RULES) -> Iterator[pd.DataFrame]:
     """The frame in parts of `CHUNK` rows; as one where a rule compares the rows."""
     rows = CHUNK if rules.row_by_row else max(1, len(frame))
@@ -359,20 +260,6 @@ def _items(
 def _raw(
     frame: pd.DataFrame, table: Table, required: Iterable[str], source: str | None, now: datetime
 ) -> pd.DataFrame:
-    _require(frame, table.name, required, now)
+    require_columns(frame, table.name, required, now)
     raw = frame.rename(columns=str).reset_index(drop=True)
     return raw if tables.SOURCE in raw else raw.assign(**{tables.SOURCE: source})
-
-
-def _require(frame: pd.DataFrame, table: str, required: Iterable[str], now: datetime) -> None:
-    if now.tzinfo is None:
-        raise ValidationError(f"now is {now}, without a zone; pass a time in UTC")
-    missing = [name for name in required if name not in frame.columns]
-    if missing:
-        raise MissingColumnError(table, missing=missing, present=frame.columns)
-    twice = frame.columns[frame.columns.duplicated()]
-    if len(twice):
-        raise TableError(
-            f"the {table} table has the column(s) {', '.join(map(str, twice))} more than once; "
-            "keep one of each"
-        )

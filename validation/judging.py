@@ -17,6 +17,7 @@ from validation.checks import READ, Severity, readable
 from validation.coercion import Coerced
 from validation.contents import FINGERPRINT
 from validation.engine import Finding
+from validation.errors import MissingColumnError, TableError, ValidationError
 from validation.identities import FirstRows
 from validation.result import GateResult, counts
 from validation.tables import Table
@@ -123,6 +124,23 @@ def result_of(
         checked_at=now,
         fingerprints=fingerprints,
     )
+
+
+def require_columns(
+    frame: pd.DataFrame, table: str, required: Iterable[str], now: datetime
+) -> None:
+    """Raise TableError where a frame cannot be judged at all: see `errors`."""
+    if now.tzinfo is None:
+        raise ValidationError(f"now is {now}, without a zone; pass a time in UTC")
+    missing = [name for name in required if name not in frame.columns]
+    if missing:
+        raise MissingColumnError(table, missing=missing, present=frame.columns)
+    twice = frame.columns[frame.columns.duplicated()]
+    if len(twice):
+        raise TableError(
+            f"the {table} table has the column(s) {', '.join(map(str, twice))} more than once; "
+            "keep one of each"
+        )
 
 
 def _of_accepted(accepted: pd.DataFrame, fingerprints: pd.Series) -> pd.DataFrame:
