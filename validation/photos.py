@@ -121,10 +121,14 @@ def inspect_all(
     photos: dict[str, Photo] = {}
     with warnings.catch_warnings(), ThreadPoolExecutor(threads or os.cpu_count()) as pool:
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        for chunk in _chunks(distinct):
-            photos.update(zip(chunk, _inspect_chunk(chunk, pool), strict=True))
-            if progress is not None:
-                progress(len(photos), len(distinct))
+        started = None
+        for chunk in (*_chunks(distinct), None):
+            ahead = None if chunk is None else _started(chunk, pool)
+            if started is not None:  # finished while the pool decodes the next
+                photos.update(_finished(*started))
+                if progress is not None:
+                    progress(len(photos), len(distinct))
+            started = ahead
     return photos
 
 
@@ -135,15 +139,25 @@ def _chunks(paths: Sequence[str]) -> Iterator[Sequence[str]]:
         yield paths[number * len(paths) // count : (number + 1) * len(paths) // count]
 
 
-def _inspect_chunk(paths: Sequence[str], pool: ThreadPoolExecutor) -> list[Photo]:
+Started = tuple[Sequence[str], Pixels, Iterator[list[Photo]]]
+"""A chunk's paths, its small grey copies and what will have been seen, a block at a time."""
+
+
+def _started(paths: Sequence[str], pool: ThreadPoolExecutor) -> Started:
     pixels = np.zeros((len(paths), SIDE, SIDE), np.uint8)
     blocks = [slice(start, start + BLOCK) for start in range(0, len(paths), BLOCK)]
     found = pool.map(lambda block: _inspect_together(paths[block], pixels[block]), blocks)
+    return paths, pixels, found
+
+
+def _finished(
+    paths: Sequence[str], pixels: Pixels, found: Iterator[list[Photo]]
+) -> dict[str, Photo]:
     photos = [photo for together in found for photo in together]
     for row in np.flatnonzero(marked(pixels, [photo.fingerprint for photo in photos])):
         problems = photos[row].problems | {PhotoProblem.WATERMARK}
         photos[row] = replace(photos[row], problems=problems)
-    return photos
+    return dict(zip(paths, photos, strict=True))
 
 
 def _inspect_together(paths: Sequence[str], pixels: Pixels) -> list[Photo]:
