@@ -49,11 +49,11 @@ class Contents:
     """(N,) hashes of the listings' ids."""
     codes: Hashes
     """(N,) equal for equal content, 0 where there is none."""
-    keys: tuple[Keys, ...]
+    keys: tuple[Numbers, ...]
     """B of (N,); near copies share at least one of the B."""
     attributes: Hashes
     """(N,) what else must be equal for two texts to be copies; 0 for photos."""
-    words: Keys
+    words: Numbers
     """(W,) each text's distinct words as hashes, ascending; empty for photos."""
     starts: Rows
     """(N + 1,) where each text's words start."""
@@ -67,9 +67,9 @@ class Contents:
         return Contents(
             owners=self.owners[rows],
             codes=self.codes[rows],
-            keys=tuple(band[rows] for band in self.keys),
+            keys=tuple(Numbers(band.all()[rows]) for band in self.keys),
             attributes=self.attributes[rows],
-            words=self.words[_places(self.starts[rows], lengths)],
+            words=Numbers(self.words.at(self.starts[rows], lengths)),
             starts=_starts(lengths),
         )
 
@@ -79,7 +79,7 @@ class Contents:
             return np.zeros(0, dtype=bool)
         shared = among(self.codes, np.sort(others.codes))
         for ours, theirs in zip(self.keys, others.keys, strict=True):
-            shared |= among(ours, np.sort(theirs))
+            shared |= among(ours.all(), np.sort(theirs.all()))
         others_own = among(self.owners, np.sort(others.owners))
         found: Truths = shared & (self.codes != 0) & ~others_own
         return found
@@ -104,8 +104,8 @@ class ContentsSurvey:
     """Collects contents part after part; what is much waits on disk."""
 
     def __init__(self) -> None:
-        self._fields = {name: Numbers() for name in ("owners", "codes", "attributes", "words")}
-        self._lengths = Numbers()
+        self._fields = {name: Numbers() for name in ("owners", "codes", "attributes")}
+        self._lengths, self._words = Numbers(), Numbers()
         self._keys: list[Numbers] = []
 
     def add(self, part: Contents) -> None:
@@ -113,15 +113,17 @@ class ContentsSurvey:
         for name, numbers in self._fields.items():
             numbers.add(getattr(part, name))
         self._lengths.add(np.diff(part.starts))
+        self._words.add(part.words.all())
         self._keys = self._keys or [Numbers() for _ in part.keys]
         for numbers, band in zip(self._keys, part.keys, strict=True):
-            numbers.add(band)
+            numbers.add(band.all())
 
     def contents(self) -> Contents:
         """All that was added, at least one part."""
         return Contents(
             **{name: numbers.all() for name, numbers in self._fields.items()},
-            keys=tuple(numbers.all() for numbers in self._keys),
+            keys=tuple(self._keys),
+            words=self._words,
             starts=_starts(self._lengths.all()),
         )
 
@@ -146,7 +148,8 @@ def text_contents(texts: pd.DataFrame, ids: pd.Series) -> Contents:
         codes[enough] = _codes(words, starts[:-1][enough], attributes[enough])
         for band, found in zip(keys, _word_keys(words, starts[:-1][enough]), strict=True):
             band[enough] = found
-    return Contents(hashed(ids), codes, keys, attributes, words, starts)
+    bands = tuple(map(Numbers, keys))
+    return Contents(hashed(ids), codes, bands, attributes, Numbers(words), starts)
 
 
 def photo_contents(fingerprints: pd.Series, ids: pd.Series) -> Contents:
@@ -160,11 +163,11 @@ def photo_contents(fingerprints: pd.Series, ids: pd.Series) -> Contents:
     codes = np.array([int(value) for value in prints.tolist()], dtype=np.uint64)
     shifts = np.arange(0, 64, 64 // QUARTERS, dtype=np.uint64)
     quarters = [((codes >> shift) & np.uint64(0xFFFF)).astype(np.uint32) for shift in shifts]
-    pairs = tuple(one << np.uint32(16) | other for one, other in combinations(quarters, 2))
+    pairs = tuple(Numbers(one << np.uint32(16) | other) for one, other in combinations(quarters, 2))
     nothing = np.zeros(len(codes), np.uint64)
     return Contents(
         *(hashed(ids), codes, pairs, nothing),
-        words=np.zeros(0, np.uint32),
+        words=Numbers(np.zeros(0, np.uint32)),
         starts=np.zeros(len(codes) + 1, np.int64),
     )
 
@@ -175,7 +178,7 @@ def read_same(contents: Contents, one: Rows, other: Rows) -> Truths:
     lengths = [starts[rows + 1] - starts[rows] for rows in (one, other)]
     pairs = np.arange(len(one), dtype=np.uint64)
     sides = [
-        np.repeat(pairs, length) << np.uint64(32) | contents.words[_places(starts[rows], length)]
+        np.repeat(pairs, length) << np.uint64(32) | contents.words.at(starts[rows], length)
         for rows, length in zip((one, other), lengths, strict=True)
     ]
     both = np.sort(np.concatenate(sides))
@@ -239,9 +242,3 @@ def _mixed(values: Hashes) -> Hashes:
 
 def _starts(lengths: npt.NDArray[np.int64]) -> Rows:
     return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
-
-
-def _places(starts: Rows, lengths: Rows) -> Rows:
-    """Every place of the stretches that start and are as long as given, one after the other."""
-    ends = np.cumsum(lengths)
-    return np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - ends + lengths, lengths)

@@ -12,8 +12,9 @@ from typing import Final
 
 import numpy as np
 
-from validation.contents import Alike, Contents, Keys, Rows
+from validation.contents import Alike, Contents, Rows
 from validation.identities import Truths, among, repeated
+from validation.spool import Numbers
 
 COMMON: Final = 50
 """Different contents that share a key, above which the key is passed over."""
@@ -105,12 +106,12 @@ def _partners(contents: Contents, rows: Rows, wanted: Truths, alike: Alike) -> R
     return partners
 
 
-def _pairs(keys: tuple[Keys, ...], rows: Rows, wanted: Truths) -> Iterator[tuple[Rows, Rows]]:
+def _pairs(keys: tuple[Numbers, ...], rows: Rows, wanted: Truths) -> Iterator[tuple[Rows, Rows]]:
     """Pairs of rows, one of them wanted, that share a key which few share."""
     asked = np.zeros(rows[-1] + 1, dtype=bool)
     asked[rows[wanted]] = True
     for key in keys:
-        band = key[rows]
+        band = key.all()[rows]
         some = np.flatnonzero(among(band, repeated(band)))
         order = some[np.argsort(band[some], kind="stable")]
         ordered = band[order]

@@ -8,9 +8,10 @@ watermark is told by the photos of the same chunk.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 
@@ -24,10 +25,13 @@ from validation.result import GateResult as GateResult
 from validation.result import joined
 from validation.rules import NO_RULES, Rules
 from validation.spool import Spool
-from validation.survey import EventSurvey, ItemSurvey
+from validation.survey import EventBatch, EventSurvey, ItemBatch, ItemSurvey
 from validation.tables import Table
 from validation.vector_gate import check_embeddings as check_embeddings
 from validation.vector_gate import check_pairs as check_pairs
+
+if TYPE_CHECKING:
+    from great_expectations import ExpectationSuite
 
 CHUNK: Final = 20_000
 """Rows that are judged at once."""
@@ -97,14 +101,9 @@ def items_in_parts(
 
     See `check_items` for the other arguments.
     """
-    survey, done = ItemSurvey(reference), 0
-    spool = Spool[_Items]()
-    for frame in parts:
-        chunk = _items(frame, source, now, done=done, photos=photos, progress=progress)
-        done += chunk.photos
-        survey.add(chunk.raw, chunk.coerced.frame, chunk.fingerprints)
-        spool.add(chunk)
-    batch = survey.facts()
+    batch, spool = _surveyed_items(
+        parts, reference=reference, now=now, source=source, photos=photos, progress=progress
+    )
     suite = suites.items(
         now=now,
         present=batch.present,
@@ -112,31 +111,15 @@ def items_in_parts(
         compared=comparisons.made(photos=photos is not None),
         rules=rules,
     )
-    notes = facts.absences(batch.present, tables.ITEMS.name) if batch.received else ()
-    first_rows, offset = FirstRows(batch.repeated), 0
-    for chunk in spool:
-        listings = chunk.coerced.frame
-        owners = reference.other_owners(listings)
-        compared = comparisons.compare(listings, reference, batch, offset=offset)
-        found = {name: facts.holds(listings.index, rows) for name, rows in compared.items()}
-        found[suites.OWN] = owners.isna()
-        if chunk.problems is not None:
-            found[listing_checks.PHOTO] = chunk.problems
-        taken = {row: repr(owner) for row, owner in facts.labelled(owners.dropna())}
-        yield judged(
-            tables.ITEMS,
-            chunk.raw,
-            chunk.coerced,
-            found=found,
-            suite=suite,
-            first_rows=first_rows,
-            details={"id_of_another_source": taken, **compared},
-            now=now,
-            offset=offset,
-            notes=notes,
-            fingerprints=chunk.fingerprints,
-        )
-        offset += len(chunk.raw)
+    judge = partial(
+        _judged_items,
+        batch=batch,
+        reference=reference,
+        suite=suite,
+        first_rows=FirstRows(batch.repeated),
+        now=now,
+    )
+    yield from map(judge, spool)
 
 
 def check_events(
@@ -171,39 +154,16 @@ def events_in_parts(
     rules: Rules = NO_RULES,
 ) -> Iterator[GateResult]:
     """Check events that come in parts. See `items_in_parts` and `check_events`."""
-    required = (tables.USER_ID, tables.ITEM_ID, tables.EVENT_TYPE, tables.EVENT_TIMESTAMP)
-    survey = EventSurvey()
-    spool = Spool[tuple[pd.DataFrame, Coerced]]()
-    for frame in parts:
-        raw = _raw(frame, tables.EVENTS, required, source, now)
-        coerced = coerce(raw, tables.EVENTS)
-        survey.add(raw, coerced.frame)
-        spool.add((raw, coerced))
-    batch = survey.facts()
-    suite = suites.events(now=now, present=batch.present, rules=rules)
-    first_rows, offset = FirstRows(batch.repeated), 0
-    for raw, coerced in spool:
-        events = coerced.frame
-        fast = batch.rates.too_fast(events)
-        rated = events[tables.VALUE].notna()
-        item_ids = events[tables.ITEM_ID]
-        yield judged(
-            tables.EVENTS,
-            raw,
-            coerced,
-            found={
-                suites.HUMAN: facts.holds(events.index, fast),
-                suites.KNOWN: item_ids.isna() | known_item_ids.has(item_ids),
-                suites.RATED: (events[tables.EVENT_TYPE] != tables.RATING) | rated,
-            },
-            suite=suite,
-            first_rows=first_rows,
-            details={"user_rate_human": fast},
-            now=now,
-            offset=offset,
-            notes=batch.gaps,
-        )
-        offset += len(raw)
+    batch, spool = _surveyed_events(parts, now=now, source=source)
+    judge = partial(
+        _judged_events,
+        batch=batch,
+        known_item_ids=known_item_ids,
+        suite=suites.events(now=now, present=batch.present, rules=rules),
+        first_rows=FirstRows(batch.repeated),
+        now=now,
+    )
+    yield from map(judge, spool)
 
 
 def slices(frame: pd.DataFrame, *, rules: Rules = NO_RULES) -> Iterator[pd.DataFrame]:
@@ -214,46 +174,142 @@ def slices(frame: pd.DataFrame, *, rules: Rules = NO_RULES) -> Iterator[pd.DataF
 
 
 @dataclass(frozen=True, slots=True)
-class _Items:
-    """A chunk of listings."""
+class _Chunk:
+    """Some rows of a batch."""
 
     raw: pd.DataFrame
     coerced: Coerced
-    problems: pd.Series | None
-    """(n,) what is wrong with each photo, as bits; None where photos were left closed."""
-    fingerprints: pd.Series | None
-    photos: int
-    """How many were opened."""
+    offset: int
+    """Number of the first row in the batch."""
+    problems: pd.Series | None = None
+    """(n,) what is wrong with each listing's photo, as bits; None where none was opened."""
+    fingerprints: pd.Series | None = None
 
 
-def _items(
-    frame: pd.DataFrame,
-    source: str | None,
-    now: datetime,
+def _surveyed_items(
+    parts: Iterable[pd.DataFrame],
     *,
-    done: int,
+    reference: Reference,
+    now: datetime,
+    source: str | None,
     photos: int | None,
     progress: Progress | None,
-) -> _Items:
-    raw = _raw(frame, tables.ITEMS, (tables.ITEM_ID,), source, now)
-    coerced = coerce(raw, tables.ITEMS)
-    if photos is None:
-        return _Items(raw, coerced, None, None, 0)
-    paths = coerced.frame[tables.IMAGE_PATH]
-    given = paths.dropna().tolist()
+) -> tuple[ItemBatch, Spool[_Chunk]]:
+    """Read all parts: what their rows are to each other, and the chunks to be judged."""
+    survey, spool = ItemSurvey(reference), Spool[_Chunk]()
+    rows = opened = 0
+    for frame in parts:
+        raw = _raw(frame, tables.ITEMS, (tables.ITEM_ID,), source, now)
+        chunk = _Chunk(raw, coerce(raw, tables.ITEMS), rows)
+        if photos is not None:
+            paths = chunk.coerced.frame[tables.IMAGE_PATH]
+            chunk = _with_photos(chunk, paths, done=opened, photos=photos, progress=progress)
+            opened += int(paths.notna().sum())
+        survey.add(raw, chunk.coerced.frame, chunk.fingerprints)
+        spool.add(chunk)
+        rows += len(raw)
+    return survey.facts(), spool
+
+
+def _with_photos(
+    chunk: _Chunk, paths: pd.Series, *, done: int, photos: int, progress: Progress | None
+) -> _Chunk:
+    """The chunk with what its photos show.
+
+    Args:
+        paths: (n,) of its photos.
+        done: photos opened before.
+    """
 
     def told(now_done: int, _: int) -> None:
         if progress is not None:
             progress(done + now_done, photos)
 
-    seen = inspect_all(given, progress=told)
+    seen = inspect_all(paths.dropna().tolist(), progress=told)
     prints = [seen[path].fingerprint if path in seen else None for path in paths]
-    return _Items(
-        raw,
-        coerced,
+    return replace(
+        chunk,
         problems=facts.photo_bits(paths, seen),
         fingerprints=pd.Series(prints, index=paths.index, dtype=object),
-        photos=len(given),
+    )
+
+
+def _judged_items(
+    chunk: _Chunk,
+    *,
+    batch: ItemBatch,
+    reference: Reference,
+    suite: "ExpectationSuite",
+    first_rows: FirstRows,
+    now: datetime,
+) -> GateResult:
+    listings = chunk.coerced.frame
+    owners = reference.other_owners(listings)
+    compared = comparisons.compare(listings, reference, batch, offset=chunk.offset)
+    found = {name: facts.holds(listings.index, rows) for name, rows in compared.items()}
+    found[suites.OWN] = owners.isna()
+    if chunk.problems is not None:
+        found[listing_checks.PHOTO] = chunk.problems
+    taken = {row: repr(owner) for row, owner in facts.labelled(owners.dropna())}
+    return judged(
+        tables.ITEMS,
+        chunk.raw,
+        chunk.coerced,
+        found=found,
+        suite=suite,
+        first_rows=first_rows,
+        details={"id_of_another_source": taken, **compared},
+        now=now,
+        offset=chunk.offset,
+        notes=facts.absences(batch.present, tables.ITEMS.name) if batch.received else (),
+        fingerprints=chunk.fingerprints,
+    )
+
+
+def _surveyed_events(
+    parts: Iterable[pd.DataFrame], *, now: datetime, source: str | None
+) -> tuple[EventBatch, Spool[_Chunk]]:
+    """As `_surveyed_items`."""
+    required = (tables.USER_ID, tables.ITEM_ID, tables.EVENT_TYPE, tables.EVENT_TIMESTAMP)
+    survey, spool = EventSurvey(), Spool[_Chunk]()
+    rows = 0
+    for frame in parts:
+        raw = _raw(frame, tables.EVENTS, required, source, now)
+        chunk = _Chunk(raw, coerce(raw, tables.EVENTS), rows)
+        survey.add(raw, chunk.coerced.frame)
+        spool.add(chunk)
+        rows += len(raw)
+    return survey.facts(), spool
+
+
+def _judged_events(
+    chunk: _Chunk,
+    *,
+    batch: EventBatch,
+    known_item_ids: Ids,
+    suite: "ExpectationSuite",
+    first_rows: FirstRows,
+    now: datetime,
+) -> GateResult:
+    events = chunk.coerced.frame
+    fast = batch.rates.too_fast(events)
+    rated = events[tables.VALUE].notna()
+    item_ids = events[tables.ITEM_ID]
+    return judged(
+        tables.EVENTS,
+        chunk.raw,
+        chunk.coerced,
+        found={
+            suites.HUMAN: facts.holds(events.index, fast),
+            suites.KNOWN: item_ids.isna() | known_item_ids.has(item_ids),
+            suites.RATED: (events[tables.EVENT_TYPE] != tables.RATING) | rated,
+        },
+        suite=suite,
+        first_rows=first_rows,
+        details={"user_rate_human": fast},
+        now=now,
+        offset=chunk.offset,
+        notes=batch.gaps,
     )
 
 
