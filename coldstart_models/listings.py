@@ -160,7 +160,7 @@ def add_listings(
         vectors = recommender.add_listings(items, image.embeddings, text.embeddings)
         store.push(ITEM_VECTOR.name, known_from(vectors, now), now=now)
         unlike = _unlike(items, image.embeddings, text.embeddings, home=home, now=now)
-        taken = replace(taken, warned=(*taken.warned, *unlike))
+        taken = replace(taken, warned=_told_together(taken.warned, unlike))
     return taken
 
 
@@ -221,6 +221,20 @@ def _unlike(
         now=now,
     )
     return () if checked is None else told_rows(checked.warnings)
+
+
+def _told_together(
+    warned: tuple[QuarantinedRow, ...], unlike: tuple[QuarantinedRow, ...]
+) -> tuple[QuarantinedRow, ...]:
+    """One entry a listing; `unlike` counts its rows among the accepted, so these are left out."""
+    told = {row.id: row for row in warned}
+    for row in unlike:
+        before = told.get(row.id, QuarantinedRow(row.id, ()))
+        reasons = tuple(reason.split(": ", 1)[-1] for reason in row.reasons)
+        told[row.id] = replace(
+            before, reasons=(*before.reasons, *reasons), checks=(*before.checks, *row.checks)
+        )
+    return tuple(told.values())
 
 
 def encode(items: pd.DataFrame, *, encoder: "Encoder | None", now: datetime) -> Encoded:

@@ -8,7 +8,9 @@ named after itself and warns.
 
 import importlib
 import json
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -86,7 +88,10 @@ def _from_json(path: Path) -> "ExpectationSuite":
     try:
         saved = json.loads(path.read_text(encoding="utf-8"))
         wanted = saved["expectations"]
-        suite = ExpectationSuite(name=saved["name"], expectations=wanted, meta=saved.get("meta"))
+        with _unlogged(ExpectationSuite.__module__):  # what it drops is told below
+            suite = ExpectationSuite(
+                name=saved["name"], expectations=wanted, meta=saved.get("meta")
+            )
     except FileNotFoundError:
         raise SuiteError(f"there is no suite {path}") from None
     except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
@@ -98,6 +103,17 @@ def _from_json(path: Path) -> "ExpectationSuite":
             "that defines them, by a `module:function` that returns the suite"
         )
     return suite
+
+
+@contextmanager
+def _unlogged(name: str) -> Iterator[None]:
+    """Without what the logger of that name says."""
+    logger = logging.getLogger(name)
+    disabled, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = disabled
 
 
 def _from_python(named: str) -> "ExpectationSuite":

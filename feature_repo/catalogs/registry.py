@@ -102,10 +102,10 @@ def open_parts(
     Raises:
         SourceError: see `open_source`, some of it once the parts are gone through.
     """
-    from feature_repo.catalogs import table
+    from feature_repo.catalogs import files, table
 
     path = Path(what)
-    if path.is_file():
+    if path.is_file() or path.name.lower().endswith(files.ENDINGS):
         return SourceParts(path.stem, table.item_parts(path, rows=rows), None)
     kind, argument = (TABLE, what) if path.is_dir() else _parted(what)
     if kind == TABLE:

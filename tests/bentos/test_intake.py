@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
@@ -15,9 +16,11 @@ from starlette.testclient import TestClient
 
 from coldstart_models.listings import ListingEncoders
 from feature_repo.home import Home
+from feature_repo.jobs import photo_text
 from feature_repo.jobs.transaction import locked
 from tests.bentos.fakes import ColourEncoder, CountingRecommender, MemoryStore
 from validation import history, tables
+from validation.alignment import Alignment
 
 CLICK = {
     "event_id": "e1",
@@ -183,6 +186,28 @@ def test_an_accepted_listing_says_what_is_worth_mending(client: TestClient, home
     assert "if the listing is not free" in " ".join(warning["reasons"])
     assert "has HTML in it" in " ".join(warning["reasons"])
     assert [run.step for run in history.runs(home.gate_results)] == ["listings"]
+
+
+def test_a_listing_is_told_of_once_also_where_its_photo_shows_something_else(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nothing = np.zeros(ColourEncoder("image").width)
+    strict = Alignment(
+        nothing,
+        np.zeros(ColourEncoder("text").width),
+        np.zeros((len(nothing), ColourEncoder("text").width)),
+        threshold=0.5,
+        matching=np.ones(3),
+        mismatched=np.zeros(3),
+        learned_from=np.arange(3),
+        out_of_fold=np.ones(3),
+    )
+    monkeypatch.setattr(photo_text, "_kept", lambda **_: strict)
+    sent = {**VASE, "price": 0, "photo_base64": base64.b64encode(photo((200, 20, 10))).decode()}
+    (warning,) = post_listings(client, sent)["warnings"]
+    assert warning["id"] == "vase"
+    assert "if the listing is not free" in warning["reasons"][0]
+    assert warning["reasons"][-1].startswith("the photo of 'vase' does not look like what its text")
 
 
 def test_a_photo_can_be_sent_in_the_request(client: TestClient) -> None:

@@ -51,7 +51,9 @@ def test_the_exit_code_says_whether_rows_are_blocked(coldstart, tmp_path):
     assert code == 3
     assert "every row is blocked" in out
     assert "item_id" in out
-    assert coldstart(*as_of("validate", "nosuch.csv"))[0] == 2
+    code, _, told = coldstart(*as_of("validate", "nosuch.csv"))
+    assert code == 2
+    assert "there is no file nosuch.csv" in told
 
 
 def test_validate_writes_a_report_and_junit_of_a_source_with_events(coldstart, tmp_path, shop):

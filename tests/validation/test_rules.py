@@ -92,9 +92,12 @@ def test_a_function_may_return_the_suite(
         ),
     ],
 )
-def test_a_suite_that_cannot_be_used_is_named(tmp_path: Path, content: object, told: str) -> None:
+def test_a_suite_that_cannot_be_used_is_named(
+    tmp_path: Path, content: object, told: str, caplog: pytest.LogCaptureFixture
+) -> None:
     with pytest.raises(SuiteError, match=told):
         Rules.read(items_suite=saved(tmp_path, content))
+    assert caplog.text == ""  # one line, and no traceback of Great Expectations before it
 
 
 def test_a_suite_that_is_not_there_is_named(tmp_path: Path) -> None:
