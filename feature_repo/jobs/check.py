@@ -40,7 +40,9 @@ def check(
         progress: told photos opened and listings read, then listings judged and in all; in all is
             0 while nobody knows.
     """
-    accepted = [Ids.of(() if known_items is None else known_items[tables.ITEM_ID])]
+    known = tables.ITEMS.empty() if known_items is None else known_items
+    own = known[tables.SOURCE] == source.name  # as an ingest has it, events are of its own listings
+    accepted = [Ids.of(known.loc[own, tables.ITEM_ID])]
     told = progress or (lambda done, total: None)
     read = 0
 
@@ -63,7 +65,7 @@ def check(
         taken(
             gate.items_in_parts(
                 counted(source.items),
-                reference=Reference.of(known_items, photos=known_photos),
+                reference=Reference.of(known, photos=known_photos),
                 source=source.name,
                 rules=rules,
                 now=now,
