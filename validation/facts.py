@@ -10,10 +10,8 @@ from validation import tables, vectors
 from validation.photos import Photo
 
 LONGEST_LINE: Final = 200
-WISHED: Final[dict[str, tuple[str, ...]]] = {
-    "items": (tables.TITLE, tables.CATEGORY, tables.PRICE, tables.IMAGE_PATH, tables.LISTED_AT),
-}
-"""Optional columns whose absence from the whole table is worth a note."""
+WISHED: Final = (tables.TITLE, tables.CATEGORY, tables.PRICE, tables.IMAGE_PATH, tables.LISTED_AT)
+"""Optional columns of listings whose absence from the whole table is worth a note."""
 
 
 def present_columns(raw: pd.DataFrame) -> set[str]:
@@ -21,14 +19,14 @@ def present_columns(raw: pd.DataFrame) -> set[str]:
     return {str(name) for name in raw.columns if raw[name].notna().any()}
 
 
-def absences(present: Collection[str], table: str) -> tuple[str, ...]:
-    """A note where no row has a value in an optional column that helps the models.
+def absences(present: Collection[str]) -> tuple[str, ...]:
+    """A note where no listing has a value in an optional column that helps the models.
 
     Args:
-        present: the columns in which some row has one.
+        present: the columns in which some listing has one.
     """
-    absent = [name for name in WISHED.get(table, ()) if name not in present]
-    return (f"no row of {table} has {', '.join(absent)}; the models do without",) if absent else ()
+    absent = [name for name in WISHED if name not in present]
+    return (f"no row of items has {', '.join(absent)}; the models do without",) if absent else ()
 
 
 def lines_read(raw: pd.DataFrame) -> pd.Series:

@@ -261,7 +261,7 @@ def _judged_items(
         details={"id_of_another_source": taken, **compared},
         now=now,
         offset=chunk.offset,
-        notes=facts.absences(batch.present, tables.ITEMS.name) if batch.received else (),
+        notes=facts.absences(batch.present) if batch.received else (),
         fingerprints=chunk.fingerprints,
     )
 

@@ -23,7 +23,7 @@ from validation.errors import SuiteError
 if TYPE_CHECKING:
     from great_expectations import ExpectationSuite
 
-COLUMN_KEYS: Final = ("column", "column_A")
+COLUMN_KEYS: Final = ("column", "column_A", "column_B")
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,4 +185,4 @@ def _judges_rows(expectation: Any) -> bool:
 def _columns(expectation: Any) -> list[str]:
     named = [getattr(expectation, key, None) for key in COLUMN_KEYS]
     listed = getattr(expectation, "column_list", None) or ()
-    return [str(name) for name in (*named, getattr(expectation, "column_B", None), *listed) if name]
+    return [str(name) for name in (*named, *listed) if name]
