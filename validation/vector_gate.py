@@ -9,7 +9,8 @@ import pandas as pd
 from validation import engine, facts, suites, tables, vectors
 from validation.alignment import Alignment, FloatArray
 from validation.checks import Severity
-from validation.judging import require_columns, result_of
+from validation.chunks import require_columns
+from validation.judging import result_of
 from validation.result import GateResult
 
 EMBEDDINGS: Final = "embeddings"
