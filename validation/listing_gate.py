@@ -6,13 +6,14 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from validation import comparisons, facts, listing_checks, suites, tables
 from validation.chunks import Chunk, chunks, slices
 from validation.identities import FirstRows
 from validation.judging import judged
-from validation.photos import inspect_all
+from validation.photos import Photo, inspect_all
 from validation.reference import Reference
 from validation.result import GateResult, joined
 from validation.rules import NO_RULES, Rules
@@ -145,10 +146,12 @@ def _with_photos(
             progress(done + now_done, photos)
 
     seen = inspect_all(paths.dropna().tolist(), progress=told)
-    prints = [seen[path].fingerprint if path in seen else None for path in paths]
+    photos_of_rows = [seen.get(path, Photo()) for path in paths]
+    bits = [photo.bits for photo in photos_of_rows]
+    prints = [photo.fingerprint for photo in photos_of_rows]
     return replace(
         chunk,
-        problems=facts.photo_bits(paths, seen),
+        problems=pd.Series(bits, index=paths.index, dtype=np.int64),
         fingerprints=pd.Series(prints, index=paths.index, dtype=object),
     )
 
