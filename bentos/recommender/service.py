@@ -301,8 +301,9 @@ class RecommenderService:
 
     def _warm(self) -> None:
         with self._intake:
-            import validation.gate  # noqa: F401 - Great Expectations takes seconds to import
+            from validation import engine
 
+            engine.context()  # Great Expectations takes seconds to import
             try:
                 self._warm_encoders()
             except ServiceUnavailable as error:
