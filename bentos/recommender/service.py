@@ -312,7 +312,7 @@ class RecommenderService:
     def _warm_encoders(self) -> Any:
         """The model's encoders, loaded once. Raises ServiceUnavailable saying why not."""
         if self._encoders is None:
-            from coldstart_models.listings import load_encoders
+            from coldstart_models.listing_encoders import load_encoders
 
             try:
                 with measures.stage("load encoders"):

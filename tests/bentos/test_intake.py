@@ -14,7 +14,7 @@ from PIL import Image
 from prometheus_client import generate_latest
 from starlette.testclient import TestClient
 
-from coldstart_models.listings import ListingEncoders
+from coldstart_models.listing_encoders import ListingEncoders
 from feature_repo.home import Home
 from feature_repo.jobs import photo_text
 from feature_repo.jobs.transaction import locked
