@@ -46,6 +46,8 @@ KINDS: Final[dict[str, Sequence[Defect]]] = {
 
 Batch = tuple[str, dict[str, set[int]], Sequence[Defect], GateResult]
 """A table, its planted rows by kind, the kinds, and what the gate made of it."""
+Tally = tuple[int, int, int]
+"""Rows that were planted, those that fail the kind's check, and others that fail it as well."""
 
 
 def main() -> None:
@@ -55,7 +57,7 @@ def main() -> None:
     parser.add_argument("--clean", type=Path, help="a table:DIR of sound listings")
     parser.add_argument("--rows", type=int, default=1_000_000, help="listings of the speed test")
     options = parser.parse_args()
-    found: dict[tuple[str, str], list[tuple[int, int, int]]] = defaultdict(list)
+    found: dict[tuple[str, str], list[Tally]] = defaultdict(list)
     severities: dict[str, str] = {}
     sound = blocked = 0
     for seed in range(options.seeds):
@@ -64,15 +66,9 @@ def main() -> None:
             if options.clean:
                 planted_in += real_batches(options.clean, Path(folder) / "real", seed=seed)
             for table_name, planted, kinds, result in planted_in:
-                failing = rows_by_check(result)
                 severities.update(result.severities)
-                for kind in kinds:
-                    rows = planted[kind.name]
-                    failed = failing.get(kind.check, set())
-                    others = set().union(*(planted[k.name] for k in kinds if k.check == kind.check))
-                    found[table_name, kind.name].append(
-                        (len(rows), len(rows & failed), len(failed - others - copied(kind)))
-                    )
+                for name, counts in tallied(planted, kinds, result).items():
+                    found[table_name, name].append(counts)
                 touched = set().union(*planted.values())
                 sound += result.received - len(touched)
                 blocked += len(set(result.quarantined[reasons.ROW_NUMBER]) - touched)
@@ -87,9 +83,9 @@ def main() -> None:
                 "defect": name,
                 "check": checks[name],
                 "severity": severities.get(checks[name], "never failed"),
-                **_rates(counts),
+                **_rates(tallies),
             }
-            for (where, name), counts in found.items()
+            for (where, name), tallies in found.items()
         ],
         sound_rows=sound,
         sound_rows_blocked=blocked,
@@ -190,6 +186,19 @@ def _row(frame: pd.DataFrame, number: int) -> defects.Row:
     return dict(zip(map(str, values.index), values.tolist(), strict=True))
 
 
+def tallied(
+    planted: dict[str, set[int]], kinds: Sequence[Defect], result: GateResult
+) -> dict[str, Tally]:
+    """Kind → its tally in one batch."""
+    failing = rows_by_check(result)
+    tallies = {}
+    for kind in kinds:
+        rows, failed = planted[kind.name], failing.get(kind.check, set())
+        others = set().union(*(planted[k.name] for k in kinds if k.check == kind.check))
+        tallies[kind.name] = (len(rows), len(rows & failed), len(failed - others - copied(kind)))
+    return tallies
+
+
 def copied(kind: Defect) -> set[int]:
     """Rows that fail a comparison by right, because a planted one is their copy."""
     return set(range(ORIGINALS)) if kind.check in COMPARED else set()
@@ -217,7 +226,7 @@ def clean_rates(folder: Path) -> dict[str, Any]:
     }
 
 
-def _rates(counts: Sequence[tuple[int, int, int]]) -> dict[str, float | int]:
+def _rates(counts: Sequence[Tally]) -> dict[str, float | int]:
     planted, hit, false = (sum(column) for column in zip(*counts, strict=True))
     return {
         "planted": planted,
