@@ -151,10 +151,16 @@ def _with_check(
     kind = type(expectation).__name__
     name = f"{kind}:{read[0]}"
     names[name] += 1
+    severity = meta.get("severity", Severity.WARN)
+    if severity not in tuple(Severity):
+        raise SuiteError(
+            f"{named}: the severity of {name} is {severity!r}; write {' or '.join(Severity)} "
+            "into its meta"
+        )
     check = Check(
         name=str(meta.get("name") or (name if names[name] == 1 else f"{name}:{names[name]}")),
         column=str(meta.get("column") or read[0]),
-        severity=Severity(meta.get("severity", Severity.WARN)),
+        severity=Severity(severity),
         sentence=str(
             meta.get("sentence")
             or f"{read[0]} is {{value}}, which {kind} of your own suite does not allow"

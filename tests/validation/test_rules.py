@@ -116,6 +116,10 @@ def test_a_function_may_return_the_suite(
             },
             "reads colour; an expectation on rows of items reads one of attributes",
         ),
+        (
+            {**SUITE, "expectations": [matching("a", severity="critical")]},
+            "severity of ExpectColumnValuesToMatchRegex:title is 'critical'; write block or warn",
+        ),
     ],
 )
 def test_a_suite_that_cannot_be_used_is_named(
