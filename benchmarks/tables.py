@@ -6,11 +6,12 @@ With ``--into README.md --name online_retail`` the tables take the place of what
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
+
+from validation.whole_files import replacing
 
 METRICS: Final = ("recall@20", "ndcg@10", "mrr", "auc")
 HEADING: Final = "ndcg@10"
@@ -44,9 +45,8 @@ def main() -> None:
     if options.name is None:
         parser.error("--into needs --name, the name of the marked place")
     before = options.into.read_text(encoding="utf-8")
-    partial = options.into.with_name(f".{options.into.name}.partial")
-    partial.write_text(placed(before, text, name=options.name), encoding="utf-8")
-    os.replace(partial, options.into)
+    with replacing(options.into) as partial:
+        partial.write_text(placed(before, text, name=options.name), encoding="utf-8")
 
 
 def markdown(result: Mapping[str, Any], *, pools: Sequence[str] | None = None) -> str:
