@@ -106,7 +106,10 @@ def _of_cut(cut: Standing) -> str:
     """Metrics of all models in the cold pool, and their difference to the best kNN ensemble."""
     found = {name: [cut.estimate(name, metric) for metric in SHOWN] for name in cut.models}
     contestants = [values for name, values in found.items() if name not in NULLS]
-    best = [max(one.mean for one in column) for column in zip(*contestants, strict=True)]
+    best = [
+        max((values[place].mean for values in contestants), default=None)
+        for place in range(len(SHOWN))
+    ]
     body = []
     for name, values in found.items():
         ndcg = values[SHOWN.index(NDCG)]
