@@ -75,8 +75,7 @@ class PairFeatures:
         together = max(1, USERS_AT_ONCE // max(1, len(task.candidates)))
         for start in range(0, len(task.user_index), together):
             rows = np.arange(start, min(start + together, len(task.user_index)))
-            part = RankingTask(task.user_index[rows], task.histories.take(rows), task.candidates)
-            yield rows, self._features(part)
+            yield rows, self._features(task.of_users(rows))
 
     def _features(self, task: RankingTask) -> FloatMatrix:
         columns = member_scores(self._spaces, self._members, task)
