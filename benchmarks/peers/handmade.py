@@ -79,8 +79,7 @@ class PairFeatures:
 
     def _features(self, task: RankingTask) -> FloatMatrix:
         columns = member_scores(self._spaces, self._members, task)
-        users, items = self._factors.users[task.user_index], self._factors.items[task.candidates]
-        columns.append(standardized(users @ items.T))
+        columns.append(standardized(self._factors.scores(task)))
         columns.append(np.broadcast_to(self._popularity(task.candidates), columns[0].shape))
         columns += self._prices(task)
         columns += [_share(labels, task) for labels in self._labels]
