@@ -7,7 +7,6 @@ what has changed since.
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -31,6 +30,7 @@ from coldstart_models.data.splits import Split
 from coldstart_models.errors import NotEnoughData
 from coldstart_models.models import build_ranker
 from coldstart_models.ranker import Ranker
+from feature_repo.feature_tables import replacing
 
 SHOTS: Final = (1, 3, 5, 10, 20)
 LEAST_USERS: Final = 50
@@ -130,10 +130,8 @@ def measured(cell: Cell, bench: Workbench) -> dict[str, Any]:
 
 def write(result: Mapping[str, Any], path: Path) -> None:
     """Write a result, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_text(json.dumps(result), encoding="utf-8")
-    os.replace(partial, path)
+    with replacing(path) as partial:
+        partial.write_text(json.dumps(result), encoding="utf-8")
 
 
 def measurement(pool: Mapping[str, Any], *, seed: int) -> Measurement:
