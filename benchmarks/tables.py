@@ -44,9 +44,7 @@ def main() -> None:
         return
     if options.name is None:
         parser.error("--into needs --name, the name of the marked place")
-    before = options.into.read_text(encoding="utf-8")
-    with replacing(options.into) as partial:
-        partial.write_text(placed(before, text, name=options.name), encoding="utf-8")
+    put(text, options.into, name=options.name)
 
 
 def markdown(result: Mapping[str, Any], *, pools: Sequence[str] | None = None) -> str:
@@ -127,6 +125,13 @@ def _best_of(
         bounds = interval((found["low"], found["high"]))
         cells.append(f"{number(found['value'], best=found['value'] == best)} ({bounds})")
     return cells
+
+
+def put(tables: str, document: Path, *, name: str) -> None:
+    """Put the tables between a document's marks. Raises ValueError where it has none."""
+    text = placed(document.read_text(encoding="utf-8"), tables, name=name)
+    with replacing(document) as partial:
+        partial.write_text(text, encoding="utf-8")
 
 
 def placed(text: str, tables: str, *, name: str) -> str:
