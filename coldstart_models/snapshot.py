@@ -215,7 +215,7 @@ def read_snapshot(home: Home, *, tag: str, widths: dict[str, int]) -> Snapshot:
     return Snapshot(
         version=1,
         items=items[list(ITEM_COLUMNS)],
-        rows=stored.matrix[served],
+        rows=stored.matrix if served.all() else stored.matrix[served],
         widths=widths,
         new=new_listings(items, events),
         deltas=deltas,

@@ -22,9 +22,11 @@ from feast import (
     RequestSource,
     ValueType,
 )
+from feast.data_source import DataSource
 from feast.on_demand_feature_view import OnDemandFeatureView
 from feast.types import Array, Bool, FeastType, Float32, Float64, Int64, String
 
+from feature_repo.environment import DUCKDB, POSTGRES, SPARK, Environment
 from feature_repo.feature_tables import (
     AS_OF_US,
     CREATED_TIMESTAMP,
@@ -40,6 +42,15 @@ OWNER: Final = "coldstart-home maintainers"
 NO_EXPIRY: Final = timedelta(0)
 BEHAVIOUR_EXPIRY: Final = timedelta(days=3650)
 """Counts and histories stay true for long; ten years bounds the look-back of a join."""
+
+SPARK_ROWS: Final = f"""
+    SELECT * FROM (
+        SELECT *, row_number() OVER (
+            PARTITION BY {{key}}, {tables.EVENT_TIMESTAMP} ORDER BY {CREATED_TIMESTAMP} DESC
+        ) AS newest_created FROM parquet.`{{path}}`
+    ) WHERE newest_created = 1"""
+"""A row a key and event time: Feast's join on Spark multiplies entity rows by those that share
+both."""
 
 USER_ITEM_FEATURES: Final[Mapping[str, str]] = {
     "log_price_ratio": "log of the item's price over the user's usual price",
@@ -83,8 +94,14 @@ SERVICES: Final[Mapping[str, Sequence[str]]] = {
 """Feature service → the views it serves. A model whose inputs change gets a new version."""
 
 
-def definitions(home: Home) -> dict[str, Any]:
-    """Name → Feast object, with sources under the given state folder."""
+def definitions(home: Home, *, offline: str | None = None) -> dict[str, Any]:
+    """Name → Feast object, with sources under the given state folder.
+
+    Args:
+        offline: type of the offline store that reads the sources; that of the environment's YAML
+            where None.
+    """
+    store = offline or Environment.current().offline
     entities = {
         tables.ITEM_ID: Entity(
             name="item",
@@ -102,7 +119,7 @@ def definitions(home: Home) -> dict[str, Any]:
         ),
     }
     views = {
-        name: feature_view(table, home=home, entity=entities[table.key])
+        name: feature_view(table, home=home, entity=entities[table.key], offline=store)
         for name, table in FEATURE_TABLES.items()
     }
     on_demand = {USER_ITEM_VIEW: user_item_view(views["user_history"], views["item_profile"])}
@@ -115,19 +132,37 @@ def definitions(home: Home) -> dict[str, Any]:
     return {**by_name, **every_view, **services}
 
 
-def feature_view(table: FeatureTable, *, home: Home, entity: Entity) -> FeatureView:
+def batch_source(table: FeatureTable, *, home: Home, offline: str) -> DataSource:
+    """The table's Parquet file, as the offline store reads it."""
+    about = {
+        "name": f"{table.name}_file",
+        "timestamp_field": tables.EVENT_TIMESTAMP,
+        "created_timestamp_column": CREATED_TIMESTAMP,
+        "description": f"Parquet behind {table.name}",
+        "owner": OWNER,
+    }
+    path = home.feature_table(table.name)
+    if offline == SPARK:
+        from feast.infra.offline_stores.contrib.spark_offline_store.spark_source import SparkSource
+
+        return SparkSource(query=SPARK_ROWS.format(key=table.key, path=path), **about)
+    if offline == POSTGRES:
+        from feast.infra.offline_stores.contrib.postgres_offline_store.postgres_source import (
+            PostgreSQLSource,
+        )
+
+        return PostgreSQLSource(table=f"offline_{table.name}", **about)
+    return FileSource(path=str(path), **about)
+
+
+def feature_view(
+    table: FeatureTable, *, home: Home, entity: Entity, offline: str = DUCKDB
+) -> FeatureView:
     """The view of one feature table: read from its Parquet file, pushed to by the service."""
-    batch_source = FileSource(
-        name=f"{table.name}_file",
-        path=str(home.feature_table(table.name)),
-        timestamp_field=tables.EVENT_TIMESTAMP,
-        created_timestamp_column=CREATED_TIMESTAMP,
-        description=f"Parquet behind {table.name}",
-        owner=OWNER,
-    )
+    source = batch_source(table, home=home, offline=offline)
     push_source = PushSource(
         name=f"{table.name}{PUSH_SUFFIX}",
-        batch_source=batch_source,
+        batch_source=source,
         description=f"rows of {table.name} that arrive between materializations",
         owner=OWNER,
     )

@@ -86,6 +86,10 @@ class Home:
         """Rows of one encoder that are not merged into its table yet, one file a batch."""
         return self.features / view / f"{encoder_hash}.parts"
 
+    def vector_snapshots(self, view: str) -> Path:
+        """The view's newest vectors as files that are mapped into memory, by version."""
+        return self.root / "snapshots" / view
+
     @property
     def encoder_switches(self) -> Path:
         """Which encoder served after which, so that a switch can be taken back (JSON)."""

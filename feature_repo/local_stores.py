@@ -7,9 +7,12 @@ Absolute paths are taken as they are. Feast instantiates them; nothing else impo
 
 import os
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from feast import FeatureView
+from feast.infra.online_stores.helpers import compute_table_id
 from feast.infra.online_stores.sqlite import SqliteOnlineStore, SqliteOnlineStoreConfig
 from feast.infra.registry.file import FileRegistryStore
 from feast.protos.feast.core.Registry_pb2 import Registry
@@ -17,6 +20,10 @@ from feast.repo_config import RegistryConfig, RepoConfig
 from feast.utils import _utc_now
 
 from feature_repo.home import Home
+from feature_repo.wire_rows import WireRows
+
+KEYS_AT_ONCE = 10_000
+"""Keys of one query, below SQLite's limit of variables."""
 
 
 def under_home(path: str) -> Path:
@@ -50,10 +57,48 @@ class HomeSqliteOnlineStoreConfig(SqliteOnlineStoreConfig):  # type: ignore[misc
 
 
 class HomeSqliteOnlineStore(SqliteOnlineStore):  # type: ignore[misc]
-    """Feast's SQLite online store under the state folder."""
+    """Feast's SQLite online store under the state folder, in Feast's own table layout."""
 
     @staticmethod
     def _get_db_path(config: RepoConfig) -> str:
         path = under_home(config.online_store.path)
         path.parent.mkdir(parents=True, exist_ok=True)
         return str(path)
+
+    def write_wire_rows(self, config: RepoConfig, view: FeatureView, rows: WireRows) -> None:
+        """Write the rows in one transaction; the last write of a key stays."""
+        # Seconds since 1970, as Feast's adapter of datetimes writes them.
+        event = [int(moment.timestamp()) for moment in rows.event_times]
+        created = [moment and int(moment.timestamp()) for moment in rows.created_times]
+        name = _table(config, view)
+        with self._get_conn(config) as connection:
+            connection.executemany(
+                f'INSERT INTO "{name}" '
+                "(entity_key, feature_name, value, value_text, event_ts, created_ts) "
+                "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (entity_key, feature_name) DO UPDATE SET "
+                "value = excluded.value, value_text = excluded.value_text, "
+                "event_ts = excluded.event_ts, created_ts = excluded.created_ts",
+                (
+                    (key, feature, value, text, event[number], created[number])
+                    for key, feature, value, text, number in rows.by_feature()
+                ),
+            )
+
+    def count_online(self, config: RepoConfig, view: FeatureView, keys: Sequence[bytes]) -> int:
+        """How many of the entities have values of the view."""
+        connection, name = self._get_conn(config), _table(config, view)
+        found = 0
+        for first in range(0, len(keys), KEYS_AT_ONCE):
+            part = keys[first : first + KEYS_AT_ONCE]
+            ((count,),) = connection.execute(
+                f'SELECT count(DISTINCT entity_key) FROM "{name}" '
+                f"WHERE entity_key IN ({', '.join('?' * len(part))})",
+                part,
+            )
+            found += count
+        return found
+
+
+def _table(config: RepoConfig, view: FeatureView) -> str:
+    versioned = config.registry.enable_online_feature_view_versioning
+    return str(compute_table_id(config.project, view, versioned))

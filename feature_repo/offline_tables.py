@@ -10,7 +10,6 @@ from typing import Any
 
 import duckdb
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -26,19 +25,9 @@ from feature_repo.feature_tables import (
     write_table,
 )
 from feature_repo.home import Home
+from feature_repo.newest_rows import TableColumns
+from feature_repo.vector_snapshot import Vectors, patch_snapshot, read_snapshot, snapshot_state
 from validation import tables
-
-
-@dataclass(frozen=True, slots=True)
-class Vectors:
-    """One vector an item, in ascending `item_id`."""
-
-    item_ids: npt.NDArray[np.object_]
-    """(N,)"""
-    matrix: npt.NDArray[np.float32]
-    """(N, D)"""
-    tags: npt.NDArray[np.object_]
-    """(N,): the encoder or model that made each vector."""
 
 
 @contextmanager
@@ -100,7 +89,10 @@ def append_rows(rows: pa.Table, *, home: Home, view: str) -> None:
     """
     with locked(home.feature_table(view)):
         if view not in EMBEDDING_VIEWS:
+            mirrored = snapshot_state(home, view)
             _append(rows, home.feature_table(view), feature_table(view))
+            if mirrored is not None:
+                patch_snapshot(home, view, rows, mirrored=mirrored)
             return
         for digest in pc.unique(rows[ENCODER_HASH]).to_pylist():
             made = rows.filter(pc.equal(rows[ENCODER_HASH], digest))
@@ -150,15 +142,15 @@ def latest_rows(
 ) -> pa.Table:
     """The newest row of each key within the range, ordered by key."""
     table = feature_table(view)
+    columns = TableColumns(table.key, tables.EVENT_TIMESTAMP, CREATED_TIMESTAMP)
     rows = query(
         f"""
-        SELECT * FROM read_parquet(?)
+        SELECT * EXCLUDE (file_row_number) FROM read_parquet(?, file_row_number = true)
         WHERE {tables.EVENT_TIMESTAMP} BETWEEN coalesce(?, '-infinity'::TIMESTAMPTZ)
               AND coalesce(?, 'infinity'::TIMESTAMPTZ)
           AND (? IS NULL OR {table.key} IN (SELECT unnest(?::VARCHAR[])))
         QUALIFY row_number() OVER (
-            PARTITION BY {table.key}
-            ORDER BY {tables.EVENT_TIMESTAMP} DESC, {CREATED_TIMESTAMP} DESC) = 1
+            PARTITION BY {table.key} ORDER BY {columns.newest_first}) = 1
         ORDER BY {table.key}
         """,
         str(home.feature_table(view)),
@@ -203,10 +195,15 @@ def extent(
 
 
 def read_vectors(home: Home, view: str) -> Vectors:
-    """The newest vector of every item. Raises StoreError if they cannot be compared."""
+    """The newest vector of every item. Raises StoreError if they cannot be compared.
+
+    From the view's snapshot where one mirrors the table, otherwise from the table itself.
+    """
     table = feature_table(view)
     if table.vector is None:
         raise UnknownFeature(f"feature view {view!r} holds no vectors")
+    if (mapped := read_snapshot(home, view)) is not None:
+        return mapped
     if view in EMBEDDING_VIEWS:
         require_one_encoder(home.feature_table(view))
     rows = latest_rows(home, view)

@@ -4,6 +4,8 @@ Feast takes seconds to import, so it is imported when a store is first used.
 """
 
 import logging
+import os
+import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from feature_repo.encoder_tables import served_rows, unserved_rows
+from feature_repo.environment import POSTGRES, SPARK, Environment
 from feature_repo.errors import NotApplied, StoreError, UnknownFeature
 from feature_repo.feature_tables import (
     AS_OF_US,
@@ -26,11 +29,11 @@ from feature_repo.feature_tables import (
 )
 from feature_repo.home import REPOSITORY, Home
 from feature_repo.offline_tables import (
-    Vectors,
     append_rows,
     extent,
     feature_table,
     latest_rows,
+    locked,
     read_vectors,
     replace_rows,
     to_rows,
@@ -43,6 +46,8 @@ from feature_repo.store_results import (
     Registered,
     RegisteredView,
 )
+from feature_repo.vector_snapshot import VIEWS as SNAPSHOT_VIEWS
+from feature_repo.vector_snapshot import Vectors, snapshot_state, write_snapshot
 from validation import tables
 
 if TYPE_CHECKING:
@@ -88,7 +93,8 @@ class Store:
         from feature_repo.feature_definitions import definitions
 
         create_missing(self.home)
-        defined = definitions(self.home)
+        defined = definitions(self.home, offline=self._environment.offline)
+        self._bring_offline()
         with _without_notices():
             self._feast.apply(
                 list(defined.values()),
@@ -118,6 +124,7 @@ class Store:
             ``view__feature`` for each feature; null where nothing was known yet.
         """
         asked = self._asked(entities, features)
+        self._bring_offline()
         if asked.empty:
             return entities.assign(
                 **{name: pd.Series(dtype=object) for name in self._names(features)}
@@ -214,6 +221,7 @@ class Store:
     ) -> MaterializeResult:
         """Write each entity's latest row in [start, end] online; by default each table's range."""
         self._require_applied()
+        self._bring_offline()
         names = self._views(views)
         done = []
         for count, view in enumerate(names, start=1):
@@ -278,20 +286,36 @@ class Store:
         }
 
     @cached_property
+    def _environment(self) -> Environment:
+        return Environment.current()
+
+    @cached_property
     def _feast(self) -> "FeatureStore":
         from feast import FeatureStore
         from feast.repo_config import load_repo_config
-        from feast.utils import get_default_yaml_file_path
 
-        config = load_repo_config(REPOSITORY, get_default_yaml_file_path(REPOSITORY))
-        for store in (config.registry, config.online_store):
-            if "feature_repo.local_stores." in f"{store.model_dump()}":
-                store.path = str(self.home.root / store.path)
+        environment = self._environment
+        if environment.offline == SPARK:  # the workers run the interpreter that runs this
+            os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+        config = load_repo_config(REPOSITORY, environment.path)
+        if environment.registry_file(self.home) is not None:
+            config.registry.path = str(self.home.root / config.registry.path)
+        if environment.online_file(self.home) is not None:
+            config.online_store.path = str(self.home.root / config.online_store.path)
         store = FeatureStore(config=config)
         # Another process that materializes must not stop this one from serving; the
         # configuration key of the same effect warns that it is meant for SQL registries.
         store.registry.serve_features_while_materializing = True
         return store
+
+    def _bring_offline(self) -> None:
+        """Load what has changed into an offline store that does not read the files themselves."""
+        if self._environment.offline == POSTGRES:
+            from feature_repo.postgres_tables import load_changed
+
+            loaded = load_changed(self.home, settings=self._environment.values["offline_store"])
+            if loaded:
+                log.info("loaded %s into PostgreSQL", ", ".join(loaded))
 
     def _require_applied(self) -> None:
         """Raise NotApplied or StoreError where there is nothing to read."""
@@ -302,7 +326,9 @@ class Store:
                 f"there is no state folder {self.home.root}; run `coldstart ingest SOURCE`, or "
                 "point COLDSTART_HOME at the folder that has one"
             )
-        if not self.home.registry.exists() or not self._feast.list_feature_views():
+        registry = self._environment.registry_file(self.home)
+        absent = registry is not None and not registry.exists()
+        if absent or not self._feast.list_feature_views():
             raise NotApplied(
                 f"no features are registered in {self.home.root}; run `coldstart apply`"
             )
@@ -435,6 +461,11 @@ class Store:
         if unserved.num_rows:  # what only an encoder that served earlier has rows of is null now
             feast._get_provider().ingest_df(registered, unserved.to_pandas())
         feast.registry.apply_materialization(registered, feast.project, first, last)
+        if view in SNAPSHOT_VIEWS and start is None and end is None:
+            with locked(self.home.feature_table(view)):
+                mirrored = snapshot_state(self.home, view)
+                if mirrored is None or mirrored.patches:
+                    write_snapshot(self.home, view)
         seconds = time.perf_counter() - began
         log.info("materialized %d rows of %s in %.1f s", held.keys, view, seconds)
         return MaterializedView(view, held.keys, seconds, first, last)

@@ -1,0 +1,43 @@
+"""A Redis of the benchmark's own, on a free loopback port, for as long as it runs."""
+
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from tempfile import TemporaryDirectory
+
+
+@contextmanager
+def redis_server() -> Iterator[str | None]:
+    """HOST:PORT of an empty server that keeps nothing on disk; None where it is not installed."""
+    program = shutil.which("redis-server")
+    if program is None:
+        yield None
+        return
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with TemporaryDirectory(prefix="coldstart-redis-") as folder:
+        serving = subprocess.Popen(
+            [program, "--bind", "127.0.0.1", "--port", str(port), "--save", "", "--dir", folder],
+            stdout=subprocess.DEVNULL,
+        )
+        try:
+            _wait_for(port, serving)
+            yield f"127.0.0.1:{port}"
+        finally:
+            serving.terminate()
+            serving.wait(timeout=30)
+
+
+def _wait_for(port: int, serving: "subprocess.Popen[bytes]", *, seconds: float = 20.0) -> None:
+    """Return once the port answers. Raises RuntimeError where it does not."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until and serving.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise RuntimeError(f"redis-server does not answer on port {port}")

@@ -1,0 +1,284 @@
+"""Every item's newest vector in one memory-mapped file, for processes that serve.
+
+`materialize` writes a new version beside the last one and then names it in ``current.json``, by
+one atomic rename: a reader has the old version or the new one, whole. A push adds a small patch
+file to the version. ``current.json`` also tells which state of the offline table it mirrors; where
+the table has become another one since, there is no snapshot until the next `materialize`.
+
+    snapshots/item_vector/current.json         version, rows, width, patches, the table's state
+    snapshots/item_vector/v000003/vectors.f32  N × D little-endian float32, ascending item_id
+    snapshots/item_vector/v000003/rows.arrow   item_id, tag and time of each row
+    snapshots/item_vector/v000003/000001.arrow the rows of the first push since
+
+"""
+
+import json
+import logging
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from feature_repo.feature_tables import (
+    CREATED_TIMESTAMP,
+    FEATURE_TABLES,
+    ITEM_VECTOR,
+    FeatureTable,
+    replacing,
+)
+from feature_repo.home import Home
+from feature_repo.newest_rows import TableColumns, newest_batches, newest_row_numbers
+from validation import tables
+
+log = logging.getLogger(__name__)
+
+VIEWS: Final = frozenset({ITEM_VECTOR.name})
+"""Views that have a snapshot: those whose vectors a service holds in memory."""
+CURRENT: Final = "current.json"
+BATCH: Final = 8_000
+ATTEMPTS: Final = 3
+"""How often a reader looks again where a version was removed while it was being opened."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """One vector an item, in ascending `item_id`."""
+
+    item_ids: npt.NDArray[np.object_]
+    """(N,)"""
+    matrix: npt.NDArray[np.float32]
+    """(N, D)"""
+    tags: npt.NDArray[np.object_]
+    """(N,): the encoder or model that made each vector."""
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotState:
+    """What ``current.json`` says."""
+
+    version: int
+    rows: int
+    width: int
+    patches: int
+    table: str
+    """State of the offline table: its file's number, size and time."""
+
+    @property
+    def folder(self) -> str:
+        return f"v{self.version:06d}"
+
+    @property
+    def name(self) -> str:
+        """Such as ``3.1``: the first patch of the third version."""
+        return f"{self.version}.{self.patches}"
+
+
+def table_state(path: Path) -> str:
+    """Changes whenever a table is written, as each write makes a file of its own."""
+    found = path.resolve().stat()
+    return f"{found.st_ino}-{found.st_size}-{found.st_mtime_ns}"
+
+
+def snapshot_state(home: Home, view: str) -> SnapshotState | None:
+    """The snapshot that mirrors the view's offline table as it is; None without one."""
+    current, table = home.vector_snapshots(view) / CURRENT, home.feature_table(view)
+    if not current.exists() or not table.exists():
+        return None
+    state = SnapshotState(**json.loads(current.read_text(encoding="utf-8")))
+    return state if state.table == table_state(table) else None
+
+
+def write_snapshot(home: Home, view: str) -> SnapshotState | None:
+    """Write the newest vectors as the next version. Hold the lock of the view's table.
+
+    None, and no snapshot, where the table is empty or its vectors have several widths.
+    """
+    table, path = FEATURE_TABLES[view], home.feature_table(view)
+    folder, columns = home.vector_snapshots(view), _columns(table)
+    last = _last_version(folder)
+    numbers = newest_row_numbers(path, columns=columns)
+    meta = pq.read_table(path, columns=_described_by(table)).take(numbers)
+    order = pc.sort_indices(meta[table.key])
+    place = np.empty(len(numbers), np.int64)
+    place[np.asarray(order)] = np.arange(len(numbers))
+    version = folder / f"v{last + 1:06d}"
+    shutil.rmtree(version, ignore_errors=True)
+    version.mkdir(parents=True)
+    assert table.vector is not None
+    matrix, first = None, 0
+    for batch in newest_batches(path, columns=columns, names=[table.vector], size=BATCH):
+        vectors = batch.column(0)
+        width = matrix.shape[1] if matrix is not None else _first_width(vectors)
+        block = _matrix(vectors, width=width)
+        if block is None or not width:
+            log.warning("%s holds vectors of several widths: it gets no snapshot", view)
+            matrix = None
+            break
+        if matrix is None:
+            matrix = np.memmap(
+                version / "vectors.f32", np.dtype("<f4"), "w+", shape=(len(numbers), width)
+            )
+        matrix[place[first : first + len(block)]] = block
+        first += len(block)
+    if matrix is None:
+        shutil.rmtree(version)
+        (folder / CURRENT).unlink(missing_ok=True)
+        return None
+    matrix.flush()
+    _write_rows(meta.take(order), version / "rows.arrow")
+    state = SnapshotState(last + 1, len(numbers), matrix.shape[1], 0, table_state(path))
+    _name_current(state, folder)
+    for old in folder.glob("v[0-9]*"):
+        if old.name < f"v{last:06d}":  # a reader may still be opening the one before
+            shutil.rmtree(old)
+    return state
+
+
+def patch_snapshot(home: Home, view: str, rows: pa.Table, *, mirrored: SnapshotState) -> None:
+    """Add rows that were appended to the table the snapshot mirrored. Hold the table's lock.
+
+    Rows of another width, which cannot be compared, leave the view without a snapshot.
+    """
+    table, folder = FEATURE_TABLES[view], home.vector_snapshots(view)
+    assert table.vector is not None
+    if _matrix(rows[table.vector].combine_chunks(), width=mirrored.width) is None:
+        return
+    state = replace(
+        mirrored, patches=mirrored.patches + 1, table=table_state(home.feature_table(view))
+    )
+    columns = [*_described_by(table), table.vector]
+    _write_rows(rows.select(columns), folder / state.folder / f"{state.patches:06d}.arrow")
+    _name_current(state, folder)
+
+
+def read_snapshot(home: Home, view: str) -> Vectors | None:
+    """The vectors, mapped into memory and patched; None where no snapshot mirrors the table.
+
+    The matrix may be written to: changes stay in this process.
+    """
+    for _ in range(ATTEMPTS):
+        if view not in VIEWS or (state := snapshot_state(home, view)) is None:
+            return None
+        try:
+            return _patched(home.vector_snapshots(view) / state.folder, state, FEATURE_TABLES[view])
+        except FileNotFoundError:
+            log.info("version %s of %s was replaced while it was being opened", state.name, view)
+    return None
+
+
+def _patched(version: Path, state: SnapshotState, table: FeatureTable) -> Vectors:
+    meta = _read_rows(version / "rows.arrow")
+    matrix: npt.NDArray[np.float32] = np.asarray(
+        np.memmap(version / "vectors.f32", np.dtype("<f4"), "c", shape=(state.rows, state.width))
+    )
+    if not state.patches:
+        return _vectors(meta, matrix, table)
+    patch = _newest_patch(
+        pa.concat_tables(
+            _read_rows(version / f"{number:06d}.arrow") for number in range(1, state.patches + 1)
+        ),
+        table,
+    )
+    found = pc.index_in(patch[table.key], meta[table.key].combine_chunks())
+    known = patch.filter(pc.is_valid(found))
+    positions = np.asarray(found.drop_null())
+    later = _not_older(known, meta.take(positions))
+    positions, known = positions[later], known.filter(pa.array(later))
+    assert table.vector is not None
+    replaced = _matrix(known[table.vector].combine_chunks(), width=state.width)
+    added = patch.filter(pc.is_null(found))
+    new = _matrix(added[table.vector].combine_chunks(), width=state.width)
+    assert replaced is not None
+    assert new is not None
+    matrix[positions] = replaced
+    tags = meta[_tag(table)].to_numpy(zero_copy_only=False)
+    tags[positions] = known[_tag(table)].to_numpy(zero_copy_only=False)
+    ids = meta[table.key].to_numpy(zero_copy_only=False)
+    if not added.num_rows:
+        return Vectors(ids, matrix, tags)
+    ids = np.concatenate([ids, added[table.key].to_numpy(zero_copy_only=False)])
+    order = np.asarray(pc.sort_indices(pa.array(ids, pa.string())))
+    tags = np.concatenate([tags, added[_tag(table)].to_numpy(zero_copy_only=False)])
+    return Vectors(ids[order], np.concatenate([matrix, new])[order], tags[order])
+
+
+def _vectors(meta: pa.Table, matrix: npt.NDArray[np.float32], table: FeatureTable) -> Vectors:
+    return Vectors(
+        item_ids=meta[table.key].to_numpy(zero_copy_only=False),
+        matrix=matrix,
+        tags=meta[_tag(table)].to_numpy(zero_copy_only=False),
+    )
+
+
+def _newest_patch(patches: pa.Table, table: FeatureTable) -> pa.Table:
+    """The newest row of each key; of two of the same time the later one, as in the table."""
+    numbered = patches.append_column("number", pa.array(range(patches.num_rows), pa.int64()))
+    order = [(tables.EVENT_TIMESTAMP, "descending"), ("number", "descending")]
+    ordered = numbered.take(pc.sort_indices(numbered, order))
+    ranked = ordered.append_column("rank", pa.array(range(ordered.num_rows), pa.int64()))
+    chosen = ranked.group_by(table.key).aggregate([("rank", "min")])["rank_min"]
+    return ordered.take(chosen)
+
+
+def _not_older(rows: pa.Table, stored: pa.Table) -> npt.NDArray[np.bool_]:
+    """(N,): whether each row takes the place of the stored one, by event time."""
+    new, old = (
+        np.asarray(part[tables.EVENT_TIMESTAMP].cast(pa.int64())) for part in (rows, stored)
+    )
+    return np.asarray(new >= old)
+
+
+def _matrix(vectors: pa.Array, *, width: int) -> npt.NDArray[np.float32] | None:
+    """(N, width); None where a vector has another width or is null."""
+    if vectors.null_count:
+        return None
+    flat = np.asarray(vectors.flatten(), dtype=np.float32)
+    widths = np.asarray(pc.list_value_length(vectors))
+    return flat.reshape(len(vectors), width) if (widths == width).all() else None
+
+
+def _first_width(vectors: pa.Array) -> int:
+    """Of the first vector; 0 where it is null."""
+    return pc.list_value_length(vectors)[0].as_py() or 0
+
+
+def _described_by(table: FeatureTable) -> list[str]:
+    """The columns beside a vector that a snapshot keeps."""
+    return [table.key, _tag(table), tables.EVENT_TIMESTAMP]
+
+
+def _columns(table: FeatureTable) -> TableColumns:
+    return TableColumns(table.key, tables.EVENT_TIMESTAMP, CREATED_TIMESTAMP)
+
+
+def _tag(table: FeatureTable) -> str:
+    """The column that tells who made a vector."""
+    return "encoder" if "encoder" in table.schema.names else "model"
+
+
+def _last_version(folder: Path) -> int:
+    """Number of the newest version's folder; 0 without one."""
+    return max((int(path.name[1:]) for path in folder.glob("v[0-9]*")), default=0)
+
+
+def _name_current(state: SnapshotState, folder: Path) -> None:
+    values: Mapping[str, Any] = asdict(state)
+    with replacing(folder / CURRENT) as partial:
+        partial.write_text(json.dumps(values) + "\n", encoding="utf-8")
+
+
+def _write_rows(rows: pa.Table, path: Path) -> None:
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, rows.schema) as writer:
+        writer.write_table(rows)
+
+
+def _read_rows(path: Path) -> pa.Table:
+    with pa.memory_map(str(path)) as source:
+        return pa.ipc.open_file(source).read_all()

@@ -1,0 +1,159 @@
+"""Mapped vectors are those of the offline table after any pushes, or are not there."""
+
+import shutil
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from feature_repo.home import Home
+from feature_repo.offline_tables import append_rows, read_vectors, replace_rows, to_rows
+from feature_repo.vector_snapshot import read_snapshot, snapshot_state, write_snapshot
+from tests.feature_repo.samples import NOW
+
+VIEW = "item_vector"
+
+
+def rows(*given, width=3):
+    """Table rows of (item, day, first value)."""
+    return to_rows(
+        pd.DataFrame(
+            {
+                "item_id": [item for item, _, _ in given],
+                "vector": [np.full(width, value, np.float32) for _, _, value in given],
+                "model": [f"tower:{value % 2:.0f}" for *_, value in given],
+                "event_timestamp": [pd.Timestamp(NOW) + timedelta(days=day) for _, day, _ in given],
+            }
+        ),
+        view=VIEW,
+        now=NOW,
+    )
+
+
+@pytest.fixture
+def home(tmp_path):
+    home = Home(tmp_path)
+    replace_rows(rows(("b", 0, 1.0), ("a", 0, 2.0), ("a", 1, 3.0)), home=home, view=VIEW)
+    return home
+
+
+def from_table(home):
+    """What the table alone says."""
+    aside = home.root / "aside"
+    shutil.rmtree(aside, ignore_errors=True)
+    shutil.copytree(home.features, Home(aside).features, symlinks=True)
+    return read_vectors(Home(aside), VIEW)
+
+
+def assert_same(left, right):
+    assert left.item_ids.tolist() == right.item_ids.tolist()
+    np.testing.assert_array_equal(left.matrix, right.matrix)
+    assert left.tags.tolist() == right.tags.tolist()
+
+
+def test_a_snapshot_is_mapped_holds_the_newest_in_order_of_ids_and_changes_stay_with_the_reader(
+    home,
+):
+    state = write_snapshot(home, VIEW)
+    assert (state.version, state.rows, state.width, state.name) == (1, 2, 3, "1.0")
+    mapped = read_snapshot(home, VIEW)
+    assert isinstance(mapped.matrix.base, np.memmap)
+    assert mapped.item_ids.tolist() == ["a", "b"]
+    assert mapped.matrix[:, 0].tolist() == [3.0, 1.0]
+    mapped.matrix[0] = 9.0
+    assert_same(read_snapshot(home, VIEW), from_table(home))
+
+
+def test_pushes_patch_known_items_and_add_new_ones_and_an_older_row_changes_nothing(home):
+    write_snapshot(home, VIEW)
+    append_rows(rows(("b", 2, 4.0), ("aa", 0, 5.0)), home=home, view=VIEW)
+    append_rows(rows(("a", 0.5, 6.0), ("aa", 0, 7.0)), home=home, view=VIEW)
+    assert snapshot_state(home, VIEW).name == "1.2"
+    mapped = read_snapshot(home, VIEW)
+    assert dict(zip(mapped.item_ids, mapped.matrix[:, 0].tolist(), strict=True)) == {
+        "a": 3.0,
+        "aa": 7.0,
+        "b": 4.0,
+    }
+    assert_same(mapped, from_table(home))
+    assert write_snapshot(home, VIEW).name == "2.0"
+    assert_same(read_snapshot(home, VIEW), from_table(home))
+
+
+def test_a_table_written_anew_has_no_snapshot_until_the_next_and_is_read_itself(home):
+    write_snapshot(home, VIEW)
+    replace_rows(rows(("c", 0, 1.0)), home=home, view=VIEW)
+    assert read_snapshot(home, VIEW) is None
+    assert read_vectors(home, VIEW).item_ids.tolist() == ["c"]
+
+
+def test_vectors_of_another_width_end_the_snapshot(home):
+    write_snapshot(home, VIEW)
+    append_rows(rows(("d", 0, 1.0), width=4), home=home, view=VIEW)
+    assert read_snapshot(home, VIEW) is None
+    assert write_snapshot(home, VIEW) is None
+    assert not list(home.vector_snapshots(VIEW).glob("v*1"))[1:]
+
+
+def test_who_reads_an_old_version_goes_on_reading_it_while_two_more_are_written(home):
+    write_snapshot(home, VIEW)
+    mapped = read_snapshot(home, VIEW)
+    for value in (5.0, 6.0):
+        append_rows(rows(("a", 1, value)), home=home, view=VIEW)
+        write_snapshot(home, VIEW)
+    assert mapped.matrix[0, 0] == 3.0
+    assert read_snapshot(home, VIEW).matrix[0, 0] == 6.0
+    kept = sorted(path.name for path in home.vector_snapshots(VIEW).glob("v*"))
+    assert kept == ["v000002", "v000003"]
+
+
+def test_a_write_that_died_before_it_was_named_leaves_the_last_version(home):
+    write_snapshot(home, VIEW)
+    half = home.vector_snapshots(VIEW) / "v000002"
+    half.mkdir()
+    (half / "vectors.f32").write_bytes(b"half")
+    assert_same(read_snapshot(home, VIEW), from_table(home))
+    assert write_snapshot(home, VIEW).version == 3
+
+
+def test_an_empty_table_gets_no_snapshot(tmp_path):
+    home = Home(tmp_path)
+    replace_rows(rows(("a", 0, 1.0)).slice(0, 0), home=home, view=VIEW)
+    assert write_snapshot(home, VIEW) is None
+    assert read_vectors(home, VIEW).matrix.shape == (0, 0)
+
+
+steps = st.lists(
+    st.tuples(
+        st.sampled_from(["push", "push", "push", "write", "replace"]),
+        st.lists(
+            st.tuples(st.sampled_from("abcdef"), st.integers(0, 3), st.integers(0, 99).map(float)),
+            min_size=1,
+            max_size=4,
+            unique_by=lambda row: row[:2],
+        ),
+    ),
+    max_size=8,
+)
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(steps)
+def test_after_any_pushes_writes_and_replacements_vectors_are_those_of_the_table(tmp_path, done):
+    shutil.rmtree(tmp_path)
+    home = Home(tmp_path)
+    replace_rows(rows(("b", 0, 1.0)), home=home, view=VIEW)
+    write_snapshot(home, VIEW)
+    for kind, some in done:
+        if kind == "push":
+            append_rows(rows(*some), home=home, view=VIEW)
+        elif kind == "replace":
+            replace_rows(rows(*some), home=home, view=VIEW)
+        else:
+            write_snapshot(home, VIEW)
+        assert_same(read_vectors(home, VIEW), from_table(home))
