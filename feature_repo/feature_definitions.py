@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
-import pandas as pd
 import pyarrow as pa
 from feast import (
     Entity,
@@ -29,6 +28,7 @@ from feast.types import Array, Bool, FeastType, Float32, Float64, Int64, String
 from feature_repo.environment import DUCKDB, POSTGRES, SPARK, Environment
 from feature_repo.feature_tables import (
     AS_OF_US,
+    CATEGORY_ID,
     CREATED_TIMESTAMP,
     FEATURE_TABLES,
     PUSH_SUFFIX,
@@ -36,6 +36,7 @@ from feature_repo.feature_tables import (
     FeatureTable,
 )
 from feature_repo.home import Home
+from feature_repo.on_demand_features import ON_DEMAND_TABLES, OnDemandTable
 from validation import tables
 
 OWNER: Final = "coldstart-home maintainers"
@@ -51,12 +52,6 @@ SPARK_ROWS: Final = f"""
     ) WHERE newest_created = 1"""
 """A row a key and event time: Feast's join on Spark multiplies entity rows by those that share
 both."""
-
-USER_ITEM_FEATURES: Final[Mapping[str, str]] = {
-    "log_price_ratio": "log of the item's price over the user's usual price",
-    "category_affinity": "share of the user's events in the item's top category; 0 if new",
-    "days_since_listed": "days from the listing to the request; null if unknown",
-}
 
 FEAST_TYPES: Final[Mapping[pa.DataType, FeastType]] = {
     pa.string(): String,
@@ -77,6 +72,11 @@ VIEW_TTLS: Final[Mapping[str, timedelta]] = {
     "item_stats": BEHAVIOUR_EXPIRY,
     "item_adaptation": BEHAVIOUR_EXPIRY,
     "user_history": BEHAVIOUR_EXPIRY,
+    "user_activity": BEHAVIOUR_EXPIRY,
+    "user_session": BEHAVIOUR_EXPIRY,
+    "user_affinities": BEHAVIOUR_EXPIRY,
+    "item_activity": BEHAVIOUR_EXPIRY,
+    "category_stats": BEHAVIOUR_EXPIRY,
 }
 VIEW_TAGS: Final[Mapping[str, Mapping[str, str]]] = {
     "item_profile": {"made_by": "aggregate", "kind": "content"},
@@ -86,10 +86,34 @@ VIEW_TAGS: Final[Mapping[str, Mapping[str, str]]] = {
     "item_stats": {"made_by": "aggregate", "kind": "behaviour"},
     "item_adaptation": {"made_by": "meta-train", "kind": "adaptation"},
     "user_history": {"made_by": "aggregate", "kind": "behaviour"},
+    "user_activity": {"made_by": "aggregate", "kind": "behaviour"},
+    "user_session": {"made_by": "aggregate", "kind": "behaviour"},
+    "user_affinities": {"made_by": "aggregate", "kind": "behaviour"},
+    "item_activity": {"made_by": "aggregate", "kind": "behaviour"},
+    "category_stats": {"made_by": "aggregate", "kind": "behaviour"},
 }
 
 SERVICES: Final[Mapping[str, Sequence[str]]] = {
-    "coldstart_v1": (*FEATURE_TABLES, USER_ITEM_VIEW),
+    "coldstart_v1": (
+        "item_profile",
+        "item_image_embedding",
+        "item_text_embedding",
+        "item_vector",
+        "item_stats",
+        "item_adaptation",
+        "user_history",
+        USER_ITEM_VIEW,
+    ),
+    "behaviour_v1": (
+        "user_activity",
+        "user_session",
+        "user_affinities",
+        "item_activity",
+        "category_stats",
+        "user_recency",
+        "item_trend",
+        "user_item_affinity",
+    ),
 }
 """Feature service → the views it serves. A model whose inputs change gets a new version."""
 
@@ -117,12 +141,21 @@ def definitions(home: Home, *, offline: str | None = None) -> dict[str, Any]:
             description="a person who browses or buys",
             owner=OWNER,
         ),
+        CATEGORY_ID: Entity(
+            name="category",
+            join_keys=[CATEGORY_ID],
+            value_type=ValueType.STRING,
+            description="a top-level category",
+            owner=OWNER,
+        ),
     }
     views = {
         name: feature_view(table, home=home, entity=entities[table.key], offline=store)
         for name, table in FEATURE_TABLES.items()
     }
-    on_demand = {USER_ITEM_VIEW: user_item_view(views["user_history"], views["item_profile"])}
+    on_demand = {
+        name: on_demand_view(table, views=views) for name, table in ON_DEMAND_TABLES.items()
+    }
     every_view = {**views, **on_demand}
     services = {
         name: feature_service(name, [every_view[view] for view in served])
@@ -202,8 +235,10 @@ def feature_service(
     )
 
 
-def user_item_view(user_history: FeatureView, item_profile: FeatureView) -> OnDemandFeatureView:
-    """What depends on user and item together, computed when asked."""
+def on_demand_view(
+    table: OnDemandTable, *, views: Mapping[str, FeatureView]
+) -> OnDemandFeatureView:
+    """What depends on the moment of the request, computed when asked."""
     request = RequestSource(
         name="request",
         schema=[Field(name=AS_OF_US, dtype=Int64)],
@@ -211,51 +246,19 @@ def user_item_view(user_history: FeatureView, item_profile: FeatureView) -> OnDe
         owner=OWNER,
     )
     return OnDemandFeatureView(
-        name=USER_ITEM_VIEW,
+        name=table.name,
         sources=[
-            user_history[["log_price_mean", "category_counts", "event_count"]],
-            item_profile[["price", "top_category", "listed_us"]],
+            *(views[view][list(features)] for view, features in table.inputs.items()),
             request,
         ],
         # Feast refuses descriptions of inferred fields; they stand in the view's own.
-        schema=[Field(name=name, dtype=Float64) for name in USER_ITEM_FEATURES],
+        schema=[Field(name=name, dtype=Float64) for name in table.features],
         mode="pandas",
-        description="; ".join(f"{name}: {text}" for name, text in USER_ITEM_FEATURES.items()),
+        description="; ".join(f"{name}: {text}" for name, text in table.features.items()),
         tags={"made_by": "request", "kind": "on demand"},
         owner=OWNER,
-        udf=compare_user_with_item,
-        udf_string=inspect.getsource(compare_user_with_item),
-    )
-
-
-def compare_user_with_item(inputs: pd.DataFrame) -> pd.DataFrame:
-    """Feast stores this function's source and runs it elsewhere: it imports what it needs.
-
-    At `apply` Feast also tries it on made-up values, hence the look at the first character.
-    """
-    import json
-
-    import numpy as np
-    import pandas as pd
-
-    price = pd.to_numeric(inputs["price"]).astype("float64")
-    usual = pd.to_numeric(inputs["log_price_mean"]).astype("float64")
-    listed = pd.to_numeric(inputs["listed_us"]).astype("float64")
-    asked = pd.to_numeric(inputs["as_of_us"]).astype("float64")
-    affinity = [
-        json.loads(counts).get(category, 0) / events
-        if str(counts)[:1] == "{" and isinstance(category, str) and events > 0
-        else 0.0
-        for counts, category, events in zip(
-            inputs["category_counts"], inputs["top_category"], inputs["event_count"], strict=True
-        )
-    ]
-    return pd.DataFrame(
-        {
-            "log_price_ratio": np.log(price.where(price > 0)) - usual,
-            "category_affinity": np.asarray(affinity, dtype="float64"),
-            "days_since_listed": (asked - listed) / 86_400_000_000.0,
-        }
+        udf=table.compute,
+        udf_string=inspect.getsource(table.compute),
     )
 
 

@@ -5,8 +5,9 @@ appends to them. Beside its own columns every table has `event_timestamp`, the m
 which the row was known, and `created_timestamp`, when it was computed.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -32,6 +33,9 @@ USER_ITEM_VIEW: Final = "user_item"
 AS_OF_US: Final = "as_of_us"
 """Its request field: the moment of the request, µs since 1970 UTC."""
 
+CATEGORY_ID: Final = "category_id"
+"""Key of what is known of a top-level category: `item_profile`'s `top_category`."""
+
 VECTORS: Final = pa.list_(pa.float32())
 UNDATED: Final = pd.Timestamp("2000-01-01", tz="UTC")
 """`event_timestamp` of an item whose `listed_at` is unknown."""
@@ -45,6 +49,53 @@ def stamped(rows: pa.Table, *, schema: pa.Schema, now: datetime) -> pa.Table:
 
 HISTORY_LENGTH: Final = 200
 """Positive events of a user that a history row holds, newest last. ADR 0003 says why 200."""
+
+
+US: Final = timedelta(microseconds=1)
+HOUR_US: Final = 3_600_000_000
+DAY_US: Final = 24 * HOUR_US
+WINDOWS: Final[Mapping[str, int]] = {
+    "1h": HOUR_US,
+    "1d": DAY_US,
+    "7d": 7 * DAY_US,
+    "30d": 30 * DAY_US,
+}
+"""Name → length in µs. What happened exactly that long ago is out."""
+LIFE: Final = "life"
+"""The window without a beginning."""
+SESSION_GAP: Final = timedelta(minutes=30)
+"""A visit without a `session_id` ends with a pause that is longer."""
+POPULARITY_HALF_LIFE: Final = timedelta(days=7)
+AFFINITY_HALF_LIFE: Final = timedelta(days=30)
+"""After this time an event counts half: in an item's popularity, in a user's affinities."""
+PRIOR_TRIALS: Final = 20.0
+PRIOR_SUCCESSES: Final = 1.0
+"""Rates start at 1 in 20 and move as trials arrive; an item's start at its category's."""
+
+USER_MEASURES: Final = ("event_count", "purchase_count", "spend")
+ITEM_MEASURES: Final = (
+    "impression_count",
+    "click_count",
+    "cart_count",
+    "purchase_count",
+    "user_count",
+)
+"""What is counted by window."""
+_MEASURED: Final = {
+    "event_count": "positive events",
+    "purchase_count": "purchase events",
+    "spend": "price times pieces of purchases of known price",
+    "impression_count": "impression events",
+    "click_count": "click events",
+    "cart_count": "cart events",
+    "user_count": "distinct users with a positive event",
+}
+_LENGTHS: Final = {
+    "1h": "the hour",
+    "1d": "the 24 hours",
+    "7d": "the 7 days",
+    "30d": "the 30 days",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +123,24 @@ class FeatureTable:
     def vector(self) -> str | None:
         """The column that holds a vector, if the table has one."""
         return next((column.name for column in self.features if column.dtype == VECTORS), None)
+
+
+def windowed(measure: str) -> tuple[str, ...]:
+    """The measure's name in every window, shortest first."""
+    return tuple(f"{measure}_{window}" for window in (*WINDOWS, LIFE))
+
+
+def _windowed_columns(measures: tuple[str, ...]) -> tuple[Column, ...]:
+    return tuple(
+        Column(
+            f"{measure}_{window}",
+            pa.float64() if measure == "spend" else pa.int64(),
+            f"{_MEASURED[measure]} "
+            + ("so far" if window == LIFE else f"in {_LENGTHS[window]} up to the row's moment"),
+        )
+        for measure in measures
+        for window in (*WINDOWS, LIFE)
+    )
 
 
 def _embedding_columns() -> tuple[Column, ...]:
@@ -181,6 +250,65 @@ USER_HISTORY: Final = FeatureTable(
     ),
 )
 
+_COUNTED: Final = Column("counted_us", pa.int64(), "the row's moment, µs since 1970 UTC")
+
+USER_ACTIVITY: Final = FeatureTable(
+    "user_activity",
+    tables.USER_ID,
+    "a user's positive events by window, up to the row's moment; known from 1 µs after",
+    (*_windowed_columns(USER_MEASURES), _COUNTED),
+)
+
+USER_SESSION: Final = FeatureTable(
+    "user_session",
+    tables.USER_ID,
+    "the visit a user is in: by session_id, or up to a pause of 30 minutes; known from 1 µs after",
+    (
+        Column(tables.SESSION_ID, pa.string(), "the visit's id; null where the log has none"),
+        Column("session_event_count", pa.int64(), "positive events in the visit so far"),
+        Column("session_impression_count", pa.int64(), "impressions in the visit so far"),
+        Column("session_start_us", pa.int64(), "its first event, µs since 1970 UTC"),
+        Column("session_last_us", pa.int64(), "the row's moment, µs since 1970 UTC"),
+        Column("session_categories", pa.list_(pa.string()), "top categories chosen in it, sorted"),
+    ),
+)
+
+USER_AFFINITIES: Final = FeatureTable(
+    "user_affinities",
+    tables.USER_ID,
+    "what share of a user's positive events each department has, where an event counts half "
+    "after 30 days; known from 1 µs after",
+    (
+        Column("domain_affinities", pa.string(), "JSON: domain → decayed share, 0 to 1"),
+        Column("category_affinities", pa.string(), "JSON: top category → decayed share, 0 to 1"),
+    ),
+)
+
+ITEM_ACTIVITY: Final = FeatureTable(
+    "item_activity",
+    tables.ITEM_ID,
+    "an item's events by window, up to the row's moment; known from 1 µs after",
+    (
+        *_windowed_columns(ITEM_MEASURES),
+        Column("popularity", pa.float64(), "positive events; each counts half after 7 days"),
+        _COUNTED,
+    ),
+)
+
+CATEGORY_STATS: Final = FeatureTable(
+    "category_stats",
+    CATEGORY_ID,
+    "cumulative counts and rates of a top category, known from the midnight after",
+    (
+        *(
+            Column(f"{kind}_count", pa.int64(), f"{kind} events so far")
+            for kind in (tables.IMPRESSION, tables.CLICK, tables.CART, tables.PURCHASE)
+        ),
+        Column("prior_ctr", pa.float64(), "clicks per impression, from 1 in 20 on"),
+        Column("prior_cvr", pa.float64(), "purchases per click, from 1 in 20 on"),
+    ),
+)
+
 FEATURE_TABLES: Final[dict[str, FeatureTable]] = {
     table.name: table
     for table in (
@@ -191,6 +319,11 @@ FEATURE_TABLES: Final[dict[str, FeatureTable]] = {
         ITEM_STATS,
         ITEM_ADAPTATION,
         USER_HISTORY,
+        USER_ACTIVITY,
+        USER_SESSION,
+        USER_AFFINITIES,
+        ITEM_ACTIVITY,
+        CATEGORY_STATS,
     )
 }
 

@@ -22,9 +22,9 @@ from feature_repo.environment import POSTGRES, SPARK, Environment
 from feature_repo.errors import NotApplied, StoreError, UnknownFeature
 from feature_repo.feature_tables import (
     AS_OF_US,
+    CATEGORY_ID,
     FEATURE_TABLES,
     PUSH_SUFFIX,
-    USER_ITEM_VIEW,
     create_missing,
 )
 from feature_repo.home import REPOSITORY, Home
@@ -38,6 +38,7 @@ from feature_repo.offline_tables import (
     replace_rows,
     to_rows,
 )
+from feature_repo.on_demand_features import ON_DEMAND_TABLES
 from feature_repo.read_back import ReadBack, differences
 from feature_repo.store_results import (
     MaterializedView,
@@ -160,7 +161,9 @@ class Store:
             return []
         if self._needs_moment(features) and AS_OF_US not in rows[0]:
             if now is None:
-                raise StoreError(f"features of {USER_ITEM_VIEW!r} need the moment: pass now=")
+                raise StoreError(
+                    f"features of {', '.join(ON_DEMAND_TABLES)} need the moment: pass now="
+                )
             moment = int((pd.Timestamp(now) - _EPOCH) // pd.Timedelta(microseconds=1))
             rows = [{**row, AS_OF_US: moment} for row in rows]
         answer = self._feast.get_online_features(
@@ -366,7 +369,7 @@ class Store:
         return [feature_table(view).name for view in (FEATURE_TABLES if views is None else views)]
 
     def _needs_moment(self, features: Features) -> bool:
-        return any(name.startswith(f"{USER_ITEM_VIEW}__") for name in self._names(features))
+        return any(name.split("__")[0] in ON_DEMAND_TABLES for name in self._names(features))
 
     def _names(self, features: Features) -> list[str]:
         """Column names of the features."""
@@ -393,7 +396,7 @@ class Store:
         unknown = [
             reference
             for reference in features
-            if reference not in known and not reference.startswith(f"{USER_ITEM_VIEW}:")
+            if reference not in known and reference.split(":")[0] not in ON_DEMAND_TABLES
         ]
         if unknown:
             raise UnknownFeature(
@@ -416,8 +419,11 @@ class Store:
             raise StoreError(
                 f"{tables.EVENT_TIMESTAMP!r} must be time-zone aware, is {times.dtype}"
             )
-        ids = [name for name in (tables.USER_ID, tables.ITEM_ID) if name in entities.columns]
+        keys = (tables.USER_ID, tables.ITEM_ID, CATEGORY_ID)
+        ids = [name for name in keys if name in entities.columns]
         asked = entities[ids].reset_index(drop=True)
+        if CATEGORY_ID in asked:
+            asked[CATEGORY_ID] = asked[CATEGORY_ID].fillna("")  # an item may have no category
         times = times.dt.tz_convert("UTC").dt.as_unit("us").reset_index(drop=True)
         asked[tables.EVENT_TIMESTAMP] = times
         if asked.isna().to_numpy().any():

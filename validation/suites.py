@@ -144,6 +144,7 @@ def events(
         value_set=list(tables.EVENT_TYPES),
     )
     suite.not_after(tables.EVENT_TIMESTAMP, now, present)
+    suite.not_after(tables.RECEIVED_AT, now, present)
     _amounts(suite, present)
     suite.warn(
         "user_rate_human",

@@ -34,6 +34,7 @@ EVENT_ID: Final = "event_id"
 USER_ID: Final = "user_id"
 EVENT_TYPE: Final = "event_type"
 EVENT_TIMESTAMP: Final = "event_timestamp"
+RECEIVED_AT: Final = "received_at"
 QUANTITY: Final = "quantity"
 UNIT_PRICE: Final = "unit_price"
 VALUE: Final = "value"
@@ -103,6 +104,9 @@ class Table:
         completed = self.complete(frame)
         arrays = []
         for column in self.columns:
+            if column.name not in frame.columns:
+                arrays.append(pa.nulls(len(frame), column.dtype))
+                continue
             try:
                 arrays.append(
                     pa.Array.from_pandas(completed[column.name], type=column.dtype, safe=False)
@@ -157,6 +161,7 @@ EVENTS: Final = Table(
         Column(SESSION_ID, pa.string(), "visit or basket"),
         Column(PROPENSITY, pa.float64(), "probability with which the item was shown, in (0, 1]"),
         Column(VARIANT, pa.string(), "arm of an experiment"),
+        Column(RECEIVED_AT, TIMESTAMP, "when it reached the shop (UTC); null counts as at once"),
         Column(SOURCE, pa.string(), "name of the ingested source", required=True),
     ),
 )

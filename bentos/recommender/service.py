@@ -370,6 +370,7 @@ def _event_frame(events: list[payloads.Event], *, now: datetime) -> "pd.DataFram
     rows = [{**event.model_dump(), tables.SOURCE: SERVICE_SOURCE} for event in events]
     for row in rows:
         row[tables.EVENT_TIMESTAMP] = row[tables.EVENT_TIMESTAMP] or now
+        row[tables.RECEIVED_AT] = now
     return pd.DataFrame(rows, columns=tables.EVENTS.names, dtype=object)
 
 

@@ -125,6 +125,7 @@ EVENT_COLUMNS: Final[Known] = {
     ),
     tables.PROPENSITY: ("propensity",),
     tables.VARIANT: ("variant", "arm", "experiment_arm"),
+    tables.RECEIVED_AT: ("received_at", "ingested_at", "arrived_at", "server_time"),
 }
 
 NOT_ATTRIBUTES: Final = frozenset({"imageurl", "imageurls", "url", "link", "producturl"})

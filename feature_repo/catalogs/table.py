@@ -258,7 +258,7 @@ def _canonical(
             values = raw.text(values)
         elif canonical == tables.CATEGORY:
             values = raw.text(values, separator=raw.CATEGORY_SEPARATOR)
-        elif canonical in (tables.EVENT_TIMESTAMP, tables.LISTED_AT):
+        elif canonical in (tables.EVENT_TIMESTAMP, tables.RECEIVED_AT, tables.LISTED_AT):
             values = moments(
                 values,
                 where=f"{column!r} of {path.name}",

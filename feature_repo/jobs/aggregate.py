@@ -13,17 +13,21 @@ import pyarrow.parquet as pq
 
 from feature_repo.errors import JobError
 from feature_repo.feature_tables import (
+    CATEGORY_STATS,
     ITEM_PROFILE,
     ITEM_STATS,
+    PRIOR_SUCCESSES,
+    PRIOR_TRIALS,
     UNDATED,
-    USER_HISTORY,
     FeatureTable,
     create_missing,
     replacing,
     stamped,
 )
 from feature_repo.home import Home
-from feature_repo.jobs.history import TOP_CATEGORY, history_sql
+from feature_repo.jobs.arrival import EVENT_COLUMNS, MOMENT, NUMBER, TOP_CATEGORY
+from feature_repo.jobs.behaviour import BEHAVIOUR_SQL, ITEM_BEHAVIOUR, USER_BEHAVIOUR
+from feature_repo.jobs.item_behaviour import category_stats_sql
 from feature_repo.offline_tables import locked
 from validation import tables
 
@@ -31,12 +35,8 @@ log = logging.getLogger(__name__)
 Progress = Callable[[int, int], None]
 
 EVENTS_A_CHUNK: Final = 50_000
-"""Users are taken in groups of about this many events, which bounds the memory."""
+"""Users and items are taken in groups of about this many events, which bounds the memory."""
 MEMORY_LIMIT: Final = "3GB"
-
-PRIOR_TRIALS: Final = 20.0
-PRIOR_SUCCESSES: Final = 1.0
-"""Rates start at 1 in 20 and move as trials arrive."""
 
 _STATS_COUNTS = ",\n".join(
     f"count(*) FILTER (event_type = '{kind}') AS {kind}_count" for kind in tables.EVENT_TYPES
@@ -45,13 +45,13 @@ _RUNNING_STATS = ",\n".join(
     f"(sum({kind}_count) OVER so_far)::BIGINT AS {kind}_count" for kind in tables.EVENT_TYPES
 )
 
-# A day's row is known from the next midnight, never during the day.
+# The row of a day is known from the next midnight, never during the day.
 STATS_SQL: Final = f"""
 WITH seen AS (
-    SELECT *, date_trunc('day', event_timestamp) AS day,
+    SELECT *, date_trunc('day', {MOMENT}) AS day,
            event_type <> '{tables.IMPRESSION}' AND row_number() OVER (
                PARTITION BY item_id, user_id, event_type <> '{tables.IMPRESSION}'
-               ORDER BY event_timestamp, number) = 1 AS first_of_user
+               ORDER BY {MOMENT}, number) = 1 AS first_of_user
     FROM events
 ),
 days AS (
@@ -102,7 +102,7 @@ class AggregateResult:
 
 
 def aggregate(*, home: Home, now: datetime, progress: Progress | None = None) -> AggregateResult:
-    """Rewrite item_profile, item_stats and user_history; create what else is missing, empty.
+    """Rewrite the tables of profiles and behaviour; create what else is missing, empty.
 
     Raises JobError where nothing was ingested.
     """
@@ -112,10 +112,12 @@ def aggregate(*, home: Home, now: datetime, progress: Progress | None = None) ->
     home.features.mkdir(parents=True, exist_ok=True)
     with duckdb.connect() as connection:
         _load(connection, home)
+        groups = _Groups(connection, progress)
         parts = {
             ITEM_PROFILE: iter([_ask(connection, PROFILE_SQL)]),
             ITEM_STATS: iter([_ask(connection, STATS_SQL)]),
-            USER_HISTORY: _histories(connection, progress),
+            CATEGORY_STATS: iter([_ask(connection, category_stats_sql(known_by=now))]),
+            **{table: groups.rows(table) for table in (*USER_BEHAVIOUR, *ITEM_BEHAVIOUR)},
         }
         rows = {table.name: _write(home, table, part, now) for table, part in parts.items()}
     created = tuple(create_missing(home))
@@ -123,32 +125,65 @@ def aggregate(*, home: Home, now: datetime, progress: Progress | None = None) ->
 
 
 def _load(connection: duckdb.DuckDBPyConnection, home: Home) -> None:
-    """Make `items` and `events`; events keep the log's order as `number`."""
+    """Make `items` and `events`; events keep the log's order as `number`.
+
+    A log of before `received_at` was a column has it as null.
+    """
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
     connection.execute("SET temp_directory = ?", [str(home.features / ".spill")])
     connection.read_parquet(str(home.items)).create_view("items")
+    empty = tables.EVENTS.schema.append(pa.field(NUMBER, pa.int64())).empty_table()
+    connection.register("no_events", empty)
     if home.events.exists():
         connection.execute(
-            "CREATE TEMP TABLE events AS SELECT *, file_row_number AS number "
+            "CREATE TEMP TABLE log AS FROM no_events UNION ALL BY NAME "
+            f"SELECT *, file_row_number AS {NUMBER} "
             "FROM read_parquet(?, file_row_number = true)",
             [str(home.events)],
         )
     else:
-        empty = tables.EVENTS.schema.append(pa.field("number", pa.int64())).empty_table()
-        connection.register("events", empty)
+        connection.execute("CREATE TEMP TABLE log AS FROM no_events")
+    connection.execute("CREATE TEMP VIEW events AS FROM log")
 
 
-def _histories(
-    connection: duckdb.DuckDBPyConnection, progress: Progress | None
-) -> Iterator[pa.Table]:
-    """The histories of one group of users after another."""
-    ((events,),) = connection.sql("SELECT count(*) FROM events").fetchall()
-    groups = max(1, -(-events // EVENTS_A_CHUNK))
-    for group in range(groups):
-        yield _ask(connection, history_sql(users=f"hash(user_id) % {groups} = {group}"))
-        if progress:
-            progress(group + 1, groups)
+class _Groups:
+    """The behaviour tables' rows, computed of one group of keys after another.
+
+    The log is laid out by groups of users, then by groups of items, so that each query reads its
+    own part of it alone: a log of ten times the length costs ten times as much.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, progress: Progress | None) -> None:
+        self._connection, self._progress = connection, progress
+        ((events,),) = connection.sql("SELECT count(*) FROM log").fetchall()
+        self._count = max(1, -(-events // EVENTS_A_CHUNK))
+        self._laid_out = ""
+        self._done = 0
+
+    def rows(self, table: FeatureTable) -> Iterator[pa.Table]:
+        """The rows of one table, a group at a time."""
+        self._lay_out(table.key)
+        all_groups = self._count * (len(USER_BEHAVIOUR) + len(ITEM_BEHAVIOUR))
+        for group in range(self._count):
+            yield _ask(self._connection, BEHAVIOUR_SQL[table.name](keys=f"part = {group}"))
+            self._done += 1
+            if self._progress:
+                self._progress(self._done, all_groups)
+
+    def _lay_out(self, key: str) -> None:
+        if self._laid_out == key:
+            return
+        self._connection.execute(
+            f"""
+            CREATE OR REPLACE TEMP VIEW events AS FROM log;
+            CREATE OR REPLACE TEMP TABLE parts AS
+            SELECT {", ".join((*EVENT_COLUMNS, NUMBER))}, hash({key}) % {self._count} AS part
+            FROM log ORDER BY part;
+            CREATE OR REPLACE TEMP VIEW events AS FROM parts
+            """
+        )
+        self._laid_out = key
 
 
 def _ask(connection: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:

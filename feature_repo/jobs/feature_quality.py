@@ -9,12 +9,15 @@ import duckdb
 
 from feature_repo.feature_tables import (
     FEATURE_TABLES,
+    ITEM_ACTIVITY,
     ITEM_ADAPTATION,
     ITEM_IMAGE_EMBEDDING,
     ITEM_PROFILE,
     ITEM_STATS,
     ITEM_TEXT_EMBEDDING,
     ITEM_VECTOR,
+    USER_ACTIVITY,
+    USER_AFFINITIES,
     USER_HISTORY,
     FeatureTable,
 )
@@ -24,6 +27,7 @@ from validation import tables
 LATE: Final = timedelta(days=1)
 """How much newer than a behaviour table the log may be."""
 _POSITIVE: Final = ", ".join(f"'{kind}'" for kind in tables.POSITIVE_EVENT_TYPES)
+_CHOOSERS: Final = f"SELECT DISTINCT user_id AS key FROM events WHERE event_type IN ({_POSITIVE})"
 EXPECTED: Final[dict[str, str]] = {
     ITEM_PROFILE.name: "SELECT item_id AS key FROM items",
     ITEM_IMAGE_EMBEDDING.name: "SELECT item_id AS key FROM items WHERE image_path <> ''",
@@ -32,9 +36,10 @@ EXPECTED: Final[dict[str, str]] = {
     ),
     ITEM_VECTOR.name: "SELECT item_id AS key FROM items",
     ITEM_STATS.name: "SELECT DISTINCT item_id AS key FROM events",
-    USER_HISTORY.name: (
-        f"SELECT DISTINCT user_id AS key FROM events WHERE event_type IN ({_POSITIVE})"
-    ),
+    ITEM_ACTIVITY.name: "SELECT DISTINCT item_id AS key FROM events",
+    USER_HISTORY.name: _CHOOSERS,
+    USER_ACTIVITY.name: _CHOOSERS,
+    USER_AFFINITIES.name: _CHOOSERS,
 }
 """View → whom it should have a row of; few-shot rows are of whoever has support."""
 MENDS: Final = {
@@ -42,6 +47,14 @@ MENDS: Final = {
     ITEM_TEXT_EMBEDDING.name: "run `coldstart extract`",
     ITEM_VECTOR.name: "run `coldstart train`",
 }
+FOLLOWING: Final = (
+    USER_HISTORY.name,
+    USER_ACTIVITY.name,
+    USER_AFFINITIES.name,
+    ITEM_STATS.name,
+    ITEM_ACTIVITY.name,
+)
+"""Views whose newest row should be about as new as the log."""
 OPTIONAL: Final = (ITEM_VECTOR.name, ITEM_ADAPTATION.name)
 """Views that a store without a model has nothing of."""
 
@@ -135,7 +148,7 @@ def _problems(
         found.append(f"{missing} of {expected} have no {table.name}: {mend}")
     if left_over:
         found.append(f"{left_over} rows of {table.name} belong to nobody that was accepted: {mend}")
-    if table.name in (USER_HISTORY.name, ITEM_STATS.name) and newest is not None:
+    if table.name in FOLLOWING and newest is not None:
         (last,) = _one(connection, "SELECT max(event_timestamp) FROM events")
         if last is not None and last - newest > LATE:
             found.append(

@@ -1,22 +1,20 @@
 """The user history, defined once: the job and the service run the same SQL.
 
-A row is a user's state after all events of one moment, known from 1 µs later, so that a
-training row at that moment does not see it. There is a row for each moment with a positive
-event; impressions are counted into the rows that follow them.
+A row is a user's state after all events that became known at one moment, known from 1 µs
+later, so that a training row at that moment does not see it (:mod:`feature_repo.jobs.arrival`).
+There is a row for each moment with a positive event; impressions are counted into the rows that
+follow them. The lists are in the order in which the events became known.
 """
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-import duckdb
 import pandas as pd
-import pyarrow as pa
 
 from feature_repo.feature_tables import HISTORY_LENGTH, USER_HISTORY, stamped
+from feature_repo.jobs.arrival import HAPPENED, MOMENT, POSITIVE, TOP_CATEGORY, relations
 from validation import tables
 
-_POSITIVE = ", ".join(f"'{kind}'" for kind in tables.POSITIVE_EVENT_TYPES)
 _COUNTS = ",\n".join(
     f"count(*) FILTER (event_type = '{kind}') AS {kind}_count" for kind in tables.EVENT_TYPES
 )
@@ -31,45 +29,32 @@ _RUNNING_LASTS = ",\n".join(
     f"max(last_{kind}_us) OVER so_far AS last_{kind}_us" for kind in tables.POSITIVE_EVENT_TYPES
 )
 
-EVENT_COLUMNS: Final = (
-    tables.USER_ID,
-    tables.ITEM_ID,
-    tables.EVENT_TYPE,
-    tables.EVENT_TIMESTAMP,
-    tables.QUANTITY,
-    tables.UNIT_PRICE,
-)
-ITEM_COLUMNS: Final = (tables.ITEM_ID, tables.PRICE, tables.CATEGORY, tables.DOMAIN)
-"""What the SQL reads."""
-
-TOP_CATEGORY: Final = "coalesce(nullif(trim(split_part(category, '>', 1)), ''), domain)"
-
 # Prices are summed as whole ten-thousandths and logarithms as whole billionths: integer sums
 # do not depend on the order, so one user alone gives the same numbers as all users together.
 HISTORY_SQL: Final = f"""
 WITH seen AS (
     SELECT user_id, e.item_id, event_type, number,
-           event_timestamp AS moment, epoch_us(event_timestamp) AS us,
-           event_type IN ({_POSITIVE}) AS positive,
+           {MOMENT} AS moment, {HAPPENED} AS us, {POSITIVE} AS positive,
            coalesce(quantity, 'nan')::FLOAT AS quantity,
            coalesce(unit_price, price) AS price, {TOP_CATEGORY} AS category
     FROM events AS e LEFT JOIN items AS i ON i.item_id = e.item_id
-    WHERE {{users}}
+    WHERE {{keys}}
 ),
 chosen AS (
     SELECT user_id,
-           list(item_id ORDER BY moment, number) AS item_ids,
-           list(event_type ORDER BY moment, number) AS event_types,
-           list(us ORDER BY moment, number) AS times,
-           list(quantity ORDER BY moment, number) AS quantities,
-           list(coalesce(price, 'nan')::FLOAT ORDER BY moment, number) AS prices
+           list(item_id ORDER BY moment, us, number) AS item_ids,
+           list(event_type ORDER BY moment, us, number) AS event_types,
+           list(us ORDER BY moment, us, number) AS times,
+           list(quantity ORDER BY moment, us, number) AS quantities,
+           list(coalesce(price, 'nan')::FLOAT ORDER BY moment, us, number) AS prices
     FROM seen WHERE positive GROUP BY user_id
 ),
 moments AS (
     SELECT user_id, moment, count(*) FILTER (positive) AS events,
            count(price) FILTER (positive AND price > 0) AS priced,
            sum(round(price * 1e4)::HUGEINT) FILTER (positive AND price > 0) AS total,
-           sum(round(price * 1e4)::HUGEINT ** 2) FILTER (positive AND price > 0) AS squares,
+           sum(round(price * 1e4)::HUGEINT * round(price * 1e4)::HUGEINT)
+               FILTER (positive AND price > 0) AS squares,
            sum(round(ln(CASE WHEN price > 0 THEN price END) * 1e9)::HUGEINT)
                FILTER (positive) AS logs,
            {_COUNTS},
@@ -130,15 +115,15 @@ ORDER BY s.user_id, event_timestamp
 """
 
 
-def history_sql(*, users: str = "true", last: bool = False) -> str:
+def history_sql(*, keys: str = "true", last: bool = False) -> str:
     """The SQL over relations `events` (with the log's order as `number`) and `items`.
 
     Args:
-        users: a condition on `user_id`.
+        keys: a condition on `user_id`.
         last: only each user's newest state.
     """
     newest = "QUALIFY row_number() OVER (PARTITION BY user_id ORDER BY moment DESC) = 1"
-    return HISTORY_SQL.format(users=users, states=newest if last else "")
+    return HISTORY_SQL.format(keys=keys, states=newest if last else "")
 
 
 def history_row(events: pd.DataFrame, *, items: pd.DataFrame, now: datetime) -> pd.DataFrame:
@@ -153,24 +138,7 @@ def history_row(events: pd.DataFrame, *, items: pd.DataFrame, now: datetime) -> 
     Returns:
         One row a user with a positive event.
     """
-    number = pa.array(range(len(events)), type=pa.int64())
-    with duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        log = _columns(events, tables.EVENTS, EVENT_COLUMNS).append_column("number", number)
-        connection.register("events", log)
-        connection.register("items", _columns(items, tables.ITEMS, ITEM_COLUMNS))
+    with relations(events, items) as connection:
         found = connection.sql(history_sql(last=True)).to_arrow_table()
     rows: pd.DataFrame = stamped(found, schema=USER_HISTORY.schema, now=now).to_pandas()
     return rows
-
-
-def _columns(frame: pd.DataFrame, table: tables.Table, names: Sequence[str]) -> pa.Table:
-    """Some columns with the table's types; absent ones are null."""
-    fields = [table.schema.field(name) for name in names]
-    arrays = [
-        pa.Array.from_pandas(frame[field.name], type=field.type)
-        if field.name in frame.columns
-        else pa.nulls(len(frame), field.type)
-        for field in fields
-    ]
-    return pa.Table.from_arrays(arrays, schema=pa.schema(fields))

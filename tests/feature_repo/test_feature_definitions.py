@@ -4,6 +4,7 @@ from feature_repo import feature_definitions
 from feature_repo.feature_definitions import SERVICES, definitions
 from feature_repo.feature_tables import FEATURE_TABLES
 from feature_repo.home import REPOSITORY, Home
+from feature_repo.on_demand_features import ON_DEMAND_TABLES
 
 
 def test_feast_apply_imports_the_definitions_and_no_other_file() -> None:
@@ -14,7 +15,7 @@ def test_feast_apply_imports_the_definitions_and_no_other_file() -> None:
 
 def test_every_view_says_whose_it_is_what_it_means_and_what_makes_it(tmp_path: Path) -> None:
     defined = definitions(Home(tmp_path))
-    for name in (*FEATURE_TABLES, "user_item"):
+    for name in (*FEATURE_TABLES, *ON_DEMAND_TABLES):
         view = defined[name]
         assert view.owner
         assert view.description
@@ -33,12 +34,13 @@ def test_sources_are_the_tables_of_the_state_folder(tmp_path: Path) -> None:
 
 
 def test_plain_feast_finds_every_object_in_the_names_of_the_module() -> None:
-    for name in ("item", "user", *FEATURE_TABLES, "user_item", *SERVICES):
+    for name in ("item", "user", "category", *FEATURE_TABLES, *ON_DEMAND_TABLES, *SERVICES):
         assert getattr(feature_definitions, name).name == name
 
 
 def test_definitions_of_two_folders_do_not_disturb_each_other(tmp_path: Path) -> None:
     first, second = definitions(Home(tmp_path / "a")), definitions(Home(tmp_path / "b"))
     assert first["item_profile"].batch_source.path != second["item_profile"].batch_source.path
-    transformations = [each["user_item"].feature_transformation for each in (first, second)]
-    assert transformations[0] == transformations[1]
+    for name in ON_DEMAND_TABLES:
+        transformations = [each[name].feature_transformation for each in (first, second)]
+        assert transformations[0] == transformations[1]

@@ -14,6 +14,7 @@ import pytest
 from feature_repo.feature_tables import FEATURE_TABLES
 from feature_repo.home import HOME_VARIABLE, REPOSITORY, Home
 from feature_repo.jobs.aggregate import aggregate
+from feature_repo.on_demand_features import ON_DEMAND_TABLES
 from feature_repo.store import Store
 from tests.feature_repo.samples import NOW, events_frame, write_events, write_items
 
@@ -91,7 +92,7 @@ def test_what_the_store_applied_is_listed_by_plain_feast_and_applying_again_chan
     fill(Home(root))
     applied = Store(Home(root)).apply()
     listed = feast("feature-views list", repository=repository, home=named)
-    assert all(name in listed for name in (*FEATURE_TABLES, "user_item"))
+    assert all(name in listed for name in (*FEATURE_TABLES, *ON_DEMAND_TABLES))
     incremental = "materialize-incremental 2026-01-01T00:00:00"
     feast("apply", incremental, repository=repository, home=named)
     again = Store(Home(root)).registered()

@@ -161,7 +161,8 @@ def test_every_table_exists_afterwards_empty_but_typed_where_nothing_filled_it(h
     for name, table in FEATURE_TABLES.items():
         stored = pq.read_schema(home.feature_table(name))
         assert stored.remove_metadata() == table.schema
-    assert result.as_dict()["rows"] == {"item_profile": 3, "item_stats": 0, "user_history": 0}
+    filled = set(FEATURE_TABLES) - set(result.created)
+    assert result.as_dict()["rows"] == {name: 3 * (name == "item_profile") for name in filled}
 
 
 def test_running_twice_gives_the_same_tables(home: Home) -> None:
