@@ -62,9 +62,9 @@ def run(
         ["modality", "encoder", "encoded", "skipped", "quarantined", "absent", "removed"],
         rows,
     )
-    if result.pairs is not None and len(result.pairs.warnings):
+    if result.pairs is not None and result.pairs.warnings:
         console.say(
-            f"{len(result.pairs.warnings)} of {result.pairs.received} photos do not look like what "
+            f"{result.pairs.warnings} of {result.pairs.received} photos do not look like what "
             f"their texts say: see {home.gate_results / 'photo_text.csv'}"
         )
     for name, one in result.modalities.items():

@@ -1,8 +1,9 @@
 """What every encoder is: photos or texts in, finite float32 rows out, with a name and a hash."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +44,50 @@ class Encoder(Protocol):
 
     def encode(self, batch: Sequence[Any]) -> FloatMatrix:
         """Prepare and forward: (N, D) for N photos or texts."""
+
+
+class Stages(Protocol):
+    """`forward` in three calls, so that a batch's copies overlap with another's computation.
+
+    Encoders that can have them; `stages_of` gives them of any.
+    """
+
+    lag: int
+    """Batches to launch before the first is fetched."""
+
+    def stage(self, prepared: Sequence[Any]) -> Any:
+        """Put a batch together and on its way to the device; not in the caller's thread."""
+
+    def launch(self, staged: Any) -> Any:
+        """Begin to compute it."""
+
+    def fetch(self, launched: Any) -> FloatMatrix:
+        """(N, D), finite, once it is there. Raises EncoderError otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class _AtOnce:
+    """The stages of an encoder that has none."""
+
+    encoder: Encoder
+    lag: int = 0
+
+    def stage(self, prepared: Sequence[Any]) -> Any:
+        return prepared
+
+    def launch(self, staged: Any) -> Any:
+        return self.encoder.forward(staged)
+
+    def fetch(self, launched: Any) -> FloatMatrix:
+        matrix: FloatMatrix = launched
+        return matrix
+
+
+def stages_of(encoder: Encoder) -> Stages:
+    """The encoder's own stages, or `forward` as one."""
+    if hasattr(encoder, "launch"):
+        return cast(Stages, encoder)
+    return cast(Stages, _AtOnce(encoder))
 
 
 def checked(output: Any, *, encoder: str, count: int, width: int) -> FloatMatrix:

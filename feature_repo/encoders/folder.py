@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from feature_repo.encoders.encoder import Encoder, FloatMatrix, Modality, checked
+from feature_repo.encoders.content import open_photo
+from feature_repo.encoders.encoder import Encoder, FloatMatrix, Modality, checked, stages_of
 from feature_repo.encoders.weights import encoder_hash, folder_hash
 from feature_repo.errors import EncoderError
 
@@ -50,6 +51,7 @@ class FolderEncoder:
         self.width = base.width if self.weight is None else self.weight.shape[0]
         self.hash = encoder_hash(digest, {"base": base.hash})
         self.space = self.hash
+        self._stages = stages_of(base)
 
     def prepare(self, content: Any) -> Any:
         """As the base does."""
@@ -57,12 +59,42 @@ class FolderEncoder:
 
     def forward(self, prepared: Sequence[Any]) -> FloatMatrix:
         """(N, D)"""
-        output = self.base.forward(prepared)
+        return self._adapted(self.base.forward(prepared))
+
+    @property
+    def lag(self) -> int:
+        return self._stages.lag
+
+    def stage(self, prepared: Sequence[Any]) -> Any:
+        """As the base does."""
+        return self._stages.stage(prepared)
+
+    def launch(self, staged: Any) -> Any:
+        """As the base does."""
+        return self._stages.launch(staged)
+
+    def fetch(self, launched: Any) -> FloatMatrix:
+        """(N, D)"""
+        return self._adapted(self._stages.fetch(launched))
+
+    def read(self, path: Path) -> Any:
+        """A photo file as `decoded` takes it, where the base has a way of its own."""
+        own = getattr(self.base, "read", None)
+        return own(path) if own else self.prepare(open_photo(path))
+
+    def decoded(self, photos: Sequence[Any]) -> list[Any]:
+        """As the base does."""
+        own = getattr(self.base, "decoded", None)
+        return own(photos) if own else list(photos)
+
+    def _adapted(self, output: FloatMatrix) -> FloatMatrix:
+        """(N, B) of the base to (N, D)."""
+        count = len(output)
         if self.weight is not None and self.bias is not None:
             output = output @ self.weight.T + self.bias
         if self.config.unit_length:
             output = output / np.maximum(np.linalg.norm(output, axis=1, keepdims=True), 1e-12)
-        return checked(output, encoder=self.id, count=len(prepared), width=self.width)
+        return checked(output, encoder=self.id, count=count, width=self.width)
 
     def encode(self, batch: Sequence[Any]) -> FloatMatrix:
         """(N, D)"""

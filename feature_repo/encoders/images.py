@@ -2,13 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from feature_repo.encoders.content import UnreadablePhoto, open_photo
 from feature_repo.encoders.encoder import FloatMatrix, Modality, checked
+from feature_repo.encoders.jpegs import Jpeg, device_jpegs
+from feature_repo.encoders.running import Runner, Staged
 from feature_repo.encoders.weights import encoder_hash
 
 if TYPE_CHECKING:
@@ -37,10 +41,45 @@ def white_square(image: Image.Image, *, size: int) -> npt.NDArray[np.uint8]:
     return np.asarray(square)
 
 
-class TorchImageEncoder:
-    """A torch module that maps (N, 3, S, S) to (N, D), run in inference mode."""
+class _OnRunner:
+    """What image encoders share: their stages are those of their runner."""
 
     modality = Modality.IMAGE
+    id: str
+    width: int
+    runner: Runner
+
+    @property
+    def lag(self) -> int:
+        return self.runner.lag
+
+    def stage(self, prepared: Sequence[Any]) -> Staged:
+        """The photos as one batch on the device."""
+        import torch
+
+        if any(isinstance(one, torch.Tensor) for one in prepared):
+            rows = [torch.as_tensor(one, device=self.runner.device) for one in prepared]
+            return self.runner.stage(torch.stack(rows))
+        return self.runner.stage(torch.from_numpy(np.stack(prepared)))
+
+    def launch(self, staged: Staged) -> "torch.Tensor":
+        """(N, D), which a GPU may not have finished."""
+        return self.runner.launch(staged)
+
+    def fetch(self, launched: "torch.Tensor") -> FloatMatrix:
+        """(N, D)"""
+        output = self.runner.fetch(launched)
+        return checked(output, encoder=self.id, count=len(launched), width=self.width)
+
+    def forward(self, prepared: Sequence[Any]) -> FloatMatrix:
+        """(N, D)"""
+        if not len(prepared):
+            return np.zeros((0, self.width), np.float32)
+        return self.fetch(self.launch(self.stage(prepared)))
+
+
+class TorchImageEncoder(_OnRunner):
+    """A torch module that maps (N, 3, S, S) to (N, D), run in inference mode."""
 
     def __init__(
         self,
@@ -61,35 +100,52 @@ class TorchImageEncoder:
         self.space = self.hash
         self.device = device
         self.module = module.eval().to(device).to(memory_format=torch.channels_last)
+        self._mean, self._std = (
+            torch.tensor(values, device=device)
+            for values in (preprocessing.mean, preprocessing.std)
+        )
+        self.jpegs = device_jpegs(size=preprocessing.size, device=device)
+        self.runner = Runner(self._vectors, device=device)
 
     def prepare(self, content: Image.Image) -> npt.NDArray[np.uint8]:
         """(S, S, 3)"""
         return white_square(content, size=self.input.size)
 
-    def forward(self, prepared: Sequence[npt.NDArray[np.uint8]]) -> FloatMatrix:
-        """(N, D)"""
-        import torch
+    def read(self, path: Path) -> "npt.NDArray[np.uint8] | Jpeg":
+        """A photo file as `decoded` takes it. Raises UnreadablePhoto."""
+        jpeg = self.jpegs.read(path) if self.jpegs else None
+        return jpeg or self.prepare(open_photo(path))
 
-        if not len(prepared):
-            return np.zeros((0, self.width), np.float32)
-        mean, std = (torch.tensor(v, device=self.device) for v in (self.input.mean, self.input.std))
-        with torch.inference_mode():
-            # (N, S, S, 3) seen as (N, 3, S, S) is channels_last already.
-            pixels = torch.from_numpy(np.stack(prepared)).to(self.device).float() / 255
-            output: Any = self.module(((pixels - mean) / std).permute(0, 3, 1, 2))
-        return checked(
-            output.float().cpu().numpy(), encoder=self.id, count=len(prepared), width=self.width
-        )
+    def decoded(self, photos: Sequence[Any]) -> list[Any]:
+        """What `read` gave, as `stage` takes it: (S, S, 3) each, or why there is none."""
+        waiting = [number for number, photo in enumerate(photos) if isinstance(photo, Jpeg)]
+        found = list(photos)
+        if not waiting or self.jpegs is None:
+            return found
+        squares = self.jpegs.squares([photos[number] for number in waiting])
+        for number, square in zip(waiting, squares, strict=True):
+            found[number] = self._by_pillow(square.path) if isinstance(square, Jpeg) else square
+        return found
 
     def encode(self, batch: Sequence[Image.Image]) -> FloatMatrix:
         """(N, D)"""
         return self.forward([self.prepare(image) for image in batch])
 
+    def _by_pillow(self, path: Path) -> "npt.NDArray[np.uint8] | UnreadablePhoto":
+        try:
+            return self.prepare(open_photo(path))
+        except UnreadablePhoto as error:
+            return error
 
-class PixelEncoder:
+    def _vectors(self, squares: "torch.Tensor") -> "torch.Tensor":
+        """(N, S, S, 3), which seen as (N, 3, S, S) is channels_last already, to (N, D)."""
+        pixels = (squares.float() / 255 - self._mean) / self._std
+        output: torch.Tensor = self.module(pixels.permute(0, 3, 1, 2))
+        return output
+
+
+class PixelEncoder(_OnRunner):
     """A torch module with preprocessing of its own; a probe finds its width."""
-
-    modality = Modality.IMAGE
 
     def __init__(
         self,
@@ -110,30 +166,15 @@ class PixelEncoder:
         self.id, self.licence, self.hash, self.space = name, licence, digest, space or digest
         self.device = device
         self.module = module.eval().to(device)
-        self._preprocess, self._vectors = preprocess, vectors
-        self.width = self._run([self.prepare(Image.new("RGB", (64, 64), "white"))]).shape[1]
+        self._preprocess = preprocess
+        self.runner = Runner(lambda pixels: vectors(self.module, pixels), device=device)
+        probe = self.prepare(Image.new("RGB", (64, 64), "white"))
+        self.width = self.launch(self.stage([probe])).shape[1]
 
     def prepare(self, content: Image.Image) -> npt.NDArray[np.float32]:
         """(3, H, W)"""
         return np.asarray(self._preprocess(content.convert("RGB")), dtype=np.float32)
 
-    def forward(self, prepared: Sequence[npt.NDArray[np.float32]]) -> FloatMatrix:
-        """(N, D)"""
-        if not len(prepared):
-            return np.zeros((0, self.width), np.float32)
-        output = self._run(prepared)
-        return checked(output, encoder=self.id, count=len(prepared), width=self.width)
-
     def encode(self, batch: Sequence[Image.Image]) -> FloatMatrix:
         """(N, D)"""
         return self.forward([self.prepare(image) for image in batch])
-
-    def _run(self, prepared: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
-        import torch
-
-        with torch.inference_mode():
-            pixels = torch.from_numpy(np.stack(prepared)).to(self.device)
-            output: npt.NDArray[np.float32] = (
-                self._vectors(self.module, pixels).float().cpu().numpy()
-            )
-        return output

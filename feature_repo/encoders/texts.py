@@ -1,7 +1,7 @@
 """Text encoders on transformers: token vectors pooled to one, at unit length."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +16,7 @@ from feature_repo.encoders.model_folders import (
     model_licence,
     shared_space,
 )
+from feature_repo.encoders.running import Runner, Staged
 from feature_repo.encoders.weights import encoder_hash, packaged, require_sha256
 from feature_repo.errors import EncoderError
 
@@ -70,7 +71,12 @@ class TransformerTextEncoder:
         settings = {"pooling": f"{self._pooling}, unit length", "max_tokens": self._max_tokens}
         self.hash = encoder_hash(weights_hash, settings)
         self.space = shared_space(self.module, weights_hash) or self.hash
-        self.width = self._pooled(["width"]).shape[1]
+        self.runner = Runner(self._pooled, device=device)
+        self.width = self.launch(self.stage(["width"])).shape[1]
+
+    @property
+    def lag(self) -> int:
+        return self.runner.lag
 
     def prepare(self, content: str) -> str:
         """The text itself: tokens are padded together, batch by batch."""
@@ -80,8 +86,31 @@ class TransformerTextEncoder:
         """(N, D); one batch, so give texts of like length together where there are many."""
         if not len(prepared):
             return np.zeros((0, self.width), np.float32)
-        pooled = self._pooled(list(prepared)).float().cpu().numpy()
-        return checked(pooled, encoder=self.id, count=len(prepared), width=self.width)
+        return self.fetch(self.launch(self.stage(prepared)))
+
+    def stage(self, prepared: Sequence[str]) -> Staged:
+        """The texts' tokens on the device."""
+        # A GPU's kernels and compiled ones are made for few lengths.
+        multiple = 16 if self.runner.on_gpu or self.runner.compiled else None
+        tokens = self.tokenizer(
+            list(prepared),
+            padding="max_length" if self._padded else True,
+            truncation=True,
+            max_length=self._max_tokens,
+            pad_to_multiple_of=None if self._padded or self._max_tokens % 16 else multiple,
+            return_tensors="pt",
+        )
+        kept = ("input_ids",) if self._padded else tokens.keys()
+        return self.runner.stage({name: tokens[name] for name in kept})
+
+    def launch(self, staged: Staged) -> "torch.Tensor":
+        """(N, D), which a GPU may not have finished."""
+        return self.runner.launch(staged)
+
+    def fetch(self, launched: "torch.Tensor") -> FloatMatrix:
+        """(N, D)"""
+        output = self.runner.fetch(launched)
+        return checked(output, encoder=self.id, count=len(launched), width=self.width)
 
     def encode(self, batch: Sequence[str]) -> FloatMatrix:
         """(N, D), in the order given; inside, texts of like length go together and pad least."""
@@ -92,28 +121,19 @@ class TransformerTextEncoder:
             vectors[chosen] = self.forward([batch[index] for index in chosen])
         return vectors
 
-    def _pooled(self, texts: list[str]) -> "torch.Tensor":
+    def _pooled(self, tokens: Mapping[str, "torch.Tensor"]) -> "torch.Tensor":
+        """(N, T) each to (N, D)."""
         import torch
 
-        with torch.inference_mode():
-            tokens = self.tokenizer(
-                texts,
-                padding="max_length" if self._padded else True,
-                truncation=True,
-                max_length=self._max_tokens,
-                return_tensors="pt",
-            ).to(self.device)
-            if self._padded:
-                tokens = {"input_ids": tokens["input_ids"]}
-            if self._pooling == PROJECTION:
-                features = self.module.get_text_features(**tokens)
-                vectors = getattr(features, "pooler_output", features)
-            else:
-                states = self.module(**tokens).last_hidden_state  # (N, T, D)
-                mask = tokens["attention_mask"].unsqueeze(-1).to(states.dtype)  # (N, T, 1)
-                mean = (states * mask).sum(1) / mask.sum(1).clamp(min=1e-9)
-                vectors = states[:, 0] if self._pooling == CLASS_TOKEN else mean
-            return torch.nn.functional.normalize(vectors, dim=1)
+        if self._pooling == PROJECTION:
+            features = self.module.get_text_features(**tokens)
+            vectors = getattr(features, "pooler_output", features)
+        else:
+            states = self.module(**tokens).last_hidden_state.float()  # (N, T, D)
+            mask = tokens["attention_mask"].unsqueeze(-1).to(states.dtype)  # (N, T, 1)
+            mean = (states * mask).sum(1) / mask.sum(1).clamp(min=1e-9)
+            vectors = states[:, 0] if self._pooling == CLASS_TOKEN else mean
+        return torch.nn.functional.normalize(vectors.float(), dim=1)
 
 
 def _pooling(folder: Path) -> str:

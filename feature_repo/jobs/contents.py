@@ -1,41 +1,47 @@
 """What there is to encode: each item's photo or text with the hash that says if it changed."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-from feature_repo.encoders.content import (
-    UnreadablePhoto,
-    file_hash,
-    listing_text,
-    open_photo,
-    text_hash,
-)
+from feature_repo.encoders.content import file_hash, listing_text, text_hash
 from feature_repo.encoders.encoder import Modality
-from feature_repo.feature_tables import UNDATED
+from feature_repo.feature_tables import CONTENT_HASH, UNDATED
 from validation import tables
+from validation.tables import TIMESTAMP
 
 PHOTO_CHECK: Final = "photo_readable"
+ITEMS_AT_ONCE: Final = 8_192
+"""Listings whose contents are looked at together."""
+READ_BUFFER: Final = 1 << 20
+"""Bytes of a column that are read at once: a whole column would not fit everywhere."""
+VALUE: Final = "value"
+"""Path of the photo, or the text itself."""
 
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """One item's photo or text."""
-
-    item_id: str
-    value: str
-    """Path of the photo, or the text itself."""
-    hash: str
-    event_timestamp: pd.Timestamp
-    source: str
-
-    def opened(self, modality: Modality) -> Any:
-        """The decoded photo or the text. Raises UnreadablePhoto."""
-        return open_photo(Path(self.value)) if modality is Modality.IMAGE else self.value
+CONTENTS: Final = pa.schema(
+    [
+        pa.field(tables.ITEM_ID, pa.string()),
+        pa.field(VALUE, pa.string()),
+        pa.field(CONTENT_HASH, pa.string()),
+        pa.field(tables.EVENT_TIMESTAMP, TIMESTAMP),
+        pa.field(tables.SOURCE, pa.string()),
+    ]
+)
+"""One row for each item that has the photo or text."""
+_COLUMNS: Final = (
+    tables.ITEM_ID,
+    tables.TITLE,
+    tables.DESCRIPTION,
+    tables.IMAGE_PATH,
+    tables.LISTED_AT,
+    tables.SOURCE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,55 +57,72 @@ class Refusal:
     reason: str
 
 
+def catalogue_parts(
+    path: Path, *, item_ids: Collection[str] | None = None, rows: int = ITEMS_AT_ONCE
+) -> Iterator[pd.DataFrame]:
+    """What extraction reads of the catalogue, part by part: all items, or some."""
+    with pq.ParquetFile(path, buffer_size=READ_BUFFER, pre_buffer=False) as file:
+        held = [name for name in _COLUMNS if name in file.schema_arrow.names]
+        for batch in file.iter_batches(rows, columns=held):
+            part = batch.to_pandas().reindex(columns=list(_COLUMNS))
+            if item_ids is not None:
+                part = part[part[tables.ITEM_ID].isin(item_ids)]
+            if len(part):
+                yield part
+
+
 def contents_of(
     items: pd.DataFrame, *, modality: Modality, pool: Executor
-) -> tuple[list[Content], list[Refusal]]:
-    """The items' contents in order, and the photos that are not there.
+) -> tuple[pa.Table, list[Refusal]]:
+    """The items' contents (columns `CONTENTS`) in order, and the photos that are not there.
 
     Args:
         items: canonical items.
         pool: hashes the photo files.
     """
+    items = items.reset_index(drop=True)
     values = _values(items, modality)
-    hashes = pool.map(_photo_hash if modality is Modality.IMAGE else text_hash, values.dropna())
-    found, refused = [], []
     given = items[values.notna()]
-    listed = given[tables.LISTED_AT].fillna(UNDATED)
-    for item_id, value, digest, moment, source in zip(
-        given[tables.ITEM_ID], values.dropna(), hashes, listed, given[tables.SOURCE], strict=True
-    ):
-        if digest is None:
-            reason = f"the photo {value} is not there; restore it or ingest the item again"
-            refused.append(Refusal(item_id, PHOTO_CHECK, value, source, reason))
-        else:
-            found.append(Content(item_id, value, digest, moment, source))
-    return found, refused
-
-
-def prepared(
-    contents: Sequence[Content], *, encoder: Any, pool: Executor
-) -> tuple[list[Content], list[Any], list[Refusal]]:
-    """Open and prepare contents in threads: those that could be read, and those that not."""
-    outcomes = list(pool.map(lambda content: _prepare(content, encoder), contents))
-    readable = [
-        (content, outcome)
-        for content, outcome in zip(contents, outcomes, strict=True)
-        if not isinstance(outcome, Refusal)
+    values = values.dropna()
+    if modality is Modality.IMAGE:
+        # A photo that many items have, as a link to it, is read once.
+        paths = values.drop_duplicates()
+        digests = dict(zip(paths, pool.map(_photo_hash, paths), strict=True))
+        hashes = values.map(digests).astype(object)
+    else:
+        hashes = values.map(text_hash).astype(object)
+    absent = given[hashes.isna()]
+    refused = [
+        Refusal(
+            item_id,
+            PHOTO_CHECK,
+            values[index],
+            source,
+            f"the photo {values[index]} is not there; restore it or ingest the item again",
+        )
+        for index, item_id, source in zip(
+            absent.index, absent[tables.ITEM_ID], absent[tables.SOURCE], strict=True
+        )
     ]
-    refused = [outcome for outcome in outcomes if isinstance(outcome, Refusal)]
-    return [content for content, _ in readable], [inputs for _, inputs in readable], refused
-
-
-def _prepare(content: Content, encoder: Any) -> Any:
-    try:
-        return encoder.prepare(content.opened(encoder.modality))
-    except UnreadablePhoto as error:
-        return Refusal(content.item_id, PHOTO_CHECK, content.value, content.source, str(error))
+    there = given[hashes.notna()]
+    listed = pd.to_datetime(there[tables.LISTED_AT], utc=True).fillna(UNDATED)
+    columns = (
+        there[tables.ITEM_ID],
+        values[there.index],
+        hashes[there.index],
+        listed,
+        there[tables.SOURCE],
+    )
+    arrays = [
+        pa.Array.from_pandas(column, type=field.type, safe=False)
+        for column, field in zip(columns, CONTENTS, strict=True)
+    ]
+    return pa.Table.from_arrays(arrays, schema=CONTENTS), refused
 
 
 def _values(items: pd.DataFrame, modality: Modality) -> pd.Series:
     if modality is Modality.IMAGE:
-        paths = items[tables.IMAGE_PATH]
+        paths = items[tables.IMAGE_PATH].astype(object)
         return paths.where(paths.notna() & (paths != ""))
     texts = [
         listing_text(title, description)

@@ -8,19 +8,15 @@ An encoder other than the one that serves fills a table of its own beside that o
 
 import logging
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from feature_repo.encoder_tables import (
     EMBEDDING_TABLES,
@@ -37,30 +33,23 @@ from feature_repo.encoders.registry import (
     load_encoder,
 )
 from feature_repo.errors import EncoderError, JobError
-from feature_repo.feature_tables import (
-    CONTENT_HASH,
-    ENCODER_HASH,
-    FeatureTable,
-    write_table,
-)
+from feature_repo.feature_tables import FeatureTable
 from feature_repo.home import Home
-from feature_repo.jobs.contents import Content, Refusal, contents_of, prepared
+from feature_repo.jobs.contents import Refusal, contents_of
+from feature_repo.jobs.merging import plan, write
 from feature_repo.jobs.parts import Parts, embedding_rows
 from feature_repo.jobs.photo_text import check_photos_and_texts
+from feature_repo.jobs.pipeline import decoders, encoded
 from feature_repo.jobs.refusals import Judged, judged, quarantine_folder, quarantine_refused
-from feature_repo.offline_tables import locked, read_file
-from validation import tables
+from feature_repo.jobs.worklist import Worklist, grouped, make_worklist
+from feature_repo.offline_tables import locked
 
 if TYPE_CHECKING:
-    from validation.result import GateResult
+    from validation.summary import Summary
 
 log = logging.getLogger(__name__)
 Progress = Callable[[int, int], None]
 
-DECODERS: Final = 4
-"""Threads that decode photos while the model runs; Pillow releases the interpreter's lock."""
-AHEAD: Final = 2
-"""Batches prepared in advance."""
 DEFAULTS: Final = {Modality.IMAGE: EFFICIENTNET_LITE0, Modality.TEXT: MINILM}
 
 
@@ -93,7 +82,7 @@ class ExtractResult:
 
     modalities: dict[str, ModalityResult]
     seconds: float
-    pairs: "GateResult | None" = None
+    pairs: "Summary | None" = None
     """Whether photos and texts agree; None where nothing changed or too few have both."""
 
     @property
@@ -115,7 +104,7 @@ class ExtractResult:
             "skipped": self.skipped,
             "quarantined": self.quarantined,
             "seconds": round(self.seconds, 3),
-            "disagreeing": len(self.pairs.warnings) if self.pairs is not None else None,
+            "disagreeing": self.pairs.warnings if self.pairs is not None else None,
             **{name: asdict(result) for name, result in self.modalities.items()},
         }
 
@@ -144,14 +133,13 @@ def extract(
     if not home.items.exists():
         raise JobError(f"there is no catalogue {home.items}; run `coldstart ingest SOURCE` first")
     began = time.perf_counter()
-    items = pq.read_table(home.items, schema=tables.ITEMS.schema).to_pandas()
     results = {}
     for modality, named in ((Modality.IMAGE, image_encoder), (Modality.TEXT, text_encoder)):
         if named is not None:
             encoder = _loaded(named, modality)
             name = lasting_name(named) if isinstance(named, str) else encoder.id
             keep_record(home, encoder, name=name)
-            job = _Extraction(home, items, encoder, now, batch_size)
+            job = _Extraction(home, encoder, now, batch_size)
             results[str(modality)] = job.run(item_ids, progress)
     changed = any(one.serves and (one.encoded or one.removed) for one in results.values())
     pairs = None
@@ -167,17 +155,16 @@ def encode_items(
 
     Items without the modality have no row; photos that cannot be read are returned beside.
     """
-    with ThreadPoolExecutor(DECODERS) as pool:
-        contents, missing = contents_of(items, modality=encoder.modality, pool=pool)
-        readable, inputs, refused = prepared(contents, encoder=encoder, pool=pool)
-    rows = embedding_rows(
-        readable,
-        encoder.forward(inputs),
-        encoder=encoder,
-        table=EMBEDDING_TABLES[encoder.modality],
-        now=now,
-    )
-    return rows.to_pandas(), [*missing, *refused]
+    table = EMBEDDING_TABLES[encoder.modality]
+    with ThreadPoolExecutor(decoders()) as pool:
+        contents, refused = contents_of(items, modality=encoder.modality, pool=pool)
+        work = grouped(contents)
+        done = list(encoded([work] if work.num_rows else [], encoder=encoder, pool=pool))
+    rows = [
+        embedding_rows(one.work, one.vectors, encoder=encoder, table=table, now=now) for one in done
+    ]
+    found = pa.concat_tables([table.schema.empty_table(), *rows]).to_pandas()
+    return found, [*refused, *(refusal for one in done for refusal in one.refused)]
 
 
 def serving_name(home: Home, modality: Modality) -> str:
@@ -195,24 +182,11 @@ def _loaded(named: str | Encoder, modality: Modality) -> Encoder:
     return encoder
 
 
-def _refused_too(refusal: Refusal, content: Content) -> Refusal:
-    """The refusal of another item with the same content."""
-    reason = refusal.reason.replace(refusal.value, content.value)
-    return replace(
-        refusal,
-        item_id=content.item_id,
-        value=content.value,
-        source=content.source,
-        reason=reason,
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class _Extraction:
     """One modality of the catalogue."""
 
     home: Home
-    items: pd.DataFrame
     encoder: Encoder
     now: datetime
     batch_size: int
@@ -227,24 +201,29 @@ class _Extraction:
         return EMBEDDING_TABLES[self.encoder.modality]
 
     def run(self, item_ids: Sequence[str] | None, progress: Progress | None) -> ModalityResult:
-        parts = Parts(self.home, self.table, encoder_hash=self.encoder.hash)
-        with locked(parts.folder):
+        with locked(self.home.encoder_parts(self.table.name, self.encoder.hash)):
+            parts = Parts(self.home, self.table, encoder_hash=self.encoder.hash)
             return self._run(parts, item_ids, progress)
 
     def _run(
         self, parts: Parts, item_ids: Sequence[str] | None, progress: Progress | None
     ) -> ModalityResult:
-        chosen = self.items
-        if item_ids is not None:
-            chosen = chosen[chosen[tables.ITEM_ID].isin(set(item_ids))]
-        with ThreadPoolExecutor(DECODERS) as pool:
-            contents, missing = contents_of(chosen, modality=self.encoder.modality, pool=pool)
-            known = self._known(pa.concat_tables([self._stored(), parts.read()]))
-            todo = [content for content in contents if (content.item_id, content.hash) not in known]
-            unreadable = self._encode(todo, parts=parts, pool=pool, progress=progress)
-        refused = [*missing, *unreadable]
-        removed, verdict = self._merge(contents, refused, parts, everything=item_ids is None)
+        with ThreadPoolExecutor(decoders()) as pool:
+            work = make_worklist(
+                self.home.items,
+                folder=parts.work,
+                known=[*parts.files(), *self._stored()],
+                table=self.table,
+                encoder=self.encoder,
+                item_ids=item_ids,
+                pool=pool,
+            )
+            unreadable = self._encode(work, parts=parts, pool=pool, progress=progress)
+        refused = [*work.missing, *unreadable]
+        removed, verdict = self._merge(work, refused, parts, item_ids=item_ids)
+        unsound = work.count({refusal.item_id for refusal in verdict.refused})
         refused += verdict.refused
+        parts.clear()
         quarantine_refused(
             refused,
             folder=quarantine_folder(self.home, self.table.name, self.encoder.hash),
@@ -252,14 +231,13 @@ class _Extraction:
             checked=item_ids,
             now=self.now,
         )
-        attempted = {content.item_id for content in todo}
         result = ModalityResult(
             encoder=self.encoder.id,
             encoder_hash=self.encoder.hash,
-            encoded=len(attempted - {refusal.item_id for refusal in refused}),
-            skipped=len(contents) - len(todo),
+            encoded=work.items - len(unreadable) - unsound,
+            skipped=work.contents - work.items,
             quarantined=len(refused),
-            absent=len(chosen) - len(contents) - len(missing),
+            absent=work.chosen - work.contents - len(work.missing),
             removed=removed,
             unusual=verdict.unusual,
             notes=verdict.notes,
@@ -268,105 +246,60 @@ class _Extraction:
         log.info("extracted %s: %s", self.table.name, result)
         return result
 
-    def _stored(self) -> pa.Table:
-        return read_file(self._path, self.table)
-
-    def _known(self, rows: pa.Table) -> set[tuple[str, str]]:
-        """(item, content hash) of rows that this encoder made."""
-        ours = rows.filter(pc.equal(rows[ENCODER_HASH], self.encoder.hash))
-        return set(
-            zip(ours[self.table.key].to_pylist(), ours[CONTENT_HASH].to_pylist(), strict=True)
-        )
+    def _stored(self) -> list[Path]:
+        return [self._path] if self._path.exists() else []
 
     def _encode(
         self,
-        todo: Sequence[Content],
+        work: Worklist,
         *,
         parts: Parts,
         pool: ThreadPoolExecutor,
         progress: Progress | None,
     ) -> list[Refusal]:
-        """Encode batch by batch, each written before the next; returns what was refused.
-
-        Items with the same photo or text are encoded once.
-        """
-        sharing: dict[str, list[Content]] = {}
-        for content in todo:
-            sharing.setdefault(content.hash, []).append(content)
-        distinct = [same[0] for same in sharing.values()]
-        if self.encoder.modality is Modality.TEXT:
-            # Texts of like length pad least.
-            distinct.sort(key=lambda content: (len(content.value), content.item_id))
-        hash_of = {content.item_id: content.hash for content in distinct}
-        refused, done = [], 0
-        for readable, inputs, unreadable in self._batches(distinct, pool):
-            refusals = [
-                _refused_too(refusal, same)
-                for refusal in unreadable
-                for same in sharing[hash_of[refusal.item_id]]
-            ]
-            refused += refusals
-            everyone = [same for content in readable for same in sharing[content.hash]]
-            if readable:
-                counts = [len(sharing[content.hash]) for content in readable]
-                vectors = np.repeat(self.encoder.forward(inputs), counts, axis=0)
-                parts.add(
-                    embedding_rows(
-                        everyone, vectors, encoder=self.encoder, table=self.table, now=self.now
-                    )
+        """Encode batch by batch, each written before the next; returns what was refused."""
+        refused, done = list[Refusal](), 0
+        for one in encoded(work.batches(self.batch_size), encoder=self.encoder, pool=pool):
+            if len(one.vectors):
+                rows = embedding_rows(
+                    one.work, one.vectors, encoder=self.encoder, table=self.table, now=self.now
                 )
-            done += len(everyone) + len(refusals)
+                parts.add(rows)
+                done += rows.num_rows
+            refused += one.refused
+            done += len(one.refused)
             if progress:
-                progress(done, len(todo))
+                progress(done, work.items)
         return refused
-
-    def _batches(
-        self, todo: Sequence[Content], pool: ThreadPoolExecutor
-    ) -> Iterator[tuple[list[Content], list[Any], list[Refusal]]]:
-        """Prepared batches; the next ones are decoded while the caller runs the model."""
-        waiting: deque[Future[tuple[list[Content], list[Any], list[Refusal]]]] = deque()
-        with ThreadPoolExecutor(1) as conductor:
-            for first in range(0, len(todo), self.batch_size):
-                batch = todo[first : first + self.batch_size]
-                waiting.append(conductor.submit(prepared, batch, encoder=self.encoder, pool=pool))
-                if len(waiting) > AHEAD:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
 
     def _merge(
         self,
-        contents: Sequence[Content],
+        work: Worklist,
         refused: Sequence[Refusal],
         parts: Parts,
         *,
-        everything: bool,
+        item_ids: Sequence[str] | None,
     ) -> tuple[int, Judged]:
         """Make the table hold exactly the current contents; returns rows dropped and the verdict.
 
         This encoder's rows of items outside an extraction of some items stay while the catalogue
         has them.
         """
-        wanted = {content.item_id: (content.hash, self.encoder.hash) for content in contents}
-        unreadable = {refusal.item_id for refusal in refused}
-        others = set() if everything else set(self.items[tables.ITEM_ID]) - set(wanted)
         with locked(self.home.feature_table(self.table.name)):
-            path = self._path
-            stored, new = self._stored(), parts.read()
-            verdict = judged(new, stored, encoder=self.encoder, now=self.now)
-            unreadable |= {refusal.item_id for refusal in verdict.refused}
-            rows = pa.concat_tables([new, stored])
-            names = (self.table.key, CONTENT_HASH, ENCODER_HASH)
-            kept: dict[str, int] = {}
-            for index, (item_id, *hashes) in enumerate(
-                zip(*(rows[name].to_pylist() for name in names), strict=True)
-            ):
-                stays = item_id in others and hashes[1] == self.encoder.hash
-                if (stays or wanted.get(item_id) == tuple(hashes)) and item_id not in unreadable:
-                    kept.setdefault(item_id, index)
-            before = stored[self.table.key].to_pylist()
-            if new.num_rows or before != list(kept) or not path.exists():
-                merged = rows.take(pa.array(list(kept.values()), type=pa.int64()))
-                write_table(merged.sort_by(self.table.key), path)
-            parts.clear()
-        return len(set(before) - set(kept)), verdict
+            path, new = self._path, parts.files()
+            verdict = judged(
+                new, path, table=self.table, encoder=self.encoder, folder=work.folder, now=self.now
+            )
+            merge = plan(
+                parts=new,
+                stored=path,
+                table=self.table,
+                encoder_hash=self.encoder.hash,
+                work=work,
+                catalogue=self.home.items,
+                item_ids=item_ids,
+                refused={one.item_id for one in (*refused, *verdict.refused)},
+            )
+            if merge.changed:
+                write(merge, path, table=self.table, width=self.encoder.width, folder=work.folder)
+        return merge.removed, verdict

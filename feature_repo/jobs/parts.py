@@ -1,11 +1,18 @@
-"""Parts of an embedding table: one small Parquet file a batch, so that a kill loses one batch."""
+"""Rows of an embedding table that are not merged yet: a file a batch, so that a kill loses one.
 
-from collections.abc import Sequence
+Once there are many, they become one file: a million listings leave some hundred files.
+"""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from feature_repo.encoders.encoder import Encoder, FloatMatrix
@@ -16,11 +23,18 @@ from feature_repo.feature_tables import (
     ENCODER,
     ENCODER_HASH,
     FeatureTable,
-    write_table,
+    replacing,
 )
 from feature_repo.home import Home
-from feature_repo.jobs.contents import Content
 from validation import tables
+
+TOGETHER: Final = 64
+"""Batches that become one file."""
+ROWS: Final = 4_096
+"""Rows of such a file that are held in memory at once, at least a batch's."""
+STRINGS: Final = [ENCODER, ENCODER_HASH, CONTENT_HASH, tables.SOURCE]
+"""Columns that a dictionary makes small; numbers of a vector hardly ever come twice."""
+BATCH, GROUP = "batch", "group"
 
 
 class Parts:
@@ -29,52 +43,86 @@ class Parts:
     def __init__(self, home: Home, table: FeatureTable, *, encoder_hash: str) -> None:
         self.table = table
         self.folder = home.encoder_parts(table.name, encoder_hash)
+        self.work = self.folder / "work"
+        """For what the job has to keep meanwhile."""
+        self._last = max((int(path.stem.rpartition("-")[2]) for path in self.files()), default=0)
+        self._batches = sorted(self.folder.glob(f"{BATCH}-*.parquet"))
 
     def files(self) -> list[Path]:
-        """Whole parts, oldest first."""
+        """Whole parts. A row may be in two: a job was killed while it put batches together."""
         return sorted(self.folder.glob("[!.]*.parquet"))
 
-    def read(self) -> pa.Table:
-        """All rows of all parts."""
-        schema = self.table.schema
-        return pa.concat_tables(
-            [schema.empty_table(), *(pq.read_table(path, schema=schema) for path in self.files())]
-        )
-
     def add(self, rows: pa.Table) -> None:
-        """Write one part."""
-        last = max((int(path.stem) for path in self.files()), default=0)
-        write_table(rows, self.folder / f"{last + 1:08d}.parquet")
+        """Write one batch."""
+        path = self._next(BATCH)
+        with _writing(path, self.table) as writer:
+            writer.write_table(rows)
+        self._batches.append(path)
+        if len(self._batches) >= TOGETHER:
+            self._put_together()
 
     def clear(self) -> None:
         """Remove what was merged, and what a killed job left half-written."""
-        for path in self.folder.glob("*") if self.folder.exists() else ():
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _next(self, kind: str) -> Path:
+        self._last += 1
+        return self.folder / f"{kind}-{self._last:08d}.parquet"
+
+    def _put_together(self) -> None:
+        with _writing(self._next(GROUP), self.table) as writer:
+            held: list[pa.Table] = []
+            for path in self._batches:
+                held.append(pq.read_table(path, schema=self.table.schema))
+                if sum(one.num_rows for one in held) >= ROWS:
+                    writer.write_table(pa.concat_tables(held))
+                    held = []
+            if held:
+                writer.write_table(pa.concat_tables(held))
+        for path in self._batches:
             path.unlink()
-        if self.folder.exists():
-            self.folder.rmdir()
+        self._batches = []
+
+
+@contextmanager
+def _writing(path: Path, table: FeatureTable) -> Iterator[pq.ParquetWriter]:
+    """A Parquet file that is there, whole, when the block ends well."""
+    with (
+        replacing(path) as partial,
+        pq.ParquetWriter(
+            partial, table.schema, compression="lz4", use_dictionary=STRINGS
+        ) as writer,
+    ):
+        yield writer
 
 
 def embedding_rows(
-    contents: Sequence[Content],
+    work: pa.Table,
     vectors: FloatMatrix,
     *,
     encoder: Encoder,
     table: FeatureTable,
     now: datetime,
 ) -> pa.Table:
-    """Rows of an embedding table for N contents and their (N, D) vectors."""
-    count, width = vectors.shape
+    """Rows of an embedding table: a vector of (N, D) for each item of the N rows of work."""
+    lists = {
+        name: work[name].combine_chunks()
+        for name in (tables.ITEM_ID, tables.EVENT_TIMESTAMP, tables.SOURCE)
+    }
+    parents = pc.list_parent_indices(lists[tables.ITEM_ID])
+    count, width = len(parents), vectors.shape[1]
+    matrix = vectors if count == len(vectors) else vectors[parents.to_numpy()]
     columns = {
-        table.key: [content.item_id for content in contents],
+        table.key: lists[tables.ITEM_ID].flatten(),
         EMBEDDING: pa.ListArray.from_arrays(
-            np.arange(count + 1, dtype=np.int32) * width, pa.array(vectors.reshape(-1))
+            np.arange(count + 1, dtype=np.int32) * width, pa.array(matrix.reshape(-1))
         ),
-        ENCODER: [encoder.id] * count,
-        ENCODER_HASH: [encoder.hash] * count,
-        CONTENT_HASH: [content.hash for content in contents],
-        tables.SOURCE: [content.source for content in contents],
-        tables.EVENT_TIMESTAMP: [content.event_timestamp for content in contents],
-        CREATED_TIMESTAMP: [now] * count,
+        ENCODER: pa.array([encoder.id]).take(pa.array(np.zeros(count, np.int64))),
+        ENCODER_HASH: pa.array([encoder.hash]).take(pa.array(np.zeros(count, np.int64))),
+        CONTENT_HASH: work[CONTENT_HASH].combine_chunks().take(parents),
+        tables.SOURCE: lists[tables.SOURCE].flatten(),
+        tables.EVENT_TIMESTAMP: lists[tables.EVENT_TIMESTAMP].flatten(),
+        CREATED_TIMESTAMP: pa.array([now]).take(pa.array(np.zeros(count, np.int64))),
     }
     return pa.table([columns[name] for name in table.schema.names], names=table.schema.names).cast(
         table.schema

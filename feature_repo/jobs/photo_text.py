@@ -1,21 +1,25 @@
 """Whether the listings' photos and texts belong together, by their embeddings."""
 
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterator
+from dataclasses import asdict, fields, replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 
-from feature_repo.encoder_tables import served_hash
-from feature_repo.feature_tables import ITEM_IMAGE_EMBEDDING, ITEM_TEXT_EMBEDDING
+from feature_repo.encoder_tables import require_one_encoder, served_hash
+from feature_repo.feature_tables import EMBEDDING, ITEM_IMAGE_EMBEDDING, ITEM_TEXT_EMBEDDING
 from feature_repo.home import Home
-from feature_repo.offline_tables import read_vectors
+from feature_repo.jobs.worklist import connection
 from validation import history, reasons, tables
-from validation.alignment import Alignment, FloatMatrix, align
-from validation.summary import summary_of
+from validation.alignment import MOST, Alignment, FloatMatrix, align
+from validation.summary import Summary, summary_of
 from validation.whole_files import replacing
 
 if TYPE_CHECKING:
@@ -26,51 +30,127 @@ ALIGNMENT = "photo_text.npz"
 MadeBy = tuple[str, str]
 """Hashes of the photo and the text encoder."""
 SHOWN = [tables.ITEM_ID, tables.TITLE, tables.IMAGE_PATH, tables.SOURCE]
+VIEWS: Final = (ITEM_IMAGE_EMBEDDING.name, ITEM_TEXT_EMBEDDING.name)
+CHUNK: Final = 8_192
+"""Listings that are looked at together."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pairs:
-    """Listings that have both embeddings, in ascending id."""
-
-    item_ids: npt.NDArray[np.object_]
-    """(N,)"""
-    photos: FloatMatrix
-    texts: FloatMatrix
-
-
-def stored_pairs(home: Home) -> Pairs:
-    """The listings of the store that have both."""
-    photos = read_vectors(home, ITEM_IMAGE_EMBEDDING.name)
-    texts = read_vectors(home, ITEM_TEXT_EMBEDDING.name)
-    place = pd.Index(texts.item_ids).get_indexer(pd.Index(photos.item_ids))
-    both = place >= 0
-    return Pairs(photos.item_ids[both], photos.matrix[both], texts.matrix[place[both]])
-
-
-def check_photos_and_texts(home: Home, *, now: datetime) -> "GateResult | None":
+def check_photos_and_texts(home: Home, *, now: datetime) -> "Summary | None":
     """Look at all listings with both embeddings; None for too few to learn from.
 
-    Writes those that disagree to ``photo_text.csv`` beside the gate's reports, surest first, and
-    keeps what was learned for `check_new_pairs`.
+    They are looked at `CHUNK` at a time, by what an evenly spread sample of them teaches. Writes
+    those that disagree to ``photo_text.csv`` beside the gate's reports, surest first, and keeps
+    what was learned for `check_new_pairs`.
     """
-    from validation import gate
-
-    pairs = stored_pairs(home)
-    alignment = align(pairs.photos, pairs.texts)
-    if alignment is None:
+    if not all(home.feature_table(view).exists() for view in VIEWS):
         return None
-    _keep(alignment, home=home)
-    items = pq.read_table(home.items, columns=SHOWN).to_pandas()
-    items = items.set_index(tables.ITEM_ID).reindex(list(pairs.item_ids)).reset_index()
-    agreement = alignment.unbiased_agreement(pairs.photos, pairs.texts)
-    result = gate.check_pairs(items, agreement=agreement, alignment=alignment, now=now)
-    history.record([summary_of([result])], folder=home.gate_results, source="", step=STEP)
-    told = items.assign(confidence=alignment.confidence(agreement).round(3))
-    told = told.iloc[result.warnings[reasons.ROW_NUMBER]]
-    told.sort_values("confidence", ascending=False).to_csv(
+    with TemporaryDirectory(dir=home.features, prefix=".pairs-") as folder:
+        path = Path(folder) / "pairs.parquet"
+        count = _write_pairs(home, path)
+        sampled = np.arange(0, count, -(-count // MOST) or 1)
+        vectors = [_Rows(home.feature_table(view), EMBEDDING) for view in VIEWS]
+        places = pq.read_table(path, columns=list(VIEWS)).take(pa.array(sampled))
+        alignment = align(
+            *(rows.at(places[view].to_numpy()) for rows, view in zip(vectors, VIEWS, strict=True))
+        )
+        if alignment is None:
+            return None
+        alignment = replace(alignment, learned_from=sampled)
+        _keep(alignment, home=home)
+        told: list[pd.DataFrame] = []
+        summary = summary_of(_judged_pairs(path, vectors, alignment, told=told, now=now))
+    history.record([summary], folder=home.gate_results, source="", step=STEP)
+    pd.concat(told).sort_values("confidence", ascending=False).to_csv(
         home.gate_results / "photo_text.csv", index=False
     )
-    return result
+    return summary
+
+
+def _judged_pairs(
+    path: Path,
+    vectors: "list[_Rows]",
+    alignment: Alignment,
+    *,
+    told: list[pd.DataFrame],
+    now: datetime,
+) -> "Iterator[GateResult]":
+    """What the gate says of the listings, part by part; those that disagree are added to `told`."""
+    from validation import gate
+
+    learned, first = alignment.learned_from, 0
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(CHUNK):
+            frame = batch.to_pandas()
+            agreement = alignment.agreement(
+                *(rows.at(frame.pop(view)) for rows, view in zip(vectors, VIEWS, strict=True))
+            )
+            # What a listing taught does not speak for it.
+            here = np.searchsorted(learned, [first, first + len(frame)])
+            agreement[learned[slice(*here)] - first] = alignment.out_of_fold[slice(*here)]
+            result = gate.check_pairs(frame, agreement=agreement, alignment=alignment, now=now)
+            disagree = frame.assign(confidence=alignment.confidence(agreement).round(3))
+            numbers = result.warnings[reasons.ROW_NUMBER]
+            told.append(disagree.iloc[numbers])
+            warnings = result.warnings.assign(**{reasons.ROW_NUMBER: numbers + first})
+            yield replace(result, warnings=warnings)
+            first += len(frame)
+
+
+def _write_pairs(home: Home, path: Path) -> int:
+    """The listings that have both, by id, with the rows of their newest vectors; their number."""
+    for view in VIEWS:
+        require_one_encoder(home.feature_table(view))
+    newest = """
+        SELECT item_id, file_row_number AS row FROM read_parquet(?, file_row_number = true)
+        QUALIFY row_number() OVER (PARTITION BY item_id
+                                   ORDER BY event_timestamp DESC, created_timestamp DESC) = 1"""
+    shown = ", ".join(f"i.{name}" for name in SHOWN if name != tables.ITEM_ID)
+    count, writer = 0, None
+    with connection(path.parent) as database:
+        found = database.sql(
+            f"""SELECT p.item_id, {shown}, p.row AS {VIEWS[0]}, t.row AS {VIEWS[1]}
+            FROM ({newest}) AS p JOIN ({newest}) AS t USING (item_id)
+            LEFT JOIN read_parquet(?) AS i USING (item_id) ORDER BY p.item_id""",
+            params=[*(str(home.feature_table(view)) for view in VIEWS), str(home.items)],
+        ).to_arrow_reader(CHUNK)
+        with pq.ParquetWriter(path, found.schema, compression="lz4") as writer:
+            for batch in found:
+                writer.write_batch(batch)
+                count += batch.num_rows
+    return count
+
+
+class _Rows:
+    """Vectors of a Parquet file by row, one group of rows in memory."""
+
+    def __init__(self, path: Path, column: str) -> None:
+        self._file, self._column = pq.ParquetFile(path, pre_buffer=False), column
+        metadata = self._file.metadata
+        sizes = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
+        self._ends = np.cumsum(sizes, dtype=np.int64)
+        self._starts = self._ends - np.array(sizes, dtype=np.int64)
+        self._held = -1
+        self._vectors = np.zeros((0, 0), np.float32)
+
+    def at(self, rows: "npt.NDArray[np.int64] | pd.Series") -> FloatMatrix:
+        """(N, D) of N rows."""
+        numbers = np.asarray(rows, dtype=np.int64)
+        groups = np.searchsorted(self._ends, numbers, side="right")
+        found: FloatMatrix | None = None
+        for group in np.unique(groups):
+            vectors = self._of(int(group))
+            if found is None:
+                found = np.empty((len(numbers), vectors.shape[1]), np.float32)
+            chosen = groups == group
+            found[chosen] = vectors[numbers[chosen] - self._starts[group]]
+        return np.zeros((0, 0), np.float32) if found is None else found
+
+    def _of(self, group: int) -> FloatMatrix:
+        if group != self._held:
+            column = self._file.read_row_group(group, columns=[self._column]).column(0)
+            flat = np.asarray(column.combine_chunks().flatten(), np.float32)
+            self._vectors, self._held = flat.reshape(len(column), -1), group
+        return self._vectors
 
 
 def check_new_pairs(
@@ -104,8 +184,7 @@ def check_new_pairs(
 
 def _keep(alignment: Alignment, *, home: Home) -> None:
     """Beside the hashes of the encoders that serve, whose vectors it was learned from."""
-    views = (ITEM_IMAGE_EMBEDDING.name, ITEM_TEXT_EMBEDDING.name)
-    made_by = [served_hash(home, view) or "" for view in views]
+    made_by = [served_hash(home, view) or "" for view in VIEWS]
     with replacing(home.gate_results / ALIGNMENT) as partial, partial.open("wb") as file:
         np.savez(file, made_by=np.array(made_by), **asdict(alignment))
 

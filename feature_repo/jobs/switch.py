@@ -8,8 +8,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-import pyarrow.parquet as pq
-
 from feature_repo.encoder_tables import (
     EMBEDDING_TABLES,
     EncoderRecord,
@@ -23,7 +21,7 @@ from feature_repo.encoders.registry import lasting_name
 from feature_repo.errors import JobError
 from feature_repo.feature_tables import CONTENT_HASH, replacing
 from feature_repo.home import Home
-from feature_repo.jobs.contents import contents_of
+from feature_repo.jobs.contents import catalogue_parts, contents_of
 from feature_repo.jobs.refusals import quarantine_folder
 from feature_repo.offline_tables import locked, read_file
 from validation import tables
@@ -112,17 +110,25 @@ def filled_by(record: EncoderRecord, home: Home) -> Filled:
     """Compare an encoder's rows with the catalogue as it is."""
     from validation import quarantine
 
-    items = pq.read_table(home.items, schema=tables.ITEMS.schema).to_pandas()
-    with ThreadPoolExecutor(HASHERS) as pool:
-        contents, _ = contents_of(items, modality=record.modality, pool=pool)
     table = EMBEDDING_TABLES[record.modality]
     rows = read_file(encoder_table(home, record.view, record.hash), table)
     known = set(zip(rows[table.key].to_pylist(), rows[CONTENT_HASH].to_pylist(), strict=True))
     held = quarantine.load(quarantine_folder(home, record.view, record.hash), record.view)
     refused = set(held["key"])
-    lacking = [one for one in contents if (one.item_id, one.hash) not in known]
-    missing = [one for one in lacking if one.item_id not in refused]
-    return Filled(len(contents) - len(lacking), len(lacking) - len(missing), len(missing))
+    done = lacking = missing = 0
+    with ThreadPoolExecutor(HASHERS) as pool:
+        for part in catalogue_parts(home.items):
+            contents, _ = contents_of(part, modality=record.modality, pool=pool)
+            pairs = zip(
+                contents[tables.ITEM_ID].to_pylist(),
+                contents[CONTENT_HASH].to_pylist(),
+                strict=True,
+            )
+            without = [item_id for item_id, digest in pairs if (item_id, digest) not in known]
+            done += contents.num_rows - len(without)
+            lacking += len(without)
+            missing += sum(item_id not in refused for item_id in without)
+    return Filled(done, lacking - missing, missing)
 
 
 def _switch(

@@ -11,6 +11,7 @@ from feature_repo.errors import EncoderError, JobError
 from feature_repo.feature_tables import ITEM_IMAGE_EMBEDDING
 from feature_repo.home import Home
 from feature_repo.jobs.extract import ExtractResult, encode_items, extract
+from feature_repo.jobs.parts import Parts
 from tests.feature_repo.samples import NOW, CountingEncoder, at, photo, write_items
 from validation import quarantine
 
@@ -127,7 +128,9 @@ def test_the_encoder_that_serves_goes_on_while_a_killed_one_waits_to_resume(home
     run(home, image_encoder())
     with pytest.raises(KeyboardInterrupt):
         run(home, image_encoder(version="2", dies_at=3))
-    photo(home.photos / "b.png", "purple")
+    done = Parts(home, ITEM_IMAGE_EMBEDDING, encoder_hash="hash-image-2").files()
+    changed = pq.read_table(done[0])["item_id"][0].as_py()
+    photo(home.photos / f"{changed}.png", "purple")
     assert run(home, image_encoder()).encoded == 1
     resumed = image_encoder(version="2")
     assert run(home, resumed).skipped == 3

@@ -1,0 +1,217 @@
+"""New rows into an embedding table: sorted by item, in memory that does not grow with the table.
+
+Which rows stay is found by DuckDB from ids and hashes alone. Their vectors are then dealt into
+ranges of items, one small file each, and every range is sorted and written by itself.
+"""
+
+import shutil
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from feature_repo.feature_tables import (
+    CONTENT_HASH,
+    ENCODER_HASH,
+    FeatureTable,
+    replacing,
+)
+from feature_repo.jobs.contents import READ_BUFFER
+from feature_repo.jobs.parts import STRINGS
+from feature_repo.jobs.worklist import Worklist, connection
+from validation import tables
+
+RANGE_BYTES: Final = 16 << 20
+"""Vectors of one range of items, unless there would be more than `MOST_RANGES`."""
+ROW_BYTES: Final = 512
+"""Of a row beside its vector."""
+MOST_RANGES: Final = 500
+"""Files that are open at once."""
+ROWS: Final = 2_048
+"""Rows that are dealt at once."""
+RANK: Final = "rank"
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """What a table is to hold."""
+
+    files: Sequence[Path]
+    """Parts, then the table as it was, if there was one."""
+    ranks: Sequence[npt.NDArray[np.int64]]
+    """For each file: where each of its rows goes, −1 for nowhere."""
+    kept: int
+    """Rows in all."""
+    removed: int
+    """Items of the table as it was that have no row any more."""
+    changed: bool
+
+
+def plan(
+    *,
+    parts: Sequence[Path],
+    stored: Path,
+    table: FeatureTable,
+    encoder_hash: str,
+    work: Worklist,
+    catalogue: Path,
+    item_ids: Collection[str] | None,
+    refused: Collection[str],
+) -> Merge:
+    """Decide which rows stay: of each item one of its present content, the newest parts' first.
+
+    Args:
+        item_ids: what was looked at, None for everything. Rows of other items stay while the
+            catalogue has them.
+        refused: items that can have no row.
+    """
+    files = [*parts, *([stored] if stored.exists() else [])]
+    sizes = [pq.read_metadata(path).num_rows for path in files]
+    ranks = [np.full(size, -1, np.int64) for size in sizes]
+    before = sizes[-1] if stored.exists() else 0
+    if not sum(sizes):
+        return Merge(files, ranks, 0, 0, not stored.exists())
+    with connection(work.folder) as database:
+        _register(database, files, refused=refused, item_ids=item_ids)
+        database.execute(
+            f"""
+            CREATE TEMP TABLE stays AS
+            SELECT f.number AS file, r.file_row_number AS row, r.{table.key} AS key
+            FROM read_parquet(?, filename = true, file_row_number = true) AS r
+            JOIN files AS f ON f.name = r.filename
+            WHERE r.{ENCODER_HASH} = ?
+              AND NOT EXISTS (SELECT 1 FROM refused WHERE refused.key = r.{table.key})
+              AND (EXISTS (SELECT 1 FROM read_parquet(?) AS c
+                           WHERE c.{tables.ITEM_ID} = r.{table.key}
+                             AND c.{CONTENT_HASH} = r.{CONTENT_HASH})
+                   OR {_others(table, item_ids)})
+            QUALIFY row_number() OVER (
+                PARTITION BY r.{table.key} ORDER BY f.number, r.file_row_number) = 1
+            """,
+            [
+                [str(path) for path in files],
+                encoder_hash,
+                str(work.contents_path),
+                *([str(catalogue)] if item_ids is not None else []),
+            ],
+        )
+        kept = _rank(database, ranks)
+        removed = 0
+        if before:
+            ((removed,),) = database.execute(
+                f"""SELECT count(DISTINCT {table.key}) FROM read_parquet(?) AS r
+                WHERE NOT EXISTS (SELECT 1 FROM stays WHERE stays.key = r.{table.key})""",
+                [str(stored)],
+            ).fetchall()
+    new = sum(sizes) - before
+    return Merge(files, ranks, kept, int(removed), bool(new) or kept != before)
+
+
+def write(merge: Merge, path: Path, *, table: FeatureTable, width: int, folder: Path) -> None:
+    """Write the rows that stay, by item, in place of the table.
+
+    Args:
+        width: numbers of a vector.
+        folder: for the ranges meanwhile.
+    """
+    rows = max(ROWS // 2, RANGE_BYTES // (4 * width + ROW_BYTES), -(-merge.kept // MOST_RANGES))
+    dealt = folder / "ranges"
+    shutil.rmtree(dealt, ignore_errors=True)
+    dealt.mkdir(parents=True)
+    _deal(merge, dealt, table=table, rows=rows)
+    with (
+        replacing(path) as partial,
+        pq.ParquetWriter(
+            partial, table.schema, compression="zstd", use_dictionary=STRINGS
+        ) as writer,
+    ):
+        for number in range(-(-merge.kept // rows)):
+            writer.write_table(_sorted(dealt / str(number)), row_group_size=rows)
+            (dealt / str(number)).unlink()
+    shutil.rmtree(dealt)
+
+
+def rows_of(
+    files: Sequence[Path], columns: Sequence[str], *, size: int
+) -> Iterator[tuple[int, int, pa.RecordBatch]]:
+    """Batches of Parquet files, each with its file's number and its first row's."""
+    for number, path in enumerate(files):
+        first = 0
+        with pq.ParquetFile(path, buffer_size=READ_BUFFER, pre_buffer=False) as file:
+            for batch in file.iter_batches(size, columns=list(columns)):
+                yield number, first, batch
+                first += batch.num_rows
+
+
+def _register(
+    database: Any,
+    files: Sequence[Path],
+    *,
+    refused: Collection[str],
+    item_ids: Collection[str] | None,
+) -> None:
+    names = pa.array([str(path) for path in files], pa.string())
+    database.register("files", pa.table({"name": names, "number": range(len(files))}))
+    for name, keys in (("refused", refused), ("chosen", item_ids or ())):
+        database.register(name, pa.table({"key": pa.array(sorted(set(keys)), pa.string())}))
+
+
+def _others(table: FeatureTable, item_ids: Collection[str] | None) -> str:
+    """Whether a row is of an item that was not looked at."""
+    if item_ids is None:
+        return "false"
+    return f"""(NOT EXISTS (SELECT 1 FROM chosen WHERE chosen.key = r.{table.key})
+        AND EXISTS (SELECT 1 FROM read_parquet(?) AS i
+                    WHERE i.{tables.ITEM_ID} = r.{table.key}))"""
+
+
+def _rank(database: Any, ranks: Sequence[npt.NDArray[np.int64]]) -> int:
+    """Number the rows that stay by item; returns how many there are."""
+    done = 0
+    for batch in database.sql("SELECT file, row FROM stays ORDER BY key").to_arrow_reader(8_192):
+        files, rows = batch.column(0).to_numpy(), batch.column(1).to_numpy()
+        places = np.arange(done, done + len(rows))
+        for file in np.unique(files):
+            chosen = files == file
+            ranks[file][rows[chosen]] = places[chosen]
+        done += len(rows)
+    return done
+
+
+def _deal(merge: Merge, folder: Path, *, table: FeatureTable, rows: int) -> None:
+    """Append each row that stays to the file of its range."""
+    schema = table.schema.append(pa.field(RANK, pa.int64()))
+    writers: dict[int, pa.ipc.RecordBatchStreamWriter] = {}
+    try:
+        for file, first, batch in rows_of(merge.files, table.schema.names, size=ROWS):
+            ranks = merge.ranks[file][first : first + batch.num_rows]
+            chosen = np.flatnonzero(ranks >= 0)
+            if not len(chosen):
+                continue
+            chosen = chosen[np.argsort(ranks[chosen], kind="stable")]
+            part = pa.Table.from_batches([batch]).take(pa.array(chosen)).cast(table.schema)
+            part = part.append_column(schema.field(RANK), pa.array(ranks[chosen]))
+            numbers = ranks[chosen] // rows
+            starts = np.flatnonzero(np.diff(numbers, prepend=-1))
+            for start, end in zip(starts, [*starts[1:], len(numbers)], strict=True):
+                number = int(numbers[start])
+                if number not in writers:
+                    writers[number] = pa.ipc.new_stream(folder / str(number), schema)
+                writers[number].write_table(part.slice(start, end - start))
+    finally:
+        for writer in writers.values():
+            writer.close()
+
+
+def _sorted(path: Path) -> pa.Table:
+    """A range's rows by rank."""
+    with pa.OSFile(str(path)) as file, pa.ipc.open_stream(file) as reader:
+        rows = reader.read_all()
+    order = pc.sort_indices(rows[RANK])
+    return rows.drop_columns([RANK]).take(order).combine_chunks()

@@ -1,0 +1,225 @@
+"""What an extraction has to do, on disk: a row for each photo or text that has no vector yet.
+
+Memory does not grow with the catalogue: it is read in parts, its contents wait in a Parquet file,
+and DuckDB finds those that no row answers, in bounded memory. What is left is in `WORK` order:
+photos by hash, texts by length and hash, so that equal contents lie together and are encoded once.
+"""
+
+import shutil
+from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from feature_repo.encoders.encoder import Encoder, Modality
+from feature_repo.feature_tables import CONTENT_HASH, ENCODER_HASH, FeatureTable
+from feature_repo.jobs.contents import (
+    CONTENTS,
+    READ_BUFFER,
+    VALUE,
+    Refusal,
+    catalogue_parts,
+    contents_of,
+)
+from validation import tables
+from validation.tables import TIMESTAMP
+
+MEMORY: Final = "192MB"
+"""What DuckDB may hold before it goes to disk."""
+SHARED: Final = 64
+"""Items that one row of the work has at most: a photo of a thousand items is encoded sixteen times,
+and no batch is larger than this many items a content."""
+ROWS: Final = 2_048
+"""Contents a row group of the work holds."""
+CONTENTS_FILE: Final = "contents.parquet"
+WORK_FILE: Final = "work.parquet"
+
+WORK: Final = pa.schema(
+    [
+        pa.field(VALUE, pa.list_(pa.string())),
+        pa.field(CONTENT_HASH, pa.string()),
+        pa.field(tables.ITEM_ID, pa.list_(pa.string())),
+        pa.field(tables.EVENT_TIMESTAMP, pa.list_(TIMESTAMP)),
+        pa.field(tables.SOURCE, pa.list_(pa.string())),
+    ]
+)
+"""A photo or text and the items that have it, in lists beside each other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Worklist:
+    """The contents of a catalogue, and what of them is to be encoded."""
+
+    folder: Path
+    """Holds the two files, and what DuckDB puts on disk."""
+    chosen: int
+    """Items that were looked at."""
+    contents: int
+    """Those that have the photo or text."""
+    items: int
+    """Those of them to encode."""
+    rows: int
+    """Distinct contents to encode, more or less: see `SHARED`."""
+    missing: list[Refusal]
+    """Photos that are not there."""
+
+    @property
+    def contents_path(self) -> Path:
+        return self.folder / CONTENTS_FILE
+
+    @property
+    def path(self) -> Path:
+        return self.folder / WORK_FILE
+
+    def batches(self, size: int) -> Iterator[pa.Table]:
+        """The work in its order, so many contents at a time."""
+        return work_batches(self.path, size=size)
+
+    def count(self, item_ids: Collection[str]) -> int:
+        """How many of these items are to be encoded."""
+        if not item_ids or not self.rows:
+            return 0
+        with connection(self.folder) as database:
+            database.register("asked", pa.table({"key": sorted(set(item_ids))}))
+            found = database.execute(
+                f"""SELECT count(*) FROM asked
+                WHERE key IN (SELECT unnest({tables.ITEM_ID}) FROM read_parquet(?))""",
+                [str(self.path)],
+            ).fetchone()
+        return int(found[0]) if found else 0
+
+
+def make_worklist(
+    catalogue: Path,
+    *,
+    folder: Path,
+    known: Sequence[Path],
+    table: FeatureTable,
+    encoder: Encoder,
+    item_ids: Collection[str] | None,
+    pool: Executor,
+) -> Worklist:
+    """Write down what there is to encode.
+
+    Args:
+        folder: emptied first.
+        known: files of the embedding table; their rows of the same encoder and content are done.
+        item_ids: look at these items only.
+        pool: hashes the photo files.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    chosen, contents, missing = 0, 0, list[Refusal]()
+    asked = None if item_ids is None else frozenset(item_ids)
+    with pq.ParquetWriter(folder / CONTENTS_FILE, CONTENTS, compression="lz4") as writer:
+        for part in catalogue_parts(catalogue, item_ids=asked):
+            found, absent = contents_of(part, modality=encoder.modality, pool=pool)
+            writer.write_table(found)
+            chosen += len(part)
+            contents += found.num_rows
+            missing += absent
+    items = rows = 0
+    with pq.ParquetWriter(folder / WORK_FILE, WORK, compression="lz4") as writer:
+        for part in _gathered(_undone(folder, known=known, table=table, encoder=encoder)):
+            writer.write_table(part, row_group_size=ROWS)
+            items += pc.sum(pc.list_value_length(part[tables.ITEM_ID])).as_py() or 0
+            rows += part.num_rows
+    return Worklist(folder, chosen, contents, items, rows, missing)
+
+
+def connection(folder: Path, *, memory: str = MEMORY) -> duckdb.DuckDBPyConnection:
+    """A database of its own that goes to disk in the folder where it needs more memory."""
+    database = duckdb.connect(
+        config={
+            "memory_limit": memory,
+            "temp_directory": str(folder / "spill"),
+            "preserve_insertion_order": False,
+            "threads": 2,
+        }
+    )
+    database.execute("SET TimeZone = 'UTC'")
+    return database
+
+
+def grouped(contents: pa.Table) -> pa.Table:
+    """Contents (columns `CONTENTS`) as `WORK`: neighbours of one hash, up to `SHARED`, in a row."""
+    count = contents.num_rows
+    if not count:
+        return WORK.empty_table()
+    hashes = contents[CONTENT_HASH].to_pandas().to_numpy(dtype=object)
+    starts = np.flatnonzero(np.concatenate([[True], hashes[1:] != hashes[:-1]]))
+    place = np.arange(count) - np.repeat(starts, np.diff([*starts, count]))
+    firsts = np.flatnonzero(place % SHARED == 0)
+    offsets = pa.array([*firsts, count], type=pa.int32())
+    columns = {name: contents[name].combine_chunks() for name in contents.column_names}
+    return pa.Table.from_arrays(
+        [
+            pa.ListArray.from_arrays(offsets, columns[field.name])
+            if pa.types.is_list(field.type)
+            else columns[field.name].take(pa.array(firsts))
+            for field in WORK
+        ],
+        schema=WORK,
+    )
+
+
+def work_batches(path: Path, *, size: int) -> Iterator[pa.Table]:
+    """The rows of a work file, so many at a time."""
+    with pq.ParquetFile(path, buffer_size=READ_BUFFER, pre_buffer=False) as file:
+        for batch in file.iter_batches(size):
+            yield pa.Table.from_batches([batch], schema=WORK)
+
+
+def work_rows(path: Path, *, first: int, count: int) -> pa.Table:
+    """At most `count` rows of a work file, from row `first`; reads what holds them alone."""
+    with pq.ParquetFile(path, pre_buffer=False) as file:
+        sizes = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
+        ends = np.cumsum(sizes)
+        groups = np.flatnonzero((ends > first) & (ends - sizes < first + count)).tolist()
+        if not groups:
+            return WORK.empty_table()
+        held = int(ends[groups[0]] - sizes[groups[0]])
+        return file.read_row_groups(groups).slice(first - held, count).cast(WORK)
+
+
+def _undone(
+    folder: Path, *, known: Sequence[Path], table: FeatureTable, encoder: Encoder
+) -> Iterator[pa.Table]:
+    """The contents without a row, in the order of the work."""
+    length = f"length({VALUE}), " if encoder.modality is Modality.TEXT else ""
+    done = f"""
+        AND NOT EXISTS (
+            SELECT 1 FROM read_parquet(?) AS k
+            WHERE k.{ENCODER_HASH} = ? AND k.{table.key} = c.{tables.ITEM_ID}
+              AND k.{CONTENT_HASH} = c.{CONTENT_HASH})"""
+    parameters: list[Any] = [str(folder / CONTENTS_FILE)]
+    if known:
+        parameters += [[str(path) for path in known], encoder.hash]
+    with connection(folder) as database:
+        found = database.sql(
+            f"""SELECT {", ".join(CONTENTS.names)} FROM read_parquet(?) AS c
+            WHERE true {done if known else ""}
+            ORDER BY {length}{CONTENT_HASH}, {tables.ITEM_ID}""",
+            params=parameters,
+        )
+        for batch in found.to_arrow_reader(ROWS):
+            yield pa.Table.from_batches([batch]).cast(CONTENTS)
+
+
+def _gathered(parts: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """Contents as work, in tables of `ROWS` or more; neighbours in two parts are encoded twice."""
+    held: list[pa.Table] = []
+    for part in parts:
+        held.append(grouped(part))
+        if sum(one.num_rows for one in held) >= ROWS:
+            yield pa.concat_tables(held)
+            held = []
+    if held:
+        yield pa.concat_tables(held)
