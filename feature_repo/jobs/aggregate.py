@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from feature_repo.errors import JobError
+from feature_repo.event_log import LogState, event_log
 from feature_repo.feature_tables import (
     ITEM_PROFILE,
     ITEM_STATS,
@@ -110,8 +111,11 @@ def aggregate(*, home: Home, now: datetime, progress: Progress | None = None) ->
         raise JobError(f"there is no catalogue {home.items}; run `coldstart ingest SOURCE` first")
     began = time.perf_counter()
     home.features.mkdir(parents=True, exist_ok=True)
+    log_of_home = event_log(home)
+    log_of_home.compact()
+    logged = log_of_home.state()
     with duckdb.connect() as connection:
-        _load(connection, home)
+        _load(connection, home, logged)
         parts = {
             ITEM_PROFILE: iter([_ask(connection, PROFILE_SQL)]),
             ITEM_STATS: iter([_ask(connection, STATS_SQL)]),
@@ -122,21 +126,15 @@ def aggregate(*, home: Home, now: datetime, progress: Progress | None = None) ->
     return AggregateResult(rows, created, time.perf_counter() - began)
 
 
-def _load(connection: duckdb.DuckDBPyConnection, home: Home) -> None:
+def _load(connection: duckdb.DuckDBPyConnection, home: Home, logged: LogState) -> None:
     """Make `items` and `events`; events keep the log's order as `number`."""
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
     connection.execute("SET temp_directory = ?", [str(home.features / ".spill")])
     connection.read_parquet(str(home.items)).create_view("items")
-    if home.events.exists():
-        connection.execute(
-            "CREATE TEMP TABLE events AS SELECT *, file_row_number AS number "
-            "FROM read_parquet(?, file_row_number = true)",
-            [str(home.events)],
-        )
-    else:
-        empty = tables.EVENTS.schema.append(pa.field("number", pa.int64())).empty_table()
-        connection.register("events", empty)
+    connection.register("log", logged.batches())
+    connection.execute("CREATE TEMP TABLE events AS SELECT * FROM log")
+    connection.unregister("log")
 
 
 def _histories(
