@@ -27,6 +27,7 @@ from coldstart_models.data.splits import (
 from coldstart_models.errors import ConfigError
 from coldstart_models.models import MODELS
 from feature_repo.catalogs.source import Ordering
+from feature_repo.event_log import event_log
 from feature_repo.home import Home
 from feature_repo.sources import SourceRecord, read_records
 
@@ -217,7 +218,7 @@ def read_stored(home: Home) -> StoredSource:
         raise ConfigError(f"a benchmark needs a folder with one source; {home.root} has {names}")
     record = records[0]
     truth = pq.read_table(home.truth).to_pandas() if record.truth else None
-    events = pq.read_table(home.events).to_pandas()
+    events = event_log(home).read().to_pandas()
     return StoredSource(record, load_catalogue(home), events, truth)
 
 

@@ -6,7 +6,9 @@
     ├── UnknownUser        no such user in the features
     ├── UnknownItem        no such item in the features
     ├── ArtifactError      a model cannot be saved, found or read
-    └── ContractMismatch   a model was trained on other features than the store holds
+    ├── ContractMismatch   a model was trained on other features than the store holds
+    └── StreamError        a message queue cannot be used as it was asked to be
+        └── StreamLost     it does not answer now; it may later
 
 A caller that serves people writes::
 
@@ -43,3 +45,11 @@ class ArtifactError(ModelError):
 
 class ContractMismatch(ModelError):  # noqa: N818
     """A model was trained on other features than the store holds."""
+
+
+class StreamError(ModelError):
+    """A message queue cannot be used as it was asked to be."""
+
+
+class StreamLost(StreamError):  # noqa: N818
+    """The message queue does not answer now; it may later."""

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from coldstart_models.evaluation_report import Example, ExampleItem
 from coldstart_models.online_histories import read_histories
+from feature_repo.event_log import event_log
 from feature_repo.home import Home
 from validation import tables
 
@@ -21,7 +22,7 @@ SHOWN_HISTORY = 8
 
 def example_users(home: Home, *, count: int) -> list[str]:
     """Users with a middling number of events, evenly spread; the same for the same log."""
-    users = pq.read_table(home.events, columns=[tables.USER_ID])[tables.USER_ID].to_pandas()
+    users = event_log(home).read([tables.USER_ID])[tables.USER_ID].to_pandas()
     counts = users.value_counts().sort_index(kind="stable").sort_values(kind="stable")
     middle = counts.iloc[len(counts) // 4 : max(len(counts) * 3 // 4, len(counts) // 4 + 1)]
     return list(middle.index[:: max(1, len(middle) // count)][:count])

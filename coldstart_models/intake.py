@@ -1,17 +1,13 @@
-"""What both ways in share: the gate's verdict as values, and reading the log in part."""
+"""What both ways in share: the gate's verdict as values."""
 
 import json
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pandas as pd
-import pyarrow.parquet as pq
 
 from feature_repo.home import Home
-from validation.tables import Table
 
 if TYPE_CHECKING:
     from validation.gate import GateResult
@@ -52,14 +48,6 @@ def told_rows(rows: pd.DataFrame) -> tuple[QuarantinedRow, ...]:
         )
         for key, reasons, checks in zip(rows["key"], rows["reasons"], rows["checks"], strict=True)
     )
-
-
-def rows_where(table: Table, path: Path, *, column: str, among: Collection[str]) -> pd.DataFrame:
-    """The rows of a catalogue file whose column holds one of the values, in the file's order."""
-    if not path.exists() or not among:
-        return table.empty()
-    found = pq.read_table(path, schema=table.schema, filters=[(column, "in", list(among))])
-    return table.to_pandas(found)
 
 
 def json_text(value: object) -> object:

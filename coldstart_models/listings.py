@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 
+from coldstart_models.adapting import known_from
 from coldstart_models.data.catalogue import Embeddings
 from coldstart_models.errors import NotEnoughData
-from coldstart_models.event_intake import known_from
 from coldstart_models.feature_rows import item_profile_rows
 from coldstart_models.intake import (
     SERVICE_SOURCE,

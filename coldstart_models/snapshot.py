@@ -23,6 +23,7 @@ from coldstart_models.errors import ArtifactError
 from coldstart_models.siamese.packing import unpack, unpack_deltas
 from coldstart_models.siamese.scorer import Vectors
 from coldstart_models.user_history import UserHistory
+from feature_repo.event_log import event_log
 from feature_repo.feature_tables import HISTORY_LENGTH
 from feature_repo.home import Home
 from validation import tables
@@ -194,11 +195,7 @@ def read_snapshot(home: Home, *, tag: str, widths: dict[str, int]) -> Snapshot:
     served = pd.Index(stored.item_ids).isin(items.index) & ours
     item_ids = stored.item_ids[served]
     items = items.loc[list(item_ids)].reset_index()
-    events = (
-        tables.EVENTS.to_pandas(pq.read_table(home.events))
-        if home.events.exists()
-        else tables.EVENTS.empty()
-    )
+    events = tables.EVENTS.to_pandas(event_log(home).read())
     adaptations = store.vectors("item_adaptation")
     learned = _learned_of(home, tag)
     deltas = np.zeros((len(item_ids), sum(widths.values())), np.float32)

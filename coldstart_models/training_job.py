@@ -10,7 +10,6 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 import torch
 
 from coldstart_models.artifacts import (
@@ -38,6 +37,7 @@ from coldstart_models.siamese.togetherness import fit_togetherness
 from coldstart_models.siamese.training import Progress, history_batch, to_vectors
 from coldstart_models.snapshot import new_listings
 from feature_repo.catalogs.source import Ordering
+from feature_repo.event_log import event_log
 from feature_repo.home import Home
 from feature_repo.sources import read_records
 from feature_repo.store import Store
@@ -136,9 +136,10 @@ def read_training_set(home: Home) -> TrainingSet:
 
 def training_set(catalogue: Catalogue, *, home: Home) -> TrainingSet:
     """What the log says of a catalogue's items. Raises NotEnoughData where there is no log."""
-    if not home.events.exists():
+    log = event_log(home)
+    if not log.exists():
         raise NotEnoughData(f"no events at {home.events}; ingest a source that has events")
-    interactions = read_interactions(pq.read_table(home.events).to_pandas(), catalogue)
+    interactions = read_interactions(log.read().to_pandas(), catalogue)
     orderings = {record.ordering for record in read_records(home.sources).values()}
     return TrainingSet(
         catalogue,

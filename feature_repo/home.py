@@ -32,8 +32,18 @@ class Home:
 
     @property
     def events(self) -> Path:
-        """Accepted events of every source (the canonical events table)."""
+        """Accepted events of every source (the canonical events table); see `event_log`."""
         return self.root / "catalog" / "events.parquet"
+
+    @property
+    def event_segments(self) -> Path:
+        """Events that were appended since, in small files."""
+        return self.root / "catalog" / "events.d"
+
+    @property
+    def event_index(self) -> Path:
+        """Where the events of a user, an item or an id are in a large log; a cache."""
+        return self.root / "catalog" / "events.index"
 
     @property
     def sources(self) -> Path:
@@ -66,6 +76,16 @@ class Home:
         return self.root / "gate"
 
     @property
+    def online_position(self) -> Path:
+        """How far of the log the online features reach (JSON)."""
+        return self.root / "catalog" / "online_position.json"
+
+    @property
+    def served(self) -> Path:
+        """A sample of what was served with the features it was made of, for `coldstart skew`."""
+        return self.root / "served"
+
+    @property
     def features(self) -> Path:
         """The offline feature tables Feast reads."""
         return self.root / "features"
@@ -89,6 +109,10 @@ class Home:
     def vector_snapshots(self, view: str) -> Path:
         """The view's newest vectors as files that are mapped into memory, by version."""
         return self.root / "snapshots" / view
+
+    def lineage(self, view: str) -> Path:
+        """Who made the rows of a feature view, from what and when (JSON)."""
+        return self.features / "lineage" / f"{view}.json"
 
     @property
     def encoder_switches(self) -> Path:

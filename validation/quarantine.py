@@ -5,8 +5,11 @@ counts), so ingesting it again updates it and adds nothing. It leaves when a row
 source and key passes the gate, or when `release` is asked to let it go.
 """
 
+import fcntl
 import hashlib
-from collections.abc import Collection
+import os
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -48,29 +51,39 @@ def store(result: GateResult, *, folder: Path, source: str, now: datetime) -> in
         source: the source that was checked; other sources' rows stay as they are.
         now: becomes `first_seen` of rows that are new here.
     """
-    held = load(folder, result.table)
-    new = _fingerprinted(result, source)
+    with _locked(folder):
+        return _store(result, folder=folder, source=source, now=now)
+
+
+def _store(result: GateResult, *, folder: Path, source: str, now: datetime) -> int:
+    path = folder / f"{result.table}.parquet"
     key = _key_of(result)
     passed = set(result.accepted[key].dropna()) if key in result.accepted else set()
+    if result.quarantined.empty and path.exists():
+        keys = load(folder, result.table, columns=[reasons.KEY, tables.SOURCE])
+        if not ((keys[tables.SOURCE] == source) & keys[reasons.KEY].isin(passed)).any():
+            return len(keys)
+    held = load(folder, result.table)
+    new = _fingerprinted(result, source)
     mended = (held[tables.SOURCE] == source) & held[reasons.KEY].isin(passed)
     first_seen = held.set_index(FINGERPRINT)[FIRST_SEEN]
     stay = held[~mended & ~held[FINGERPRINT].isin(new[FINGERPRINT])]
     seen = new[FINGERPRINT].map(first_seen).fillna(pd.Timestamp(now))
-    _write(stay, new.assign(**{FIRST_SEEN: seen}), folder / f"{result.table}.parquet")
+    _write(stay, new.assign(**{FIRST_SEEN: seen}), path)
     return len(stay) + len(new)
 
 
-def load(folder: Path, table: str) -> pd.DataFrame:
-    """The rows of a table in quarantine, oldest first; none where there is no file.
+def load(folder: Path, table: str, *, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """The rows of a table in quarantine, or some columns; oldest first, none without a file.
 
     Raises:
         QuarantineError: the file cannot be read.
     """
     path = folder / f"{table}.parquet"
     if not path.exists():
-        return _frame(SCHEMA.empty_table())
+        return _frame(SCHEMA.empty_table().select(list(columns or SCHEMA.names)))
     try:
-        return _frame(pq.read_table(path, schema=SCHEMA))
+        return _frame(pq.read_table(path, schema=SCHEMA, columns=columns and list(columns)))
     except (pa.ArrowException, OSError) as error:
         raise QuarantineError(
             f"the quarantine file {path} cannot be read ({error}); move it away and ingest again"
@@ -89,6 +102,18 @@ def release(
 
     Given nothing but the table, all of it goes.
     """
+    with _locked(folder):
+        return _release(folder, table, source=source, keys=keys, fingerprints=fingerprints)
+
+
+def _release(
+    folder: Path,
+    table: str,
+    *,
+    source: str | None,
+    keys: Collection[str] | None,
+    fingerprints: Collection[str] | None,
+) -> int:
     held = load(folder, table)
     going = pd.Series(True, index=held.index)
     if source is not None:
@@ -105,6 +130,18 @@ def release(
 def fingerprints(result: GateResult, *, source: str) -> set[str]:
     """The fingerprints under which `store` keeps a result's quarantined rows."""
     return set(_fingerprinted(result, source)[FINGERPRINT])
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Wait until no other process changes the quarantine: each rewrites a file whole."""
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _key_of(result: GateResult) -> str:
@@ -124,7 +161,7 @@ def _fingerprinted(result: GateResult, source: str) -> pd.DataFrame:
 
 def _frame(table: pa.Table) -> pd.DataFrame:
     frame: pd.DataFrame = table.to_pandas()
-    for name in (reasons.REASONS, reasons.CHECKS):
+    for name in {reasons.REASONS, reasons.CHECKS} & set(frame):
         frame[name] = pd.Series([list(value) for value in frame[name]], dtype=object)
     return frame
 

@@ -9,6 +9,7 @@ from urllib.parse import quote
 import pandas as pd
 import pyarrow.parquet as pq
 
+from feature_repo.event_log import event_log
 from feature_repo.home import Home
 from validation import tables
 
@@ -80,8 +81,6 @@ def _tags(items: pd.DataFrame) -> dict[str, Tag]:
 
 
 def _busiest_users(home: Home) -> list[str]:
-    if not home.events.exists():
-        return []
-    users = pq.read_table(home.events, columns=[tables.USER_ID])[tables.USER_ID].to_pandas()
+    users = event_log(home).read([tables.USER_ID])[tables.USER_ID].to_pandas()
     counts = users.value_counts()
     return [str(user_id) for user_id in sorted(counts.index, key=lambda u: (-counts[u], u))]

@@ -90,12 +90,12 @@ def _ingest(source: str, *, seed: int, as_of: str) -> None:
 def _cutoff(now: datetime) -> datetime:
     """The midnight that leaves COLD_SHARE of the log's time after it."""
     import pyarrow.compute as pc
-    import pyarrow.parquet as pq
 
+    from feature_repo.event_log import event_log
     from feature_repo.home import Home
     from validation import tables
 
-    times = pq.read_table(Home.current().events, columns=[tables.EVENT_TIMESTAMP])
+    times = event_log(Home.current()).read([tables.EVENT_TIMESTAMP])
     first: datetime = pc.min(times[tables.EVENT_TIMESTAMP]).as_py()
     days = int((now - first) / timedelta(days=1) * COLD_SHARE)
     return now - timedelta(days=days)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 from coldstart_models.commands import console
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    import pyarrow as pa
 
     from coldstart_models.artifacts import StoredModel
     from feature_repo.home import Home
@@ -96,7 +96,15 @@ def _encoders(home: "Home") -> dict[str, str | None]:
 
 def _sources(home: "Home", records: "dict[str, SourceRecord]") -> dict[str, dict[str, Any]]:
     """What the catalogue holds of each source; what came in one by one has no record."""
-    held = {"items": _held(home.items), "events": _held(home.events)}
+    import pyarrow.parquet as pq
+
+    from feature_repo.event_log import event_log
+    from validation import tables
+
+    columns = {"events": event_log(home).read([tables.SOURCE])}
+    if home.items.exists():
+        columns["items"] = pq.read_table(home.items, columns=[tables.SOURCE])
+    held = {name: _held(columns[name]) if name in columns else {} for name in ("items", "events")}
     names = [*records, *sorted({*held["items"], *held["events"]} - set(records))]
     return {
         name: {
@@ -109,15 +117,11 @@ def _sources(home: "Home", records: "dict[str, SourceRecord]") -> dict[str, dict
     }
 
 
-def _held(path: "Path") -> dict[str, int]:
-    """Source → rows of a catalogue file."""
-    import pyarrow.parquet as pq
-
+def _held(rows: "pa.Table") -> dict[str, int]:
+    """Source → rows of a catalogue table."""
     from validation import tables
 
-    if not path.exists():
-        return {}
-    counts = pq.read_table(path, columns=[tables.SOURCE])[tables.SOURCE].value_counts()
+    counts = rows[tables.SOURCE].value_counts()
     return {str(entry["values"]): entry["counts"] for entry in counts.to_pylist()}
 
 
@@ -125,12 +129,12 @@ def _to_do(home: "Home", models: "list[StoredModel]") -> list[str]:
     """What was changed after a later step read it, each with the command that mends it."""
     from coldstart_models.artifacts import check_contract, observe_features
     from coldstart_models.errors import ContractMismatch
+    from feature_repo.event_log import event_log
     from feature_repo.feature_tables import USER_HISTORY
 
     history = home.feature_table(USER_HISTORY.name)
-    changed = max(
-        (path.stat().st_mtime for path in (home.items, home.events) if path.exists()), default=0.0
-    )
+    listed = home.items.stat().st_mtime if home.items.exists() else 0.0
+    changed = max(listed, event_log(home).changed_at())
     steps = []
     if history.exists() and changed > history.stat().st_mtime:
         steps.append("the catalogue or the log changed after `coldstart aggregate`")

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from feature_repo.errors import JobError
+from feature_repo.event_log import LogState, event_log
 from feature_repo.feature_tables import (
     CATEGORY_STATS,
     ITEM_PROFILE,
@@ -110,8 +111,11 @@ def aggregate(*, home: Home, now: datetime, progress: Progress | None = None) ->
         raise JobError(f"there is no catalogue {home.items}; run `coldstart ingest SOURCE` first")
     began = time.perf_counter()
     home.features.mkdir(parents=True, exist_ok=True)
+    log_of_home = event_log(home)
+    log_of_home.compact()
+    logged = log_of_home.state()
     with duckdb.connect() as connection:
-        _load(connection, home)
+        _load(connection, home, logged)
         groups = _Groups(connection, progress)
         parts = {
             ITEM_PROFILE: iter([_ask(connection, PROFILE_SQL)]),
@@ -124,26 +128,15 @@ def aggregate(*, home: Home, now: datetime, progress: Progress | None = None) ->
     return AggregateResult(rows, created, time.perf_counter() - began)
 
 
-def _load(connection: duckdb.DuckDBPyConnection, home: Home) -> None:
-    """Make `items` and `events`; events keep the log's order as `number`.
-
-    A log of before `received_at` was a column has it as null.
-    """
+def _load(connection: duckdb.DuckDBPyConnection, home: Home, logged: LogState) -> None:
+    """Make `items` and `events`; events keep the log's order as `number`."""
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
     connection.execute("SET temp_directory = ?", [str(home.features / ".spill")])
     connection.read_parquet(str(home.items)).create_view("items")
-    empty = tables.EVENTS.schema.append(pa.field(NUMBER, pa.int64())).empty_table()
-    connection.register("no_events", empty)
-    if home.events.exists():
-        connection.execute(
-            "CREATE TEMP TABLE log AS FROM no_events UNION ALL BY NAME "
-            f"SELECT *, file_row_number AS {NUMBER} "
-            "FROM read_parquet(?, file_row_number = true)",
-            [str(home.events)],
-        )
-    else:
-        connection.execute("CREATE TEMP TABLE log AS FROM no_events")
+    connection.register("logged", logged.batches())
+    connection.execute("CREATE TEMP TABLE log AS FROM logged")
+    connection.unregister("logged")
     connection.execute("CREATE TEMP VIEW events AS FROM log")
 
 

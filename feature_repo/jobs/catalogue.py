@@ -7,7 +7,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from feature_repo.errors import JobError
+from feature_repo.errors import FeatureError, JobError
+from feature_repo.event_log import event_log, new_generation, write_base
 from feature_repo.home import Home
 from feature_repo.jobs import transaction
 from feature_repo.sources import SourceRecord, read_records, records_json
@@ -28,11 +29,11 @@ class Catalogue:
     @classmethod
     def read(cls, home: Home, *, replace: bool) -> "Catalogue":
         if replace:
-            dropped = [_number_of_rows(path) for path in (home.items, home.events)]
+            dropped = (_number_of_rows(home.items), _number_of_events(home))
             return cls(tables.ITEMS.empty(), tables.EVENTS.empty(), {}, *dropped)
         return cls(
             accepted_rows(tables.ITEMS, home.items),
-            accepted_rows(tables.EVENTS, home.events),
+            tables.EVENTS.to_pandas(event_log(home).read()),
             read_records(home.sources),
         )
 
@@ -57,6 +58,14 @@ def _number_of_rows(path: Path) -> int:
         return 0
 
 
+def _number_of_events(home: Home) -> int:
+    """Likewise."""
+    try:
+        return event_log(home).state().rows
+    except FeatureError:
+        return 0
+
+
 def write(
     home: Home,
     items: pd.DataFrame,
@@ -64,11 +73,16 @@ def write(
     truth: pd.DataFrame | None,
     records: dict[str, SourceRecord],
 ) -> None:
-    """Write the catalogue's files and put them in place together."""
-    folder = home.items.parent
+    """Write the catalogue's files and put them in place together.
+
+    The log is a new one, whole: small files of the one before do not count any more.
+    """
+    folder, log = home.items.parent, event_log(home)
     folder.mkdir(parents=True, exist_ok=True)
     _write_parquet(tables.ITEMS.to_arrow(items), home.items)
-    _write_parquet(tables.EVENTS.to_arrow(events), home.events)
+    new_log = transaction.partial_path(home.events)
+    write_base(tables.EVENTS.to_arrow(events), new_log, generation=new_generation())
+    log.index_ahead(new_log)
     changes = {home.items: True, home.events: True, home.sources: True}
     if truth is not None:
         _write_parquet(pa.Table.from_pandas(truth, preserve_index=False), home.truth)
@@ -77,6 +91,7 @@ def write(
         changes[home.truth] = False
     transaction.partial_path(home.sources).write_text(records_json(records), encoding="utf-8")
     transaction.commit(folder, changes)
+    log.forget_replaced()
 
 
 def _write_parquet(content: pa.Table, path: Path) -> None:

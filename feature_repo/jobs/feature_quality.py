@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import duckdb
 
+from feature_repo.event_log import event_log
 from feature_repo.feature_tables import (
     FEATURE_TABLES,
     ITEM_ACTIVITY,
@@ -42,6 +43,8 @@ EXPECTED: Final[dict[str, str]] = {
     USER_AFFINITIES.name: _CHOOSERS,
 }
 """View → whom it should have a row of; few-shot rows are of whoever has support."""
+LOOKED_AT: Final = (tables.USER_ID, tables.ITEM_ID, tables.EVENT_TYPE, tables.EVENT_TIMESTAMP)
+"""Columns of the log that the questions read."""
 MENDS: Final = {
     ITEM_IMAGE_EMBEDDING.name: "look at its quarantine, or run `coldstart extract`",
     ITEM_TEXT_EMBEDDING.name: "run `coldstart extract`",
@@ -97,11 +100,11 @@ def as_dicts(found: Sequence[ViewQuality]) -> list[dict[str, Any]]:
 
 
 def _catalogue(connection: duckdb.DuckDBPyConnection, home: Home) -> None:
-    for table, path in ((tables.ITEMS, home.items), (tables.EVENTS, home.events)):
-        if path.exists():
-            connection.read_parquet(str(path)).create_view(table.name)
-        else:
-            connection.register(table.name, table.schema.empty_table())
+    connection.register(tables.EVENTS.name, event_log(home).read(LOOKED_AT))
+    if home.items.exists():
+        connection.read_parquet(str(home.items)).create_view(tables.ITEMS.name)
+    else:
+        connection.register(tables.ITEMS.name, tables.ITEMS.schema.empty_table())
 
 
 def _quality(connection: duckdb.DuckDBPyConnection, home: Home, table: FeatureTable) -> ViewQuality:

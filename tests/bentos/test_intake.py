@@ -15,6 +15,7 @@ from prometheus_client import generate_latest
 from starlette.testclient import TestClient
 
 from coldstart_models.listing_encoders import ListingEncoders
+from feature_repo.event_log import event_log
 from feature_repo.home import Home
 from feature_repo.jobs import photo_text
 from feature_repo.jobs.transaction import locked
@@ -50,7 +51,7 @@ def post_listings(client: TestClient, *listings: dict[str, Any]) -> dict[str, An
 
 
 def log(home: Home) -> pd.DataFrame:
-    return pq.read_table(home.events).to_pandas()
+    return event_log(home).read().to_pandas()
 
 
 def photo(colour: tuple[int, int, int]) -> bytes:

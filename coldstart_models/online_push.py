@@ -1,0 +1,177 @@
+"""Bringing the log's newest events online, also where several processes do so at once.
+
+Two places in the log are kept beside it: up to where the online features are those of the log, and
+up to where new listings have learned from their first users (which takes a model, so a service).
+They move after a push: what was appended but not pushed, because a process was killed in between,
+is pushed by whoever comes next. State is read and pushed under one lock, so an older state never
+replaces a newer one.
+"""
+
+import fcntl
+import json
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from coldstart_models.adapting import adapt_listings
+from coldstart_models.feature_rows import item_stats_rows
+from coldstart_models.listed_items import listed_items
+from feature_repo.event_log import LogState, Position, event_log
+from feature_repo.feature_tables import ITEM_STATS, USER_HISTORY, replacing
+from feature_repo.home import Home
+from validation import tables
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from coldstart_models.recommending import Recommender
+    from feature_repo.store import Store
+
+AT_ONCE: Final = 500
+"""Users or items whose features are computed together; bounds the memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """How far of the log is online."""
+
+    features: Position
+    adaptations: Position
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """What went online."""
+
+    user_ids: tuple[str, ...]
+    adapted: tuple[str, ...]
+    """New listings that learned from their first users."""
+
+
+def remember_position(home: Home) -> None:
+    """Call before appending: what comes after here is to be pushed, whoever lives to do it."""
+    with _pushing(home):
+        end = event_log(home).state().position
+        known = _reached(home)
+        if known is None or known.features.generation != end.generation:
+            _keep(home, Reached(end, end))
+
+
+def push_online(
+    home: Home,
+    store: "Store",
+    *,
+    recommender: "Recommender | None",
+    now: datetime,
+    user_ids: Collection[str] = (),
+    item_ids: Collection[str] = (),
+    chosen: Collection[str] = (),
+    since: Position | None = None,
+) -> Pushed:
+    """Push the features of some users and items, and of all with events that were not pushed.
+
+    Args:
+        recommender: lets new listings learn from their first users; None leaves them.
+        user_ids: whose histories to push in any case.
+        item_ids: whose statistics to push in any case.
+        chosen: items with positive events among them.
+        since: push all with events after this place, also if they were pushed before.
+    """
+    with _pushing(home):
+        state = event_log(home).state()
+        reached = _reached(home) or Reached(state.position, state.position)
+        missed = _missed(state, [reached.features, *([since] if since else [])])
+        users = sorted({*user_ids, *missed[tables.USER_ID]})
+        items = sorted({*item_ids, *missed[tables.ITEM_ID]})
+        pushed = [
+            user_id
+            for part in _parts(users)
+            for user_id in _push_histories(part, home=home, store=store, now=now)
+        ]
+        for part in _parts(items):
+            _push_stats(part, home=home, store=store, now=now)
+        adapted: tuple[str, ...] = ()
+        learned = reached.adaptations
+        if recommender is not None:
+            later = _missed(state, [reached.adaptations])
+            positive = later[later[tables.EVENT_TYPE].isin(tables.POSITIVE_EVENT_TYPES)]
+            adapted = adapt_listings(
+                sorted({*chosen, *positive[tables.ITEM_ID]}),
+                home=home,
+                store=store,
+                recommender=recommender,
+                now=now,
+            )
+            learned = state.position
+        _keep(home, Reached(state.position, learned))
+    return Pushed(tuple(pushed), adapted)
+
+
+def is_behind(home: Home) -> bool:
+    """Whether the log has events that no new listing has learned from."""
+    reached = _reached(home)
+    return reached is not None and reached.adaptations != event_log(home).state().position
+
+
+def _missed(state: LogState, places: Sequence[Position]) -> "pd.DataFrame":
+    """Who has events after the first of the places that are in this log."""
+    columns = [tables.USER_ID, tables.ITEM_ID, tables.EVENT_TYPE]
+    known = [place.rows for place in places if place.generation == state.generation]
+    frame: pd.DataFrame = state.after(min(known, default=state.rows), columns).to_pandas()
+    return frame
+
+
+def _push_histories(
+    user_ids: Sequence[str], *, home: Home, store: "Store", now: datetime
+) -> tuple[str, ...]:
+    """Bring the users' histories online; `aggregate` writes them offline."""
+    from feature_repo.jobs.history import history_row
+    from feature_repo.store import PushTo
+
+    log = event_log(home).rows_where(tables.USER_ID, user_ids)
+    if log.empty:
+        return ()
+    items = listed_items(home).of(set(log[tables.ITEM_ID]))
+    rows = history_row(log, items=items, now=now)
+    store.push(USER_HISTORY.name, rows, now=now, to=PushTo.ONLINE)
+    return tuple(rows[tables.USER_ID])
+
+
+def _push_stats(item_ids: Sequence[str], *, home: Home, store: "Store", now: datetime) -> None:
+    from feature_repo.store import PushTo
+
+    log = event_log(home).rows_where(tables.ITEM_ID, item_ids)
+    if len(log):
+        rows = item_stats_rows(log, now=now)
+        store.push(ITEM_STATS.name, rows, now=now, to=PushTo.ONLINE)
+
+
+def _parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    for first in range(0, len(ids), AT_ONCE):
+        yield ids[first : first + AT_ONCE]
+
+
+def _reached(home: Home) -> Reached | None:
+    try:
+        kept = json.loads(home.online_position.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    return Reached(**{name: Position(**place) for name, place in kept.items()})
+
+
+def _keep(home: Home, reached: Reached) -> None:
+    if reached != _reached(home):
+        with replacing(home.online_position) as partial:
+            partial.write_text(json.dumps(asdict(reached)) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def _pushing(home: Home) -> Iterator[None]:
+    """Wait until no other process reads the log to push what it says."""
+    path = home.online_position.with_name(".online_position.lock")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,182 @@
+"""Events from a Redis stream, read by a consumer group.
+
+The group keeps the offsets. A message stays pending until it is acknowledged; one whose consumer
+has been silent for `claim_after` seconds is claimed by another (XAUTOCLAIM). A group that is gone,
+because the stream was deleted or the server lost it, starts again from the stream's first message:
+known events change nothing.
+"""
+
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Final, TypeVar
+
+import redis
+
+from coldstart_models.errors import StreamError, StreamLost
+from coldstart_models.event_stream import Message
+
+ANSWER_SECONDS: Final = 10.0
+"""How long a command may take beyond its own wait."""
+GROUP_GONE: Final = "NOGROUP"
+
+T = TypeVar("T")
+
+
+def consumer_name() -> str:
+    """This process, told apart from every other that reads the stream."""
+    return f"{socket.gethostname()}-{os.getpid()}-{time.time_ns():x}"
+
+
+class RedisStream:
+    """One consumer of a group on a stream."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        stream: str,
+        group: str,
+        consumer: str | None = None,
+        claim_after: float = 30.0,
+    ) -> None:
+        self.name = stream
+        self._group = group
+        self._consumer = consumer or consumer_name()
+        self._claim_after = claim_after
+        self._claimed_at = -claim_after
+        self._ready = False
+        try:
+            self._redis = redis.Redis.from_url(
+                url, socket_timeout=ANSWER_SECONDS, socket_connect_timeout=ANSWER_SECONDS
+            )
+        except ValueError as error:
+            raise StreamError(f"{_without_password(url)} is no Redis URL: {error}") from error
+
+    def read(self, *, limit: int, wait: float) -> list[Message]:
+        """See `EventStream`."""
+        return self._claimed(limit) or self._asked(lambda: self._new(limit, wait))
+
+    def acknowledge(self, messages: Sequence[Message]) -> None:
+        """See `EventStream`."""
+        ids = [message.id for message in messages]
+        if ids:
+            self._asked(lambda: self._redis.xack(self.name, self._group, *ids))
+
+    def outstanding(self) -> int:
+        """See `EventStream`. After deletions Redis may not know how many wait for delivery."""
+        groups = self._asked(lambda: self._redis.xinfo_groups(self.name))
+        own = next(group for group in groups if group["name"] == self._group.encode())
+        return int(own["pending"]) + int(own.get("lag") or 0)
+
+    def close(self) -> None:
+        """Leave the group, unless messages are still in this consumer's hands."""
+        try:
+            with _answering():
+                held = self._redis.xpending_range(
+                    self.name, self._group, min="-", max="+", count=1, consumername=self._consumer
+                )
+                if not held:
+                    self._redis.xgroup_delconsumer(self.name, self._group, self._consumer)
+        except StreamLost:
+            pass  # the group forgets nothing by it
+        self._redis.close()
+
+    def _new(self, limit: int, wait: float) -> list[Message]:
+        answer = self._redis.xreadgroup(
+            self._group,
+            self._consumer,
+            {self.name: ">"},
+            count=limit,
+            block=max(1, int(wait * 1000)) if wait else None,
+        )
+        return [_message(*one) for _, entries in answer or () for one in entries]
+
+    def _claimed(self, limit: int) -> list[Message]:
+        """Messages that nobody acknowledged for long; looked for every `claim_after` seconds."""
+        if time.monotonic() - self._claimed_at < self._claim_after:
+            return []
+        found = self._asked(
+            lambda: self._redis.xautoclaim(
+                self.name,
+                self._group,
+                self._consumer,
+                min_idle_time=int(self._claim_after * 1000),
+                count=limit,
+            )
+        )
+        entries = found[1]
+        gone = [message_id for message_id, fields in entries if fields is None]
+        if gone:  # deleted from the stream while they were pending
+            self._asked(lambda: self._redis.xack(self.name, self._group, *gone))
+        present = [(message_id, fields) for message_id, fields in entries if fields is not None]
+        if not present:
+            self._claimed_at = time.monotonic()
+            return []
+        deliveries = self._deliveries(present[0][0], present[-1][0])
+        return [
+            _message(message_id, fields, deliveries=deliveries.get(message_id, 2))
+            for message_id, fields in present
+        ]
+
+    def _deliveries(self, first: bytes, last: bytes) -> dict[bytes, int]:
+        """Message id → how often it was delivered, of what this consumer holds."""
+        held = self._asked(
+            lambda: self._redis.xpending_range(
+                self.name,
+                self._group,
+                min=first,
+                max=last,
+                count=10_000,
+                consumername=self._consumer,
+            )
+        )
+        return {one["message_id"]: int(one["times_delivered"]) for one in held}
+
+    def _asked(self, command: Callable[[], T]) -> T:
+        """What Redis answers; a group that is missing is made."""
+        with _answering():
+            if not self._ready:
+                self._make_group()
+            try:
+                return command()
+            except redis.ResponseError as error:
+                if GROUP_GONE not in str(error):
+                    raise
+                self._make_group()
+                return command()
+
+    def _make_group(self) -> None:
+        try:
+            self._redis.xgroup_create(self.name, self._group, id="0", mkstream=True)
+        except redis.ResponseError as error:
+            if "BUSYGROUP" not in str(error):
+                raise
+        self._ready = True
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    """Tell a server that does not answer from one that answers with an error."""
+    try:
+        yield
+    except (redis.AuthenticationError, redis.ResponseError) as error:
+        if isinstance(error, redis.BusyLoadingError | redis.ReadOnlyError):
+            raise StreamLost(f"Redis is not ready: {error}") from error
+        raise StreamError(f"Redis refuses: {error}") from error
+    except (redis.ConnectionError, redis.TimeoutError) as error:
+        raise StreamLost(f"Redis does not answer: {error}") from error
+
+
+def _message(message_id: bytes, fields: dict[bytes, bytes], *, deliveries: int = 1) -> Message:
+    told = message_id.decode()
+    taken_at = datetime.fromtimestamp(int(told.partition("-")[0]) / 1000, tz=UTC)
+    return Message(told, fields, taken_at, deliveries)
+
+
+def _without_password(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}"

@@ -1,0 +1,150 @@
+"""Finding some users', items' or ids' rows of a large log without reading it.
+
+Beside the log's Parquet file stands a copy of its rows as an uncompressed Arrow file, which is
+mapped into memory and read where needed, and for each key column the 64-bit hashes of its values
+in ascending order with their rows' numbers. A look-up is a binary search and as many reads as
+there are rows; the price is the log once more on disk, uncompressed (about 150 bytes an event).
+The index is a cache: it is named after the file it was made of and made anew where it is missing.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from validation import tables
+from validation.identities import Hashes, hashed
+
+KEYS: Final = (tables.EVENT_ID, tables.USER_ID, tables.ITEM_ID)
+"""Columns whose values can be looked up."""
+ROWS: Final = "rows.arrow"
+FACTS: Final = "index.json"
+BATCH: Final = 1_000_000
+"""Rows of one Arrow batch: far below the 2 GiB of text that one can hold."""
+WITNESS: Final = "coldstart"
+"""Its hash is kept, so that an index made by another hash function is made anew."""
+
+RowNumbers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class EventIndex:
+    """The rows of one log file, by key."""
+
+    batches: tuple[Any, ...]
+    """Arrow record batches in the file's order, mapped from disk."""
+    starts: RowNumbers
+    """(batches + 1,) number of each batch's first row, and the count of all."""
+    hashes: dict[str, Hashes]
+    """Key column → hashes, ascending."""
+    numbers: dict[str, npt.NDArray[np.uint32]]
+    """Key column → the row of each hash; rows of one hash ascend."""
+
+    @classmethod
+    def open(cls, folder: Path) -> "EventIndex | None":
+        """The index in the folder; None where there is none, or one of another making."""
+        try:
+            facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        if facts != _facts():
+            return None
+        file = pa.ipc.open_file(pa.memory_map(str(folder / ROWS)))
+        batches = tuple(file.get_batch(number) for number in range(file.num_record_batches))
+        return cls(
+            batches=batches,
+            starts=np.cumsum([0, *(batch.num_rows for batch in batches)]).astype(np.int64),
+            hashes={key: np.load(folder / f"{key}.hashes.npy", mmap_mode="r") for key in KEYS},
+            numbers={key: np.load(folder / f"{key}.numbers.npy", mmap_mode="r") for key in KEYS},
+        )
+
+    def rows(self, column: str, among: Collection[str]) -> pa.Table:
+        """The rows whose key is one of the values, in the file's order."""
+        wanted = pa.array(sorted(set(among)), type=pa.string())
+        numbers = np.sort(self._candidates(column, wanted))
+        cuts = np.searchsorted(numbers, self.starts)
+        found = [
+            batch.take(pa.array(numbers[first:last] - start))
+            for batch, start, first, last in zip(
+                self.batches, self.starts, cuts, cuts[1:], strict=False
+            )
+            if last > first
+        ]
+        table = pa.Table.from_batches(found, schema=tables.EVENTS.schema)
+        return table.filter(pc.is_in(table[column], wanted))  # hashes may collide
+
+    def _candidates(self, column: str, wanted: pa.Array) -> RowNumbers:
+        """Numbers of the rows whose hash is that of a wanted value."""
+        hashes, numbers = self.hashes[column], self.numbers[column]
+        asked = hashed(wanted.to_pandas())
+        first = np.searchsorted(hashes, asked, side="left")
+        last = np.searchsorted(hashes, asked, side="right")
+        parts = [numbers[low:high] for low, high in zip(first, last, strict=True) if high > low]
+        if not parts:
+            return np.empty(0, np.int64)
+        return np.unique(np.concatenate(parts).astype(np.int64))
+
+
+def build(log: Path, folder: Path) -> None:
+    """Make the index of a log file; other folders beside it, of files that are gone, go too."""
+    partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    hashes: dict[str, list[Hashes]] = {key: [] for key in KEYS}
+    with (
+        pq.ParquetFile(log) as file,
+        pa.OSFile(str(partial / ROWS), "wb") as sink,
+        pa.ipc.new_file(sink, tables.EVENTS.schema) as writer,
+    ):
+        for batch in file.iter_batches(BATCH):
+            table = conforming(pa.Table.from_batches([batch]))
+            writer.write_table(table.combine_chunks(), max_chunksize=BATCH)
+            for key in KEYS:
+                hashes[key].append(hashed(table[key].to_pandas()))
+    for key, parts in hashes.items():
+        together = np.concatenate(parts) if parts else np.empty(0, np.uint64)
+        order = np.argsort(together, kind="stable")
+        np.save(partial / f"{key}.hashes.npy", together[order])
+        np.save(partial / f"{key}.numbers.npy", order.astype(np.uint32))
+    (partial / FACTS).write_text(json.dumps(_facts()) + "\n", encoding="utf-8")
+    try:
+        os.rename(partial, folder)
+    except OSError:  # another process was faster, or what is there is of another making
+        if EventIndex.open(folder) is None:
+            shutil.rmtree(folder, ignore_errors=True)
+            os.rename(partial, folder)
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def keep_only(folder: Path) -> None:
+    """Remove the indexes of files that were replaced; who has one mapped keeps it."""
+    for other in folder.parent.iterdir() if folder.parent.is_dir() else ():
+        if other != folder and not other.name.startswith("."):
+            shutil.rmtree(other, ignore_errors=True)
+
+
+def conforming(rows: pa.Table) -> pa.Table:
+    """The rows with the events table's columns, order and types; absent columns are null."""
+    schema = tables.EVENTS.schema
+    columns = [
+        rows[field.name].cast(field.type)
+        if field.name in rows.column_names
+        else pa.nulls(rows.num_rows, field.type)
+        for field in schema
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _facts() -> dict[str, Any]:
+    """What an index must agree with to be read."""
+    witness = hashed(pa.array([WITNESS]).to_pandas())[0]
+    return {"witness": f"{int(witness):016x}", "columns": tables.EVENTS.names, "format": 1}

@@ -1,0 +1,466 @@
+"""The event log: one large Parquet file, and what came since in small ones beside it.
+
+``catalog/events.parquet`` is what `ingest` wrote. What arrives one batch at a time is appended as
+``catalog/events.d/GENERATION/START-END-LEVEL.parquet``, where START and END count the log's rows
+from its first: an append writes what is new and nothing else. Small files are merged in sixteens,
+so there are never many, and `coldstart aggregate` merges all of them into the large file. The
+generation, a random name in the large file's footer, changes when `ingest` writes the log anew.
+
+The log is the large file's rows and then the small files', in this order. Every change is one
+rename, so a reader needs no lock: files that do not join up were being changed, and it looks
+again. ADR 0011 says why.
+"""
+
+import fcntl
+import os
+import re
+import shutil
+import threading
+import time
+import uuid
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from feature_repo import event_index
+from feature_repo.errors import JobError, StoreError
+from feature_repo.event_index import EventIndex, conforming
+from feature_repo.home import Home
+from feature_repo.jobs.transaction import locked
+from validation import tables
+
+GENERATION: Final = b"coldstart.generation"
+"""Key in the large file's footer."""
+UNNAMED: Final = "0"
+"""Generation of a log that another program wrote."""
+NAME: Final = re.compile(r"(\d{15})-(\d{15})-(\d)\.parquet")
+NUMBER: Final = "number"
+"""Column of `LogState.batches`: a row's place in the log."""
+MERGED: Final = 16
+"""So many small files of one level become one of the next."""
+MAX_LEVEL: Final = 3
+MAX_MERGED_ROWS: Final = 200_000
+"""Larger files wait for `coldstart aggregate`: an append may not stop for them."""
+INDEXED_FROM: Final = 50_000
+"""A large file with fewer rows is held in memory instead of being indexed."""
+READ_ROWS: Final = 100_000
+ATTEMPTS: Final = 100
+LOCK_SECONDS: Final = 5.0
+_NOT_EVENTS: Final = "{} is not the events table ({}); ingest again with --replace"
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in a log: everything before it was there."""
+
+    generation: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One small file: the log's rows from `start` to before `end`."""
+
+    path: Path
+    start: int
+    end: int
+    level: int
+
+    @classmethod
+    def of(cls, path: Path) -> "Segment | None":
+        """None of a file that is no segment, such as one that is still being written."""
+        named = NAME.fullmatch(path.name)
+        return cls(path, *map(int, named.groups())) if named else None
+
+
+@dataclass(frozen=True, slots=True)
+class LogState:
+    """What the log held at one moment; it stays readable whatever happens to the files."""
+
+    path: Path
+    generation: str
+    identity: str
+    """Of the large file; empty where there is no log."""
+    base_rows: int
+    segments: tuple[Segment, ...]
+    tail: pa.Table = field(repr=False)
+    """The rows of the small files, in memory."""
+    source: Any = field(repr=False)
+    """The open large file; None where there is no log."""
+
+    @property
+    def rows(self) -> int:
+        return int(self.base_rows + self.tail.num_rows)
+
+    @property
+    def position(self) -> Position:
+        """The end of what is here."""
+        return Position(self.generation, self.rows)
+
+    def read(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """The whole log, or some columns of it. Raises JobError where it is no events table."""
+        tail = self.tail if columns is None else self.tail.select(list(columns))
+        if self.source is None:
+            return tail
+        try:
+            base = pq.read_table(
+                self.source,
+                schema=tables.EVENTS.schema,
+                columns=None if columns is None else list(columns),
+            )
+        except (pa.ArrowException, ValueError) as error:
+            raise JobError(_NOT_EVENTS.format(self.path, error)) from error
+        return pa.concat_tables([base, tail]) if tail.num_rows else base
+
+    def batches(self) -> pa.RecordBatchReader:
+        """The whole log in parts, with a row's place in it as `number`."""
+        schema = tables.EVENTS.schema.append(pa.field(NUMBER, pa.int64()))
+        return pa.RecordBatchReader.from_batches(schema, self._numbered(schema))
+
+    def after(self, rows: int, columns: Sequence[str]) -> pa.Table:
+        """Some columns of what was appended after the log's first `rows` rows."""
+        if rows >= self.base_rows:
+            return self.tail.select(list(columns)).slice(rows - self.base_rows)
+        return self.read(columns).slice(rows)
+
+    def _numbered(self, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        start = 0
+        for part in self._parts():
+            number = pa.array(range(start, start + part.num_rows), type=pa.int64())
+            start += part.num_rows
+            numbered = part.append_column(schema.field(NUMBER), number)
+            yield from numbered.combine_chunks().to_batches()
+
+    def _parts(self) -> Iterator[pa.Table]:
+        if self.source is not None:
+            for batch in pq.ParquetFile(self.source).iter_batches(READ_ROWS):
+                yield conforming(pa.Table.from_batches([batch]))
+        if self.tail.num_rows:
+            yield self.tail
+
+
+class EventLog:
+    """The log of one state folder. Safe to share between threads, and with other processes."""
+
+    def __init__(self, home: Home) -> None:
+        self.path = home.events
+        self.folder = home.event_segments
+        self._indexes = home.event_index
+        self._lock = threading.Lock()
+        self._state: LogState | None = None
+        self._loaded: dict[Path, pa.Table] = {}
+        self._index: tuple[str, EventIndex | pa.Table] | None = None
+
+    def exists(self) -> bool:
+        """Whether anything was ingested or appended yet."""
+        return self.path.exists()
+
+    def changed_at(self) -> float:
+        """When the newest of the files was written, in seconds since 1970; 0 without a log."""
+        state = self.state()
+        paths = [self.path, *(segment.path for segment in state.segments)]
+        return max((path.stat().st_mtime for path in paths if path.exists()), default=0.0)
+
+    def state(self) -> LogState:
+        """What the log holds now. Raises StoreError where its files do not join up."""
+        with self._lock:
+            for attempt in range(ATTEMPTS):
+                state = self._look()
+                if state is not None:
+                    self._state = state
+                    return state
+                time.sleep(0.001 * attempt)
+        raise StoreError(
+            f"the files of {self.folder} do not follow on those of {self.path}: another program "
+            f"replaced the log. Move {self.folder} away to go on without the events in it"
+        )
+
+    def read(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """The whole log as it is now, or some columns of it."""
+        return self.state().read(columns)
+
+    def rows_where(self, column: str, among: Collection[str]) -> pd.DataFrame:
+        """The rows whose user, item or event id is one of the values, in the log's order."""
+        if not among:
+            return tables.EVENTS.empty()
+        return tables.EVENTS.to_pandas(self._find(self.state(), column, among))
+
+    def append(self, rows: pa.Table) -> set[str]:
+        """Add the events that the log does not hold yet; returns the ids it held.
+
+        They are on disk when this returns. It waits while an ingest runs.
+
+        Args:
+            rows: canonical events, each id once.
+        """
+        with locked(self.path.parent, wait=True):
+            if not self.exists():
+                self._write_base(tables.EVENTS.schema.empty_table(), new_generation())
+            state = self.state()
+            ids = rows[tables.EVENT_ID]
+            held = self._find(state, tables.EVENT_ID, ids.to_pylist())[tables.EVENT_ID]
+            known = pc.is_in(ids, value_set=held.combine_chunks())
+            fresh = rows.filter(pc.invert(known))
+            if fresh.num_rows:
+                self._write(fresh, state, start=state.rows, level=0)
+                self._merge()
+        return set(ids.filter(known).to_pylist())
+
+    def compact(self) -> int:
+        """Merge the small files into the large one and index it; returns the rows merged.
+
+        Others append and read meanwhile. Where an ingest runs nothing is done.
+        """
+        with _alone(self.path.with_name(".events.compact.lock")):
+            state = self.state()
+            if not state.segments:
+                self._prepare(state)
+                return 0
+            partial = self.path.with_name(f".{self.path.name}.{os.getpid()}.partial")
+            try:
+                with pq.ParquetWriter(partial, _footed(state.generation), compression="zstd") as to:
+                    for part in state._parts():
+                        to.write_table(part)
+                index = self._index_of(partial)
+                return state.tail.num_rows if self._put(partial, state, index) else 0
+            finally:
+                partial.unlink(missing_ok=True)
+
+    def warm(self) -> None:
+        """Have the index ready before the first event comes."""
+        self._prepare(self.state())
+
+    def forget_replaced(self) -> None:
+        """Remove the small files of a log that was written anew. Hold the catalogue's lock."""
+        generation = self.state().generation
+        for folder in self.folder.iterdir() if self.folder.is_dir() else ():
+            if folder.name != generation:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _look(self) -> LogState | None:
+        """The state, or None where it changed while it was looked at."""
+        identity = identity_of(self.path)
+        if not identity:
+            nothing = tables.EVENTS.schema.empty_table()
+            return LogState(self.path, UNNAMED, "", 0, (), nothing, None)
+        known = self._state if self._state and self._state.identity == identity else None
+        try:
+            source = known.source if known else pa.OSFile(str(self.path), "rb")
+            if known:
+                generation, base_rows = known.generation, known.base_rows
+            else:
+                generation, base_rows = _footer(self.path, source)
+            segments = self._segments(generation)
+            if segments is None or identity_of(self.path) != identity:
+                return None
+            joined = _joined(segments, base_rows)
+            if joined is None:
+                return None
+            if known and known.segments == joined:
+                return known
+            tail = self._load(joined, base_rows)
+        except FileNotFoundError:
+            return None
+        return LogState(self.path, generation, identity, base_rows, joined, tail, source)
+
+    def _segments(self, generation: str) -> list[Segment] | None:
+        """The generation's small files, by place; None where they changed meanwhile."""
+        folder = self.folder / generation
+        names = [sorted(os.listdir(folder)) if folder.is_dir() else [] for _ in range(2)]
+        if names[0] != names[1]:
+            return None
+        found = [Segment.of(folder / name) for name in names[0]]
+        present = [segment for segment in found if segment is not None]
+        return sorted(present, key=lambda segment: (segment.start, -segment.end))
+
+    def _load(self, segments: Sequence[Segment], base_rows: int) -> pa.Table:
+        """The segments' rows after the large file's."""
+        parts, end = [tables.EVENTS.schema.empty_table()], base_rows
+        for segment in segments:
+            if segment.path not in self._loaded:
+                self._loaded[segment.path] = pq.read_table(
+                    segment.path, schema=tables.EVENTS.schema
+                )
+            parts.append(self._loaded[segment.path].slice(end - segment.start))
+            end = segment.end
+        kept = {segment.path for segment in segments}
+        self._loaded = {path: rows for path, rows in self._loaded.items() if path in kept}
+        return pa.concat_tables(parts)
+
+    def _find(self, state: LogState, column: str, among: Collection[str]) -> pa.Table:
+        wanted = pa.array(sorted(set(among)), type=pa.string())
+        index = self._prepare(state)
+        if isinstance(index, EventIndex):
+            base = index.rows(column, among)
+        else:
+            base = index.filter(pc.is_in(index[column], value_set=wanted))
+        tail = state.tail.filter(pc.is_in(state.tail[column], value_set=wanted))
+        return pa.concat_tables([base, tail])
+
+    def _prepare(self, state: LogState) -> EventIndex | pa.Table:
+        """The large file's rows by key: an index, or of a short one the rows."""
+        with self._lock:
+            if self._index is None or self._index[0] != state.identity:
+                self._index = (state.identity, self._opened(state))
+            return self._index[1]
+
+    def _opened(self, state: LogState) -> EventIndex | pa.Table:
+        if state.base_rows < INDEXED_FROM:
+            if state.source is None:
+                return state.tail.slice(0, 0)
+            return conforming(pq.ParquetFile(state.source).read())
+        folder = self._indexes / state.identity
+        index = EventIndex.open(folder)
+        if index is None and identity_of(self.path) == state.identity:
+            event_index.build(self.path, folder)
+            event_index.keep_only(folder)
+            index = EventIndex.open(folder)
+        return conforming(pq.ParquetFile(state.source).read()) if index is None else index
+
+    def _index_of(self, partial: Path) -> Path | None:
+        """Make the index of a file that is about to become the large one; None of a short one.
+
+        A rename keeps what a file is known by.
+        """
+        if pq.read_metadata(partial).num_rows < INDEXED_FROM:
+            return None
+        folder = self._indexes / identity_of(partial)
+        event_index.build(partial, folder)
+        return folder
+
+    def index_ahead(self, partial: Path) -> None:
+        """Make the index of a file that `ingest` is about to put in place."""
+        self._index_of(partial)
+
+    def _put(self, partial: Path, state: LogState, index: Path | None) -> bool:
+        """Make the merged file the large one, if nobody replaced the log meanwhile."""
+        deadline = time.monotonic() + LOCK_SECONDS
+        while True:
+            try:
+                with locked(self.path.parent):
+                    if identity_of(self.path) != state.identity:
+                        return False
+                    os.replace(partial, self.path)
+                    for segment in self._segments(state.generation) or ():
+                        if segment.end <= state.rows:
+                            segment.path.unlink(missing_ok=True)
+                break
+            except JobError:  # an append takes milliseconds, an ingest minutes
+                if time.monotonic() > deadline:
+                    return False
+                time.sleep(0.02)
+        if index is not None:
+            event_index.keep_only(index)
+        return True
+
+    def _write(self, rows: pa.Table, state: LogState, *, start: int, level: int) -> None:
+        folder = self.folder / state.generation
+        folder.mkdir(parents=True, exist_ok=True)
+        end = start + rows.num_rows
+        path = folder / f"{start:015d}-{end:015d}-{level}.parquet"
+        partial = folder / f".{path.name}.{os.getpid()}.partial"
+        with partial.open("wb") as file:
+            pq.write_table(rows.cast(tables.EVENTS.schema), file, compression="zstd")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+        _flush(folder)
+
+    def _merge(self) -> None:
+        """Make one file of the newest sixteen of a level, and so on upwards."""
+        for level in range(MAX_LEVEL):
+            state = self.state()
+            newest = state.segments[-MERGED:]
+            if len(newest) < MERGED or any(one.level != level for one in newest):
+                return
+            start, end = max(newest[0].start, state.base_rows), newest[-1].end
+            if end - start > MAX_MERGED_ROWS:
+                return
+            rows = state.tail.slice(start - state.base_rows)
+            self._write(rows.combine_chunks(), state, start=start, level=level + 1)
+            for segment in newest:
+                segment.path.unlink(missing_ok=True)
+
+    def _write_base(self, rows: pa.Table, generation: str) -> None:
+        partial = self.path.with_name(f".{self.path.name}.{os.getpid()}.partial")
+        write_base(rows, partial, generation=generation)
+        os.replace(partial, self.path)
+
+
+@lru_cache(maxsize=8)
+def event_log(home: Home) -> EventLog:
+    """The log of a state folder, with what this process has loaded of it."""
+    return EventLog(home)
+
+
+def write_base(rows: pa.Table, path: Path, *, generation: str) -> None:
+    """Write a large file."""
+    with pq.ParquetWriter(path, _footed(generation), compression="zstd") as writer:
+        writer.write_table(rows.cast(tables.EVENTS.schema))
+
+
+def new_generation() -> str:
+    """A name for a log that is written anew."""
+    return uuid.uuid4().hex[:16]
+
+
+def identity_of(path: Path) -> str:
+    """What a file is known by until it is written again; empty where there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return ""
+    return f"{found.st_ino:x}-{found.st_mtime_ns:x}-{found.st_size:x}"
+
+
+def _footed(generation: str) -> pa.Schema:
+    return tables.EVENTS.schema.with_metadata({GENERATION: generation.encode()})
+
+
+def _footer(path: Path, source: Any) -> tuple[str, int]:
+    """Generation and rows of a large file."""
+    try:
+        file = pq.ParquetFile(source)
+    except pa.ArrowException as error:
+        raise JobError(_NOT_EVENTS.format(path, error)) from error
+    named = (file.schema_arrow.metadata or {}).get(GENERATION)
+    return (named.decode() if named else UNNAMED), int(file.metadata.num_rows)
+
+
+def _joined(segments: Sequence[Segment], base_rows: int) -> tuple[Segment, ...] | None:
+    """The segments that follow on each other after the large file; None where some are missing."""
+    joined, end = [], base_rows
+    for segment in segments:
+        if segment.end <= end:
+            continue
+        if segment.start > end:
+            return None
+        joined.append(segment)
+        end = segment.end
+    return tuple(joined)
+
+
+def _flush(folder: Path) -> None:
+    """Have a rename on disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Wait until no other process is in here."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
