@@ -72,6 +72,16 @@ class Environment:
             )
         return kind
 
+    def registry_ready(self, home: Home) -> bool:
+        """Whether the registry's file is there; true where it stands elsewhere: Feast asks it."""
+        file = self.registry_file(home)
+        return file is None or file.exists()
+
+    def online_ready(self, home: Home) -> bool:
+        """Whether the online store's file is there; true where it stands elsewhere."""
+        file = self.online_file(home)
+        return file is None or file.exists()
+
     def registry_file(self, home: Home) -> Path | None:
         """The registry under the state folder; None where it stands elsewhere."""
         kind = str(self.values["registry"].get("registry_store_type", ""))

@@ -6,6 +6,7 @@ Absolute paths are taken as they are. Feast instantiates them; nothing else impo
 """
 
 import os
+import sqlite3
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +25,9 @@ from feature_repo.wire_rows import WireRows
 
 KEYS_AT_ONCE = 10_000
 """Keys of one query, below SQLite's limit of variables."""
+
+
+PAGE_BYTES = 16_384
 
 
 def under_home(path: str) -> Path:
@@ -64,6 +68,13 @@ class HomeSqliteOnlineStore(SqliteOnlineStore):  # type: ignore[misc]
         path = under_home(config.online_store.path)
         path.parent.mkdir(parents=True, exist_ok=True)
         return str(path)
+
+    def _get_conn(self, config: RepoConfig) -> sqlite3.Connection:
+        fresh = self._conn is None
+        connection: sqlite3.Connection = super()._get_conn(config)
+        if fresh:  # heard only by a new file: a vector of 1,664 floats fits a page
+            connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+        return connection
 
     def write_wire_rows(self, config: RepoConfig, view: FeatureView, rows: WireRows) -> None:
         """Write the rows in one transaction; the last write of a key stays."""

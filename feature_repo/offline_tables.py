@@ -162,6 +162,27 @@ def latest_rows(
     return rows.cast(table.schema)
 
 
+def newest_keys(
+    home: Home, view: str, *, start: datetime | None = None, end: datetime | None = None
+) -> list[str]:
+    """Keys that have a row within the range, ascending; empty where there is no table."""
+    key = feature_table(view).key
+    if not home.feature_table(view).exists():
+        return []
+    found = query(
+        f"""
+        SELECT DISTINCT {key} FROM read_parquet(?)
+        WHERE {tables.EVENT_TIMESTAMP} BETWEEN coalesce(?, '-infinity'::TIMESTAMPTZ)
+              AND coalesce(?, 'infinity'::TIMESTAMPTZ)
+        ORDER BY {key}
+        """,
+        str(home.feature_table(view)),
+        start,
+        end,
+    )
+    return list(found[key].to_pylist())
+
+
 @dataclass(frozen=True, slots=True)
 class Extent:
     """How much a table holds: rows, keys and the first and last event time."""

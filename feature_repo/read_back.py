@@ -2,24 +2,48 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from feature_repo.feature_tables import FeatureTable
 
 
 @dataclass(frozen=True, slots=True)
+class Count:
+    """Entities of one view."""
+
+    expected: int
+    """With a row offline."""
+    found: int | None
+    """Of these, with values online; None where the online store cannot tell."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReadBack:
-    """What a sample read online showed."""
+    """What reading back showed: every entity counted, a sample compared."""
 
     checked: int
     """Entities compared."""
     differences: tuple[str, ...]
-    """One line for each value that differs; empty if all agree."""
+    """One line for each count or value that differs; empty if all agree."""
+    counts: Mapping[str, Count] = field(default_factory=dict)
+    """By view."""
+
+    @property
+    def counted(self) -> int:
+        """Entities found online, of the views whose online store can tell."""
+        return sum(count.found or 0 for count in self.counts.values())
 
     @property
     def agrees(self) -> bool:
         return not self.differences
+
+
+def shortfall(view: str, count: Count) -> list[str]:
+    """A line where entities are missing online."""
+    if count.found is None or count.found == count.expected:
+        return []
+    return [f"{view}: {count.expected} entities offline, {count.found} of them online"]
 
 
 def differences(

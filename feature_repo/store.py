@@ -34,12 +34,13 @@ from feature_repo.offline_tables import (
     feature_table,
     latest_rows,
     locked,
+    newest_keys,
     read_vectors,
     replace_rows,
     to_rows,
 )
 from feature_repo.on_demand_features import ON_DEMAND_TABLES
-from feature_repo.read_back import ReadBack, differences
+from feature_repo.read_back import Count, ReadBack, differences, shortfall
 from feature_repo.store_results import (
     MaterializedView,
     MaterializeResult,
@@ -242,25 +243,39 @@ class Store:
         start: datetime | None = None,
         end: datetime | None = None,
     ) -> ReadBack:
-        """Read a sample of entities online and compare with their latest offline row, exactly.
+        """Count the entities online, and compare a sample with their newest offline row, exactly.
 
         `start` and `end` are those of the materialization, where it had any.
         """
         self._require_applied()
-        checked, found = 0, []
+        checked, found, counts = 0, [], {}
         for view in self._views(views):
-            newest = latest_rows(self.home, view, start=start, end=end)
-            size = min(sample, newest.num_rows)
-            chosen = np.random.default_rng(seed).choice(newest.num_rows, size, replace=False)
-            rows = newest.take(np.sort(chosen)).to_pylist()
             table = feature_table(view)
-            names = [column.name for column in table.features]
+            keys = newest_keys(self.home, view, start=start, end=end)
+            counts[view] = Count(len(keys), self._count_online(view, keys))
+            found += shortfall(view, counts[view])
+            size = min(sample, len(keys))
+            chosen = np.random.default_rng(seed).choice(len(keys), size, replace=False)
+            asked = [keys[number] for number in np.sort(chosen)]
+            rows = latest_rows(self.home, view, start=start, end=end, keys=asked).to_pylist()
             online = self.online(
-                [f"{view}:{name}" for name in names], [{table.key: row[table.key]} for row in rows]
+                [f"{view}:{column.name}" for column in table.features],
+                [{table.key: row[table.key]} for row in rows],
             )
             checked += len(rows)
             found += differences(rows, online, table=table)
-        return ReadBack(checked, tuple(found))
+        return ReadBack(checked, tuple(found), counts)
+
+    def _count_online(self, view: str, keys: Sequence[str]) -> int | None:
+        """How many of the entities are online; None where the store cannot tell."""
+        from feature_repo.wire_rows import entity_keys
+
+        feast = self._feast
+        count = getattr(feast._get_provider().online_store, "count_online", None)
+        if count is None:
+            return None
+        wire_keys = entity_keys(feature_table(view).key, keys)
+        return int(count(feast.config, feast.get_feature_view(view), wire_keys))
 
     def registered(self) -> Registered:
         """What is registered, what is online and what is stale."""
@@ -329,9 +344,8 @@ class Store:
                 f"there is no state folder {self.home.root}; run `coldstart ingest SOURCE`, or "
                 "point COLDSTART_HOME at the folder that has one"
             )
-        registry = self._environment.registry_file(self.home)
-        absent = registry is not None and not registry.exists()
-        if absent or not self._feast.list_feature_views():
+        ready = self._environment.registry_ready(self.home)
+        if not ready or not self._feast.list_feature_views():
             raise NotApplied(
                 f"no features are registered in {self.home.root}; run `coldstart apply`"
             )

@@ -116,7 +116,7 @@ def _float_lists(column: pa.Array) -> list[bytes]:
     """Packed `FloatList`s, cut out of the column's one run of floats."""
     starts = np.asarray(column.offsets).astype(np.int64) * 4
     floats = np.ascontiguousarray(
-        np.asarray(column.values.fill_null(0.0) if column.values.null_count else column.values),
+        np.asarray(column.values.fill_null(np.nan) if column.values.null_count else column.values),
         dtype="<f4",
     )
     run = memoryview(floats.data).cast("B")

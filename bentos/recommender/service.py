@@ -26,6 +26,7 @@ from coldstart_models.artifacts import LATEST, check_contract, find_model, obser
 from coldstart_models.config import load_config
 from coldstart_models.errors import ContractMismatch, ModelError, UnknownItem, UnknownUser
 from coldstart_models.intake import SERVICE_SOURCE
+from feature_repo.environment import Environment
 from feature_repo.errors import FeatureError
 from feature_repo.home import Home
 from feature_repo.jobs.catalogue_reference import CatalogueReference
@@ -217,12 +218,13 @@ class RecommenderService:
     @bentoml.api
     def status(self) -> payloads.StatusResponse:
         """Which model and snapshot answer, and whether the stores are there."""
+        environment = Environment.current()
         return payloads.StatusResponse(
             trained_at=self.contract.trained_at,
             feature_service=self.contract.feature_service,
             items=len(self.shelf),
-            online_store="ready" if self.home.online_store.exists() else "missing",
-            registry="ready" if self.home.registry.exists() else "missing",
+            online_store="ready" if environment.online_ready(self.home) else "missing",
+            registry="ready" if environment.registry_ready(self.home) else "missing",
             **self._versions(),
         )
 
@@ -341,9 +343,12 @@ def require_registered(feature_service: str, *, home: Home) -> None:
     The registry is a protobuf, which spells names out: one that its bytes do not hold is not
     registered. Asking Feast would take seconds; the worker does.
     """
-    if not home.registry.exists():
+    registry = Environment.current().registry_file(home)
+    if registry is None:  # in a database, which the worker asks
+        return
+    if not registry.exists():
         raise ContractMismatch(f"no features are registered in {home.root}; run `coldstart apply`")
-    if feature_service.encode() not in home.registry.read_bytes():
+    if feature_service.encode() not in registry.read_bytes():
         raise ContractMismatch(
             f"the model reads the feature service {feature_service!r}, which is not registered "
             f"in {home.root}; run `coldstart apply`, or train again on what is"

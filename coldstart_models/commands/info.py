@@ -150,9 +150,15 @@ def _to_do(home: "Home", models: "list[StoredModel]") -> list[str]:
 
 def _views(home: "Home") -> dict[str, dict[str, Any]]:
     """Registered views by name; none where nothing was applied yet."""
+    from feature_repo.environment import Environment
+    from feature_repo.errors import NotApplied
     from feature_repo.store import Store
 
-    if not home.registry.exists():
+    if not Environment.current().registry_ready(home):
+        return {}
+    try:
+        registered = Store(home).registered()
+    except NotApplied:
         return {}
     return {
         view.name: {
@@ -163,5 +169,5 @@ def _views(home: "Home") -> dict[str, dict[str, Any]]:
             else None,
             "stale": view.stale,
         }
-        for view in Store(home).registered().views
+        for view in registered.views
     }

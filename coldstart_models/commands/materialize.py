@@ -25,7 +25,7 @@ def run(
     ] = None,
     json: console.Json = False,
 ) -> None:
-    """Write the newest row of every entity online and read a sample back as proof."""
+    """Write the newest row of every entity online; count them there and read a sample back."""
     from feature_repo.home import Home
     from feature_repo.jobs.materialize import materialize
 
@@ -45,7 +45,8 @@ def run(
         ["feature view", "rows", "seconds", "from", "to"],
         [[one.name, one.rows, one.seconds, one.start, one.end] for one in done.result.views],
     )
-    console.say(f"read back {done.read_back.checked} entities: online equals offline")
+    told = f"counted {done.read_back.counted} entities online, " if done.read_back.counts else ""
+    console.say(f"{told}read back {done.read_back.checked}: online equals offline")
     for name, count in done.held_back.items():
         console.say(f"{name}: {count} unsound vectors held back; see `coldstart quarantine list`")
     for one in done.quality:

@@ -20,7 +20,7 @@ SAMPLE = 20
 
 @dataclass(frozen=True, slots=True)
 class Materialized:
-    """What went online, and what a sample of it read back as."""
+    """What went online, how much of it was found there, and what a sample read back as."""
 
     result: MaterializeResult
     read_back: ReadBack
@@ -34,6 +34,11 @@ class Materialized:
         return {
             **self.result.as_dict(),
             "read_back": self.read_back.checked,
+            "counted": {
+                view: count.found
+                for view, count in self.read_back.counts.items()
+                if count.found is not None
+            },
             "quality": as_dicts(self.quality),
             "held_back": self.held_back,
         }
@@ -58,7 +63,8 @@ def materialize(
         store: the store to use, if one is open already.
 
     Raises:
-        StoreError: nothing is registered, or a value read online is not the offline one.
+        StoreError: nothing is registered, an entity is missing online, or a value read online is
+            not the offline one.
     """
     held_back = hold_back_unsound(home, now=now or datetime.now(UTC), views=views)
     used = store or Store(home)
@@ -66,7 +72,8 @@ def materialize(
     proof = used.read_back(views=views, sample=SAMPLE, start=start, end=end)
     if not proof.agrees:
         raise StoreError(
-            f"{len(proof.differences)} value(s) of {proof.checked} entities read online are not "
-            f"the offline ones, first {proof.differences[0]}; run `coldstart materialize` again"
+            f"online is not offline in {len(proof.differences)} count(s) or value(s), of "
+            f"{proof.checked} entities compared, first {proof.differences[0]}; "
+            "run `coldstart materialize` again"
         )
     return Materialized(result, proof, tuple(feature_quality(home, views)), held_back)

@@ -37,7 +37,7 @@ def _value(dtype: pa.DataType, number: int, generator: np.random.Generator) -> A
         pa.float64(): [None, 0.0, float("nan"), -0.1],
         pa.list_(pa.string()): [None, [], ["", "a"], ["b"] * 200],
         pa.list_(pa.int64()): [None, [], [0, -1, 2**52]],
-        pa.list_(pa.float32()): [None, [], [float("nan"), -0.0]],
+        pa.list_(pa.float32()): [None, [], [float("nan"), -0.0], [None, 1.5]],
     }
     usual: dict[pa.DataType, Any] = {
         pa.string(): f"text {number % 4}",
