@@ -97,7 +97,7 @@ bench-%: $(READY) benchmarks/%.py ## Run one (extraction, ranking, gate, languag
 lock: $(UV_STAMP) ## Write requirements.txt anew from pyproject.toml
 	$(UV) pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \
 		--extra complete-journey --extra dev --extra multilingual --extra peers \
-		--extra postgres --extra spark pyproject.toml -o requirements.txt
+		--extra postgres --extra ray --extra spark pyproject.toml -o requirements.txt
 
 .PHONY: clean
 clean: ## Remove the environment, caches and what the demo and the benchmarks wrote

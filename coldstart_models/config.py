@@ -18,7 +18,7 @@ import difflib
 import os
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -62,6 +62,25 @@ class ExtractConfig(_Frozen):
     text_encoder: str | None = None
     """By default the one that serves, or MiniLM where none does yet."""
     batch_size: int = Field(default=64, ge=1)
+    precision: Literal["float32", "bfloat16"] | None = None
+    """By default bfloat16 on a GPU that computes in it, else float32."""
+    compiled: bool = False
+    """Whether torch.compile makes kernels for the encoders: for large catalogues on a GPU."""
+    engine: Literal["local", "ray"] = "local"
+    address: str | None = None
+    """Of a Ray cluster; by default Ray is started on this machine for the job."""
+    workers: int | None = Field(default=None, ge=1)
+    """Ray's actors; by default one for each GPU, or each machine without any."""
+
+    def changed(self, **given: Any) -> "ExtractConfig":
+        """With the values that are given, None for as it is. Raises ConfigError for a wrong one."""
+        values = {**self.model_dump(), **{k: v for k, v in given.items() if v is not None}}
+        try:
+            return ExtractConfig.model_validate(values)
+        except ValidationError as error:
+            (problem,) = error.errors()
+            name = problem["loc"][0]
+            raise ConfigError(f"--{name} is {problem['input']!r}: {problem['msg']}") from error
 
 
 class TrainConfig(_Frozen):

@@ -72,23 +72,38 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
 
 
 @contextmanager
-def bar(title: str) -> Iterator[Progress]:
-    """A progress bar on standard error; yields the function to tell it (done, total or 0)."""
+def bar(title: str, *, rate: str | None = None) -> Iterator[Progress]:
+    """A progress bar on standard error; yields the function to tell it (done, total or 0).
+
+    Args:
+        rate: what is done in a second is called so; not shown where it has no name.
+    """
     from rich.console import Console
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
         Progress,
+        ProgressColumn,
+        Task,
         TextColumn,
         TimeElapsedColumn,
         TimeRemainingColumn,
     )
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        """Done in a second, over the last moments."""
+
+        def render(self, task: Task) -> Text:
+            speed = task.finished_speed or task.speed
+            return Text("" if speed is None else f"{speed:,.0f} {rate}")
 
     console = Console(stderr=True)
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
+        *([Rate()] if rate else []),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         console=console,

@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from feature_repo.encoders.encoder import Encoder, Modality
 from feature_repo.errors import EncoderError
@@ -95,7 +95,12 @@ def at_hand(name: str) -> list[str]:
 
 
 def load_encoder(
-    name: str, *, device: str | None = None, path: str | os.PathLike[str] | None = None
+    name: str,
+    *,
+    device: str | None = None,
+    path: str | os.PathLike[str] | None = None,
+    precision: str | None = None,
+    compiled: bool = False,
 ) -> Encoder:
     """The encoder of that name, ready to run.
 
@@ -104,10 +109,32 @@ def load_encoder(
             ``resnet50:FILE`` and ``torchvision:NAME:FILE``.
         device: a torch device; by default the GPU where there is one.
         path: the weights file of a named encoder, or the folder of the others.
+        precision: ``float32`` or ``bfloat16``; by default the latter on a GPU that has it.
+        compiled: by torch.compile, which takes a minute and pays for large catalogues on a GPU.
+
+    Raises:
+        EncoderError: there is no such encoder, or it cannot be run so.
     """
+    encoder = _loaded(name, device=device or _device(), path=path)
+    if precision is not None or compiled:
+        _tune(encoder, precision=precision, compiled=compiled)
+    return encoder
+
+
+def _tune(encoder: Encoder, *, precision: str | None, compiled: bool) -> None:
+    """Run the encoder in another way; one that adapts another has that one's."""
+    inner: Any = getattr(encoder, "base", encoder)
+    runner = getattr(inner, "runner", None)
+    if runner is None:
+        raise EncoderError(
+            f"encoder {encoder.id!r} does not run on torch: leave out precision and compilation"
+        )
+    inner.runner = runner.changed(precision=precision, compiled=compiled)
+
+
+def _loaded(name: str, *, device: str, path: str | os.PathLike[str] | None) -> Encoder:
     kind, _, inline = name.partition(":")
     given = os.fspath(path) if path is not None else None
-    device = device or _device()
     if kind in (FOLDER, HF_IMAGE, HF_TEXT):
         if not (inline or given):
             raise EncoderError(f"encoder {kind!r} needs a path: {kind}:PATH")

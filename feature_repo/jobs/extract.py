@@ -8,7 +8,7 @@ An encoder other than the one that serves fills a table of its own beside that o
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -35,22 +35,35 @@ from feature_repo.encoders.registry import (
 from feature_repo.errors import EncoderError, JobError
 from feature_repo.feature_tables import FeatureTable
 from feature_repo.home import Home
+from feature_repo.jobs.batches import Batch, Given, batches_of
 from feature_repo.jobs.contents import Refusal, contents_of
 from feature_repo.jobs.merging import plan, write
-from feature_repo.jobs.parts import Parts, embedding_rows
+from feature_repo.jobs.parts import Parts
 from feature_repo.jobs.photo_text import check_photos_and_texts
-from feature_repo.jobs.pipeline import decoders, encoded
+from feature_repo.jobs.pipeline import decoders
 from feature_repo.jobs.refusals import Judged, judged, quarantine_folder, quarantine_refused
 from feature_repo.jobs.worklist import Worklist, grouped, make_worklist
 from feature_repo.offline_tables import locked
 
 if TYPE_CHECKING:
+    from feature_repo.jobs.ray_engine import RayCluster
     from validation.summary import Summary
 
 log = logging.getLogger(__name__)
 Progress = Callable[[int, int], None]
 
 DEFAULTS: Final = {Modality.IMAGE: EFFICIENTNET_LITE0, Modality.TEXT: MINILM}
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long encoding took, in seconds."""
+
+    batches: int = 0
+    from_first_to_last: float = 0.0
+    """Between the moments at which the first batch and the last one were done."""
+    in_model: float = 0.0
+    """Of all batches but the first, added up over all workers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +87,7 @@ class ModalityResult:
     """What the gate says of the new vectors as a whole."""
     serves: bool = True
     """Whether these rows are what the store serves, or stand beside another encoder's."""
+    pace: Pace = Pace()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +132,9 @@ def extract(
     batch_size: int = 64,
     item_ids: Sequence[str] | None = None,
     progress: Progress | None = None,
+    precision: str | None = None,
+    compiled: bool = False,
+    cluster: "RayCluster | None" = None,
 ) -> ExtractResult:
     """Bring both embedding tables up to date with the catalogue.
 
@@ -125,6 +142,9 @@ def extract(
         image_encoder: a name for `load_encoder`, an encoder, or None to leave photos alone.
         text_encoder: likewise.
         item_ids: only these items; other rows are left as they are.
+        precision: as `load_encoder` takes it, of encoders that are named.
+        compiled: likewise.
+        cluster: encode on Ray instead of in this process.
 
     Raises:
         JobError: nothing was ingested.
@@ -136,10 +156,13 @@ def extract(
     results = {}
     for modality, named in ((Modality.IMAGE, image_encoder), (Modality.TEXT, text_encoder)):
         if named is not None:
-            encoder = _loaded(named, modality)
+            encoder = _loaded(named, modality, precision=precision, compiled=compiled)
             name = lasting_name(named) if isinstance(named, str) else encoder.id
             keep_record(home, encoder, name=name)
-            job = _Extraction(home, encoder, now, batch_size)
+            given = Given(
+                name if isinstance(named, str) else encoder, precision=precision, compiled=compiled
+            )
+            job = _Extraction(home, encoder, now, batch_size, given, cluster)
             results[str(modality)] = job.run(item_ids, progress)
     changed = any(one.serves and (one.encoded or one.removed) for one in results.values())
     pairs = None
@@ -159,10 +182,9 @@ def encode_items(
     with ThreadPoolExecutor(decoders()) as pool:
         contents, refused = contents_of(items, modality=encoder.modality, pool=pool)
         work = grouped(contents)
-        done = list(encoded([work] if work.num_rows else [], encoder=encoder, pool=pool))
-    rows = [
-        embedding_rows(one.work, one.vectors, encoder=encoder, table=table, now=now) for one in done
-    ]
+        batches = [work] if work.num_rows else []
+        done = list(batches_of(batches, encoder=encoder, pool=pool, now=now))
+    rows = [one.rows for one in done]
     found = pa.concat_tables([table.schema.empty_table(), *rows]).to_pandas()
     return found, [*refused, *(refusal for one in done for refusal in one.refused)]
 
@@ -173,8 +195,14 @@ def serving_name(home: Home, modality: Modality) -> str:
     return record.name if record else DEFAULTS[modality]
 
 
-def _loaded(named: str | Encoder, modality: Modality) -> Encoder:
-    encoder = load_encoder(named) if isinstance(named, str) else named
+def _loaded(
+    named: str | Encoder, modality: Modality, *, precision: str | None, compiled: bool
+) -> Encoder:
+    encoder = (
+        load_encoder(named, precision=precision, compiled=compiled)
+        if isinstance(named, str)
+        else named
+    )
     if encoder.modality is not modality:
         raise EncoderError(
             f"{encoder.id!r} encodes {encoder.modality}s and was given for {modality}s"
@@ -190,6 +218,9 @@ class _Extraction:
     encoder: Encoder
     now: datetime
     batch_size: int
+    given: Given
+    """The encoder as other processes get it."""
+    cluster: "RayCluster | None"
 
     @property
     def _path(self) -> Path:
@@ -218,7 +249,8 @@ class _Extraction:
                 item_ids=item_ids,
                 pool=pool,
             )
-            unreadable = self._encode(work, parts=parts, pool=pool, progress=progress)
+            batches = self._batches(work, pool)
+            unreadable, pace = self._encode(batches, work, parts=parts, progress=progress)
         refused = [*work.missing, *unreadable]
         removed, verdict = self._merge(work, refused, parts, item_ids=item_ids)
         unsound = work.count({refusal.item_id for refusal in verdict.refused})
@@ -242,6 +274,7 @@ class _Extraction:
             unusual=verdict.unusual,
             notes=verdict.notes,
             serves=is_served(self.home, self.table.name, self.encoder.hash),
+            pace=pace,
         )
         log.info("extracted %s: %s", self.table.name, result)
         return result
@@ -249,28 +282,48 @@ class _Extraction:
     def _stored(self) -> list[Path]:
         return [self._path] if self._path.exists() else []
 
+    def _batches(self, work: Worklist, pool: ThreadPoolExecutor) -> Iterator[Batch]:
+        """What becomes of the work, here or on Ray."""
+        if self.cluster is not None:
+            from feature_repo.jobs.ray_engine import encoded_on_ray
+
+            return encoded_on_ray(
+                work,
+                self.given,
+                width=self.encoder.width,
+                cluster=self.cluster,
+                now=self.now,
+                batch_size=self.batch_size,
+            )
+        return batches_of(
+            work.batches(self.batch_size), encoder=self.encoder, pool=pool, now=self.now
+        )
+
     def _encode(
         self,
+        batches: Iterator[Batch],
         work: Worklist,
         *,
         parts: Parts,
-        pool: ThreadPoolExecutor,
         progress: Progress | None,
-    ) -> list[Refusal]:
-        """Encode batch by batch, each written before the next; returns what was refused."""
-        refused, done = list[Refusal](), 0
-        for one in encoded(work.batches(self.batch_size), encoder=self.encoder, pool=pool):
-            if len(one.vectors):
-                rows = embedding_rows(
-                    one.work, one.vectors, encoder=self.encoder, table=self.table, now=self.now
-                )
-                parts.add(rows)
-                done += rows.num_rows
+    ) -> tuple[list[Refusal], Pace]:
+        """Write each batch before the next is looked at; returns what was refused."""
+        refused, done, pace, first = list[Refusal](), 0, Pace(), 0.0
+        for one in batches:
+            now = time.perf_counter()
+            first = first or now
+            pace = Pace(
+                pace.batches + 1,
+                now - first,
+                pace.in_model + one.seconds if pace.batches else 0.0,
+            )
+            if one.rows.num_rows:
+                parts.add(one.rows)
             refused += one.refused
-            done += len(one.refused)
+            done += one.rows.num_rows + len(one.refused)
             if progress:
                 progress(done, work.items)
-        return refused
+        return refused, pace
 
     def _merge(
         self,

@@ -6,20 +6,14 @@ Once there are many, they become one file: a million listings leave some hundred
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from feature_repo.encoders.encoder import Encoder, FloatMatrix
 from feature_repo.feature_tables import (
     CONTENT_HASH,
-    CREATED_TIMESTAMP,
-    EMBEDDING,
     ENCODER,
     ENCODER_HASH,
     FeatureTable,
@@ -94,36 +88,3 @@ def _writing(path: Path, table: FeatureTable) -> Iterator[pq.ParquetWriter]:
         ) as writer,
     ):
         yield writer
-
-
-def embedding_rows(
-    work: pa.Table,
-    vectors: FloatMatrix,
-    *,
-    encoder: Encoder,
-    table: FeatureTable,
-    now: datetime,
-) -> pa.Table:
-    """Rows of an embedding table: a vector of (N, D) for each item of the N rows of work."""
-    lists = {
-        name: work[name].combine_chunks()
-        for name in (tables.ITEM_ID, tables.EVENT_TIMESTAMP, tables.SOURCE)
-    }
-    parents = pc.list_parent_indices(lists[tables.ITEM_ID])
-    count, width = len(parents), vectors.shape[1]
-    matrix = vectors if count == len(vectors) else vectors[parents.to_numpy()]
-    columns = {
-        table.key: lists[tables.ITEM_ID].flatten(),
-        EMBEDDING: pa.ListArray.from_arrays(
-            np.arange(count + 1, dtype=np.int32) * width, pa.array(matrix.reshape(-1))
-        ),
-        ENCODER: pa.array([encoder.id]).take(pa.array(np.zeros(count, np.int64))),
-        ENCODER_HASH: pa.array([encoder.hash]).take(pa.array(np.zeros(count, np.int64))),
-        CONTENT_HASH: work[CONTENT_HASH].combine_chunks().take(parents),
-        tables.SOURCE: lists[tables.SOURCE].flatten(),
-        tables.EVENT_TIMESTAMP: lists[tables.EVENT_TIMESTAMP].flatten(),
-        CREATED_TIMESTAMP: pa.array([now]).take(pa.array(np.zeros(count, np.int64))),
-    }
-    return pa.table([columns[name] for name in table.schema.names], names=table.schema.names).cast(
-        table.schema
-    )

@@ -6,6 +6,7 @@ more puts a batch together and on the device, and the caller's thread runs the m
 """
 
 import os
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -37,6 +38,8 @@ class Encoded:
     """(N, D) for these N rows."""
     refused: list[Refusal]
     """The items of the others."""
+    seconds: float
+    """In which the model had this batch, and no other before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,15 @@ class _Ready:
     work: pa.Table
     staged: Any
     refused: list[Refusal]
+
+
+@dataclass(frozen=True, slots=True)
+class _Launched:
+    """A batch that the model has."""
+
+    ready: _Ready
+    output: Any
+    began: float
 
 
 def decoders() -> int:
@@ -60,14 +72,27 @@ def encoded(batches: Iterable[pa.Table], *, encoder: Encoder, pool: Executor) ->
         pool: reads and decodes; several extractions may share it.
     """
     stages = stages_of(encoder)
-    running: deque[tuple[_Ready, Any]] = deque()
+    running: deque[_Launched] = deque()
+    free = 0.0
+    """When the model was done with the batch before."""
+
+    def fetched() -> Encoded:
+        nonlocal free
+        one = running.popleft()
+        vectors = np.zeros((0, encoder.width), np.float32)
+        if one.ready.work.num_rows:
+            vectors = stages.fetch(one.output)
+        began, free = max(one.began, free), time.perf_counter()
+        return Encoded(one.ready.work, vectors, one.ready.refused, free - began)
+
     for ready in _readied(batches, encoder=encoder, pool=pool):
-        launched = stages.launch(ready.staged) if ready.work.num_rows else None
-        running.append((ready, launched))
+        began = time.perf_counter()
+        output = stages.launch(ready.staged) if ready.work.num_rows else None
+        running.append(_Launched(ready, output, began))
         if len(running) > stages.lag:
-            yield _fetched(*running.popleft(), encoder=encoder)
+            yield fetched()
     while running:
-        yield _fetched(*running.popleft(), encoder=encoder)
+        yield fetched()
 
 
 def _readied(batches: Iterable[pa.Table], *, encoder: Encoder, pool: Executor) -> Iterator[_Ready]:
@@ -123,9 +148,3 @@ def _refusals(work: pa.Table, reasons: Sequence[str]) -> list[Refusal]:
             row[tables.ITEM_ID], row[VALUE], row[tables.SOURCE], strict=True
         )
     ]
-
-
-def _fetched(ready: _Ready, launched: Any, *, encoder: Encoder) -> Encoded:
-    if launched is None:
-        return Encoded(ready.work, np.zeros((0, encoder.width), np.float32), ready.refused)
-    return Encoded(ready.work, stages_of(encoder).fetch(launched), ready.refused)
