@@ -19,13 +19,14 @@ def item_profile_rows(items: pd.DataFrame, *, now: datetime) -> pd.DataFrame:
     return _rows(ITEM_PROFILE, PROFILE_SQL, "items", tables.ITEMS.to_arrow(items), now)
 
 
-def item_stats_rows(events: pd.DataFrame, *, now: datetime) -> pd.DataFrame:
+def item_stats_rows(events: pd.DataFrame | pa.Table, *, now: datetime) -> pd.DataFrame:
     """The newest `item_stats` row of each item, from all its events in the log's order.
 
     It is known from the midnight after the item's last event, as in the offline table.
     """
     number = pa.array(range(len(events)), type=pa.int64())
-    numbered = tables.EVENTS.to_arrow(events).append_column("number", number)
+    log = tables.EVENTS.to_arrow(events) if isinstance(events, pd.DataFrame) else events
+    numbered = log.append_column("number", number)
     newest = f"""
         SELECT * FROM ({STATS_SQL})
         QUALIFY row_number() OVER (PARTITION BY item_id ORDER BY event_timestamp DESC) = 1

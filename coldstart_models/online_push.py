@@ -127,10 +127,10 @@ def _push_histories(
     user_ids: Sequence[str], *, home: Home, store: "Store", now: datetime
 ) -> tuple[str, ...]:
     """Bring the users' histories online; `aggregate` writes them offline."""
-    from feature_repo.jobs.history import history_row
+    from feature_repo.jobs.history import EVENT_COLUMNS, history_row
     from feature_repo.store import PushTo
 
-    log = event_log(home).rows_where(tables.USER_ID, user_ids)
+    log = event_log(home).find(tables.USER_ID, user_ids, columns=EVENT_COLUMNS).to_pandas()
     if log.empty:
         return ()
     items = listed_items(home).of(set(log[tables.ITEM_ID]))
@@ -142,8 +142,8 @@ def _push_histories(
 def _push_stats(item_ids: Sequence[str], *, home: Home, store: "Store", now: datetime) -> None:
     from feature_repo.store import PushTo
 
-    log = event_log(home).rows_where(tables.ITEM_ID, item_ids)
-    if len(log):
+    log = event_log(home).find(tables.ITEM_ID, item_ids)
+    if log.num_rows:
         rows = item_stats_rows(log, now=now)
         store.push(ITEM_STATS.name, rows, now=now, to=PushTo.ONLINE)
 

@@ -10,7 +10,7 @@ The index is a cache: it is named after the file it was made of and made anew wh
 import json
 import os
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -67,19 +67,23 @@ class EventIndex:
             numbers={key: np.load(folder / f"{key}.numbers.npy", mmap_mode="r") for key in KEYS},
         )
 
-    def rows(self, column: str, among: Collection[str]) -> pa.Table:
-        """The rows whose key is one of the values, in the file's order."""
+    def rows(self, column: str, among: Collection[str], columns: Sequence[str]) -> pa.Table:
+        """Some columns, the key's among them, of the rows whose key is one of the values.
+
+        They are in the file's order.
+        """
         wanted = pa.array(sorted(set(among)), type=pa.string())
         numbers = np.sort(self._candidates(column, wanted))
         cuts = np.searchsorted(numbers, self.starts)
         found = [
-            batch.take(pa.array(numbers[first:last] - start))
+            batch.select(list(columns)).take(pa.array(numbers[first:last] - start))
             for batch, start, first, last in zip(
                 self.batches, self.starts, cuts, cuts[1:], strict=False
             )
             if last > first
         ]
-        table = pa.Table.from_batches(found, schema=tables.EVENTS.schema)
+        schema = pa.schema([tables.EVENTS.schema.field(name) for name in columns])
+        table = pa.Table.from_batches(found, schema=schema)
         return table.filter(pc.is_in(table[column], wanted))  # hashes may collide
 
     def _candidates(self, column: str, wanted: pa.Array) -> RowNumbers:

@@ -189,9 +189,15 @@ class EventLog:
 
     def rows_where(self, column: str, among: Collection[str]) -> pd.DataFrame:
         """The rows whose user, item or event id is one of the values, in the log's order."""
-        if not among:
-            return tables.EVENTS.empty()
-        return tables.EVENTS.to_pandas(self._find(self.state(), column, among))
+        return tables.EVENTS.to_pandas(self.find(column, among))
+
+    def find(
+        self, column: str, among: Collection[str], *, columns: Sequence[str] | None = None
+    ) -> pa.Table:
+        """As `rows_where`, some columns or all, as Arrow."""
+        named = list(columns or tables.EVENTS.names)
+        read = named if column in named else [*named, column]
+        return self._find(self.state(), column, among, read).select(named)
 
     def append(self, rows: pa.Table) -> set[str]:
         """Add the events that the log does not hold yet; returns the ids it held.
@@ -206,8 +212,8 @@ class EventLog:
                 self._write_base(tables.EVENTS.schema.empty_table(), new_generation())
             state = self.state()
             ids = rows[tables.EVENT_ID]
-            held = self._find(state, tables.EVENT_ID, ids.to_pylist())[tables.EVENT_ID]
-            known = pc.is_in(ids, value_set=held.combine_chunks())
+            held = self._find(state, tables.EVENT_ID, ids.to_pylist(), [tables.EVENT_ID])
+            known = pc.is_in(ids, value_set=held[tables.EVENT_ID].combine_chunks())
             fresh = rows.filter(pc.invert(known))
             if fresh.num_rows:
                 self._write(fresh, state, start=state.rows, level=0)
@@ -295,15 +301,19 @@ class EventLog:
         self._loaded = {path: rows for path, rows in self._loaded.items() if path in kept}
         return pa.concat_tables(parts)
 
-    def _find(self, state: LogState, column: str, among: Collection[str]) -> pa.Table:
+    def _find(
+        self, state: LogState, column: str, among: Collection[str], columns: Sequence[str]
+    ) -> pa.Table:
         wanted = pa.array(sorted(set(among)), type=pa.string())
-        index = self._prepare(state)
+        index, parts = self._prepare(state), [state.tail]
+        if isinstance(index, pa.Table):
+            parts = [index, state.tail]
+        found = [
+            part.select(columns).filter(pc.is_in(part[column], value_set=wanted)) for part in parts
+        ]
         if isinstance(index, EventIndex):
-            base = index.rows(column, among)
-        else:
-            base = index.filter(pc.is_in(index[column], value_set=wanted))
-        tail = state.tail.filter(pc.is_in(state.tail[column], value_set=wanted))
-        return pa.concat_tables([base, tail])
+            found = [index.rows(column, among, columns), *found]
+        return pa.concat_tables(found)
 
     def _prepare(self, state: LogState) -> EventIndex | pa.Table:
         """The large file's rows by key: an index, or of a short one the rows."""
@@ -313,9 +323,9 @@ class EventLog:
             return self._index[1]
 
     def _opened(self, state: LogState) -> EventIndex | pa.Table:
+        if state.source is None:
+            return state.tail.slice(0, 0)
         if state.base_rows < INDEXED_FROM:
-            if state.source is None:
-                return state.tail.slice(0, 0)
             return conforming(pq.ParquetFile(state.source).read())
         folder = self._indexes / state.identity
         index = EventIndex.open(folder)
