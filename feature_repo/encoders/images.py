@@ -58,7 +58,12 @@ class _OnRunner:
         import torch
 
         if any(isinstance(one, torch.Tensor) for one in prepared):
-            rows = [torch.as_tensor(one, device=self.runner.device) for one in prepared]
+            rows = [
+                (one if isinstance(one, torch.Tensor) else torch.from_numpy(np.array(one))).to(
+                    self.runner.device
+                )
+                for one in prepared
+            ]
             return self.runner.stage(torch.stack(rows))
         return self.runner.stage(torch.from_numpy(np.stack(prepared)))
 

@@ -77,7 +77,7 @@ class Runner:
         """Batches to launch before the first is fetched, so that the device never waits."""
         return 1 if self.on_gpu else 0
 
-    def changed(self, *, precision: str | None, compiled: bool) -> "Runner":
+    def changed(self, *, precision: str | None = None, compiled: bool = False) -> "Runner":
         """The same computation, run in another way."""
         return Runner(
             self._plain,

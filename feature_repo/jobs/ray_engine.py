@@ -142,7 +142,7 @@ class _Connected:
     def __enter__(self) -> None:
         if self._ray.is_initialized():
             return
-        options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.WARNING}
+        options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
         if self._cluster.address is None:
             processors = max(os.cpu_count() or 1, self._cluster.workers or 1) + SPARE
             options |= {
@@ -167,6 +167,9 @@ class _Connected:
 
 def _ray() -> Any:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # It tells of every plan and of its own bars; what goes wrong comes as an error.
+    for name in ("ray", "ray.data"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     try:
         import ray
         import ray.data

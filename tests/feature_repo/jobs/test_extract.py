@@ -1,4 +1,9 @@
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +22,7 @@ from validation import quarantine
 
 COLOURS = {"a": "red", "b": "green", "c": "blue", "d": "black", "e": "yellow"}
 PHOTOS = ITEM_IMAGE_EMBEDDING.name
+PROJECT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
@@ -146,6 +152,71 @@ def test_a_killed_run_goes_on_where_it_was(home: Home) -> None:
     assert (result.encoded, result.skipped) == (1, 4)
     assert list(stored(home).index) == list("abcde")
     assert not home.encoder_parts(PHOTOS, second.hash).exists()
+
+
+def test_a_process_that_is_killed_loses_at_most_the_batch_it_was_at(home: Home) -> None:
+    """SIGKILL, as the kernel or a cluster does it."""
+    program = (
+        "import os, signal, sys; from pathlib import Path; from feature_repo.home import Home\n"
+        "from feature_repo.encoders.encoder import Modality\n"
+        "from tests.feature_repo.jobs.test_extract import run\n"
+        "from tests.feature_repo.samples import CountingEncoder\n"
+        "class Mortal(CountingEncoder):\n"
+        "    def forward(self, prepared):\n"
+        "        if self.batches == 2: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "        return super().forward(prepared)\n"
+        "run(Home(Path(sys.argv[1])), Mortal(Modality.IMAGE))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(home.root)], cwd=PROJECT, check=False)
+    assert done.returncode == -signal.SIGKILL
+    resumed = image_encoder()
+    result = run(home, resumed)
+    assert (resumed.encoded, result.encoded, result.skipped) == (1, 1, 4)
+    assert list(stored(home).index) == list("abcde")
+
+
+def test_a_table_written_by_ranges_of_items_is_the_one_written_at_once(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = {f"i{number * 37 % 101:03}": f"#{number:02x}8040" for number in range(101)}
+    whole, ranged = Home(tmp_path / "whole"), Home(tmp_path / "ranged")
+    catalogue(whole, many)
+    catalogue(ranged, many)
+    run(whole, image_encoder())
+    monkeypatch.setattr("feature_repo.jobs.merging.ROWS", 16)
+    monkeypatch.setattr("feature_repo.jobs.merging.RANGE_BYTES", 1)
+    run(ranged, image_encoder(), item_ids=list(many)[:60])
+    run(ranged, image_encoder())
+    assert pq.ParquetFile(ranged.feature_table(PHOTOS)).num_row_groups == 13
+    pd.testing.assert_frame_equal(stored(ranged), stored(whole))
+    assert list(stored(ranged).index) == sorted(many)
+
+
+def test_vectors_judged_in_chunks_are_refused_and_told_as_all_at_once(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Blinking(CountingEncoder):
+        """Sees nothing in every seventh photo, and something unheard of in every eleventh."""
+
+        def forward(self, prepared: Sequence[Any]) -> np.ndarray:
+            rows = super().forward(prepared).copy()
+            number = np.round(rows[:, 0]).astype(int)
+            rows[number % 7 == 0] = 0
+            rows[number % 11 == 0] *= (1, -1, 1)
+            return rows
+
+    def told(folder: str) -> tuple[object, ...]:
+        state = Home(tmp_path / folder)
+        catalogue(state, {f"i{number:03}": f"#{number:02x}c040" for number in range(200)})
+        run(state, image_encoder(), item_ids=[f"i{number:03}" for number in range(120)])
+        result = run(state, Blinking(Modality.IMAGE)).modalities["image"]
+        held = quarantine.load(state.quarantine, PHOTOS)
+        return sorted(held["key"]), result.quarantined, result.encoded, result.unusual
+
+    together = told("together")
+    monkeypatch.setattr("feature_repo.jobs.refusals.CHUNK", 9)
+    assert told("chunks") == together
+    assert together[1] > 5
 
 
 def test_a_killed_run_resumed_gives_the_table_of_an_uninterrupted_one(

@@ -71,6 +71,19 @@ def test_a_photo_of_something_else_is_told_with_its_confidence(home: Home) -> No
     assert align(photos.matrix, texts.matrix) is not None
 
 
+def test_listings_looked_at_in_parts_are_told_as_together(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("feature_repo.jobs.photo_text.CHUNK", 64)
+    monkeypatch.setattr("feature_repo.jobs.photo_text.MOST", 240)
+    catalogue(home, 460)
+    result = run(home)
+    assert result.pairs is not None
+    assert (result.pairs.received, result.pairs.warnings) == (460, 1)
+    told = pd.read_csv(home.gate_results / "photo_text.csv")
+    assert told["item_id"].tolist() == ["i000"]
+
+
 def test_a_second_run_and_a_small_catalogue_tell_nothing(home: Home) -> None:
     catalogue(home, 240)
     run(home)

@@ -1,0 +1,166 @@
+"""How torch encoders run: the same vectors in stages, in bfloat16, compiled, from device JPEGs."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from feature_repo.encoders.content import open_photo
+from feature_repo.encoders.encoder import stages_of
+from feature_repo.encoders.images import ImageInput, TorchImageEncoder, white_square
+from feature_repo.encoders.jpegs import DeviceJpegs, Jpeg
+from feature_repo.encoders.registry import load_encoder
+from feature_repo.encoders.running import Runner
+from feature_repo.errors import EncoderError
+
+SIZE = 48
+
+
+def encoder(**options: Any) -> TorchImageEncoder:
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 16, 5, stride=2), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(2)
+    )
+    made = TorchImageEncoder(
+        torch.nn.Sequential(network, torch.nn.Flatten()),
+        name="small",
+        width=64,
+        licence="Apache-2.0",
+        weights_hash="0",
+        preprocessing=ImageInput(size=SIZE, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
+        device="cpu",
+    )
+    if options:
+        made.runner = made.runner.changed(**options)
+    return made
+
+
+def scene(number: int, size: tuple[int, int] = (90, 60)) -> Image.Image:
+    """A smooth photo with an edge, as JPEG keeps it well."""
+    width, height = size
+    across, down = np.meshgrid(np.linspace(0, 200, width), np.linspace(0, 200, height))
+    pixels = np.stack([across, down, (across + number * 20) % 200], axis=2).astype(np.uint8)
+    pixels[height // 3 : height // 2, width // 4 : width // 2] = (200, 30, 30)
+    return Image.fromarray(pixels)
+
+
+def squares(count: int = 5) -> list[np.ndarray]:
+    return [white_square(scene(number), size=SIZE) for number in range(count)]
+
+
+def test_stages_give_what_forward_gives_also_with_two_batches_under_way() -> None:
+    small = encoder()
+    stages = stages_of(small)
+    first, second = stages.stage(squares(3)), stages.stage(squares(5))
+    launched = [stages.launch(first), stages.launch(second)]
+    np.testing.assert_array_equal(stages.fetch(launched[0]), small.forward(squares(3)))
+    np.testing.assert_array_equal(stages.fetch(launched[1]), small.forward(squares(5)))
+
+
+def test_bfloat16_gives_float32_vectors_of_the_same_direction_and_hash() -> None:
+    exact, half = encoder(), encoder(precision="bfloat16")
+    ours, theirs = half.forward(squares()), exact.forward(squares())
+    assert ours.dtype == np.float32
+    assert not np.array_equal(ours, theirs)
+    cosine = (ours * theirs).sum(1) / np.linalg.norm(ours, axis=1) / np.linalg.norm(theirs, axis=1)
+    assert cosine.min() > 0.999
+    assert half.hash == exact.hash
+
+
+@pytest.mark.slow
+def test_the_default_text_encoder_keeps_its_directions_in_bfloat16() -> None:
+    texts = ["a red sofa", "kitchen scissors with a very long description of what they cut"]
+    exact, half = (
+        load_encoder("minilm", device="cpu"),
+        load_encoder("minilm", device="cpu", precision="bfloat16"),
+    )
+    assert ((exact.encode(texts) * half.encode(texts)).sum(axis=1) > 0.999).all()
+
+
+def test_a_smaller_batch_of_a_compiled_computation_is_filled_up() -> None:
+    sizes: list[int] = []
+
+    def compute(inputs: torch.Tensor) -> torch.Tensor:
+        sizes.append(len(inputs))
+        return inputs * 2
+
+    runner = Runner(compute, device="cpu")
+    runner.compiled = True
+    numbers = torch.arange(8.0).reshape(4, 2)
+    np.testing.assert_array_equal(runner.run(numbers), numbers.numpy() * 2)
+    np.testing.assert_array_equal(runner.run(numbers[:3]), numbers[:3].numpy() * 2)
+    named = runner.launch(runner.stage(numbers[:1]))
+    assert (sizes, named.shape) == ([4, 4, 4], (1, 2))
+
+
+@pytest.mark.slow
+def test_compiled_vectors_are_those_of_the_plain_module() -> None:
+    compiled = encoder(precision=None, compiled=True)
+    for count in (5, 3):
+        np.testing.assert_allclose(
+            compiled.forward(squares(count)), encoder().forward(squares(count)), atol=1e-5
+        )
+
+
+def test_an_unknown_precision_and_an_encoder_without_torch_are_refused() -> None:
+    with pytest.raises(EncoderError, match="float32, bfloat16"):
+        load_encoder("minilm", device="cpu", precision="float8")
+
+
+@pytest.mark.parametrize("size", [(90, 60), (60, 90), (48, 48), (300, 20), (700, 500)])
+def test_photos_decoded_by_torchvision_are_those_of_pillow_up_to_a_few_levels(
+    tmp_path: Path, size: tuple[int, int]
+) -> None:
+    path = tmp_path / "photo.jpg"
+    scene(1, size).save(path, quality=92)
+    jpegs = DeviceJpegs(size=SIZE, device="cpu")
+    jpeg = jpegs.read(path)
+    assert jpeg is not None
+    (square,) = jpegs.squares([jpeg])
+    assert isinstance(square, torch.Tensor)
+    expected = white_square(open_photo(path), size=SIZE).astype(int)
+    off = np.abs(square.numpy().astype(int) - expected)
+    assert (off.mean() < 1, off.max() <= 8) == (True, True)
+
+
+def test_turned_transparent_and_cut_photos_are_left_to_pillow(tmp_path: Path) -> None:
+    jpegs = DeviceJpegs(size=SIZE, device="cpu")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    scene(0).save(tmp_path / "turned.jpg", exif=exif)
+    scene(0).save(tmp_path / "photo.png")
+    scene(0).convert("CMYK").save(tmp_path / "print.jpg")
+    scene(0).save(tmp_path / "whole.jpg")
+    whole = (tmp_path / "whole.jpg").read_bytes()
+    (tmp_path / "cut.jpg").write_bytes(whole[:-200])
+    names = ("turned.jpg", "photo.png", "print.jpg", "cut.jpg", "absent.jpg")
+    assert [jpegs.read(tmp_path / name) for name in names] == [None] * 5
+    assert jpegs.read(tmp_path / "whole.jpg") is not None
+
+
+def test_an_encoder_mixes_photos_of_both_decoders_and_refuses_what_neither_reads(
+    tmp_path: Path,
+) -> None:
+    for number in range(3):
+        scene(number).save(tmp_path / f"{number}.jpg", quality=95)
+    scene(3).save(tmp_path / "3.png")
+    # Its frame is whole, what lies between is not.
+    broken = (tmp_path / "2.jpg").read_bytes()
+    (tmp_path / "2.jpg").write_bytes(broken[:20] + b"\xff\xd9")
+    small = encoder()
+    small.jpegs = DeviceJpegs(size=SIZE, device="cpu")
+    plain = Jpeg(tmp_path / "2.jpg", torch.frombuffer(bytearray(broken[:20]), dtype=torch.uint8))
+    read = [small.read(tmp_path / name) for name in ("0.jpg", "3.png", "1.jpg")]
+    decoded = small.decoded([*read, plain])
+    assert [type(one).__name__ for one in decoded] == [
+        "Tensor",
+        "ndarray",
+        "Tensor",
+        "UnreadablePhoto",
+    ]
+    vectors = small.forward(decoded[:3])
+    photos = [open_photo(tmp_path / name) for name in ("0.jpg", "3.png", "1.jpg")]
+    np.testing.assert_allclose(vectors, small.encode(photos), atol=0.02)
