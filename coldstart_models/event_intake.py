@@ -123,8 +123,8 @@ def _append(accepted: pd.DataFrame, *, home: Home) -> set[str]:
 def _push_histories(
     accepted: pd.DataFrame, *, home: Home, store: "Store", now: datetime
 ) -> tuple[str, ...]:
-    """Bring the touched users' histories online; `aggregate` writes them offline."""
-    from feature_repo.jobs.history import history_row
+    """Bring what the touched users did online; `aggregate` writes it offline."""
+    from feature_repo.jobs.behaviour import USER_BEHAVIOUR, newest_rows
     from feature_repo.store import PushTo
 
     user_ids = sorted(set(accepted[tables.USER_ID]))
@@ -132,13 +132,15 @@ def _push_histories(
     if log.empty:
         return ()
     items = _items_of(log, home=home)
-    rows = history_row(log, items=items, now=now)
-    store.push(USER_HISTORY.name, rows, now=now, to=PushTo.ONLINE)
-    return tuple(rows[tables.USER_ID])
+    rows = newest_rows(USER_BEHAVIOUR, log, items=items, now=now)
+    for view, newest in rows.items():
+        store.push(view, newest, now=now, to=PushTo.ONLINE)
+    return tuple(rows[USER_HISTORY.name][tables.USER_ID])
 
 
 def _push_stats(accepted: pd.DataFrame, *, home: Home, store: "Store", now: datetime) -> None:
     from coldstart_models.feature_rows import item_stats_rows
+    from feature_repo.jobs.behaviour import ITEM_BEHAVIOUR, newest_rows
     from feature_repo.store import PushTo
 
     item_ids = sorted(set(accepted[tables.ITEM_ID]))
@@ -146,6 +148,9 @@ def _push_stats(accepted: pd.DataFrame, *, home: Home, store: "Store", now: date
     if len(log):
         rows = item_stats_rows(log, now=now)
         store.push(ITEM_STATS.name, rows, now=now, to=PushTo.ONLINE)
+        activity = newest_rows(ITEM_BEHAVIOUR, log, items=tables.ITEMS.empty(), now=now)
+        for view, newest in activity.items():
+            store.push(view, newest, now=now, to=PushTo.ONLINE)
 
 
 def _adapt(
