@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from feature_repo.event_log import identity_of
 from feature_repo.home import Home
-from feature_repo.jobs.history import ITEM_COLUMNS
+from feature_repo.jobs.arrival import ITEM_COLUMNS
 from validation import tables
 from validation.identities import Ids
 

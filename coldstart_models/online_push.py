@@ -21,6 +21,7 @@ from coldstart_models.listed_items import listed_items
 from feature_repo.event_log import LogState, Position, event_log
 from feature_repo.feature_tables import ITEM_STATS, USER_HISTORY, replacing
 from feature_repo.home import Home
+from feature_repo.jobs.arrival import EVENT_COLUMNS
 from validation import tables
 
 if TYPE_CHECKING:
@@ -126,26 +127,32 @@ def _missed(state: LogState, places: Sequence[Position]) -> "pd.DataFrame":
 def _push_histories(
     user_ids: Sequence[str], *, home: Home, store: "Store", now: datetime
 ) -> tuple[str, ...]:
-    """Bring the users' histories online; `aggregate` writes them offline."""
-    from feature_repo.jobs.history import EVENT_COLUMNS, history_row
+    """Bring what the users did online; `aggregate` writes it offline."""
+    from feature_repo.jobs.behaviour import USER_BEHAVIOUR, newest_rows
     from feature_repo.store import PushTo
 
     log = event_log(home).find(tables.USER_ID, user_ids, columns=EVENT_COLUMNS).to_pandas()
     if log.empty:
         return ()
     items = listed_items(home).of(set(log[tables.ITEM_ID]))
-    rows = history_row(log, items=items, now=now)
-    store.push(USER_HISTORY.name, rows, now=now, to=PushTo.ONLINE)
-    return tuple(rows[tables.USER_ID])
+    rows = newest_rows(USER_BEHAVIOUR, log, items=items, now=now)
+    for view, newest in rows.items():
+        store.push(view, newest, now=now, to=PushTo.ONLINE)
+    return tuple(rows[USER_HISTORY.name][tables.USER_ID])
 
 
 def _push_stats(item_ids: Sequence[str], *, home: Home, store: "Store", now: datetime) -> None:
+    from feature_repo.jobs.behaviour import ITEM_BEHAVIOUR, newest_rows
     from feature_repo.store import PushTo
 
     log = event_log(home).find(tables.ITEM_ID, item_ids)
-    if log.num_rows:
-        rows = item_stats_rows(log, now=now)
-        store.push(ITEM_STATS.name, rows, now=now, to=PushTo.ONLINE)
+    if not log.num_rows:
+        return
+    rows = {ITEM_STATS.name: item_stats_rows(log, now=now)}
+    events = log.select(list(EVENT_COLUMNS)).to_pandas()
+    rows |= newest_rows(ITEM_BEHAVIOUR, events, items=tables.ITEMS.empty(), now=now)
+    for view, newest in rows.items():
+        store.push(view, newest, now=now, to=PushTo.ONLINE)
 
 
 def _parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -74,6 +74,8 @@ SELECT * EXCLUDE (day),
 FROM running ORDER BY item_id, event_timestamp
 """
 
+_LOGGED = ", ".join((*EVENT_COLUMNS, NUMBER))
+
 PROFILE_SQL: Final = f"""
 SELECT item_id, title, category, {TOP_CATEGORY} AS top_category, brand, seller_id, price,
        currency, domain, coalesce(available, true) AS available,
@@ -92,6 +94,8 @@ class AggregateResult:
     created: tuple[str, ...]
     """Tables that nothing has filled yet, created empty but typed."""
     seconds: float
+    table_seconds: dict[str, float]
+    """Feature table → what computing and writing it took."""
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -99,6 +103,7 @@ class AggregateResult:
             "rows": self.rows,
             "created_empty": list(self.created),
             "seconds": round(self.seconds, 3),
+            "table_seconds": {name: round(took, 3) for name, took in self.table_seconds.items()},
         }
 
 
@@ -118,14 +123,18 @@ def aggregate(*, home: Home, now: datetime, progress: Progress | None = None) ->
         _load(connection, home, logged)
         groups = _Groups(connection, progress)
         parts = {
-            ITEM_PROFILE: iter([_ask(connection, PROFILE_SQL)]),
-            ITEM_STATS: iter([_ask(connection, STATS_SQL)]),
-            CATEGORY_STATS: iter([_ask(connection, category_stats_sql(known_by=now))]),
+            ITEM_PROFILE: _at_once(connection, PROFILE_SQL),
+            ITEM_STATS: _at_once(connection, STATS_SQL),
+            CATEGORY_STATS: _at_once(connection, category_stats_sql(known_by=now)),
             **{table: groups.rows(table) for table in (*USER_BEHAVIOUR, *ITEM_BEHAVIOUR)},
         }
-        rows = {table.name: _write(home, table, part, now) for table, part in parts.items()}
+        rows, took = {}, {}
+        for table, part in parts.items():
+            started = time.perf_counter()
+            rows[table.name] = _write(home, table, part, now)
+            took[table.name] = time.perf_counter() - started
     created = tuple(create_missing(home))
-    return AggregateResult(rows, created, time.perf_counter() - began)
+    return AggregateResult(rows, created, time.perf_counter() - began, took)
 
 
 def _load(connection: duckdb.DuckDBPyConnection, home: Home, logged: LogState) -> None:
@@ -135,7 +144,7 @@ def _load(connection: duckdb.DuckDBPyConnection, home: Home, logged: LogState) -
     connection.execute("SET temp_directory = ?", [str(home.features / ".spill")])
     connection.read_parquet(str(home.items)).create_view("items")
     connection.register("logged", logged.batches())
-    connection.execute("CREATE TEMP TABLE log AS FROM logged")
+    connection.execute(f"CREATE TEMP TABLE log AS SELECT {_LOGGED} FROM logged")
     connection.unregister("logged")
     connection.execute("CREATE TEMP VIEW events AS FROM log")
 
@@ -171,12 +180,16 @@ class _Groups:
             f"""
             CREATE OR REPLACE TEMP VIEW events AS FROM log;
             CREATE OR REPLACE TEMP TABLE parts AS
-            SELECT {", ".join((*EVENT_COLUMNS, NUMBER))}, hash({key}) % {self._count} AS part
+            SELECT {_LOGGED}, hash({key}) % {self._count} AS part
             FROM log ORDER BY part;
             CREATE OR REPLACE TEMP VIEW events AS FROM parts
             """
         )
         self._laid_out = key
+
+
+def _at_once(connection: duckdb.DuckDBPyConnection, sql: str) -> Iterator[pa.Table]:
+    yield _ask(connection, sql)
 
 
 def _ask(connection: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:

@@ -1,6 +1,6 @@
 """The tables that are computed key by key from the log: one SQL each, for job and service."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final, Protocol
 
@@ -48,20 +48,23 @@ ITEM_BEHAVIOUR: Final = (ITEM_ACTIVITY,)
 
 
 def newest_rows(
-    table: FeatureTable, events: pd.DataFrame, *, items: pd.DataFrame, now: datetime
-) -> pd.DataFrame:
-    """The newest row of each key in `events`, as `Store.push` takes it.
+    wanted: Sequence[FeatureTable], events: pd.DataFrame, *, items: pd.DataFrame, now: datetime
+) -> dict[str, pd.DataFrame]:
+    """The newest row of each key in `events`, table by table, as `Store.push` takes it.
 
     The service calls it when events arrive, with all events so far of the keys they touch.
 
     Args:
+        wanted: tables of one kind of key.
         events: of the canonical columns those that are known, in the log's order.
         items: likewise of the items; those of the events suffice.
 
     Returns:
-        One row a key that has one, by key; bit for bit the row that `aggregate` writes.
+        Table → one row a key that has one, by key; bit for bit the row that `aggregate` writes.
     """
+    rows = {}
     with relations(events, items) as connection:
-        found = connection.sql(BEHAVIOUR_SQL[table.name](last=True)).to_arrow_table()
-    rows: pd.DataFrame = stamped(found, schema=table.schema, now=now).to_pandas()
+        for table in wanted:
+            found = connection.sql(BEHAVIOUR_SQL[table.name](last=True)).to_arrow_table()
+            rows[table.name] = stamped(found, schema=table.schema, now=now).to_pandas()
     return rows

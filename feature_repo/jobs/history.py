@@ -6,13 +6,10 @@ There is a row for each moment with a positive event; impressions are counted in
 follow them. The lists are in the order in which the events became known.
 """
 
-from datetime import datetime
 from typing import Final
 
-import pandas as pd
-
-from feature_repo.feature_tables import HISTORY_LENGTH, USER_HISTORY, stamped
-from feature_repo.jobs.arrival import HAPPENED, MOMENT, POSITIVE, TOP_CATEGORY, relations
+from feature_repo.feature_tables import HISTORY_LENGTH
+from feature_repo.jobs.arrival import HAPPENED, MOMENT, POSITIVE, TOP_CATEGORY
 from validation import tables
 
 _COUNTS = ",\n".join(
@@ -124,21 +121,3 @@ def history_sql(*, keys: str = "true", last: bool = False) -> str:
     """
     newest = "QUALIFY row_number() OVER (PARTITION BY user_id ORDER BY moment DESC) = 1"
     return HISTORY_SQL.format(keys=keys, states=newest if last else "")
-
-
-def history_row(events: pd.DataFrame, *, items: pd.DataFrame, now: datetime) -> pd.DataFrame:
-    """The newest history row of each user in `events`, as `Store.push` takes it.
-
-    The service calls it when an event arrives, with all the user's events so far.
-
-    Args:
-        events: of the canonical columns those that are known, in the log's order.
-        items: likewise of the items; those of the events suffice.
-
-    Returns:
-        One row a user with a positive event.
-    """
-    with relations(events, items) as connection:
-        found = connection.sql(history_sql(last=True)).to_arrow_table()
-    rows: pd.DataFrame = stamped(found, schema=USER_HISTORY.schema, now=now).to_pandas()
-    return rows

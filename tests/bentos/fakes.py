@@ -13,6 +13,7 @@ from coldstart_models.explaining import Contribution, Explanation
 from coldstart_models.recommending import Recommendation
 from coldstart_models.user_history import UserHistory
 from feature_repo.encoders.encoder import Modality
+from feature_repo.feature_tables import FEATURE_TABLES
 from validation import tables
 
 PRIOR = {"chair": 0.25, "lamp": 0.5, "sofa": 0.75}
@@ -44,8 +45,7 @@ class MemoryStore:
     def push(self, view: str, frame: pd.DataFrame, *, now: datetime, to: str = "both") -> None:
         self.pushes.append(view)
         for row in frame.to_dict("records"):
-            key = row[tables.USER_ID if view == "user_history" else tables.ITEM_ID]
-            self.rows.setdefault(view, {})[key] = row
+            self.rows.setdefault(view, {})[row[FEATURE_TABLES[view].key]] = row
 
 
 class CountingRecommender:

@@ -164,6 +164,22 @@ def test_item_statistics_are_pushed(client: TestClient, store: MemoryStore) -> N
     assert (stats["click_count"], stats["purchase_count"], stats["user_count"]) == (1, 1, 1)
 
 
+def test_events_reach_every_behaviour_view_and_count_from_when_they_arrived(
+    client: TestClient, home: Home, store: MemoryStore
+) -> None:
+    old = {**CLICK, "event_id": "e3", "event_timestamp": "2020-01-01T00:00:00Z"}
+    post_events(client, old)
+    user, item = CLICK["user_id"], CLICK["item_id"]
+    assert store.rows["user_activity"][user]["event_count_life"] >= 1
+    assert store.rows["item_activity"][item]["click_count_life"] == 1
+    assert store.rows["item_activity"][item]["click_count_30d"] == 0
+    assert store.rows["user_affinities"][user]["domain_affinities"].startswith("{")
+    (logged,) = (row for row in pq.read_table(home.events).to_pylist() if row["event_id"] == "e3")
+    known = store.rows["item_activity"][item]["event_timestamp"]
+    assert known == pd.Timestamp(logged["received_at"]) + pd.Timedelta(microseconds=1)
+    assert logged["event_timestamp"] < logged["received_at"]
+
+
 def test_an_accepted_listing_is_recommendable_at_once(
     client: TestClient, home: Home, store: MemoryStore
 ) -> None:

@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from feature_repo.errors import NotApplied, StoreError, UnknownFeature
-from feature_repo.feature_tables import FEATURE_TABLES
+from feature_repo.feature_tables import FEATURE_TABLES, USER_HISTORY
 from feature_repo.home import Home
 from feature_repo.jobs.aggregate import aggregate
-from feature_repo.jobs.history import history_row
+from feature_repo.jobs.behaviour import newest_rows
 from feature_repo.jobs.materialize import materialize
 from feature_repo.on_demand_features import ON_DEMAND_TABLES
 from feature_repo.store import PushTo, Store
@@ -170,8 +170,9 @@ def test_an_unknown_entity_reads_as_none_in_its_place(store: Store) -> None:
 
 def test_a_pushed_history_is_read_online_at_once_and_offline_from_then_on(store: Store) -> None:
     items = pq.read_table(store.home.items).to_pandas()
-    row = history_row(events_frame(("new", "lamp", "cart", "2010-04-01")), items=items, now=NOW)
-    store.push("user_history", row, now=NOW)
+    events = events_frame(("new", "lamp", "cart", "2010-04-01"))
+    rows_of = newest_rows([USER_HISTORY], events, items=items, now=NOW)
+    store.push("user_history", rows_of["user_history"], now=NOW)
     (online,) = store.online(HISTORY, [{"user_id": "new"}])
     assert (online[ITEMS], online["user_history__event_count"]) == (["lamp"], 1)
     found = store.historical(

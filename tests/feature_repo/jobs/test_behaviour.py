@@ -120,7 +120,7 @@ def test_the_job_over_the_whole_log_equals_the_service_over_what_was_known(
         rows = whole[name]
         newest = rows[rows["event_timestamp"] <= limit].groupby(table.key).tail(1)
         newest = newest.sort_values(table.key).reset_index(drop=True)
-        online = newest_rows(table, known, items=items(), now=NOW)
+        online = newest_rows([table], known, items=items(), now=NOW)[name]
         pd.testing.assert_frame_equal(online, newest, check_exact=True, check_dtype=False)
 
 

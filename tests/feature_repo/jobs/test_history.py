@@ -9,9 +9,14 @@ from feature_repo.feature_tables import USER_HISTORY
 from feature_repo.home import Home
 from feature_repo.jobs import aggregate as aggregate_job
 from feature_repo.jobs.aggregate import aggregate
-from feature_repo.jobs.history import history_row
+from feature_repo.jobs.behaviour import newest_rows
 from tests.feature_repo.samples import NOW, at, events_frame, write_events, write_items
 from validation import tables
+
+
+def history_rows(events: pd.DataFrame, items: pd.DataFrame) -> pd.DataFrame:
+    """As the service computes them."""
+    return newest_rows([USER_HISTORY], events, items=items, now=NOW)[USER_HISTORY.name]
 
 
 def test_the_service_computes_exactly_the_rows_of_the_job(
@@ -43,21 +48,21 @@ def test_the_service_computes_exactly_the_rows_of_the_job(
     for user, rows in job.groupby("user_id"):
         for moment in rows["event_timestamp"].iloc[[0, len(rows) // 2, -1]]:
             known = events[(events["user_id"] == user) & (events["event_timestamp"] < moment)]
-            computed = history_row(known, items=catalogue, now=NOW)
+            computed = history_rows(known, catalogue)
             expected = rows[rows["event_timestamp"] == moment].reset_index(drop=True)
             pd.testing.assert_frame_equal(computed, expected, check_exact=True, check_dtype=False)
 
 
 def test_events_without_a_positive_one_give_no_row() -> None:
     shown = events_frame(("u", "i", "impression", "2024-01-10"))
-    row = history_row(shown, items=tables.ITEMS.empty(), now=NOW)
+    row = history_rows(shown, tables.ITEMS.empty())
     assert len(row) == 0
     assert list(row.columns) == USER_HISTORY.schema.names
 
 
 def test_an_item_out_of_the_catalogue_still_counts_in_the_history() -> None:
     chosen = events_frame(("u", "gone", "click", "2024-01-10"))
-    (row,) = history_row(chosen, items=tables.ITEMS.empty(), now=NOW).to_dict("records")
+    (row,) = history_rows(chosen, tables.ITEMS.empty()).to_dict("records")
     assert list(row["history_item_ids"]) == ["gone"]
     assert row["category_counts"] == "{}"
     assert np.isnan(row["history_prices"]).all()

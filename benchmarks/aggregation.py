@@ -1,0 +1,118 @@
+"""Aggregating a generated log, table by table: ``make bench-aggregation``.
+
+Two lengths of log, each in a process of its own: seconds should grow with the log, memory should
+not. The keys grow with the log, as they do in a shop.
+"""
+
+import argparse
+import resource
+from concurrent.futures import ProcessPoolExecutor
+from datetime import UTC, datetime
+from multiprocessing import get_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from benchmarks import results
+from feature_repo.home import Home
+from feature_repo.jobs.aggregate import AggregateResult, aggregate
+from validation import tables
+
+AS_OF: Final = datetime(2026, 6, 1, tzinfo=UTC)
+DAYS: Final = 180
+EVENTS_A_USER: Final = 50
+EVENTS_AN_ITEM: Final = 100
+CATEGORIES: Final = 20
+KINDS: Final = {
+    tables.IMPRESSION: 0.7,
+    tables.CLICK: 0.2,
+    tables.CART: 0.05,
+    tables.PURCHASE: 0.04,
+    tables.RATING: 0.01,
+}
+
+
+def main() -> None:
+    """Measure and publish."""
+    parser = argparse.ArgumentParser(prog="benchmarks.aggregation", description=__doc__)
+    parser.add_argument("--events", type=int, nargs="+", default=[250_000, 1_000_000])
+    options = parser.parse_args()
+    measured = [_apart(events) for events in options.events]
+    results.publish(
+        "aggregation",
+        title="Aggregation of a generated log",
+        rows=[
+            {
+                "events": events,
+                "table": name,
+                "rows": result.rows[name],
+                "seconds": round(result.table_seconds[name], 2),
+            }
+            for events, (result, _) in zip(options.events, measured, strict=True)
+            for name in result.rows
+        ],
+        seconds=[round(result.seconds, 1) for result, _ in measured],
+        peak_mb=[peak for _, peak in measured],
+    )
+
+
+def measure(events: int) -> tuple[AggregateResult, int]:
+    """What aggregating took, and the process's largest memory so far (MB)."""
+    with TemporaryDirectory(prefix="coldstart-bench-") as folder:
+        home = Home(Path(folder))
+        write_log(home, events)
+        result = aggregate(home=home, now=AS_OF)
+    return result, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+def write_log(home: Home, count: int, *, seed: int = 0) -> None:
+    """A catalogue and `count` events in time order; a few items have most of the events."""
+    generator = np.random.default_rng(seed)
+    users, items = max(1, count // EVENTS_A_USER), max(1, count // EVENTS_AN_ITEM)
+    home.items.parent.mkdir(parents=True, exist_ok=True)
+    numbers = np.arange(items)
+    shop = ["shop"]
+    catalogue = {
+        tables.ITEM_ID: [f"i{number}" for number in numbers],
+        tables.CATEGORY: [f"c{number % CATEGORIES} > x" for number in numbers],
+        tables.DOMAIN: [f"d{number % 4}" for number in numbers],
+        tables.PRICE: np.round(generator.gamma(2.0, 40.0, items) + 1.0, 2),
+        tables.SOURCE: shop * items,
+    }
+    pq.write_table(_table(catalogue, tables.ITEMS, items), home.items)
+    begin = int((AS_OF.timestamp() - DAYS * 86_400) * 1e6)
+    moments = np.sort(generator.integers(begin, int(AS_OF.timestamp() * 1e6), count))
+    chosen = np.minimum(generator.zipf(1.3, count) - 1, items - 1)
+    kinds = generator.choice(list(KINDS), count, p=list(KINDS.values()))
+    log = {
+        tables.EVENT_ID: [f"e{number}" for number in range(count)],
+        tables.USER_ID: [f"u{number}" for number in generator.integers(0, users, count)],
+        tables.ITEM_ID: [f"i{number}" for number in chosen],
+        tables.EVENT_TYPE: kinds.tolist(),
+        tables.EVENT_TIMESTAMP: pa.array(moments).cast(tables.TIMESTAMP),
+        tables.SOURCE: shop * count,
+    }
+    pq.write_table(_table(log, tables.EVENTS, count), home.events)
+
+
+def _table(columns: dict[str, object], table: tables.Table, rows: int) -> pa.Table:
+    arrays = [
+        pa.array(columns[field.name], type=field.type)
+        if field.name in columns
+        else pa.nulls(rows, field.type)
+        for field in table.schema
+    ]
+    return pa.Table.from_arrays(arrays, schema=table.schema)
+
+
+def _apart(events: int) -> tuple[AggregateResult, int]:
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(measure, events).result()
+
+
+if __name__ == "__main__":
+    main()
