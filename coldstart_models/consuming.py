@@ -17,7 +17,7 @@ import pandas as pd
 
 from coldstart_models.errors import StreamLost
 from coldstart_models.event_intake import EventsResult
-from coldstart_models.event_stream import EventStream, Message, event_frame
+from coldstart_models.event_stream import TOGETHER, EventStream, Message, event_frame
 
 log = logging.getLogger(__name__)
 
@@ -142,6 +142,8 @@ def consume(
 def _batch(stream: EventStream, batching: Batching, stop: threading.Event) -> list[Message]:
     """The next messages: as many as come within the batch's wait after the first."""
     messages = stream.read(limit=batching.size, wait=IDLE_WAIT)
+    if any(message.deliveries > 1 for message in messages):
+        return messages
     deadline = time.monotonic() + batching.wait
     while messages and len(messages) < batching.size and not stop.is_set():
         left = deadline - time.monotonic()
@@ -152,10 +154,10 @@ def _batch(stream: EventStream, batching: Batching, stop: threading.Event) -> li
 
 
 def _together(messages: Sequence[Message]) -> list[Sequence[Message]]:
-    """What is taken in at once: one that came before by itself, as it may be what went wrong."""
-    first_time = [message for message in messages if message.deliveries == 1]
-    again = [message for message in messages if message.deliveries > 1]
-    return [*([message] for message in again), *([first_time] if first_time else [])]
+    """What is taken in at once: what came often by itself, as it may be what went wrong."""
+    alone = [message for message in messages if message.deliveries > TOGETHER]
+    others = [message for message in messages if message.deliveries <= TOGETHER]
+    return [*([others] if others else []), *([message] for message in alone)]
 
 
 class _Lost:

@@ -22,6 +22,8 @@ SOURCE: Final = "stream"
 """Value of `source` where a message gives none."""
 MAX_DELIVERIES: Final = 5
 """A message that was delivered so often and never taken in is held back."""
+TOGETHER: Final = 2
+"""Up to this delivery messages are taken in together."""
 SHOWN: Final = 2_000
 """Characters of a message that quarantine keeps where it cannot be read."""
 

@@ -53,9 +53,12 @@ class Pushed:
 
 def remember_position(home: Home) -> None:
     """Call before appending: what comes after here is to be pushed, whoever lives to do it."""
+    generation = event_log(home).state().generation
+    known = _reached(home)
+    if known is not None and known.features.generation == generation:
+        return
     with _pushing(home):
-        end = event_log(home).state().position
-        known = _reached(home)
+        end, known = event_log(home).state().position, _reached(home)
         if known is None or known.features.generation != end.generation:
             _keep(home, Reached(end, end))
 

@@ -1,7 +1,7 @@
 """Events from a Redis stream, read by a consumer group.
 
 The group keeps the offsets. A message stays pending until it is acknowledged; one whose consumer
-has been silent for `claim_after` seconds is claimed by another (XAUTOCLAIM). A group that is gone,
+has been silent for `claim_after` seconds is claimed by another. A group that is gone,
 because the stream was deleted or the server lost it, starts again from the stream's first message:
 known events change nothing.
 """
@@ -12,12 +12,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final, TypeVar
 
 import redis
 
 from coldstart_models.errors import StreamError, StreamLost
-from coldstart_models.event_stream import Message
+from coldstart_models.event_stream import TOGETHER, Message
 
 ANSWER_SECONDS: Final = 10.0
 """How long a command may take beyond its own wait."""
@@ -96,45 +97,43 @@ class RedisStream:
         return [_message(*one) for _, entries in answer or () for one in entries]
 
     def _claimed(self, limit: int) -> list[Message]:
-        """Messages that nobody acknowledged for long; looked for every `claim_after` seconds."""
+        """Messages that nobody acknowledged for long; looked for every `claim_after` seconds.
+
+        Those of a consumer that died come together. What came again and still was not taken in
+        comes alone, the least often delivered first: a message that nobody survives keeps no
+        other waiting, and only what was tried counts as delivered.
+        """
         if time.monotonic() - self._claimed_at < self._claim_after:
             return []
-        found = self._asked(
-            lambda: self._redis.xautoclaim(
-                self.name,
-                self._group,
-                self._consumer,
-                min_idle_time=int(self._claim_after * 1000),
-                count=limit,
-            )
-        )
-        entries = found[1]
-        gone = [message_id for message_id, fields in entries if fields is None]
-        if gone:  # deleted from the stream while they were pending
-            self._asked(lambda: self._redis.xack(self.name, self._group, *gone))
-        present = [(message_id, fields) for message_id, fields in entries if fields is not None]
-        if not present:
-            self._claimed_at = time.monotonic()
-            return []
-        deliveries = self._deliveries(present[0][0], present[-1][0])
-        return [
-            _message(message_id, fields, deliveries=deliveries.get(message_id, 2))
-            for message_id, fields in present
-        ]
-
-    def _deliveries(self, first: bytes, last: bytes) -> dict[bytes, int]:
-        """Message id → how often it was delivered, of what this consumer holds."""
+        idle = int(self._claim_after * 1000)
         held = self._asked(
             lambda: self._redis.xpending_range(
-                self.name,
-                self._group,
-                min=first,
-                max=last,
-                count=10_000,
-                consumername=self._consumer,
+                self.name, self._group, min="-", max="+", count=limit, idle=idle
             )
         )
-        return {one["message_id"]: int(one["times_delivered"]) for one in held}
+        deliveries = {one["message_id"]: int(one["times_delivered"]) + 1 for one in held}
+        once = [message_id for message_id, times in deliveries.items() if times <= TOGETHER]
+        chosen = once or sorted(deliveries, key=lambda message_id: deliveries[message_id])[:1]
+        if not chosen:
+            self._claimed_at = time.monotonic()
+            return []
+        entries = self._asked(
+            lambda: self._redis.xclaim(self.name, self._group, self._consumer, idle, chosen)
+        )
+        present = {message_id: fields for message_id, fields in entries if fields is not None}
+        gone = [message_id for message_id in chosen if message_id not in present]
+        if gone:  # deleted from the stream while they were pending, or claimed by another
+            self._forget_deleted(gone)
+        return [
+            _message(message_id, fields, deliveries=deliveries[message_id])
+            for message_id, fields in present.items()
+        ]
+
+    def _forget_deleted(self, message_ids: Sequence[bytes]) -> None:
+        for message_id in message_ids:
+            kept = self._asked(partial(self._redis.xrange, self.name, message_id, message_id))
+            if not kept:
+                self._asked(partial(self._redis.xack, self.name, self._group, message_id))
 
     def _asked(self, command: Callable[[], T]) -> T:
         """What Redis answers; a group that is missing is made."""

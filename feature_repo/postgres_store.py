@@ -1,9 +1,14 @@
-"""Feast's PostgreSQL online store that takes rows as bytes, in Feast's own table layout."""
+"""Feast's PostgreSQL online store that takes rows as bytes, in Feast's own table layout.
 
-from collections.abc import Iterator, Sequence
+With ``vector_enabled: true`` and the extension pgvector, a view's vector is also kept as pgvector
+holds it, for `FeatureStore.retrieve_online_documents_v2`.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from feast import FeatureView, RepoConfig
 from feast.infra.online_stores.helpers import compute_table_id
@@ -11,19 +16,25 @@ from feast.infra.online_stores.postgres_online_store.postgres import (
     PostgreSQLOnlineStore,
     PostgreSQLOnlineStoreConfig,
 )
+from feast.protos.feast.types.Value_pb2 import Value
 from psycopg import Connection, sql
 
-from feature_repo.wire_rows import WireRows
+from feature_repo.feature_tables import FEATURE_TABLES
+from feature_repo.wire_rows import WireRows, wire_rows_of_protos
 
-COLUMNS = {
+IDENTITY: Final = ("entity_key", "feature_name")
+WRITTEN: Final = (*IDENTITY, "value", "value_text", "event_ts", "created_ts")
+ARRIVING: Final = {
     "entity_key": "bytea",
     "feature_name": "text",
     "value": "bytea",
     "value_text": "text",
     "event_ts": "timestamptz",
     "created_ts": "timestamptz",
+    "number": "int4",
+    "vector": "float4[]",
 }
-IDENTITY = ("entity_key", "feature_name")
+"""Columns as they are copied in: those that are written, the row's number and the vector."""
 KEYS_AT_ONCE = 10_000
 
 
@@ -47,33 +58,59 @@ class WirePostgreSQLOnlineStore(PostgreSQLOnlineStore):  # type: ignore[misc]
         with super()._get_conn(_Settings(plain), autocommit) as connection:
             yield connection
 
+    def update(self, config: RepoConfig, *args: Any, **kwargs: Any) -> None:
+        """Create and drop tables, and the extension where vectors are to be searched."""
+        if config.online_store.vector_enabled:
+            with self._get_conn(config, autocommit=True) as connection:
+                connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
+        super().update(config, *args, **kwargs)
+
+    def online_write_batch(
+        self,
+        config: RepoConfig,
+        table: FeatureView,
+        data: Sequence[tuple[Any, dict[str, Value], datetime, datetime | None]],
+        progress: Callable[[int], Any] | None,
+    ) -> None:
+        """Feast's way in, as a push takes it: the same rows in one transaction."""
+        self.write_wire_rows(config, table, wire_rows_of_protos(data))
+        if progress:
+            progress(len(data))
+
     def write_wire_rows(self, config: RepoConfig, view: FeatureView, rows: WireRows) -> None:
         """Write the rows in one transaction; the last write of a key stays."""
         event = [moment.replace(tzinfo=UTC) for moment in rows.event_times]
         created = [_aware(moment) for moment in rows.created_times]
-        table, names = _table(config, view), sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
-        changes = sql.SQL(", ").join(
-            sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name))
-            for name in COLUMNS
-            if name not in IDENTITY
-        )
+        searched = _vector_feature(view) if config.online_store.vector_enabled else None
+        written = sql.SQL(", ").join(map(sql.Identifier, WRITTEN))
+        arriving = sql.SQL("COPY arriving FROM STDIN (FORMAT BINARY)")
         with self._get_conn(config) as connection, connection.transaction():
             cursor = connection.cursor()
             cursor.execute(
-                sql.SQL(
-                    "CREATE TEMP TABLE arriving ON COMMIT DROP AS SELECT {} FROM {} LIMIT 0"
-                ).format(names, table)
+                f"CREATE TEMP TABLE arriving ({', '.join(map(' '.join, ARRIVING.items()))}) "
+                "ON COMMIT DROP"
             )
-            arriving = sql.SQL("COPY arriving ({}) FROM STDIN (FORMAT BINARY)").format(names)
             with cursor.copy(arriving) as copy:
-                copy.set_types(list(COLUMNS.values()))
+                copy.set_types(list(ARRIVING.values()))
                 for key, feature, value, text, number in rows.by_feature():
-                    copy.write_row((key, feature, value, text, event[number], created[number]))
+                    vector = _searchable(value) if feature == searched else None
+                    moments = event[number], created[number]
+                    copy.write_row((key, feature, value, text, *moments, number, vector))
             cursor.execute(
                 sql.SQL(
-                    "INSERT INTO {0} ({1}) SELECT {1} FROM arriving "
-                    "ON CONFLICT (entity_key, feature_name) DO UPDATE SET {2}"
-                ).format(table, names, changes)
+                    "INSERT INTO {0} ({1}, vector_value) "
+                    "SELECT DISTINCT ON (entity_key, feature_name) {1}, {2} FROM arriving "
+                    "ORDER BY entity_key, feature_name, number DESC "
+                    "ON CONFLICT (entity_key, feature_name) DO UPDATE SET {3}"
+                ).format(
+                    _table(config, view),
+                    written,
+                    sql.SQL("vector::vector" if searched else "NULL"),
+                    sql.SQL(", ").join(
+                        sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name))
+                        for name in (*WRITTEN[len(IDENTITY) :], "vector_value")
+                    ),
+                )
             )
 
     def count_online(self, config: RepoConfig, view: FeatureView, keys: Sequence[bytes]) -> int:
@@ -93,6 +130,18 @@ class _Settings:
 
     def __init__(self, online_store: PostgreSQLOnlineStoreConfig) -> None:
         self.online_store = online_store
+
+
+def _vector_feature(view: FeatureView) -> str | None:
+    """The feature that is searched, if the view has one."""
+    table = FEATURE_TABLES.get(view.name)
+    return table.vector if table else None
+
+
+def _searchable(value: bytes) -> list[float] | None:
+    """A serialized vector as pgvector takes it: not empty, every number finite."""
+    numbers = list(Value.FromString(value).float_list_val.val)
+    return numbers if numbers and all(map(math.isfinite, numbers)) else None
 
 
 def _table(config: RepoConfig, view: FeatureView) -> sql.Identifier:

@@ -9,7 +9,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -493,8 +493,9 @@ class Store:
 
 @contextmanager
 def _without_notices() -> Iterator[None]:
-    """Keep Feast's notices about itself and its libraries off the screen."""
-    with warnings.catch_warnings():
+    """Keep Feast's notices about itself and its libraries off the screen and out of `--json`."""
+    with warnings.catch_warnings(), redirect_stdout(sys.stderr):
+        warnings.filterwarnings("ignore", r"The spark .* is an experimental feature")
         warnings.filterwarnings("ignore", "On demand feature view is an experimental feature")
         warnings.filterwarnings("ignore", r"fetch_arrow_table\(\) is deprecated")
         yield

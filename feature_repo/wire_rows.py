@@ -17,9 +17,12 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from feast.infra.key_encoding_utils import serialize_entity_key_prefix
+from feast.infra.key_encoding_utils import serialize_entity_key, serialize_entity_key_prefix
+from feast.infra.online_stores.helpers import extract_text_and_num
 from feast.protos.feast.types import Value_pb2
+from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
+from feast.utils import to_naive_utc
 
 from feature_repo.feature_tables import CREATED_TIMESTAMP, FeatureTable
 from validation import tables
@@ -82,6 +85,27 @@ def wire_rows(rows: pa.RecordBatch | pa.Table, *, table: FeatureTable) -> WireRo
         texts=texts,
         event_times=_moments(columns[tables.EVENT_TIMESTAMP]),
         created_times=_moments(columns[CREATED_TIMESTAMP]),
+    )
+
+
+def wire_rows_of_protos(
+    data: Sequence[tuple[EntityKey, dict[str, Value], datetime, datetime | None]],
+) -> WireRows:
+    """Rows as Feast hands them to an online store."""
+    names = list(data[0][1]) if data else []
+    return WireRows(
+        keys=[serialize_entity_key(key, entity_key_serialization_version=3) for key, *_ in data],
+        values={
+            name: [values[name].SerializeToString() for _, values, *_ in data] for name in names
+        },
+        texts={
+            name: [
+                extract_text_and_num(values[name], compute_num=False)[0] for _, values, *_ in data
+            ]
+            for name in names
+        },
+        event_times=[to_naive_utc(moment) for _, _, moment, _ in data],
+        created_times=[moment and to_naive_utc(moment) for *_, moment in data],
     )
 
 

@@ -1,5 +1,6 @@
 """Rows of an embedding table from batches of work: what every engine does, wherever it runs."""
 
+import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -50,6 +51,8 @@ class Batch:
     refused: list[Refusal]
     seconds: float
     """In the model."""
+    done_at: float
+    """When it was done, in seconds since 1970."""
 
 
 def batches_of(
@@ -59,7 +62,7 @@ def batches_of(
     table = EMBEDDING_TABLES[encoder.modality]
     for one in encoded(work, encoder=encoder, pool=pool):
         rows = embedding_rows(one.work, one.vectors, encoder=encoder, table=table, now=now)
-        yield Batch(rows, one.refused, one.seconds)
+        yield Batch(rows, one.refused, one.seconds, time.time())
 
 
 def embedding_rows(

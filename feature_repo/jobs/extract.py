@@ -61,7 +61,7 @@ class Pace:
 
     batches: int = 0
     from_first_to_last: float = 0.0
-    """Between the moments at which the first batch and the last one were done."""
+    """From when the first batch was done until all were written."""
     in_model: float = 0.0
     """Of all batches but the first, added up over all workers."""
 
@@ -308,22 +308,19 @@ class _Extraction:
         progress: Progress | None,
     ) -> tuple[list[Refusal], Pace]:
         """Write each batch before the next is looked at; returns what was refused."""
-        refused, done, pace, first = list[Refusal](), 0, Pace(), 0.0
+        refused, done, count, seconds = list[Refusal](), 0, 0, 0.0
+        first, of_first, last = 0.0, 0.0, 0.0
         for one in batches:
-            now = time.perf_counter()
-            first = first or now
-            pace = Pace(
-                pace.batches + 1,
-                now - first,
-                pace.in_model + one.seconds if pace.batches else 0.0,
-            )
             if one.rows.num_rows:
                 parts.add(one.rows)
+            count, seconds, last = count + 1, seconds + one.seconds, time.time()
+            if not first or one.done_at < first:
+                first, of_first = one.done_at, one.seconds
             refused += one.refused
             done += one.rows.num_rows + len(one.refused)
             if progress:
                 progress(done, work.items)
-        return refused, pace
+        return refused, Pace(count, last - first, seconds - of_first)
 
     def _merge(
         self,

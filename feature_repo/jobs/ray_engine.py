@@ -40,7 +40,15 @@ ROW_BYTES: Final = 200
 REASON: Final = "refusal"
 SECONDS: Final = "model_seconds"
 """Of the batch, in its first row; null in the others."""
+DONE: Final = "done_at"
 UNIT: Final = "id"
+_TOLD: Final = {
+    VALUE: pa.string(),
+    REASON: pa.string(),
+    SECONDS: pa.float64(),
+    DONE: pa.float64(),
+}
+"""What a batch's table holds beside the columns of the embedding table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,9 +175,6 @@ class _Connected:
 
 def _ray() -> Any:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    # It tells of every plan and of its own bars; what goes wrong comes as an error.
-    for name in ("ray", "ray.data"):
-        logging.getLogger(name).setLevel(logging.ERROR)
     try:
         import ray
         import ray.data
@@ -177,6 +182,9 @@ def _ray() -> Any:
         raise JobError(
             "the engine ray needs the extra of that name: pip install 'coldstart-home[ray]'"
         ) from error
+    # It tells of every plan and of its own bars; what goes wrong comes as an error.
+    for name in ("ray", "ray.data"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     return ray
 
 
@@ -197,13 +205,16 @@ def _as_table(batch: Batch, encoder: Encoder) -> pa.Table:
         [batch.rows, pa.Table.from_pylist(told, schema=schema)], promote_options="default"
     ).cast(schema)
     seconds = pa.array([batch.seconds] + [None] * (rows.num_rows - 1), pa.float64())
-    return rows.set_column(rows.schema.get_field_index(SECONDS), schema.field(SECONDS), seconds)
+    done = pa.array([batch.done_at] * rows.num_rows, pa.float64())
+    for name, column in ((SECONDS, seconds), (DONE, done)):
+        rows = rows.set_column(schema.get_field_index(name), schema.field(name), column)
+    return rows
 
 
 def _told(table: pa.Table) -> Batch:
     """What `_as_table` made of a batch."""
     refused = pc.is_valid(table[REASON])
-    names = [name for name in table.schema.names if name not in (VALUE, REASON, SECONDS)]
+    names = [name for name in table.schema.names if name not in _TOLD]
     return Batch(
         table.filter(pc.invert(refused)).select(names),
         [
@@ -213,11 +224,12 @@ def _told(table: pa.Table) -> Batch:
             .to_pylist()
         ],
         pc.sum(table[SECONDS]).as_py() or 0.0,
+        pc.min(table[DONE]).as_py(),
     )
 
 
 def _schema(encoder: Encoder) -> pa.Schema:
     schema = EMBEDDING_TABLES[encoder.modality].schema
-    for name, kind in ((VALUE, pa.string()), (REASON, pa.string()), (SECONDS, pa.float64())):
+    for name, kind in _TOLD.items():
         schema = schema.append(pa.field(name, kind))
     return schema

@@ -1,5 +1,6 @@
 """Events taken in batch by batch end in the state that the batch job computes, bit for bit."""
 
+import time
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -107,13 +108,13 @@ batches = st.lists(
         st.sampled_from(["whole", "whole", "whole", "die in push", "die between", "compact"]),
     ),
     min_size=1,
-    max_size=5,
+    max_size=4,
 )
 rounds = count()
 
 
 @settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(batches=batches, redelivered=st.booleans())
 def test_after_any_interleaving_online_is_what_aggregate_computes(
@@ -146,7 +147,7 @@ def test_after_any_interleaving_online_is_what_aggregate_computes(
     aggregate(home=home, now=NOW)
     compared = store.read_back(views=VIEWS, sample=10**9)
     assert compared.differences == ()
-    assert compared.checked >= len(ITEMS) * (example > 20)
+    assert compared.checked
 
 
 def test_what_was_appended_and_not_pushed_is_pushed_by_whoever_comes_next(
@@ -171,15 +172,17 @@ def test_a_slow_process_does_not_push_an_older_state_over_a_newer_one(
     class Slow:
         def push(self, view: str, frame: pd.DataFrame, **named: Any) -> None:
             reading.set()
-            fast_is_there.wait(10)
+            fast_is_there.wait(60)
             store.push(view, frame, **named)
 
     with ThreadPoolExecutor(2) as pool:
         slow = pool.submit(take, home, Slow(), click("slow-1", "fred", "lamp"))
         assert reading.wait(30)
         fast = pool.submit(take, home, store, click("fast-1", "fred", "rug", event_timestamp=NOW))
-        while event_log(home).append(tables.EVENTS.to_arrow(raw(click("fast-1", "x")))) == set():
-            raise AssertionError("the fast one must have appended first")
+        deadline = time.monotonic() + 60
+        while event_log(home).rows_where(tables.EVENT_ID, ["fast-1"]).empty:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
         fast_is_there.set()
         slow.result(60)
         fast.result(60)

@@ -10,7 +10,7 @@ from feast.value_type import ValueType
 from feature_repo.feature_definitions import definitions
 from feature_repo.feature_tables import FEATURE_TABLES
 from feature_repo.home import Home
-from feature_repo.wire_rows import wire_rows
+from feature_repo.wire_rows import wire_rows, wire_rows_of_protos
 from tests.feature_repo.feature_samples import awkward_rows
 
 
@@ -30,6 +30,15 @@ def test_every_view_goes_online_as_feast_itself_would_write_it(name, tmp_path):
         assert made.values[column.name] == written, column.name
         texts = [extract_text_and_num(proto, False)[0] for proto in protos]
         assert made.texts[column.name] == texts, column.name
+
+
+def test_rows_that_feast_hands_over_are_the_same(tmp_path):
+    table = FEATURE_TABLES["user_history"]
+    rows = awkward_rows(table)
+    view = definitions(Home(tmp_path))[table.name]
+    protos = _convert_arrow_to_proto(rows, view, {table.key: ValueType.STRING})
+    assert wire_rows_of_protos(protos) == wire_rows(rows, table=table)
+    assert len(wire_rows_of_protos([])) == 0
 
 
 def test_a_slice_of_a_batch_is_cut_at_its_own_rows():

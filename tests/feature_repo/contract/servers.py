@@ -16,7 +16,9 @@ PASSWORD = "only-on-loopback"
 
 
 def postgres_programs() -> Path | None:
-    """The folder of Debian's newest PostgreSQL, or that of `initdb` on the path."""
+    """The folder POSTGRES_BIN, that of Debian's newest PostgreSQL, or that of `initdb`."""
+    if chosen := os.environ.get("POSTGRES_BIN"):
+        return Path(chosen)
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=_version)
     named = shutil.which("initdb")
     return found[-1].parent if found else Path(named).parent if named else None

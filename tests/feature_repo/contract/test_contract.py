@@ -182,6 +182,10 @@ def test_the_last_write_of_a_key_stays_also_one_of_the_same_or_an_earlier_time(s
         store.push("item_vector", vectors(("again", moment, [value])), now=NOW, to=PushTo.ONLINE)
         (row,) = store.online(VECTOR, [{"item_id": "again"}])
         assert row["item_vector__vector"] == [value]
+    twice = vectors(("twice", "2024-01-02", [1.0]), ("twice", "2024-01-01", [2.0]))
+    store.push("item_vector", twice, now=NOW, to=PushTo.ONLINE)
+    (row,) = store.online(VECTOR, [{"item_id": "twice"}])
+    assert row["item_vector__vector"] == [2.0]
     store.replace(
         "item_stats", stats(("back", "2024-01-01", 1), ("back", "2024-01-02", 2)), now=NOW
     )
