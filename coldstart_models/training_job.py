@@ -39,6 +39,7 @@ from coldstart_models.snapshot import new_listings
 from feature_repo.catalogs.source import Ordering
 from feature_repo.event_log import event_log
 from feature_repo.home import Home
+from feature_repo.lineage import Input, keep_lineage
 from feature_repo.sources import read_records
 from feature_repo.store import Store
 from validation import tables
@@ -193,8 +194,12 @@ def _publish(
     store = Store(home)
     rows = vector_rows(training.catalogue.item_ids, vectors, tag=tag)
     store.replace("item_vector", rows.assign(**{tables.EVENT_TIMESTAMP: now}), now=now)
+    read = {"events": Input(len(training.interactions), "as trained on")}
+    read["items"] = Input(len(training.catalogue), "as trained on")
     adapted = _adaptations(model, training, inputs, population, tag=tag)
     store.replace("item_adaptation", adapted.assign(**{tables.EVENT_TIMESTAMP: now}), now=now)
+    for view in ("item_vector", "item_adaptation"):
+        keep_lineage(home, view, made_by=stage, inputs=read, now=now)
     return TrainResult(
         tag=tag,
         stage=stage,

@@ -34,6 +34,7 @@ from feature_repo.feature_tables import (
     FeatureTable,
 )
 from feature_repo.home import Home
+from feature_repo.lineage import lineage_of
 from validation import tables
 
 OWNER: Final = "coldstart-home maintainers"
@@ -149,7 +150,7 @@ def feature_view(table: FeatureTable, *, home: Home, entity: Entity) -> FeatureV
         source=push_source,
         online=True,
         description=table.meaning,
-        tags=dict(VIEW_TAGS[table.name]),
+        tags={**VIEW_TAGS[table.name], **lineage_of(home, table.name).tags()},
         owner=OWNER,
     )
 

@@ -25,6 +25,7 @@ from feature_repo.feature_tables import (
 )
 from feature_repo.home import Home
 from feature_repo.jobs.history import TOP_CATEGORY, history_sql
+from feature_repo.lineage import file_input, keep_lineage, log_input
 from feature_repo.offline_tables import locked
 from validation import tables
 
@@ -122,6 +123,12 @@ def aggregate(*, home: Home, now: datetime, progress: Progress | None = None) ->
             USER_HISTORY: _histories(connection, progress),
         }
         rows = {table.name: _write(home, table, part, now) for table, part in parts.items()}
+    inputs = {tables.ITEMS.name: file_input(home.items), tables.EVENTS.name: log_input(logged)}
+    for table in parts:
+        read = [tables.ITEMS.name] if table is ITEM_PROFILE else list(inputs)
+        keep_lineage(
+            home, table.name, made_by="aggregate", inputs={n: inputs[n] for n in read}, now=now
+        )
     created = tuple(create_missing(home))
     return AggregateResult(rows, created, time.perf_counter() - began)
 

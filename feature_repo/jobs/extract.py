@@ -48,6 +48,7 @@ from feature_repo.jobs.contents import Content, Refusal, contents_of, prepared
 from feature_repo.jobs.parts import Parts, embedding_rows
 from feature_repo.jobs.photo_text import check_photos_and_texts
 from feature_repo.jobs.refusals import Judged, judged, quarantine_folder, quarantine_refused
+from feature_repo.lineage import file_input, keep_lineage
 from feature_repo.offline_tables import locked, read_file
 from validation import tables
 
@@ -153,6 +154,10 @@ def extract(
             keep_record(home, encoder, name=name)
             job = _Extraction(home, items, encoder, now, batch_size)
             results[str(modality)] = job.run(item_ids, progress)
+            if results[str(modality)].serves:
+                read = {tables.ITEMS.name: file_input(home.items)}
+                view = EMBEDDING_TABLES[modality].name
+                keep_lineage(home, view, made_by="extract", inputs=read, now=now)
     changed = any(one.serves and (one.encoded or one.removed) for one in results.values())
     pairs = None
     if changed and len(results) == len(Modality):
