@@ -163,6 +163,7 @@ def _row(taken: list[Taken]) -> dict[str, Any]:
         "p99 ms": round(float(np.percentile(milliseconds, 99)), 1),
         "max ms": round(float(milliseconds.max()), 1),
         "processor p50 ms": round(float(np.median(worked)), 1),
+        "processor p99 ms": round(float(np.percentile(worked, 99)), 1),
     }
 
 

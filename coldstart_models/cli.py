@@ -24,6 +24,7 @@ from coldstart_models.commands import (
     quarantine,
     recommend,
     serve,
+    skew,
     train,
     validate,
 )
@@ -56,6 +57,7 @@ for command in (
     serve,
     demo,
     info,
+    skew,
 ):
     app.command(name=command.NAME, epilog=command.EXAMPLES)(command.run)
 app.add_typer(quarantine.app, name=quarantine.NAME)

@@ -1,8 +1,8 @@
 """A person's history as the online store holds it: what the recommender ranks by."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from coldstart_models.user_history import UserHistory
 from feature_repo.feature_tables import HISTORY_LENGTH, USER_HISTORY
@@ -14,14 +14,27 @@ if TYPE_CHECKING:
 ITEM_IDS: Final = "history_item_ids"
 EVENT_TYPES: Final = "history_event_types"
 TIME_US: Final = "history_time_us"
+READ: Final = (ITEM_IDS, EVENT_TYPES, TIME_US)
+"""Columns of `user_history` that a request reads."""
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def read_histories(user_ids: Sequence[str], *, store: "Store") -> dict[str, UserHistory]:
     """user_id → history, newest last. A user without any known event is left out."""
+    return histories_of(user_ids, read_rows(user_ids, store=store))
+
+
+def read_rows(user_ids: Sequence[str], *, store: "Store") -> list[dict[str, Any]]:
+    """What the online store holds of each user's history, as ``view__feature``."""
+    features = [f"{USER_HISTORY.name}:{column}" for column in READ]
+    return store.online(features, [{tables.USER_ID: user_id} for user_id in user_ids])
+
+
+def histories_of(
+    user_ids: Sequence[str], rows: Sequence[Mapping[str, Any]]
+) -> dict[str, UserHistory]:
+    """The rows of `read_rows` as histories."""
     view = USER_HISTORY.name
-    features = [f"{view}:{column}" for column in (ITEM_IDS, EVENT_TYPES, TIME_US)]
-    rows = store.online(features, [{tables.USER_ID: user_id} for user_id in user_ids])
     return {
         user_id: UserHistory(
             item_ids=tuple(row[f"{view}__{ITEM_IDS}"]),

@@ -22,6 +22,7 @@ from feature_repo.event_log import LogState, Position, event_log
 from feature_repo.feature_tables import ITEM_STATS, USER_HISTORY, replacing
 from feature_repo.home import Home
 from feature_repo.jobs.arrival import EVENT_COLUMNS
+from feature_repo.lineage import log_position
 from validation import tables
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Pushed:
 
 def remember_position(home: Home) -> None:
     """Call before appending: what comes after here is to be pushed, whoever lives to do it."""
+    event_log(home).begin()
     generation = event_log(home).state().generation
     known = _reached(home)
     if known is not None and known.features.generation == generation:
@@ -111,6 +113,18 @@ def push_online(
             learned = state.position
         _keep(home, Reached(state.position, learned))
     return Pushed(tuple(pushed), adapted)
+
+
+def catch_up(home: Home, store: "Store", *, now: datetime) -> Pushed:
+    """Push again what came after the offline tables were computed.
+
+    A materialization writes these tables' state over what was pushed since. Where nobody knows
+    how far of the log they reach, they are taken as complete.
+    """
+    places = [log_position(home, view) for view in (USER_HISTORY.name, ITEM_STATS.name)]
+    known = [place for place in places if place is not None]
+    since = min(known, key=lambda place: place.rows, default=None)
+    return push_online(home, store, recommender=None, now=now, since=since)
 
 
 def is_behind(home: Home) -> bool:

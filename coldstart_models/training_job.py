@@ -1,7 +1,7 @@
 """The jobs `train` and `meta-train`: features in, a stored model and its item features out."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
@@ -39,6 +39,7 @@ from coldstart_models.snapshot import new_listings
 from feature_repo.catalogs.source import Ordering
 from feature_repo.event_log import event_log
 from feature_repo.home import Home
+from feature_repo.lineage import Input, file_input, keep_lineage, log_input
 from feature_repo.sources import read_records
 from feature_repo.store import Store
 from validation import tables
@@ -101,9 +102,10 @@ def train_job(
 
     Raises NotEnoughData where nothing was ingested or nobody chose anything.
     """
+    read = _inputs(home)
     training = read_training_set(home)
     model = pretrain(training, dates=dates, seed=seed, progress=progress)
-    return _publish(model, training, home=home, now=now, seed=seed, stage="train")
+    return _publish(model, training, home=home, now=now, seed=seed, stage="train", read=read)
 
 
 def meta_train_job(
@@ -117,6 +119,7 @@ def meta_train_job(
     """
     stored = find_model(home)
     check_contract(stored.contract, observe_features(home))
+    read = _inputs(home)
     training = read_training_set(home)
     featurizer, _, network, _ = load_folder(stored.path)
     inputs = featurizer(training.catalogue)
@@ -125,8 +128,23 @@ def meta_train_job(
     histories = FeatureHistories(Store(home), training) if training.dated else None
     meta_train(model, training, seed=seed, histories=histories, progress=progress)
     return _publish(
-        model, training, home=home, now=now, seed=seed, stage="meta-train", parent=stored
+        model,
+        training,
+        home=home,
+        now=now,
+        seed=seed,
+        stage="meta-train",
+        read=read,
+        parent=stored,
     )
+
+
+def _inputs(home: Home) -> dict[str, Input]:
+    """What is about to be read, for the record."""
+    if not home.items.exists():
+        return {}
+    log = log_input(event_log(home).state())
+    return {tables.ITEMS.name: file_input(home.items), tables.EVENTS.name: log}
 
 
 def read_training_set(home: Home) -> TrainingSet:
@@ -158,6 +176,7 @@ def _publish(
     now: datetime,
     seed: int,
     stage: str,
+    read: Mapping[str, Input],
     parent: StoredModel | None = None,
 ) -> TrainResult:
     """Store the model, then replace the item features it makes."""
@@ -195,6 +214,8 @@ def _publish(
     store.replace("item_vector", rows.assign(**{tables.EVENT_TIMESTAMP: now}), now=now)
     adapted = _adaptations(model, training, inputs, population, tag=tag)
     store.replace("item_adaptation", adapted.assign(**{tables.EVENT_TIMESTAMP: now}), now=now)
+    for view in ("item_vector", "item_adaptation"):
+        keep_lineage(home, view, made_by=stage, inputs=read, now=now)
     return TrainResult(
         tag=tag,
         stage=stage,

@@ -208,8 +208,7 @@ class EventLog:
             rows: canonical events, each id once.
         """
         with locked(self.path.parent, wait=True):
-            if not self.exists():
-                self._write_base(tables.EVENTS.schema.empty_table(), new_generation())
+            self._begin()
             state = self.state()
             ids = rows[tables.EVENT_ID]
             held = self._find(state, tables.EVENT_ID, ids.to_pylist(), [tables.EVENT_ID])
@@ -219,6 +218,12 @@ class EventLog:
                 self._write(fresh, state, start=state.rows, level=0)
                 self._merge()
         return set(ids.filter(known).to_pylist())
+
+    def begin(self) -> None:
+        """Have a log, empty where nothing came yet, so that there are places in it."""
+        if not self.exists():
+            with locked(self.path.parent, wait=True):
+                self._begin()
 
     def compact(self) -> int:
         """Merge the small files into the large one and index it; returns the rows merged.
@@ -399,7 +404,10 @@ class EventLog:
             for segment in newest:
                 segment.path.unlink(missing_ok=True)
 
-    def _write_base(self, rows: pa.Table, generation: str) -> None:
+    def _begin(self) -> None:
+        if self.exists():
+            return
+        rows, generation = tables.EVENTS.schema.empty_table(), new_generation()
         partial = self.path.with_name(f".{self.path.name}.{os.getpid()}.partial")
         write_base(rows, partial, generation=generation)
         os.replace(partial, self.path)

@@ -36,6 +36,7 @@ from feature_repo.feature_tables import (
     FeatureTable,
 )
 from feature_repo.home import Home
+from feature_repo.lineage import lineage_of
 from feature_repo.on_demand_features import ON_DEMAND_TABLES, OnDemandTable
 from validation import tables
 
@@ -217,7 +218,7 @@ def feature_view(
         source=push_source,
         online=True,
         description=table.meaning,
-        tags=dict(VIEW_TAGS[table.name]),
+        tags={**VIEW_TAGS[table.name], **lineage_of(home, table.name).tags()},
         owner=OWNER,
     )
 

@@ -28,6 +28,7 @@ from feature_repo.feature_tables import (
     create_missing,
 )
 from feature_repo.home import REPOSITORY, Home
+from feature_repo.lineage import lineage_of
 from feature_repo.offline_tables import (
     append_rows,
     extent,
@@ -480,6 +481,8 @@ class Store:
         unserved = unserved_rows(self.home, view)
         if unserved.num_rows:  # what only an encoder that served earlier has rows of is null now
             feast._get_provider().ingest_df(registered, unserved.to_pandas())
+        registered.tags.update(lineage_of(self.home, view).tags())
+        feast.registry.apply_feature_view(registered, feast.project)
         feast.registry.apply_materialization(registered, feast.project, first, last)
         if view in SNAPSHOT_VIEWS and start is None and end is None:
             with locked(self.home.feature_table(view)):

@@ -9,6 +9,7 @@ import gc
 import logging
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -28,8 +29,10 @@ from coldstart_models.errors import ContractMismatch, ModelError, UnknownItem, U
 from coldstart_models.intake import SERVICE_SOURCE
 from feature_repo.environment import Environment
 from feature_repo.errors import FeatureError
+from feature_repo.feature_tables import USER_HISTORY
 from feature_repo.home import Home
 from feature_repo.jobs.catalogue_reference import CatalogueReference
+from feature_repo.served_log import Served, ServedLog
 from validation import tables
 
 if TYPE_CHECKING:
@@ -39,6 +42,8 @@ if TYPE_CHECKING:
     from coldstart_models.user_history import UserHistory
 
 MODEL_VARIABLE: Final = "COLDSTART_MODEL"
+FOLLOW_SECONDS: Final = 0.5
+"""Between looks for events that a consumer took in."""
 logger = logging.getLogger("bentoml.coldstart")
 
 os.environ.setdefault("BENTOML_DO_NOT_TRACK", "true")
@@ -70,7 +75,9 @@ class RecommenderService:
         self.shelf = Shelf.load(self.home)
         self._intake = threading.Lock()
         self._encoders: Any = None
-        self._rules = load_config().gate.rules()
+        settings = load_config()
+        self._rules = settings.gate.rules()
+        self._served = ServedLog(self.home, share=settings.serve.logged_share)
         self._catalogue = CatalogueReference(self.home)
         gc.collect()
         gc.freeze()
@@ -80,6 +87,7 @@ class RecommenderService:
     def warm_up(self) -> None:
         """Load the gate and the encoders beside the first requests, not within one."""
         threading.Thread(target=self._warm, name="coldstart-warm-up", daemon=True).start()
+        threading.Thread(target=self._follow, name="coldstart-follow", daemon=True).start()
 
     @bentoml.on_deployment
     @staticmethod
@@ -99,7 +107,7 @@ class RecommenderService:
     @bentoml.api
     def recommend(self, params: payloads.RecommendRequest, /) -> payloads.RecommendResponse:
         """The k best listings for a user or a session; the popular ones for a stranger."""
-        history = self._history(params)
+        history = self._history(params, endpoint="recommend")
         with measures.stage("recommend"), as_responses():
             found = self.recommender.recommend(
                 history,
@@ -117,7 +125,7 @@ class RecommenderService:
     @bentoml.api
     def score(self, params: payloads.ScoreRequest, /) -> payloads.ScoreResponse:
         """A person's score of each of up to 1,000 items, in the order asked."""
-        history = self._known_history(params)
+        history = self._known_history(params, endpoint="score")
         with measures.stage("score"), as_responses():
             scores = self.recommender.score(history, params.item_ids)
         named = zip(params.item_ids, scores, strict=True)
@@ -129,7 +137,7 @@ class RecommenderService:
     @bentoml.api
     def explain(self, params: payloads.ExplainRequest, /) -> payloads.ExplainResponse:
         """The parts a score is the sum of, and one sentence."""
-        history = self._known_history(params)
+        history = self._known_history(params, endpoint="explain")
         with measures.stage("explain"), as_responses():
             told = self.recommender.explain(history, params.item_id)
         return payloads.ExplainResponse(
@@ -231,14 +239,14 @@ class RecommenderService:
     def _versions(self) -> dict[str, str]:
         return {"model": self.recommender.tag, "snapshot": self.recommender.snapshot_version}
 
-    def _history(self, person: payloads.Person) -> "UserHistory":
+    def _history(self, person: payloads.Person, *, endpoint: str) -> "UserHistory":
         """Stored history, then the session's events on top; empty where there is neither."""
-        from coldstart_models.online_histories import extend_history, read_histories
+        from coldstart_models.online_histories import extend_history
 
         stored = None
         if person.user_id is not None:
             with measures.stage("history"):
-                stored = read_histories([person.user_id], store=self.store).get(person.user_id)
+                stored = self._stored_history(person.user_id, endpoint=endpoint)
         now = datetime.now(UTC)
         return extend_history(
             stored,
@@ -247,10 +255,20 @@ class RecommenderService:
             timestamps=[event.event_timestamp or now for event in person.session],
         )
 
-    def _known_history(self, person: payloads.Person) -> "UserHistory":
+    def _stored_history(self, user_id: str, *, endpoint: str) -> "UserHistory | None":
+        """What the online store holds; a sample of it is kept for `coldstart skew`."""
+        from coldstart_models.online_histories import READ, histories_of, read_rows
+
+        now, rows = datetime.now(UTC), read_rows([user_id], store=self.store)
+        view = USER_HISTORY.name
+        read = {name: rows[0][f"{view}__{name}"] for name in READ}
+        self._served.keep(Served(now, endpoint, view, user_id, read))
+        return histories_of([user_id], rows).get(user_id)
+
+    def _known_history(self, person: payloads.Person, *, endpoint: str) -> "UserHistory":
         if person.user_id is None and not person.session:
             raise BadInput("give a user_id or a session: there is nobody to score for")
-        history = self._history(person)
+        history = self._history(person, endpoint=endpoint)
         if not history.item_ids:
             raise NotFound(
                 f"no user {person.user_id!r} with events in the feature store; "
@@ -310,6 +328,25 @@ class RecommenderService:
                 self._warm_encoders()
             except ServiceUnavailable as error:
                 logger.error("%s", error)
+
+    def _follow(self) -> None:
+        """Let new listings learn from events that other processes took in."""
+        while True:
+            time.sleep(FOLLOW_SECONDS)
+            try:
+                self.follow()
+            except (FeatureError, ModelError) as error:
+                logger.error("new listings do not learn from others' events now: %s", error)
+
+    def follow(self) -> None:
+        """As `_follow`, once; nothing where there is nothing new."""
+        from coldstart_models.online_push import is_behind, push_online
+
+        if is_behind(self.home):
+            with self._intake:
+                push_online(
+                    self.home, self.store, recommender=self.recommender, now=datetime.now(UTC)
+                )
 
     def _warm_encoders(self) -> Any:
         """The model's encoders, loaded once. Raises ServiceUnavailable saying why not."""

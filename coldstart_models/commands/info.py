@@ -46,6 +46,7 @@ def run(json: console.Json = False) -> None:
         "home": str(home.root),
         "sources": _sources(home, records),
         "views": _views(home),
+        "lineage": _lineage(home),
         "encoders": _encoders(home),
         "models": [model.tag for model in models],
         "do_next": _to_do(home, models),
@@ -78,11 +79,35 @@ def run(json: console.Json = False) -> None:
             for name, one in told["views"].items()
         ],
     )
+    console.print_table(
+        "Who made the features",
+        ["view", "made by", "from", "inputs", "at", "code", "encoder or model"],
+        [
+            [
+                name,
+                one["made_by"],
+                one["made_from"],
+                "; ".join(f"{table}: {read['rows']}" for table, read in one["inputs"].items()),
+                one["made_at"],
+                one["code_version"] or None,
+                ", ".join([*one["encoders"], *one["models"]]) or None,
+            ]
+            for name, one in told["lineage"].items()
+        ],
+    )
     for modality, encoder in told["encoders"].items():
         console.say(f"{modality} encoder that serves: {encoder or 'none yet'}")
     console.say(f"models: {', '.join(told['models']) or 'none; run `coldstart train`'}")
     for step in told["do_next"]:
         console.say(f"stale: {step}")
+
+
+def _lineage(home: "Home") -> dict[str, dict[str, Any]]:
+    """View → who made its rows, from what, when and by what."""
+    from feature_repo.feature_tables import FEATURE_TABLES
+    from feature_repo.lineage import lineage_of
+
+    return {view: lineage_of(home, view).as_dict() for view in FEATURE_TABLES}
 
 
 def _encoders(home: "Home") -> dict[str, str | None]:

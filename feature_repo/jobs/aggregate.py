@@ -29,6 +29,7 @@ from feature_repo.home import Home
 from feature_repo.jobs.arrival import EVENT_COLUMNS, MOMENT, NUMBER, TOP_CATEGORY
 from feature_repo.jobs.behaviour import BEHAVIOUR_SQL, ITEM_BEHAVIOUR, USER_BEHAVIOUR
 from feature_repo.jobs.item_behaviour import category_stats_sql
+from feature_repo.lineage import file_input, keep_lineage, log_input
 from feature_repo.offline_tables import locked
 from validation import tables
 
@@ -133,6 +134,12 @@ def aggregate(*, home: Home, now: datetime, progress: Progress | None = None) ->
             started = time.perf_counter()
             rows[table.name] = _write(home, table, part, now)
             took[table.name] = time.perf_counter() - started
+    inputs = {tables.ITEMS.name: file_input(home.items), tables.EVENTS.name: log_input(logged)}
+    for table in parts:
+        read = [tables.ITEMS.name] if table is ITEM_PROFILE else list(inputs)
+        keep_lineage(
+            home, table.name, made_by="aggregate", inputs={n: inputs[n] for n in read}, now=now
+        )
     created = tuple(create_missing(home))
     return AggregateResult(rows, created, time.perf_counter() - began, took)
 

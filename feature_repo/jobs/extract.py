@@ -43,7 +43,9 @@ from feature_repo.jobs.photo_text import check_photos_and_texts
 from feature_repo.jobs.pipeline import decoders
 from feature_repo.jobs.refusals import Judged, judged, quarantine_folder, quarantine_refused
 from feature_repo.jobs.worklist import Worklist, grouped, make_worklist
+from feature_repo.lineage import file_input, keep_lineage
 from feature_repo.offline_tables import locked
+from validation import tables
 
 if TYPE_CHECKING:
     from feature_repo.jobs.ray_engine import RayCluster
@@ -164,6 +166,10 @@ def extract(
             )
             job = _Extraction(home, encoder, now, batch_size, given, cluster)
             results[str(modality)] = job.run(item_ids, progress)
+            if results[str(modality)].serves:
+                read = {tables.ITEMS.name: file_input(home.items)}
+                view = EMBEDDING_TABLES[modality].name
+                keep_lineage(home, view, made_by="extract", inputs=read, now=now)
     changed = any(one.serves and (one.encoded or one.removed) for one in results.values())
     pairs = None
     if changed and len(results) == len(Modality):

@@ -17,7 +17,8 @@ from validation import tables
 HEAVY = ("bentoml", "feast", "great_expectations", "pandas", "torch", "transformers", "sklearn")
 NAMES = [
     *("validate", "ingest", "extract", "aggregate", "apply", "materialize", "train", "meta-train"),
-    *("evaluate", "benchmark", "recommend", "listings", "build", "serve", "demo", "info"),
+    *("evaluate", "benchmark", "recommend", "listings", "consume", "build", "serve", "demo"),
+    *("info", "skew"),
     *("quarantine", "encoders"),
 ]
 LISTED = """

@@ -1,0 +1,125 @@
+"""A sample of what was served, with the features it was made of, for `coldstart skew`.
+
+One JSON object a line in ``served/requests.jsonl``. A full file becomes ``requests.1.jsonl`` and
+so on; the oldest goes. Ids stand there as in the event log and the online store; what a visitor
+sent with a request does not stand there. Only the owner of the process may read the files.
+"""
+
+import json
+import math
+import os
+import threading
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from feature_repo.errors import JobError
+from feature_repo.home import Home
+
+CURRENT: Final = "requests.jsonl"
+FILE_BYTES: Final = 16 * 1024 * 1024
+FILES: Final = 8
+"""So many are kept; with `FILE_BYTES` this bounds the disk to 128 MiB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """The features of one entity as one request read them."""
+
+    served_at: datetime
+    endpoint: str
+    view: str
+    key: str
+    features: Mapping[str, Any]
+    """Feature → value; None where the online store knew nothing."""
+
+
+class ServedLog:
+    """Writes the sample of one process. Safe to share between threads."""
+
+    def __init__(self, home: Home, *, share: float) -> None:
+        if not 0.0 <= share <= 1.0:
+            raise JobError(f"the share of requests to keep is {share}, expected 0 to 1")
+        self._path, self._share = home.served / CURRENT, share
+        self._lock = threading.Lock()
+
+    def keeps(self, key: str, moment: datetime) -> bool:
+        """Whether this request is in the sample; the same answer for the same request."""
+        drawn = zlib.crc32(f"{key}\x1f{moment.isoformat()}".encode()) / 2**32
+        return drawn < self._share
+
+    def keep(self, served: Served) -> None:
+        """Add a request's entity, if it is in the sample."""
+        if not self.keeps(served.key, served.served_at):
+            return
+        told = {
+            "served_at": served.served_at.astimezone(UTC).isoformat(),
+            "endpoint": served.endpoint,
+            "view": served.view,
+            "key": served.key,
+            "features": {name: _plain(value) for name, value in served.features.items()},
+        }
+        line = (json.dumps(told, ensure_ascii=False) + "\n").encode()
+        with self._lock:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            if self._path.exists() and self._path.stat().st_size + len(line) > FILE_BYTES:
+                _rotate(self._path)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+            handle = os.open(self._path, flags, 0o600)
+            try:
+                os.write(handle, line)
+            finally:
+                os.close(handle)
+
+
+def read_served(home: Home, *, since: datetime | None = None) -> Iterator[Served]:
+    """The sample, oldest first. Raises JobError for a line that is not one of ours."""
+    for number in range(FILES, -1, -1):
+        path = _numbered(home.served / CURRENT, number)
+        if path.exists():
+            yield from _read(path, since)
+
+
+def _read(path: Path, since: datetime | None) -> Iterator[Served]:
+    lines = path.read_bytes().split(b"\n")
+    for number, line in enumerate(lines[:-1], start=1):  # after the last newline one is written
+        try:
+            told = json.loads(line)
+            served = Served(
+                datetime.fromisoformat(told["served_at"]),
+                told["endpoint"],
+                told["view"],
+                told["key"],
+                told["features"],
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise JobError(
+                f"{path}, line {number} is no served request ({error}); remove the file"
+            ) from error
+        if since is None or served.served_at >= since:
+            yield served
+
+
+def _rotate(path: Path) -> None:
+    for number in range(FILES - 1, 0, -1):
+        older = _numbered(path, number)
+        if older.exists():
+            if number == FILES - 1:
+                older.unlink()
+            else:
+                os.replace(older, _numbered(path, number + 1))
+    os.replace(path, _numbered(path, 1))
+
+
+def _numbered(path: Path, number: int) -> Path:
+    return path if number == 0 else path.with_name(f"{path.stem}.{number}{path.suffix}")
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no NaN: it is null, as absent is."""
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
