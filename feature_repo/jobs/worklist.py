@@ -31,10 +31,10 @@ from feature_repo.jobs.contents import (
 from validation import tables
 from validation.tables import TIMESTAMP
 
-MEMORY: Final = 96
-"""Megabytes that DuckDB may hold before it goes to disk, up to two million rows;"""
-ROWS_A_MEGABYTE: Final = 20_000
-"""of more it may hold this part."""
+MEMORY: Final = 192
+"""Megabytes that DuckDB may hold before it goes to disk, up to a million rows;"""
+ROWS_A_MEGABYTE: Final = 5_000
+"""of more it may hold this part: it cannot put all of a join's or a sort's keys on disk."""
 SHARED: Final = 64
 """Items that one row of the work has at most: a photo of a thousand items is encoded sixteen times,
 and no batch is larger than this many items a content."""
