@@ -19,6 +19,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from PIL import Image
 
 from benchmarks import results, shop
 from feature_repo.encoders.content import open_photo
@@ -105,6 +106,7 @@ def main() -> None:
     options = parser.parse_args()
     encoder = load_encoder(options.encoder)
     device = str(getattr(encoder, "device", "cpu"))
+    flops = flops_of(encoder, [encoder.prepare(Image.new("RGB", (320, 240)))])
     compiled = options.compile if options.compile is not None else device != "cpu"
     if compiled or options.precision:
         encoder = load_encoder(options.encoder, precision=options.precision, compiled=compiled)
@@ -113,7 +115,7 @@ def main() -> None:
         paths = photo_paths(home)
         sizes = [options.batch] if options.batch else [BATCH] if device == "cpu" else GPU_BATCHES
         batch = best_batch(encoder, paths, sizes)
-        found = measured(home, encoder, paths, batch=batch, repeats=options.repeats)
+        found = measured(home, encoder, paths, batch=batch, repeats=options.repeats, flops=flops)
         facts = facts_of(found, encoder, batch=batch, compiled=compiled)
         if options.ray or (options.ray is None and find_spec("ray")):
             facts["ray"] = on_ray(home, options.encoder, photos=len(paths))
@@ -145,7 +147,7 @@ def facts_of(found: Measured, encoder: Encoder, *, batch: int, compiled: bool) -
 
 
 def measured(
-    home: Home, encoder: Encoder, paths: Sequence[str], *, batch: int, repeats: int
+    home: Home, encoder: Encoder, paths: Sequence[str], *, batch: int, repeats: int, flops: int
 ) -> Measured:
     """The bare pass, the job and decoding, in turns."""
     inputs = prepared(encoder, paths)
@@ -164,7 +166,7 @@ def measured(
         job,
         in_model,
         decoding,
-        flops_of(encoder, batches[0]) // len(batches[0]),
+        flops,
         peak_of(encoder),
     )
 
@@ -278,9 +280,8 @@ def flops_of(encoder: Encoder, batch: Sequence[Any]) -> int:
     """Floating-point operations of one pass over a batch; a multiplication and addition is two."""
     from torch.utils.flop_counter import FlopCounterMode
 
-    plain = load_encoder(encoder.id, device="cpu") if _is_compiled(encoder) else encoder
     with FlopCounterMode(display=False) as counter:
-        plain.forward([getattr(one, "cpu", lambda one=one: one)() for one in batch])
+        encoder.forward(batch)
     return int(counter.get_total_flops())
 
 
@@ -307,10 +308,6 @@ def _copied(path: str, number: int) -> str:
     copy = there.with_name(f"{there.stem}-{number}{there.suffix}")
     copy.write_bytes(there.read_bytes() + b"\0" * number)
     return str(copy)
-
-
-def _is_compiled(encoder: Encoder) -> bool:
-    return bool(getattr(getattr(encoder, "runner", None), "compiled", False))
 
 
 def _row(seconds: list[float], found: Measured, *, flops: bool = True) -> dict[str, Any]:

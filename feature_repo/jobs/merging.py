@@ -77,7 +77,7 @@ def plan(
     before = sizes[-1] if stored.exists() else 0
     if not sum(sizes):
         return Merge(files, ranks, 0, 0, not stored.exists())
-    with connection(work.folder) as database:
+    with connection(work.folder, rows=sum(sizes)) as database:
         _register(database, files, refused=refused, item_ids=item_ids)
         database.execute(
             f"""

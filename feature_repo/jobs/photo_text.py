@@ -106,7 +106,8 @@ def _write_pairs(home: Home, path: Path) -> int:
                                    ORDER BY event_timestamp DESC, created_timestamp DESC) = 1"""
     shown = ", ".join(f"i.{name}" for name in SHOWN if name != tables.ITEM_ID)
     count, writer = 0, None
-    with connection(path.parent) as database:
+    rows = pq.read_metadata(home.items).num_rows
+    with connection(path.parent, rows=rows) as database:
         found = database.sql(
             f"""SELECT p.item_id, {shown}, p.row AS {VIEWS[0]}, t.row AS {VIEWS[1]}
             FROM ({newest}) AS p JOIN ({newest}) AS t USING (item_id)

@@ -126,7 +126,8 @@ def _reference(
     """What is usual: an evenly spread sample of the encoder's other rows; None without any."""
     if not stored.exists():
         return None
-    with connection(folder) as database:
+    rows = pq.read_metadata(stored).num_rows
+    with connection(folder, rows=rows) as database:
         numbers = database.sql(
             f"""
             SELECT s.file_row_number AS row

@@ -31,8 +31,10 @@ from feature_repo.jobs.contents import (
 from validation import tables
 from validation.tables import TIMESTAMP
 
-MEMORY: Final = "192MB"
-"""What DuckDB may hold before it goes to disk."""
+MEMORY: Final = 192
+"""Megabytes that DuckDB may hold before it goes to disk, up to a million rows;"""
+ROWS_A_MEGABYTE: Final = 5_000
+"""of more it may hold this part: it cannot put all of a join's or a sort's keys on disk."""
 SHARED: Final = 64
 """Items that one row of the work has at most: a photo of a thousand items is encoded sixteen times,
 and no batch is larger than this many items a content."""
@@ -86,7 +88,7 @@ class Worklist:
         """How many of these items are to be encoded."""
         if not item_ids or not self.rows:
             return 0
-        with connection(self.folder) as database:
+        with connection(self.folder, rows=self.items) as database:
             database.register("asked", pa.table({"key": sorted(set(item_ids))}))
             found = database.execute(
                 f"""SELECT count(*) FROM asked
@@ -134,11 +136,11 @@ def make_worklist(
     return Worklist(folder, chosen, contents, items, rows, missing)
 
 
-def connection(folder: Path, *, memory: str = MEMORY) -> duckdb.DuckDBPyConnection:
-    """A database of its own that goes to disk in the folder where it needs more memory."""
+def connection(folder: Path, *, rows: int) -> duckdb.DuckDBPyConnection:
+    """A database of its own, for so many rows, that goes to disk in the folder early."""
     database = duckdb.connect(
         config={
-            "memory_limit": memory,
+            "memory_limit": f"{max(MEMORY, rows // ROWS_A_MEGABYTE)}MB",
             "temp_directory": str(folder / "spill"),
             "preserve_insertion_order": False,
             "threads": 2,
@@ -202,7 +204,8 @@ def _undone(
     parameters: list[Any] = [str(folder / CONTENTS_FILE)]
     if known:
         parameters += [[str(path) for path in known], encoder.hash]
-    with connection(folder) as database:
+    rows = pq.read_metadata(folder / CONTENTS_FILE).num_rows
+    with connection(folder, rows=rows) as database:
         found = database.sql(
             f"""SELECT {", ".join(CONTENTS.names)} FROM read_parquet(?) AS c
             WHERE true {done if known else ""}
