@@ -29,7 +29,8 @@ for command in sys.argv[1:]:
 def feast(*commands: str, repository: Path, home: Path | None) -> str:
     """Run `feast` commands in a feature repository, in one process; returns what they printed."""
     environment = {name: value for name, value in os.environ.items() if name != HOME_VARIABLE}
-    environment["PYTHONPATH"] = str(repository.parent)
+    others = environment.get("PYTHONPATH")
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(repository.parent), others]))
     if home is not None:
         environment[HOME_VARIABLE] = str(home)
     done = subprocess.run(
