@@ -86,7 +86,8 @@ def write_log(home: Home, count: int, *, seed: int = 0) -> None:
     pq.write_table(_table(catalogue, tables.ITEMS, items), home.items)
     begin = int((AS_OF.timestamp() - DAYS * 86_400) * 1e6)
     moments = np.sort(generator.integers(begin, int(AS_OF.timestamp() * 1e6), count))
-    chosen = np.minimum(generator.zipf(1.3, count) - 1, items - 1)
+    share = 1.0 / (np.arange(items) + 10.0)
+    chosen = generator.choice(items, count, p=share / share.sum())
     kinds = generator.choice(list(KINDS), count, p=list(KINDS.values()))
     log = {
         tables.EVENT_ID: [f"e{number}" for number in range(count)],

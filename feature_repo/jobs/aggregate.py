@@ -139,6 +139,7 @@ def _load(connection: duckdb.DuckDBPyConnection, home: Home) -> None:
     A log of before `received_at` was a column has it as null.
     """
     connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET enable_progress_bar = false")  # the command has its own
     connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
     connection.execute("SET temp_directory = ?", [str(home.features / ".spill")])
     connection.read_parquet(str(home.items)).create_view("items")
