@@ -147,6 +147,7 @@ def aggregate(*, home: Home, now: datetime, progress: Progress | None = None) ->
 def _load(connection: duckdb.DuckDBPyConnection, home: Home, logged: LogState) -> None:
     """Make `items` and `events`; events keep the log's order as `number`."""
     connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET enable_progress_bar = false")  # the command has its own
     connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
     connection.execute("SET temp_directory = ?", [str(home.features / ".spill")])
     connection.read_parquet(str(home.items)).create_view("items")

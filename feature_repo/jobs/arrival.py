@@ -53,6 +53,7 @@ def relations(events: pd.DataFrame, items: pd.DataFrame) -> Iterator[duckdb.Duck
     number = pa.array(range(len(events)), type=pa.int64())
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET threads = 1")  # a few keys' events: threads would cost more
         log = _columns(events, tables.EVENTS, EVENT_COLUMNS).append_column(NUMBER, number)
         connection.register("events", log)
         connection.register("items", _columns(items, tables.ITEMS, ITEM_COLUMNS))

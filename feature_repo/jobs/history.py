@@ -39,12 +39,14 @@ WITH seen AS (
 ),
 chosen AS (
     SELECT user_id,
-           list(item_id ORDER BY moment, us, number) AS item_ids,
-           list(event_type ORDER BY moment, us, number) AS event_types,
-           list(us ORDER BY moment, us, number) AS times,
-           list(quantity ORDER BY moment, us, number) AS quantities,
-           list(coalesce(price, 'nan')::FLOAT ORDER BY moment, us, number) AS prices
-    FROM seen WHERE positive GROUP BY user_id
+           list(item_id ORDER BY place) AS item_ids,
+           list(event_type ORDER BY place) AS event_types,
+           list(us ORDER BY place) AS times,
+           list(quantity ORDER BY place) AS quantities,
+           list(coalesce(price, 'nan')::FLOAT ORDER BY place) AS prices
+    FROM (SELECT *, row_number() OVER (ORDER BY moment, us, number) AS place
+          FROM seen WHERE positive)
+    GROUP BY user_id
 ),
 moments AS (
     SELECT user_id, moment, count(*) FILTER (positive) AS events,

@@ -16,7 +16,7 @@ from feature_repo.feature_tables import (
 )
 from feature_repo.jobs.arrival import HAPPENED, KNOWN, MOMENT, POSITIVE, TOP_CATEGORY, known_from
 from feature_repo.jobs.decay import carried, decayed, era, weight
-from feature_repo.jobs.windows import window_ctes
+from feature_repo.jobs.windows import fits, packed, unpacked, window_ctes
 from validation import tables
 
 POPULARITY_HALF_LIFE_US: Final = POPULARITY_HALF_LIFE // US
@@ -29,10 +29,12 @@ def item_activity_sql(*, keys: str = "true", last: bool = False) -> str:
     A user counts once in a window: each of its positive events takes the place of the one before.
     """
     half_life = POPULARITY_HALF_LIFE_US
-    kinds = ", ".join(f"(event_type = '{kind}')::BIGINT AS {kind}_count" for kind in COUNTED)
-    none = ", ".join(f"0 AS {kind}_count" for kind in COUNTED)
+    kinds = packed([f"(event_type = '{kind}')::BIGINT" for kind in COUNTED])
+    person = packed([*("0" for _ in COUNTED), "1"])
     columns = ",\n".join(
-        f"{name}::BIGINT AS {name}" for measure in ITEM_MEASURES for name in windowed(measure)
+        f"{unpacked(pack, place)} AS {name}"
+        for place, measure in enumerate(ITEM_MEASURES)
+        for pack, name in zip(windowed("events"), windowed(measure), strict=True)
     )
     return f"""
 WITH seen AS (
@@ -46,11 +48,12 @@ people AS (
            so_far AS (PARTITION BY item_id, user_id ORDER BY known ROWS UNBOUNDED PRECEDING)
 ),
 changes AS (
-    SELECT item_id, known, us AS since, NULL::BIGINT AS until, {kinds}, 0 AS user_count FROM seen
+    SELECT item_id, known, us AS since, NULL::BIGINT AS until, {kinds} AS events FROM seen
+    WHERE {fits("seen", tables.ITEM_ID)}
     UNION ALL
-    SELECT item_id, known, since, until, {none}, 1 AS user_count FROM people
+    SELECT item_id, known, since, until, {person} AS events FROM people
 ),
-{window_ctes(tables.ITEM_ID, ITEM_MEASURES, last=last)},
+{window_ctes(tables.ITEM_ID, ["events"], last=last)},
 weights AS (
     SELECT item_id, known, {era("known", half_life_us=half_life)} AS era,
            sum(CASE WHEN positive THEN {weight("us", "known", half_life_us=half_life)}

@@ -6,8 +6,36 @@ of whole numbers: neither the order of the events nor who else is in the log mat
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 from feature_repo.feature_tables import LIFE, WINDOWS
+
+COUNT_BITS: Final = 25
+"""Bits of one count in a pack: five of them fill a 128-bit whole number with its sign."""
+
+
+def packed(counts: Sequence[str]) -> str:
+    """SQL: several counts as one whole number, which adds up as they do, in a third of the time.
+
+    No sum may reach 2^COUNT_BITS; :func:`fits` holds the log to it.
+    """
+    return " + ".join(
+        f"{count} * {1 << COUNT_BITS * place}::HUGEINT" for place, count in enumerate(counts)
+    )
+
+
+def unpacked(pack: str, place: int) -> str:
+    """SQL: one count of a pack."""
+    return f"(({pack} // {1 << COUNT_BITS * place}::HUGEINT) % {1 << COUNT_BITS})::BIGINT"
+
+
+def fits(relation: str, key: str) -> str:
+    """SQL: true, or an error where a key has more events than a pack can count."""
+    return f"""(
+        SELECT CASE WHEN coalesce(max(events), 0) < {1 << COUNT_BITS} THEN true ELSE error(
+            'one {key} has ' || max(events) || ' events; windows count up to '
+            || {(1 << COUNT_BITS) - 1} || ' of one')::BOOLEAN END
+        FROM (SELECT count(*) AS events FROM {relation} GROUP BY {key}))"""
 
 
 def newest_of(key: str) -> str:

@@ -237,9 +237,9 @@ def test_an_empty_table_passes(listings: Listings, log: Listings) -> None:
 
 
 def test_every_defect_of_an_event_is_told_apart(log: Listings) -> None:
-    count = 14
+    count = 16
     frame = log(*(f"u{number}" for number in range(count)))
-    for column in ("quantity", "unit_price", "propensity", "value"):
+    for column in ("quantity", "unit_price", "propensity", "value", "received_at"):
         frame[column] = None
     frame.loc[1, "item_id"] = "unknown"
     frame.loc[2, "event_type"] = "teleport"
@@ -254,6 +254,8 @@ def test_every_defect_of_an_event_is_told_apart(log: Listings) -> None:
     frame.loc[11, "event_id"] = "e0"
     frame.loc[12, ["event_type", "value"]] = ["rating", None]
     frame.loc[13, ["event_type", "value", "propensity"]] = ["rating", "five", 0]
+    frame.loc[14, "received_at"] = "2031-01-01"
+    frame.loc[15, "received_at"] = "later"
     result = events(frame)
     assert checks(result) == {
         1: ["known_item"],
@@ -268,6 +270,8 @@ def test_every_defect_of_an_event_is_told_apart(log: Listings) -> None:
         10: ["event_timestamp_present"],
         11: ["duplicate_id"],
         13: ["value_readable", "propensity_in_range"],
+        14: ["received_at_not_in_future"],
+        15: ["received_at_readable"],
     }
     assert result.accepted["user_id"].tolist() == ["u0", "u12"]
     assert warned(result) == {12: ["rating_value"]}

@@ -161,6 +161,18 @@ def test_seq_is_an_order_and_nothing_is_no_order(tmp_path: Path) -> None:
     assert column(unordered.events, tables.EVENT_TIMESTAMP) == [start]
 
 
+def test_when_a_late_event_reached_the_shop_is_read_by_its_names(tmp_path: Path) -> None:
+    events = (
+        "user,sku,timestamp,Server Time\n"
+        "u,a,2026-01-01T10:00,2026-01-02T00:00+02:00\n"
+        "u,a,2026-01-03,\n"
+    )
+    source = table.read(shop(tmp_path / "s", items="sku,title\na,A\n", events=events))
+    received = source.events[tables.RECEIVED_AT]
+    assert received.iloc[0] == pd.Timestamp("2026-01-01T22:00", tz="UTC")
+    assert received.isna().tolist() == [False, True]
+
+
 def test_a_catalogue_alone_has_no_events(tmp_path: Path) -> None:
     source = table.read(shop(tmp_path / "s", items="item_id,title\na,A\n"))
     assert source.ordering is Ordering.NONE

@@ -165,6 +165,25 @@ def test_every_table_exists_afterwards_empty_but_typed_where_nothing_filled_it(h
     assert result.as_dict()["rows"] == {name: 3 * (name == "item_profile") for name in filled}
 
 
+def test_a_log_of_before_arrivals_were_kept_counts_events_as_known_at_once(home: Home) -> None:
+    write_events(home, events_frame(("u", "sofa", "click", "2024-01-10")))
+    log = pq.read_table(home.events)
+    pq.write_table(log.drop_columns(["received_at"]), home.events)
+    aggregate(home=home, now=NOW)
+    known = at("2024-01-10 00:00:00.000001")
+    for view in ("user_history", "user_activity", "item_activity"):
+        assert list(read(home, view)["event_timestamp"]) == [known]
+
+
+def test_statistics_of_a_late_event_wait_for_the_midnight_after_its_arrival(home: Home) -> None:
+    arrived = pd.to_datetime(["2024-01-12 08:00"], utc=True)
+    late = events_frame(("u", "sofa", "click", "2024-01-10"), received_at=arrived)
+    write_events(home, late)
+    aggregate(home=home, now=NOW)
+    assert list(read(home, "item_stats")["event_timestamp"]) == [at("2024-01-13")]
+    assert list(read(home, "category_stats")["event_timestamp"]) == [at("2024-01-13")]
+
+
 def test_running_twice_gives_the_same_tables(home: Home) -> None:
     write_events(home, events_frame(("u", "sofa", "click", "2024-01-10")))
     aggregate(home=home, now=NOW)

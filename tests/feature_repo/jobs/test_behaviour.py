@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import duckdb
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
@@ -18,6 +19,7 @@ from feature_repo.feature_tables import (
     DAY_US,
     FEATURE_TABLES,
     HOUR_US,
+    ITEM_ACTIVITY,
     LIFE,
     POPULARITY_HALF_LIFE,
     SESSION_GAP,
@@ -26,9 +28,10 @@ from feature_repo.feature_tables import (
 )
 from feature_repo.home import Home
 from feature_repo.jobs import aggregate as aggregate_job
+from feature_repo.jobs import windows
 from feature_repo.jobs.aggregate import aggregate
 from feature_repo.jobs.behaviour import BEHAVIOUR_SQL, newest_rows
-from tests.feature_repo.samples import NOW, at, write_events, write_items
+from tests.feature_repo.samples import NOW, at, events_frame, write_events, write_items
 from validation import tables
 
 CATALOGUE = (
@@ -251,3 +254,15 @@ def domain(one: dict[str, Any]) -> Any:
 def category(one: dict[str, Any]) -> Any:
     item = _item(one)
     return item["category"].partition(" >")[0] if "category" in item else item.get("domain")
+
+
+def test_an_item_with_more_events_than_a_window_counts_is_an_error_and_not_a_wrong_number(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    log = events_frame(*[("u0", "i0", "click", "2024-01-01")] * 3)
+    monkeypatch.setattr(windows, "COUNT_BITS", 2)
+    rows = newest_rows([ITEM_ACTIVITY], log, items=items(), now=NOW)[ITEM_ACTIVITY.name]
+    assert rows["click_count_life"].item() == 3
+    more = events_frame(*[("u0", "i0", "click", "2024-01-01")] * 4)
+    with pytest.raises(duckdb.Error, match="one item_id has 4 events; windows count up to 3"):
+        newest_rows([ITEM_ACTIVITY], more, items=items(), now=NOW)
