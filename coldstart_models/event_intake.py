@@ -55,12 +55,13 @@ def event_taker(home: Home, *, rules: Rules = NO_RULES) -> "Callable[[pd.DataFra
     event_log(home).warm()
 
     def take(events: pd.DataFrame) -> EventsResult:
+        now = datetime.now(UTC)
         return take_events(
-            events,
+            events.assign(**{tables.RECEIVED_AT: now}),
             home=home,
             store=store,
             recommender=None,
-            now=datetime.now(UTC),
+            now=now,
             source=STREAM_SOURCE,
             rules=rules,
         )
