@@ -7,7 +7,6 @@ what has changed since.
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -18,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.code_versions import code_version, model_module
-from benchmarks.grid import CONSTANT, Cut, Opened
+from benchmarks.grid import CONSTANT, Cut, Opened, adapts
 from benchmarks.peers.constant import ConstantRanker
 from benchmarks.peers.kept import Kept
 from benchmarks.peers.registry import PUBLISHED, build_peer
@@ -29,8 +28,9 @@ from coldstart_models.breakdowns import Groups
 from coldstart_models.data.pools import Pool, cold_pool, shots_pools
 from coldstart_models.data.splits import Split
 from coldstart_models.errors import NotEnoughData
-from coldstart_models.models import MODELS, build_ranker
+from coldstart_models.models import build_ranker
 from coldstart_models.ranker import Ranker
+from validation.whole_files import replacing
 
 SHOTS: Final = (1, 3, 5, 10, 20)
 LEAST_USERS: Final = 50
@@ -108,8 +108,7 @@ def measured(cell: Cell, bench: Workbench) -> dict[str, Any]:
         ranker.fit(bench.split.training_set(bench.opened.catalogue), seed=cell.seed)
     except NotEnoughData as reason:
         return told | {"skipped": str(reason)}
-    adapts = cell.model in PUBLISHED and PUBLISHED[cell.model].adapts
-    adapts |= cell.model in MODELS and MODELS[cell.model].adapts
+    adapting = adapts(cell.model)
     groups = Groups([], np.full(len(bench.opened.catalogue), -1, np.int64))
     protocol = Bench(
         bench.opened.catalogue, bench.split, bench.pools, groups, cell.seed, None, Ledger()
@@ -117,12 +116,12 @@ def measured(cell: Cell, bench: Workbench) -> dict[str, Any]:
     pools = [
         _told(pool, measure(protocol, ranker, pool, model=cell.model, shots=[pool.shots]))
         for pool in bench.pools
-        if adapts or not pool.shots
+        if adapting or not pool.shots
     ]
     tuned = ranker.trials if isinstance(ranker, TunedRanker) else []
     return told | {
         "split": bench.split.name,
-        "adapts": adapts,
+        "adapts": adapting,
         "seconds": round(time.process_time() - began, 1),
         "trials": [asdict(trial) for trial in tuned],
         "pools": pools,
@@ -131,10 +130,8 @@ def measured(cell: Cell, bench: Workbench) -> dict[str, Any]:
 
 def write(result: Mapping[str, Any], path: Path) -> None:
     """Write a result, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_text(json.dumps(result), encoding="utf-8")
-    os.replace(partial, path)
+    with replacing(path) as partial:
+        partial.write_text(json.dumps(result), encoding="utf-8")
 
 
 def measurement(pool: Mapping[str, Any], *, seed: int) -> Measurement:

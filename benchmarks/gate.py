@@ -1,4 +1,4 @@
-"""How well the gate finds planted defects, and how fast it is: ``make bench-gate``.
+"""How well the gate finds planted defects: ``make bench-gate``, which also times it.
 
 Every kind of defect is planted in rows of its own among sound generated listings, events and
 vectors. Recall is the share of the planted rows that fail the kind's check; precision the share
@@ -9,7 +9,6 @@ import argparse
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
@@ -18,11 +17,10 @@ import pandas as pd
 
 from benchmarks import defects, results, shop
 from benchmarks.defects import BANNED, Bench, Defect
-from benchmarks.gate_speed import memory, report_cost, tabular_ratio
+from benchmarks.gate_speed import memory, photo_ratio, report_cost, tabular_ratio
 from feature_repo.catalogs import marketplace, table
 from feature_repo.catalogs.marketplace import MarketplaceSize
 from validation import gate, reasons, tables
-from validation.photos import inspect_all
 from validation.reference import Reference
 from validation.result import GateResult
 from validation.rules import Rules
@@ -33,13 +31,23 @@ SIZE: Final = MarketplaceSize(
 )
 NEEDED: Final = [tables.IMAGE_PATH, tables.PRICE, tables.CURRENCY, tables.CATEGORY]
 """What a row must have for every kind of defect to be planted in it."""
-LARGE_SIDE: Final = 1_200
-LARGE_PHOTOS: Final = 200
 ORIGINALS: Final = 60
 """Rows of a batch that copies are taken of."""
 RULES: Final = Rules(banned=BANNED)
 WIDTH: Final = 24
 ENCODER: Final = "encoder-1"
+COMPARED: Final = ("text_unlike_others", "photo_unlike_others")
+KINDS: Final[dict[str, Sequence[Defect]]] = {
+    "items": defects.VALUES,
+    "photos": defects.PHOTOS,
+    "events": defects.EVENTS,
+    "vectors": defects.VECTORS,
+}
+
+Batch = tuple[str, dict[str, set[int]], Sequence[Defect], GateResult]
+"""A table, its planted rows by kind, the kinds, and what the gate made of it."""
+Tally = tuple[int, int, int]
+"""Rows that were planted, those that fail the kind's check, and others that fail it as well."""
 
 
 def main() -> None:
@@ -49,7 +57,7 @@ def main() -> None:
     parser.add_argument("--clean", type=Path, help="a table:DIR of sound listings")
     parser.add_argument("--rows", type=int, default=1_000_000, help="listings of the speed test")
     options = parser.parse_args()
-    found: dict[tuple[str, str], list[tuple[int, int, int]]] = defaultdict(list)
+    found: dict[tuple[str, str], list[Tally]] = defaultdict(list)
     severities: dict[str, str] = {}
     sound = blocked = 0
     for seed in range(options.seeds):
@@ -58,15 +66,9 @@ def main() -> None:
             if options.clean:
                 planted_in += real_batches(options.clean, Path(folder) / "real", seed=seed)
             for table_name, planted, kinds, result in planted_in:
-                failing = rows_by_check(result)
                 severities.update(result.severities)
-                for kind in kinds:
-                    rows = planted[kind.name]
-                    failed = failing.get(kind.check, set())
-                    others = set().union(*(planted[k.name] for k in kinds if k.check == kind.check))
-                    found[table_name, kind.name].append(
-                        (len(rows), len(rows & failed), len(failed - others - copied(kind)))
-                    )
+                for name, counts in tallied(planted, kinds, result).items():
+                    found[table_name, name].append(counts)
                 touched = set().union(*planted.values())
                 sound += result.received - len(touched)
                 blocked += len(set(result.quarantined[reasons.ROW_NUMBER]) - touched)
@@ -81,9 +83,9 @@ def main() -> None:
                 "defect": name,
                 "check": checks[name],
                 "severity": severities.get(checks[name], "never failed"),
-                **_rates(counts),
+                **_rates(tallies),
             }
-            for (where, name), counts in found.items()
+            for (where, name), tallies in found.items()
         ],
         sound_rows=sound,
         sound_rows_blocked=blocked,
@@ -93,19 +95,6 @@ def main() -> None:
         memory_megabytes=memory([10_000, options.rows]),
         report=report_cost(),
     )
-
-
-COMPARED: Final = ("text_unlike_others", "photo_unlike_others")
-KINDS: Final[dict[str, Sequence[Defect]]] = {
-    "items": defects.VALUES,
-    "photos": defects.PHOTOS,
-    "events": defects.EVENTS,
-    "vectors": defects.VECTORS,
-}
-
-
-Batch = tuple[str, dict[str, set[int]], Sequence[Defect], GateResult]
-"""A table, its planted rows by kind, the kinds, and what the gate made of it."""
 
 
 def batches(folder: Path, *, seed: int) -> list[Batch]:
@@ -197,6 +186,19 @@ def _row(frame: pd.DataFrame, number: int) -> defects.Row:
     return dict(zip(map(str, values.index), values.tolist(), strict=True))
 
 
+def tallied(
+    planted: dict[str, set[int]], kinds: Sequence[Defect], result: GateResult
+) -> dict[str, Tally]:
+    """Kind → its tally in one batch."""
+    failing = rows_by_check(result)
+    tallies = {}
+    for kind in kinds:
+        rows, failed = planted[kind.name], failing.get(kind.check, set())
+        others = set().union(*(planted[k.name] for k in kinds if k.check == kind.check))
+        tallies[kind.name] = (len(rows), len(rows & failed), len(failed - others - copied(kind)))
+    return tallies
+
+
 def copied(kind: Defect) -> set[int]:
     """Rows that fail a comparison by right, because a planted one is their copy."""
     return set(range(ORIGINALS)) if kind.check in COMPARED else set()
@@ -224,62 +226,7 @@ def clean_rates(folder: Path) -> dict[str, Any]:
     }
 
 
-def photo_ratio(clean: Path | None = None) -> dict[str, float]:
-    """Speed of the photo checks over that of decoding the same photos in as many threads."""
-    ratios: dict[str, float] = {}
-    if clean is not None:
-        sound = table.read(clean).items[tables.IMAGE_PATH].dropna().tolist()
-        ratios[clean.name] = _photo_ratio(sound)
-    with TemporaryDirectory(prefix="coldstart-bench-") as folder:
-        data = marketplace.read(photos=Path(folder), as_of=shop.AS_OF, seed=0, size=shop.SIZE)
-        paths = data.items[tables.IMAGE_PATH].dropna().tolist()
-        ratios["as generated"] = _photo_ratio(paths)
-        large = [enlarged(path, LARGE_SIDE) for path in paths[:LARGE_PHOTOS]]
-        ratios[f"{LARGE_SIDE} px"] = _photo_ratio(large)
-    return ratios
-
-
-def _photo_ratio(paths: Sequence[str], repeats: int = 9) -> float:
-    """The two take turns, so that what else the machine does slows both; the middle turns count.
-
-    Of nine turns of the bare loop over small photos the fastest is a fifth faster than the middle
-    one, by luck of the threads; the turns of the checks lie close together.
-    """
-    bare, checks = [], []
-    for _ in range(repeats):
-        bare.append(results.seconds(lambda: decode_all(paths)))
-        checks.append(results.seconds(lambda: inspect_all(paths)))
-    return round(median(bare) / median(checks), 3)
-
-
-def enlarged(path: str, side: int) -> str:
-    """The photo in place, as large as a shop's."""
-    from PIL import Image
-
-    with Image.open(path) as photo:
-        photo.convert("RGB").resize((side, side)).save(path, "JPEG", quality=90)
-    return path
-
-
-def decode_all(paths: Sequence[str]) -> None:
-    """Decode every photo to some DECODED_PIXELS in colour, and nothing else."""
-    import os
-    from concurrent.futures import ThreadPoolExecutor
-
-    from PIL import Image
-
-    from validation.photos import DECODED_PIXELS
-
-    def decode(path: str) -> None:
-        with Image.open(path) as photo:
-            photo.draft("RGB", DECODED_PIXELS)
-            photo.load()
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(decode, paths))
-
-
-def _rates(counts: Sequence[tuple[int, int, int]]) -> dict[str, float | int]:
+def _rates(counts: Sequence[Tally]) -> dict[str, float | int]:
     planted, hit, false = (sum(column) for column in zip(*counts, strict=True))
     return {
         "planted": planted,

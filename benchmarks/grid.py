@@ -19,7 +19,7 @@ from coldstart_models.benchmark_run import (
 )
 from coldstart_models.data.catalogue import Catalogue, Embeddings
 from coldstart_models.data.splits import Split
-from coldstart_models.models import CONTENT_KNN, ORACLE, POPULARITY, RANDOM
+from coldstart_models.models import CONTENT_KNN, MODELS, ORACLE, POPULARITY, RANDOM
 from feature_repo.catalogs.registry import resolved
 from feature_repo.home import Home
 from validation import tables
@@ -80,6 +80,12 @@ class Cut:
             return None
         folder = Path(self.source.partition(":")[2].format(data=data))
         return None if folder.is_dir() else f"there is no folder {folder}"
+
+
+def adapts(model: str) -> bool:
+    """Whether a model of the grid uses a task's support."""
+    known = PUBLISHED.get(model) or MODELS.get(model)
+    return known is not None and known.adapts
 
 
 def _launches(name: str, store: str, source: str, cutoff: str, *, reserved: bool = False) -> Cut:

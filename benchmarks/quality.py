@@ -57,8 +57,7 @@ def main() -> None:
         text = quality_tables.published(
             results, asked=len(places), left_out=left_out, machine=machine()
         )
-        document = options.into.read_text(encoding="utf-8")
-        options.into.write_text(tables.placed(document, text, name="quality"), encoding="utf-8")
+        tables.put(text, options.into, name="quality")
         console.say(f"tables written to {options.into}")
 
 

@@ -6,13 +6,13 @@ from typing import Any, Final
 import numpy as np
 from scipy import stats
 
-from benchmarks.grid import CONSTANT, GRID, SIAMESE
+from benchmarks.grid import CONSTANT, GRID, SIAMESE, adapts
 from benchmarks.peers.registry import PUBLISHED
 from benchmarks.standings import Estimate, Result, Standing, models_in_order
 from benchmarks.tables import fact, interval, number, table
 from coldstart_models.data.pools import shots_pool
 from coldstart_models.metrics import AUC, MRR, NDCG, RECALL
-from coldstart_models.models import CONTENT_KNN, MODELS, ORACLE, RANDOM
+from coldstart_models.models import CONTENT_KNN, ORACLE, RANDOM
 
 NULLS: Final = (RANDOM, CONSTANT, ORACLE)
 """Ends of the scale: no contestants."""
@@ -106,7 +106,10 @@ def _of_cut(cut: Standing) -> str:
     """Metrics of all models in the cold pool, and their difference to the best kNN ensemble."""
     found = {name: [cut.estimate(name, metric) for metric in SHOWN] for name in cut.models}
     contestants = [values for name, values in found.items() if name not in NULLS]
-    best = [max(one.mean for one in column) for column in zip(*contestants, strict=True)]
+    best = [
+        max((values[place].mean for values in contestants), default=None)
+        for place in range(len(SHOWN))
+    ]
     body = []
     for name, values in found.items():
         ndcg = values[SHOWN.index(NDCG)]
@@ -143,7 +146,7 @@ def _shots(cut: Standing) -> str:
     if not cut.shots:
         return ""
     unmoved = [name for name in (CONTENT_KNN, SIAMESE[0]) if name in cut.models]
-    names = unmoved + [name for name in cut.models if _adapts(name)]
+    names = unmoved + [name for name in cut.models if adapts(name)]
     body = [[f"`{name}`", *(_with_shots(cut, name, k) for k in cut.shots)] for name in names]
     columns = ["model", *(f"k = {shots}" for shots in cut.shots)]
     return (
@@ -155,13 +158,8 @@ def _shots(cut: Standing) -> str:
 def _with_shots(cut: Standing, model: str, shots: int) -> str:
     """Both values, or the one of a model that does not adapt."""
     pool = shots_pool(shots)
-    counts = (0, shots) if _adapts(model) else (0,)
+    counts = (0, shots) if adapts(model) else (0,)
     return " → ".join(number(cut.estimate(model, pool=pool, shots=count).mean) for count in counts)
-
-
-def _adapts(model: str) -> bool:
-    known = PUBLISHED.get(model) or MODELS.get(model)
-    return known is not None and known.adapts
 
 
 def _signed(found: Estimate | None) -> str:

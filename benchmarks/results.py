@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from coldstart_models.commands import console
+from validation.whole_files import replacing
 
 FOLDER: Final = Path(__file__).resolve().parent / "results"
 Row = Mapping[str, str | int | float]
@@ -30,16 +31,14 @@ def publish(
     for fact, value in facts.items():
         console.say(f"{fact}: {value}")
     path = folder / f"{name}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
     content = {
         "benchmark": name,
         "machine": machine(),
         **facts,
         "rows": [dict(row) for row in rows],
     }
-    partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    os.replace(partial, path)
+    with replacing(path) as partial:
+        partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     console.say(f"written to {path}")
     return path
 

@@ -6,11 +6,12 @@ With ``--into README.md --name online_retail`` the tables take the place of what
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
+
+from validation.whole_files import replacing
 
 METRICS: Final = ("recall@20", "ndcg@10", "mrr", "auc")
 HEADING: Final = "ndcg@10"
@@ -43,10 +44,7 @@ def main() -> None:
         return
     if options.name is None:
         parser.error("--into needs --name, the name of the marked place")
-    before = options.into.read_text(encoding="utf-8")
-    partial = options.into.with_name(f".{options.into.name}.partial")
-    partial.write_text(placed(before, text, name=options.name), encoding="utf-8")
-    os.replace(partial, options.into)
+    put(text, options.into, name=options.name)
 
 
 def markdown(result: Mapping[str, Any], *, pools: Sequence[str] | None = None) -> str:
@@ -127,6 +125,13 @@ def _best_of(
         bounds = interval((found["low"], found["high"]))
         cells.append(f"{number(found['value'], best=found['value'] == best)} ({bounds})")
     return cells
+
+
+def put(tables: str, document: Path, *, name: str) -> None:
+    """Put the tables between a document's marks. Raises ValueError where it has none."""
+    text = placed(document.read_text(encoding="utf-8"), tables, name=name)
+    with replacing(document) as partial:
+        partial.write_text(text, encoding="utf-8")
 
 
 def placed(text: str, tables: str, *, name: str) -> str:

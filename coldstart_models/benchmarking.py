@@ -7,7 +7,7 @@ on. Models see a split's training set and a pool's task, and nothing else of the
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -268,7 +268,7 @@ def _scored(ranker: Ranker, pool: Pool) -> Iterator[tuple[IntArray, IntArray, Fl
     piece = max(1, METRICS_AT_ONCE // num_candidates)
     for start in range(0, num_users, together):
         users = np.arange(start, min(start + together, num_users))
-        scores = _scores(ranker, _part(pool.task, users))
+        scores = _scores(ranker, pool.task.of_users(users))
         for at in range(0, len(users), piece):
             inside = slice(at, at + piece)
             for columns in groups:
@@ -285,10 +285,6 @@ def _scores(ranker: Ranker, task: RankingTask) -> FloatMatrix:
             f"not {scores.shape} with {int((~np.isfinite(scores)).sum())} non-finite"
         )
     return scores
-
-
-def _part(task: RankingTask, rows: IntArray) -> RankingTask:
-    return replace(task, user_index=task.user_index[rows], histories=task.histories.take(rows))
 
 
 def _result(

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from coldstart_models.data.catalogue import Catalogue, Embeddings
 from coldstart_models.errors import NotEnoughData
-from coldstart_models.listings import encode
+from coldstart_models.listing_encoders import encode
 from feature_repo.encoders.content import listing_text
 from feature_repo.encoders.encoder import Encoder, Modality
 from feature_repo.home import Home

@@ -156,11 +156,7 @@ def _ndcg(one: _Encoded, catalogue: Catalogue, split: Split) -> FloatArray:
     ranker.fit(split.training_set(seen), seed=0)
     pool = cold_pool(split)
     users = np.arange(0, len(pool.task.user_index), -(-len(pool.task.user_index) // MAX_USERS))
-    task = replace(
-        pool.task,
-        user_index=pool.task.user_index[users],
-        histories=pool.task.histories.take(users),
-    )
+    task = pool.task.of_users(users)
     ids = catalogue.item_ids[task.candidates]
     metrics = user_metrics(ranker.score(task), pool.chosen[users].toarray(), ids)
     return metrics.values[:, [USER_METRICS.index(NDCG)]]

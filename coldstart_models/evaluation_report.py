@@ -2,7 +2,6 @@
 
 import base64
 import io
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,6 +17,7 @@ from coldstart_models.evaluation_plots import (
     quality_plot,
     shots_plot,
 )
+from validation.whole_files import replacing
 
 TEMPLATE: Final = Path(__file__).with_name("evaluation_report.html.j2")
 THUMBNAIL: Final = 112
@@ -85,10 +85,8 @@ def write_report(
         now: the moment it is dated with.
     """
     page = render_report(result, examples, title=title, generated=generated, now=now)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_text(page, encoding="utf-8")
-    os.replace(partial, path)
+    with replacing(path) as partial:
+        partial.write_text(page, encoding="utf-8")
     return path
 
 

@@ -4,7 +4,7 @@ Peers, the Siamese scorer and the oracle all keep this contract, so one protocol
 evaluates them and one contract suite tests them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -58,6 +58,10 @@ class RankingTask:
     """(C,) item indexes."""
     support: Support | None = None
     """What few-shot models may adapt on; None at zero shots."""
+
+    def of_users(self, rows: IntArray) -> "RankingTask":
+        """The same task for some of its users, by row number."""
+        return replace(self, user_index=self.user_index[rows], histories=self.histories.take(rows))
 
 
 class Ranker(Protocol):

@@ -144,9 +144,12 @@ class Recommender:
         by_row = dict(zip(rows.tolist(), scores.tolist(), strict=True))
         return [
             self._recommendation(
-                snapshot, int(row), by_row[int(row)], self._told(snapshot, person, int(row))
+                snapshot,
+                row,
+                by_row[row],
+                self._told(snapshot, person, row, self._parts(snapshot, person, row)),
             )
-            for row in best
+            for row in best.tolist()
         ]
 
     def score(self, history: UserHistory, item_ids: Sequence[str]) -> list[float]:
@@ -171,8 +174,8 @@ class Recommender:
             popularity = float(snapshot.prior[row])
             part = Contribution(None, POPULARITY, popularity)
             return Explanation(item_id, popularity, (part,), sentence(_title(snapshot, row), []))
-        with torch.inference_mode():
-            parts, prior, adapted = self._parts(snapshot, person, row)
+        parts = self._parts(snapshot, person, row)
+        prior, adapted = self._beyond_history(snapshot, person, row)
         contributions = [Contribution(None, POPULARITY, prior)]
         if snapshot.biases[row]:
             contributions.append(Contribution(None, PACE, float(snapshot.biases[row])))
@@ -186,7 +189,7 @@ class Recommender:
             item_id,
             float(self._scores(snapshot, person, np.array([row]))[0]),
             tuple(contributions),
-            self._told(snapshot, person, row),
+            self._told(snapshot, person, row, parts),
         )
 
     def similar(self, item_id: str, *, k: int = 10) -> list[tuple[str, float]]:
@@ -300,14 +303,19 @@ class Recommender:
             scores = scores + effect + torch.from_numpy(snapshot.biases[rows])
         return np.asarray(scores[0].numpy(), dtype=np.float32)
 
-    def _parts(
-        self, snapshot: Snapshot, person: "_Person", row: int
-    ) -> "tuple[dict[str, torch.Tensor], float, torch.Tensor]":
-        """The history's parts by modality, the prior's part and the first customers' part."""
+    @torch.inference_mode()
+    def _parts(self, snapshot: Snapshot, person: "_Person", row: int) -> "dict[str, torch.Tensor]":
+        """The history's parts by modality."""
         candidate = snapshot.vectors.take(torch.tensor([row]))
-        parts = history_contributions(
+        return history_contributions(
             self._scorer, snapshot.vectors, person.profiles, candidate, person.calibration
         )
+
+    @torch.inference_mode()
+    def _beyond_history(
+        self, snapshot: Snapshot, person: "_Person", row: int
+    ) -> "tuple[float, torch.Tensor]":
+        """The prior's part and the first customers' part."""
         calibration = person.calibration
         centred = (float(snapshot.prior[row]) - calibration.prior_mean) / (
             calibration.prior_deviation
@@ -316,11 +324,11 @@ class Recommender:
         adapted = first_customer_contributions(
             self._scorer, snapshot.vectors, person.profiles, delta, self._population
         )
-        return parts, float(self._scorer.prior_weight * centred), adapted
+        return float(self._scorer.prior_weight * centred), adapted
 
-    def _told(self, snapshot: Snapshot, person: "_Person", row: int) -> str:
-        with torch.inference_mode():
-            parts, _, _ = self._parts(snapshot, person, row)
+    def _told(
+        self, snapshot: Snapshot, person: "_Person", row: int, parts: "dict[str, torch.Tensor]"
+    ) -> str:
         titles = [_title(snapshot, snapshot.position[item_id]) for item_id in person.item_ids]
         return sentence(_title(snapshot, row), strongest(parts, titles))
 

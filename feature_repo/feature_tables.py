@@ -5,9 +5,6 @@ appends to them. Beside its own columns every table has `event_timestamp`, the m
 which the row was known, and `created_timestamp`, when it was computed.
 """
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +17,7 @@ import pyarrow.parquet as pq
 from feature_repo.home import Home
 from validation import tables
 from validation.tables import TIMESTAMP, Column
+from validation.whole_files import replacing as replacing
 
 CREATED_TIMESTAMP: Final = "created_timestamp"
 EMBEDDING: Final = "embedding"
@@ -195,22 +193,6 @@ FEATURE_TABLES: Final[dict[str, FeatureTable]] = {
         USER_HISTORY,
     )
 }
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A path to write to; the file takes the place of `path` if the block ends well.
-
-    Where `path` is a link, of what it points to: the link stays.
-    """
-    path = path.resolve() if path.is_symlink() else path
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        yield partial
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def write_table(content: pa.Table, path: Path) -> None:

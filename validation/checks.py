@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 
 from validation import tables
-from validation.errors import GateError
+from validation.errors import GateError, SuiteError
 from validation.tables import Table
 
 if TYPE_CHECKING:
@@ -103,8 +103,16 @@ class Checklist:
                 )
 
     def extend(self, expectations: Iterable[Any]) -> None:
-        """Add expectations that carry their check already."""
-        self._expectations.extend(expectations)
+        """Add expectations that carry their check already. Raises SuiteError for a name twice."""
+        names = {one.meta["name"] for one in self._expectations}
+        for one in expectations:
+            if one.meta["name"] in names:
+                raise SuiteError(
+                    f"{one.meta['name']!r} is the name of two checks of {self._name}; give yours "
+                    "another in its meta"
+                )
+            names.add(one.meta["name"])
+            self._expectations.append(one)
 
     def built(self) -> "ExpectationSuite":
         from great_expectations import ExpectationSuite

@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from validation.engine import new_context
 from validation.summary import Summary
 
 if TYPE_CHECKING:
@@ -33,12 +34,7 @@ def build(results: Sequence[Summary], folder: Path) -> Path:
 
 
 def _context(site: Path) -> "AbstractDataContext":
-    import great_expectations as gx
-    from great_expectations.data_context.types.base import ProgressBarsConfig
-
-    context = gx.get_context(mode="ephemeral")
-    context.enable_analytics(False)
-    context.variables.progress_bars = ProgressBarsConfig(globally=False)
+    context = new_context()
     for name in list(context.list_data_docs_sites()):
         context.delete_data_docs_site(name)
     context.add_data_docs_site(

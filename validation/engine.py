@@ -57,7 +57,12 @@ def union(parts: Iterable[np.ndarray]) -> np.ndarray:
 
 @cache
 def context() -> "AbstractDataContext":
-    """This process's ephemeral context: silent, offline, without progress bars."""
+    """This process's context."""
+    return new_context()
+
+
+def new_context() -> "AbstractDataContext":
+    """An ephemeral context: silent, offline, without progress bars."""
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
 

@@ -12,7 +12,7 @@ from validation.reasons import raw_rows
 
 Hashes = npt.NDArray[np.uint64]
 Truths = npt.NDArray[np.bool_]
-Numbers = npt.NDArray[Any]
+Values = npt.NDArray[Any]
 
 
 def hashed(values: pd.Series) -> Hashes:
@@ -21,7 +21,7 @@ def hashed(values: pd.Series) -> Hashes:
     return pd.util.hash_array(texts.map(str).to_numpy(dtype=object), categorize=False)
 
 
-def among(values: Numbers, ascending: Numbers) -> Truths:
+def among(values: Values, ascending: Values) -> Truths:
     """(N,) which of the values are among some in ascending order."""
     if not len(ascending):
         return np.zeros(len(values), dtype=bool)
@@ -31,7 +31,7 @@ def among(values: Numbers, ascending: Numbers) -> Truths:
     return found
 
 
-def repeated(values: Numbers) -> Numbers:
+def repeated(values: Values) -> Values:
     """The values that come more than once, each once, ascending."""
     ascending = np.sort(values)
     return np.unique(ascending[1:][ascending[1:] == ascending[:-1]])

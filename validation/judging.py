@@ -14,10 +14,9 @@ import pandas as pd
 
 from validation import engine, facts, reasons, suites, tables
 from validation.checks import READ, Severity, readable
-from validation.coercion import Coerced
+from validation.chunks import Chunk
 from validation.contents import FINGERPRINT
 from validation.engine import Finding
-from validation.errors import MissingColumnError, TableError, ValidationError
 from validation.identities import FirstRows
 from validation.result import GateResult, counts
 from validation.tables import Table
@@ -28,34 +27,29 @@ if TYPE_CHECKING:
 
 def judged(
     table: Table,
-    raw: pd.DataFrame,
-    coerced: Coerced,
+    chunk: Chunk,
     *,
     found: Mapping[str, pd.Series],
     suite: "ExpectationSuite",
     first_rows: FirstRows,
     details: reasons.Details,
     now: datetime,
-    offset: int = 0,
     notes: tuple[str, ...] = (),
-    fingerprints: pd.Series | None = None,
 ) -> GateResult:
     """Run the suite, then compare ids among what passed, and sort the rows.
 
     Args:
-        raw: the chunk as it came; its index is 0 … n - 1.
         found: columns that the suite reads beside the table's, by name.
         first_rows: what came before this chunk.
         details: what the sentences of some checks say of a row, by check and row.
-        offset: number of the chunk's first row in its batch.
         notes: of the batch as a whole.
-        fingerprints: (n,) of the photos, where they were opened.
     """
+    raw, coerced = chunk.raw, chunk.coerced
     read = {readable(name): flags for name, flags in coerced.readable.items()}
     checked = coerced.frame.assign(**{READ: facts.lines_read(raw)}, **found, **read)
     run = engine.run(suite, checked[suites.columns_of(suite)])
     passing = coerced.frame.drop(run.rows(Severity.BLOCK))
-    first, told = first_rows.take(passing[table.key], raw, offset=offset)
+    first, told = first_rows.take(passing[table.key], raw, offset=chunk.offset)
     identities = suites.identities(table.key, table=table.name)
     twice = engine.run(identities, pd.DataFrame({suites.FIRST: first}, index=passing.index))
     kept = passing[first]
@@ -69,8 +63,8 @@ def judged(
         validation={str(part.result["suite_name"]): part.result for part in (run, twice)},
         notes=notes,
         now=now,
-        offset=offset,
-        fingerprints=None if fingerprints is None else _of_accepted(kept, fingerprints),
+        offset=chunk.offset,
+        fingerprints=None if chunk.fingerprints is None else _of_accepted(kept, chunk.fingerprints),
     )
 
 
@@ -88,7 +82,12 @@ def result_of(
     offset: int = 0,
     fingerprints: pd.DataFrame | None = None,
 ) -> GateResult:
-    """The rows with the sentences of what they failed. See `judged` for the arguments."""
+    """The rows with the sentences of what they failed. See `judged` for the other arguments.
+
+    Args:
+        raw: the rows as they came; the index is 0 … n - 1.
+        offset: number of the first row in the batch.
+    """
     findings = tuple(findings)
     source = raw.get(tables.SOURCE, pd.Series(None, index=raw.index, dtype=object))
     rows = {
@@ -124,23 +123,6 @@ def result_of(
         checked_at=now,
         fingerprints=fingerprints,
     )
-
-
-def require_columns(
-    frame: pd.DataFrame, table: str, required: Iterable[str], now: datetime
-) -> None:
-    """Raise TableError where a frame cannot be judged at all: see `errors`."""
-    if now.tzinfo is None:
-        raise ValidationError(f"now is {now}, without a zone; pass a time in UTC")
-    missing = [name for name in required if name not in frame.columns]
-    if missing:
-        raise MissingColumnError(table, missing=missing, present=frame.columns)
-    twice = frame.columns[frame.columns.duplicated()]
-    if len(twice):
-        raise TableError(
-            f"the {table} table has the column(s) {', '.join(map(str, twice))} more than once; "
-            "keep one of each"
-        )
 
 
 def _of_accepted(accepted: pd.DataFrame, fingerprints: pd.Series) -> pd.DataFrame:

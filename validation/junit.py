@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
+from validation.checks import Severity
 from validation.summary import Summary
 
 
@@ -28,7 +29,9 @@ def _suite(result: Summary, warnings_fail: bool) -> ElementTree.Element:
         for entry in run["results"]
     ]
     failing = {
-        name for name in names if _fails(name, result, warnings_fail) and name in result.severities
+        name
+        for name, severity in result.severities.items()
+        if warnings_fail or severity == Severity.BLOCK
     }
     suite = ElementTree.Element(
         "testsuite",
@@ -43,10 +46,6 @@ def _suite(result: Summary, warnings_fail: bool) -> ElementTree.Element:
             tag = "failure" if name in failing else "system-out"
             _tell(ElementTree.SubElement(case, tag), name, result)
     return suite
-
-
-def _fails(name: str, result: Summary, warnings_fail: bool) -> bool:
-    return warnings_fail or result.severities.get(name) == "block"
 
 
 def _tell(element: ElementTree.Element, name: str, result: Summary) -> None:

@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 
 from validation import tables
-from validation.facts import labelled
-from validation.identities import Hashes
+from validation.identities import Hashes, among
 
 FASTEST: Final = 40
 """Deliberate acts of one user within a minute beyond which no person acts."""
@@ -30,13 +29,9 @@ class Rates:
     def too_fast(self, events: pd.DataFrame) -> dict[int, str]:
         """Row → how many acts its user made within its minute, where no person makes so many."""
         acts, minutes = _user_minutes(events)
-        places = np.searchsorted(self.minutes, minutes)
-        places = np.minimum(places, max(0, len(self.minutes) - 1))
-        if not len(self.minutes):
-            return {}
-        found = self.minutes[places] == minutes
-        counts = pd.Series(self.acts[places], index=acts.index)[found]
-        return {row: str(count) for row, count in labelled(counts)}
+        fast = among(minutes, self.minutes)
+        counts = self.acts[np.searchsorted(self.minutes, minutes[fast])]
+        return dict(zip(acts.index[fast].tolist(), map(str, counts.tolist()), strict=True))
 
 
 @dataclass(slots=True)

@@ -1,6 +1,7 @@
 """Whose listings have most to mend: brands and sellers, worst first."""
 
 import json
+from collections.abc import Sequence
 from typing import Final
 
 import pandas as pd
@@ -23,18 +24,19 @@ class Counts:
 
     def add(self, part: GateResult) -> None:
         """Take a part's result."""
-        for column in WHO:
-            if column in part.accepted:
-                found = pd.DataFrame(
-                    {
-                        "held": _named(part.quarantined, column).value_counts(),
-                        "warned": _named(part.warnings, column).value_counts(),
-                        "accepted": part.accepted[column].value_counts(),
-                    }
-                )
-                before = self._counts.get(column)
-                both = found if before is None else before.add(found, fill_value=0)
-                self._counts[column] = both.fillna(0).astype(int)
+        columns = [column for column in WHO if column in part.accepted]
+        held, warned = _who(part.quarantined, columns), _who(part.warnings, columns)
+        for column in columns:
+            found = pd.DataFrame(
+                {
+                    "held": held[column].value_counts(),
+                    "warned": warned[column].value_counts(),
+                    "accepted": part.accepted[column].value_counts(),
+                }
+            )
+            before = self._counts.get(column)
+            both = found if before is None else before.add(found, fill_value=0)
+            self._counts[column] = both.fillna(0).astype(int)
 
     def worst(self) -> Worst:
         """Those with the most rows to mend.
@@ -53,7 +55,12 @@ class Counts:
         return found
 
 
-def _named(rows: pd.DataFrame, column: str) -> pd.Series:
-    values = [json.loads(row).get(column) for row in rows[reasons.ROW]]
-    named = [str(value) for value in values if value not in (None, "")]
-    return pd.Series(named, dtype=object)
+def _who(rows: pd.DataFrame, columns: Sequence[str]) -> dict[str, pd.Series]:
+    """Column → its values in the raw rows, those without left out."""
+    raw = [json.loads(row) for row in rows[reasons.ROW]] if columns else []
+    return {
+        column: pd.Series(
+            [str(row[column]) for row in raw if row.get(column) not in (None, "")], dtype=object
+        )
+        for column in columns
+    }

@@ -98,10 +98,8 @@ class PriceSurvey:
         deepest = max((path.count(" > ") + 1 for path in self._paths if path), default=0)
         levels = range(min(deepest, DEEPEST) + 1)
         found = [self._at(level, prices) for level in levels if len(prices)]
-        nothing = pd.MultiIndex.from_arrays([[], [], []], names=["currency", "level", "path"])
-        return PriceLimits(
-            pd.concat(found) if found else pd.DataFrame({"low": [], "high": []}, index=nothing)
-        )
+        nothing = pd.DataFrame({"low": [], "high": []}, index=_limit_index([]))
+        return PriceLimits(pd.concat(found) if found else nothing)
 
     def _at(self, level: int, prices: pd.DataFrame) -> pd.DataFrame:
         names: Names = {}
@@ -118,11 +116,11 @@ class PriceSurvey:
                 "low": np.exp((quartiles[0.25] - REACH * spread).clip(lower=-LARGEST_LOG)),
                 "high": np.exp((quartiles[0.75] + REACH * spread).clip(upper=LARGEST_LOG)),
             }
-        ).set_axis(
-            pd.MultiIndex.from_tuples(index, names=["currency", "level", "path"])
-            if index
-            else pd.MultiIndex.from_arrays([[], [], []], names=["currency", "level", "path"])
-        )
+        ).set_axis(_limit_index(index))
+
+
+def _limit_index(limits: list[tuple[str, int, str]]) -> pd.MultiIndex:
+    return pd.MultiIndex.from_tuples(limits, names=["currency", "level", "path"])
 
 
 def _at_level(path: str | None, level: int) -> str:

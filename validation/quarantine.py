@@ -6,7 +6,6 @@ source and key passes the gate, or when `release` is asked to let it go.
 """
 
 import hashlib
-import os
 from collections.abc import Collection
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +19,7 @@ from validation import reasons, tables
 from validation.errors import QuarantineError
 from validation.result import GateResult
 from validation.tables import TIMESTAMP
+from validation.whole_files import replacing
 
 FINGERPRINT: Final = "fingerprint"
 FIRST_SEEN: Final = "first_seen"
@@ -134,7 +134,5 @@ def _write(stay: pd.DataFrame, new: pd.DataFrame, path: Path) -> None:
         pa.Table.from_pandas(part[SCHEMA.names], schema=SCHEMA, preserve_index=False)
         for part in (stay, new)
     ]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    pq.write_table(pa.concat_tables(parts), temporary)
-    os.replace(temporary, path)
+    with replacing(path) as partial:
+        pq.write_table(pa.concat_tables(parts), partial)

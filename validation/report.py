@@ -6,7 +6,6 @@ Rows beyond what it shows stand in a CSV file beside it, to which it links.
 import base64
 import io
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,6 +22,7 @@ from validation.history import Run
 from validation.photos import thumbnail
 from validation.result import PASS, QUARANTINED, WARN
 from validation.summary import MOST_ROWS, Summary
+from validation.whole_files import replacing
 
 TEMPLATE: Final = "report.html.j2"
 MOST_THUMBNAILS: Final = 60
@@ -79,9 +79,8 @@ def write(
             for result in results
         ],
     )
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(html, encoding="utf-8")
-    os.replace(temporary, path)
+    with replacing(path) as partial:
+        partial.write_text(html, encoding="utf-8")
     return path
 
 

@@ -1,7 +1,7 @@
 """What the gate made of one table."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import accumulate
@@ -70,11 +70,19 @@ def verdict_of(quarantined: int, warnings: int) -> str:
 
 def counts(findings: Iterable[Finding]) -> tuple[dict[str, int], dict[str, str]]:
     """Rows and severity of each check that failed, most frequent first."""
-    ranked = sorted(findings, key=lambda found: (-len(found.rows), found.check.name))
-    return (
-        {found.check.name: len(found.rows) for found in ranked},
-        {found.check.name: str(found.check.severity) for found in ranked},
+    found = list(findings)
+    return ranked(
+        {one.check.name: len(one.rows) for one in found},
+        {one.check.name: str(one.check.severity) for one in found},
     )
+
+
+def ranked(
+    rows: Mapping[str, int], severities: Mapping[str, str]
+) -> tuple[dict[str, int], dict[str, str]]:
+    """Rows and severity of each check, most frequent first, ties by name."""
+    ordered = dict(sorted(rows.items(), key=lambda one: (-one[1], one[0])))
+    return ordered, {name: severities[name] for name in ordered}
 
 
 def joined(results: Iterable[GateResult]) -> GateResult:
@@ -91,7 +99,7 @@ def joined(results: Iterable[GateResult]) -> GateResult:
     for part in parts:
         totals.update(part.reason_counts)
     severities = {name: severity for part in parts for name, severity in part.severities.items()}
-    ranked = dict(sorted(totals.items(), key=lambda one: (-one[1], one[0])))
+    reason_counts, severities = ranked(totals, severities)
     offsets = [0, *accumulate(part.received for part in parts[:-1])]
     return replace(
         first,
@@ -99,8 +107,8 @@ def joined(results: Iterable[GateResult]) -> GateResult:
         quarantined=_concatenated([part.quarantined for part in parts]),
         warnings=_concatenated([part.warnings for part in parts]),
         received=sum(part.received for part in parts),
-        reason_counts=ranked,
-        severities={name: severities[name] for name in ranked},
+        reason_counts=reason_counts,
+        severities=severities,
         validation={
             name: merged([part.validation[name] for part in parts], offsets=offsets)
             for name in first.validation

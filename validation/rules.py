@@ -3,12 +3,13 @@
 A suite of one's own is Great Expectations' JSON (as a GX project keeps it) or a Python function,
 ``module:function``, that returns an `ExpectationSuite`. Each of its expectations is a check like
 ours: its `meta` may say `name`, `severity` (``block`` or ``warn``) and `sentence`; by default it is
-named after itself and warns.
+named after itself and its column, and warns.
 """
 
 import importlib
 import json
 import logging
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from validation.errors import SuiteError
 if TYPE_CHECKING:
     from great_expectations import ExpectationSuite
 
-COLUMN_KEYS: Final = ("column", "column_A")
+COLUMN_KEYS: Final = ("column", "column_A", "column_B")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +69,8 @@ def own_expectations(named: str, *, table: str) -> tuple[Any, ...]:
     """The expectations of a suite, each with its check in `meta`. Raises SuiteError."""
     path = Path(named)
     suite = _from_json(path) if path.suffix == ".json" else _from_python(named)
-    known = set(tables.TABLES[table].names)
-    return tuple(_with_check(one, named, table, known) for one in suite.expectations)
+    known, names = set(tables.TABLES[table].names), Counter[str]()
+    return tuple(_with_check(one, named, table, known, names) for one in suite.expectations)
 
 
 def save_suite(suite: "ExpectationSuite", path: Path) -> Path:
@@ -131,8 +132,14 @@ def _from_python(named: str) -> "ExpectationSuite":
     return made
 
 
-def _with_check(expectation: Any, named: str, table: str, known: set[str]) -> Any:
-    """The expectation with its check in `meta`, made from what it says of itself."""
+def _with_check(
+    expectation: Any, named: str, table: str, known: set[str], names: Counter[str]
+) -> Any:
+    """The expectation with its check in `meta`, made from what it says of itself.
+
+    Args:
+        names: how often each default name was given; the second of a kind on a column is ``:2``.
+    """
     read = _columns(expectation)
     unknown = sorted(set(read) - known)
     if unknown or not read:
@@ -142,10 +149,18 @@ def _with_check(expectation: Any, named: str, table: str, known: set[str]) -> An
         )
     meta = expectation.meta or {}
     kind = type(expectation).__name__
+    name = f"{kind}:{read[0]}"
+    names[name] += 1
+    severity = meta.get("severity", Severity.WARN)
+    if severity not in tuple(Severity):
+        raise SuiteError(
+            f"{named}: the severity of {name} is {severity!r}; write {' or '.join(Severity)} "
+            "into its meta"
+        )
     check = Check(
-        name=str(meta.get("name") or f"{kind}:{read[0]}"),
+        name=str(meta.get("name") or (name if names[name] == 1 else f"{name}:{names[name]}")),
         column=str(meta.get("column") or read[0]),
-        severity=Severity(meta.get("severity", Severity.WARN)),
+        severity=Severity(severity),
         sentence=str(
             meta.get("sentence")
             or f"{read[0]} is {{value}}, which {kind} of your own suite does not allow"
@@ -176,4 +191,4 @@ def _judges_rows(expectation: Any) -> bool:
 def _columns(expectation: Any) -> list[str]:
     named = [getattr(expectation, key, None) for key in COLUMN_KEYS]
     listed = getattr(expectation, "column_list", None) or ()
-    return [str(name) for name in (*named, getattr(expectation, "column_B", None), *listed) if name]
+    return [str(name) for name in (*named, *listed) if name]

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 
 from validation import comparisons, listing_checks, log, tables
 from validation.checks import Check, Checklist, check_of
-from validation.checks import Severity as Severity
 from validation.rules import NO_RULES, Rules
 
 if TYPE_CHECKING:
@@ -243,7 +242,7 @@ def identities(key: str, *, table: str) -> "ExpectationSuite":
     return suite.built()
 
 
-def _amounts(suite: "Checklist", present: Collection[str]) -> None:
+def _amounts(suite: Checklist, present: Collection[str]) -> None:
     ranges: dict[str, tuple[str, dict[str, object], str]] = {
         tables.QUANTITY: (
             "quantity_positive",

@@ -16,7 +16,7 @@ import pandas as pd
 from validation import offenders, reasons
 from validation.checks import Severity
 from validation.merging import merged
-from validation.result import GateResult, verdict_of
+from validation.result import GateResult, ranked, verdict_of
 from validation.spool import Spool
 
 MOST_ROWS: Final = 200
@@ -122,15 +122,15 @@ class Digest:
         """What was found in all parts, at least one."""
         last = self._last
         assert last is not None
-        ranked = dict(sorted(self._totals.items(), key=lambda one: (-one[1], one[0])))
+        reason_counts, severities = ranked(self._totals, self._severities)
         return Summary(
             table=last.table,
             received=self._received,
             accepted=self._received - self._rows[Severity.BLOCK],
             quarantined=self._rows[Severity.BLOCK],
             warnings=self._rows[Severity.WARN],
-            reason_counts=ranked,
-            severities={name: self._severities[name] for name in ranked},
+            reason_counts=reason_counts,
+            severities=severities,
             notes=last.notes,
             validation=self._validation,
             checked_at=last.checked_at,

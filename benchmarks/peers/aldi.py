@@ -91,10 +91,8 @@ class Aldi:
         self._warm = log.item_users() > 0
 
     def score(self, task: RankingTask) -> FloatMatrix:
-        user, item = task.user_index, task.candidates
-        student = self._student.users[user] @ self._student.items[item].T
-        teacher = self._teacher.users[user] @ self._teacher.items[item].T
-        return np.where(self._warm[item], teacher, student).astype(np.float32)
+        student, teacher = self._student.scores(task), self._teacher.scores(task)
+        return np.where(self._warm[task.candidates], teacher, student)
 
     def _distilled(self, training: TrainingSet, axes: FloatMatrix, *, seed: int) -> Factors:
         chosen, log = self._settings, training.interactions

@@ -56,9 +56,7 @@ class AlsMap:
         )
 
     def score(self, task: RankingTask) -> FloatMatrix:
-        factors = self._factors
-        product = factors.users[task.user_index] @ factors.items[task.candidates].T
-        return np.asarray(product, dtype=np.float32)
+        return self._factors.scores(task)
 
 
 def mapped_factors(

@@ -5,7 +5,7 @@ NeurIPS 2017. It learns on the same episodes as the Siamese scorer: launches of 
 in time, held-out items on a random cut. Features of an episode are computed on its own past.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -133,11 +133,7 @@ class Boosted:
         self, episode: Episode, training: TrainingSet, seed: int, generator: np.random.Generator
     ) -> Examples:
         users = generator.permutation(len(episode.task.user_index))[:USERS]
-        task = replace(
-            episode.task,
-            user_index=episode.task.user_index[users],
-            histories=episode.task.histories.take(users),
-        )
+        task = episode.task.of_users(users)
         chosen = episode.chosen[users]
         count = chosen.shape[1]
         share = NEGATIVES / max(1, count)

@@ -23,7 +23,7 @@ from torch.nn.functional import normalize
 
 from benchmarks.peers.content import item_content
 from benchmarks.peers.kept import Kept
-from benchmarks.peers.latent import require_events
+from benchmarks.peers.latent import Factors, require_events
 from benchmarks.peers.networks import choice_batches, descend, known_items, layers
 from coldstart_models.data.catalogue import FloatMatrix
 from coldstart_models.ranker import RankingTask, TrainingSet
@@ -105,12 +105,11 @@ class CLCRec:
         descend([users, items, *encoder.parameters()], losses(), rate=chosen.rate)
         with torch.inference_mode():
             warm = torch.from_numpy(log.item_users() > 0)[:, None]
-            self._items = torch.where(warm, items, encoder(content)).numpy()
-            self._users = users.detach().numpy()
+            both = torch.where(warm, items, encoder(content))
+        self._factors = Factors(users.detach().numpy(), both.numpy())
 
     def score(self, task: RankingTask) -> FloatMatrix:
-        product = self._users[task.user_index] @ self._items[task.candidates].T
-        return np.asarray(product, dtype=np.float32)
+        return self._factors.scores(task)
 
 
 def contrast(anchors: Tensor, items: Tensor, *, temperature: float) -> Tensor:

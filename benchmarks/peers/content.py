@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.utils.extmath import randomized_svd
 
 from benchmarks.peers.kept import Kept
+from benchmarks.peers.latent import root_mean_square
 from coldstart_models.data.catalogue import FloatMatrix
 from coldstart_models.data.interactions import Histories
 from coldstart_models.ranker import TrainingSet
@@ -40,8 +41,8 @@ def _item_content(training: TrainingSet, seed: int) -> ItemContent:
     rank = min(WIDTH, *warm.shape)
     _, _, rotation = randomized_svd(warm - mean, n_components=rank, random_state=seed)
     axes = (full - mean) @ rotation.T
-    scale = np.sqrt((axes[training.warm] ** 2).mean())
-    return ItemContent(full, np.asarray(axes / max(float(scale), 1e-9), np.float32))
+    scale = root_mean_square(axes[training.warm])
+    return ItemContent(full, np.asarray(axes / scale, np.float32))
 
 
 def profiles(histories: Histories, vectors: FloatMatrix) -> FloatMatrix:

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from benchmarks.peers.content import item_content, profiles
 from benchmarks.peers.kept import Kept
-from benchmarks.peers.latent import als_factors
+from benchmarks.peers.latent import Factors, als_factors, root_mean_square
 from benchmarks.peers.networks import choice_batches, descend, layers
 from coldstart_models.data.catalogue import FloatMatrix
 from coldstart_models.ranker import RankingTask, TrainingSet
@@ -71,7 +71,7 @@ class DropoutNet:
         known = log.item_users() > 0
         # Entries of unit mean square on both sides, as the paper's code standardises its inputs.
         users, items = (
-            torch.from_numpy(side / max(float(np.sqrt((side[rows] ** 2).mean())), 1e-9))
+            torch.from_numpy(side / root_mean_square(side[rows]))
             for side, rows in (
                 (factors.users, np.unique(log.user_index)),
                 (factors.items, np.flatnonzero(known)),
@@ -100,9 +100,10 @@ class DropoutNet:
         descend(parameters, losses(), rate=chosen.rate)
         with torch.inference_mode():
             own = items * torch.from_numpy(known)[:, None]
-            self._users = of_user.eval()(torch.cat([users, about], dim=1)).numpy()
-            self._items = of_item.eval()(torch.cat([own, content], dim=1)).numpy()
+            self._factors = Factors(
+                of_user.eval()(torch.cat([users, about], dim=1)).numpy(),
+                of_item.eval()(torch.cat([own, content], dim=1)).numpy(),
+            )
 
     def score(self, task: RankingTask) -> FloatMatrix:
-        product = self._users[task.user_index] @ self._items[task.candidates].T
-        return np.asarray(product, dtype=np.float32)
+        return self._factors.scores(task)

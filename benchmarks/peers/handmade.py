@@ -75,13 +75,11 @@ class PairFeatures:
         together = max(1, USERS_AT_ONCE // max(1, len(task.candidates)))
         for start in range(0, len(task.user_index), together):
             rows = np.arange(start, min(start + together, len(task.user_index)))
-            part = RankingTask(task.user_index[rows], task.histories.take(rows), task.candidates)
-            yield rows, self._features(part)
+            yield rows, self._features(task.of_users(rows))
 
     def _features(self, task: RankingTask) -> FloatMatrix:
         columns = member_scores(self._spaces, self._members, task)
-        users, items = self._factors.users[task.user_index], self._factors.items[task.candidates]
-        columns.append(standardized(users @ items.T))
+        columns.append(standardized(self._factors.scores(task)))
         columns.append(np.broadcast_to(self._popularity(task.candidates), columns[0].shape))
         columns += self._prices(task)
         columns += [_share(labels, task) for labels in self._labels]

@@ -8,6 +8,7 @@ from benchmarks.peers.latent import require_events
 from coldstart_models.data.catalogue import FloatMatrix, IntArray
 from coldstart_models.data.interactions import Interactions
 from coldstart_models.errors import NotEnoughData
+from coldstart_models.ranker import RankingTask, Support
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,12 @@ class ItemTasks:
         for row, found in enumerate(drawn):
             users[row, : len(found)], weights[row, : len(found)] = found, 1.0
         return Batch(users, self._generator.choice(self._people, size=users.shape), weights)
+
+
+def columns(task: RankingTask, support: Support) -> IntArray:
+    """(P,) which of the task's candidates each supporter chose."""
+    order = np.argsort(task.candidates)
+    return np.asarray(order[np.searchsorted(task.candidates[order], support.item_index)])
 
 
 def padded(owner: IntArray, users: IntArray, count: int) -> tuple[IntArray, FloatMatrix]:

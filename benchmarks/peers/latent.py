@@ -7,6 +7,7 @@ import numpy as np
 from coldstart_models.data.catalogue import FloatMatrix
 from coldstart_models.data.interactions import Interactions
 from coldstart_models.errors import NotEnoughData
+from coldstart_models.ranker import RankingTask
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,11 @@ class Factors:
     """(num_users, R)"""
     items: FloatMatrix
     """(num_items, R); meaningless where an item has no event."""
+
+    def scores(self, task: RankingTask) -> FloatMatrix:
+        """(U, C) products of the task's users and candidates."""
+        product = self.users[task.user_index] @ self.items[task.candidates].T
+        return np.asarray(product, dtype=np.float32)
 
 
 def als_factors(
@@ -68,10 +74,15 @@ def scaled_factors(
         (found.items, np.unique(interactions.item_index)),
     )
     users, items = (
-        np.asarray(side * (entry / max(float(np.sqrt((side[rows] ** 2).mean())), 1e-9)), np.float32)
+        np.asarray(side * (entry / root_mean_square(side[rows])), np.float32)
         for side, rows in sides
     )
     return Factors(users, items)
+
+
+def root_mean_square(entries: FloatMatrix) -> float:
+    """What to divide by for entries of unit mean square: never 0."""
+    return max(float(np.sqrt((entries**2).mean())), 1e-9)
 
 
 def require_events(interactions: Interactions) -> None:

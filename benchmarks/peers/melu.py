@@ -24,11 +24,11 @@ from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
 from benchmarks.peers.content import item_content, profiles
-from benchmarks.peers.item_tasks import ItemTasks, padded
+from benchmarks.peers.item_tasks import ItemTasks, columns, padded
 from benchmarks.peers.kept import Kept
 from benchmarks.peers.networks import descend, linear
 from coldstart_models.data.catalogue import FloatMatrix, IntArray
-from coldstart_models.ranker import RankingTask, TrainingSet
+from coldstart_models.ranker import RankingTask, Support, TrainingSet
 
 TASKS: Final = 32
 SHOTS: Final = 10
@@ -124,7 +124,7 @@ class MeLU:
             items = self._of_item(torch.from_numpy(self._axes[task.candidates]))
         layers = [layer.detach() for layer in self._layers]
         if task.support is not None and len(task.support.item_index):
-            layers = self._supported(task, items)
+            layers = self._supported(task, task.support, items)
         together = max(1, PAIRS_AT_ONCE // max(1, len(users)))
         scores = np.zeros((len(users), len(items)), np.float32)
         with torch.inference_mode():
@@ -134,13 +134,10 @@ class MeLU:
                 scores[:, part] = _decided(own, items[part], users[None]).T.numpy()
         return scores
 
-    def _supported(self, task: RankingTask, items: Tensor) -> Layers:
+    def _supported(self, task: RankingTask, support: Support, items: Tensor) -> Layers:
         """Decision layers of each candidate after its support."""
-        support = task.support
-        assert support is not None  # the caller saw it
-        order = np.argsort(task.candidates)
-        owner = order[np.searchsorted(task.candidates[order], support.item_index)]
-        rows, weights = padded(owner, np.arange(len(owner)), len(task.candidates))
+        places = np.arange(len(support.item_index))
+        rows, weights = padded(columns(task, support), places, len(items))
         means = torch.from_numpy(profiles(support.histories, self._axes))
         with torch.no_grad():
             users, others = self._of_user(means[rows]), self._of_user(self._others)

@@ -22,7 +22,7 @@ from optuna.trial import BaseTrial
 from torch import Tensor
 
 from benchmarks.peers.content import item_content
-from benchmarks.peers.item_tasks import ItemTasks, padded
+from benchmarks.peers.item_tasks import ItemTasks, columns, padded
 from benchmarks.peers.kept import Kept
 from benchmarks.peers.latent import scaled_factors
 from benchmarks.peers.networks import descend, layers
@@ -109,9 +109,7 @@ class MetaEmbedding:
 
     def _adapted(self, items: Tensor, task: RankingTask, support: Support) -> Tensor:
         """(C, R): each candidate after a step on its supporters."""
-        order = np.argsort(task.candidates)
-        owner = order[np.searchsorted(task.candidates[order], support.item_index)]
-        rows, weights = padded(owner, support.user_index, len(task.candidates))
+        rows, weights = padded(columns(task, support), support.user_index, len(items))
         others = self._others.expand(len(rows), -1, -1)
         _, gradient = click_loss(items, self._users[rows], others, weights)
         supported = torch.from_numpy(weights.sum(axis=1) > 0)[:, None]

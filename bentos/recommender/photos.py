@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from feature_repo.home import Home
+from validation.whole_files import replacing
 
 ROOT_VARIABLE: Final = "COLDSTART_PHOTO_ROOT"
 MAX_BYTES: Final = 10_000_000
@@ -54,10 +55,8 @@ def keep_photo(encoded: str, *, home: Home) -> Path:
         raise PhotoRefused(f"photo_base64 is not base64: {error}") from error
     path = home.photos / UPLOADS / f"{hashlib.sha256(content).hexdigest()}{_suffix(content)}"
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-        partial.write_bytes(content)
-        os.replace(partial, path)
+        with replacing(path) as partial:
+            partial.write_bytes(content)
     return path
 
 

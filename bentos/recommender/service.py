@@ -303,8 +303,9 @@ class RecommenderService:
 
     def _warm(self) -> None:
         with self._intake:
-            import validation.gate  # noqa: F401 - Great Expectations takes seconds to import
+            from validation import engine
 
+            engine.context()  # Great Expectations takes seconds to import
             try:
                 self._warm_encoders()
             except ServiceUnavailable as error:
@@ -313,7 +314,7 @@ class RecommenderService:
     def _warm_encoders(self) -> Any:
         """The model's encoders, loaded once. Raises ServiceUnavailable saying why not."""
         if self._encoders is None:
-            from coldstart_models.listings import load_encoders
+            from coldstart_models.listing_encoders import load_encoders
 
             try:
                 with measures.stage("load encoders"):

@@ -101,12 +101,11 @@ def numbers(given: str) -> tuple[int, ...]:
 def write_json(result: "BenchmarkResult | Comparison", path: Path) -> None:
     """Write the results as JSON, atomically."""
     import json
-    import os
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(result.as_dict(), indent=2) + "\n", encoding="utf-8")
-    os.replace(partial, path)
+    from validation.whole_files import replacing
+
+    with replacing(path) as partial:
+        partial.write_text(json.dumps(result.as_dict(), indent=2) + "\n", encoding="utf-8")
 
 
 def tell(result: "BenchmarkResult") -> None:

@@ -29,7 +29,8 @@ def run(
     """Check, encode and push new listings: gate → extract → push → recommendable."""
     from coldstart_models.artifacts import find_model
     from coldstart_models.config import load_config
-    from coldstart_models.listings import add_listings, load_encoders
+    from coldstart_models.listing_encoders import load_encoders
+    from coldstart_models.listings import add_listings
     from coldstart_models.recommending import Recommender
     from feature_repo.home import Home
     from feature_repo.store import Store

@@ -75,6 +75,7 @@ def run(
     from feature_repo.home import Home
     from feature_repo.jobs.catalogue import accepted_rows
     from feature_repo.jobs.check import check
+    from feature_repo.jobs.fingerprints import known_fingerprints
     from validation import history, tables
     from validation import junit as junit_xml
     from validation import report as page
@@ -89,6 +90,7 @@ def run(
         _tell_checks(now, export, as_json=json)
         return
     rules = load_config(config).gate.rules()
+    known = None if alone else accepted_rows(tables.ITEMS, home.items)
     try:
         with console.bar("read and check") as progress:
             data = open_parts(
@@ -99,8 +101,14 @@ def run(
                 mapping=mapping,
                 progress=progress,
             )
-            compared = None if alone else home
-            results = check(data, home=compared, now=now, rules=rules, progress=progress)
+            results = check(
+                data,
+                known_items=known,
+                known_photos=None if alone else known_fingerprints(home),
+                now=now,
+                rules=rules,
+                progress=progress,
+            )
     except (SourceColumnError, MissingColumnError) as error:
         _tell_blocked(str(error), as_json=json)
         raise typer.Exit(BLOCKED) from None
@@ -112,7 +120,7 @@ def run(
             report,
             title=f"Data quality of {data.name}",
             now=now,
-            known_items=None if alone else accepted_rows(tables.ITEMS, home.items),
+            known_items=known,
             runs=history.runs(home.gate_results, source=data.name, last=last),
         )
     if junit is not None:

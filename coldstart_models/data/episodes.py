@@ -159,9 +159,7 @@ def with_support(
     task = RankingTask(episode.task.user_index, episode.task.histories, candidates, support)
     chosen = episode.chosen[:, columns] & ~supported(task)
     keep = chosen.any(axis=1)
-    task = RankingTask(
-        task.user_index[keep], task.histories.take(np.flatnonzero(keep)), candidates, support
-    )
+    task = task.of_users(np.flatnonzero(keep))
     return Episode(episode.past, task, chosen[keep], episode.popularity[columns])
 
 

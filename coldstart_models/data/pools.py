@@ -194,9 +194,9 @@ def _minus(chosen: Any, removed: Any) -> Any:
 
 
 def _take(pool: Pool, rows: IntArray) -> Pool:
-    task = replace(
-        pool.task,
-        user_index=pool.task.user_index[rows],
-        histories=pool.task.histories.take(rows),
+    return replace(
+        pool,
+        task=pool.task.of_users(rows),
+        chosen=pool.chosen[rows],
+        excluded=pool.excluded[rows],
     )
-    return replace(pool, task=task, chosen=pool.chosen[rows], excluded=pool.excluded[rows])

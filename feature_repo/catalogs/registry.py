@@ -106,6 +106,8 @@ def open_parts(
 
     path = Path(what)
     if path.is_file() or path.name.lower().endswith(files.ENDINGS):
+        if mapping is not None:
+            raise SourceError(f"a mapping goes with table:DIR, not with the file {what}")
         return SourceParts(path.stem, table.item_parts(path, rows=rows), None)
     kind, argument = (TABLE, what) if path.is_dir() else _parted(what)
     if kind == TABLE:

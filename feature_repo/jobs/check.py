@@ -10,9 +10,6 @@ from datetime import datetime
 import pandas as pd
 
 from feature_repo.catalogs.source import SourceParts
-from feature_repo.home import Home
-from feature_repo.jobs.catalogue import accepted_rows
-from feature_repo.jobs.fingerprints import known_fingerprints
 from validation import gate, tables
 from validation.identities import Ids
 from validation.reference import Reference
@@ -26,7 +23,8 @@ Progress = Callable[[int, int], None]
 def check(
     source: SourceParts,
     *,
-    home: Home | None,
+    known_items: pd.DataFrame | None,
+    known_photos: pd.DataFrame | None,
     now: datetime,
     rules: Rules = NO_RULES,
     progress: Progress | None = None,
@@ -34,15 +32,17 @@ def check(
     """What the gate says of the listings and, where there are any, the events.
 
     Args:
-        home: whose accepted catalogue the listings are compared with; None for none.
+        known_items: the accepted catalogue, canonical, which the listings are compared with; None
+            for none.
+        known_photos: `item_id` and `fingerprint` of its photos.
         now: time-zone aware; what is later is blocked.
         rules: what the shop adds to the gate.
         progress: told photos opened and listings read, then listings judged and in all; in all is
             0 while nobody knows.
     """
-    known = tables.ITEMS.empty() if home is None else accepted_rows(tables.ITEMS, home.items)
-    photos = None if home is None else known_fingerprints(home)
-    accepted = [Ids.of(known[tables.ITEM_ID])]
+    known = tables.ITEMS.empty() if known_items is None else known_items
+    own = known[tables.SOURCE] == source.name  # as an ingest has it, events are of its own listings
+    accepted = [Ids.of(known.loc[own, tables.ITEM_ID])]
     told = progress or (lambda done, total: None)
     read = 0
 
@@ -65,7 +65,7 @@ def check(
         taken(
             gate.items_in_parts(
                 counted(source.items),
-                reference=Reference.of(known, photos=photos),
+                reference=Reference.of(known, photos=known_photos),
                 source=source.name,
                 rules=rules,
                 now=now,

@@ -38,8 +38,8 @@ from feature_repo.jobs.ownership import without_owned
 from feature_repo.jobs.upsert import Upsert, upsert
 from feature_repo.sources import SourceRecord
 from validation import history, quarantine, tables
+from validation.checks import Severity
 from validation.rules import NO_RULES, Rules
-from validation.suites import Severity
 from validation.summary import Summary, summary_of
 
 if TYPE_CHECKING:
@@ -347,7 +347,7 @@ def _with_one_truth(
 
 def _counts(check: "GateResult", change: Upsert, dropped: int) -> TableCounts:
     return TableCounts(
-        received=len(check.accepted) + len(check.quarantined),
+        received=check.received,
         accepted=len(check.accepted),
         quarantined=len(check.quarantined),
         inserted=change.inserted,

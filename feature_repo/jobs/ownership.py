@@ -8,7 +8,7 @@ import pandas as pd
 
 from feature_repo.catalogs import raw
 from validation import reasons, tables
-from validation.suites import Severity
+from validation.checks import Severity
 
 if TYPE_CHECKING:
     from validation.gate import GateResult

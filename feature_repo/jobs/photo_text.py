@@ -1,6 +1,5 @@
 """Whether the listings' photos and texts belong together, by their embeddings."""
 
-import os
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from feature_repo.offline_tables import read_vectors
 from validation import history, reasons, tables
 from validation.alignment import Alignment, FloatMatrix, align
 from validation.summary import summary_of
+from validation.whole_files import replacing
 
 if TYPE_CHECKING:
     from validation.result import GateResult
@@ -106,11 +106,8 @@ def _keep(alignment: Alignment, *, home: Home) -> None:
     """Beside the hashes of the encoders that serve, whose vectors it was learned from."""
     views = (ITEM_IMAGE_EMBEDDING.name, ITEM_TEXT_EMBEDDING.name)
     made_by = [served_hash(home, view) or "" for view in views]
-    home.gate_results.mkdir(parents=True, exist_ok=True)
-    path = home.gate_results / ALIGNMENT
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    np.savez(temporary, made_by=np.array(made_by), **asdict(alignment))
-    os.replace(temporary, path)
+    with replacing(home.gate_results / ALIGNMENT) as partial, partial.open("wb") as file:
+        np.savez(file, made_by=np.array(made_by), **asdict(alignment))
 
 
 def _kept(*, made_by: MadeBy, home: Home) -> Alignment | None:

@@ -67,6 +67,11 @@ def test_a_cut_shows_what_was_left_out_and_why():
     assert "- cells: 8 of 9 measured" in text
 
 
+def test_ends_of_the_scale_alone_make_a_table_in_which_nobody_is_best():
+    text = published([cell("ikea", "random", 0.01)], asked=1, left_out={}, machine=MACHINE)
+    assert "| `random` | 1 | .5000 | .0105 | 1.0000 | .7500 | " in text
+
+
 def test_shots_are_shown_of_models_that_adapt_and_their_measures():
     shots = published(RESULTS, asked=9, left_out={}, machine=MACHINE).partition(
         "first k customers"

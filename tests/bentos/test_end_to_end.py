@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 
 from bentos.recommender.service import RecommenderService
 from coldstart_models.artifacts import find_model
-from coldstart_models.listings import ListingEncoders
+from coldstart_models.listing_encoders import ListingEncoders
 from coldstart_models.recommending import Recommender
 from coldstart_models.training_job import train_job
 from feature_repo.home import Home

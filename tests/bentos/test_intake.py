@@ -14,12 +14,12 @@ from PIL import Image
 from prometheus_client import generate_latest
 from starlette.testclient import TestClient
 
-from coldstart_models.listings import ListingEncoders
+from coldstart_models.listing_encoders import ListingEncoders
 from feature_repo.home import Home
 from feature_repo.jobs import photo_text
 from feature_repo.jobs.transaction import locked
 from tests.bentos.fakes import ColourEncoder, CountingRecommender, MemoryStore
-from validation import history, tables
+from validation import engine, history, tables
 from validation.alignment import Alignment
 
 CLICK = {
@@ -72,6 +72,12 @@ def test_an_event_reaches_the_log_and_the_users_next_request(
     assert list(log(home)[tables.EVENT_ID]) == ["e1"]
     scored = client.post("/score", json={"user_id": "bob", "item_ids": ["sofa"]}).json()
     assert scored["scores"] == [{"item_id": "sofa", "score": 1.75}]
+
+
+def test_the_gate_is_loaded_before_the_first_listing_comes(service: Any) -> None:
+    engine.context.cache_clear()
+    service._warm()
+    assert engine.context.cache_info().currsize == 1
 
 
 def test_the_same_event_id_again_changes_nothing(

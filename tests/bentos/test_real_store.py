@@ -6,7 +6,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from bentos.recommender.service import RecommenderService
-from coldstart_models.listings import ListingEncoders
+from coldstart_models.listing_encoders import ListingEncoders
 from feature_repo.home import Home
 from feature_repo.store import Store
 from tests.bentos.fakes import ColourEncoder, CountingRecommender

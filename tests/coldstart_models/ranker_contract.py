@@ -112,5 +112,4 @@ class RankerContract:
 
 
 def one_user(task: RankingTask, row: int) -> RankingTask:
-    rows = np.array([row])
-    return replace(task, user_index=task.user_index[rows], histories=task.histories.take(rows))
+    return task.of_users(np.array([row]))

@@ -66,6 +66,22 @@ def test_validate_writes_a_report_and_junit_of_a_source_with_events(coldstart, t
     assert [suite.get("name") for suite in suites] == ["items", "events"]
 
 
+def test_validate_holds_back_events_on_another_sources_listings_as_ingest_does(
+    coldstart, tmp_path, shop
+):
+    assert coldstart(*as_of("ingest", "table:shop"))[0] == 0
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "items.csv").write_text(ITEMS + "stool,Oak stool,5,EUR,Home > Stools\n")
+    (other / "events.csv").write_text(
+        "user_id,item_id,event_type,timestamp\nu,stool,click,2026-01-02\nu,lamp,click,2026-01-03\n"
+    )
+    told = json.loads(coldstart(*as_of("validate", "table:other", "--json"))[1])
+    assert [(one["received"], one["quarantined"]) for one in told["tables"]] == [(1, 0), (2, 1)]
+    done = json.loads(coldstart(*as_of("ingest", "table:other", "--json"))[1])
+    assert done["events"]["reasons"] == told["tables"][1]["reason_counts"] == {"known_item": 1}
+
+
 def test_a_mended_row_leaves_quarantine_and_its_events_follow(coldstart, tmp_path, shop):
     assert coldstart(*as_of("ingest", "table:shop"))[0] == 0
     home = Home(tmp_path / "state")

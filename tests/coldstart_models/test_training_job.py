@@ -12,7 +12,7 @@ import pytest
 from coldstart_models.artifacts import find_model
 from coldstart_models.data.catalogue import load_catalogue
 from coldstart_models.errors import ContractMismatch
-from coldstart_models.listings import load_encoders
+from coldstart_models.listing_encoders import load_encoders
 from coldstart_models.recommending import Recommender
 from coldstart_models.training_job import meta_train_job, train_job
 from coldstart_models.user_history import UserHistory

@@ -49,6 +49,32 @@ def test_a_suite_of_ones_own_blocks_and_warns_as_it_says(
     assert "price is 5000" in result.warnings["reasons"].iloc[0][0]
 
 
+def matching(regex: str, **meta: str) -> dict[str, object]:
+    kwargs = {"column": "title", "regex": regex}
+    return {"type": "expect_column_values_to_match_regex", "kwargs": kwargs, "meta": meta}
+
+
+def test_two_expectations_of_a_kind_on_a_column_are_counted_apart(
+    tmp_path: Path, listings: Listings
+) -> None:
+    two = {"name": "ours", "expectations": [matching("^[A-Z]"), matching("p$")]}
+    rules = Rules.read(items_suite=saved(tmp_path, two))
+    frame = listings("a", "b", "c", title=["lamp", "Sofa", "Chair"])
+    result = gate.check_items(frame, now=NOW, rules=rules)
+    name = "ExpectColumnValuesToMatchRegex:title"
+    assert result.reason_counts == {f"{name}:2": 2, name: 1}
+
+
+@pytest.mark.parametrize("name", ["title_length", "ours"])
+def test_a_name_that_another_check_has_is_refused(
+    tmp_path: Path, listings: Listings, name: str
+) -> None:
+    two = {"name": "ours", "expectations": [matching("a", name="ours"), matching("b", name=name)]}
+    rules = Rules.read(items_suite=saved(tmp_path, two))
+    with pytest.raises(SuiteError, match=f"{name}' is the name of two checks of items"):
+        gate.check_items(listings("a"), now=NOW, rules=rules)
+
+
 def test_a_function_may_return_the_suite(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listings: Listings
 ) -> None:
@@ -89,6 +115,10 @@ def test_a_function_may_return_the_suite(
                 ],
             },
             "reads colour; an expectation on rows of items reads one of attributes",
+        ),
+        (
+            {**SUITE, "expectations": [matching("a", severity="critical")]},
+            "severity of ExpectColumnValuesToMatchRegex:title is 'critical'; write block or warn",
         ),
     ],
 )

@@ -3,7 +3,6 @@
 import hashlib
 import io
 import json
-import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -19,6 +18,7 @@ from feature_repo.catalogs.marketplace.decoration import DECORATION
 from feature_repo.catalogs.marketplace.furniture import FURNITURE, Draw
 from feature_repo.catalogs.marketplace.sketch import OVERSAMPLING, SIDE, Paint, Sketch
 from feature_repo.catalogs.marketplace.textures import Surface
+from validation.whole_files import replacing
 
 DRAWINGS: Final[dict[str, Draw]] = {**FURNITURE, **DECORATION, **APPAREL}
 RENDERER: Final = "1"
@@ -176,6 +176,5 @@ def _sha256(data: bytes) -> str:
 
 def replace_file(path: Path, data: bytes) -> None:
     """Write a file whole or not at all."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_bytes(data)
-    os.replace(partial, path)
+    with replacing(path) as partial:
+        partial.write_bytes(data)

@@ -87,6 +87,13 @@ def test_what_cannot_be_read_says_so_in_parts_too(tmp_path: Path) -> None:
         list(table_parts(latin, rows=5))
 
 
+def test_a_mapping_that_would_not_be_read_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "items.csv"
+    write_csv(path)
+    with pytest.raises(SourceError, match="a mapping goes with table:DIR, not with the file"):
+        open_parts(str(path), mapping=tmp_path / "m.toml", rows=2, photos=tmp_path, as_of=NOW)
+
+
 def test_a_part_without_one_readable_time_does_not_stop_the_others(tmp_path: Path) -> None:
     lines = ["item_id,title,listed_at", "a,Lamp,2026-01-01", "b,Rug,2026-01-02", "c,Vase,soon"]
     (tmp_path / "items.csv").write_text("\n".join(lines), encoding="utf-8")
