@@ -31,6 +31,7 @@ from coldstart_models.commands import console
 from feature_repo.environment import ENVIRONMENT_VARIABLE
 from feature_repo.feature_tables import ITEM_VECTOR
 from feature_repo.home import HOME_VARIABLE, REPOSITORY, Home
+from feature_repo.local_stores import PAGE_BYTES
 from feature_repo.offline_tables import append_rows, read_vectors
 from feature_repo.store import Store
 from feature_repo.vector_snapshot import write_snapshot
@@ -188,6 +189,7 @@ def materialized(table: Path, root: Path, *, yaml_path: Path) -> Run:
 def straight_into_sqlite(wire: WireRows, path: Path) -> None:
     """The rows into a table of Feast's layout, ready made, in transactions of 2,000 entities."""
     connection = sqlite3.connect(path)
+    connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
     connection.execute(
         "CREATE TABLE t (entity_key BLOB, feature_name TEXT, value BLOB, value_text TEXT, "
         "vector_value BLOB, event_ts timestamp, created_ts timestamp, "

@@ -5,7 +5,6 @@ The environments' YAML names it as `batch_engine`, so `feast materialize` is as 
 by its offline store. An online store that has no `write_wire_rows` gets rows as Feast gives them.
 """
 
-from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -25,8 +24,6 @@ from feature_repo.wire_rows import WireRows, wire_rows
 
 BATCH = 2_000
 """Rows read, serialized and written at once."""
-AHEAD = 3
-"""Batches that are read before the store has written the last."""
 
 
 class WireRowsOnlineStore(Protocol):
@@ -89,9 +86,12 @@ class ArrowEngine(LocalComputeEngine):  # type: ignore[misc]
 
 
 def _ahead(batches: Iterator[WireRows]) -> Iterator[WireRows]:
-    """The batches, the next ones read and serialized by another thread while one is written."""
+    """The batches, each read and serialized by another thread while the last is written.
+
+    One ahead: with more, batches fall out of the processor's cache before they are written.
+    """
     with ThreadPoolExecutor(1, thread_name_prefix="newest-rows") as reader:
-        coming = deque(reader.submit(next, batches, None) for _ in range(AHEAD))
-        while (batch := coming.popleft().result()) is not None:
-            coming.append(reader.submit(next, batches, None))
+        coming = reader.submit(next, batches, None)
+        while (batch := coming.result()) is not None:
+            coming = reader.submit(next, batches, None)
             yield batch
