@@ -74,6 +74,13 @@ types: $(READY) ## Check the types
 test: $(READY) ## Run the tests (ARGS='tests/validation -k gate' narrows them)
 	$(BIN)/python -m pytest $(ARGS)
 
+# Spark is half a gigabyte that only its own tests need, so the lock leaves it out.
+.PHONY: test-spark
+test-spark: $(READY) ## Install Spark (Java 17 must be there) and run the tests of its stores
+	$(UV) pip install --python $(BIN)/python --quiet "$$($(BIN)/python -c 'import tomllib; \
+		print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["spark"])')"
+	$(BIN)/python -m pytest -m slow tests/feature_repo/contract $(ARGS)
+
 .PHONY: test-slow
 test-slow: $(READY) ## Run the tests that take longer than half a minute
 	$(BIN)/python -m pytest -m slow $(ARGS)
@@ -97,7 +104,7 @@ bench-%: $(READY) benchmarks/%.py ## Run one (extraction, aggregation, ranking, 
 lock: $(UV_STAMP) ## Write requirements.txt anew from pyproject.toml
 	$(UV) pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \
 		--extra complete-journey --extra dev --extra multilingual --extra peers \
-		--extra postgres --extra ray --extra spark pyproject.toml -o requirements.txt
+		--extra postgres --extra ray pyproject.toml -o requirements.txt
 
 .PHONY: clean
 clean: ## Remove the environment, caches and what the demo and the benchmarks wrote
