@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from feature_repo.event_log import LogState, Position
 from feature_repo.feature_tables import (
+    CATEGORY_STATS,
     CREATED_TIMESTAMP,
     ENCODER,
     ENCODER_HASH,
@@ -31,16 +32,19 @@ from feature_repo.feature_tables import (
     ITEM_STATS,
     ITEM_TEXT_EMBEDDING,
     ITEM_VECTOR,
-    USER_HISTORY,
     replacing,
 )
 from feature_repo.home import REPOSITORY, Home
+from feature_repo.jobs.behaviour import ITEM_BEHAVIOUR, USER_BEHAVIOUR
 from validation import tables
 
+AGGREGATED: Final = tuple(
+    table.name
+    for table in (ITEM_PROFILE, ITEM_STATS, CATEGORY_STATS, *USER_BEHAVIOUR, *ITEM_BEHAVIOUR)
+)
+"""What `aggregate` fills."""
 MADE_BY: Final[Mapping[str, str]] = {
-    ITEM_PROFILE.name: "aggregate",
-    ITEM_STATS.name: "aggregate",
-    USER_HISTORY.name: "aggregate",
+    **dict.fromkeys(AGGREGATED, "aggregate"),
     ITEM_IMAGE_EMBEDDING.name: "extract",
     ITEM_TEXT_EMBEDDING.name: "extract",
     ITEM_VECTOR.name: "train",
@@ -50,7 +54,9 @@ MADE_BY: Final[Mapping[str, str]] = {
 SOURCES: Final[Mapping[str, str]] = {
     ITEM_PROFILE.name: "items",
     ITEM_STATS.name: "events",
-    USER_HISTORY.name: "events, items",
+    CATEGORY_STATS.name: "events, items",
+    **{table.name: "events, items" for table in USER_BEHAVIOUR},
+    **{table.name: "events" for table in ITEM_BEHAVIOUR},
     ITEM_IMAGE_EMBEDDING.name: "photos of the items",
     ITEM_TEXT_EMBEDDING.name: "titles and descriptions of the items",
     ITEM_VECTOR.name: "item_profile, item_image_embedding, item_text_embedding, events",

@@ -14,7 +14,7 @@ from feature_repo.feature_tables import FEATURE_TABLES
 from feature_repo.home import Home
 from feature_repo.jobs.aggregate import aggregate
 from feature_repo.jobs.extract import extract
-from feature_repo.lineage import code_version, lineage_of, log_position
+from feature_repo.lineage import MADE_BY, SOURCES, code_version, lineage_of, log_position
 from feature_repo.store import Store
 from tests.feature_repo.samples import CountingEncoder, events_frame, write_events, write_items
 from validation import tables
@@ -107,3 +107,7 @@ def test_materialize_does_not_leave_an_older_state_over_a_pushed_one(home: Home)
     assert store.online([feature], asked)[0][name] == ["lamp"]
     assert catch_up(home, store, now=NOW).user_ids == ("ann",)
     assert store.online([feature], asked)[0][name] == ["lamp", "rug"]
+
+
+def test_every_feature_view_has_a_maker_and_a_source() -> None:
+    assert set(MADE_BY) == set(SOURCES) == set(FEATURE_TABLES)
