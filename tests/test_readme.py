@@ -85,7 +85,15 @@ def test_every_place_for_a_table_can_be_filled():
 def test_the_page_of_benchmarks_has_a_place_for_each():
     text = (PROJECT / "docs" / "benchmarks.md").read_text()
     names = re.findall(r"<!-- table:(\w+) -->", text)
-    assert names == ["quality", "extraction", "aggregation", "ranking", "gate"]
+    assert names == [
+        "quality",
+        "extraction",
+        "streaming",
+        "aggregation",
+        "ranking",
+        "gate",
+        "materialize",
+    ]
     assert all(tables.placed(text, "x\n", name=name) for name in names)
 
 
