@@ -18,6 +18,8 @@ from feature_repo.jobs.contents import READ_BUFFER
 
 RANGE_BYTES: Final = 16 << 20
 """Of a range, unless there would be more than `MOST_RANGES`."""
+ROW_BYTES: Final = 256
+"""What a row takes in memory beyond its bytes in a file, where names are written once."""
 FEWEST: Final = 1_024
 """Rows of a range at least."""
 MOST_RANGES: Final = 500
@@ -47,7 +49,7 @@ def in_order(
         for one in metadata
         for group in range(one.num_row_groups)
     )
-    row_bytes = max(1, size // max(1, sum(one.num_rows for one in metadata)))
+    row_bytes = ROW_BYTES + size // max(1, sum(one.num_rows for one in metadata))
     rows = max(FEWEST, RANGE_BYTES // row_bytes, -(-count // MOST_RANGES))
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
