@@ -90,7 +90,7 @@ serve: $(READY) ## Serve recommendations from the state in COLDSTART_HOME
 .PHONY: bench
 bench: bench-extraction bench-ranking bench-gate bench-languages ## Run the benchmarks of speed, of the gate and of languages
 
-bench-%: $(READY) benchmarks/%.py ## Run one (extraction, ranking, gate, languages, quality); writes benchmarks/results/NAME*
+bench-%: $(READY) benchmarks/%.py ## Run one (extraction, extraction_memory, ranking, gate, languages, quality); writes benchmarks/results/NAME*
 	$(BIN)/python -m benchmarks.$* $(ARGS)
 
 .PHONY: lock
