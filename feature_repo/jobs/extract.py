@@ -357,5 +357,5 @@ class _Extraction:
                 refused={one.item_id for one in (*refused, *verdict.refused)},
             )
             if merge.changed:
-                write(merge, path, table=self.table, width=self.encoder.width, folder=work.folder)
+                write(merge, path, table=self.table, folder=work.folder)
         return merge.removed, verdict

@@ -1,19 +1,16 @@
 """New rows into an embedding table: sorted by item, in memory that does not grow with the table.
 
-Which rows stay is found by DuckDB from ids and hashes alone. Their vectors are then dealt into
-ranges of items, one small file each, and every range is sorted and written by itself.
+Which rows stay is found by DuckDB from ids and hashes alone; their vectors follow range by range.
 """
 
-import shutil
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from feature_repo.feature_tables import (
@@ -22,20 +19,10 @@ from feature_repo.feature_tables import (
     FeatureTable,
     replacing,
 )
-from feature_repo.jobs.contents import READ_BUFFER
 from feature_repo.jobs.parts import STRINGS
+from feature_repo.jobs.ranges import in_order
 from feature_repo.jobs.worklist import Worklist, connection
 from validation import tables
-
-RANGE_BYTES: Final = 16 << 20
-"""Vectors of one range of items, unless there would be more than `MOST_RANGES`."""
-ROW_BYTES: Final = 512
-"""Of a row beside its vector."""
-MOST_RANGES: Final = 500
-"""Files that are open at once."""
-ROWS: Final = 2_048
-"""Rows that are dealt at once."""
-RANK: Final = "rank"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,40 +100,22 @@ def plan(
     return Merge(files, ranks, kept, int(removed), bool(new) or kept != before)
 
 
-def write(merge: Merge, path: Path, *, table: FeatureTable, width: int, folder: Path) -> None:
+def write(merge: Merge, path: Path, *, table: FeatureTable, folder: Path) -> None:
     """Write the rows that stay, by item, in place of the table.
 
     Args:
-        width: numbers of a vector.
         folder: for the ranges meanwhile.
     """
-    rows = max(ROWS // 2, RANGE_BYTES // (4 * width + ROW_BYTES), -(-merge.kept // MOST_RANGES))
-    dealt = folder / "ranges"
-    shutil.rmtree(dealt, ignore_errors=True)
-    dealt.mkdir(parents=True)
-    _deal(merge, dealt, table=table, rows=rows)
     with (
         replacing(path) as partial,
         pq.ParquetWriter(
             partial, table.schema, compression="zstd", use_dictionary=STRINGS
         ) as writer,
     ):
-        for number in range(-(-merge.kept // rows)):
-            writer.write_table(_sorted(dealt / str(number)), row_group_size=rows)
-            (dealt / str(number)).unlink()
-    shutil.rmtree(dealt)
-
-
-def rows_of(
-    files: Sequence[Path], columns: Sequence[str], *, size: int
-) -> Iterator[tuple[int, int, pa.RecordBatch]]:
-    """Batches of Parquet files, each with its file's number and its first row's."""
-    for number, path in enumerate(files):
-        first = 0
-        with pq.ParquetFile(path, buffer_size=READ_BUFFER, pre_buffer=False) as file:
-            for batch in file.iter_batches(size, columns=list(columns)):
-                yield number, first, batch
-                first += batch.num_rows
+        for rows in in_order(
+            merge.files, merge.ranks, schema=table.schema, folder=folder / "ranges"
+        ):
+            writer.write_table(rows, row_group_size=rows.num_rows)
 
 
 def _register(
@@ -182,36 +151,3 @@ def _rank(database: Any, ranks: Sequence[npt.NDArray[np.int64]]) -> int:
             ranks[file][rows[chosen]] = places[chosen]
         done += len(rows)
     return done
-
-
-def _deal(merge: Merge, folder: Path, *, table: FeatureTable, rows: int) -> None:
-    """Append each row that stays to the file of its range."""
-    schema = table.schema.append(pa.field(RANK, pa.int64()))
-    writers: dict[int, pa.ipc.RecordBatchStreamWriter] = {}
-    try:
-        for file, first, batch in rows_of(merge.files, table.schema.names, size=ROWS):
-            ranks = merge.ranks[file][first : first + batch.num_rows]
-            chosen = np.flatnonzero(ranks >= 0)
-            if not len(chosen):
-                continue
-            chosen = chosen[np.argsort(ranks[chosen], kind="stable")]
-            part = pa.Table.from_batches([batch]).take(pa.array(chosen)).cast(table.schema)
-            part = part.append_column(schema.field(RANK), pa.array(ranks[chosen]))
-            numbers = ranks[chosen] // rows
-            starts = np.flatnonzero(np.diff(numbers, prepend=-1))
-            for start, end in zip(starts, [*starts[1:], len(numbers)], strict=True):
-                number = int(numbers[start])
-                if number not in writers:
-                    writers[number] = pa.ipc.new_stream(folder / str(number), schema)
-                writers[number].write_table(part.slice(start, end - start))
-    finally:
-        for writer in writers.values():
-            writer.close()
-
-
-def _sorted(path: Path) -> pa.Table:
-    """A range's rows by rank."""
-    with pa.OSFile(str(path)) as file, pa.ipc.open_stream(file) as reader:
-        rows = reader.read_all()
-    order = pc.sort_indices(rows[RANK])
-    return rows.drop_columns([RANK]).take(order).combine_chunks()

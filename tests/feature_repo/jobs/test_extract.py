@@ -183,8 +183,8 @@ def test_a_table_written_by_ranges_of_items_is_the_one_written_at_once(
     catalogue(whole, many)
     catalogue(ranged, many)
     run(whole, image_encoder())
-    monkeypatch.setattr("feature_repo.jobs.merging.ROWS", 16)
-    monkeypatch.setattr("feature_repo.jobs.merging.RANGE_BYTES", 1)
+    monkeypatch.setattr("feature_repo.jobs.ranges.FEWEST", 8)
+    monkeypatch.setattr("feature_repo.jobs.ranges.RANGE_BYTES", 1)
     run(ranged, image_encoder(), item_ids=list(many)[:60])
     run(ranged, image_encoder())
     assert pq.ParquetFile(ranged.feature_table(PHOTOS)).num_row_groups == 13
