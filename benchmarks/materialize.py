@@ -29,7 +29,7 @@ from benchmarks import results
 from benchmarks.servers import redis_server
 from coldstart_models.commands import console
 from feature_repo.environment import ENVIRONMENT_VARIABLE
-from feature_repo.feature_tables import ITEM_VECTOR
+from feature_repo.feature_tables import ITEM_VECTOR, parquet_format
 from feature_repo.home import HOME_VARIABLE, REPOSITORY, Home
 from feature_repo.local_stores import PAGE_BYTES
 from feature_repo.offline_tables import append_rows, read_vectors
@@ -105,7 +105,8 @@ def write_vectors(path: Path, *, rows: int, width: int) -> None:
     """Random vectors as `item_vector` holds them."""
     generator = np.random.default_rng(0)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with pq.ParquetWriter(path, ITEM_VECTOR.schema, compression="zstd") as writer:
+    schema = ITEM_VECTOR.schema
+    with pq.ParquetWriter(path, schema, **parquet_format(schema)) as writer:
         for first in range(0, rows, 100_000):
             count = min(100_000, rows - first)
             floats = generator.standard_normal(count * width, dtype=np.float32)

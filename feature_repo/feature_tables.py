@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pandas as pd
 import pyarrow as pa
@@ -328,21 +328,26 @@ FEATURE_TABLES: Final[dict[str, FeatureTable]] = {
 }
 
 
-def write_table(content: pa.Table, path: Path) -> None:
-    """Write Parquet so that a reader sees the old file or the whole new one.
+def parquet_format(schema: pa.Schema) -> dict[str, Any]:
+    """How a table is packed, as a writer of pyarrow takes it.
 
-    Floats of vectors are packed by snappy and without a dictionary: zstd finds a tenth less in them
-    at best, and takes as long to unpack as the rest of reading them.
+    Floats of vectors by snappy and without a dictionary: zstd finds a tenth less in them at best,
+    and takes as long to unpack as the rest of reading them.
     """
     codecs = {
         f"{field.name}.list.element" if pa.types.is_list(field.type) else field.name: (
             "snappy" if field.type == VECTORS else "zstd"
         )
-        for field in content.schema
+        for field in schema
     }
     repeating = [leaf for leaf, codec in codecs.items() if codec == "zstd"]
+    return {"compression": codecs, "use_dictionary": repeating}
+
+
+def write_table(content: pa.Table, path: Path) -> None:
+    """Write Parquet so that a reader sees the old file or the whole new one."""
     with replacing(path) as partial:
-        pq.write_table(content, partial, compression=codecs, use_dictionary=repeating)
+        pq.write_table(content, partial, **parquet_format(content.schema))
 
 
 def create_missing(home: Home) -> list[str]:

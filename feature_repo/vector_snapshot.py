@@ -31,11 +31,11 @@ from feature_repo.feature_tables import (
     FEATURE_TABLES,
     ITEM_VECTOR,
     FeatureTable,
-    replacing,
 )
 from feature_repo.home import Home
 from feature_repo.newest_rows import TableColumns, newest_batches, newest_row_numbers
 from validation import tables
+from validation.whole_files import replacing
 
 log = logging.getLogger(__name__)
 
