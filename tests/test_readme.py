@@ -85,7 +85,7 @@ def test_every_place_for_a_table_can_be_filled():
 def test_the_page_of_benchmarks_has_a_place_for_each():
     text = (PROJECT / "docs" / "benchmarks.md").read_text()
     names = re.findall(r"<!-- table:(\w+) -->", text)
-    assert names == ["quality", "extraction", "ranking", "gate"]
+    assert names == ["quality", "extraction", "ranking", "gate", "materialize"]
     assert all(tables.placed(text, "x\n", name=name) for name in names)
 
 
@@ -103,7 +103,9 @@ def test_help_lists_every_documented_target():
     assert wanted <= set(described)
 
 
-@pytest.mark.parametrize("name", ["quality", "extraction", "ranking", "gate", "languages"])
+@pytest.mark.parametrize(
+    "name", ["quality", "extraction", "ranking", "gate", "languages", "materialize"]
+)
 def test_every_benchmark_of_the_makefile_is_a_module(name):
     assert (PROJECT / "benchmarks" / f"{name}.py").is_file()
     assert f"bench-{name}" in (PROJECT / "Makefile").read_text()
