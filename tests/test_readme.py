@@ -111,7 +111,9 @@ def test_help_lists_every_documented_target():
     assert wanted <= set(described)
 
 
-@pytest.mark.parametrize("name", ["quality", "extraction", "ranking", "gate", "languages"])
+@pytest.mark.parametrize(
+    "name", ["quality", "extraction", "ranking", "gate", "languages", "materialize"]
+)
 def test_every_benchmark_of_the_makefile_is_a_module(name):
     assert (PROJECT / "benchmarks" / f"{name}.py").is_file()
     assert f"bench-{name}" in (PROJECT / "Makefile").read_text()
