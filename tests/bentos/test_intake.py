@@ -174,7 +174,7 @@ def test_events_reach_every_behaviour_view_and_count_from_when_they_arrived(
     assert store.rows["item_activity"][item]["click_count_life"] == 1
     assert store.rows["item_activity"][item]["click_count_30d"] == 0
     assert store.rows["user_affinities"][user]["domain_affinities"].startswith("{")
-    (logged,) = (row for row in pq.read_table(home.events).to_pylist() if row["event_id"] == "e3")
+    (logged,) = (row for row in event_log(home).read().to_pylist() if row["event_id"] == "e3")
     known = store.rows["item_activity"][item]["event_timestamp"]
     assert known == pd.Timestamp(logged["received_at"]) + pd.Timedelta(microseconds=1)
     assert logged["event_timestamp"] < logged["received_at"]

@@ -81,7 +81,9 @@ def test_a_folder_that_was_made_with_another_encoder_is_measured_with_the_one_as
 ):
     write_board(tmp_path / "board")
     encoders = {str(n): CountingEncoder(Modality.TEXT, version=str(n)) for n in (1, 2)}
-    monkeypatch.setattr("feature_repo.jobs.extract.load_encoder", encoders.__getitem__)
+    monkeypatch.setattr(
+        "feature_repo.jobs.extract.load_encoder", lambda name, **options: encoders[name]
+    )
     home = Home(tmp_path / "work")
     for name, encoder in encoders.items():
         build_store(
