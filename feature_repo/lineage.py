@@ -148,7 +148,8 @@ def lineage_of(home: Home, view: str) -> Lineage:
         if path.exists()
         else table.schema.empty_table().select([*columns, *makers])
     )
-    pairs = held.select(makers).group_by(makers).aggregate([]).to_pylist() if makers else []
+    named = held.select(makers).drop_null()  # a row may not say who made it
+    pairs = named.group_by(makers).aggregate([]).to_pylist() if makers else []
     return Lineage(
         view=view,
         features=tuple(column.name for column in table.features),
