@@ -306,3 +306,13 @@ def test_replacing_by_no_rows_empties_a_table_and_keeps_its_types(tmp_path: Path
     kept = pq.read_table(store.home.feature_table("item_adaptation"))
     assert kept.schema.equals(FEATURE_TABLES["item_adaptation"].schema)
     assert kept.num_rows == 0
+
+
+def test_a_push_does_not_read_the_registry_anew(store: Store) -> None:
+    events = events_frame(("new", "lamp", "cart", "2010-04-01"))
+    rows = newest_rows([USER_HISTORY], events, items=tables.ITEMS.empty(), now=NOW)
+    store.push("user_history", rows["user_history"], now=NOW, to="online")
+    read = store._feast.registry.cached_registry_proto
+    store.push("user_history", rows["user_history"], now=NOW, to="online")
+    assert store._feast.registry.cached_registry_proto is read
+    assert not any(one.precompute_online for one in store._feast.list_feature_services())
