@@ -18,6 +18,7 @@ from feature_repo.jobs.materialize import materialize
 from feature_repo.on_demand_features import ON_DEMAND_TABLES
 from feature_repo.store import PushTo, Store
 from tests.feature_repo.samples import NOW, at, events_frame, write_events, write_items
+from validation import tables
 
 LOG = events_frame(
     ("u1", "sofa", "click", "2010-03-01 10:00:00"),
