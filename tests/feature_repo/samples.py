@@ -55,6 +55,20 @@ def photo(path: Path, colour: str) -> Path:
     return path
 
 
+def write_chairs(home: Home, colours: Mapping[str, str], *others: Mapping[str, Any]) -> None:
+    """The catalogue: an item with a one-coloured photo for each colour, by id, then the others."""
+    rows = [
+        {
+            "item_id": item_id,
+            "title": f"Chair {item_id}",
+            "image_path": str(photo(home.photos / f"{item_id}.png", colour)),
+            "listed_at": at("2024-01-01"),
+        }
+        for item_id, colour in colours.items()
+    ]
+    write_items(home, *rows, *others)
+
+
 class CountingEncoder:
     """A real tiny encoder: mean colour of a photo, or letter counts of a text.
 

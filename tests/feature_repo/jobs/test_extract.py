@@ -17,7 +17,7 @@ from feature_repo.feature_tables import ITEM_IMAGE_EMBEDDING
 from feature_repo.home import Home
 from feature_repo.jobs.extract import ExtractResult, encode_items, extract
 from feature_repo.jobs.parts import Parts
-from tests.feature_repo.samples import NOW, CountingEncoder, at, photo, write_items
+from tests.feature_repo.samples import NOW, CountingEncoder, at, photo, write_chairs, write_items
 from validation import quarantine
 
 COLOURS = {"a": "red", "b": "green", "c": "blue", "d": "black", "e": "yellow"}
@@ -34,16 +34,7 @@ def home(tmp_path: Path) -> Home:
 
 def catalogue(home: Home, colours: dict[str, str] = COLOURS) -> None:
     """Items with a photo each, one with text only."""
-    rows = [
-        {
-            "item_id": item_id,
-            "title": f"Chair {item_id}",
-            "image_path": str(photo(home.photos / f"{item_id}.png", colour)),
-            "listed_at": at("2024-01-01"),
-        }
-        for item_id, colour in colours.items()
-    ]
-    write_items(home, *rows, {"item_id": "z", "description": "no photo"})
+    write_chairs(home, colours, {"item_id": "z", "description": "no photo"})
 
 
 def run(home: Home, image: CountingEncoder, **options: object) -> ExtractResult:

@@ -23,7 +23,7 @@ from feature_repo.jobs.materialize import materialize
 from feature_repo.jobs.switch import Filled, take_back, use_encoder
 from feature_repo.offline_tables import read_vectors
 from feature_repo.store import Store
-from tests.feature_repo.samples import NOW, CountingEncoder, at, photo, write_items
+from tests.feature_repo.samples import NOW, CountingEncoder, at, photo, write_chairs
 from validation import quarantine
 
 VIEW = "item_image_embedding"
@@ -50,22 +50,9 @@ def old() -> CountingEncoder:
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
     home = Home(tmp_path / "state")
-    catalogue(home)
+    write_chairs(home, COLOURS)
     fill(home, old())
     return home
-
-
-def catalogue(home: Home, colours: dict[str, str] = COLOURS) -> None:
-    rows = [
-        {
-            "item_id": item_id,
-            "title": f"Chair {item_id}",
-            "image_path": str(photo(home.photos / f"{item_id}.png", colour)),
-            "listed_at": at("2024-01-01"),
-        }
-        for item_id, colour in colours.items()
-    ]
-    write_items(home, *rows)
 
 
 def fill(home: Home, encoder: CountingEncoder, **options: Any) -> Any:
@@ -155,7 +142,7 @@ def test_what_one_encoder_cannot_use_is_not_held_against_the_other(home: Home) -
 def test_new_listings_after_a_switch_are_told_of_when_it_is_taken_back(home: Home) -> None:
     fill(home, Tenfold())
     use_encoder("tenfold", home=home, now=NOW)
-    catalogue(home, {**COLOURS, "e": "yellow"})
+    write_chairs(home, {**COLOURS, "e": "yellow"})
     assert fill(home, Tenfold()).encoded == 1
     assert take_back(home=home, now=NOW).filled == Filled(4, 0, 1)
     assert fill(home, old()).encoded == 1
@@ -266,7 +253,7 @@ def test_rows_that_a_service_with_the_old_encoder_pushes_stay_apart(
     fill(home, Tenfold())
     use_encoder("tenfold", home=home, now=NOW)
     materialize(home=home, store=store)
-    catalogue(home, {**COLOURS, "e": "yellow"})
+    write_chairs(home, {**COLOURS, "e": "yellow"})
     items = pq.read_table(home.items).to_pandas()
     rows, _ = encode_items(items[items["item_id"] == "e"], encoder=old(), now=NOW)
     with caplog.at_level("WARNING"):
@@ -320,7 +307,7 @@ def test_a_state_without_records_names_its_encoder_by_its_rows(home: Home) -> No
 
 def test_a_state_that_serves_nothing_yet_takes_the_first_encoder(tmp_path: Path) -> None:
     home = Home(tmp_path / "state")
-    catalogue(home)
+    write_chairs(home, COLOURS)
     create_missing(home)
     assert served_hash(home, VIEW) is None
     assert fill(home, Tenfold()).serves
