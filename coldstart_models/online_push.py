@@ -19,11 +19,12 @@ from coldstart_models.adapting import adapt_listings
 from coldstart_models.feature_rows import item_stats_rows
 from coldstart_models.listed_items import listed_items
 from feature_repo.event_log import LogState, Position, event_log
-from feature_repo.feature_tables import ITEM_STATS, USER_HISTORY, replacing
+from feature_repo.feature_tables import ITEM_STATS, USER_HISTORY
 from feature_repo.home import Home
 from feature_repo.jobs.arrival import EVENT_COLUMNS
 from feature_repo.lineage import log_position
 from validation import tables
+from validation.whole_files import replacing
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -26,10 +26,10 @@ from feature_repo.feature_tables import (
     ITEM_IMAGE_EMBEDDING,
     ITEM_TEXT_EMBEDDING,
     FeatureTable,
-    replacing,
 )
 from feature_repo.home import Home
 from validation import tables
+from validation.whole_files import replacing
 
 EMBEDDING_TABLES: Final[dict[Modality, FeatureTable]] = {
     Modality.IMAGE: ITEM_IMAGE_EMBEDDING,

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from feature_repo.home import Home
 from validation import tables
 from validation.tables import TIMESTAMP, Column
-from validation.whole_files import replacing as replacing
+from validation.whole_files import replacing
 
 CREATED_TIMESTAMP: Final = "created_timestamp"
 EMBEDDING: Final = "embedding"

@@ -32,11 +32,11 @@ from feature_repo.feature_tables import (
     ITEM_STATS,
     ITEM_TEXT_EMBEDDING,
     ITEM_VECTOR,
-    replacing,
 )
 from feature_repo.home import REPOSITORY, Home
 from feature_repo.jobs.behaviour import ITEM_BEHAVIOUR, USER_BEHAVIOUR
 from validation import tables
+from validation.whole_files import replacing
 
 AGGREGATED: Final = tuple(
     table.name

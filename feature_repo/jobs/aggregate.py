@@ -22,7 +22,6 @@ from feature_repo.feature_tables import (
     UNDATED,
     FeatureTable,
     create_missing,
-    replacing,
     stamped,
 )
 from feature_repo.home import Home
@@ -32,6 +31,7 @@ from feature_repo.jobs.item_behaviour import category_stats_sql
 from feature_repo.lineage import file_input, keep_lineage, log_input
 from feature_repo.offline_tables import locked
 from validation import tables
+from validation.whole_files import replacing
 
 log = logging.getLogger(__name__)
 Progress = Callable[[int, int], None]

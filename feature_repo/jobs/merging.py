@@ -13,16 +13,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from feature_repo.feature_tables import (
-    CONTENT_HASH,
-    ENCODER_HASH,
-    FeatureTable,
-    replacing,
-)
+from feature_repo.feature_tables import CONTENT_HASH, ENCODER_HASH, FeatureTable
 from feature_repo.jobs.parts import STRINGS
 from feature_repo.jobs.ranges import in_order
 from feature_repo.jobs.worklist import Worklist, connection
 from validation import tables
+from validation.whole_files import replacing
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,15 +12,10 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from feature_repo.feature_tables import (
-    CONTENT_HASH,
-    ENCODER,
-    ENCODER_HASH,
-    FeatureTable,
-    replacing,
-)
+from feature_repo.feature_tables import CONTENT_HASH, ENCODER, ENCODER_HASH, FeatureTable
 from feature_repo.home import Home
 from validation import tables
+from validation.whole_files import replacing
 
 TOGETHER: Final = 64
 """Batches that become one file."""

@@ -19,12 +19,13 @@ from feature_repo.encoder_tables import (
 from feature_repo.encoders.encoder import Modality
 from feature_repo.encoders.registry import lasting_name
 from feature_repo.errors import JobError
-from feature_repo.feature_tables import CONTENT_HASH, replacing
+from feature_repo.feature_tables import CONTENT_HASH
 from feature_repo.home import Home
 from feature_repo.jobs.contents import catalogue_parts, contents_of
 from feature_repo.jobs.refusals import quarantine_folder
 from feature_repo.offline_tables import locked, read_file
 from validation import tables
+from validation.whole_files import replacing
 
 HASHERS: Final = 4
 """Threads that hash photos."""
