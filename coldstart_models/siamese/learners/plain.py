@@ -107,4 +107,5 @@ class FirstBuyerNeighbours(Learner):
 
 def unit_effect(vectors: Tensor) -> Tensor:
     """Vectors (C, M, R) at the length where <ψ_u, v> has unit variance over users; zero stays."""
-    return vectors / vectors.norm(dim=2, keepdim=True).clamp_min(1e-12)
+    length: Tensor = vectors.norm(dim=2, keepdim=True)
+    return vectors / length.clamp_min(1e-12)
