@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from coldstart_models.recommending import Recommender
     from feature_repo.store import Store
 
-MAX_SUPPORT: Final = 10
+MAX_SUPPORT: Final = 20
 """Distinct first users a new listing learns from; more evidence is for the next training."""
 
 

@@ -12,6 +12,9 @@ Read from ``--config FILE``, else from the file that ``COLDSTART_CONFIG`` names,
 
     [train]
     seed = 1
+
+    [meta]
+    learner = "bayes"
 """
 
 import difflib
@@ -31,6 +34,20 @@ if TYPE_CHECKING:
 
 CONFIG_VARIABLE: Final = "COLDSTART_CONFIG"
 DEFAULT_FILE: Final = "coldstart.toml"
+
+LearnerChoice = Literal[
+    "auto",
+    "none",
+    "fine-tuning",
+    "smoothed-rate",
+    "neighbours",
+    "prototype",
+    "maml",
+    "anil",
+    "reptile",
+    "bayes",
+]
+"""The names of `siamese.learners.registry`, which takes too long to import for a `--help`."""
 
 
 class _Frozen(BaseModel):
@@ -108,6 +125,13 @@ class TrainConfig(_Frozen):
         return Learning(**named)
 
 
+class MetaConfig(_Frozen):
+    """The job `meta-train`."""
+
+    learner: LearnerChoice = "auto"
+    """Of few shots; by default the one that wins on validation."""
+
+
 class ServeConfig(_Frozen):
     """The command `serve`."""
 
@@ -123,6 +147,7 @@ class Config(_Frozen):
     gate: GateConfig = GateConfig()
     extract: ExtractConfig = ExtractConfig()
     train: TrainConfig = TrainConfig()
+    meta: MetaConfig = MetaConfig()
     serve: ServeConfig = ServeConfig()
 
 

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 import torch
 
-from coldstart_models.siamese.adaptation import Population
+from coldstart_models.siamese.population import Population
 from coldstart_models.siamese.scorer import (
     NEAREST,
     Calibration,

@@ -26,11 +26,13 @@ from coldstart_models.explaining import (
 )
 from coldstart_models.feature_rows import adaptation_rows, vector_rows
 from coldstart_models.ranker import top_k
-from coldstart_models.siamese.adaptation import Population
 from coldstart_models.siamese.files import load_folder
 from coldstart_models.siamese.inputs import Featurizer
-from coldstart_models.siamese.pace import spans
+from coldstart_models.siamese.learners.evidence import Evidence
+from coldstart_models.siamese.learners.learner import effect
+from coldstart_models.siamese.learners.space import Space
 from coldstart_models.siamese.packing import pack, pack_deltas
+from coldstart_models.siamese.population import Population
 from coldstart_models.siamese.scorer import Calibration, Profiles, SiameseScorer
 from coldstart_models.siamese.togetherness import Togetherness
 from coldstart_models.siamese.training import MetaSiamese, history_batch, to_vectors
@@ -78,6 +80,7 @@ class Recommender:
         self.tag = tag
         self._featurizer, self._head = featurizer, head
         self._network, self._population = network.eval(), population
+        self._space = Space.of(population)
         self._snapshot = snapshot
         self._writing = threading.Lock()
 
@@ -249,13 +252,17 @@ class Recommender:
             histories = snapshot.histories(supporters)
             with torch.inference_mode():
                 profiles = self._scorer.profiles(snapshot.vectors, history_batch(histories))
-                owner = torch.zeros(len(supporters), dtype=torch.long)
-                deltas = self._network.adaptation.deltas(
-                    profiles, owner, self._population, num_items=1
+                evidence = Evidence.of(
+                    profiles,
+                    torch.zeros(len(supporters), dtype=torch.long),
+                    torch.tensor([microseconds(moment) for moment in times], dtype=torch.long),
+                    listings=snapshot.vectors.take(torch.tensor([row])),
+                    space=self._space,
+                    pace=self._network.pace,
                 )
-                chosen_us = torch.tensor([microseconds(moment) for moment in times])
-                bias = self._network.pace(*spans(owner, chosen_us, num_items=1)).numpy()
-            delta = pack_deltas(deltas, self._scorer.widths)
+                weights = self._network.learner.adapt(evidence)
+                bias = weights.bias.numpy()
+                delta = pack_deltas(self._space.deltas(weights.vectors), self._scorer.widths)
             self._snapshot = snapshot.with_delta(
                 row, delta[0], float(bias[0]), support=len(supporters)
             )
@@ -299,8 +306,8 @@ class Recommender:
         )
         if snapshot.support[rows].any():
             deltas = {name: values[rows] for name, values in snapshot.by_modality.items()}
-            effect = self._network.adaptation.effect(person.profiles, deltas, self._population)
-            scores = scores + effect + torch.from_numpy(snapshot.biases[rows])
+            added = effect(person.profiles, deltas, self._population)
+            scores = scores + added + torch.from_numpy(snapshot.biases[rows])
         return np.asarray(scores[0].numpy(), dtype=np.float32)
 
     @torch.inference_mode()

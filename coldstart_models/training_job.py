@@ -27,11 +27,13 @@ from coldstart_models.data.training_histories import FeatureHistories
 from coldstart_models.errors import NotEnoughData
 from coldstart_models.feature_rows import adaptation_rows, vector_rows
 from coldstart_models.ranker import TrainingSet
-from coldstart_models.siamese.adaptation import Population
 from coldstart_models.siamese.files import load_folder, save_folder
 from coldstart_models.siamese.inputs import PHOTO, TEXT, ItemInputs
-from coldstart_models.siamese.pace import spans
+from coldstart_models.siamese.learners.evidence import Evidence
+from coldstart_models.siamese.learners.registry import AUTO
+from coldstart_models.siamese.learners.space import Space
 from coldstart_models.siamese.packing import pack, pack_deltas, packed_width
+from coldstart_models.siamese.population import Population
 from coldstart_models.siamese.ranker import SiameseModel, meta_train, pretrain
 from coldstart_models.siamese.togetherness import fit_togetherness
 from coldstart_models.siamese.training import Progress, Schedule, history_batch, to_vectors
@@ -45,7 +47,7 @@ from feature_repo.store import Store
 from validation import tables
 
 FEATURE_SERVICE: Final = "coldstart_v1"
-MAX_SUPPORT: Final = 10
+MAX_SUPPORT: Final = 20
 """First customers a new listing learns from."""
 POPULATION_SAMPLE: Final = 2000
 COLUMNS: Final = (
@@ -75,6 +77,8 @@ class TrainResult:
     """(step, NDCG@10 on the validation episodes)"""
     adapted: int
     """New listings that learned from first customers."""
+    contest: dict[str, Any] | None = None
+    """How the learner of few shots was chosen; None before meta-training."""
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -87,6 +91,7 @@ class TrainResult:
             "kept_step": self.kept_step,
             "validation_ndcg@10": [[step, round(value, 5)] for step, value in self.checks],
             "adapted_listings": self.adapted,
+            "learner": self.contest,
         }
 
 
@@ -115,13 +120,18 @@ def meta_train_job(
     now: datetime,
     seed: int = 0,
     schedule: Schedule | None = None,
+    learner: str = AUTO,
     progress: Progress | None = None,
 ) -> TrainResult:
     """Meta-fine-tune the latest model on launch episodes and store the result.
 
     Histories come point-in-time from the feature store, so no later event can be in one.
+
+    Args:
+        learner: of few shots; ``auto`` is the one that wins on validation.
+
     Raises ArtifactError where there is no model yet, ContractMismatch where the features are not
-    those it was trained on.
+    those it was trained on, ConfigError where no learner is called so.
     """
     stored = find_model(home)
     check_contract(stored.contract, observe_features(home))
@@ -133,7 +143,13 @@ def meta_train_job(
     model = SiameseModel(featurizer, fitted, network)
     histories = FeatureHistories(Store(home), training) if training.dated else None
     meta_train(
-        model, training, seed=seed, histories=histories, schedule=schedule, progress=progress
+        model,
+        training,
+        seed=seed,
+        histories=histories,
+        learner=learner,
+        schedule=schedule,
+        progress=progress,
     )
     return _publish(
         model,
@@ -192,12 +208,14 @@ def _publish(
     vectors = _item_vectors(model, inputs)
     population = _population(model, training, inputs)
     record = model.records[stage]
+    contest = model.contest.as_dict() if model.contest is not None else None
     metadata = {
         "stage": stage,
         "seed": seed,
         "parent": parent.tag if parent else None,
         "kept_step": record.kept_step,
         "validation_ndcg@10": [list(check) for check in record.checks],
+        "learner": {"name": model.network.learner.name, "contest": contest},
         "terms": {
             f"{name} {kind}": float(weight)
             for (name, kind), weight in zip(
@@ -233,6 +251,7 @@ def _publish(
         kept_step=record.kept_step,
         checks=record.checks,
         adapted=len(adapted),
+        contest=contest,
     )
 
 
@@ -272,16 +291,21 @@ def _adaptations(
     scorer = model.network.scorer
     vectors = scorer.tower(to_vectors(inputs, model.fitted.vectors(inputs)))
     owner = torch.from_numpy(np.searchsorted(listings, support.item_index))
-    count = len(listings)
-    deltas = model.network.adaptation.deltas(
-        scorer.profiles(vectors, history_batch(histories)), owner, population, num_items=count
+    space = Space.of(population)
+    evidence = Evidence.of(
+        scorer.profiles(vectors, history_batch(histories)),
+        owner,
+        torch.from_numpy(support.time_us),
+        listings=vectors.take(torch.from_numpy(listings)),
+        space=space,
+        pace=model.network.pace,
     )
-    customers, span = spans(owner, torch.from_numpy(support.time_us), num_items=count)
+    weights = model.network.learner.adapt(evidence)
     return adaptation_rows(
         [str(item_id) for item_id in catalogue.item_ids[listings]],
-        pack_deltas(deltas, scorer.widths),
-        model.network.pace(customers, span).numpy(),
-        [int(number) for number in customers],
+        pack_deltas(space.deltas(weights.vectors), scorer.widths),
+        weights.bias.numpy(),
+        [int(number) for number in evidence.customers],
         tag=tag,
     )
 

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any, Final
 
 from coldstart_models.commands import console
+from coldstart_models.commands.train import tell_contest
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -49,6 +50,7 @@ def run(json: console.Json = False) -> None:
         "lineage": _lineage(home),
         "encoders": _encoders(home),
         "models": [model.tag for model in models],
+        "learner": models[-1].metadata.get("learner") if models else None,
         "do_next": _to_do(home, models),
     }
     if json:
@@ -98,6 +100,11 @@ def run(json: console.Json = False) -> None:
     for modality, encoder in told["encoders"].items():
         console.say(f"{modality} encoder that serves: {encoder or 'none yet'}")
     console.say(f"models: {', '.join(told['models']) or 'none; run `coldstart train`'}")
+    if told["learner"]:
+        contest = told["learner"]["contest"]
+        console.say(f"few-shot learner of the newest model: {told['learner']['name']}")
+        if contest is not None:
+            tell_contest(contest)
     for step in told["do_next"]:
         console.say(f"stale: {step}")
 

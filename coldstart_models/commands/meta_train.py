@@ -13,27 +13,34 @@ EXAMPLES: Final = """Examples:
   coldstart meta-train
 
   coldstart meta-train --seed 1 --json
+
+  coldstart meta-train --learner bayes
 """
 
 
 def run(
     seed: Annotated[int | None, typer.Option(help="Of every random choice.")] = None,
+    learner: Annotated[
+        str | None,
+        typer.Option(help="Of a listing's first customers; `auto` is who wins on validation."),
+    ] = None,
     config: console.ConfigFile = None,
     as_of: console.AsOf = None,
     json: console.Json = False,
 ) -> None:
-    """Meta-fine-tune the latest model on launch episodes with and without support."""
+    """Meta-fine-tune the latest model on launch episodes, and choose its few-shot learner."""
     from coldstart_models.config import load_config
     from coldstart_models.training_job import meta_train_job
     from feature_repo.home import Home
 
-    settings = load_config(config).train
+    settings = load_config(config)
     with console.bar("meta-train") as progress:
         result = meta_train_job(
             home=Home.current(),
             now=console.present(as_of),
-            seed=settings.seed if seed is None else seed,
-            schedule=settings.learning().meta_train,
+            seed=settings.train.seed if seed is None else seed,
+            learner=settings.meta.learner if learner is None else learner,
+            schedule=settings.train.learning().meta_train,
             progress=progress,
         )
     tell(result, json=json)

@@ -1,6 +1,7 @@
 """`coldstart train`: the general Siamese model."""
 
-from typing import TYPE_CHECKING, Annotated, Final
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -60,3 +61,19 @@ def tell(result: "TrainResult", *, json: bool) -> None:
         console.say(f"NDCG@10 on later items by step: {told}")
     else:
         console.say("too few items or events to learn on: the untrained start was kept")
+    if result.contest is not None:
+        tell_contest(result.contest)
+
+
+def tell_contest(contest: Mapping[str, Any]) -> None:
+    """Print how the learner of few shots was chosen: NDCG@10 on validation by first customers."""
+    standings = contest["validation_ndcg@10"]
+    shots = list(next(iter(standings.values())))
+    console.print_table(
+        f"few-shot learner: {contest['winner']}",
+        ["learner", *(f"k = {count}" for count in shots)],
+        [
+            [name, *(f"{of_learner[count]:.4f}" for count in shots)]
+            for name, of_learner in standings.items()
+        ],
+    )

@@ -70,11 +70,11 @@ def launch_episodes(
     episodes = []
     for opening, closing in pairwise(int(moment) for moment in moments):
         candidates = np.flatnonzero((first >= opening) & (first < closing))
-        episode = _episode(training.interactions.before(turn), opening, candidates, histories)
+        episode = episode_of(training.interactions.before(turn), opening, candidates, histories)
         if episode is not None:
             episodes.append(episode)
     newest = np.flatnonzero((first >= turn) & (first < END_OF_TIME))
-    return episodes, _episode(training.interactions, turn, newest, histories)
+    return episodes, episode_of(training.interactions, turn, newest, histories)
 
 
 def first_available_us(training: TrainingSet) -> IntArray:
@@ -106,10 +106,10 @@ def held_out_episode(
         more = np.setdiff1d(warm, seeds)
         extra = generator.choice(more, size=min(len(seeds), len(more)), replace=False)
         candidates = np.union1d(seeds, extra)
-    return _episode(training.interactions, END_OF_TIME, candidates)
+    return episode_of(training.interactions, END_OF_TIME, candidates)
 
 
-def _episode(
+def episode_of(
     interactions: Interactions,
     opening_us: int,
     candidates: IntArray,

@@ -12,9 +12,10 @@ from safetensors.numpy import load_file, save_file
 from safetensors.torch import load_file as load_tensors
 from safetensors.torch import save_file as save_tensors
 
-from coldstart_models.errors import ArtifactError
-from coldstart_models.siamese.adaptation import Population
+from coldstart_models.errors import ArtifactError, ConfigError
 from coldstart_models.siamese.inputs import Featurizer, Lexicon, LexiconKind, Projection
+from coldstart_models.siamese.learners.registry import build_learner
+from coldstart_models.siamese.population import Population
 from coldstart_models.siamese.togetherness import Togetherness
 from coldstart_models.siamese.training import MetaSiamese
 
@@ -56,6 +57,7 @@ def save_folder(
     config = {
         "widths": network.scorer.widths,
         "dates": network.date_term is not None,
+        "learner": network.learner.name,
         "price_range": featurizer.price_range,
         "lexicons": lexicons,
     }
@@ -82,8 +84,9 @@ def load_folder(folder: Path) -> tuple[Featurizer, Togetherness, MetaSiamese, Po
         config["widths"], dates=config["dates"], generator=torch.Generator().manual_seed(0)
     )
     try:
+        network.learner = build_learner(config["learner"], modalities=len(config["widths"]))
         network.load_state_dict(load_tensors(folder / NETWORK))
-    except RuntimeError as error:
+    except (KeyError, ConfigError, RuntimeError) as error:
         raise ArtifactError(
             f"{folder} was trained by another version of the code; run `coldstart train` again"
         ) from error

@@ -1,14 +1,12 @@
-"""How fast a listing found its first customers, against what is usual: few-shot learning's bias.
+"""How fast a listing found its first customers, against what is usual.
 
 Of a listing's k first customers the time from the first to the k-th, d, is compared with that of
 earlier launches after as many customers, on a log scale that fits the log's own units:
 
     z_c = (μ_k − x) / σ_k,   x = log(1 + d / d̃_k),   d̃_k the median of earlier launches
-    b_c = η · √(k / (k + κ)) · z_c
 
-A listing that sold faster than usual is ranked higher, for everybody. η and κ are learned with the
-inner steps (see `adaptation`). It says nothing of a single customer, nor where the log has no
-times.
+A learner makes a bias of it: a listing that sold faster than usual is ranked higher, for everybody.
+It says nothing of a single customer, nor where the log has no times.
 """
 
 from typing import Final
@@ -29,12 +27,10 @@ LAUNCHED: Final = 0.35
 """Share of the training period after which an item's first event counts as its launch: before it,
 the log itself may have begun in the middle of the item's life."""
 FARTHEST: Final = 3.0
-INITIAL_STEP: Final = 1.0
-INITIAL_TRUST: Final = 10.0
 
 
 class Pace(nn.Module):
-    """The usual pace, learned in closed form, and the meta-learned weight of being faster."""
+    """The usual pace, learned in closed form."""
 
     median: Tensor
     mean: Tensor
@@ -44,8 +40,6 @@ class Pace(nn.Module):
         super().__init__()
         for name in ("median", "mean", "deviation"):  # d̃, μ and σ at the GRID; 0 is unknown
             self.register_buffer(name, torch.zeros(len(GRID)))
-        self.log_step = nn.Parameter(torch.tensor(INITIAL_STEP).log())
-        self.log_trust = nn.Parameter(torch.tensor(INITIAL_TRUST).log())
 
     def learn(self, training: TrainingSet) -> None:
         """Look at the launches of the training period."""
@@ -70,14 +64,18 @@ class Pace(nn.Module):
                     each[place] = each[place - 1]
 
     def forward(self, count: Tensor, span_us: Tensor) -> Tensor:
-        """(N,): b of listings with `count` (N,) customers within `span_us` (N,)."""
+        """(N,): z of listings with `count` (N,) customers within `span_us` (N,)."""
         median, mean, deviation = (self._at(count, each) for each in self._usual())
         known = (count >= GRID[0]) & (deviation > 0)
         logs = torch.log1p(span_us / median.clamp_min(1.0))
         faster = (mean - logs) / torch.where(known, deviation, torch.ones_like(deviation))
-        faster = torch.where(known, faster.clamp(-FARTHEST, FARTHEST), torch.zeros_like(faster))
-        trust = (count / (count + self.log_trust.exp())).sqrt()
-        return self.log_step.exp() * trust * faster
+        return torch.where(known, faster.clamp(-FARTHEST, FARTHEST), torch.zeros_like(faster))
+
+    def relative(self, count: Tensor, span_us: Tensor) -> Tensor:
+        """(N,): the span over the usual one of as many customers; 1 where nothing tells."""
+        median, _, deviation = (self._at(count, each) for each in self._usual())
+        known = (count >= GRID[0]) & (deviation > 0)
+        return torch.where(known, span_us / median.clamp_min(1.0), torch.ones_like(span_us))
 
     def _usual(self) -> tuple[Tensor, Tensor, Tensor]:
         return self.median, self.mean, self.deviation

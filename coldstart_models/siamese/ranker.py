@@ -15,11 +15,13 @@ from coldstart_models.data.episodes import (
     first_available_us,
     held_out_episode,
     launch_episodes,
-    with_support,
 )
 from coldstart_models.errors import NotEnoughData
 from coldstart_models.ranker import RankingTask, TrainingSet
 from coldstart_models.siamese.inputs import Featurizer, ItemInputs
+from coldstart_models.siamese.learners.contest import Contest, hold_contest
+from coldstart_models.siamese.learners.registry import AUTO, LEARNERS, build_learner
+from coldstart_models.siamese.rehearsing import rehearse, with_shots
 from coldstart_models.siamese.togetherness import (
     TOGETHER,
     WIDTH,
@@ -37,12 +39,11 @@ from coldstart_models.siamese.training import (
     train,
 )
 
-SHOTS: Final = (1, 3, 5, 10)
 HELD_OUT_EPISODES: Final = 4
 HELD_OUT_SHARE: Final = 0.2
 META_SCHEDULE: Final = Schedule(weight_rate=0.01, tower_rate=0.0)
-"""Launches are few and follow the season: meta-training moves the weights and the inner step
-alone. With the towers free, NDCG on a later half-year fell while validation NDCG rose."""
+"""Launches are few and follow the season: meta-training moves the weights alone. With the towers
+free, NDCG on a later half-year fell while validation NDCG rose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +62,14 @@ class SiameseModel:
     fitted: FittedTogetherness
     network: MetaSiamese
     records: dict[str, TrainingRecord] = field(default_factory=dict)
+    contest: Contest | None = None
+    """How the learner of few shots was chosen; None before meta-training."""
 
     def copied(self) -> "SiameseModel":
         """A model that can learn on without changing this one."""
         network = copy.deepcopy(self.network)
-        return SiameseModel(self.featurizer, self.fitted, network, dict(self.records))
+        records = dict(self.records)
+        return SiameseModel(self.featurizer, self.fitted, network, records, self.contest)
 
 
 def pretrain(
@@ -105,29 +109,48 @@ def meta_train(
     seed: int,
     by_time: bool = True,
     histories: HistoryReader | None = None,
+    learner: str = AUTO,
     schedule: Schedule | None = None,
     progress: Progress | None = None,
 ) -> SiameseModel:
-    """Fine-tune on launch episodes, with and without support, in place.
+    """Fine-tune on launch episodes, then choose and train the learner of few shots, in place.
 
     Where the log has no launches (or no times), or the task is not one of launches
     (`by_time` false), held-out items stand in for them.
+
+    Args:
+        learner: a name of `learners.registry`, or ``auto``: who ranks best on the validation
+            episodes with their first customers known.
+
+    Raises ConfigError where no learner is called so.
     """
+    names = list(LEARNERS) if learner == AUTO else [learner]
+    learners = [build_learner(name, modalities=len(model.network.scorer.widths)) for name in names]
     learning, validation = launch_episodes(training, histories=histories) if by_time else ([], None)
+    launches = bool(learning) and validation is not None
     if learning and validation is not None:
         episodes = EpisodeSet(learning, [validation])
     else:
         episodes = held_out_episodes(training, seed=seed + 1)
-    generator = np.random.default_rng(seed)
-    shots = EpisodeSet(
-        _with_shots(episodes.learning, training, generator),
-        _with_shots(episodes.validation, training, generator),
-    )
-    both = EpisodeSet(
-        [*episodes.learning, *shots.learning], [*episodes.validation, *shots.validation]
-    )
     inputs = model.featurizer(training.catalogue)
-    _learn(model, training, both, "meta-train", inputs, seed, schedule or META_SCHEDULE, progress)
+    schedule = schedule or META_SCHEDULE
+    _learn(model, training, episodes, "meta-train", inputs, seed, schedule, progress)
+    rehearsed = [
+        [
+            rehearse(model.network, one, launches=launches)
+            for one in prepare_all(
+                with_shots(some, training.interactions, np.random.default_rng(seed)),
+                training,
+                inputs,
+                seed=seed,
+            )
+        ]
+        for some in (episodes.learning, episodes.validation)
+    ]
+    if rehearsed[1]:
+        model.network.learner, model.contest = hold_contest(learners, *rehearsed)
+    elif learner != AUTO:
+        (model.network.learner,) = learners
     return model
 
 
@@ -155,17 +178,6 @@ def prepare_all(
             fits[key] = fit_togetherness(episode.past, inputs, seed=seed)
         prepared.append(prepare(episode, inputs, fits[key], first_us=first_us))
     return prepared
-
-
-def _with_shots(
-    episodes: Sequence[Episode], training: TrainingSet, generator: np.random.Generator
-) -> list[Episode]:
-    drawn = [
-        with_support(episode, training.interactions, shots=shots, generator=generator)
-        for episode in episodes
-        for shots in SHOTS
-    ]
-    return [episode for episode in drawn if episode is not None]
 
 
 def _learn(

@@ -9,8 +9,8 @@ with P the chosen candidates, γ a learned scale and q_c the share of the episod
 chose c. It is the multi-positive InfoNCE (van den Oord et al., 2018; Khosla et al., NeurIPS 2020)
 with the popularity correction of sampled softmax (Bengio & Senécal, 2008; Yi et al., RecSys
 2019): what q explains the scores need not, so they learn who likes what and not which contents
-happened to sell in the episode's season. On episodes with support the same loss, through the
-inner step, is the outer loss of meta-learning.
+happened to sell in the episode's season. What learns from support has an outer loss of its own
+(`learners.outer`), on a scorer that stands still.
 
 The parameters that did best on the validation episodes are kept, and those at the start are
 among them: training can only help where a later launch agrees.
@@ -30,10 +30,14 @@ from torch import Tensor, nn
 from coldstart_models.data.catalogue import FloatMatrix, IntArray
 from coldstart_models.data.episodes import Episode, supported, user_batches
 from coldstart_models.data.interactions import Histories
-from coldstart_models.siamese.adaptation import Adaptation, Population
 from coldstart_models.siamese.dates import DateTerm, date_features
 from coldstart_models.siamese.inputs import ItemInputs
-from coldstart_models.siamese.pace import Pace, spans
+from coldstart_models.siamese.learners.evidence import Evidence
+from coldstart_models.siamese.learners.learner import Learner, effect
+from coldstart_models.siamese.learners.prototype import Prototype
+from coldstart_models.siamese.learners.space import Space
+from coldstart_models.siamese.pace import Pace
+from coldstart_models.siamese.population import Population
 from coldstart_models.siamese.scorer import (
     DAY_US,
     HistoryBatch,
@@ -98,12 +102,12 @@ class TrainingRecord:
 
 
 class MetaSiamese(nn.Module):
-    """The scorer, its few-shot adaptation and, where allowed, the date term."""
+    """The scorer, its few-shot learner and, where allowed, the date term."""
 
     def __init__(self, widths: dict[str, int], *, dates: bool, generator: torch.Generator) -> None:
         super().__init__()
         self.scorer = SiameseScorer(widths, generator=generator)
-        self.adaptation = Adaptation(list(widths))
+        self.learner: Learner = Prototype(len(widths))
         self.pace = Pace()
         self.date_term = DateTerm() if dates else None
 
@@ -132,7 +136,7 @@ class MetaSiamese(nn.Module):
         if self.date_term is not None:
             scores = scores + self.date_term(prepared.dates)
         if view.deltas is not None and view.population is not None:
-            scores = scores + self.adaptation.effect(users, view.deltas, view.population)
+            scores = scores + effect(users, view.deltas, view.population)
         if view.bias is not None:
             scores = scores + view.bias
         return scores.masked_fill(prepared.barred[rows], BARRED)
@@ -149,20 +153,24 @@ class MetaSiamese(nn.Module):
         candidates = vectors.take(torch.searchsorted(used, prepared.candidates))
         if support is None:
             return TaskView(used, vectors, candidates)
-        # The profiles of supporters and population are constants of the inner step, so the
-        # towers learn from the query alone: first-order meta-learning.
         with torch.no_grad():
             everybody, supporters = (
                 self.scorer.profiles(vectors, batch.among(used)) for batch in read[1:]
             )
             population = Population.of(everybody)
-        count = len(prepared.candidates)
-        owner = torch.from_numpy(
-            np.searchsorted(prepared.episode.task.candidates, support.item_index)
-        )
-        deltas = self.adaptation.deltas(supporters, owner, population, num_items=count)
-        bias = self.pace(*spans(owner, torch.from_numpy(support.time_us), num_items=count))
-        return TaskView(used, vectors, candidates, deltas, bias, population)
+            space = Space.of(population)
+            owner = np.searchsorted(prepared.episode.task.candidates, support.item_index)
+            evidence = Evidence.of(
+                supporters,
+                torch.from_numpy(owner),
+                torch.from_numpy(support.time_us),
+                listings=candidates,
+                space=space,
+                pace=self.pace,
+            )
+            weights = self.learner.adapt(evidence)
+            deltas = space.deltas(weights.vectors)
+        return TaskView(used, vectors, candidates, deltas, weights.bias, population, evidence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +188,8 @@ class TaskView:
     bias: Tensor | None = None
     """(C,)"""
     population: Population | None = None
+    evidence: Evidence | None = None
+    """Of the support."""
 
 
 def prepare(

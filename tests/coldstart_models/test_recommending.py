@@ -11,8 +11,8 @@ from coldstart_models.data.splits import cutoff_split
 from coldstart_models.errors import UnknownItem
 from coldstart_models.explaining import PACE
 from coldstart_models.recommending import Recommender
-from coldstart_models.siamese.adaptation import Population
 from coldstart_models.siamese.packing import pack
+from coldstart_models.siamese.population import Population
 from coldstart_models.siamese.ranker import pretrain
 from coldstart_models.siamese.training import history_batch, to_vectors
 from coldstart_models.snapshot import ITEM_COLUMNS, Snapshot

@@ -51,8 +51,13 @@ def test_who_sells_faster_than_usual_gains_and_slower_loses(pace: Pace) -> None:
     assert abs(found[0]) < 3.0
 
 
-def test_more_customers_are_trusted_more(pace: Pace) -> None:
-    assert bias(pace, 10, 0) > bias(pace, 5, 0) > bias(pace, 3, 0) > 0
+def test_a_span_is_told_in_units_of_the_usual_one(pace: Pace) -> None:
+    usual = float(pace.median[GRID.index(10)])
+    customers, spans_us = (
+        torch.tensor([10.0, 10.0, 1.0, 0.0]),
+        torch.tensor([usual, usual / 2, 9, 9]),
+    )
+    assert pace.relative(customers, spans_us).tolist() == pytest.approx([1.0, 0.5, 1.0, 1.0])
 
 
 def test_one_customer_has_no_pace_and_neither_has_none(pace: Pace) -> None:

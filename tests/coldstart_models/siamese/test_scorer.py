@@ -5,7 +5,12 @@ import pytest
 import torch
 
 from coldstart_models.data.interactions import Histories
-from coldstart_models.siamese.adaptation import Adaptation, Population
+from coldstart_models.siamese.learners.evidence import Evidence
+from coldstart_models.siamese.learners.learner import effect
+from coldstart_models.siamese.learners.prototype import Prototype
+from coldstart_models.siamese.learners.space import Space
+from coldstart_models.siamese.pace import Pace
+from coldstart_models.siamese.population import Population
 from coldstart_models.siamese.scorer import Calibration, HistoryBatch, SiameseScorer, Vectors
 from coldstart_models.siamese.training import BARRED, contrast, history_batch
 
@@ -93,36 +98,38 @@ def test_what_popularity_explains_moves_no_score():
     assert scores.grad.sum(dim=0).abs().max().item() == pytest.approx(0.0, abs=1e-7)
 
 
-def population_of(scorer, vectors):
-    return Population.of(scorer.profiles(vectors, batch([0, 1], [1, 2], [2, 3], [3, 4])))
+@torch.no_grad()
+def effect_of(scorer, vectors, supporters, owner, users, *, listings):
+    """(B, C): what the customers in `supporters` add for `users`; C listings, all like item 4."""
+    population = Population.of(scorer.profiles(vectors, batch([0, 1], [1, 2], [2, 3], [3, 4])))
+    space = Space.of(population)
+    evidence = Evidence.of(
+        scorer.profiles(vectors, supporters),
+        torch.tensor(owner),
+        torch.zeros(len(owner), dtype=torch.long),
+        listings=vectors.take(torch.full((listings,), 4)),
+        space=space,
+        pace=Pace(),
+    )
+    weights = Prototype(len(WIDTHS)).adapt(evidence)
+    seen = scorer.profiles(vectors, users)
+    added = effect(seen, space.deltas(weights.vectors), population)
+    torch.testing.assert_close(added, weights.effect(space.of_users(seen)))
+    return added
 
 
 def test_an_item_without_support_is_scored_as_before(scorer, vectors):
-    population = population_of(scorer, vectors)
-    adaptation = Adaptation(list(WIDTHS))
-    supporters = scorer.profiles(vectors, batch([0, 1]))
-    deltas = adaptation.deltas(supporters, torch.tensor([1]), population, num_items=3)
-    effect = adaptation.effect(scorer.profiles(vectors, batch([2, 3])), deltas, population)
-    assert effect[0, [0, 2]].tolist() == [0.0, 0.0]
-    assert effect[0, 1].item() != 0.0
+    added = effect_of(scorer, vectors, batch([0, 1]), [1], batch([2, 3]), listings=3)
+    assert added[0, [0, 2]].tolist() == [0.0, 0.0]
+    assert added[0, 1].item() != 0.0
 
 
 def test_who_is_like_the_first_customers_gains_most_and_more_customers_count_more(scorer, vectors):
-    population = population_of(scorer, vectors)
-    adaptation = Adaptation(list(WIDTHS))
-    everybody = scorer.profiles(vectors, batch([0, 1], [1, 2], [2, 3], [3, 4]))
-    one = adaptation.deltas(
-        scorer.profiles(vectors, batch([0, 1])), torch.tensor([0]), population, num_items=1
-    )
-    effect = adaptation.effect(everybody, one, population)[:, 0]
-    assert int(effect.argmax()) == 0
-    two = adaptation.deltas(
-        scorer.profiles(vectors, batch([0, 1], [0, 1])),
-        torch.tensor([0, 0]),
-        population,
-        num_items=1,
-    )
-    assert adaptation.effect(everybody, two, population)[0, 0] > effect[0]
+    everybody = batch([0, 1], [1, 2], [2, 3], [3, 4])
+    one = effect_of(scorer, vectors, batch([0, 1]), [0], everybody, listings=1)[:, 0]
+    assert int(one.argmax()) == 0
+    two = effect_of(scorer, vectors, batch([0, 1], [0, 1]), [0, 0], everybody, listings=1)
+    assert two[0, 0] > one[0]
 
 
 def test_ages_count_from_each_users_newest_event():

@@ -1,0 +1,91 @@
+"""What first customers say of listings, as the numbers that every learner reads.
+
+Sums over a listing's customers: their order says nothing, and a listing without any has zeros.
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from coldstart_models.siamese.learners.space import Space
+from coldstart_models.siamese.pace import Pace, spans
+from coldstart_models.siamese.scorer import Profiles, Vectors
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """C listings with their first customers; shapes as in `space`."""
+
+    customers: Tensor
+    """(C,): k, also of those about whom nothing is known."""
+    known: Tensor
+    """(C, M): how many of them have such a profile."""
+    profile: Tensor
+    """(C, M, R): mean of their ψ; zero where none is known."""
+    square: Tensor
+    """(C, M, R): mean of their ψ²."""
+    content: Tensor
+    """(C, M, R): the listing's own content in the same space."""
+    variance: Tensor
+    """(M, R): of the users along each axis before whitening."""
+    pace: Tensor
+    """(C,): z, how much faster than usual they came; 0 where nothing tells."""
+    relative_span: Tensor
+    """(C,): the time they took over what is usual for as many; 1 where nothing tells."""
+
+    @classmethod
+    def of(
+        cls,
+        supporters: Profiles,
+        owner: Tensor,
+        time_us: Tensor,
+        *,
+        listings: Vectors,
+        space: Space,
+        pace: Pace,
+    ) -> "Evidence":
+        """
+        Args:
+            supporters: the profiles of P customers.
+            owner: (P,) row of the listing each chose.
+            time_us: (P,) when.
+            listings: the C listings.
+        """
+        content = space.of_items(listings)
+        count = len(content)
+        present = torch.stack([supporters.present[name] for name in space.names], dim=1).float()
+        known = torch.zeros(count, present.shape[1]).index_add(0, owner, present)
+        whitened = space.of_users(supporters)
+        number = known.clamp_min(1.0)[..., None]
+        summed, squared = (
+            torch.zeros_like(content).index_add(0, owner, each) / number
+            for each in (whitened, whitened.square())
+        )
+        customers, span = spans(owner, time_us, num_items=count)
+        return cls(
+            customers=customers,
+            known=known,
+            profile=summed,
+            square=squared,
+            content=content,
+            variance=space.variance,
+            pace=pace(customers, span),
+            relative_span=pace.relative(customers, span),
+        )
+
+    def __len__(self) -> int:
+        return len(self.customers)
+
+    def without_profiles(self) -> "Evidence":
+        """As if nothing were known of the customers but when they came."""
+        nothing = torch.zeros_like(self.profile)
+        return replace(self, known=torch.zeros_like(self.known), profile=nothing, square=nothing)
+
+    def without_pace(self) -> "Evidence":
+        """As if nothing were known of when they came."""
+        return replace(
+            self,
+            pace=torch.zeros_like(self.pace),
+            relative_span=torch.ones_like(self.relative_span),
+        )

@@ -1,0 +1,60 @@
+"""The outer loop of the learners that descend: what is shared across listings.
+
+The loss is the listwise softmax of a user's choices over a rehearsal's whole pool,
+
+    L = − 1/|P| Σ_{c ∈ P} log softmax(γ y'(u, ·))_c
+
+with γ a learned scale. Unlike the scorer's loss it knows nothing of how popular a listing became:
+that is what a bias is to tell. Where a learner needs the gradient of its inner loop it takes it as
+a constant, so this descent is first-order.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+import torch
+from torch import nn
+
+if TYPE_CHECKING:
+    from coldstart_models.siamese.learners.learner import Learner
+    from coldstart_models.siamese.learners.rehearsal import Rehearsal
+
+STEPS: Final = 150
+RATE: Final = 0.03
+USERS: Final = 256
+INITIAL_SCALE: Final = 0.5
+
+
+def descend(
+    learner: "Learner",
+    rehearsals: Sequence["Rehearsal"],
+    *,
+    steps: int = STEPS,
+    rate: float = RATE,
+    seed: int = 0,
+) -> None:
+    """Adam on the loss, one rehearsal after the other, in place; without any, nothing happens."""
+    parameters = list(learner.parameters())
+    if not rehearsals or not parameters:
+        return
+    log_scale = nn.Parameter(torch.tensor(INITIAL_SCALE).log())
+    optimizer = torch.optim.Adam([*parameters, log_scale], lr=rate)
+    generator = torch.Generator().manual_seed(seed)
+    for step in range(steps):
+        rehearsal = rehearsals[step % len(rehearsals)]
+        rows = torch.randperm(len(rehearsal.users), generator=generator)[:USERS]
+        optimizer.zero_grad()
+        loss = query_loss(learner, rehearsal, rows, log_scale.exp())
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+
+
+def query_loss(
+    learner: "Learner", rehearsal: "Rehearsal", rows: torch.Tensor, scale: torch.Tensor
+) -> torch.Tensor:
+    """The loss of some of a rehearsal's users, a scalar."""
+    effect = learner.adapt(rehearsal.evidence).effect(rehearsal.users[rows])
+    shares = torch.log_softmax(scale * (rehearsal.scores[rows] + effect), dim=1)
+    chosen = rehearsal.chosen[rows]
+    picked = torch.where(chosen, shares, torch.zeros_like(shares)).sum(dim=1)
+    return -(picked / chosen.sum(dim=1)).mean()

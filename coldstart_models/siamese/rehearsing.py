@@ -1,0 +1,58 @@
+"""Making rehearsals: what learners learn on and are judged by, from episodes with support."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+import torch
+
+from coldstart_models.data.episodes import Episode, with_support
+from coldstart_models.data.interactions import Interactions
+from coldstart_models.siamese.learners.rehearsal import Rehearsal
+from coldstart_models.siamese.learners.space import Space
+from coldstart_models.siamese.training import (
+    MetaSiamese,
+    PreparedEpisode,
+    history_batch,
+    score_task,
+)
+
+SHOTS: Final = (1, 2, 3, 5, 10, 20)
+"""Numbers of first customers that are rehearsed."""
+
+
+def with_shots(
+    episodes: Sequence[Episode], interactions: Interactions, generator: np.random.Generator
+) -> list[Episode]:
+    """Every episode with each number of first customers that its listings reach."""
+    drawn = [
+        with_support(episode, interactions, shots=shots, generator=generator)
+        for episode in episodes
+        for shots in SHOTS
+    ]
+    return [episode for episode in drawn if episode is not None and len(episode.chosen)]
+
+
+@torch.no_grad()
+def rehearse(network: MetaSiamese, prepared: PreparedEpisode, *, launches: bool) -> Rehearsal:
+    """What the scorer says without support, and what support there is.
+
+    Raises ValueError for an episode without support.
+    """
+    support = prepared.episode.task.support
+    view = network.view(prepared, prepared.histories)
+    if support is None or view.evidence is None or view.population is None:
+        raise ValueError("an episode without support is no rehearsal")
+    bare = replace(prepared.episode, task=replace(prepared.episode.task, support=None))
+    users = network.scorer.profiles(
+        view.vectors, history_batch(prepared.histories).among(view.used)
+    )
+    return Rehearsal(
+        shots=int(np.bincount(support.item_index).max()),
+        scores=torch.from_numpy(score_task(network, replace(prepared, episode=bare))),
+        users=Space.of(view.population).of_users(users),
+        evidence=view.evidence,
+        chosen=torch.from_numpy(prepared.episode.chosen),
+        launches=launches,
+    )

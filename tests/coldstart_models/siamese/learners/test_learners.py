@@ -1,0 +1,243 @@
+"""What holds for every learner, and what each one's formula says."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from coldstart_models.errors import ConfigError
+from coldstart_models.siamese.learners.contest import hold_contest, standing
+from coldstart_models.siamese.learners.evidence import Evidence
+from coldstart_models.siamese.learners.foldin import BayesFoldIn
+from coldstart_models.siamese.learners.inner import Start, moved, slope_along
+from coldstart_models.siamese.learners.learner import Trust
+from coldstart_models.siamese.learners.maml import Anil, FirstOrderMaml
+from coldstart_models.siamese.learners.plain import NoAdaptation, SmoothedRate
+from coldstart_models.siamese.learners.registry import LEARNERS, build_learner
+from coldstart_models.siamese.learners.reptile import Reptile
+from tests.coldstart_models.siamese.learners.generated import (
+    MODALITIES,
+    evidence,
+    evidence_of,
+    rehearsal,
+)
+
+ADAPTING = [name for name in LEARNERS if name != NoAdaptation.name]
+LEARNING = [rehearsal(shots, seed=seed) for seed in (1, 2) for shots in (3, 10)]
+VALIDATION = [rehearsal(shots, seed=3) for shots in (3, 10)]
+
+
+@pytest.fixture(scope="module", params=list(LEARNERS))
+def learned(request):
+    learner = build_learner(request.param, modalities=MODALITIES)
+    learner.learn(LEARNING)
+    return learner
+
+
+@torch.no_grad()
+def test_without_support_nothing_changes(learned):
+    weights = learned.adapt(evidence(0))
+    assert weights.vectors.abs().max() == 0
+    assert weights.bias.abs().max() == 0
+
+
+@torch.no_grad()
+def test_the_order_of_the_customers_says_nothing(learned):
+    generator = torch.Generator().manual_seed(5)
+    profiles = torch.randn(12, MODALITIES, 48, generator=generator)
+    owner = torch.arange(4).repeat(3)
+    order = torch.randperm(12, generator=generator)
+    pace = torch.tensor([-1.0, 0.5, 1.0, 2.0])
+    one, other = (
+        learned.adapt(evidence_of(profiles[rows], owner[rows], listings=4, pace=pace))
+        for rows in (torch.arange(12), order)
+    )
+    torch.testing.assert_close(one.vectors, other.vectors)
+    torch.testing.assert_close(one.bias, other.bias)
+
+
+@torch.no_grad()
+def test_what_a_listing_learns_is_its_own(learned):
+    """Another listing's customers do not change it."""
+    together = evidence(5)
+    one = Evidence(
+        *(
+            getattr(together, name) if name == "variance" else getattr(together, name)[:1]
+            for name in Evidence.__dataclass_fields__
+        )
+    )
+    torch.testing.assert_close(learned.adapt(one).vectors, learned.adapt(together).vectors[:1])
+
+
+@pytest.mark.parametrize("name", ADAPTING)
+def test_learned_on_a_known_world_it_ranks_later_listings_better(name):
+    learner = build_learner(name, modalities=MODALITIES)
+    learner.learn(LEARNING)
+    for later in VALIDATION:
+        with torch.no_grad():
+            assert later.ndcg(learner.adapt(later.evidence)) > later.ndcg() + 0.02
+
+
+def test_no_adaptation_is_no_adaptation():
+    weights = NoAdaptation().adapt(evidence(5))
+    assert weights.vectors.abs().max() == 0
+    assert VALIDATION[0].ndcg(weights) == VALIDATION[0].ndcg()
+
+
+def test_mamls_outer_gradient_is_the_query_gradient_at_the_adapted_parameters():
+    """With the inner loop's gradients as constants, in a computation of its own."""
+    learner = FirstOrderMaml(MODALITIES)
+    with torch.no_grad():
+        learner.expected.fill_(0.3)
+        learner.gates.fill_(0.8)
+    later = VALIDATION[0]
+    seen = replace(later.evidence, content=torch.ones_like(later.evidence.content))
+    later.users.requires_grad_(False)
+    learner.adapt(seen).effect(later.users).square().sum().backward()
+
+    rates = (learner.log_rates.exp() * learner.trust(seen.known)).detach()
+    start = Start(learner.expected.detach(), learner.gates.detach())
+    slope = slope_along(start, seen, rates=rates, bias_rate=seen.pace * 0 + 0.1, body=True)
+    rate = rates[..., None]
+    gates = start.gates.clone().expand_as(seen.profile).clone().requires_grad_()  # one a listing
+    inside = (start.expected - rate * slope.expected) * seen.content - rate * slope.head
+    before = start.gates * start.expected * seen.content
+    change = (gates - rate * slope.gates) * inside - before
+    scaled = learner.scales.detach()[:, None] * change
+    bias = learner.adapt(seen).bias.detach()
+    loss = (later.users.flatten(1) @ scaled.flatten(1).T + bias).square().sum()
+    after = torch.autograd.grad(loss, gates)[0].sum(dim=0)
+    known = learner.scales.detach()[:, None] * _before_gradient(later, learner, seen, rates, slope)
+    torch.testing.assert_close(learner.gates.grad, after - known, rtol=1e-3, atol=1e-3)
+
+
+def _before_gradient(later, learner, seen, rates, slope):
+    """∂L/∂g through the part that the scorer stands for, −g ∘ a ∘ ζ."""
+    start = Start(learner.expected.detach(), learner.gates.detach())
+    vectors = learner.scales.detach()[:, None] * moved(start, slope, seen, rates)
+    bias = learner.adapt(seen).bias.detach()
+    scores = later.users.flatten(1) @ vectors.flatten(1).T + bias
+    at_listing = (2 * scores).T @ later.users.flatten(1)  # ∂L/∂v of each listing
+    return (at_listing.view_as(seen.profile) * start.expected * seen.content).sum(dim=0)
+
+
+def test_anil_moves_the_head_alone():
+    seen = replace(evidence(3), content=torch.ones(24, MODALITIES, 48))
+    start = Start(torch.full((MODALITIES, 48), 0.5), torch.ones(MODALITIES, 48))
+    rates, bias_rate = torch.full((24, MODALITIES), 0.2), torch.full((24,), 0.2)
+    head = slope_along(start, seen, rates=rates, bias_rate=bias_rate, body=Anil.body)
+    whole = slope_along(start, seen, rates=rates, bias_rate=bias_rate, body=FirstOrderMaml.body)
+    assert head.gates.abs().max() == head.expected.abs().max() == 0
+    assert head.head.abs().max() > 0
+    assert whole.gates.abs().max() > 0
+    assert whole.expected.abs().max() > 0
+
+
+def test_the_inner_loop_descends_on_the_support_loss():
+    """One step of the head is the gradient of ½|v|² − <ψ̄, v>, by automatic differentiation."""
+    seen = evidence(4)
+    start = Start(torch.zeros(MODALITIES, 48), torch.full((MODALITIES, 48), 0.7))
+    rates, bias_rate = torch.full((24, MODALITIES), 0.2), torch.full((24,), 0.2)
+    found = slope_along(start, seen, rates=rates, bias_rate=bias_rate, body=False, steps=1)
+    head = torch.zeros_like(seen.profile, requires_grad=True)
+    vectors = start.gates * head
+    (0.5 * vectors.square().sum() - (vectors * seen.profile).sum()).backward()
+    torch.testing.assert_close(found.head, head.grad)
+    torch.testing.assert_close(found.bias, -seen.pace)
+
+
+def test_reptile_moves_toward_the_fine_tuned_weights():
+    learner = Reptile(MODALITIES)
+    seen = replace(evidence(10), content=torch.ones(24, MODALITIES, 48))
+    ended = learner.fine_tuned(seen)
+    gates, expected = learner.gates.clone(), learner.expected.clone()
+    learner.approach(seen)
+    for before, now, target in (
+        (gates, learner.gates, ended.gates.mean(dim=0)),
+        (expected, learner.expected, ended.expected.mean(dim=0)),
+    ):
+        assert (now - before).abs().max() > 0
+        assert ((now - target).abs() <= (before - target).abs() + 1e-6).all()
+
+
+@torch.no_grad()
+def test_the_fold_in_is_the_posterior_mean_of_a_normal():
+    learner = BayesFoldIn(MODALITIES)
+    learner.expected.fill_(0.5)
+    learner.between.fill_(0.4)
+    learner.within.fill_(2.0)
+    learner.scales.fill_(1.0)
+    generator = torch.Generator().manual_seed(6)
+    profiles = torch.randn(3, MODALITIES, 48, generator=generator)
+    seen = evidence_of(profiles, torch.zeros(3, dtype=torch.long), listings=1, pace=torch.zeros(1))
+    seen = replace(seen, content=torch.ones(1, MODALITIES, 48))
+    prior = 0.5
+    precision = 1 / 0.4 + 3 / 2.0
+    posterior = (prior / 0.4 + profiles.sum(dim=0) / 2.0) / precision
+    torch.testing.assert_close(learner.adapt(seen).vectors[0], (posterior - prior) / 2.0)
+
+
+def test_the_fold_in_finds_how_far_listings_customers_differ():
+    learner = BayesFoldIn(MODALITIES)
+    learner.fit([rehearsal(20, seed=seed, listings=160) for seed in range(4)])
+    assert learner.between[0, :4].tolist() == pytest.approx([1.5**2 / 4] * 4, rel=0.15)
+    assert learner.between[0, 4:].max() < 0.03
+    assert learner.within.tolist()[1] == pytest.approx([1.0] * 48, abs=0.1)
+
+
+@torch.no_grad()
+def test_the_smoothed_rate_is_the_mean_of_a_gamma():
+    learner = SmoothedRate()
+    learner.log_prior.fill_(torch.tensor(2.0).log())
+    seen = replace(
+        evidence(4, listings=2),
+        pace=torch.tensor([1.0, -1.0]),
+        relative_span=torch.tensor([0.5, 2.0]),
+    )
+    expected = torch.tensor([(2 + 3) / (2 + 3 * 0.5), (2 + 3) / (2 + 3 * 2.0)]).log()
+    torch.testing.assert_close(learner.adapt(seen).bias, expected)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("learned_trust", [0.1, 10.0, 1e4])
+def test_trust_rises_with_the_customers_whatever_is_learned(learned_trust):
+    trusted = Trust(learned_trust)(torch.tensor([0.0, 1, 2, 3, 5, 10, 20, 50]))
+    assert trusted[0] == 0
+    assert (trusted.diff() > 0).all()
+    assert trusted[-1] < 1
+
+
+@torch.no_grad()
+def test_the_fold_in_follows_more_customers_further():
+    learner = BayesFoldIn(MODALITIES)
+    learner.fit(LEARNING)
+    one = evidence(1)
+    lengths = [
+        float(learner.adapt(replace(one, known=one.known * number)).vectors.norm())
+        for number in (1, 3, 5, 10, 20)
+    ]
+    assert lengths == sorted(lengths)
+    assert lengths[0] < lengths[-1]
+
+
+def test_who_ranks_best_on_validation_wins():
+    learners = [build_learner(name, modalities=MODALITIES) for name in LEARNERS]
+    winner, contest = hold_contest(learners, LEARNING, VALIDATION)
+    means = {one.name: one.mean for one in contest.standings}
+    assert list(means) == list(LEARNERS)
+    assert contest.winner == winner.name == max(means, key=lambda name: means[name])
+    assert standing(winner, VALIDATION).by_shots == next(
+        one.by_shots for one in contest.standings if one.name == contest.winner
+    )
+    assert contest.without == {each.shots: each.ndcg() for each in VALIDATION}
+
+
+def test_of_equals_the_first_wins():
+    learners = [NoAdaptation(), NoAdaptation()]
+    winner, contest = hold_contest(learners, LEARNING, VALIDATION)
+    assert contest.winner == winner.name == "none"
+
+
+def test_an_unknown_learner_is_refused_with_the_nearest_name():
+    with pytest.raises(ConfigError, match="no learner is called 'reptil'; did you mean 'reptile'"):
+        build_learner("reptil", modalities=2)
