@@ -84,6 +84,8 @@ def histories_before(support: pd.DataFrame, *, home: Home) -> list[UserHistory]:
                 item_ids=tuple(seen[tables.ITEM_ID]),
                 event_types=tuple(seen[tables.EVENT_TYPE]),
                 timestamps=tuple(time.to_pydatetime() for time in seen[tables.EVENT_TIMESTAMP]),
+                quantities=tuple(seen[tables.QUANTITY].astype(float)),
+                prices=tuple(seen[tables.UNIT_PRICE].astype(float)),
             )
         )
     return histories

@@ -1,5 +1,6 @@
 """A person's history as the online store holds it: what the recommender ranks by."""
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
 ITEM_IDS: Final = "history_item_ids"
 EVENT_TYPES: Final = "history_event_types"
 TIME_US: Final = "history_time_us"
-READ: Final = (ITEM_IDS, EVENT_TYPES, TIME_US)
+QUANTITIES: Final = "history_quantities"
+PRICES: Final = "history_prices"
+READ: Final = (ITEM_IDS, EVENT_TYPES, TIME_US, QUANTITIES, PRICES)
 """Columns of `user_history` that a request reads."""
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -40,6 +43,8 @@ def histories_of(
             item_ids=tuple(row[f"{view}__{ITEM_IDS}"]),
             event_types=tuple(row[f"{view}__{EVENT_TYPES}"]),
             timestamps=tuple(moment(int(time_us)) for time_us in row[f"{view}__{TIME_US}"]),
+            quantities=tuple(float(pieces) for pieces in row[f"{view}__{QUANTITIES}"] or ()),
+            prices=tuple(float(price) for price in row[f"{view}__{PRICES}"] or ()),
         )
         for user_id, row in zip(user_ids, rows, strict=True)
         if row[f"{view}__{ITEM_IDS}"]
@@ -59,10 +64,13 @@ def extend_history(
     """
     zoned = [time if time.tzinfo else time.replace(tzinfo=UTC) for time in timestamps]
     before = stored or UserHistory((), (), ())
+    unknown = (math.nan,) * len(item_ids)
     return UserHistory(
         item_ids=(*before.item_ids, *item_ids)[-HISTORY_LENGTH:],
         event_types=(*before.event_types, *event_types)[-HISTORY_LENGTH:],
         timestamps=(*before.timestamps, *zoned)[-HISTORY_LENGTH:],
+        quantities=(*before.quantities, *unknown)[-HISTORY_LENGTH:] if before.quantities else (),
+        prices=(*before.prices, *unknown)[-HISTORY_LENGTH:] if before.prices else (),
     )
 
 

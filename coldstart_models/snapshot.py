@@ -17,8 +17,9 @@ import pyarrow.parquet as pq
 import torch
 
 from coldstart_models.data.catalogue import BoolArray, FloatMatrix, IntArray
-from coldstart_models.data.interactions import Histories, stack_histories
+from coldstart_models.data.interactions import Histories, UserEvents, stack_histories
 from coldstart_models.data.splits import HOME_DOMAIN
+from coldstart_models.data.traits import event_traits
 from coldstart_models.errors import ArtifactError
 from coldstart_models.siamese.packing import unpack, unpack_deltas
 from coldstart_models.siamese.scorer import Vectors
@@ -95,6 +96,12 @@ class Snapshot:
         return self.items[tables.AVAILABLE].map(lambda value: value is not False).to_numpy(bool)
 
     @cached_property
+    def prices(self) -> npt.NDArray[np.float64]:
+        """(N,); NaN where unknown."""
+        prices = self.items[tables.PRICE].to_numpy(dtype=np.float64, na_value=np.nan)
+        return np.asarray(prices)
+
+    @cached_property
     def target(self) -> BoolArray:
         """(N,): what is recommended: the home department where there is one, else everything.
 
@@ -115,16 +122,21 @@ class Snapshot:
 
     def histories(self, given: Sequence[UserHistory]) -> Histories:
         """Histories as rows of the snapshot: distinct known items, each at its latest event."""
-        events = []
-        for history in given:
-            known = [
-                (self.position[item_id], microseconds(moment))
-                for item_id, moment in zip(history.item_ids, history.timestamps, strict=True)
-                if item_id in self.position
-            ]
-            pairs = np.array(known[-HISTORY_LENGTH:], np.int64).reshape(-1, 2)
-            events.append((pairs[:, 0], pairs[:, 1]))
-        return stack_histories(events)
+        return stack_histories([self._known_events(history) for history in given])
+
+    def _known_events(self, history: UserHistory) -> UserEvents:
+        """The newest HISTORY_LENGTH events on items of the snapshot."""
+        known = [place for place, one in enumerate(history.item_ids) if one in self.position]
+        known = known[-HISTORY_LENGTH:]
+        rows = np.array([self.position[history.item_ids[place]] for place in known], np.int64)
+        paid = np.array([history.price(place) for place in known], np.float64)
+        traits = event_traits(
+            [history.event_types[place] for place in known],
+            [history.quantity(place) for place in known],
+            np.where(np.isnan(paid), self.prices[rows], paid),
+        )
+        times = [microseconds(history.timestamps[place]) for place in known]
+        return rows, np.array(times, np.int64), traits
 
     def with_items(self, items: pd.DataFrame, rows: FloatMatrix) -> "Snapshot":
         """The next version, in which these listings are new; ones with known ids are replaced."""

@@ -59,6 +59,8 @@ COLUMNS: Final = (
     "user_history:history_item_ids",
     "user_history:history_event_types",
     "user_history:history_time_us",
+    "user_history:history_quantities",
+    "user_history:history_prices",
 )
 """Feature columns that ranking reads."""
 

@@ -168,6 +168,8 @@ def tune(
     if not any(one.learning == Learning() for one in map(_tried, _ended(study))):
         study.enqueue_trial(asdict(Learning()))  # also where it was killed on its way
 
+    from optuna import TrialPruned
+
     def objective(trial: Any) -> float:
         learning, found = Learning.suggested(trial), list[float]()
         for seed in range(seeds):
@@ -175,7 +177,7 @@ def tune(
             trial.set_user_attr("ndcg", found)
             trial.report(float(np.mean(found)), seed)
             if seed + 1 < seeds and trial.should_prune():
-                raise _pruned()
+                raise TrialPruned
         return float(np.mean(found))
 
     while (done := len(_ended(study))) < trials:
@@ -251,12 +253,6 @@ def _study_name(validation: ValidationTask, *, seeds: int, dates: bool) -> str:
         version("coldstart-home"),
     ]
     return f"coldstart-{hashlib.sha256(repr(told).encode()).hexdigest()[:16]}"
-
-
-def _pruned() -> Exception:
-    from optuna import TrialPruned
-
-    return TrialPruned()
 
 
 def _ended(study: "Study") -> Sequence["FrozenTrial"]:

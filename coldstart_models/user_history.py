@@ -1,5 +1,6 @@
 """What a person has chosen."""
 
+import math
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,6 +12,10 @@ class UserHistory:
     item_ids: tuple[str, ...]
     event_types: tuple[str, ...]
     timestamps: tuple[datetime, ...]
+    quantities: tuple[float, ...] = ()
+    """Pieces, NaN where unknown; empty where none is known."""
+    prices: tuple[float, ...] = ()
+    """Price of one piece, NaN where unknown; empty where none is known."""
 
     def __post_init__(self) -> None:
         if not len(self.item_ids) == len(self.event_types) == len(self.timestamps):
@@ -18,3 +23,17 @@ class UserHistory:
                 f"a history has as many ids ({len(self.item_ids)}) as event types "
                 f"({len(self.event_types)}) and times ({len(self.timestamps)})"
             )
+        for name in ("quantities", "prices"):
+            given = len(getattr(self, name))
+            if given not in (0, len(self.item_ids)):
+                raise ValueError(
+                    f"a history has as many ids ({len(self.item_ids)}) as {name} ({given}), or none"
+                )
+
+    def quantity(self, place: int) -> float:
+        """Of one event; NaN where unknown."""
+        return self.quantities[place] if self.quantities else math.nan
+
+    def price(self, place: int) -> float:
+        """Of one event's piece; NaN where unknown."""
+        return self.prices[place] if self.prices else math.nan

@@ -12,7 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from coldstart_models.data.catalogue import BoolArray, IntArray
-from coldstart_models.data.interactions import END_OF_TIME, Histories, Interactions
+from coldstart_models.data.interactions import (
+    END_OF_TIME,
+    Histories,
+    Interactions,
+    stack_histories,
+)
 from coldstart_models.data.splits import UNKNOWN_TIME, available_us
 from coldstart_models.ranker import RankingTask, Support, TrainingSet
 
@@ -183,7 +188,7 @@ def first_users(
     items, users, times = items[first_row], users[first_row], events.time_us[order][first_row]
     starts = np.searchsorted(items, items, side="left")
     keep = np.arange(len(items)) - starts < shots
-    empty = Histories(np.full((0, 1), -1, np.int64), np.zeros((0, 1), np.int64))
+    empty = stack_histories([])
     return Support(items[keep], users[keep], times[keep], empty)
 
 

@@ -9,7 +9,8 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import sparse
 
-from coldstart_models.data.catalogue import BoolArray, Catalogue, IntArray
+from coldstart_models.data.catalogue import BoolArray, Catalogue, FloatMatrix, IntArray
+from coldstart_models.data.traits import TRAITS, event_traits, history_traits
 from feature_repo.feature_tables import HISTORY_LENGTH
 from validation import tables
 
@@ -24,6 +25,8 @@ class Histories:
     """(B, H); -1 pads on the left. H is the longest history among them."""
     time_us: IntArray
     """(B, H); µs since 1970 UTC, 0 where padded."""
+    traits: FloatMatrix
+    """(B, H, len(TRAITS)); 0 where padded."""
 
     def __len__(self) -> int:
         return len(self.item_index)
@@ -34,7 +37,7 @@ class Histories:
         return np.asarray(self.item_index >= 0)
 
     def take(self, rows: npt.NDArray[np.int64] | slice) -> "Histories":
-        return Histories(self.item_index[rows], self.time_us[rows])
+        return Histories(self.item_index[rows], self.time_us[rows], self.traits[rows])
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,8 @@ class Interactions:
     user_index: IntArray
     item_index: IntArray
     time_us: IntArray
+    traits: FloatMatrix
+    """(E, len(TRAITS)) as of `event_traits`."""
 
     def __len__(self) -> int:
         return len(self.user_index)
@@ -71,6 +76,7 @@ class Interactions:
             self.user_index[keep],
             self.item_index[keep],
             self.time_us[keep],
+            self.traits[keep],
         )
 
     def before(self, moment_us: int) -> "Interactions":
@@ -100,7 +106,7 @@ class Interactions:
         order = np.argsort(self.user_index, kind="stable")
         bounds = np.searchsorted(self.user_index[order], np.arange(self.num_users + 1))
         rows = (order[bounds[user] : bounds[user + 1]][-length:] for user in users)
-        return stack_histories([(self.item_index[row], self.time_us[row]) for row in rows])
+        return stack_histories([self._events(row) for row in rows])
 
     def histories_before(self, users: IntArray, times_us: IntArray) -> Histories:
         """Each user's history strictly before a moment of its own; row order is kept."""
@@ -110,27 +116,37 @@ class Interactions:
         for user, moment in zip(users, times_us, strict=True):
             row = order[bounds[user] : bounds[user + 1]]
             row = row[self.time_us[row] < moment][-HISTORY_LENGTH:]
-            events.append((self.item_index[row], self.time_us[row]))
+            events.append(self._events(row))
         return stack_histories(events)
 
+    def _events(self, rows: npt.NDArray[np.int64]) -> "UserEvents":
+        return self.item_index[rows], self.time_us[rows], self.traits[rows]
 
-def stack_histories(events: Sequence[tuple[IntArray, IntArray]]) -> Histories:
-    """Item indexes and times of each user, oldest first → distinct items, right-aligned.
+
+UserEvents = tuple[IntArray, IntArray, FloatMatrix]
+"""One user's item indexes (E,), times (E,) and traits (E, len(TRAITS)), oldest first."""
+
+
+def stack_histories(events: Sequence[UserEvents]) -> Histories:
+    """Each user's events → distinct items, right-aligned.
 
     An item that stands more than once counts at its latest event.
     """
     kept = []
-    for items, times in events:
-        _, latest = np.unique(items[::-1], return_index=True)
-        rows = np.sort(len(items) - 1 - latest)
-        kept.append((items[rows], times[rows]))
-    longest = max([1, *(len(items) for items, _ in kept)])
+    for items, times, traits in events:
+        _, latest, counts = np.unique(items[::-1], return_index=True, return_counts=True)
+        order = np.argsort(-latest, kind="stable")
+        rows = (len(items) - 1 - latest)[order]
+        kept.append((items[rows], times[rows], history_traits(traits, rows, counts[order])))
+    longest = max([1, *(len(items) for items, _, _ in kept)])
     item_index = np.full((len(kept), longest), -1, np.int64)
     time_us = np.zeros((len(kept), longest), np.int64)
-    for row, (items, times) in enumerate(kept):
+    stacked = np.zeros((len(kept), longest, len(TRAITS)), np.float32)
+    for row, (items, times, traits) in enumerate(kept):
         if len(items):
             item_index[row, -len(items) :], time_us[row, -len(items) :] = items, times
-    return Histories(item_index, time_us)
+            stacked[row, -len(items) :] = traits
+    return Histories(item_index, time_us, stacked)
 
 
 def read_interactions(events: pd.DataFrame, catalogue: Catalogue) -> Interactions:
@@ -144,4 +160,20 @@ def read_interactions(events: pd.DataFrame, catalogue: Catalogue) -> Interaction
         positive[tables.USER_ID].to_numpy(dtype=object), return_inverse=True
     )
     items = catalogue.index(list(positive[tables.ITEM_ID]))
-    return Interactions(user_ids, len(catalogue), user_index[order], items[order], time_us[order])
+    usual = catalogue.frame[tables.PRICE].to_numpy(dtype=np.float64, na_value=np.nan)[items]
+    paid = _numbers(positive, tables.UNIT_PRICE)
+    traits = event_traits(
+        positive[tables.EVENT_TYPE].to_numpy(dtype=object),
+        _numbers(positive, tables.QUANTITY),
+        np.where(np.isnan(paid), usual, paid),
+    )
+    return Interactions(
+        user_ids, len(catalogue), user_index[order], items[order], time_us[order], traits[order]
+    )
+
+
+def _numbers(events: pd.DataFrame, column: str) -> npt.NDArray[np.float64]:
+    """(E,) NaN where the log does not say."""
+    if column not in events.columns:
+        return np.full(len(events), np.nan)
+    return np.asarray(events[column].to_numpy(dtype=np.float64, na_value=np.nan))

@@ -7,14 +7,22 @@ import numpy as np
 import pandas as pd
 
 from coldstart_models.data.catalogue import IntArray
-from coldstart_models.data.interactions import Histories, stack_histories
+from coldstart_models.data.interactions import Histories, UserEvents, stack_histories
+from coldstart_models.data.traits import event_traits, no_traits
 from coldstart_models.ranker import TrainingSet
 from validation import tables
 
 if TYPE_CHECKING:
     from feature_repo.store import Store
 
-FEATURES = ("user_history:history_item_ids", "user_history:history_time_us")
+COLUMNS = (
+    "history_item_ids",
+    "history_time_us",
+    "history_event_types",
+    "history_quantities",
+    "history_prices",
+)
+FEATURES = tuple(f"user_history:{column}" for column in COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,26 +43,17 @@ class FeatureHistories:
         )
         found = self.store.historical(asked, FEATURES)
         position = self.training.catalogue.position
-        return stack_histories(
-            [
-                _known(position, ids, times)
-                for ids, times in zip(
-                    found["user_history__history_item_ids"],
-                    found["user_history__history_time_us"],
-                    strict=True,
-                )
-            ]
-        )
+        columns = (found[f"user_history__{column}"] for column in COLUMNS)
+        return stack_histories([_known(position, *row) for row in zip(*columns, strict=True)])
 
 
-def _known(position: dict[str, int], ids: Any, times: Any) -> tuple[IntArray, IntArray]:
-    """Item indexes and times of the events on items of the catalogue; none for a stranger."""
+def _known(
+    position: dict[str, int], ids: Any, times: Any, types: Any, quantities: Any, prices: Any
+) -> UserEvents:
+    """The events on items of the catalogue; none for a stranger."""
     if ids is None or np.ndim(ids) == 0:
-        return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    known = [
-        (position[item_id], int(time))
-        for item_id, time in zip(ids, times, strict=True)
-        if item_id in position
-    ]
-    pairs = np.array(known, np.int64).reshape(-1, 2)
-    return pairs[:, 0], pairs[:, 1]
+        return np.zeros(0, np.int64), np.zeros(0, np.int64), no_traits(0)
+    known = np.array([item_id in position for item_id in ids], bool)
+    items = np.array([position[item_id] for item_id in np.asarray(ids)[known]], np.int64)
+    traits = event_traits(np.asarray(types, object), quantities, prices)
+    return items, np.asarray(times, np.int64)[known], traits[known]

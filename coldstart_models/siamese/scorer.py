@@ -12,9 +12,10 @@ s_h = <z_m(h), z_m(c)> over the history:
     nearest  1/τ log Σ_h ω_h exp(τ s_h)            (exp(τ s) is shared by all users: a matrix)
            = Σ_h p_h (s_h − 1/τ log(p_h / ω_h))    p_h ∝ ω_h exp(τ s_h)
 
-where ω_h are the history's weights (they sum to 1). Both are sums over the history, so a
-score explains itself. Each term is standardised over a reference pool of candidates for each
-user, weighted and added; a prior says how popular content like the candidate's has been.
+where ω_h are the history's weights, a softmax of what is known of the event: recency, type,
+pieces, price against the user's usual, and how often the item was chosen. Both are sums over the
+history, so a score explains itself. Each term is standardised over a reference pool of candidates
+for each user, weighted and added; a prior says how popular content like the candidate's has been.
 
 Sources: late interaction after ColBERT (Khattab & Zaharia, SIGIR 2020); the nearest term is a
 soft maximum as in multi-interest retrieval (Cen et al., KDD 2020).
@@ -27,6 +28,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from coldstart_models.data.traits import TRAITS
 from coldstart_models.siamese.togetherness import TOGETHER
 
 AVERAGE: Final = "average"
@@ -78,12 +80,14 @@ class Vectors:
 
 @dataclass(frozen=True, slots=True)
 class HistoryBatch:
-    """B histories: which rows of the vectors, how long ago."""
+    """B histories: which rows of the vectors, how long ago, what else is known of each event."""
 
     rows: Tensor
     """(B, H) row numbers, -1 pads."""
     age_days: Tensor
     """(B, H) days before the user's newest event; 0 where padded or undated."""
+    traits: Tensor
+    """(B, H, len(TRAITS)); 0 where padded or unknown."""
 
     @property
     def mask(self) -> Tensor:
@@ -92,7 +96,7 @@ class HistoryBatch:
     def among(self, used: Tensor) -> "HistoryBatch":
         """The same events as rows of a selection; `used` is ascending and holds them all."""
         found = torch.searchsorted(used, self.rows.clamp_min(0))
-        return HistoryBatch(torch.where(self.mask, found, self.rows), self.age_days)
+        return HistoryBatch(torch.where(self.mask, found, self.rows), self.age_days, self.traits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +148,7 @@ class SiameseScorer(nn.Module):
         )
         self.prior_weight = nn.Parameter(torch.tensor(0.05))
         self.recency = nn.Parameter(torch.tensor(0.0))
+        self.trait_weights = nn.Parameter(torch.zeros(len(TRAITS)))
 
     @property
     def terms(self) -> list[tuple[str, str]]:
@@ -163,9 +168,9 @@ class SiameseScorer(nn.Module):
         return Vectors(values, inputs.present)
 
     def history_weights(self, history: HistoryBatch, present: Tensor) -> Tensor:
-        """ω (B, H): softmax of the recency over the events whose item has the modality."""
+        """ω (B, H): softmax of recency and traits over the events whose item has the modality."""
         usable = history.mask & present[history.rows.clamp_min(0)]
-        logits = -self.recency * torch.log1p(history.age_days)
+        logits = history.traits @ self.trait_weights - self.recency * torch.log1p(history.age_days)
         logits = logits.masked_fill(~usable, -torch.inf)
         none = ~usable.any(dim=1, keepdim=True)
         return torch.softmax(logits.masked_fill(none, 0.0), dim=1) * ~none

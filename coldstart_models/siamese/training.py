@@ -227,13 +227,17 @@ def to_vectors(inputs: ItemInputs, together: FloatMatrix) -> Vectors:
 
 
 def history_batch(histories: Histories, *, length: int | None = None) -> HistoryBatch:
-    """Histories as tensors: item indexes as rows, ages from each user's newest event."""
-    items, times = histories.item_index, histories.time_us
+    """Histories as tensors: item indexes as rows, ages from each user's newest event, traits."""
+    items, times, traits = histories.item_index, histories.time_us, histories.traits
     if length is not None:
-        items, times = items[:, -length:], times[:, -length:]
+        items, times, traits = items[:, -length:], times[:, -length:], traits[:, -length:]
     newest = times.max(axis=1, keepdims=True, initial=0)
     age = np.where(items >= 0, (newest - times) / DAY_US, 0.0)
-    return HistoryBatch(torch.from_numpy(items), torch.from_numpy(age.astype(np.float32)))
+    return HistoryBatch(
+        torch.from_numpy(items),
+        torch.from_numpy(age.astype(np.float32)),
+        torch.from_numpy(traits),
+    )
 
 
 def contrast(scores: Tensor, chosen: Tensor, log_popularity: Tensor, scale: Tensor) -> Tensor:

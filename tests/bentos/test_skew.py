@@ -84,8 +84,10 @@ def test_honest_serving_shows_no_difference_and_a_planted_one_is_told(
         ("bob", "history_item_ids"),
         ("bob", "history_event_types"),
         ("bob", "history_time_us"),
+        ("bob", "history_quantities"),
+        ("bob", "history_prices"),
     }
-    assert (honest.requests, honest.values) == (4, 12)
+    assert (honest.requests, honest.values) == (4, 20)
 
     monkeypatch.setattr("sys.argv", ["coldstart", "skew", "--json"])
     with pytest.raises(SystemExit) as stopped:
@@ -106,12 +108,12 @@ def test_nothing_differs_where_events_come_before_they_are_read(
     client.post("/score", json={"user_id": "cid", "item_ids": ["sofa"]})
     aggregate(home=home, now=datetime.now(UTC))
     found = skew(home=home)
-    assert (found.requests, found.values, found.differences) == (4, 12, ())
+    assert (found.requests, found.values, found.differences) == (4, 20, ())
     monkeypatch.setattr("sys.argv", ["coldstart", "skew"])
     with pytest.raises(SystemExit) as stopped:
         cli.main()
     assert not stopped.value.code
-    assert "12 features compared: 0 differ" in capsys.readouterr().out
+    assert "20 features compared: 0 differ" in capsys.readouterr().out
 
 
 def test_a_value_that_was_changed_online_alone_is_found(

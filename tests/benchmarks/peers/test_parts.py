@@ -15,6 +15,7 @@ from benchmarks.peers.meta_embedding import click_loss
 from benchmarks.peers.networks import MAX_STEPS, choice_batches
 from coldstart_models.data.interactions import Histories
 from coldstart_models.data.splits import cutoff_split
+from coldstart_models.data.traits import TRAITS
 from coldstart_models.errors import NotEnoughData
 from tests.coldstart_models.checkerboard import CUTOFF, board, board_rows, interactions_of, titled
 
@@ -31,7 +32,8 @@ def split():
 def test_a_profile_is_the_mean_of_the_history_and_zero_without_one():
     vectors = np.array([[1, 0], [0, 2], [4, 4]], np.float32)
     items = np.array([[-1, 0, 1], [-1, -1, -1]])
-    found = profiles(Histories(items, np.zeros_like(items)), vectors)
+    traits = np.zeros((*items.shape, len(TRAITS)), np.float32)
+    found = profiles(Histories(items, np.zeros_like(items), traits), vectors)
     np.testing.assert_allclose(found, [[0.5, 1.0], [0.0, 0.0]])
 
 

@@ -37,5 +37,6 @@ def test_point_in_time_histories_equal_the_logs_own(tmp_path):
         own = training.interactions.before(moment_us).histories(users)
         assert read.item_index.tolist() == own.item_index.tolist()
         assert read.time_us.tolist() == own.time_us.tolist()
+        np.testing.assert_allclose(read.traits, own.traits, atol=1e-6)
     known = [str(training.catalogue.item_ids[item]) for item in read.item_index[1] if item >= 0]
     assert known == ["lamp", "sofa"]

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from coldstart_models.data.interactions import Histories
+from coldstart_models.data.traits import TRAITS
 from coldstart_models.siamese.learners.evidence import Evidence
 from coldstart_models.siamese.learners.learner import effect
 from coldstart_models.siamese.learners.prototype import Prototype
@@ -36,7 +37,8 @@ def vectors():
 
 
 def batch(*rows):
-    return HistoryBatch(torch.tensor(rows), torch.zeros(len(rows), len(rows[0])))
+    shape = (len(rows), len(rows[0]))
+    return HistoryBatch(torch.tensor(rows), torch.zeros(shape), torch.zeros(*shape, len(TRAITS)))
 
 
 def test_the_untrained_tower_leaves_its_inputs_as_they_are(scorer, vectors):
@@ -134,5 +136,17 @@ def test_who_is_like_the_first_customers_gains_most_and_more_customers_count_mor
 
 def test_ages_count_from_each_users_newest_event():
     day = 86_400_000_000
-    histories = Histories(np.array([[-1, 4, 2]]), np.array([[0, 5 * day, 7 * day]]))
+    times = np.array([[0, 5 * day, 7 * day]])
+    histories = Histories(np.array([[-1, 4, 2]]), times, np.zeros((1, 3, len(TRAITS)), np.float32))
     assert history_batch(histories).age_days.tolist() == [[0.0, 2.0, 0.0]]
+
+
+def test_what_is_known_of_an_event_changes_how_much_it_counts(scorer, vectors):
+    history = batch([0, 1])
+    history.traits[0, 1, TRAITS.index("quantity")] = 2.0
+    even = scorer.history_weights(history, vectors.present["text"])
+    torch.testing.assert_close(even, torch.tensor([[0.5, 0.5]]))
+    with torch.no_grad():
+        scorer.trait_weights[TRAITS.index("quantity")] = 0.5
+    weights = scorer.history_weights(history, vectors.present["text"])
+    torch.testing.assert_close(weights[0, 1] / weights[0, 0], torch.tensor(np.e).float())
