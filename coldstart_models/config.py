@@ -89,6 +89,8 @@ class TrainConfig(_Frozen):
     seed: int = 0
     dates: bool = False
     """Whether the served model may use listing dates."""
+    general: Path | None = None
+    """A folder that `pretrain` wrote, which `train` starts from; by default from nothing."""
 
 
 class ServeConfig(_Frozen):

@@ -49,6 +49,7 @@ def run(json: console.Json = False) -> None:
         "lineage": _lineage(home),
         "encoders": _encoders(home),
         "models": [model.tag for model in models],
+        "general": models[-1].metadata.get("general") if models else None,
         "do_next": _to_do(home, models),
     }
     if json:
@@ -98,6 +99,9 @@ def run(json: console.Json = False) -> None:
     for modality, encoder in told["encoders"].items():
         console.say(f"{modality} encoder that serves: {encoder or 'none yet'}")
     console.say(f"models: {', '.join(told['models']) or 'none; run `coldstart train`'}")
+    if told["general"]:
+        shops = ", ".join(f"{one['name']} ({one['licence']})" for one in told["general"]["sources"])
+        console.say(f"the latest started from general model {told['general']['digest']}: {shops}")
     for step in told["do_next"]:
         console.say(f"stale: {step}")
 

@@ -16,7 +16,8 @@ from validation import tables
 
 HEAVY = ("bentoml", "feast", "great_expectations", "pandas", "torch", "transformers", "sklearn")
 NAMES = [
-    *("validate", "ingest", "extract", "aggregate", "apply", "materialize", "train", "meta-train"),
+    *("validate", "ingest", "extract", "aggregate", "apply", "materialize", "pretrain"),
+    *("train", "meta-train"),
     *("evaluate", "benchmark", "recommend", "listings", "consume", "build", "serve", "demo"),
     *("info", "skew"),
     *("quarantine", "encoders"),
