@@ -16,7 +16,12 @@ PLACE: Final = USER_METRICS.index(NDCG)
 
 
 def published(results: Sequence[Result], *, machine: Mapping[str, Any]) -> str:
-    """The table of every target and share, and what the general models are made of."""
+    """The table of every target and share, and what the general models are made of.
+
+    Raises ValueError where nothing was measured.
+    """
+    if not results:
+        raise ValueError("no point was measured; give --data the folder of the data sets")
     body = []
     for target in dict.fromkeys(one["target"] for one in results):
         shares = sorted({one["share"] for one in results if one["target"] == target}, reverse=True)
