@@ -89,15 +89,20 @@ test-slow: $(READY) ## Run the tests that take longer than half a minute
 demo: $(READY) ## Run everything on the generated marketplace, from photos to a served answer
 	$(BIN)/coldstart demo $(ARGS)
 
+.PHONY: pretrain
+pretrain: $(READY) ## Learn the general model across shops (ARGS='SOURCE… --out DIR'; by default what needs no download)
+	$(BIN)/coldstart pretrain $(ARGS)
+
 .PHONY: serve
 serve: $(READY) ## Serve recommendations from the state in COLDSTART_HOME
 	$(BIN)/coldstart serve $(ARGS)
 
-# bench-quality takes hours and data sets of yours (ARGS='--data DIR'): it is run by itself.
+# bench-quality and bench-transfer take long and data sets of yours (ARGS='--data DIR'): they are
+# run by themselves.
 .PHONY: bench
 bench: bench-extraction bench-aggregation bench-ranking bench-gate bench-languages bench-materialize bench-streaming ## Run the benchmarks of speed, of the gate and of languages
 
-bench-%: $(READY) benchmarks/%.py ## Run one (extraction, extraction_memory, aggregation, ranking, gate, languages, materialize, streaming, quality); writes benchmarks/results/NAME*
+bench-%: $(READY) benchmarks/%.py ## Run one (extraction, extraction_memory, aggregation, ranking, gate, languages, materialize, streaming, quality, transfer); writes benchmarks/results/NAME*
 	$(BIN)/python -m benchmarks.$* $(ARGS)
 
 .PHONY: lock

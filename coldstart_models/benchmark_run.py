@@ -143,9 +143,39 @@ def build_store(
 ) -> None:
     """Bring a source into the folder, up to its online store; done steps are cheap to repeat."""
     from feature_repo.jobs.aggregate import aggregate
+    from feature_repo.store import Store
+
+    encode_source(
+        spec,
+        home=home,
+        now=now,
+        as_of=as_of,
+        mapping=mapping,
+        encoders=encoders,
+        progress=progress,
+    )
+    aggregate(home=home, now=now, progress=progress("aggregate") if progress else None)
+    store = Store(home)
+    store.apply()
+    store.materialize(progress=progress("materialize") if progress else None)
+
+
+def encode_source(
+    spec: str,
+    *,
+    home: Home,
+    now: datetime,
+    as_of: datetime,
+    mapping: Path | None = None,
+    encoders: Encoders = DEFAULT_ENCODERS,
+    progress: StepProgress | None = None,
+) -> None:
+    """Ingest a source into the folder and encode it: all that learning from a shop needs.
+
+    Raises ConfigError where the folder holds another source.
+    """
     from feature_repo.jobs.extract import extract
     from feature_repo.jobs.switch import use_encoder
-    from feature_repo.store import Store
 
     if not _holds(spec, home):
         _ingest(spec, home=home, now=now, as_of=as_of, mapping=mapping, progress=progress)
@@ -159,10 +189,6 @@ def build_store(
     for one in extracted.modalities.values():
         if not one.serves:  # the folder was made with another encoder
             use_encoder(one.encoder_hash, home=home, now=now)
-    aggregate(home=home, now=now, progress=progress("aggregate") if progress else None)
-    store = Store(home)
-    store.apply()
-    store.materialize(progress=progress("materialize") if progress else None)
 
 
 def _holds(spec: str, home: Home) -> bool:

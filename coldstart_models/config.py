@@ -108,6 +108,8 @@ class TrainConfig(_Frozen):
     seed: int = 0
     dates: bool = False
     """Whether the served model may use listing dates."""
+    general: Path | None = None
+    """A folder that `pretrain` wrote, which `train` starts from; by default from nothing."""
     weight_rate: float | None = Field(default=None, gt=0)
     """Step size of the term weights in `train`; `coldstart tune` finds this and the next three."""
     tower_rate: float | None = Field(default=None, ge=0)

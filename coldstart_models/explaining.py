@@ -27,6 +27,8 @@ PHRASES: Final = {
     "spelling": "shares parts of its words",
     "attributes": "is of the same kind, brand or price",
     "together": "people buy with things like it",
+    "general": "people of other shops choose with things like it",
+    "general photo": "people of other shops choose with things that look like it",
 }
 
 

@@ -26,6 +26,7 @@ from coldstart_models.data.interactions import Interactions, read_interactions
 from coldstart_models.data.training_histories import FeatureHistories
 from coldstart_models.errors import NotEnoughData
 from coldstart_models.feature_rows import adaptation_rows, vector_rows
+from coldstart_models.general.artifact import load_general
 from coldstart_models.ranker import TrainingSet
 from coldstart_models.siamese.files import load_folder, save_folder
 from coldstart_models.siamese.inputs import PHOTO, TEXT, ItemInputs
@@ -81,6 +82,8 @@ class TrainResult:
     """New listings that learned from first customers."""
     contest: dict[str, Any] | None = None
     """How the learner of few shots was chosen; None before meta-training."""
+    general: tuple[str, ...] = ()
+    """Shops of the general model that training started from."""
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -94,6 +97,7 @@ class TrainResult:
             "validation_ndcg@10": [[step, round(value, 5)] for step, value in self.checks],
             "adapted_listings": self.adapted,
             "learner": self.contest,
+            "general": list(self.general),
         }
 
 
@@ -104,16 +108,35 @@ def train_job(
     seed: int = 0,
     dates: bool = False,
     schedule: Schedule | None = None,
+    general: Path | None = None,
     progress: Progress | None = None,
 ) -> TrainResult:
-    """Train the general model on every domain and store it.
+    """Train a model on every domain and store it.
 
-    Raises NotEnoughData where nothing was ingested or nobody chose anything.
+    Args:
+        general: a folder of `coldstart pretrain` to start from; by default from nothing.
+
+    Raises:
+        NotEnoughData: nothing was ingested or nobody chose anything.
+        ArtifactError: the folder holds no general model.
+        ContractMismatch: the general model is of other encoders than the features.
     """
     read = _inputs(home)
+    start = load_general(general) if general is not None else None
     training = read_training_set(home)
-    model = pretrain(training, dates=dates, seed=seed, schedule=schedule, progress=progress)
-    return _publish(model, training, home=home, now=now, seed=seed, stage="train", read=read)
+    model = pretrain(
+        training, dates=dates, seed=seed, general=start, schedule=schedule, progress=progress
+    )
+    return _publish(
+        model,
+        training,
+        home=home,
+        now=now,
+        seed=seed,
+        stage="train",
+        read=read,
+        general=start.told() if start is not None else None,
+    )
 
 
 def meta_train_job(
@@ -162,6 +185,7 @@ def meta_train_job(
         stage="meta-train",
         read=read,
         parent=stored,
+        general=stored.metadata.get("general"),
     )
 
 
@@ -204,6 +228,7 @@ def _publish(
     stage: str,
     read: Mapping[str, Input],
     parent: StoredModel | None = None,
+    general: Mapping[str, Any] | None = None,
 ) -> TrainResult:
     """Store the model, then replace the item features it makes."""
     inputs = model.featurizer(training.catalogue)
@@ -215,6 +240,7 @@ def _publish(
         "stage": stage,
         "seed": seed,
         "parent": parent.tag if parent else None,
+        "general": general,
         "kept_step": record.kept_step,
         "validation_ndcg@10": [list(check) for check in record.checks],
         "learner": {"name": model.network.learner.name, "contest": contest},
@@ -254,6 +280,7 @@ def _publish(
         checks=record.checks,
         adapted=len(adapted),
         contest=contest,
+        general=tuple(one["name"] for one in general["sources"]) if general else (),
     )
 
 

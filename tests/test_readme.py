@@ -87,6 +87,7 @@ def test_the_page_of_benchmarks_has_a_place_for_each():
     names = re.findall(r"<!-- table:(\w+) -->", text)
     assert names == [
         "quality",
+        "transfer",
         "extraction",
         "streaming",
         "aggregation",
@@ -112,7 +113,7 @@ def test_help_lists_every_documented_target():
 
 
 @pytest.mark.parametrize(
-    "name", ["quality", "extraction", "ranking", "gate", "languages", "materialize"]
+    "name", ["quality", "extraction", "ranking", "gate", "languages", "materialize", "transfer"]
 )
 def test_every_benchmark_of_the_makefile_is_a_module(name):
     assert (PROJECT / "benchmarks" / f"{name}.py").is_file()

@@ -51,6 +51,7 @@ def run(json: console.Json = False) -> None:
         "encoders": _encoders(home),
         "models": [model.tag for model in models],
         "learner": models[-1].metadata.get("learner") if models else None,
+        "general": models[-1].metadata.get("general") if models else None,
         "do_next": _to_do(home, models),
     }
     if json:
@@ -105,6 +106,9 @@ def run(json: console.Json = False) -> None:
         console.say(f"few-shot learner of the newest model: {told['learner']['name']}")
         if contest is not None:
             tell_contest(contest)
+    if told["general"]:
+        shops = ", ".join(f"{one['name']} ({one['licence']})" for one in told["general"]["sources"])
+        console.say(f"the latest started from general model {told['general']['digest']}: {shops}")
     for step in told["do_next"]:
         console.say(f"stale: {step}")
 

@@ -1,6 +1,7 @@
-"""`coldstart train`: the general Siamese model."""
+"""`coldstart train`: the Siamese model of this state's sources."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -16,6 +17,8 @@ EXAMPLES: Final = """Examples:
   coldstart train
 
   coldstart train --seed 1 --json
+
+  coldstart train --general general_model
 """
 
 
@@ -23,6 +26,10 @@ def run(
     seed: Annotated[int | None, typer.Option(help="Of every random choice.")] = None,
     dates: Annotated[
         bool | None, typer.Option(help="Whether the model may use listing dates.")
+    ] = None,
+    general: Annotated[
+        Path | None,
+        typer.Option(help="Start from this model of other shops, which `pretrain` wrote."),
     ] = None,
     config: console.ConfigFile = None,
     as_of: console.AsOf = None,
@@ -41,6 +48,7 @@ def run(
             seed=settings.seed if seed is None else seed,
             dates=settings.dates if dates is None else dates,
             schedule=settings.learning().train,
+            general=general or settings.general,
             progress=progress,
         )
     tell(result, json=json)
@@ -56,6 +64,8 @@ def tell(result: "TrainResult", *, json: bool) -> None:
         ["items", "users", "events", "kept step", "adapted listings"],
         [[result.items, result.users, result.events, result.kept_step, result.adapted]],
     )
+    if result.general:
+        console.say(f"started from the general model of {', '.join(result.general)}")
     if result.checks:
         told = ", ".join(f"{step}: {value:.4f}" for step, value in result.checks)
         console.say(f"NDCG@10 on later items by step: {told}")

@@ -13,6 +13,7 @@ from safetensors.torch import load_file as load_tensors
 from safetensors.torch import save_file as save_tensors
 
 from coldstart_models.errors import ArtifactError, ConfigError
+from coldstart_models.general.space import space_arrays, space_from_arrays
 from coldstart_models.siamese.inputs import Featurizer, Lexicon, LexiconKind, Projection
 from coldstart_models.siamese.learners.registry import build_learner
 from coldstart_models.siamese.population import Population
@@ -45,6 +46,8 @@ def save_folder(
         projection: Projection | None = getattr(featurizer, name)
         if projection is not None:
             arrays[f"{name}.mean"], arrays[f"{name}.axes"] = projection.mean, projection.axes
+    if featurizer.general is not None:
+        arrays |= space_arrays(featurizer.general)
     lexicons = {}
     for name in LEXICONS:
         lexicon: Lexicon | None = getattr(featurizer, name)
@@ -78,6 +81,7 @@ def load_folder(folder: Path) -> tuple[Featurizer, Togetherness, MetaSiamese, Po
         spelling=_lexicon(arrays, config, "spelling"),
         attributes=_lexicon(arrays, config, "attributes"),
         price_range=tuple(config["price_range"]) if config["price_range"] else None,
+        general=space_from_arrays(arrays),
     )
     head = Togetherness(arrays["together.weights"], arrays["together.intercept"])
     network = MetaSiamese(

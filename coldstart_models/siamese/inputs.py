@@ -17,6 +17,8 @@ from coldstart_models.data.catalogue import (
     FloatMatrix,
     attribute_values,
 )
+from coldstart_models.general.artifact import GeneralModel
+from coldstart_models.general.space import GeneralSpace
 from validation import tables
 
 PHOTO: Final = "photo"
@@ -149,9 +151,19 @@ class Featurizer:
     attributes: Lexicon | None
     price_range: tuple[float, float] | None
     """Smallest and largest log price bin centre of the warm items."""
+    general: GeneralSpace | None = None
+    """What other shops taught, where training started from a general model."""
 
     @classmethod
-    def fit(cls, catalogue: Catalogue, warm: BoolArray, *, seed: int) -> "Featurizer":
+    def fit(
+        cls,
+        catalogue: Catalogue,
+        warm: BoolArray,
+        *,
+        seed: int,
+        general: GeneralModel | None = None,
+    ) -> "Featurizer":
+        """Raises ContractMismatch where the general model is of other encoders."""
         items = catalogue.take(np.flatnonzero(warm))
         return cls(
             photo=_fit_projection(items.image, width=256, seed=seed),
@@ -160,6 +172,7 @@ class Featurizer:
             spelling=Lexicon.fit(items.words, width=256, seed=seed, kind=LETTERS),
             attributes=Lexicon.fit(attribute_texts(items), width=64, seed=seed, kind=SINGLE_WORDS),
             price_range=_price_range(items.frame[tables.PRICE]),
+            general=GeneralSpace.fit(general, catalogue, warm) if general else None,
         )
 
     def __call__(self, catalogue: Catalogue) -> ItemInputs:
@@ -183,6 +196,10 @@ class Featurizer:
         if attributes is not None:
             values[ATTRIBUTES] = attributes
             present[ATTRIBUTES] = np.linalg.norm(attributes, axis=1) > 0
+        if self.general is not None:
+            of_others, there = self.general(catalogue)
+            values |= of_others
+            present |= there
         return ItemInputs(values, present)
 
     def _attributes(self, catalogue: Catalogue) -> FloatMatrix | None:

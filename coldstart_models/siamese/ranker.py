@@ -17,6 +17,7 @@ from coldstart_models.data.episodes import (
     launch_episodes,
 )
 from coldstart_models.errors import NotEnoughData
+from coldstart_models.general.artifact import GeneralModel
 from coldstart_models.ranker import RankingTask, TrainingSet
 from coldstart_models.siamese.inputs import Featurizer, ItemInputs
 from coldstart_models.siamese.learners.contest import Contest, hold_contest
@@ -77,19 +78,25 @@ def pretrain(
     *,
     dates: bool,
     seed: int,
+    general: GeneralModel | None = None,
     schedule: Schedule | None = None,
     progress: Progress | None = None,
 ) -> SiameseModel:
     """Fit the inputs and factors, then contrast on held-out items of every domain.
 
-    Raises NotEnoughData where the training set holds no choice of a warm item.
+    Args:
+        general: what other shops taught, to start from; nothing by default.
+
+    Raises:
+        NotEnoughData: the training set holds no choice of a warm item.
+        ContractMismatch: the general model is of other encoders than the catalogue.
     """
     if len(training.interactions) == 0:
         raise NotEnoughData(
             "the training set holds no positive event on a warm item; "
             "ingest events, or move the cutoff to a later date"
         )
-    featurizer = Featurizer.fit(training.catalogue, training.warm, seed=seed)
+    featurizer = Featurizer.fit(training.catalogue, training.warm, seed=seed, general=general)
     inputs = featurizer(training.catalogue)
     widths = {name: values.shape[1] for name, values in inputs.values.items()} | {TOGETHER: WIDTH}
     network = MetaSiamese(widths, dates=dates, generator=torch.Generator().manual_seed(seed))
@@ -214,12 +221,15 @@ class SiameseRanker:
         dates: bool,
         by_time: bool = True,
         pretrained: "dict[bool, SiameseModel] | None" = None,
+        general: GeneralModel | None = None,
     ) -> None:
         """
         Args:
             pretrained: models by whether they use dates, which rankers that are fitted on the
                 same training set and seed share; what is missing is added.
+            general: what other shops taught, to start from.
         """
+        self.general = general
         self.meta, self.dates, self.by_time = meta, dates, by_time
         self._pretrained = {} if pretrained is None else pretrained
         self.name = "siamese" + ("+meta" if meta else "") + ("+date" if dates else "")
@@ -231,7 +241,9 @@ class SiameseRanker:
         """Train and, with ``meta``, meta-train. Raises NotEnoughData."""
         dates = self.dates and training.dated
         if dates not in self._pretrained:
-            self._pretrained[dates] = pretrain(training, dates=dates, seed=seed)
+            self._pretrained[dates] = pretrain(
+                training, dates=dates, seed=seed, general=self.general
+            )
         model = self._pretrained[dates].copied()
         if self.meta:
             meta_train(model, training, seed=seed, by_time=self.by_time)

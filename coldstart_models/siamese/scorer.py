@@ -47,6 +47,8 @@ INITIAL_WEIGHT: Final[dict[str, tuple[float, float]]] = {
     "spelling": (0.2, 0.0),
     "attributes": (0.2, 0.25),
     "together": (0.0, 1.4),
+    "general": (0.0, 0.5),
+    "general photo": (0.0, 0.3),
 }
 """Weights of a modality's average and nearest term before training.
 
@@ -61,6 +63,8 @@ INITIAL_TEMPERATURE: Final[dict[str, float]] = {
     "spelling": 10.0,
     "attributes": 10.0,
     "together": 10.0,
+    "general": 7.0,
+    "general photo": 7.0,
 }
 
 

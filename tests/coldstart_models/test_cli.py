@@ -16,18 +16,9 @@ from validation import tables
 
 HEAVY = ("bentoml", "feast", "great_expectations", "pandas", "torch", "transformers", "sklearn")
 NAMES = [
-    *("validate", "ingest", "extract", "aggregate", "apply", "materialize", "train", "meta-train"),
-    *(
-        "tune",
-        "evaluate",
-        "benchmark",
-        "recommend",
-        "listings",
-        "consume",
-        "build",
-        "serve",
-        "demo",
-    ),
+    *("validate", "ingest", "extract", "aggregate", "apply", "materialize", "pretrain"),
+    *("train", "meta-train", "tune"),
+    *("evaluate", "benchmark", "recommend", "listings", "consume", "build", "serve", "demo"),
     *("info", "skew"),
     *("quarantine", "encoders"),
 ]

@@ -1,0 +1,231 @@
+"""What pretraining across shops gives another shop, by how many events that has: transfer.
+
+A general model is pretrained on every shop but the target (`--sources`), then adapted to a share
+of the target's training events, and compared with the same training from nothing on the same
+events: ``make bench-transfer ARGS='--data DIR'``. Candidates and truth are the same at every
+share; shares are nested draws of single events. Measurements are kept one by one in
+``benchmarks/results/transfer``; what is there is not measured again.
+"""
+
+import argparse
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from threadpoolctl import threadpool_limits
+
+from benchmarks import tables, transfer_tables
+from benchmarks.code_versions import code_version
+from benchmarks.grid import AS_OF, GRID, Cut
+from benchmarks.results import FOLDER, machine
+from coldstart_models.benchmark_run import StoredSource, encode_source, read_stored, splitter
+from coldstart_models.benchmarking import Bench, Ledger, measure
+from coldstart_models.breakdowns import Groups
+from coldstart_models.commands import console
+from coldstart_models.data.pools import cold_pool
+from coldstart_models.errors import NotEnoughData
+from coldstart_models.general.artifact import (
+    GeneralModel,
+    load_general,
+    require_left_out,
+    save_general,
+)
+from coldstart_models.general.pretraining_job import pretrain_shops
+from coldstart_models.general.shops import Shop, licence_of, read_shop, shop_digest
+from coldstart_models.general.thinning import thinned
+from coldstart_models.siamese.ranker import SiameseRanker
+from feature_repo.home import Home
+from validation.whole_files import replacing
+
+TRANSFER: Final = FOLDER / "transfer"
+DOCUMENT: Final = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
+TARGETS: Final = ("retail-06-01", "retail-07-15", "ikea", "amazon-2018", "amazon-2023")
+SHARES: Final = (1.0, 0.3, 0.1, 0.03)
+ALONE: Final = "target alone"
+TRANSFERRED: Final = "general, then target"
+ARMS: Final = (ALONE, TRANSFERRED)
+HOME_OF: Final = {cut.store: cut for cut in GRID}
+"""Store → a cut that says how its source is opened."""
+SOURCES: Final = ("online_retail", "ikea", "amazon_2018", "amazon_2023", "complete_journey")
+CODE: Final = ("coldstart_models.siamese.ranker", "coldstart_models.general.pretraining_job")
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One measurement: a target, a seed, a share of its events, with or without transfer."""
+
+    target: str
+    seed: int
+    share: float
+    arm: str
+    pretrained: str
+    """Digest of the general model; empty where there is none."""
+
+    def path(self, folder: Path) -> Path:
+        told = json.dumps([asdict(self), [code_version(module) for module in CODE]])
+        key = hashlib.sha256(told.encode()).hexdigest()[:16]
+        return folder / f"{self.target}-{self.seed}-{self.share:g}-{key}.json"
+
+
+def main() -> None:
+    """Measure what is missing, then write the curve."""
+    options = _options()
+    logging.basicConfig(level=logging.ERROR)
+    torch.set_num_threads(options.threads)
+    with threadpool_limits(options.threads):
+        results = run(options)
+    text = transfer_tables.published(results, machine=machine())
+    with replacing(TRANSFER.with_suffix(".json")) as partial:
+        partial.write_text(json.dumps(_whole(results), indent=1) + "\n", encoding="utf-8")
+    tables.put(text, options.into, name="transfer")
+    console.say(f"curve written to {options.into}")
+
+
+def run(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Every point's result, measured now or before."""
+    cuts = [cut for cut in GRID if cut.name in options.targets]
+    absent = {cut.name: why for cut in cuts if (why := cut.absent(options.data))}
+    for name, reason in absent.items():
+        console.say(f"left out: {name}: {reason}")
+    results = []
+    for cut in cuts:
+        if cut.name not in absent:
+            results += list(_of_target(cut, options))
+    return results
+
+
+def _of_target(cut: Cut, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """The points of one target, in an order in which an early stop leaves whole seeds."""
+    stored = _stored(cut, options)
+    general = general_without(cut, stored, options)
+    split_of = splitter(stored, cut.plan)
+    for seed in range(options.seeds):
+        split = split_of(seed)
+        for share in options.shares:
+            for arm in ARMS:
+                used = general if arm == TRANSFERRED else None
+                point = Point(cut.name, seed, share, arm, used.digest if used else "")
+                path = point.path(TRANSFER / "points")
+                if not path.exists():
+                    result = measured(point, stored, split, used)
+                    with replacing(path) as partial:
+                        partial.write_text(json.dumps(result), encoding="utf-8")
+                result = json.loads(path.read_text())
+                _tell(result)
+                yield result
+
+
+def measured(
+    point: Point, stored: StoredSource, split: Any, general: GeneralModel | None
+) -> dict[str, Any]:
+    """Fit on the share and rank the cold items; each user's metrics."""
+    if general is not None:
+        digest = shop_digest(stored.catalogue)
+        require_left_out(general.provenance, name=stored.record.name, digest=digest)
+    began = time.process_time()
+    smaller = thinned(split, point.share, seed=point.seed)
+    told = {**asdict(point), "split": split.name, "events": len(smaller.training)}
+    try:
+        pool = cold_pool(smaller)
+        ranker = SiameseRanker(meta=True, dates=False, by_time=not split.seeded, general=general)
+        ranker.fit(smaller.training_set(stored.catalogue), seed=point.seed)
+    except NotEnoughData as reason:
+        return told | {"skipped": str(reason)}
+    groups = Groups([], np.full(len(stored.catalogue), -1, np.int64))
+    bench = Bench(stored.catalogue, smaller, [pool], groups, point.seed, None, Ledger())
+    found = measure(bench, ranker, pool, model=point.arm, shots=[0])
+    return told | {
+        "seconds": round(time.process_time() - began, 1),
+        "candidates": found.num_candidates,
+        "users": found.user_index.tolist(),
+        "values": np.nan_to_num(found.values, nan=0.5).round(5).tolist(),
+        "general": general.told() if general else None,
+    }
+
+
+def general_without(cut: Cut, stored: StoredSource, options: argparse.Namespace) -> GeneralModel:
+    """The general model of every source but the target's, pretrained once."""
+    names = [name for name in options.sources if name != cut.store]
+    told = json.dumps([names, options.pretraining_seed, code_version(CODE[1])])
+    folder = TRANSFER / "general" / hashlib.sha256(told.encode()).hexdigest()[:16]
+    if not (folder / "config.json").exists():
+        shops = list(_shops(names, options))
+        model, _ = pretrain_shops(shops, now=datetime.now(UTC), seed=options.pretraining_seed)
+        save_general(model, folder)
+    model = load_general(folder)
+    digest = shop_digest(stored.catalogue)
+    require_left_out(model.provenance, name=stored.record.name, digest=digest)
+    console.say(f"{cut.name}: general model of {', '.join(model.provenance.names)}")
+    return model
+
+
+def _shops(names: Sequence[str], options: argparse.Namespace) -> Iterator[Shop]:
+    """The sources that can be read."""
+    for name in names:
+        cut = HOME_OF[name]
+        if reason := cut.absent(options.data):
+            console.say(f"not learned from: {name}: {reason}")
+            continue
+        stored = _stored(cut, options)
+        yield read_shop(stored, licence=licence_of(cut.source.format(data=options.data), stored))
+
+
+def _stored(cut: Cut, options: argparse.Namespace) -> StoredSource:
+    """A cut's data, ingested and encoded once, where the quality benchmark keeps its own."""
+    home = Home((options.stores / cut.store).resolve())
+    encode_source(cut.source.format(data=options.data), home=home, now=AS_OF, as_of=AS_OF)
+    return read_stored(home)
+
+
+def _tell(result: dict[str, Any]) -> None:
+    what = f"{result['target']} seed {result['seed']} {result['share']:.0%} {result['arm']}"
+    if "skipped" in result:
+        console.say(f"{what}: left out: {result['skipped']}")
+        return
+    ndcg = float(np.mean([values[1] for values in result["values"]]))
+    console.say(f"{what}: NDCG@10 {ndcg:.4f}, {result['seconds']:.0f} s")
+
+
+def _whole(results: list[dict[str, Any]]) -> dict[str, Any]:
+    """The measurements without each user's values, beside the machine."""
+    kept = [
+        {name: value for name, value in one.items() if name not in ("users", "values")}
+        for one in results
+    ]
+    return {"benchmark": "transfer", "machine": machine(), "points": kept}
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="benchmarks.transfer", description=__doc__)
+    parser.add_argument("--data", type=Path, default=Path("data"), help="folder of the data sets")
+    parser.add_argument("--targets", type=_names, default=TARGETS)
+    parser.add_argument("--sources", type=_names, default=SOURCES, help=", ".join(HOME_OF))
+    parser.add_argument("--shares", type=_shares, default=SHARES)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--pretraining-seed", type=int, default=0)
+    parser.add_argument("--stores", type=Path, default=FOLDER / "quality" / "stores")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument(
+        "--into", type=Path, default=DOCUMENT, help="Markdown with the place marked"
+    )
+    return parser.parse_args()
+
+
+def _names(given: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in given.split(",") if part.strip())
+
+
+def _shares(given: str) -> tuple[float, ...]:
+    return tuple(float(part) for part in _names(given))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""`coldstart pretrain`: the general model of many shops."""
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from coldstart_models.commands import console
+
+if TYPE_CHECKING:
+    from coldstart_models.general.artifact import GeneralModel
+
+NAME: Final = "pretrain"
+EXAMPLES: Final = """Examples:
+
+  coldstart pretrain
+
+  coldstart pretrain complete-journey table:shop_a table:shop_b --out general_model
+
+  coldstart pretrain table:shop_a --licence "shop_a=CC BY 4.0" --workdir stores --json
+"""
+OUT: Final = Path("general_model")
+
+
+def run(
+    sources: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Each as `coldstart ingest` takes it; marketplace and complete-journey by default."
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="The model's folder.")] = OUT,
+    seed: Annotated[int | None, typer.Option(help="Of every random choice.")] = None,
+    licence: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=TERMS of a source's data, where the source does not say."),
+    ] = None,
+    workdir: Annotated[
+        Path | None, typer.Option(help="Keep the shops' stores here; a later run takes them up.")
+    ] = None,
+    config: console.ConfigFile = None,
+    as_of: console.AsOf = None,
+    json: console.Json = False,
+) -> None:
+    """Learn across shops what is chosen together, for `coldstart train --general`."""
+    from coldstart_models.config import load_config
+    from coldstart_models.general.pretraining_job import DEFAULT_SOURCES, pretrain_job
+    from coldstart_models.general.shops import licences_stated
+
+    settings = load_config(config)
+    with ExitStack() as stack:
+        model, _ = pretrain_job(
+            sources or DEFAULT_SOURCES,
+            out=out,
+            now=console.present(as_of),
+            seed=settings.train.seed if seed is None else seed,
+            workdir=workdir,
+            licences=licences_stated(licence or []),
+            progress=lambda step: stack.enter_context(console.bar(step)),
+        )
+    if json:
+        console.print_json({"folder": str(out), **model.told()})
+        return
+    tell(model, out)
+
+
+def tell(model: "GeneralModel", out: Path) -> None:
+    """Print what the model was made of and whether that helps a shop it has not seen."""
+    made = model.provenance
+    console.print_table(
+        f"general model {model.digest}",
+        ["source", "licence", "listings", "events", "contents", "pairs", "alike", "general"],
+        [
+            [
+                one.name + (" (generated)" if one.generated else ""),
+                one.licence,
+                one.items,
+                one.events,
+                one.contents,
+                one.pairs,
+                *made.by_shop[one.name],
+            ]
+            for one in made.sources
+        ],
+    )
+    console.say(
+        "alike, general: NDCG@10 by content similarity and by the model, on each shop while it "
+        "was left out"
+    )
+    told = ", ".join(f"{step}: {value:.4f}" for step, value in made.checks)
+    console.say(f"mean by step: {told}; kept step {made.kept_step}")
+    console.say(f"written to {out}; start from it by `coldstart train --general {out}`")

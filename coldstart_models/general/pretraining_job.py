@@ -1,0 +1,113 @@
+"""The job `pretrain`: sources in, a folder with the general model out."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from coldstart_models.benchmark_run import DEFAULT_ENCODERS, Encoders, StepProgress
+from coldstart_models.errors import ConfigError
+from coldstart_models.general.artifact import GeneralModel, Provenance, save_general
+from coldstart_models.general.pretraining import GeneralRecord, GeneralSchedule, pretrain_tower
+from coldstart_models.general.shops import Shop, common_encoders, open_shop
+from feature_repo.catalogs.registry import resolved
+from feature_repo.home import Home
+
+DEFAULT_SOURCES: Final = ("marketplace", "complete-journey")
+"""What needs no download."""
+
+
+def pretrain_job(
+    specs: Sequence[str],
+    *,
+    out: Path,
+    now: datetime,
+    seed: int = 0,
+    workdir: Path | None = None,
+    licences: Mapping[str, str] | None = None,
+    encoders: Encoders = DEFAULT_ENCODERS,
+    schedule: GeneralSchedule | None = None,
+    progress: StepProgress | None = None,
+) -> tuple[GeneralModel, GeneralRecord]:
+    """Read every source, learn from all of them and write the model to `out`.
+
+    Args:
+        specs: sources as `coldstart ingest` takes them; each is a shop of its own.
+        out: the model's folder; one that is there is replaced.
+        now: time-zone aware; events after it are held back.
+        workdir: keeps the shops' stores, so that a later run takes them up; by default they
+            are made in a folder that is removed.
+        licences: source name → terms of its data, where the source does not say.
+
+    Raises:
+        ConfigError: no source, or one twice.
+        NotEnoughData, SourceError: as `open_shop` says.
+    """
+    with ExitStack() as stack:
+        folder = workdir or Path(stack.enter_context(TemporaryDirectory(prefix="coldstart-")))
+        shops = [
+            open_shop(
+                spec,
+                home=Home(folder.resolve() / store_name(spec)),
+                now=now,
+                licences=licences,
+                encoders=encoders,
+                progress=progress,
+            )
+            for spec in _distinct(specs)
+        ]
+        model, record = pretrain_shops(
+            shops, now=now, seed=seed, schedule=schedule, progress=progress
+        )
+    save_general(model, out)
+    return model, record
+
+
+def pretrain_shops(
+    shops: Sequence[Shop],
+    *,
+    now: datetime,
+    seed: int,
+    schedule: GeneralSchedule | None = None,
+    progress: StepProgress | None = None,
+) -> tuple[GeneralModel, GeneralRecord]:
+    """Learn from shops that are read already."""
+    encoders = common_encoders(shops)
+    tower, record = pretrain_tower(
+        [shop.corpus for shop in shops],
+        seed=seed,
+        schedule=schedule,
+        progress=progress("pretrain") if progress else None,
+    )
+    provenance = Provenance(
+        sources=tuple(shop.record for shop in shops),
+        encoders=encoders,
+        seed=seed,
+        code_version=version("coldstart-home"),
+        made_at=now,
+        kept_step=record.kept_step,
+        checks=record.checks,
+        by_shop=record.by_shop,
+    )
+    return GeneralModel(tower, provenance), record
+
+
+def store_name(spec: str) -> str:
+    """A folder's name for a source's store: its last word, and a hash of all of it."""
+    name = resolved(spec)
+    last = "".join(c if c.isalnum() or c in "-_" else "-" for c in Path(name).name)
+    return f"{last}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def _distinct(specs: Sequence[str]) -> list[str]:
+    if not specs:
+        raise ConfigError(f"name at least one source, such as {' '.join(DEFAULT_SOURCES)}")
+    names = [resolved(spec) for spec in specs]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ConfigError(f"{', '.join(twice)} is named twice; name each source once")
+    return list(specs)

@@ -1,0 +1,99 @@
+"""The curve of transfer: measured once, paired, and never on a shop that was learned from."""
+
+import sys
+
+import pytest
+
+from benchmarks import transfer, transfer_tables
+from benchmarks.grid import Cut
+from coldstart_models.benchmark_run import SplitPlan
+from coldstart_models.errors import ConfigError
+from coldstart_models.general import pretraining_job
+from coldstart_models.general.pretraining import GeneralSchedule
+from tests.coldstart_models.general.shops import stored_shop
+
+SHORT = GeneralSchedule(steps=40, check_every=20, users=32, candidates=64, rate=1e-2)
+CUTS = tuple(
+    Cut(name, name, "marketplace", SplitPlan(random_items=0.2)) for name in ("a", "b", "c")
+)
+SEEDS = {"a": 0, "b": 1, "c": 2}
+
+
+@pytest.fixture
+def bench(monkeypatch, tmp_path, capsys):
+    """Run the benchmark on three small shops; what it said and its document."""
+    document = tmp_path / "benchmarks.md"
+    document.write_text("a\n<!-- table:transfer -->\n<!-- /table:transfer -->\nb\n")
+    monkeypatch.setattr(transfer, "GRID", CUTS)
+    monkeypatch.setattr(transfer, "HOME_OF", {cut.store: cut for cut in CUTS})
+    monkeypatch.setattr(transfer, "TRANSFER", tmp_path / "transfer")
+    monkeypatch.setattr(
+        transfer, "_stored", lambda cut, _: stored_shop(cut.store, seed=SEEDS[cut.store])
+    )
+    monkeypatch.setattr(
+        transfer,
+        "pretrain_shops",
+        lambda shops, **how: pretraining_job.pretrain_shops(shops, schedule=SHORT, **how),
+    )
+
+    def run(*arguments):
+        given = ["--into", str(document), "--targets", "c", "--sources", "a,b,c", *arguments]
+        monkeypatch.setattr(sys, "argv", ["transfer", *given])
+        transfer.main()
+        return capsys.readouterr().out, document.read_text()
+
+    return run
+
+
+def test_the_curve_is_paired_and_tells_what_was_learned_from(bench, tmp_path):
+    said, document = bench("--shares", "0.25", "--seeds", "1")
+    assert "c: general model of a, b" in said
+    rows = [line for line in document.splitlines() if line.startswith("| `c`")]
+    assert [row.split("|")[2].strip() for row in rows] == ["25%"]
+    assert "general for `c`: a (" in document
+    assert document.startswith("a\n<!-- table:transfer -->\n")
+    assert document.endswith("<!-- /table:transfer -->\nb\n")
+    points = sorted((tmp_path / "transfer" / "points").iterdir())
+    assert len(points) == 2
+    written = [point.stat().st_mtime_ns for point in points]
+    bench("--shares", "0.25", "--seeds", "1")
+    assert [point.stat().st_mtime_ns for point in points] == written
+
+
+def test_a_general_model_that_saw_the_target_is_refused(bench, monkeypatch):
+    real = transfer._shops
+    monkeypatch.setattr(transfer, "_shops", lambda names, options: real([*names, "c"], options))
+    with pytest.raises(ConfigError, match="learned from c, which is the target c"):
+        bench("--shares", "1", "--seeds", "1")
+
+
+def test_data_that_is_not_there_is_left_out(bench, monkeypatch, tmp_path):
+    absent = Cut("c", "c", "table:{data}/nowhere", SplitPlan(random_items=0.2))
+    monkeypatch.setattr(transfer, "GRID", (absent,))
+    with pytest.raises(ValueError, match="no point was measured"):
+        bench("--data", str(tmp_path))
+
+
+def result(arm, seed, values, *, share=0.1):
+    return {
+        "target": "t",
+        "seed": seed,
+        "share": share,
+        "arm": arm,
+        "events": 10,
+        "candidates": 5,
+        "users": list(range(len(values))),
+        "values": [[0.0, value, 0.0, 0.5] for value in values],
+        "general": None,
+    }
+
+
+def test_the_gain_is_the_mean_of_paired_differences():
+    alone = [result(transfer.ALONE, 0, [0.2, 0.4]), result(transfer.ALONE, 1, [0.2, 0.4])]
+    moved = [result(transfer.TRANSFERRED, 0, [0.3, 0.5])]
+    text = transfer_tables.published([*alone, *moved], machine={"cpus": 2})
+    (row,) = (line for line in text.splitlines() if line.startswith("| `t`"))
+    cells = [cell.strip() for cell in row.split("|")[1:-1]]
+    assert cells[1:4] == ["10%", "10", "1"]
+    assert cells[5:8] == [".3000", "**.4000**", "+.1000"]
+    assert cells[9] == "+33.3"

@@ -1,0 +1,151 @@
+"""`coldstart pretrain` and what `coldstart train` makes of it, on stores of their own."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from coldstart_models.artifacts import find_model
+from coldstart_models.benchmark_run import Encoders
+from coldstart_models.commands.info import run as info
+from coldstart_models.errors import ConfigError, ContractMismatch
+from coldstart_models.general.pretraining import GeneralSchedule
+from coldstart_models.general.pretraining_job import pretrain_job
+from coldstart_models.recommending import Recommender
+from coldstart_models.training_job import meta_train_job, train_job
+from coldstart_models.user_history import UserHistory
+from feature_repo.catalogs.registry import open_source
+from feature_repo.encoders.encoder import Modality
+from feature_repo.home import HOME_VARIABLE, Home
+from feature_repo.jobs.aggregate import aggregate
+from feature_repo.jobs.extract import extract
+from feature_repo.jobs.ingest import ingest
+from feature_repo.store import Store
+from tests.feature_repo.samples import NOW, CountingEncoder
+from validation import gate
+
+SHORT = GeneralSchedule(steps=20, check_every=10, users=32, candidates=64)
+
+
+def write_shop(folder: Path, *, seed: int) -> Path:
+    """160 things, named by how often they hold three letters; people choose by the commonest."""
+    generator = np.random.default_rng(seed)
+    counts = generator.integers(0, 9, (160, 3))
+    ids = [f"{folder.name}-{number:03d}" for number in range(len(counts))]
+    titles = [
+        "x" + "".join(letter * n for letter, n in zip("abc", row, strict=True)) for row in counts
+    ]
+    commonest = counts.argmax(axis=1)
+    rows = []
+    for user in range(60):
+        liked = np.flatnonzero(commonest == user % 3)
+        for step, item in enumerate(generator.choice(liked, 10, replace=False)):
+            rows.append((f"u{user:02d}", ids[item], f"2024-0{1 + step % 9}-01"))
+    folder.mkdir()
+    pd.DataFrame({"item_id": ids, "title": titles}).to_csv(folder / "items.csv", index=False)
+    events = pd.DataFrame(rows, columns=["user_id", "item_id", "timestamp"])
+    events.assign(event_type="purchase").to_csv(folder / "interactions.csv", index=False)
+    return folder
+
+
+@pytest.fixture
+def shops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    monkeypatch.setattr(
+        "feature_repo.jobs.extract.load_encoder", lambda name, **how: CountingEncoder(Modality.TEXT)
+    )
+    return [f"table:{write_shop(tmp_path / name, seed=n)}" for n, name in enumerate("pqr")]
+
+
+def pretrained(shops: list[str], folder: Path, **options: object) -> Path:
+    (folder.parent / "p" / "LICENSE").write_text("\nCC BY 4.0\nmore\n")
+    pretrain_job(
+        shops[:2],
+        out=folder,
+        now=NOW,
+        encoders=Encoders(image=None, text="counting"),
+        licences={"q": "ours"},
+        schedule=SHORT,
+        **options,  # type: ignore[arg-type]
+    )
+    return folder
+
+
+def opened(spec: str, home: Home, *, encoder: CountingEncoder | None = None) -> Home:
+    source = open_source(spec, photos=home.photos, as_of=NOW)
+    ingest(source, home=home, gate=gate, now=NOW)
+    text = encoder or CountingEncoder(Modality.TEXT)
+    extract(home=home, now=NOW, image_encoder=None, text_encoder=text)
+    aggregate(home=home, now=NOW)
+    Store(home).apply()
+    return home
+
+
+def test_a_state_starts_from_the_general_model_and_is_served_without_it(
+    shops: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = pretrained(shops, tmp_path / "general")
+    told = json.loads((folder / "config.json").read_text())
+    assert [(one["name"], one["licence"]) for one in told["sources"]] == [
+        ("p", "CC BY 4.0"),
+        ("q", "ours"),
+    ]
+    home = opened(shops[2], Home(tmp_path / "state"))
+    plain = train_job(home=home, now=NOW)
+    assert plain.general == ()
+    assert find_model(home).metadata["general"] is None
+    started = train_job(home=home, now=NOW, general=folder)
+    assert started.general == ("p", "q")
+    tuned = meta_train_job(home=home, now=NOW)
+    assert tuned.general == ("p", "q")
+    assert find_model(home).metadata["general"]["digest"] == told["digest"]
+    for file in folder.iterdir():
+        file.unlink()
+    recommender = Recommender.load(home)
+    when = pd.Timestamp("2024-02-01", tz="UTC").to_pydatetime()
+    history = UserHistory(("r-000", "r-001"), ("purchase", "purchase"), (when, when))
+    explanation = recommender.explain(history, "r-005")
+    assert "general" in {part.term for part in explanation.contributions}
+    assert sum(part.value for part in explanation.contributions) == pytest.approx(
+        explanation.score, abs=1e-3
+    )
+    monkeypatch.setenv(HOME_VARIABLE, str(home.root))
+    info(json=False)
+    assert f"started from general model {told['digest']}: p (CC BY 4.0), q (ours)" in " ".join(
+        capsys.readouterr().out.split()
+    )
+
+
+def test_a_state_of_another_encoder_cannot_start_from_it(shops: list[str], tmp_path: Path) -> None:
+    folder = pretrained(shops, tmp_path / "general")
+    other = CountingEncoder(Modality.TEXT, version="2")
+    home = opened(shops[2], Home(tmp_path / "state"), encoder=other)
+    with pytest.raises(ContractMismatch, match=r"learned on counting-text \(hash-text-1\)"):
+        train_job(home=home, now=NOW, general=folder)
+
+
+def test_stores_that_are_kept_are_taken_up(shops: list[str], tmp_path: Path) -> None:
+    workdir = tmp_path / "stores"
+    first = pretrained(shops, tmp_path / "first", workdir=workdir)
+    assert len(list(workdir.iterdir())) == 2
+    second = pretrained(shops, tmp_path / "second", workdir=workdir)
+    digests = [json.loads((one / "config.json").read_text())["digest"] for one in (first, second)]
+    assert digests[0] == digests[1]
+
+
+def test_no_source_and_one_source_twice_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="name at least one source"):
+        pretrain_job([], out=tmp_path, now=NOW)
+    with pytest.raises(ConfigError, match="is named twice"):
+        pretrain_job(["marketplace", "marketplace"], out=tmp_path, now=NOW)
+
+
+def test_the_configuration_names_the_general_model(coldstart, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "coldstart.toml").write_text('[train]\ngeneral = "nowhere"\n')
+    code, _, err = coldstart("train")
+    assert code == 2
+    assert "nowhere holds no general model" in err
