@@ -16,8 +16,10 @@ WIDTH = 16
 
 
 def drawn(kind: int, *, generator: np.random.Generator) -> Image.Image:
-    """A photo of 32 × 32: one of four shapes, somewhere, in any colour on any ground."""
-    ground, colour = (tuple(int(one) for one in generator.integers(0, 256, 3)) for _ in range(2))
+    """A photo of 32 × 32: one of four shapes, somewhere, in any dark colour on any light ground."""
+    ground, colour = (
+        tuple(int(one) for one in generator.integers(low, low + 90, 3)) for low in (165, 0)
+    )
     image = Image.new("RGB", (32, 32), ground)
     draw = ImageDraw.Draw(image)
     left, top = (int(one) for one in generator.integers(2, 10, 2))
@@ -88,7 +90,7 @@ class KindWords:
 
     def forward(self, prepared):
         rows = [
-            [*(float(kind in text) for kind in KINDS), *(text.count(one) / 9 for one in "1357")]
+            [*(float(kind in text) for kind in KINDS), *(3.0 * text.count(one) for one in "1357")]
             for text in prepared
         ]
         return np.array(rows, np.float32).reshape(-1, self.width)

@@ -20,7 +20,8 @@ from coldstart_models.errors import ConfigError, NotBetter, NotEnoughData
 from feature_repo.encoders.folder import load_folder_encoder
 from tests.coldstart_models.domain.photos import drawn, listings, load, photo_encoder
 
-SHORT = Schedule(epochs=4, batch=32, rate=3e-3, head_rate=3e-3, patience=4)
+SHORT = Schedule(epochs=4, batch=40, rate=1e-2, head_rate=1e-2, patience=4)
+LONG = replace(SHORT, epochs=12, batch=16, patience=12)
 SETTING = Setting(
     base="tiny",
     text="words",
@@ -64,7 +65,7 @@ def with_aims(objectives, **changes):
 
 
 def test_pairs_become_two_artifacts_of_one_space_that_find_each_other(run, shop, tmp_path):
-    found = run(shop, SETTING)
+    found = run(shop, replace(SETTING, schedule=LONG))
     assert found.record.kept > 0
     losses = [check.loss["pairs"] for check in found.record.checks[1:]]
     assert losses[-1] < losses[0]
@@ -209,7 +210,7 @@ def test_the_source_is_learned_while_the_domains_are_aligned(run, shop, elsewher
     first, last = found.record.checks[1].loss, found.record.checks[-1].loss
     assert set(first) == {"keep", "source", align}
     assert last["source"] < first["source"]
-    assert found.counts["source"] == 76  # of 90, 14 judge
+    assert found.counts["source"] == 68  # of 90, 22 judge
 
 
 def test_coral_makes_the_covariances_alike(run, shop, elsewhere, monkeypatch):
