@@ -74,6 +74,9 @@ def adapt(
     text_lora: Annotated[
         int, typer.Option(min=0, help="The same for --text-encoder; 0 learns its head alone.")
     ] = 0,
+    views: Annotated[
+        int, typer.Option(min=1, help="Of each photo, itself and random cuts of it.")
+    ] = 3,
     width: Annotated[int, typer.Option(min=2, help="Numbers of a vector, at most.")] = 512,
     epochs: Annotated[int, typer.Option(min=1)] = 12,
     batch: Annotated[int, typer.Option(min=2, help="Items a step.")] = 128,
@@ -96,6 +99,7 @@ def adapt(
 
     from coldstart_models.domain import aims, examples, freedom, learning
     from coldstart_models.domain.adapted import adapt as learn
+    from coldstart_models.domain.alignment import ADABN
     from coldstart_models.domain.study import Setting
     from feature_repo.encoders.encoder import Encoder
     from feature_repo.encoders.registry import MINILM, lasting_name, load_encoder
@@ -106,7 +110,7 @@ def adapt(
     of_text = base == MINILM or base.startswith("hf-text:")
     if not chosen and align is None:
         chosen = (aims.LABELS,) if of_text else (aims.PAIRS,)
-    if blocks is None and not lora:
+    if blocks is None and not lora and (chosen or align != ADABN):
         blocks, lora = (0, RANK) if of_text else (BLOCKS, 0)
     setting = Setting(
         base=named,
@@ -118,6 +122,7 @@ def adapt(
         freedom=freedom.Freedom(blocks=blocks or 0, rank=lora),
         text_freedom=freedom.Freedom(rank=text_lora),
         width=width,
+        views=views,
         validate=validate,
         hold=holdout,
         most_forgotten=max_forgetting,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from coldstart_models.commands import adapt, console
+from coldstart_models.commands import adapt, begin, console
 from coldstart_models.commands.benchmark import Cutoff
 
 if TYPE_CHECKING:
@@ -130,6 +130,7 @@ def use(
 
 
 app.command("adapt", epilog=adapt.EXAMPLES)(adapt.adapt)
+app.command("begin", epilog=begin.EXAMPLES)(begin.begin)
 
 
 @app.command(epilog=COMPARE_EXAMPLES)

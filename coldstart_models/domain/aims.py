@@ -52,6 +52,11 @@ class Aims:
                 raise ConfigError(f"{name} is {getattr(self, name)}, expected 0 or more")
 
     @property
+    def learns(self) -> bool:
+        """Whether there is a loss: AdaBN alone has none."""
+        return bool(self.objectives) or self.align in (CORAL, DANN)
+
+    @property
     def needs_source(self) -> bool:
         """Whether photos of another domain take part."""
         return SOURCE in self.objectives or self.align in (CORAL, DANN)

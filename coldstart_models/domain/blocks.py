@@ -46,10 +46,13 @@ def split(backbone: nn.Module, probe: Tensor) -> Blocks | None:
         backbone: maps (N, …) to (N, D) or (N, D, 1, 1).
         probe: (N, …), best of random numbers.
     """
-    blocks = _grouped(_opened(backbone))
     backbone.eval()
+    blocks = _grouped(_opened(backbone))
     with torch.no_grad():
-        expected = backbone(probe).flatten(1)
+        expected = backbone(probe)
+        if not isinstance(expected, Tensor):  # a model of transformers
+            return None
+        expected = expected.flatten(1)
         try:
             found = nn.Sequential(*blocks)(probe).flatten(1)
         except RuntimeError:  # shapes that do not fit: what lies between the children is missing

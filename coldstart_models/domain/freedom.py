@@ -59,7 +59,7 @@ def photo_tower(
     """
     module, device = _module(encoder), torch.device(encoder.device)
     module.requires_grad_(False)
-    plan = MapPlan(photos, encoder.hash, free=-1, views=views, seed=seed)
+    plan = MapPlan(photos, encoder.hash, free=-1, views=views)
     if freedom.rank:
         add_low_rank(module, rank=freedom.rank, generator=torch.Generator().manual_seed(seed))
         with ThreadPoolExecutor() as pool:
@@ -76,7 +76,7 @@ def photo_tower(
             device=device,
         )
     stem, free = _cut(encoder, module, freedom.blocks)
-    plan = MapPlan(photos, encoder.hash + tag, free=freedom.blocks, views=views, seed=seed)
+    plan = MapPlan(photos, encoder.hash + tag, free=freedom.blocks, views=views)
     maps = feature_maps(plan, encoder=encoder, stem=stem, folder=cache, progress=progress)
     free.requires_grad_(True)
     return Tower(StoredInputs(maps, device), free, device=device)

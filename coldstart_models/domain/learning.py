@@ -109,7 +109,7 @@ def learn(
         first = judge()
         run.checks.append(Check(0, first.gain(start), first.forgotten(start), {}, first.told))
         run.keep(0)
-    epochs = schedule.epochs if objectives.learns else 0
+    epochs = schedule.epochs if objectives.aims.learns else 0
     while run.epoch < epochs and run.epoch - run.kept < schedule.patience:
         losses = run.one_epoch(progress)
         score = judge()

@@ -88,11 +88,6 @@ class Objectives(nn.Module):
         self.register_buffer("start", torch.from_numpy(unit(teaching.start)))
         self.register_buffer("first_coral", torch.zeros(()))
 
-    @property
-    def learns(self) -> bool:
-        """Whether there is a loss: AdaBN alone has none."""
-        return bool(self.aims.objectives) or self.aims.align in (CORAL, DANN)
-
     def losses(
         self,
         rows: IntArray,

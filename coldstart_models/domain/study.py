@@ -44,7 +44,7 @@ class Setting:
     width: int = 512
     """D at most."""
     views: int = 3
-    """Of each photo, itself among them, where views are learned from."""
+    """Of each photo, itself among them: learning sees one of them at random."""
     validate: float = 0.15
     hold: float = 0.1
     most_forgotten: float = 0.1
@@ -113,7 +113,7 @@ def study(
             encoder,
             [path for path in examples.photos if path is not None],
             freedom=setting.freedom,
-            views=setting.views if setting.aims.needs_views else 1,
+            views=setting.views,
             seed=setting.seed,
             cache=cache,
             tag=tag,

@@ -139,7 +139,8 @@ def ridge_head(features: FloatMatrix, targets: FloatMatrix, *, penalty: float = 
     mean, aim = inputs.mean(0), wanted.mean(0)
     centred = inputs - mean
     scatter = centred.T @ centred
-    scatter.diagonal().add_(penalty * scatter.trace() / len(scatter))
+    floor = (penalty * scatter.trace() / len(scatter)).clamp_min(1e-9)  # of constant features
+    scatter.diagonal().add_(floor)
     weight = torch.linalg.solve(scatter, centred.T @ (wanted - aim)).T  # (D, B)
     return _linear(weight, aim - weight @ mean)
 
