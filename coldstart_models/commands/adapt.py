@@ -63,7 +63,9 @@ def adapt(
     ] = None,
     source: Annotated[
         Path | None,
-        typer.Option(help="Photos of another domain: a folder a class, or an items file."),
+        typer.Option(
+            help="Photos of another domain, by class; else the catalogue's others than home."
+        ),
     ] = None,
     blocks: Annotated[
         int | None, typer.Option(min=0, help=f"Last blocks that learn; {BLOCKS} by default.")
@@ -129,18 +131,21 @@ def adapt(
         seed=seed,
     )
     home = Home.current()
+    listed, elsewhere = (
+        (examples.of_folder(photos), None) if photos is not None else examples.of_home(home)
+    )
 
     def load(name: str) -> Encoder:
         return load_encoder(name, device=device)
 
     with ExitStack() as stack:
         found = learn(
-            examples.of_folder(photos) if photos is not None else examples.of_home(home),
+            listed,
             setting,
             load=load,
             out=out,
             cache=home.feature_maps,
-            source=examples.of_folder(source) if source is not None else None,
+            source=examples.of_folder(source) if source is not None else elsewhere,
             progress=lambda step: stack.enter_context(console.bar(step)),
         )
     if json:

@@ -1,8 +1,9 @@
 """An encoder, adapted: from examples to an artifact that is better than its base, or none."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -55,6 +56,8 @@ def adapt(
     out: Path,
     cache: Path,
     source: Examples | None = None,
+    hold: Collection[str] | None = None,
+    watch: Callable[[Study], None] | None = None,
     progress: StepProgress | None = None,
 ) -> Adapted:
     """Learn, and save what is better than the base.
@@ -65,18 +68,23 @@ def adapt(
         cache: for feature maps, which another run of the same encoder uses again.
         source: photos of another domain, with classes; without the objective ``source`` they only
             tell what is forgotten.
+        hold: ids of the items to hold out, instead of a share of them.
+        watch: shown all that takes part, at the base and once it has learned.
 
     Raises:
         NotBetter: nothing better than the base was found; nothing is written.
         NotEnoughData: too few examples have what is learned from.
         ConfigError: the encoder cannot learn what is asked.
     """
-    norms = setting.aims.align == ADABN
-    one = study(target, setting, source, load=load, cache=cache, progress=progress)
+    put_together = partial(
+        study, target, setting, source, load=load, cache=cache, hold=hold, progress=progress
+    )
+    one = put_together()
     before, start = one.held(), one.judge()
-    if norms:
-        base = one.judge
-        one = study(target, setting, source, load=load, cache=cache, norms=True, progress=progress)
+    if watch:
+        watch(one)
+    if setting.aims.align == ADABN:
+        base, one = one.judge, put_together(norms=True)
         one.judge.start.update(base.start)
     record = learn(
         one.objectives,
@@ -96,6 +104,8 @@ def adapt(
         out.rmdir()  # where the checkpoint was all that it held
     if record.best.gain <= 1 or record.best.forgotten > setting.most_forgotten:
         raise NotBetter(_why_not(record, setting))
+    if watch:
+        watch(one)
     after, folders = one.held(), _save(one, setting, out)
     counts = {
         "learned from": len(one.cut.learn),

@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from coldstart_models.data.catalogue import BoolArray, IntArray
+from coldstart_models.data.splits import HOME_DOMAIN
 from coldstart_models.errors import NotEnoughData
 from coldstart_models.retrieval import category_labels
 from feature_repo.catalogs import files, table
@@ -94,11 +95,19 @@ class Examples:
         )
 
 
-def of_home(home: Home) -> Examples:
-    """The ingested catalogue. Raises NotEnoughData where nothing was ingested."""
+def of_home(home: Home) -> tuple[Examples, Examples | None]:
+    """The ingested catalogue, and what of it is another domain.
+
+    Where items of the domain ``home`` stand beside others, the others are the source. Raises
+    NotEnoughData where nothing was ingested.
+    """
     if not home.items.exists():
         raise NotEnoughData(f"no catalogue at {home.items}; run `coldstart ingest SOURCE` first")
-    return of_frame(pq.read_table(home.items).to_pandas())
+    frame = pq.read_table(home.items).to_pandas()
+    of_target = frame[tables.DOMAIN] == HOME_DOMAIN
+    if of_target.all() or not of_target.any():
+        return of_frame(frame), None
+    return of_frame(frame[of_target]), of_frame(frame[~of_target])
 
 
 def of_folder(folder: Path) -> Examples:

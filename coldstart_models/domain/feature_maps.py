@@ -1,4 +1,4 @@
-"""What the frozen first blocks make of photos, computed once and mapped into memory from disk.
+"""What stays frozen of an encoder, computed once: maps of photos, on disk, and vectors of texts.
 
 One array of float16, (N, V, …): V views of N photos, the first the photo itself. Computation goes
 on where it was stopped. The file's name is the hash of all that decides its numbers.
@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from coldstart_models.data.catalogue import FloatMatrix
 from coldstart_models.domain.views import view
 from feature_repo.encoders.content import UnreadablePhoto, file_hash, open_photo
 from feature_repo.errors import EncoderError
@@ -88,6 +89,32 @@ def feature_maps(
                 progress(first + len(photos), count)
     found: npt.NDArray[np.float16] = np.load(path, mmap_mode="r")
     return found
+
+
+def text_vectors(
+    texts: Sequence[str], *, encoder: Any, folder: Path, progress: Progress | None = None
+) -> FloatMatrix:
+    """(N, B) what an encoder that stays as it is makes of texts, from `folder` where it is there.
+
+    Texts of like length are computed together.
+    """
+    digest = sha256(f"{VERSION} {encoder.hash}".encode())
+    for text in texts:
+        digest.update(f"{len(text)} {text}".encode())
+    path = folder / f"{digest.hexdigest()[:24]}.npy"
+    if path.exists():
+        kept: FloatMatrix = np.load(path)
+        return kept
+    order = np.argsort([len(text) for text in texts], kind="stable")
+    vectors = np.zeros((len(texts), encoder.width), np.float32)
+    for first in range(0, len(texts), BATCH):
+        chosen = order[first : first + BATCH]
+        vectors[chosen] = encoder.encode([texts[row] for row in chosen])
+        if progress:
+            progress(first + len(chosen), len(texts))
+    with replacing(path) as partial, partial.open("wb") as file:
+        np.save(file, vectors)
+    return vectors
 
 
 def _opened(path: Path, shape: tuple[int, ...], *, new: bool) -> "np.memmap[Any, Any]":

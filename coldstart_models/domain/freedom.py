@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,12 +12,16 @@ from PIL import Image
 from torch import nn
 
 from coldstart_models.domain.blocks import split
-from coldstart_models.domain.feature_maps import MapPlan, Progress, feature_maps, views_of
+from coldstart_models.domain.feature_maps import (
+    MapPlan,
+    Progress,
+    feature_maps,
+    text_vectors,
+    views_of,
+)
 from coldstart_models.domain.lora import add_low_rank, merge
 from coldstart_models.domain.towers import StoredInputs, Tower, WholeInputs
 from coldstart_models.errors import ConfigError
-
-TEXTS_AT_ONCE: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,21 +103,21 @@ def _cut(encoder: Any, module: nn.Module, blocks: int) -> tuple[Any, nn.Module]:
 
 
 def text_tower(
-    encoder: Any, texts: Sequence[str], *, freedom: Freedom, seed: int, progress: Progress | None
+    encoder: Any,
+    texts: Sequence[str],
+    *,
+    freedom: Freedom,
+    seed: int,
+    cache: Path,
+    progress: Progress | None = None,
 ) -> Tower:
     """A tower on texts (N,). Raises ConfigError for blocks: texts learn low-rank changes."""
     if freedom.blocks:
         raise ConfigError(f"{encoder.id!r} reads texts: it learns low-rank changes, not blocks")
     device = torch.device(encoder.device)
     if not freedom.rank:
-        vectors = np.zeros((len(texts), 1, encoder.width), np.float32)
-        for first in range(0, len(texts), TEXTS_AT_ONCE):
-            vectors[first : first + TEXTS_AT_ONCE, 0] = encoder.encode(
-                texts[first : first + TEXTS_AT_ONCE]
-            )
-            if progress:
-                progress(min(first + TEXTS_AT_ONCE, len(texts)), len(texts))
-        return Tower(StoredInputs(vectors, device), nn.Identity(), device=device)
+        vectors = text_vectors(texts, encoder=encoder, folder=cache, progress=progress)
+        return Tower(StoredInputs(vectors[:, None], device), nn.Identity(), device=device)
     module = _module(encoder)
     generator = torch.Generator().manual_seed(seed)
     add_low_rank(module, rank=freedom.rank, generator=generator)

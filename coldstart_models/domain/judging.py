@@ -130,7 +130,7 @@ def held_out(examples: Examples, rows: IntArray, photo: Tower | None, text: Towe
     precision = same_category(vectors, [examples.categories[row] for row in rows])
     if photo is None or text is None:
         return Held(precision, nothing)
-    ranks = _ranks(text.vectors(rows), vectors)
+    ranks = own_ranks(text.vectors(rows), vectors)
     return Held(precision, np.column_stack([ranks < depth for depth in DEPTHS]).astype(np.float64))
 
 
@@ -139,7 +139,7 @@ def _precision(vectors: FloatMatrix, examples: Examples, rows: IntArray) -> floa
     return float(found[:, 1].mean()) if len(found) else None
 
 
-def _ranks(queries: FloatMatrix, answers: FloatMatrix) -> IntArray:
+def own_ranks(queries: FloatMatrix, answers: FloatMatrix) -> IntArray:
     """(N,) how many answers are nearer to each query than its own."""
     similarity = unit(queries) @ unit(answers).T
     ranks = (similarity > np.diag(similarity)[:, None]).sum(axis=1)
@@ -147,4 +147,4 @@ def _ranks(queries: FloatMatrix, answers: FloatMatrix) -> IntArray:
 
 
 def _mean_reciprocal_rank(queries: FloatMatrix, answers: FloatMatrix) -> float:
-    return float((1 / (1 + _ranks(queries, answers))).mean())
+    return float((1 / (1 + own_ranks(queries, answers))).mean())

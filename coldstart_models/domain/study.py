@@ -1,6 +1,6 @@
 """All that takes part in an adaptation, put together from examples and a setting."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
@@ -63,6 +63,8 @@ class Study:
 
     examples: Examples
     """The target's, then the source's."""
+    targets: int
+    """How many are the target's."""
     cut: Cut
     source_learn: IntArray
     photo_encoder: Any
@@ -85,21 +87,21 @@ def study(
     *,
     load: Callable[[str], Encoder],
     cache: Path,
+    hold: Collection[str] | None = None,
     norms: bool = False,
     progress: StepProgress | None = None,
 ) -> Study:
     """Load the encoders, cut the examples, compute what stays, and begin at the base.
 
     Args:
+        hold: ids of the target's items to hold out, instead of a share of them.
         norms: whether the photo encoder's batch norms are estimated anew first (AdaBN).
     """
     encoder: Any = load(setting.base)
     of_photos = encoder.modality is Modality.IMAGE
     _require_fit(setting.aims, of_photos=of_photos, source=source)
     chosen = _usable(target, setting.aims, of_photos=of_photos)
-    parts = cut(
-        np.arange(len(chosen)), validate=setting.validate, hold=setting.hold, seed=setting.seed
-    )
+    parts = _parts(chosen, setting, hold)
     examples, of_source = _with_source(chosen, source if of_photos else None, setting)
     tag = ""
     if norms:
@@ -126,6 +128,7 @@ def study(
             [one or "" for one in chosen.texts],
             freedom=setting.text_freedom if of_photos else setting.freedom,
             seed=setting.seed,
+            cache=cache,
             progress=told,
         )
     start = _start(photo, text, parts, count=len(examples), width=setting.width)
@@ -139,6 +142,7 @@ def study(
     )
     return Study(
         examples=examples,
+        targets=len(chosen),
         cut=parts,
         source_learn=of_source.learn if setting.aims.needs_source else NO_ROWS,
         photo_encoder=encoder if of_photos else None,
@@ -154,6 +158,15 @@ def study(
             *examples.ids,
         ),
     )
+
+
+def _parts(chosen: Examples, setting: Setting, hold: Collection[str] | None) -> Cut:
+    rows = np.arange(len(chosen))
+    if hold is None:
+        return cut(rows, validate=setting.validate, hold=setting.hold, seed=setting.seed)
+    held = np.isin(chosen.ids.astype(str), list(hold))
+    others = cut(rows[~held], validate=setting.validate, hold=0.0, seed=setting.seed)
+    return replace(others, hold=rows[held])
 
 
 def _usable(target: Examples, aims: Aims, *, of_photos: bool) -> Examples:
