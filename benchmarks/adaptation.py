@@ -69,8 +69,7 @@ VARIANTS: Final = {
     "labels": _variant("labels"),
     "labels + pairs": _variant("labels", "pairs"),
 }
-"""Name → setting; all but the last two see no category of the home."""
-LABELLED: Final = ("labels", "labels + pairs")
+"""Name → setting; only what is called labels sees a category of the home, and pairs see titles."""
 
 
 @dataclass(frozen=True, slots=True)
