@@ -97,12 +97,13 @@ pretrain: $(READY) ## Learn the general model across shops (ARGS='SOURCE… --ou
 serve: $(READY) ## Serve recommendations from the state in COLDSTART_HOME
 	$(BIN)/coldstart serve $(ARGS)
 
-# bench-quality and bench-transfer take long and data sets of yours (ARGS='--data DIR'): they are
+# bench-adaptation, bench-quality and bench-transfer take long and data sets of yours
+# (ARGS='--data DIR'): they are
 # run by themselves.
 .PHONY: bench
 bench: bench-extraction bench-aggregation bench-ranking bench-gate bench-languages bench-materialize bench-streaming ## Run the benchmarks of speed, of the gate and of languages
 
-bench-%: $(READY) benchmarks/%.py ## Run one (extraction, extraction_memory, aggregation, ranking, gate, languages, materialize, streaming, quality, transfer); writes benchmarks/results/NAME*
+bench-%: $(READY) benchmarks/%.py ## Run one (adaptation, extraction, extraction_memory, aggregation, ranking, gate, languages, materialize, streaming, quality, transfer); writes benchmarks/results/NAME*
 	$(BIN)/python -m benchmarks.$* $(ARGS)
 
 .PHONY: lock

@@ -138,20 +138,22 @@ def _measured(
         skipped.append(Skipped(f"precision of {one.name}", reason))
     if split is not None:
         try:
-            measured |= _means(_ndcg(one, catalogue, split), (NDCG,))
+            measured |= _means(cold_ndcg(one.embeddings, one.modality, catalogue, split), (NDCG,))
         except NotEnoughData as reason:
             skipped.append(Skipped(f"{RANKING} by {one.name}", str(reason)))
     return measured
 
 
-def _ndcg(one: _Encoded, catalogue: Catalogue, split: Split) -> FloatArray:
-    """(U, 1) NDCG@10 of each user by content-kNN on these embeddings alone."""
-    if one.modality is Modality.IMAGE:
-        seen = replace(catalogue, image=one.embeddings)
+def cold_ndcg(
+    embeddings: Embeddings, modality: Modality, catalogue: Catalogue, split: Split
+) -> FloatArray:
+    """(U, 1) NDCG@10 of each user by content-kNN on these embeddings of the catalogue alone."""
+    if modality is Modality.IMAGE:
+        seen = replace(catalogue, image=embeddings)
     else:
-        seen = replace(catalogue, text=one.embeddings)
+        seen = replace(catalogue, text=embeddings)
     ranker = ContentNeighbours(
-        one.name, spaces=(SPACES[one.modality],), max_members=1, by_time=not split.seeded
+        str(modality), spaces=(SPACES[modality],), max_members=1, by_time=not split.seeded
     )
     ranker.fit(split.training_set(seen), seed=0)
     pool = cold_pool(split)

@@ -7,6 +7,7 @@
     ├── UnknownItem        no such item in the features
     ├── ArtifactError      a model cannot be saved, found or read
     ├── ContractMismatch   a model was trained on other features than the store holds
+    ├── NotBetter          an adapted encoder is no better than its base
     └── StreamError        a message queue cannot be used as it was asked to be
         └── StreamLost     it does not answer now; it may later
 
@@ -45,6 +46,10 @@ class ArtifactError(ModelError):
 
 class ContractMismatch(ModelError):  # noqa: N818
     """A model was trained on other features than the store holds."""
+
+
+class NotBetter(ModelError):  # noqa: N818
+    """An adapted encoder is no better than its base on items it did not learn from."""
 
 
 class StreamError(ModelError):

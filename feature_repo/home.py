@@ -120,6 +120,11 @@ class Home:
         return self.features / "lineage" / f"{view}.json"
 
     @property
+    def feature_maps(self) -> Path:
+        """What the frozen part of an encoder that is adapted made of photos; a cache."""
+        return self.root / "feature_maps"
+
+    @property
     def encoder_switches(self) -> Path:
         """Which encoder served after which, so that a switch can be taken back (JSON)."""
         return self.features / "encoder_switches.json"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from coldstart_models.commands import console
+from coldstart_models.commands import adapt, begin, console
 from coldstart_models.commands.benchmark import Cutoff
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ EXAMPLES: Final = """Examples:
   coldstart encoders compare efficientnet-lite0 minilm hf-image:google/siglip-base-patch16-224
 
   coldstart encoders use hf-image:google/siglip-base-patch16-224
+
+  coldstart encoders adapt --out encoders/ours
 """
 COMPARE_EXAMPLES: Final = """Examples:
 
@@ -47,7 +49,7 @@ USE_EXAMPLES: Final = """Examples:
 """
 
 app = typer.Typer(
-    help="List, compare and switch the encoders of photos and texts.",
+    help="List, compare, adapt and switch the encoders of photos and texts.",
     epilog=EXAMPLES,
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -125,6 +127,10 @@ def use(
         "next: `coldstart materialize`, and `coldstart train` where the latest model was trained "
         f"on another encoder: it is refused{until}"
     )
+
+
+app.command("adapt", epilog=adapt.EXAMPLES)(adapt.adapt)
+app.command("begin", epilog=begin.EXAMPLES)(begin.begin)
 
 
 @app.command(epilog=COMPARE_EXAMPLES)

@@ -35,6 +35,8 @@ class FolderConfig:
     licence: str
     unit_length: bool = False
     """Whether the output is normalised."""
+    space: str | None = None
+    """What a photo and a text artifact that were learned together have in common."""
 
 
 class FolderEncoder:
@@ -50,7 +52,7 @@ class FolderEncoder:
         self.bias = np.asarray(head["bias"], np.float32) if head else None
         self.width = base.width if self.weight is None else self.weight.shape[0]
         self.hash = encoder_hash(digest, {"base": base.hash})
-        self.space = self.hash
+        self.space = config.space or self.hash
         self._stages = stages_of(base)
 
     def prepare(self, content: Any) -> Any:

@@ -142,10 +142,15 @@ class TorchImageEncoder(_OnRunner):
         except UnreadablePhoto as error:
             return error
 
+    def pixels(self, squares: "torch.Tensor") -> "torch.Tensor":
+        """Staged photos (N, S, S, 3), which seen as (N, 3, S, S) are channels_last already, as the
+        module takes them.
+        """
+        return ((squares.float() / 255 - self._mean) / self._std).permute(0, 3, 1, 2)
+
     def _vectors(self, squares: "torch.Tensor") -> "torch.Tensor":
-        """(N, S, S, 3), which seen as (N, 3, S, S) is channels_last already, to (N, D)."""
-        pixels = (squares.float() / 255 - self._mean) / self._std
-        output: torch.Tensor = self.module(pixels.permute(0, 3, 1, 2))
+        """(N, S, S, 3) to (N, D)."""
+        output: torch.Tensor = self.module(self.pixels(squares))
         return output
 
 
@@ -179,6 +184,10 @@ class PixelEncoder(_OnRunner):
     def prepare(self, content: Image.Image) -> npt.NDArray[np.float32]:
         """(3, H, W)"""
         return np.asarray(self._preprocess(content.convert("RGB")), dtype=np.float32)
+
+    def pixels(self, staged: "torch.Tensor") -> "torch.Tensor":
+        """Staged photos (N, 3, H, W) as the module takes them: as they are."""
+        return staged
 
     def encode(self, batch: Sequence[Image.Image]) -> FloatMatrix:
         """(N, D)"""

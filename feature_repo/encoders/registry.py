@@ -115,7 +115,7 @@ def load_encoder(
     Raises:
         EncoderError: there is no such encoder, or it cannot be run so.
     """
-    encoder = _loaded(name, device=device or _device(), path=path)
+    encoder = _loaded(name, device=device or default_device(), path=path)
     if precision is not None or compiled:
         _tune(encoder, precision=precision, compiled=compiled)
     return encoder
@@ -194,7 +194,8 @@ def _load_from_folder(kind: str, where: str, *, device: str) -> Encoder:
     return load_folder_encoder(Path(where), device=device, load_base=load_encoder)
 
 
-def _device() -> str:
+def default_device() -> str:
+    """The GPU where there is one."""
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"

@@ -73,6 +73,11 @@ class Runner:
         return self.device.type == "cuda"
 
     @property
+    def computation(self) -> "Callable[[Any], torch.Tensor]":
+        """A batch on the device to (N, D) as it was given: not compiled, and with gradients."""
+        return self._plain
+
+    @property
     def lag(self) -> int:
         """Batches to launch before the first is fetched, so that the device never waits."""
         return 1 if self.on_gpu else 0

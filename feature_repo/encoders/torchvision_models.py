@@ -113,12 +113,24 @@ def headless(name: str, weights: Path, *, size: int) -> "torch.nn.Module":
         network.load_state_dict({_present_name(key): stored[key] for key in stored}, strict=True)
     except (RuntimeError, UnpicklingError, EOFError, AttributeError, TypeError) as error:
         raise EncoderError(f"{weights} is not a {name} of torchvision: {error}") from error
-    network.set_submodule(_head(network), torch.nn.Identity())
+    network.set_submodule(last_layer(network), torch.nn.Identity())
     return network
 
 
-def _head(network: "torch.nn.Module") -> str:
-    """Name of the last layer: linear, or SqueezeNet's convolution."""
+def untrained(name: str, *, classes: int) -> "torch.nn.Module":
+    """The network with random weights, by torch's generator: (N, 3, S, S) → (N, classes)."""
+    import torchvision
+
+    _entries(name)  # an unknown name is told with the nearest
+    options = {"init_weights": True} if name in ("googlenet", "inception_v3") else {}
+    network: torch.nn.Module = torchvision.models.get_model(
+        name, weights=None, num_classes=classes, **options
+    )
+    return network
+
+
+def last_layer(network: "torch.nn.Module") -> str:
+    """Name of a network's classifier: linear, or SqueezeNet's convolution."""
     import torch
 
     layers = (torch.nn.Linear, torch.nn.Conv2d)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 import torch
+from coldstart_models.siamese.adaptation import Population
 
 from coldstart_models.errors import ArtifactError, ConfigError, ContractMismatch
 from coldstart_models.general.artifact import load_general, require_left_out, save_general
@@ -15,7 +16,6 @@ from coldstart_models.general.pretraining_job import pretrain_shops
 from coldstart_models.general.shops import licences_stated, shop_digest
 from coldstart_models.general.space import GENERAL
 from coldstart_models.general.thinning import thinned
-from coldstart_models.siamese.adaptation import Population
 from coldstart_models.siamese.files import load_folder, save_folder
 from coldstart_models.siamese.inputs import Featurizer
 from coldstart_models.siamese.ranker import SiameseRanker, pretrain

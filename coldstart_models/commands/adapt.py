@@ -1,0 +1,190 @@
+"""`coldstart encoders adapt`: an encoder learns the shop's own photos and titles."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from coldstart_models.commands import console
+
+if TYPE_CHECKING:
+    from coldstart_models.domain.adapted import Adapted
+    from coldstart_models.domain.study import Setting
+
+EXAMPLES: Final = """Examples:
+
+  coldstart encoders adapt --out encoders/ours
+
+  coldstart encoders adapt --objective labels --objective pairs --out encoders/ours
+
+  coldstart encoders adapt --objective views,neighbours --source clothing --out encoders/photos
+
+  coldstart encoders adapt --objective source --align coral --source clothing --out encoders/coral
+
+  coldstart encoders adapt --base minilm --objective labels --lora 8 --out encoders/texts
+
+  coldstart encoders adapt --base resnet50 --weights resnet50.pth --out encoders/resnet
+
+Afterwards:
+
+  coldstart extract --image-encoder folder:encoders/ours/image
+
+  coldstart encoders use folder:encoders/ours/image
+"""
+BLOCKS: Final = 3
+RANK: Final = 8
+
+
+def adapt(
+    out: Annotated[Path, typer.Option(help="Folder to write; of pairs it holds image and text.")],
+    base: Annotated[
+        str, typer.Option(help="Encoder to adapt, of `coldstart encoders list`.")
+    ] = "efficientnet-lite0",
+    weights: Annotated[
+        Path | None, typer.Option(help="The base's weights file, as of resnet50.")
+    ] = None,
+    text_encoder: Annotated[
+        str, typer.Option(help="Encoder of the titles that pairs are learned from.")
+    ] = "minilm",
+    objective: Annotated[
+        list[str] | None,
+        typer.Option(help="pairs, labels, views, neighbours, source; several add up."),
+    ] = None,
+    align: Annotated[
+        str | None, typer.Option(help="coral, dann or adabn: the source's photos to the home's.")
+    ] = None,
+    contrast: Annotated[str, typer.Option(help="Of pairs: clip or siglip.")] = "clip",
+    supervision: Annotated[
+        str, typer.Option(help="Of labels: contrast or cross-entropy.")
+    ] = "contrast",
+    photos: Annotated[
+        Path | None,
+        typer.Option(help="Learn from this folder instead of the ingested catalogue."),
+    ] = None,
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            help="Photos of another domain, by class; else the catalogue's others than home."
+        ),
+    ] = None,
+    blocks: Annotated[
+        int | None, typer.Option(min=0, help=f"Last blocks that learn; {BLOCKS} by default.")
+    ] = None,
+    lora: Annotated[
+        int, typer.Option(min=0, help="Rank of changes to linear layers, instead of blocks.")
+    ] = 0,
+    text_lora: Annotated[
+        int, typer.Option(min=0, help="The same for --text-encoder; 0 learns its head alone.")
+    ] = 0,
+    views: Annotated[
+        int, typer.Option(min=1, help="Of each photo, itself and random cuts of it.")
+    ] = 3,
+    width: Annotated[int, typer.Option(min=2, help="Numbers of a vector, at most.")] = 512,
+    epochs: Annotated[int, typer.Option(min=1)] = 12,
+    batch: Annotated[int, typer.Option(min=2, help="Items a step.")] = 128,
+    rate: Annotated[float, typer.Option(help="How fast the encoder's weights learn.")] = 2e-4,
+    patience: Annotated[int, typer.Option(min=1, help="Epochs without a gain to stop at.")] = 3,
+    keep: Annotated[float, typer.Option(help="Weight of staying near the base.")] = 1.0,
+    max_forgetting: Annotated[
+        float, typer.Option(help="Share of the source's precision that may be lost.")
+    ] = 0.1,
+    validate: Annotated[float, typer.Option(help="Share of items that judge.")] = 0.15,
+    holdout: Annotated[
+        float, typer.Option(help="Share of items kept out, on which before and after is told.")
+    ] = 0.1,
+    seed: Annotated[int, typer.Option()] = 0,
+    device: Annotated[str | None, typer.Option(help="A torch device.")] = None,
+    json: console.Json = False,
+) -> None:
+    """Adapt an encoder to the catalogue and save it as a folder; the base stays if it is better."""
+    from contextlib import ExitStack
+
+    from coldstart_models.domain import aims, examples, freedom, learning
+    from coldstart_models.domain.adapted import adapt as learn
+    from coldstart_models.domain.alignment import ADABN
+    from coldstart_models.domain.study import Setting
+    from feature_repo.encoders.encoder import Encoder
+    from feature_repo.encoders.registry import MINILM, lasting_name, load_encoder
+    from feature_repo.home import Home
+
+    named = lasting_name(f"{base}:{weights}" if weights is not None else base)
+    chosen = tuple(one for given in objective or [] for one in given.split(",") if one)
+    of_text = base == MINILM or base.startswith("hf-text:")
+    if not chosen and align is None:
+        chosen = (aims.LABELS,) if of_text else (aims.PAIRS,)
+    if blocks is None and not lora and (chosen or align != ADABN):
+        blocks, lora = (0, RANK) if of_text else (BLOCKS, 0)
+    setting = Setting(
+        base=named,
+        text=text_encoder if aims.PAIRS in chosen else None,
+        aims=aims.Aims(
+            objectives=chosen, align=align, contrast=contrast, supervision=supervision, keep=keep
+        ),
+        schedule=learning.Schedule(epochs=epochs, batch=batch, rate=rate, patience=patience),
+        freedom=freedom.Freedom(blocks=blocks or 0, rank=lora),
+        text_freedom=freedom.Freedom(rank=text_lora),
+        width=width,
+        views=views,
+        validate=validate,
+        hold=holdout,
+        most_forgotten=max_forgetting,
+        seed=seed,
+    )
+    home = Home.current()
+    listed, elsewhere = (
+        (examples.of_folder(photos), None) if photos is not None else examples.of_home(home)
+    )
+
+    def load(name: str) -> Encoder:
+        return load_encoder(name, device=device)
+
+    with ExitStack() as stack:
+        found = learn(
+            listed,
+            setting,
+            load=load,
+            out=out,
+            cache=home.feature_maps,
+            source=examples.of_folder(source) if source is not None else elsewhere,
+            progress=lambda step: stack.enter_context(console.bar(step)),
+        )
+    if json:
+        console.print_json(found.as_dict())
+        return
+    _tell(found, setting)
+
+
+def _tell(found: "Adapted", setting: "Setting") -> None:
+    counts = ", ".join(f"{count} {name}" for name, count in found.counts.items() if count)
+    checks = found.record.checks
+    measures = list(checks[0].told)
+    console.print_table(
+        f"{setting.base}: {counts}",
+        ["epoch", "gain", *measures],
+        [
+            [
+                f"{check.epoch} (kept)" if check.epoch == found.record.kept else str(check.epoch),
+                f"{check.gain - 1:+.1%}",
+                *(check.told[name] for name in measures),
+            ]
+            for check in checks
+        ],
+    )
+    before, after = found.before.as_dict(), found.after.as_dict()
+    if before:
+        console.print_table(
+            "Held-out items, which were neither learned from nor chosen by",
+            ["measure", "before", "after", "gain"],
+            [
+                [name, value, after[name], f"{after[name] / value - 1:+.1%}" if value else "-"]
+                for name, value in before.items()
+            ],
+        )
+    if found.record.best.forgotten:
+        console.say(f"of the source's precision {found.record.best.forgotten:.1%} is forgotten")
+    for modality, folder in found.folders.items():
+        name = f"folder:{folder}"
+        console.say(
+            f"next: `coldstart extract --{modality}-encoder {name}`, then "
+            f"`coldstart encoders use {name}`"
+        )

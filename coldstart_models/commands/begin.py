@@ -1,0 +1,61 @@
+"""`coldstart encoders begin`: a network's weights from photos, where none can be had."""
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from coldstart_models.commands import console
+
+EXAMPLES: Final = """Examples:
+
+  coldstart encoders begin resnet50 --source clothing --out resnet50-clothing.pth
+
+  coldstart encoders begin resnet50 --source clothing --size 224 --epochs 90 --out resnet50.pth
+
+  coldstart encoders adapt --base resnet50 --weights resnet50-clothing.pth --out encoders/resnet
+"""
+
+
+def begin(
+    network: Annotated[str, typer.Argument(help="A classification network of torchvision.")],
+    source: Annotated[
+        Path, typer.Option(help="Photos with classes: a folder a class, or an items file.")
+    ],
+    out: Annotated[Path, typer.Option(help="The weights file to write.")],
+    teacher: Annotated[
+        str, typer.Option(help="Encoder whose vectors are imitated as well; 'none' for none.")
+    ] = "efficientnet-lite0",
+    size: Annotated[int, typer.Option(help="Side of the photos in pixels.")] = 64,
+    epochs: Annotated[int, typer.Option(min=1)] = 4,
+    batch: Annotated[int, typer.Option(min=2, help="Photos a step.")] = 64,
+    seed: Annotated[int, typer.Option()] = 0,
+    device: Annotated[str | None, typer.Option(help="A torch device.")] = None,
+    json: console.Json = False,
+) -> None:
+    """Learn a network from nothing on photos with classes, and write a weights file."""
+    from dataclasses import asdict
+
+    from coldstart_models.domain.beginning import Beginning
+    from coldstart_models.domain.beginning import begin as learn
+    from coldstart_models.domain.examples import of_folder
+    from feature_repo.encoders.registry import default_device, load_encoder
+
+    with console.bar("learn") as progress:
+        found = learn(
+            of_folder(source),
+            Beginning(network=network, size=size, epochs=epochs, batch=batch, seed=seed),
+            out=out,
+            device=device or default_device(),
+            teacher=None if teacher == "none" else load_encoder(teacher, device=device),
+            progress=progress,
+        )
+    if json:
+        console.print_json(asdict(found))
+        return
+    console.say(
+        f"{network} learned {found.classes} classes from {found.photos} photos: "
+        f"{found.accuracy:.1%} of photos that were kept out are told right"
+    )
+    kind = network if network == "resnet50" else f"torchvision:{network}"
+    console.say(f"next: `coldstart encoders adapt --base {kind} --weights {out} --out FOLDER`")

@@ -1,0 +1,168 @@
+"""An encoder, adapted: from examples to an artifact that is better than its base, or none."""
+
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from coldstart_models.domain.alignment import ADABN
+from coldstart_models.domain.examples import Examples
+from coldstart_models.domain.freedom import learned_backbone
+from coldstart_models.domain.judging import Held
+from coldstart_models.domain.learning import Record, learn
+from coldstart_models.domain.study import Setting, StepProgress, Study, digest, study
+from coldstart_models.domain.towers import Tower
+from coldstart_models.errors import NotBetter
+from feature_repo.encoders.encoder import Encoder
+from feature_repo.encoders.folder import FolderConfig, save_folder_encoder
+
+IMAGE: Final = "image"
+TEXT: Final = "text"
+CHECKPOINT: Final = ".checkpoint.pt"
+
+
+@dataclass(frozen=True, slots=True)
+class Adapted:
+    """What came of it."""
+
+    record: Record
+    folders: dict[str, Path]
+    """Modality → artifact."""
+    counts: dict[str, int]
+    before: Held
+    after: Held
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "kept_epoch": self.record.kept,
+            "gain": self.record.best.gain,
+            "forgotten": self.record.best.forgotten,
+            "items": self.counts,
+            "before": self.before.as_dict(),
+            "after": self.after.as_dict(),
+            "checks": [asdict(check) for check in self.record.checks],
+            "folders": {name: str(path) for name, path in self.folders.items()},
+        }
+
+
+def adapt(
+    target: Examples,
+    setting: Setting,
+    *,
+    load: Callable[[str], Encoder],
+    out: Path,
+    cache: Path,
+    source: Examples | None = None,
+    hold: Collection[str] | None = None,
+    watch: Callable[[Study], None] | None = None,
+    progress: StepProgress | None = None,
+) -> Adapted:
+    """Learn, and save what is better than the base.
+
+    Args:
+        load: name → encoder.
+        out: becomes the artifact; of pairs ``image`` and ``text`` in it do.
+        cache: for feature maps, which another run of the same encoder uses again.
+        source: photos of another domain, with classes; without the objective ``source`` they only
+            tell what is forgotten.
+        hold: ids of the items to hold out, instead of a share of them.
+        watch: shown all that takes part, at the base and once it has learned.
+
+    Raises:
+        NotBetter: nothing better than the base was found; nothing is written.
+        NotEnoughData: too few examples have what is learned from.
+        ConfigError: the encoder cannot learn what is asked.
+    """
+    put_together = partial(
+        study, target, setting, source, load=load, cache=cache, hold=hold, progress=progress
+    )
+    one = put_together()
+    before, start = one.held(), one.judge()
+    if watch:
+        watch(one)
+    if setting.aims.align == ADABN:
+        base, one = one.judge, put_together(norms=True)
+        one.judge.start.update(base.start)
+    record = learn(
+        one.objectives,
+        one.cut.learn,
+        source_rows=one.source_learn,
+        judge=one.judge,
+        start=start,
+        schedule=setting.schedule,
+        seed=setting.seed,
+        most_forgotten=setting.most_forgotten,
+        checkpoint=out / CHECKPOINT,
+        fingerprint=one.fingerprint,
+        progress=progress("learn") if progress else None,
+    )
+    (out / CHECKPOINT).unlink(missing_ok=True)
+    with suppress(OSError):
+        out.rmdir()  # where the checkpoint was all that it held
+    if record.best.gain <= 1 or record.best.forgotten > setting.most_forgotten:
+        raise NotBetter(_why_not(record, setting))
+    if watch:
+        watch(one)
+    after, folders = one.held(), _save(one, setting, out)
+    counts = {
+        "learned from": len(one.cut.learn),
+        "validation": len(one.cut.validate),
+        "held out": len(one.cut.hold),
+        "source": len(one.source_learn),
+    }
+    return Adapted(record, folders, counts, before, after)
+
+
+def _why_not(record: Record, setting: Setting) -> str:
+    best = max(record.checks[1:] or record.checks, key=lambda check: check.gain)
+    forgot = [check for check in record.checks if check.forgotten > setting.most_forgotten]
+    cost = (
+        f"; {len(forgot)} of {len(record.checks)} checks lost more than "
+        f"{setting.most_forgotten:.0%} of the source's precision"
+        if forgot
+        else ""
+    )
+    return (
+        f"nothing learned is better than {setting.base!r} on the validation items (best: "
+        f"{best.gain - 1:+.1%}{cost}): the base is kept and nothing is written. Learn slower "
+        "(--rate), free less of it (--blocks), or give it more items"
+    )
+
+
+def _save(one: Study, setting: Setting, out: Path) -> dict[str, Path]:
+    """Write the artifacts. Two that were learned together share a space."""
+    made: dict[str, tuple[Any, Tower, str]] = {}
+    if one.photo is not None:
+        made[IMAGE] = (one.photo_encoder, one.photo, setting.base)
+    if one.text is not None:
+        made[TEXT] = (one.text_encoder, one.text, str(setting.text or setting.base))
+    heads, backbones = {}, {}
+    for name, (encoder, tower, _) in made.items():
+        assert tower.head is not None
+        heads[name] = {key: value.cpu() for key, value in tower.head.state_dict().items()}
+        backbones[name] = learned_backbone(encoder, tower)
+        if name == IMAGE and setting.aims.align == ADABN:
+            backbones[name] = encoder.module.state_dict()
+    joint = len(made) == 2
+    weights = [
+        value
+        for named in (*heads.values(), *backbones.values())
+        if named
+        for value in named.values()
+    ]
+    space = digest(*(value.cpu().numpy().tobytes() for value in weights)) if joint else None
+    folders = {}
+    for name, (encoder, _, base) in made.items():
+        folders[name] = out / name if joint else out
+        save_folder_encoder(
+            folders[name],
+            config=FolderConfig(
+                f"{out.name}-{name}" if joint else out.name, base, encoder.licence, space=space
+            ),
+            backbone=backbones[name],
+            head=heads[name],
+        )
+    return folders

@@ -1,0 +1,78 @@
+"""What an encoder is to learn, as it is asked for and checked."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from coldstart_models.domain.alignment import ALIGNMENTS, CORAL, DANN
+from coldstart_models.domain.contrast import CLIP, CONTRASTS
+from coldstart_models.errors import ConfigError
+
+PAIRS: Final = "pairs"
+LABELS: Final = "labels"
+VIEWS: Final = "views"
+NEIGHBOURS: Final = "neighbours"
+SOURCE: Final = "source"
+OBJECTIVES: Final = {
+    PAIRS: "a listing's photo and its title find each other",
+    LABELS: "listings of one category are near each other",
+    VIEWS: "two views of one photo are near each other",
+    NEIGHBOURS: "photos that were mutual neighbours are nearer each other",
+    SOURCE: "photos of one of the source's classes are near each other",
+}
+"""Name → what is learned. VIEWS and NEIGHBOURS need photos alone."""
+CONTRAST: Final = "contrast"
+CROSS_ENTROPY: Final = "cross-entropy"
+SUPERVISIONS: Final = (CONTRAST, CROSS_ENTROPY)
+
+
+@dataclass(frozen=True, slots=True)
+class Aims:
+    """Which losses are added up, and with what weights."""
+
+    objectives: tuple[str, ...] = (PAIRS,)
+    align: str | None = None
+    """How the source's features are made alike to the target's."""
+    contrast: str = CLIP
+    """Of the pairs."""
+    supervision: str = CONTRAST
+    """Of labels, the target's or the source's."""
+    keep: float = 1.0
+    """Weight of staying near the base's vectors."""
+    align_weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.objectives and self.align is None:
+            raise ConfigError(f"there is nothing to learn; name one of {', '.join(OBJECTIVES)}")
+        _known("objective", self.objectives, tuple(OBJECTIVES))
+        _known("alignment", (self.align,) if self.align else (), ALIGNMENTS)
+        _known("contrast", (self.contrast,), tuple(CONTRASTS))
+        _known("supervision", (self.supervision,), SUPERVISIONS)
+        for name in ("keep", "align_weight"):
+            if not getattr(self, name) >= 0:
+                raise ConfigError(f"{name} is {getattr(self, name)}, expected 0 or more")
+
+    @property
+    def learns(self) -> bool:
+        """Whether there is a loss: AdaBN alone has none."""
+        return bool(self.objectives) or self.align in (CORAL, DANN)
+
+    @property
+    def needs_source(self) -> bool:
+        """Whether photos of another domain take part."""
+        return SOURCE in self.objectives or self.align in (CORAL, DANN)
+
+    @property
+    def needs_text(self) -> bool:
+        """Whether titles take part."""
+        return PAIRS in self.objectives
+
+    @property
+    def needs_views(self) -> bool:
+        """Whether photos are seen in several views, to learn or, without objectives, to judge."""
+        return bool({VIEWS, NEIGHBOURS} & set(self.objectives)) or not self.objectives
+
+
+def _known(what: str, given: tuple[str, ...], names: tuple[str, ...]) -> None:
+    for one in given:
+        if one not in names:
+            raise ConfigError(f"there is no {what} {one!r}; known are {', '.join(names)}")

@@ -1,0 +1,209 @@
+"""A network from nothing: its classes are a source's, its features like a teacher's.
+
+    L = CE(classes) + 1 − cos(A f(x), t(x))
+
+with f the network's features, t the vectors of an encoder that has learned elsewhere and A a linear
+map. Distillation of features: Romero et al., "FitNets" (ICLR 2015), section 2.2. For networks whose
+published weights are not at hand: what comes out is a weights file as torchvision's are.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from coldstart_models.data.catalogue import FloatMatrix, IntArray
+from coldstart_models.domain.examples import Examples, cut
+from coldstart_models.domain.views import view
+from coldstart_models.errors import ConfigError, NotEnoughData
+from coldstart_models.retrieval import unit
+from feature_repo.encoders.content import open_photo
+from feature_repo.encoders.encoder import Encoder
+from feature_repo.encoders.images import white_square
+from feature_repo.encoders.torchvision_models import last_layer, untrained
+from validation.whole_files import replacing
+
+Progress = Callable[[int, int], None]
+MEAN: Final = (0.485, 0.456, 0.406)
+STD: Final = (0.229, 0.224, 0.225)
+"""What torchvision's networks expect of channels in [0, 1]."""
+SMALLEST: Final = 32
+"""Side of a photo in pixels below which nothing is left of it at the network's end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """How a network is learned from nothing."""
+
+    network: str = "resnet50"
+    size: int = 64
+    """Side of the photos in pixels; 224 is what they are encoded at later."""
+    epochs: int = 4
+    batch: int = 64
+    rate: float = 1e-3
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.size < SMALLEST or self.epochs < 1 or self.batch < 2:
+            raise ConfigError(
+                f"size {self.size}, epochs {self.epochs} and batch {self.batch} must be at least "
+                f"{SMALLEST}, 1 and 2"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What came of it."""
+
+    file: Path
+    photos: int
+    classes: int
+    loss: tuple[float, ...]
+    """Mean of each epoch."""
+    accuracy: float
+    """Of the classes, on photos that were not learned from."""
+
+
+def begin(
+    source: Examples,
+    setting: Beginning,
+    *,
+    out: Path,
+    device: str,
+    teacher: Encoder | None = None,
+    progress: Progress | None = None,
+) -> Begun:
+    """Learn a network of torchvision from a source's photos, and write its weights to `out`.
+
+    Raises:
+        NotEnoughData: no class has five photos.
+    """
+    chosen = source.take(np.flatnonzero(source.with_photo))
+    parts = cut(np.arange(len(chosen)), validate=0.15, hold=0.0, seed=setting.seed)
+    labels = chosen.labels(parts.learn)
+    learned = parts.learn[labels[parts.learn] >= 0]
+    if not len(learned):
+        raise NotEnoughData("no class has five photos to learn a network from")
+    paths = [path for path in chosen.photos if path is not None]
+    with torch.random.fork_rng():
+        torch.manual_seed(setting.seed)
+        pupil = _Pupil(setting.network, int(labels.max()) + 1, teacher)
+    pupil.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    targets = _vectors(teacher, paths) if teacher is not None else None
+    losses = _learn(pupil, setting, learned, labels, paths, targets, progress)
+    accuracy = _accuracy(pupil, setting, parts.validate, labels, paths)
+    pupil.restore_classifier()
+    state = {name: value.cpu() for name, value in pupil.network.state_dict().items()}
+    with replacing(out) as partial:
+        torch.save(state, partial)
+    return Begun(out, len(learned), int(labels.max()) + 1, tuple(losses), accuracy)
+
+
+class _Pupil(nn.Module):
+    """A network whose features are read as well as its classes."""
+
+    def __init__(self, name: str, classes: int, teacher: Encoder | None) -> None:
+        super().__init__()
+        self.network = untrained(name, classes=classes)
+        self._place = last_layer(self.network)
+        layer = self.network.get_submodule(self._place)
+        if not isinstance(layer, nn.Linear):
+            raise ConfigError(f"{name} has no linear classifier; choose another network")
+        self.classifier = layer
+        self.network.set_submodule(self._place, nn.Identity())
+        self.likeness = nn.Linear(layer.in_features, teacher.width) if teacher else None
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """(N, F)"""
+        features: Tensor = self.network(pixels)
+        return features.flatten(1)
+
+    def restore_classifier(self) -> None:
+        """Put the network together as torchvision has it."""
+        self.network.set_submodule(self._place, self.classifier)
+
+
+def _learn(
+    pupil: _Pupil,
+    setting: Beginning,
+    rows: IntArray,
+    labels: IntArray,
+    paths: list[Path],
+    targets: FloatMatrix | None,
+    progress: Progress | None,
+) -> list[float]:
+    generator = np.random.default_rng(setting.seed)
+    per_epoch = max(1, len(rows) // setting.batch)
+    optimizer = torch.optim.AdamW(pupil.parameters(), weight_decay=1e-2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, setting.rate, total_steps=per_epoch * setting.epochs
+    )
+    device, losses = next(pupil.parameters()).device, []
+    fast = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    pupil.train()
+    for epoch in range(setting.epochs):
+        order, total = generator.permutation(rows), 0.0
+        for number in range(per_epoch):
+            chosen = order[number * setting.batch : (number + 1) * setting.batch]
+            pixels = _pixels(paths, chosen, setting.size, generator).to(device)
+            with torch.autocast(device.type, torch.bfloat16, enabled=fast):
+                features = pupil(pixels)
+                logits = pupil.classifier(features)
+                wanted = torch.from_numpy(labels[chosen]).to(device)
+                loss = functional.cross_entropy(logits.float(), wanted)
+                if targets is not None and pupil.likeness is not None:
+                    like = pupil.likeness(features).float()
+                    taught = torch.from_numpy(targets[chosen]).to(device)
+                    loss = loss + 1 - functional.cosine_similarity(like, taught).mean()
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            total += float(loss.detach()) / per_epoch
+            if progress:
+                progress(epoch * per_epoch + number + 1, setting.epochs * per_epoch)
+        losses.append(total)
+    return losses
+
+
+def _accuracy(
+    pupil: _Pupil, setting: Beginning, rows: IntArray, labels: IntArray, paths: list[Path]
+) -> float:
+    """Share of the rows with a class that are told right."""
+    pupil.eval()
+    device, right = next(pupil.parameters()).device, []
+    known = rows[labels[rows] >= 0]
+    with torch.no_grad():
+        for first in range(0, len(known), setting.batch):
+            chosen = known[first : first + setting.batch]
+            logits = pupil.classifier(pupil(_pixels(paths, chosen, setting.size).to(device)))
+            right.append(logits.argmax(1).cpu().numpy() == labels[chosen])
+    return float(np.concatenate(right).mean()) if right else 0.0
+
+
+def _pixels(
+    paths: list[Path], rows: IntArray, size: int, generator: np.random.Generator | None = None
+) -> Tensor:
+    """(N, 3, S, S) normalised; other views of the photos where a generator is given."""
+    squares = []
+    for row in rows:
+        photo = open_photo(paths[row])
+        seen = view(photo, generator=generator) if generator is not None else photo
+        squares.append(white_square(seen, size=size))
+    pixels = torch.from_numpy(np.stack(squares)).float() / 255
+    return ((pixels - torch.tensor(MEAN)) / torch.tensor(STD)).permute(0, 3, 1, 2)
+
+
+def _vectors(teacher: Any, paths: list[Path]) -> FloatMatrix:
+    """(N, T) at unit length, centred: what tells the photos apart counts."""
+    parts = [
+        teacher.encode([open_photo(path) for path in paths[first : first + 32]])
+        for first in range(0, len(paths), 32)
+    ]
+    vectors = np.concatenate(parts)
+    return unit(vectors - vectors.mean(axis=0))

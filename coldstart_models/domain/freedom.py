@@ -1,0 +1,150 @@
+"""How much of an encoder learns: its last blocks, low-rank changes, or its head alone."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+
+from coldstart_models.domain.blocks import split
+from coldstart_models.domain.feature_maps import (
+    MapPlan,
+    Progress,
+    feature_maps,
+    text_vectors,
+    views_of,
+)
+from coldstart_models.domain.lora import add_low_rank, merge
+from coldstart_models.domain.towers import StoredInputs, Tower, WholeInputs
+from coldstart_models.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Freedom:
+    """Of one encoder: either some blocks or a rank, or neither."""
+
+    blocks: int = 0
+    """The last so many learn; those before are computed once."""
+    rank: int = 0
+    """Of changes to linear layers, where the encoder is computed as a whole."""
+
+    def __post_init__(self) -> None:
+        if self.blocks < 0 or self.rank < 0 or (self.blocks and self.rank):
+            raise ConfigError(
+                f"{self.blocks} blocks and rank {self.rank} were asked for: give one of the two, "
+                "or neither to learn a head alone"
+            )
+
+
+def photo_tower(
+    encoder: Any,
+    photos: Sequence[Path],
+    *,
+    freedom: Freedom,
+    views: int,
+    seed: int,
+    cache: Path,
+    tag: str = "",
+    progress: Progress | None = None,
+) -> Tower:
+    """A tower on photos (N,).
+
+    Args:
+        views: of each photo, itself the first.
+        tag: tells the encoder from its base where its norms were estimated anew.
+
+    Raises:
+        ConfigError: the encoder cannot learn so.
+    """
+    module, device = _module(encoder), torch.device(encoder.device)
+    module.requires_grad_(False)
+    plan = MapPlan(photos, encoder.hash, free=-1, views=views)
+    if freedom.rank:
+        add_low_rank(module, rank=freedom.rank, generator=torch.Generator().manual_seed(seed))
+        with ThreadPoolExecutor() as pool:
+            prepared = list(
+                pool.map(
+                    lambda one: [encoder.prepare(view) for view in views_of(*one, plan)],
+                    enumerate(photos),
+                )
+            )
+        return Tower(
+            WholeInputs(encoder, prepared),
+            module,
+            compute=encoder.runner.computation,
+            device=device,
+        )
+    stem, free = _cut(encoder, module, freedom.blocks)
+    plan = MapPlan(photos, encoder.hash + tag, free=freedom.blocks, views=views)
+    maps = feature_maps(plan, encoder=encoder, stem=stem, folder=cache, progress=progress)
+    free.requires_grad_(True)
+    return Tower(StoredInputs(maps, device), free, device=device)
+
+
+def _cut(encoder: Any, module: nn.Module, blocks: int) -> tuple[Any, nn.Module]:
+    """What computes the maps of a staged batch, and what learns."""
+    if not blocks:
+        return encoder.runner.computation, nn.Identity()
+    noise = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
+    staged = encoder.stage([encoder.prepare(Image.fromarray(one)) for one in noise])
+    chain = split(module, encoder.pixels(staged.inputs).contiguous())
+    if chain is None:
+        raise ConfigError(
+            f"the backbone of {encoder.id!r} is not a chain of blocks; learn low-rank changes "
+            "instead (--lora)"
+        )
+    stem, tail = chain.cut(blocks)
+    return lambda inputs: stem(encoder.pixels(inputs)), tail
+
+
+def text_tower(
+    encoder: Any,
+    texts: Sequence[str],
+    *,
+    freedom: Freedom,
+    seed: int,
+    cache: Path,
+    progress: Progress | None = None,
+) -> Tower:
+    """A tower on texts (N,). Raises ConfigError for blocks: texts learn low-rank changes."""
+    if freedom.blocks:
+        raise ConfigError(f"{encoder.id!r} reads texts: it learns low-rank changes, not blocks")
+    device = torch.device(encoder.device)
+    if not freedom.rank:
+        vectors = text_vectors(texts, encoder=encoder, folder=cache, progress=progress)
+        return Tower(StoredInputs(vectors[:, None], device), nn.Identity(), device=device)
+    module = _module(encoder)
+    generator = torch.Generator().manual_seed(seed)
+    add_low_rank(module, rank=freedom.rank, generator=generator)
+    return Tower(
+        WholeInputs(encoder, [[encoder.prepare(text)] for text in texts]),
+        module,
+        compute=encoder.runner.computation,
+        device=device,
+    )
+
+
+def learned_backbone(encoder: Any, tower: Tower) -> "dict[str, torch.Tensor] | None":
+    """The base's weights as they are now, low-rank changes merged; None where they are the base's.
+
+    The tower is of no use afterwards.
+    """
+    if not tower.learns:
+        return None
+    module = _module(encoder)
+    merge(module)
+    return {name: value.detach().clone() for name, value in module.state_dict().items()}
+
+
+def _module(encoder: Any) -> nn.Module:
+    module = getattr(encoder, "module", None)
+    if not isinstance(module, nn.Module):
+        raise ConfigError(
+            f"{encoder.id!r} has no torch weights of its own that could learn; name its base"
+        )
+    return module

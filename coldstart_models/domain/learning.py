@@ -1,0 +1,271 @@
+"""The loop: batches, checks, the best kept, and a checkpoint to go on from.
+
+The parameters at the start are the first candidate: what is kept is better on the validation
+items, or it is they. A check that forgot too much of the source is no candidate.
+Everything random comes from the seed, so a run that was interrupted ends where it would have.
+"""
+
+import json
+import logging
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from coldstart_models.data.catalogue import IntArray
+from coldstart_models.domain.judging import Score
+from coldstart_models.domain.objectives import Objectives
+from coldstart_models.errors import ConfigError
+from validation.whole_files import replacing
+
+log = logging.getLogger(__name__)
+Progress = Callable[[int, int], None]
+State = dict[str, Tensor]
+NO_ROWS: Final = np.zeros(0, np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """How long and how fast to learn."""
+
+    epochs: int = 12
+    batch: int = 128
+    rate: float = 2e-4
+    """Of the encoder's own weights."""
+    head_rate: float = 5e-4
+    """Of the heads and what losses learn."""
+    decay: float = 1e-4
+    patience: int = 3
+    """Epochs without a gain before it stops."""
+    warm_up: float = 0.1
+    """Share of the steps in which the rates grow."""
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.batch < 2 or self.patience < 1:
+            raise ConfigError(
+                f"epochs {self.epochs}, batch {self.batch} and patience {self.patience} must be "
+                "at least 1, 2 and 1"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What was found after an epoch."""
+
+    epoch: int
+    gain: float
+    """1 is the base."""
+    forgotten: float
+    """Share of the source's precision that is lost."""
+    loss: Mapping[str, float]
+    """Mean over the epoch; empty at the start."""
+    told: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What learning did; epoch 0 is the start."""
+
+    checks: tuple[Check, ...]
+    kept: int
+    """Epoch."""
+
+    @property
+    def best(self) -> Check:
+        return next(check for check in self.checks if check.epoch == self.kept)
+
+
+def learn(
+    objectives: Objectives,
+    rows: IntArray,
+    *,
+    source_rows: IntArray = NO_ROWS,
+    judge: Callable[[], Score],
+    start: Score,
+    schedule: Schedule,
+    seed: int,
+    most_forgotten: float,
+    checkpoint: Path | None = None,
+    fingerprint: str = "",
+    progress: Progress | None = None,
+) -> Record:
+    """Learn, and leave the objectives with the parameters that did best.
+
+    Args:
+        rows: of the target.
+        judge: measures the towers as they are.
+        start: what it said of the base.
+        checkpoint: written after each epoch, and gone on from where it is of this `fingerprint`.
+    """
+    run = _Run(objectives, rows, source_rows, schedule, seed)
+    whole = sha256(f"{fingerprint} {asdict(schedule)} {seed} {most_forgotten}".encode()).hexdigest()
+    if not (checkpoint is not None and run.resume(checkpoint, whole)):
+        first = judge()
+        run.checks.append(Check(0, first.gain(start), first.forgotten(start), {}, first.told))
+        run.keep(0)
+    epochs = schedule.epochs if objectives.aims.learns else 0
+    while run.epoch < epochs and run.epoch - run.kept < schedule.patience:
+        losses = run.one_epoch(progress)
+        score = judge()
+        check = Check(run.epoch, score.gain(start), score.forgotten(start), losses, score.told)
+        log.info("epoch %d: gain %.4f, forgotten %.4f", run.epoch, check.gain, check.forgotten)
+        best = max(one.gain for one in run.checks if one.epoch == run.kept)
+        run.checks.append(check)
+        if check.gain > best and check.forgotten <= most_forgotten:
+            run.keep(run.epoch)
+        if checkpoint is not None:
+            run.save(checkpoint, whole)
+    run.restore(run.best)
+    return Record(tuple(run.checks), run.kept)
+
+
+class _Run:
+    """The state of a run between epochs."""
+
+    def __init__(
+        self,
+        objectives: Objectives,
+        rows: IntArray,
+        source_rows: IntArray,
+        schedule: Schedule,
+        seed: int,
+    ) -> None:
+        self.objectives, self.schedule = objectives.eval(), schedule
+        self.rows, self.source_rows = rows, source_rows
+        self.device = objectives.first.device
+        self.generator = np.random.default_rng(seed)
+        self.optimizer = torch.optim.AdamW(self._groups(), weight_decay=schedule.decay)
+        self.rates = [group["lr"] for group in self.optimizer.param_groups]
+        self.per_epoch = max(1, len(rows) // schedule.batch)
+        self.epoch, self.kept = 0, 0
+        self.checks: list[Check] = []
+        self.best: State = {}
+
+    def _groups(self) -> list[dict[str, Any]]:
+        own = {
+            id(parameter)
+            for tower in (self.objectives.photo, self.objectives.text)
+            if tower is not None
+            for parameter in tower.free.parameters()
+        }
+        learned = [one for one in self.objectives.parameters() if one.requires_grad]
+        parts = (
+            ([one for one in learned if id(one) in own], self.schedule.rate),
+            ([one for one in learned if id(one) not in own], self.schedule.head_rate),
+        )
+        return [{"params": parameters, "lr": rate} for parameters, rate in parts if parameters]
+
+    def one_epoch(self, progress: Progress | None) -> dict[str, float]:
+        """The mean of each loss."""
+        totals: dict[str, float] = {}
+        order = self.generator.permutation(self.rows)
+        for number in range(self.per_epoch):
+            chosen = order[number * self.schedule.batch : (number + 1) * self.schedule.batch]
+            found = self._step(self._with_neighbours(chosen), number)
+            for name, value in found.items():
+                totals[name] = totals.get(name, 0.0) + value / self.per_epoch
+            if progress:
+                steps = self.epoch * self.per_epoch + number + 1
+                progress(steps, self.schedule.epochs * self.per_epoch)
+        self.epoch += 1
+        return totals
+
+    def _step(self, rows: IntArray, number: int) -> dict[str, float]:
+        whole = self.schedule.epochs * self.per_epoch
+        done = (self.epoch * self.per_epoch + number) / whole
+        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
+            group["lr"] = rate * _pace(done, self.schedule.warm_up)
+        source = NO_ROWS
+        if len(self.source_rows):
+            count = min(self.schedule.batch, len(self.source_rows))
+            source = self.generator.choice(self.source_rows, count, replace=False)
+        fast = self.device.type == "cuda" and torch.cuda.is_bf16_supported(
+            including_emulation=False
+        )
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=fast):
+            losses = dict(
+                self.objectives.losses(rows, source, progress=done, generator=self.generator)
+            )
+            total = torch.stack([loss.float() for loss in losses.values()]).sum()
+        self.optimizer.zero_grad(set_to_none=True)
+        total.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.objectives.parameters(), 1.0)
+        self.optimizer.step()
+        return {name: float(loss.detach()) for name, loss in losses.items()}
+
+    def _with_neighbours(self, rows: IntArray) -> IntArray:
+        """Where neighbours are learned from, half of the rows and a neighbour of each."""
+        known = self.objectives.teaching.neighbours
+        if not known:
+            return rows
+        half = rows[: len(rows) // 2]
+        partners = [
+            self.generator.choice(known[int(row)]) if int(row) in known else row for row in half
+        ]
+        return np.unique(np.concatenate([half, np.array(partners, np.int64)]))
+
+    def keep(self, epoch: int) -> None:
+        """The parameters as they are become the best."""
+        self.kept = epoch
+        self.best = {name: value.detach().clone() for name, value in self._learned().items()}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go back to some parameters."""
+        with torch.no_grad():
+            for name, value in self._learned().items():
+                value.copy_(state[name])
+
+    def _learned(self) -> State:
+        """What changes while learning, by name."""
+        buffers = {"first_coral": self.objectives.first_coral}
+        return buffers | {
+            name: one for name, one in self.objectives.named_parameters() if one.requires_grad
+        }
+
+    def save(self, path: Path, fingerprint: str) -> None:
+        """Everything that the next epoch depends on."""
+        facts = {
+            "epoch": self.epoch,
+            "kept": self.kept,
+            "checks": [asdict(check) for check in self.checks],
+            "generator": self.generator.bit_generator.state,
+        }
+        content = {
+            "fingerprint": fingerprint,
+            "facts": json.dumps(facts),
+            "now": {name: value.detach().clone() for name, value in self._learned().items()},
+            "best": self.best,
+            "optimizer": self.optimizer.state_dict(),
+        }
+        with replacing(path) as partial:
+            torch.save(content, partial)
+
+    def resume(self, path: Path, fingerprint: str) -> bool:
+        """Go on from a checkpoint; False where there is none of this run."""
+        if not path.is_file():
+            return False
+        content = torch.load(path, map_location=self.device, weights_only=True)
+        if content["fingerprint"] != fingerprint:
+            log.info("%s is of another run; learning starts anew", path)
+            return False
+        facts = json.loads(content["facts"])
+        self.epoch, self.kept = facts["epoch"], facts["kept"]
+        self.checks = [Check(**check) for check in facts["checks"]]
+        self.generator.bit_generator.state = facts["generator"]
+        self.best = content["best"]
+        self.restore(content["now"])
+        self.optimizer.load_state_dict(content["optimizer"])
+        return True
+
+
+def _pace(done: float, warm_up: float) -> float:
+    """Share of the rate: up in a line, then down along a cosine."""
+    if done < warm_up:
+        return (done + 1e-3) / warm_up
+    return 0.5 * (1 + math.cos(math.pi * (done - warm_up) / (1 - warm_up)))

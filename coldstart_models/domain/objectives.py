@@ -1,0 +1,206 @@
+"""The losses of one step, on a batch of the target's rows and one of the source's.
+
+Shapes: R rows of a batch, S of the source's batch, D of a vector.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from coldstart_models.data.catalogue import BoolArray, FloatMatrix, IntArray
+from coldstart_models.domain.aims import (
+    CROSS_ENTROPY,
+    LABELS,
+    NEIGHBOURS,
+    PAIRS,
+    SOURCE,
+    VIEWS,
+    Aims,
+)
+from coldstart_models.domain.alignment import CORAL, DANN, DomainCritic, coral, dann_strength
+from coldstart_models.domain.contrast import (
+    CONTRASTS,
+    positives_contrast,
+    supervised_contrast,
+)
+from coldstart_models.domain.towers import Tower
+from coldstart_models.retrieval import unit
+
+KEEP: Final = "keep"
+VIEW_TEMPERATURE: Final = 0.1
+LABEL_TEMPERATURE: Final = 0.1
+NEAREST: Final = 5
+"""Who is among each other's nearest so many are neighbours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Teaching:
+    """What is known of N rows; towers and labels share their numbers."""
+
+    labels: IntArray
+    """(N,) of the target's categories; negative without."""
+    source_labels: IntArray
+    """(N,) of the source's classes; negative without."""
+    titles: IntArray
+    """(N,) numbers of the titles: listings that share one are each other's right answer."""
+    start: FloatMatrix
+    """(N, D) the vectors that learning started from."""
+    neighbours: dict[int, IntArray]
+    """Row → rows; empty where no neighbours are learned from."""
+
+
+class Objectives(nn.Module):
+    """The losses, with the parameters that they have of their own."""
+
+    def __init__(
+        self,
+        aims: Aims,
+        teaching: Teaching,
+        *,
+        photo: Tower | None,
+        text: Tower | None,
+        generator: torch.Generator,
+    ) -> None:
+        """`photo` learns from everything, `text` from pairs, or from labels where it is alone."""
+        super().__init__()
+        self.aims, self.teaching = aims, teaching
+        self.photo, self.text = photo, text
+        first = photo or text
+        assert first is not None
+        assert first.head is not None
+        self.first = first
+        self.contrast = CONTRASTS[aims.contrast]() if PAIRS in aims.objectives else None
+        width = first.head.out_features
+        self.classes: nn.Linear | None = None
+        self.source_classes: nn.Linear | None = None
+        if aims.supervision == CROSS_ENTROPY:
+            if LABELS in aims.objectives:
+                self.classes = _classifier(width, teaching.labels, generator)
+            if SOURCE in aims.objectives:
+                self.source_classes = _classifier(width, teaching.source_labels, generator)
+        self.critic = DomainCritic(width, generator=generator) if aims.align == DANN else None
+        self.register_buffer("start", torch.from_numpy(unit(teaching.start)))
+        self.register_buffer("first_coral", torch.zeros(()))
+
+    def losses(
+        self,
+        rows: IntArray,
+        source_rows: IntArray,
+        *,
+        progress: float,
+        generator: np.random.Generator,
+    ) -> Iterator[tuple[str, Tensor]]:
+        """Each loss by name, weighted; their sum is what is learned.
+
+        Args:
+            rows: (R,) of the target; with neighbours, the second half are the first's.
+            source_rows: (S,); none where no source takes part.
+            progress: of the learning, 0 to 1.
+            generator: draws the views.
+        """
+        asked = self.aims.objectives
+        views = _views(self.first, len(rows), generator)
+        vectors = self.first(rows, views)
+        near = functional.normalize(vectors, dim=1)
+        if self.contrast is not None and self.text is not None:
+            titles = functional.normalize(self.text(rows), dim=1)
+            numbers = self._tensor(self.teaching.titles[rows])
+            yield PAIRS, self.contrast(near, titles, numbers[:, None] == numbers[None])
+        if LABELS in asked:
+            labels = self.teaching.labels[rows]
+            yield LABELS, self._supervised(vectors, labels, self.classes)
+        if VIEWS in asked or NEIGHBOURS in asked:
+            others = functional.normalize(
+                self.first(rows, _views(self.first, len(rows), generator, but=views)), dim=1
+            )
+            both, numbers = torch.cat([near, others]), np.concatenate([rows, rows])
+            if VIEWS in asked:
+                same = self._tensor(numbers[:, None] == numbers[None])
+                yield VIEWS, _among(both, same)
+            if NEIGHBOURS in asked:
+                yield NEIGHBOURS, _among(both, self._tensor(self._together(numbers)))
+        if self.aims.keep:
+            kept = 1 - (near * self.start[rows]).sum(1)
+            yield KEEP, self.aims.keep * kept.mean()
+        if len(source_rows):
+            yield from self._source_losses(vectors, source_rows, progress, generator)
+
+    def _source_losses(
+        self, vectors: Tensor, rows: IntArray, progress: float, generator: np.random.Generator
+    ) -> Iterator[tuple[str, Tensor]]:
+        of_source = self.first(rows, _views(self.first, len(rows), generator))
+        if SOURCE in self.aims.objectives:
+            labels = self.teaching.source_labels[rows]
+            yield SOURCE, self._supervised(of_source, labels, self.source_classes)
+        if self.aims.align == CORAL:
+            distance = coral(of_source, vectors)
+            if not self.first_coral:  # its scale is the features': it starts at 1
+                self.first_coral.copy_(distance.detach())
+            yield CORAL, self.aims.align_weight * distance / self.first_coral.clamp_min(1e-12)
+        if self.critic is not None:
+            found = self.critic.loss(of_source, vectors, strength=dann_strength(progress))
+            yield DANN, self.aims.align_weight * found
+
+    def _supervised(
+        self, vectors: Tensor, labels: IntArray, classifier: nn.Linear | None
+    ) -> Tensor:
+        targets = self._tensor(labels)
+        near = functional.normalize(vectors, dim=1)
+        if classifier is None:
+            return supervised_contrast(near, targets, temperature=LABEL_TEMPERATURE)
+        if not (labels >= 0).any():
+            return vectors.sum() * 0.0
+        logits = classifier(near / LABEL_TEMPERATURE)
+        return functional.cross_entropy(logits, targets.masked_fill(targets < 0, -100))
+
+    def _together(self, numbers: IntArray) -> BoolArray:
+        """(2R, 2R) whether two rows are neighbours, or one photo."""
+        found = numbers[:, None] == numbers[None]
+        for place, row in enumerate(numbers):
+            found[place] |= np.isin(numbers, self.teaching.neighbours.get(int(row), ()))
+        return found
+
+    def _tensor(self, values: npt.NDArray[Any]) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(values)).to(self.first.device)
+
+
+def mutual_neighbours(vectors: FloatMatrix, rows: IntArray) -> dict[int, IntArray]:
+    """Row → the rows that are among its NEAREST by cosine of centred vectors, and it among theirs.
+
+    `vectors` (M, D) are of the rows (M,).
+    """
+    centred = unit(vectors - vectors.mean(axis=0))
+    similarity = centred @ centred.T
+    np.fill_diagonal(similarity, -np.inf)
+    nearest = np.argsort(-similarity, axis=1, kind="stable")[:, :NEAREST]
+    chosen = np.zeros(similarity.shape, bool)
+    np.put_along_axis(chosen, nearest, True, axis=1)
+    mutual = chosen & chosen.T
+    return {int(row): rows[mutual[place]] for place, row in enumerate(rows) if mutual[place].any()}
+
+
+def _among(vectors: Tensor, together: Tensor) -> Tensor:
+    itself = torch.eye(len(vectors), dtype=torch.bool, device=vectors.device)
+    return positives_contrast(vectors, together & ~itself, temperature=VIEW_TEMPERATURE)
+
+
+def _views(
+    tower: Tower, count: int, generator: np.random.Generator, *, but: IntArray | None = None
+) -> IntArray:
+    """(R,) a view of each row at random; another one than those named, where there are several."""
+    views = tower.inputs.views
+    if but is not None and views > 1:
+        return (but + generator.integers(1, views, count)) % views
+    return generator.integers(0, views, count)
+
+
+def _classifier(width: int, labels: IntArray, generator: torch.Generator) -> nn.Linear:
+    layer = nn.Linear(width, int(labels.max(initial=0)) + 1, bias=False)
+    nn.init.normal_(layer.weight, std=width**-0.5, generator=generator)
+    return layer

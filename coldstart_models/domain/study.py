@@ -1,0 +1,268 @@
+"""All that takes part in an adaptation, put together from examples and a setting."""
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+
+from coldstart_models.data.catalogue import FloatMatrix, IntArray
+from coldstart_models.domain.aims import LABELS, NEIGHBOURS, SOURCE, Aims
+from coldstart_models.domain.alignment import estimate_norms
+from coldstart_models.domain.examples import Cut, Examples, cut
+from coldstart_models.domain.freedom import Freedom, photo_tower, text_tower
+from coldstart_models.domain.judging import Held, Judge, held_out
+from coldstart_models.domain.learning import NO_ROWS, Schedule
+from coldstart_models.domain.objectives import Objectives, Teaching, mutual_neighbours
+from coldstart_models.domain.towers import Tower, principal_head, ridge_head
+from coldstart_models.errors import ConfigError, NotEnoughData
+from coldstart_models.retrieval import unit
+from feature_repo.encoders.content import open_photo
+from feature_repo.encoders.encoder import Encoder, Modality
+
+StepProgress = Callable[[str], Callable[[int, int], None]]
+"""Step name → who is told how far it is."""
+NORM_BATCH: Final = 64
+"""Photos whose statistics are taken together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What is adapted to what end."""
+
+    base: str
+    """Encoder of photos or of texts, as `load_encoder` takes it."""
+    text: str | None = None
+    """Encoder of the titles, where pairs are learned from."""
+    aims: Aims = field(default_factory=Aims)
+    schedule: Schedule = field(default_factory=Schedule)
+    freedom: Freedom = field(default_factory=lambda: Freedom(blocks=3))
+    text_freedom: Freedom = field(default_factory=Freedom)
+    width: int = 512
+    """D at most."""
+    views: int = 3
+    """Of each photo, itself among them: learning sees one of them at random."""
+    validate: float = 0.15
+    hold: float = 0.1
+    most_forgotten: float = 0.1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.aims.needs_text and self.text is None:
+            raise ConfigError("pairs need an encoder of titles as well (--text-encoder)")
+        if self.aims.needs_views and self.views < 2:
+            raise ConfigError(f"{self.views} view of a photo was asked for; views need 2 or more")
+
+
+@dataclass(slots=True)
+class Study:
+    """The examples and their parts, the encoders and their towers, the losses and the judge."""
+
+    examples: Examples
+    """The target's, then the source's."""
+    targets: int
+    """How many are the target's."""
+    cut: Cut
+    source_learn: IntArray
+    photo_encoder: Any
+    text_encoder: Any
+    photo: Tower | None
+    text: Tower | None
+    objectives: Objectives
+    judge: Judge
+    fingerprint: str
+
+    def held(self) -> Held:
+        """What is measured of the held-out items as the towers are."""
+        return held_out(self.examples, self.cut.hold, self.photo, self.text)
+
+
+def study(
+    target: Examples,
+    setting: Setting,
+    source: Examples | None,
+    *,
+    load: Callable[[str], Encoder],
+    cache: Path,
+    hold: Collection[str] | None = None,
+    norms: bool = False,
+    progress: StepProgress | None = None,
+) -> Study:
+    """Load the encoders, cut the examples, compute what stays, and begin at the base.
+
+    Args:
+        hold: ids of the target's items to hold out, instead of a share of them.
+        norms: whether the photo encoder's batch norms are estimated anew first (AdaBN).
+    """
+    encoder: Any = load(setting.base)
+    of_photos = encoder.modality is Modality.IMAGE
+    _require_fit(setting.aims, of_photos=of_photos, source=source)
+    chosen = _usable(target, setting.aims, of_photos=of_photos)
+    parts = _parts(chosen, setting, hold)
+    examples, of_source = _with_source(chosen, source if of_photos else None, setting)
+    tag = ""
+    if norms:
+        learned_from = [photo for row in parts.learn if (photo := chosen.photos[row]) is not None]
+        _estimate(encoder, learned_from, progress)
+        tag = digest(*chosen.ids[parts.learn])
+    told = progress("encode") if progress else None
+    photo = text = text_encoder = None
+    if of_photos:
+        photo = photo_tower(
+            encoder,
+            [path for path in examples.photos if path is not None],
+            freedom=setting.freedom,
+            views=setting.views,
+            seed=setting.seed,
+            cache=cache,
+            tag=tag,
+            progress=told,
+        )
+    if not of_photos or setting.aims.needs_text:
+        text_encoder = load(str(setting.text)) if of_photos else encoder
+        text = text_tower(
+            text_encoder,
+            [one or "" for one in chosen.texts],
+            freedom=setting.text_freedom if of_photos else setting.freedom,
+            seed=setting.seed,
+            cache=cache,
+            progress=told,
+        )
+    start = _start(photo, text, parts, count=len(examples), width=setting.width)
+    teaching = _teaching(setting.aims, examples, parts, of_source, start)
+    objectives = Objectives(
+        setting.aims,
+        teaching,
+        photo=photo,
+        text=text,
+        generator=torch.Generator().manual_seed(setting.seed),
+    )
+    return Study(
+        examples=examples,
+        targets=len(chosen),
+        cut=parts,
+        source_learn=of_source.learn if setting.aims.needs_source else NO_ROWS,
+        photo_encoder=encoder if of_photos else None,
+        text_encoder=text_encoder,
+        photo=photo,
+        text=text,
+        objectives=objectives.to(objectives.first.device),
+        judge=Judge(setting.aims, examples, parts.validate, of_source.validate, photo, text),
+        fingerprint=digest(
+            repr(replace(setting, schedule=Schedule())),
+            encoder.hash,
+            getattr(text_encoder, "hash", ""),
+            *examples.ids,
+        ),
+    )
+
+
+def _parts(chosen: Examples, setting: Setting, hold: Collection[str] | None) -> Cut:
+    rows = np.arange(len(chosen))
+    if hold is None:
+        return cut(rows, validate=setting.validate, hold=setting.hold, seed=setting.seed)
+    held = np.isin(chosen.ids.astype(str), list(hold))
+    others = cut(rows[~held], validate=setting.validate, hold=0.0, seed=setting.seed)
+    return replace(others, hold=rows[held])
+
+
+def _usable(target: Examples, aims: Aims, *, of_photos: bool) -> Examples:
+    """Those of the target that have what is learned from."""
+    known = target.with_photo if of_photos else target.with_text
+    if aims.needs_text:
+        known = known & target.with_text
+    return target.take(np.flatnonzero(known))
+
+
+def _with_source(
+    chosen: Examples, source: Examples | None, setting: Setting
+) -> tuple[Examples, Cut]:
+    """The target's examples, then the source's, and the rows of the latter."""
+    if source is None:
+        return chosen, Cut(NO_ROWS, NO_ROWS, NO_ROWS)
+    there = source.take(np.flatnonzero(source.with_photo))
+    rows = np.arange(len(chosen), len(chosen) + len(there))
+    parts = cut(rows, validate=setting.validate, hold=0.0, seed=setting.seed)
+    return chosen.then(there), parts
+
+
+def _require_fit(aims: Aims, *, of_photos: bool, source: Examples | None) -> None:
+    if not of_photos and set(aims.objectives) != {LABELS}:
+        raise ConfigError(
+            "an encoder of texts alone learns from labels; for pairs name an encoder of photos "
+            "as the base and it as --text-encoder"
+        )
+    if not of_photos and aims.align is not None:
+        raise ConfigError("domains are aligned on photos; the base reads texts")
+    if aims.needs_source and source is None:
+        raise ConfigError(
+            f"{aims.align or SOURCE} needs photos of another domain: give their folder (--source)"
+        )
+
+
+def _estimate(encoder: Any, photos: list[Path], progress: StepProgress | None) -> None:
+    """AdaBN on the target's photos."""
+    module = getattr(encoder, "module", None)
+    if not isinstance(module, torch.nn.Module):
+        raise ConfigError(f"{encoder.id!r} has no torch weights of its own; name its base")
+    told = progress("estimate norms") if progress else None
+    order = np.random.default_rng(0).permutation(len(photos))
+    whole = len(order) // NORM_BATCH * NORM_BATCH or len(order)
+
+    def batches() -> Iterator[Any]:
+        for first in range(0, whole, NORM_BATCH):
+            rows = order[first : first + NORM_BATCH]
+            yield encoder.stage([encoder.prepare(open_photo(photos[row])) for row in rows]).inputs
+            if told:
+                told(min(first + NORM_BATCH, whole), whole)
+
+    estimate_norms(module, encoder.runner.computation, batches())
+
+
+def _start(
+    photo: Tower | None, text: Tower | None, parts: Cut, *, count: int, width: int
+) -> FloatMatrix:
+    """Give the towers the heads to start from; (N, D) the vectors that the first one makes."""
+    first = photo or text
+    assert first is not None
+    features = first.all_features(np.arange(count))
+    head = principal_head(features[parts.learn], width=width)
+    start = head(torch.from_numpy(features)).detach().numpy()
+    first.head = head.to(first.device)
+    if photo is not None and text is not None:
+        titles = text.all_features(parts.learn)
+        text.head = ridge_head(titles, unit(start[parts.learn])).to(text.device)
+    found: FloatMatrix = start
+    return found
+
+
+def _teaching(
+    aims: Aims, examples: Examples, parts: Cut, of_source: Cut, start: FloatMatrix
+) -> Teaching:
+    asked, nothing = aims.objectives, np.full(len(examples), -1, np.int64)
+    labels = examples.labels(parts.learn) if LABELS in asked else nothing
+    classes = examples.labels(of_source.learn) if SOURCE in asked else nothing
+    for name, values, rows in (
+        (LABELS, labels, parts.learn),
+        (SOURCE, classes, of_source.learn),
+    ):
+        if name in asked and not (values[rows] >= 0).any():
+            raise NotEnoughData(
+                f"objective {name!r} needs categories, and none has five examples to learn from"
+            )
+    titles = [title or f" {row}" for row, title in enumerate(examples.titles)]
+    number = {title: place for place, title in enumerate(dict.fromkeys(titles))}
+    neighbours = mutual_neighbours(start[parts.learn], parts.learn) if NEIGHBOURS in asked else {}
+    return Teaching(labels, classes, np.array([number[one] for one in titles]), start, neighbours)
+
+
+def digest(*parts: Any) -> str:
+    """sha256 of the parts, each with its length."""
+    found = sha256()
+    for part in parts:
+        data = part if isinstance(part, bytes) else str(part).encode()
+        found.update(len(data).to_bytes(8, "little") + data)
+    return found.hexdigest()

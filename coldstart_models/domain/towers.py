@@ -1,0 +1,153 @@
+"""An encoder that learns: what is free of it, and a linear head to the vectors it will return.
+
+Shapes: N rows, B numbers of the base's output, D of a vector.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from coldstart_models.data.catalogue import FloatMatrix, IntArray
+
+AT_ONCE: Final = 256
+"""Rows that are computed together where nothing is learned."""
+
+
+class Inputs(Protocol):
+    """What a tower's free part is given, by row and view."""
+
+    views: int
+
+    def batch(self, rows: IntArray, views: IntArray) -> Any:
+        """On the device: the named view of each row."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredInputs:
+    """Numbers that were computed before: feature maps, or an encoder's vectors."""
+
+    values: npt.NDArray[np.floating]
+    """(N, V, …)"""
+    device: torch.device
+
+    @property
+    def views(self) -> int:
+        return int(self.values.shape[1])
+
+    def batch(self, rows: IntArray, views: IntArray) -> Tensor:
+        """(R, …) float32"""
+        return torch.from_numpy(self.values[rows, views].astype(np.float32)).to(self.device)
+
+
+@dataclass(frozen=True, slots=True)
+class WholeInputs:
+    """Photos or texts as the encoder prepares them, for an encoder that is computed as a whole."""
+
+    encoder: Any
+    prepared: Sequence[Sequence[Any]]
+    """N times V."""
+
+    @property
+    def views(self) -> int:
+        return len(self.prepared[0])
+
+    def batch(self, rows: IntArray, views: IntArray) -> Any:
+        """As the encoder stages them."""
+        chosen = [self.prepared[row][view] for row, view in zip(rows, views, strict=True)]
+        return self.encoder.stage(chosen).inputs
+
+
+class Tower(nn.Module):
+    """The free part of an encoder and its head."""
+
+    def __init__(
+        self,
+        inputs: Inputs,
+        free: nn.Module,
+        *,
+        compute: Callable[[Any], Tensor] | None = None,
+        device: torch.device,
+    ) -> None:
+        """`compute` runs a batch through `free`; by default `free` is called itself."""
+        super().__init__()
+        self.inputs, self.free, self.device = inputs, free, device
+        self._compute = compute or free
+        self.head: nn.Linear | None = None
+
+    @property
+    def learns(self) -> bool:
+        """Whether anything but the head is learned."""
+        return any(parameter.requires_grad for parameter in self.free.parameters())
+
+    def features(self, rows: IntArray, views: IntArray | None = None) -> Tensor:
+        """(R, B) the base's output; of the photo itself where no view is named."""
+        chosen = np.zeros(len(rows), np.int64) if views is None else views
+        output: Tensor = self._compute(self.inputs.batch(rows, chosen))
+        return output.flatten(1).float()
+
+    def project(self, features: Tensor) -> Tensor:
+        """(R, B) to (R, D)"""
+        found: Tensor = features if self.head is None else self.head(features)
+        return found
+
+    def forward(self, rows: IntArray, views: IntArray | None = None) -> Tensor:
+        """(R, D)"""
+        return self.project(self.features(rows, views))
+
+    def all_features(self, rows: IntArray, *, view: int = 0) -> FloatMatrix:
+        """(R, B) of any number of rows, without gradients."""
+        return self._all(rows, view, self.features)
+
+    def vectors(self, rows: IntArray, *, view: int = 0) -> FloatMatrix:
+        """(R, D) of any number of rows, without gradients."""
+        return self._all(rows, view, self)
+
+    def _all(
+        self, rows: IntArray, view: int, compute: Callable[[IntArray, IntArray], Tensor]
+    ) -> FloatMatrix:
+        parts = []
+        with torch.no_grad():
+            for first in range(0, len(rows), AT_ONCE):
+                chosen = rows[first : first + AT_ONCE]
+                parts.append(compute(chosen, np.full(len(chosen), view)).float().cpu().numpy())
+        return np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
+
+
+def principal_head(features: FloatMatrix, *, width: int) -> nn.Linear:
+    """The head to start from: centred principal components, which keep angles and distances.
+
+    Of B ≤ `width` numbers all are kept, and only centred and turned.
+    """
+    values = torch.from_numpy(features).double()
+    mean = values.mean(0)
+    _, axes = torch.linalg.eigh((values - mean).T @ (values - mean))
+    kept = axes.flip(1)[:, : min(width, values.shape[1])].T  # (D, B), widest first
+    return _linear(kept, -(kept @ mean))
+
+
+def ridge_head(features: FloatMatrix, targets: FloatMatrix, *, penalty: float = 0.1) -> nn.Linear:
+    """The head that maps features (N, B) to targets (N, D) best.
+
+    `penalty` is a share of the features' mean variance, as that of `validation.alignment`.
+    """
+    inputs, wanted = (torch.from_numpy(one).double() for one in (features, targets))
+    mean, aim = inputs.mean(0), wanted.mean(0)
+    centred = inputs - mean
+    scatter = centred.T @ centred
+    floor = (penalty * scatter.trace() / len(scatter)).clamp_min(1e-9)  # of constant features
+    scatter.diagonal().add_(floor)
+    weight = torch.linalg.solve(scatter, centred.T @ (wanted - aim)).T  # (D, B)
+    return _linear(weight, aim - weight @ mean)
+
+
+def _linear(weight: Tensor, bias: Tensor) -> nn.Linear:
+    layer = nn.Linear(weight.shape[1], weight.shape[0])
+    with torch.no_grad():
+        layer.weight.copy_(weight)
+        layer.bias.copy_(bias)
+    return layer

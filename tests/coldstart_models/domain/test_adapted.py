@@ -1,0 +1,308 @@
+"""An adaptation from photos to an artifact, on a tiny network and generated photos."""
+
+import json
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from coldstart_models.domain import learning
+from coldstart_models.domain.adapted import CHECKPOINT, adapt
+from coldstart_models.domain.aims import Aims
+from coldstart_models.domain.examples import Examples, cut, of_folder
+from coldstart_models.domain.freedom import Freedom
+from coldstart_models.domain.judging import Score
+from coldstart_models.domain.learning import Schedule
+from coldstart_models.domain.study import Setting
+from coldstart_models.errors import ConfigError, NotBetter, NotEnoughData
+from feature_repo.encoders.folder import load_folder_encoder
+from tests.coldstart_models.domain.photos import drawn, listings, load, photo_encoder
+
+SHORT = Schedule(epochs=4, batch=40, rate=1e-2, head_rate=1e-2, patience=4)
+LONG = replace(SHORT, epochs=12, batch=16, patience=12)
+SETTING = Setting(
+    base="tiny",
+    text="words",
+    aims=Aims(objectives=("pairs",), keep=0.1),
+    schedule=SHORT,
+    freedom=Freedom(blocks=2),
+    width=12,
+    validate=0.25,
+    hold=0.25,
+)
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    return listings(tmp_path_factory.mktemp("shop"), 160)
+
+
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory):
+    """Another domain: three of the shapes, in folders, on black."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    generator = np.random.default_rng(5)
+    for number in range(90):
+        path = folder / "abc"[number % 3] / f"{number}.jpg"
+        path.parent.mkdir(exist_ok=True)
+        drawn(number % 3, generator=generator).save(path)
+    return of_folder(folder)
+
+
+def reloaded(folder):
+    return load_folder_encoder(folder, device="cpu", load_base=lambda name, device: load(name))
+
+
+@pytest.fixture
+def run(tmp_path):
+    return partial(adapt, load=load, out=tmp_path / "ours", cache=tmp_path / "maps")
+
+
+def with_aims(objectives, **changes):
+    return replace(SETTING, aims=Aims(objectives=objectives, keep=0.1, **changes))
+
+
+def test_pairs_become_two_artifacts_of_one_space_that_find_each_other(run, shop, tmp_path):
+    found = run(shop, replace(SETTING, schedule=LONG))
+    assert found.record.kept > 0
+    losses = [check.loss["pairs"] for check in found.record.checks[1:]]
+    assert losses[-1] < losses[0]
+    before, after = found.before.as_dict(), found.after.as_dict()
+    assert after["precision@10"] > before["precision@10"] + 0.05
+    assert after["recall@10"] > before["recall@10"]
+    assert found.counts == {"learned from": 80, "validation": 40, "held out": 40, "source": 0}
+    image, text = (reloaded(tmp_path / "ours" / name) for name in ("image", "text"))
+    assert image.space == text.space != image.hash
+    assert (image.width, text.width, image.id) == (12, 12, "ours-image")
+    photos = [Image.open(path) for path in shop.photos[:40]]
+    kinds = image.encode(photos) @ text.encode(["lamp", "rug", "sofa", "shelf"]).T
+    assert (kinds.argmax(1) == np.arange(40) % 4).mean() > 0.6
+    assert not (tmp_path / "ours" / CHECKPOINT).exists()
+
+
+def test_the_artifact_gives_the_vectors_that_were_judged(run, shop, tmp_path, monkeypatch):
+    seen = {}
+    judge = learning.Record.best.fget
+
+    def remember(record):
+        return judge(record)
+
+    monkeypatch.setattr(learning.Record, "best", property(remember))
+    from coldstart_models.domain import adapted
+
+    saved = adapted._save
+
+    def spying(one, setting, out):
+        seen["vectors"] = one.photo.vectors(np.arange(40))
+        seen["paths"] = one.examples.photos[:40]
+        return saved(one, setting, out)
+
+    monkeypatch.setattr(adapted, "_save", spying)
+    run(shop, with_aims(("labels",)))
+    encoder = reloaded(tmp_path / "ours")
+    vectors = encoder.encode([Image.open(path) for path in seen["paths"]])
+    np.testing.assert_allclose(vectors, seen["vectors"], atol=5e-3)
+
+
+def test_one_seed_is_one_artifact_and_another_another(shop, tmp_path):
+    hashes = []
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        out = tmp_path / name / "ours"
+        setting = replace(with_aims(("labels",)), seed=seed)
+        adapt(shop, setting, load=load, out=out, cache=tmp_path / "maps")
+        hashes.append(reloaded(out).hash)
+    assert hashes[0] == hashes[1] != hashes[2]
+
+
+@pytest.mark.parametrize("objectives", [("pairs",), ("labels", "views"), ("neighbours",)])
+def test_a_run_that_was_killed_ends_where_it_would_have(
+    run, shop, tmp_path, monkeypatch, objectives
+):
+    setting = with_aims(objectives)
+    steps = []
+    step = learning._Run._step
+
+    def dying(self, rows, number):
+        steps.append(number)
+        if len(steps) == 6:
+            raise KeyboardInterrupt
+        return step(self, rows, number)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(learning._Run, "_step", dying)
+        with pytest.raises(KeyboardInterrupt):
+            run(shop, setting)
+    assert (tmp_path / "ours" / CHECKPOINT).exists()
+    done = []
+    monkeypatch.setattr(
+        learning._Run, "_step", lambda self, *given: done.append(1) or step(self, *given)
+    )
+    resumed = run(shop, setting)
+    assert len(done) == 8 - 4  # two steps an epoch; the first two epochs were done
+    whole = adapt(
+        shop, setting, load=load, out=tmp_path / "whole" / "ours", cache=tmp_path / "maps"
+    )
+    assert resumed.record == whole.record
+
+
+def test_a_checkpoint_of_another_setting_is_left_alone(run, shop, tmp_path, monkeypatch):
+    step = learning._Run._step
+
+    def dying(self, rows, number):
+        if self.epoch == 1:
+            raise KeyboardInterrupt
+        return step(self, rows, number)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(learning._Run, "_step", dying)
+        with pytest.raises(KeyboardInterrupt):
+            run(shop, SETTING)
+    done = []
+    monkeypatch.setattr(
+        learning._Run, "_step", lambda self, *given: done.append(1) or step(self, *given)
+    )
+    run(shop, replace(SETTING, width=10))
+    assert len(done) == 8
+
+
+def test_the_best_epoch_is_kept_and_learning_stops_without_a_gain(run, shop, monkeypatch):
+    gains = iter([1.0, 1.3, 1.2, 1.1, 1.25])
+    told = {"precision@10": 1.0}
+
+    def score(self):
+        return Score({"precision@10": next(gains)}, ("precision@10",))
+
+    monkeypatch.setattr("coldstart_models.domain.judging.Judge.__call__", score)
+    monkeypatch.setattr(
+        "coldstart_models.domain.learning.Score.gain", lambda self, start: self.told["precision@10"]
+    )
+    assert told
+    setting = replace(with_aims(("labels",)), schedule=replace(SHORT, epochs=20, patience=2))
+    gains = iter([1.0, 1.0, 1.3, 1.2, 1.1, 1.25])
+    found = run(shop, setting)
+    assert found.record.kept == 1
+    assert [check.epoch for check in found.record.checks] == [0, 1, 2, 3]
+
+
+def test_what_is_no_better_than_the_base_is_not_written(run, shop, tmp_path):
+    setting = replace(
+        with_aims(("labels",)), schedule=replace(SHORT, rate=0.0, head_rate=0.0, epochs=1)
+    )
+    with pytest.raises(NotBetter, match="nothing learned is better than 'tiny'"):
+        run(shop, setting)
+    assert not (tmp_path / "ours").exists()
+
+
+def test_an_epoch_that_forgot_the_source_is_not_kept(run, shop, elsewhere, tmp_path):
+    kept = run(shop, with_aims(("labels",)), source=elsewhere)
+    assert "source precision@10" in kept.record.best.told
+    strict = replace(with_aims(("labels",)), most_forgotten=-9.0)  # nothing is ever good enough
+    with pytest.raises(NotBetter, match="checks lost more than"):
+        run(shop, strict, source=elsewhere)
+
+
+@pytest.mark.parametrize("align", ["coral", "dann"])
+def test_the_source_is_learned_while_the_domains_are_aligned(run, shop, elsewhere, align):
+    setting = with_aims(("source",), align=align, supervision="cross-entropy")
+    found = run(shop, setting, source=elsewhere)
+    first, last = found.record.checks[1].loss, found.record.checks[-1].loss
+    assert set(first) == {"keep", "source", align}
+    assert last["source"] < first["source"]
+    assert found.counts["source"] == 68  # of 90, 22 judge
+
+
+def test_coral_makes_the_covariances_alike(run, shop, elsewhere, monkeypatch):
+    setting = replace(with_aims(("source",), align="coral", align_weight=5.0))
+    monkeypatch.setattr("coldstart_models.domain.learning.Score.gain", lambda self, start: 2.0)
+    found = run(shop, setting, source=elsewhere)
+    coral = [check.loss["coral"] for check in found.record.checks[1:]]
+    assert coral[-1] < 0.8 * coral[0]
+
+
+def test_norms_of_the_target_are_an_artifact_without_a_step(run, shop, tmp_path, monkeypatch):
+    monkeypatch.setattr("coldstart_models.domain.learning.Score.gain", lambda self, start: 1.1)
+    found = run(shop, with_aims((), align="adabn"))
+    assert (found.record.kept, len(found.record.checks)) == (0, 1)
+    norm, base = (
+        next(one for one in encoder.modules() if hasattr(one, "running_mean"))
+        for encoder in (reloaded(tmp_path / "ours").base.module, photo_encoder().module)
+    )
+    assert not np.allclose(norm.running_mean, base.running_mean)
+    assert np.array_equal(norm.weight.detach(), base.weight.detach())
+
+
+def test_siglip_and_classes_learn_as_well(run, shop):
+    pairs = run(shop, with_aims(("pairs",), contrast="siglip"))
+    losses = [check.loss["pairs"] for check in pairs.record.checks[1:]]
+    assert losses[-1] < losses[0]
+
+
+def test_a_text_encoder_learns_categories(shop, tmp_path):
+    found = adapt(
+        shop,
+        replace(with_aims(("labels",)), base="words", text=None, freedom=Freedom()),
+        load=load,
+        out=tmp_path / "texts",
+        cache=tmp_path,
+    )
+    assert reloaded(tmp_path / "texts").encode(["lamp 1"]).shape == (1, 8)
+    assert found.folders == {"text": tmp_path / "texts"}
+    told = json.loads(json.dumps(found.as_dict()))
+    assert told["after"]["precision@10"] >= told["before"]["precision@10"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        (lambda: replace(SETTING, text=None), "need an encoder of titles"),
+        (lambda: with_aims(("colours",)), "no objective 'colours'; known are pairs"),
+        (lambda: with_aims(("pairs",), align="mmd"), "no alignment 'mmd'; known are coral"),
+        (lambda: Aims(objectives=()), "there is nothing to learn"),
+        (lambda: replace(SHORT, batch=1), "must be at least"),
+        (lambda: replace(with_aims(("views",)), views=1), "views need 2 or more"),
+    ],
+)
+def test_a_setting_that_cannot_be_says_why(setting, told):
+    with pytest.raises(ConfigError, match=told):
+        setting()
+
+
+def test_what_examples_lack_is_said(run, shop, elsewhere, tmp_path):
+    with pytest.raises(ConfigError, match=r"source needs photos of another domain.*--source"):
+        run(shop, with_aims(("source",)))
+    with pytest.raises(ConfigError, match="texts alone learns from labels"):
+        run(shop, replace(SETTING, base="words"))
+    with pytest.raises(NotEnoughData, match="0 examples leave 0 to learn from; 40 are needed"):
+        run(elsewhere, SETTING)  # photos without titles
+    unlabelled = replace(shop, categories=(None,) * len(shop))
+    with pytest.raises(NotEnoughData, match="'labels' needs categories"):
+        run(unlabelled, with_aims(("labels",)))
+    with pytest.raises(NotEnoughData, match="neither folders of photos"):
+        of_folder(tmp_path)
+
+
+def test_items_are_cut_into_parts_that_share_none():
+    parts = cut(np.arange(10, 210), validate=0.2, hold=0.1, seed=3)
+    assert [len(part) for part in (parts.learn, parts.validate, parts.hold)] == [140, 40, 20]
+    together = np.concatenate([parts.learn, parts.validate, parts.hold])
+    assert np.array_equal(np.sort(together), np.arange(10, 210))
+
+
+def test_labels_are_told_apart_by_what_was_learned_from():
+    categories = ("A > x",) * 5 + ("A > y",) * 4 + ("B",) * 5 + (None, "A > x > deep", "C")
+    count = len(categories)
+    nothing = (None,) * count
+    examples = Examples(np.arange(count).astype(object), nothing, nothing, nothing, categories)
+    labels = examples.labels(np.arange(count - 3))
+    assert labels.tolist() == [1] * 5 + [0] * 4 + [2] * 5 + [-1, 1, -1]
+
+
+def test_a_table_of_photos_is_a_source(tmp_path):
+    drawn(0, generator=np.random.default_rng(0)).save(tmp_path / "1.png")
+    (tmp_path / "items.csv").write_text("item_id,category,image_path\nb,X > y,1.png\na,Z,no.png\n")
+    found = of_folder(tmp_path)
+    assert found.ids.tolist() == ["a", "b"]
+    assert found.with_photo.tolist() == [False, True]
+    assert found.categories == ("Z", "X > y")

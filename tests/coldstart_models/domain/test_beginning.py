@@ -1,0 +1,56 @@
+"""A network from nothing, and that its file is one that `load_encoder` and `adapt` take."""
+
+import numpy as np
+import pytest
+import torch
+
+from coldstart_models.domain.beginning import Beginning, begin
+from coldstart_models.domain.examples import of_folder
+from coldstart_models.errors import ConfigError, NotEnoughData
+from feature_repo.encoders.registry import load_encoder
+from feature_repo.errors import EncoderError
+from tests.coldstart_models.domain.photos import drawn, photo_encoder
+
+SMALL = Beginning(network="squeezenet1_1", size=32, epochs=1, batch=16)
+TINY = Beginning(network="shufflenet_v2_x0_5", size=32, epochs=3, batch=16)
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("source")
+    generator = np.random.default_rng(5)
+    for number in range(80):
+        path = folder / "ab"[number % 2] / f"{number}.png"
+        path.parent.mkdir(exist_ok=True)
+        drawn(number % 2, generator=generator).save(path)
+    return of_folder(folder)
+
+
+def test_a_network_learns_classes_and_its_teacher_and_becomes_a_weights_file(source, tmp_path):
+    file = tmp_path / "shuffle.pth"
+    found = begin(source, TINY, out=file, device="cpu", teacher=photo_encoder())
+    assert (found.photos, found.classes, found.file) == (68, 2, file)
+    assert found.loss[-1] < found.loss[0]
+    assert 0 <= found.accuracy <= 1
+    encoder = load_encoder(f"torchvision:shufflenet_v2_x0_5:{file}", device="cpu")
+    assert (encoder.width, encoder.licence) == (1024, "not stated")
+    again = begin(source, TINY, out=tmp_path / "b.pth", device="cpu", teacher=photo_encoder())
+    assert again.loss == found.loss  # the seed decides
+    one, two = (torch.load(path, weights_only=True) for path in (file, again.file))
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_what_cannot_be_begun_says_why(source, tmp_path):
+    with pytest.raises(ConfigError, match="no linear classifier"):
+        begin(source, SMALL, out=tmp_path / "x.pth", device="cpu")
+    with pytest.raises(EncoderError, match="did you mean 'resnet50'"):
+        begin(source, Beginning(network="resnet5"), out=tmp_path / "x.pth", device="cpu")
+    with pytest.raises(ConfigError, match="must be at least 32"):
+        Beginning(size=8)
+    alone = source.take(np.arange(len(source)))
+    unlabelled = type(alone)(
+        alone.ids, alone.photos, alone.texts, alone.titles, (None,) * len(alone)
+    )
+    with pytest.raises(NotEnoughData, match="no class has five photos"):
+        begin(unlabelled, TINY, out=tmp_path / "x.pth", device="cpu")
+    assert not (tmp_path / "x.pth").exists()

@@ -1,0 +1,143 @@
+"""`coldstart encoders adapt` as a person uses it: real tiny encoders through the registry."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from feature_repo.encoders.registry import load_encoder
+from tests.coldstart_models.domain.photos import KINDS, drawn
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A table of 120 listings with photos, a tiny ViT and a tiny BERT."""
+    from transformers import (
+        BertConfig,
+        BertModel,
+        BertTokenizerFast,
+        ViTConfig,
+        ViTImageProcessor,
+        ViTModel,
+    )
+
+    folder = tmp_path_factory.mktemp("made")
+    generator = np.random.default_rng(0)
+    (folder / "shop" / "images").mkdir(parents=True)
+    lines = ["item_id,title,category"]
+    for number in range(120):
+        drawn(number % 4, generator=generator).save(folder / f"shop/images/i{number:03d}.png")
+        lines.append(
+            f"i{number:03d},{KINDS[number % 4]} number {number},Home > {KINDS[number % 4]}"
+        )
+    (folder / "shop" / "items.csv").write_text("\n".join(lines) + "\n")
+    shape = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    torch.manual_seed(0)
+    ViTImageProcessor(size={"height": 32, "width": 32}).save_pretrained(folder / "vit")
+    vit = ViTConfig(image_size=32, patch_size=8, intermediate_size=16, **shape)
+    ViTModel(vit).save_pretrained(folder / "vit")
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "number", *KINDS]
+    vocabulary = {word: number for number, word in enumerate(words)}
+    BertTokenizerFast(vocab=vocabulary).save_pretrained(folder / "bert")
+    bert = BertConfig(vocab_size=len(words), intermediate_size=16, **shape)
+    BertModel(bert).save_pretrained(folder / "bert")
+    return folder
+
+
+@pytest.fixture
+def shop(made, coldstart, tmp_path):
+    for name in ("shop", "vit", "bert"):
+        shutil.copytree(made / name, tmp_path / name)
+    assert coldstart("ingest", "table:shop")[0] == 0
+    return tmp_path
+
+
+FAST = ("--epochs", "6", "--batch", "16", "--rate", "0.01", "--keep", "0", "--width", "8")
+
+
+def test_low_rank_changes_of_two_models_become_encoders_that_extract_takes(coldstart, shop):
+    code, out, err = coldstart(
+        *("encoders", "adapt", "--base", "hf-image:vit", "--text-encoder", "hf-text:bert"),
+        *("--lora", "4", "--text-lora", "2", "--out", "ours", "--json", *FAST),
+    )
+    assert code == 0, err
+    told = json.loads(out)
+    assert told["items"] == {
+        "learned from": 90,
+        "validation": 18,
+        "held out": 12,
+        "source": 0,
+    }
+    assert told["gain"] > 1
+    image, text = (load_encoder(f"folder:ours/{name}", device="cpu") for name in ("image", "text"))
+    assert image.space == text.space
+    assert image.width == text.width == 8
+    photo = Image.open(shop / "shop/images/i000.png")
+    base = load_encoder("hf-image:vit", device="cpu").encode([photo])
+    assert not np.allclose(
+        image.base.encode([photo]), base
+    )  # its weights learned, not its head alone
+    code, out, err = coldstart("extract", "--image-encoder", "folder:ours/image", "--json")
+    assert code == 0, err
+    extracted = json.loads(out)["image"]
+    assert (extracted["encoded"], extracted["encoder"]) == (120, "ours-image")
+    again = load_encoder("folder:ours/image", device="cpu")
+    assert (again.hash, again.encode([photo]).tolist()) == (
+        image.hash,
+        image.encode([photo]).tolist(),
+    )
+
+
+def test_what_was_found_is_told_with_the_next_step(coldstart, shop):
+    code, out, err = coldstart(
+        *("encoders", "adapt", "--base", "hf-image:vit", "--lora", "4"),
+        *("--objective", "labels", "--out", "ours", *FAST),
+    )
+    assert code == 0, err
+    assert "(kept)" in out
+    assert "Held-out items" in out
+    assert "next: `coldstart extract --image-encoder folder:ours`" in out
+
+
+def test_the_cached_blocks_of_the_default_encoder_are_its_own(coldstart, shop):
+    code, out, err = coldstart(
+        *("encoders", "adapt", "--objective", "labels", "--photos", "shop", "--out", "ours"),
+        *("--blocks", "2", "--epochs", "2", "--batch", "16", "--rate", "0.001", "--keep", "0"),
+        *("--holdout", "0", "--json"),
+    )
+    assert code == 0, err
+    encoder = load_encoder("folder:ours", device="cpu")
+    assert (encoder.width, encoder.id) == (512, "ours")
+    base = load_encoder("efficientnet-lite0", device="cpu").module.state_dict()
+    learned = encoder.base.module.state_dict()
+    changed = {name.split(".")[0] for name in base if not torch.equal(base[name], learned[name])}
+    assert changed == {"blocks", "conv_head", "bn2"}
+    assert json.loads(out)["before"] == {}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--base", "nothing"], "there is no encoder 'nothing'"),
+        (["--objective", "colours"], "there is no objective 'colours'; known are pairs, labels"),
+        (["--base", "hf-image:vit", "--blocks", "1"], "is not a chain of blocks"),
+        (["--objective", "source"], "give their folder (--source)"),
+        (["--objective", "labels", "--source", "nowhere"], "there is no folder nowhere"),
+        (["--base", "hf-image:vit", "--align", "adabn"], "this encoder has none; choose coral"),
+        (["--blocks", "99", "--objective", "labels"], "the backbone has 18; give 0 to 18"),
+    ],
+)
+def test_what_cannot_be_learned_is_one_line(coldstart, shop, arguments, told):
+    code, out, err = coldstart("encoders", "adapt", "--out", "ours", *arguments)
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
+    assert told in err
+    assert not (shop / "ours").exists()
+
+
+def test_nothing_ingested_is_one_line(coldstart):
+    code, _, err = coldstart("encoders", "adapt", "--out", "ours")
+    assert code == 2
+    assert "run `coldstart ingest SOURCE` first" in err
