@@ -131,6 +131,7 @@ def _gated(
         known_item_ids=listed_items(home).ids,
         rules=rules,
         now=now,
+        reported=False,
     )
     accepted = checked.accepted
     held = keep_quarantined(checked, home=home, source=source, now=now)

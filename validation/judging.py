@@ -5,7 +5,7 @@ check that it failed, all others pass. Ids are compared only among the rows that
 a bad row never pushes out a good one of the same id.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +16,16 @@ from validation import engine, facts, reasons, suites, tables
 from validation.checks import READ, Severity, readable
 from validation.chunks import Chunk
 from validation.contents import FINGERPRINT
-from validation.engine import Finding
+from validation.engine import Finding, Run
 from validation.identities import FirstRows
 from validation.result import GateResult, counts
 from validation.tables import Table
 
 if TYPE_CHECKING:
     from great_expectations import ExpectationSuite
+
+Judge = Callable[["ExpectationSuite", pd.DataFrame], Run]
+"""`engine.run`, or what finds the same."""
 
 
 def judged(
@@ -35,6 +38,7 @@ def judged(
     details: reasons.Details,
     now: datetime,
     notes: tuple[str, ...] = (),
+    judge: Judge = engine.run,
 ) -> GateResult:
     """Run the suite, then compare ids among what passed, and sort the rows.
 
@@ -43,15 +47,16 @@ def judged(
         first_rows: what came before this chunk.
         details: what the sentences of some checks say of a row, by check and row.
         notes: of the batch as a whole.
+        judge: runs a suite over a frame.
     """
     raw, coerced = chunk.raw, chunk.coerced
     read = {readable(name): flags for name, flags in coerced.readable.items()}
     checked = coerced.frame.assign(**{READ: facts.lines_read(raw)}, **found, **read)
-    run = engine.run(suite, checked[suites.columns_of(suite)])
+    run = judge(suite, checked[suites.columns_of(suite)])
     passing = coerced.frame.drop(run.rows(Severity.BLOCK))
     first, told = first_rows.take(passing[table.key], raw, offset=chunk.offset)
     identities = suites.identities(table.key, table=table.name)
-    twice = engine.run(identities, pd.DataFrame({suites.FIRST: first}, index=passing.index))
+    twice = judge(identities, pd.DataFrame({suites.FIRST: first}, index=passing.index))
     kept = passing[first]
     return result_of(
         table.name,
@@ -60,7 +65,9 @@ def judged(
         key=coerced.frame[table.key],
         findings=[*reasons.telling(run.findings), *twice.findings],
         details={**details, "duplicate_id": told, "line_readable": facts.unread_lines(raw)},
-        validation={str(part.result["suite_name"]): part.result for part in (run, twice)},
+        validation={
+            str(part.result["suite_name"]): part.result for part in (run, twice) if part.result
+        },
         notes=notes,
         now=now,
         offset=chunk.offset,

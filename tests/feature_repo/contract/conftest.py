@@ -1,6 +1,7 @@
 """The environments, each with its servers started here, or skipped with the reason."""
 
 import importlib.util
+import os
 import shutil
 from collections.abc import Iterator
 
@@ -50,7 +51,7 @@ def environment(request: pytest.FixtureRequest) -> Iterator[str]:
                 pytest.skip("Java is not installed")
             if importlib.util.find_spec("pyspark") is None:
                 pytest.skip("pyspark is not installed (extra `spark`)")
-            patched.setenv("COLDSTART_SPARK", "local[2]")
+            patched.setenv("COLDSTART_SPARK", os.environ.get("COLDSTART_SPARK", "local[2]"))
             patched.setenv("SPARK_LOCAL_IP", "127.0.0.1")
             yield name
             from pyspark.sql import SparkSession
