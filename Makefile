@@ -98,8 +98,7 @@ serve: $(READY) ## Serve recommendations from the state in COLDSTART_HOME
 	$(BIN)/coldstart serve $(ARGS)
 
 # bench-adaptation, bench-quality and bench-transfer take long and data sets of yours
-# (ARGS='--data DIR'): they are
-# run by themselves.
+# (ARGS='--data DIR'): they are run by themselves.
 .PHONY: bench
 bench: bench-extraction bench-aggregation bench-ranking bench-gate bench-languages bench-materialize bench-streaming ## Run the benchmarks of speed, of the gate and of languages
 
