@@ -1,7 +1,9 @@
 """The jobs `train` and `meta-train`: features in, a stored model and its item features out."""
 
+import hashlib
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
@@ -28,6 +30,8 @@ from coldstart_models.errors import NotEnoughData
 from coldstart_models.feature_rows import adaptation_rows, vector_rows
 from coldstart_models.general.artifact import load_general
 from coldstart_models.ranker import TrainingSet
+from coldstart_models.siamese.checkpoints import Checkpoint
+from coldstart_models.siamese.curves import tensorboard
 from coldstart_models.siamese.files import load_folder, save_folder
 from coldstart_models.siamese.inputs import PHOTO, TEXT, ItemInputs
 from coldstart_models.siamese.learners.evidence import Evidence
@@ -35,7 +39,7 @@ from coldstart_models.siamese.learners.registry import AUTO
 from coldstart_models.siamese.learners.space import Space
 from coldstart_models.siamese.packing import pack, pack_deltas, packed_width
 from coldstart_models.siamese.population import Population
-from coldstart_models.siamese.ranker import SiameseModel, meta_train, pretrain
+from coldstart_models.siamese.ranker import SiameseModel, Watch, meta_train, pretrain
 from coldstart_models.siamese.togetherness import fit_togetherness
 from coldstart_models.siamese.training import Progress, Schedule, history_batch, to_vectors
 from coldstart_models.snapshot import new_listings
@@ -47,6 +51,8 @@ from feature_repo.sources import read_records
 from feature_repo.store import Store
 from validation import tables
 
+TRAIN: Final = "train"
+META_TRAIN: Final = "meta-train"
 FEATURE_SERVICE: Final = "coldstart_v1"
 MAX_SUPPORT: Final = 20
 """First customers a new listing learns from."""
@@ -124,19 +130,21 @@ def train_job(
     read = _inputs(home)
     start = load_general(general) if general is not None else None
     training = read_training_set(home)
-    model = pretrain(
-        training, dates=dates, seed=seed, general=start, schedule=schedule, progress=progress
-    )
-    return _publish(
-        model,
-        training,
-        home=home,
-        now=now,
-        seed=seed,
-        stage="train",
-        read=read,
-        general=start.told() if start is not None else None,
-    )
+    told = start.told() if start is not None else None
+    problem = [read, seed, dates, schedule, told]
+    with _watched(TRAIN, problem, training, home=home, now=now) as watch:
+        model = pretrain(
+            training,
+            dates=dates,
+            seed=seed,
+            general=start,
+            schedule=schedule,
+            progress=progress,
+            watch=watch,
+        )
+        return _publish(
+            model, training, home=home, now=now, seed=seed, stage=TRAIN, read=read, general=told
+        )
 
 
 def meta_train_job(
@@ -167,26 +175,48 @@ def meta_train_job(
     fitted = fit_togetherness(training.interactions, inputs, seed=seed)
     model = SiameseModel(featurizer, fitted, network)
     histories = FeatureHistories(Store(home), training) if training.dated else None
-    meta_train(
-        model,
-        training,
-        seed=seed,
-        histories=histories,
-        learner=learner,
-        schedule=schedule,
-        progress=progress,
-    )
-    return _publish(
-        model,
-        training,
-        home=home,
-        now=now,
-        seed=seed,
-        stage="meta-train",
-        read=read,
-        parent=stored,
-        general=stored.metadata.get("general"),
-    )
+    problem = [read, seed, schedule, stored.tag]
+    with _watched(META_TRAIN, problem, training, home=home, now=now) as watch:
+        meta_train(
+            model,
+            training,
+            seed=seed,
+            histories=histories,
+            learner=learner,
+            schedule=schedule,
+            progress=progress,
+            watch=watch,
+        )
+        return _publish(
+            model,
+            training,
+            home=home,
+            now=now,
+            seed=seed,
+            stage=META_TRAIN,
+            read=read,
+            parent=stored,
+            general=stored.metadata.get("general"),
+        )
+
+
+@contextmanager
+def _watched(
+    stage: str, problem: list[Any], training: TrainingSet, *, home: Home, now: datetime
+) -> Iterator[Watch]:
+    """Where a stage leaves its checkpoint, gone once its model is stored, and its curves.
+
+    Args:
+        problem: what else decides how it goes: a checkpoint of another problem is not taken up.
+    """
+    catalogue = training.catalogue
+    encoders = (catalogue.image.encoder_hash, catalogue.text.encoder_hash)
+    told = repr([stage, *problem, encoders, version("coldstart-home")])
+    key = hashlib.sha256(told.encode()).hexdigest()
+    checkpoint = Checkpoint(home.checkpoints / f"{stage}.pt", key)
+    with tensorboard(home.curves / f"{now:%Y%m%d-%H%M%S}-{stage}") as curves:
+        yield Watch(checkpoint, curves)
+    checkpoint.remove()
 
 
 def _inputs(home: Home) -> dict[str, Input]:

@@ -86,6 +86,16 @@ class Home:
         return self.root / "served"
 
     @property
+    def checkpoints(self) -> Path:
+        """What a running or stopped training job has reached, one file a stage."""
+        return self.root / "checkpoints"
+
+    @property
+    def curves(self) -> Path:
+        """TensorBoard's files of every training job."""
+        return self.root / "curves"
+
+    @property
     def studies(self) -> Path:
         """Journals of what `coldstart tune` tried."""
         return self.root / "studies"

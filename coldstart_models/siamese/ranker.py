@@ -19,6 +19,8 @@ from coldstart_models.data.episodes import (
 from coldstart_models.errors import NotEnoughData
 from coldstart_models.general.artifact import GeneralModel
 from coldstart_models.ranker import RankingTask, TrainingSet
+from coldstart_models.siamese.checkpoints import Checkpoint
+from coldstart_models.siamese.curves import Curves
 from coldstart_models.siamese.inputs import Featurizer, ItemInputs
 from coldstart_models.siamese.learners.contest import Contest, hold_contest
 from coldstart_models.siamese.learners.registry import AUTO, LEARNERS, build_learner
@@ -55,6 +57,14 @@ class EpisodeSet:
     validation: list[Episode]
 
 
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What a stage of learning leaves behind while it runs."""
+
+    checkpoint: Checkpoint | None = None
+    curves: Curves | None = None
+
+
 @dataclass
 class SiameseModel:
     """Everything that training produced and ranking needs."""
@@ -81,11 +91,13 @@ def pretrain(
     general: GeneralModel | None = None,
     schedule: Schedule | None = None,
     progress: Progress | None = None,
+    watch: Watch | None = None,
 ) -> SiameseModel:
     """Fit the inputs and factors, then contrast on held-out items of every domain.
 
     Args:
         general: what other shops taught, to start from; nothing by default.
+        watch: where learning leaves checkpoints and curves; nowhere by default.
 
     Raises:
         NotEnoughData: the training set holds no choice of a warm item.
@@ -105,7 +117,7 @@ def pretrain(
         featurizer, fit_togetherness(training.interactions, inputs, seed=seed), network
     )
     episodes = held_out_episodes(training, seed=seed)
-    _learn(model, training, episodes, "train", inputs, seed, schedule, progress)
+    _learn(model, training, episodes, "train", inputs, seed, schedule, progress, watch)
     return model
 
 
@@ -119,6 +131,7 @@ def meta_train(
     learner: str = AUTO,
     schedule: Schedule | None = None,
     progress: Progress | None = None,
+    watch: Watch | None = None,
 ) -> SiameseModel:
     """Fine-tune on launch episodes, then choose and train the learner of few shots, in place.
 
@@ -128,6 +141,7 @@ def meta_train(
     Args:
         learner: a name of `learners.registry`, or ``auto``: who ranks best on the validation
             episodes with their first customers known.
+        watch: where learning leaves checkpoints and curves; nowhere by default.
 
     Raises ConfigError where no learner is called so.
     """
@@ -141,7 +155,7 @@ def meta_train(
         episodes = held_out_episodes(training, seed=seed + 1)
     inputs = model.featurizer(training.catalogue)
     schedule = schedule or META_SCHEDULE
-    _learn(model, training, episodes, "meta-train", inputs, seed, schedule, progress)
+    _learn(model, training, episodes, "meta-train", inputs, seed, schedule, progress, watch)
     rehearsed = [
         [
             rehearse(model.network, one, launches=launches)
@@ -196,6 +210,7 @@ def _learn(
     seed: int,
     schedule: Schedule | None,
     progress: Progress | None,
+    watch: Watch | None,
 ) -> None:
     """Run one stage of learning; with too little to learn on, the start is kept."""
     if not episodes.learning or not episodes.validation:
@@ -208,6 +223,8 @@ def _learn(
         schedule=schedule or Schedule(),
         generator=np.random.default_rng(seed),
         progress=progress,
+        checkpoint=watch and watch.checkpoint,
+        curves=watch and watch.curves,
     )
 
 

@@ -30,6 +30,8 @@ from torch import Tensor, nn
 from coldstart_models.data.catalogue import FloatMatrix, IntArray
 from coldstart_models.data.episodes import Episode, supported, user_batches
 from coldstart_models.data.interactions import Histories
+from coldstart_models.siamese.checkpoints import Checkpoint, Course
+from coldstart_models.siamese.curves import Curves
 from coldstart_models.siamese.dates import DateTerm, date_features
 from coldstart_models.siamese.inputs import ItemInputs
 from coldstart_models.siamese.learners.evidence import Evidence
@@ -262,13 +264,24 @@ def train(
     schedule: Schedule,
     generator: np.random.Generator,
     progress: Progress | None = None,
+    checkpoint: Checkpoint | None = None,
+    curves: Curves | None = None,
 ) -> TrainingRecord:
-    """Learn in place, keep what did best on the validation episodes' mean NDCG@10."""
+    """Learn in place, keep what did best on the validation episodes' mean NDCG@10.
+
+    Args:
+        checkpoint: written at every check, and taken up where a stopped run left one.
+        curves: told the loss of every step, and quality and term weights at every check.
+    """
     log_scale = nn.Parameter(torch.tensor(INITIAL_SCALE).log())
     optimizer = _optimizer(model, log_scale, schedule)
-    best, best_state, kept = _quality(model, validation), copy.deepcopy(model.state_dict()), 0
-    checks, stale = [(0, best)], 0
-    for step in range(1, schedule.steps + 1):
+    course = checkpoint and checkpoint.restore(model, log_scale, optimizer, generator)
+    if course is None:
+        course = Course(_quality(model, validation), copy.deepcopy(model.state_dict()))
+        course.checks.append((0, course.best))
+    for step in range(course.step + 1, schedule.steps + 1):
+        if course.stale > schedule.patience:
+            break
         prepared = episodes[step % len(episodes)]
         rows = next(user_batches(prepared.episode, size=BATCH_USERS, generator=generator))
         scores = model(prepared, rows, length=TRAINING_HISTORY)
@@ -277,20 +290,33 @@ def train(
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
+        course.step = step
         if progress is not None:
             progress(step, schedule.steps)
-        if step % schedule.check_every:
-            continue
-        quality = _quality(model, validation)
-        checks.append((step, quality))
-        if quality > best:
-            best, best_state, kept = quality, copy.deepcopy(model.state_dict()), step
-            stale = 0
-        elif (stale := stale + 1) > schedule.patience:
-            break
-    model.load_state_dict(best_state)
-    logger.info("kept step %d of %s", kept, checks)
-    return TrainingRecord(tuple(checks), kept)
+        if curves is not None:
+            curves("loss", float(loss.detach()), step)
+        if step % schedule.check_every == 0:
+            _check(course, model, _quality(model, validation), curves)
+            if checkpoint is not None:
+                checkpoint.save(course, model, log_scale, optimizer, generator)
+    model.load_state_dict(course.best_state)
+    logger.info("kept step %d of %s", course.kept, course.checks)
+    return TrainingRecord(tuple(course.checks), course.kept)
+
+
+def _check(course: Course, model: MetaSiamese, quality: float, curves: Curves | None) -> None:
+    """Take note of a check, and of the parameters where it is the best so far."""
+    course.checks.append((course.step, quality))
+    if quality > course.best:
+        course.best, course.kept, course.stale = quality, course.step, 0
+        course.best_state = copy.deepcopy(model.state_dict())
+    else:
+        course.stale += 1
+    if curves is not None:
+        curves("validation ndcg@10", quality, course.step)
+        weights = model.scorer.term_weights.detach().tolist()
+        for (name, kind), weight in zip(model.scorer.terms, weights, strict=True):
+            curves(f"weight/{name} {kind}", weight, course.step)
 
 
 def _optimizer(

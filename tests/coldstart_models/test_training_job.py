@@ -31,18 +31,18 @@ from validation import gate
 LETTERS = "abc"
 
 
-def unordered_shop() -> SourceData:
-    """60 things of three kinds; each of 45 users chose eight of one kind, nobody knows when."""
-    ids = [f"i{number:02d}" for number in range(60)]
+def unordered_shop(size: int = 60) -> SourceData:
+    """Things of three kinds; each of 45 users chose eight of one kind, nobody knows when."""
+    ids = [f"i{number:02d}" for number in range(size)]
     items = pd.DataFrame(
         {
             "item_id": ids,
-            "title": [LETTERS[number % 3] * (number % 4 + 1) for number in range(60)],
+            "title": [LETTERS[number % 3] * (number // 3 + 1) for number in range(size)],
             "source": "shop",
         }
     )
     pairs = [
-        (f"u{user:02d}", ids[(user % 3 + 3 * (user + step)) % 60])
+        (f"u{user:02d}", ids[(user % 3 + 3 * (5 * user + step)) % size])
         for user in range(45)
         for step in range(8)
     ]
@@ -54,8 +54,12 @@ def unordered_shop() -> SourceData:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
+    return opened(tmp_path, unordered_shop())
+
+
+def opened(tmp_path: Path, shop: SourceData) -> Home:
     home = Home(tmp_path / "state")
-    ingest(unordered_shop(), home=home, gate=gate, now=NOW)
+    ingest(shop, home=home, gate=gate, now=NOW)
     extract(home=home, now=NOW, image_encoder=None, text_encoder=CountingEncoder(Modality.TEXT))
     aggregate(home=home, now=NOW)
     Store(home).apply()
@@ -88,6 +92,26 @@ class Tenfold(CountingEncoder):
 
 def fill_beside(home: Home) -> None:
     extract(home=home, now=NOW, image_encoder=None, text_encoder=Tenfold())
+
+
+def test_a_stopped_job_leaves_a_checkpoint_and_a_finished_one_its_curves(tmp_path: Path) -> None:
+    home = opened(tmp_path, unordered_shop(240))
+
+    def stopped(step: int, total: int) -> None:
+        if step == 41:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_job(home=home, now=NOW, progress=stopped)
+    assert [one.name for one in home.checkpoints.iterdir()] == ["train.pt"]
+    steps: list[int] = []
+    result = train_job(home=home, now=NOW, progress=lambda step, total: steps.append(step))
+    assert steps[0] == 41
+    assert result.checks[0][0] == 0  # what the stopped job had found is told with the rest
+    assert list(home.checkpoints.iterdir()) == []
+    (curves,) = home.curves.iterdir()
+    assert curves.name.endswith("-train")
+    assert any(one.name.startswith("events.out.tfevents") for one in curves.iterdir())
 
 
 def test_training_and_the_snapshot_see_the_encoder_that_serves_alone(home: Home) -> None:

@@ -1,0 +1,114 @@
+"""What learning has reached, on disk: a stopped job goes on where it was, to the same end."""
+
+import json
+import logging
+import pickle
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from validation.whole_files import replacing
+
+logger = logging.getLogger(__name__)
+
+State = dict[str, Tensor]
+
+
+@dataclass(slots=True)
+class Course:
+    """How far one stage of learning is, beside its parameters."""
+
+    best: float
+    """Validation NDCG@10 of the parameters that are kept."""
+    best_state: State
+    step: int = 0
+    kept: int = 0
+    """Step whose parameters are kept."""
+    stale: int = 0
+    """Checks since then."""
+    checks: list[tuple[int, float]] = field(default_factory=list)
+    """(step, validation NDCG@10)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """One stage's file."""
+
+    path: Path
+    key: str
+    """Of the problem: a file of another one is not taken up."""
+
+    def save(
+        self,
+        course: Course,
+        model: nn.Module,
+        scale: Tensor,
+        optimizer: torch.optim.Optimizer,
+        generator: np.random.Generator,
+    ) -> None:
+        """Write it, whole or not at all."""
+        parts = {
+            "key": self.key,
+            "best": course.best,
+            "best_state": course.best_state,
+            "step": course.step,
+            "kept": course.kept,
+            "stale": course.stale,
+            "checks": course.checks,
+            "model": model.state_dict(),
+            "scale": scale.detach(),
+            "optimizer": optimizer.state_dict(),
+            "generator": json.dumps(generator.bit_generator.state),
+        }
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(self.path) as partial:
+            torch.save(parts, partial)
+
+    def restore(
+        self,
+        model: nn.Module,
+        scale: nn.Parameter,
+        optimizer: torch.optim.Optimizer,
+        generator: np.random.Generator,
+    ) -> Course | None:
+        """Put everything back as it was; None, and nothing changed, where there is no such file."""
+        parts = self._read()
+        if parts is None:
+            return None
+        model.load_state_dict(parts["model"])
+        optimizer.load_state_dict(parts["optimizer"])
+        with torch.no_grad():
+            scale.copy_(parts["scale"])
+        generator.bit_generator.state = json.loads(parts["generator"])
+        logger.info("learning goes on from step %d of %s", parts["step"], self.path)
+        return Course(
+            best=parts["best"],
+            best_state=parts["best_state"],
+            step=parts["step"],
+            kept=parts["kept"],
+            stale=parts["stale"],
+            checks=[(step, value) for step, value in parts["checks"]],
+        )
+
+    def remove(self) -> None:
+        """When the stage is over and its result stored."""
+        self.path.unlink(missing_ok=True)
+
+    def _read(self) -> Mapping[str, Any] | None:
+        if not self.path.exists():
+            return None
+        try:
+            parts: dict[str, Any] = torch.load(self.path, weights_only=True)
+        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile):
+            logger.warning("the checkpoint %s cannot be read: learning starts anew", self.path)
+            return None
+        if parts.get("key") != self.key:
+            logger.info("the checkpoint %s is of another problem: learning starts anew", self.path)
+            return None
+        return parts
