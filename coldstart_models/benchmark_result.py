@@ -45,6 +45,8 @@ class Measurement:
     """(G,) truth, by category."""
     cells: Mapping[str, FloatArray] = field(default_factory=dict)
     """Name → (U, 4) as `values`, of the pool's cell ranked by itself."""
+    lift: float = np.nan
+    """Popularity lift, a mean over users: see `metrics.popularity_lift`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,34 @@ class Breakdown:
 
 
 @dataclass(frozen=True, slots=True)
+class PersonalPoint:
+    """A model at one place between the general and the personal, on the cold pool."""
+
+    model: str
+    personal: float
+    """0 is what sells in general, 1 the person alone."""
+    own: bool
+    """Whether it is the place that the model learned."""
+    recall: float
+    ndcg: float
+    coverage: float
+    lift: float
+    """1 is no lean to what many choose."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The point of the JSON report."""
+        return {
+            "model": self.model,
+            "personal": self.personal,
+            "own": self.own,
+            RECALL: self.recall,
+            NDCG: self.ndcg,
+            COVERAGE: self.coverage,
+            "popularity_lift": self.lift,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class BenchmarkResult:
     """Everything a benchmark measured, and how."""
 
@@ -120,6 +150,8 @@ class BenchmarkResult:
     seeds: int
     results: list[ResultRow]
     breakdowns: list[Breakdown] = field(default_factory=list)
+    personal: list[PersonalPoint] = field(default_factory=list)
+    """From the general to the personal, of models that can be steered; first seed."""
     skipped: list[Skipped] = field(default_factory=list)
     generated: bool = False
     """Whether the source was made up by us."""
@@ -152,6 +184,7 @@ class BenchmarkResult:
             "seeds": self.seeds,
             "results": [row.as_dict() for row in self.results],
             "breakdowns": [breakdown.as_dict() for breakdown in self.breakdowns],
+            "personal": [point.as_dict() for point in self.personal],
             "skipped": [asdict(skipped) for skipped in self.skipped],
         }
 

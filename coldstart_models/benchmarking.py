@@ -7,7 +7,7 @@ on. Models see a split's training set and a pool's task, and nothing else of the
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -16,9 +16,11 @@ import numpy as np
 import pandas as pd
 
 from coldstart_models.benchmark_result import (
+    DIGITS,
     BenchmarkResult,
     Breakdown,
     Measurement,
+    PersonalPoint,
     ResultRow,
     result_row,
 )
@@ -34,14 +36,25 @@ from coldstart_models.data.catalogue import BoolArray, Catalogue, FloatMatrix, I
 from coldstart_models.data.pools import COLD, WARM, Pool, Skipped, build_pools
 from coldstart_models.data.splits import Split
 from coldstart_models.errors import ConfigError, ModelError, NotEnoughData
-from coldstart_models.metrics import USER_METRICS, FloatArray, UserMetrics, shown, user_metrics
+from coldstart_models.metrics import (
+    NDCG,
+    RECALL,
+    USER_METRICS,
+    FloatArray,
+    UserMetrics,
+    popularity_lift,
+    shown,
+    user_metrics,
+)
 from coldstart_models.models import MODELS, ORACLE, Model, build_ranker, find_model
-from coldstart_models.ranker import Ranker, RankingTask
+from coldstart_models.ranker import Ranker, RankingTask, Steerable, TrainingSet
 from coldstart_models.rankings import Labels, RankingsWriter
 
 log = logging.getLogger(__name__)
 
 DEFAULT_SHOTS: Final = (0, 1, 3, 5, 10)
+STEPS: Final = (0.0, 0.25, 0.5, 0.75, 0.9, 1.0)
+"""Places between the general and the personal that are looked at, beside a model's own."""
 SCORES_AT_ONCE: Final = 20_000_000
 """Users × candidates that a model scores in one call."""
 METRICS_AT_ONCE: Final = 4_000_000
@@ -59,6 +72,7 @@ class Ledger:
     """What has been measured so far."""
 
     measured: dict[Key, list[Measurement]] = field(default_factory=dict)
+    personal: list[PersonalPoint] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
 
     def add(self, key: Key, measurement: Measurement) -> None:
@@ -193,6 +207,8 @@ def _run(
         measurement = measure(bench, ranker, pool, model=model.name, shots=labels)
         for count in labels:
             bench.ledger.add((model.name, count, pool.name), measurement)
+    if isinstance(ranker, Steerable) and bench.seed == 0:
+        bench.ledger.personal += personal_curve(bench, ranker, model=model.name)
 
 
 def measure(
@@ -231,6 +247,47 @@ def measure(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _At:
+    """A ranker at a place between the general and the personal."""
+
+    ranker: Steerable
+    personal: float
+
+    @property
+    def name(self) -> str:
+        return self.ranker.name
+
+    def fit(self, training: TrainingSet, *, seed: int) -> None:
+        self.ranker.fit(training, seed=seed)
+
+    def score(self, task: RankingTask) -> FloatMatrix:
+        return self.ranker.score_at(task, self.personal)
+
+
+def personal_curve(bench: Bench, ranker: Steerable, *, model: str) -> list[PersonalPoint]:
+    """The model on the cold pool from the general to the personal, its own place among it."""
+    (pool,) = (pool for pool in bench.pools if pool.name == COLD)
+    quiet = replace(bench, writer=None)
+    own, points = round(ranker.own_place, DIGITS), []
+    for place in sorted({*STEPS, own}):
+        at = ranker if place == own else _At(ranker, place)
+        found = measure(quiet, at, pool, model=model, shots=[])
+        means = dict(zip(USER_METRICS, np.nanmean(found.values, axis=0), strict=True))
+        points.append(
+            PersonalPoint(
+                model,
+                personal=place,
+                own=place == own,
+                recall=round(float(means[RECALL]), DIGITS),
+                ndcg=round(float(means[NDCG]), DIGITS),
+                coverage=round(found.coverage, DIGITS),
+                lift=round(found.lift, DIGITS),
+            )
+        )
+    return points
+
+
 def _add_cell(
     cell: "_Tally",
     rows: IntArray,
@@ -261,6 +318,8 @@ class _Tally:
         self._totals = np.zeros((num_users, len(USER_METRICS)))
         self._counts = np.zeros((num_users, len(USER_METRICS)))
         self._seen = np.zeros(num_candidates, bool)
+        self._chosen_by = np.asarray(pool.chosen.sum(axis=0), np.float64).ravel()
+        self._lifts: list[FloatArray] = []
         self._hits = np.zeros(len(groups.names))
         self._truths = np.zeros(len(groups.names))
 
@@ -271,6 +330,7 @@ class _Tally:
         self._totals[rows] += np.nan_to_num(metrics.values)
         self._counts[rows] += ~np.isnan(metrics.values)
         self._seen[columns] |= shown(metrics, len(columns))
+        self._lifts.append(popularity_lift(metrics, self._chosen_by[columns]))
         if self._group is not None:
             group, count = self._group[columns], len(self._hits)
             self._hits += np.bincount(group, metrics.hits.sum(axis=0), count)
@@ -298,6 +358,7 @@ class _Tally:
             num_candidates=ranked,
             group_hits=self._hits,
             group_truths=self._truths,
+            lift=float(np.nanmean(np.concatenate(self._lifts))) if self._lifts else np.nan,
         )
 
 
@@ -369,6 +430,7 @@ def _result(
         seeds=seeds,
         results=rows,
         breakdowns=breakdowns,
+        personal=ledger.personal,
         skipped=[Skipped(what, reason) for what, reason in ledger.skipped.items()],
         generated=generated,
     )

@@ -93,6 +93,31 @@ def breakdown_plot(result: BenchmarkResult, *, by: str) -> str:
     return _svg(figure)
 
 
+def personal_plot(result: BenchmarkResult) -> str:
+    """NDCG@10 and popularity lift from the general to the personal; "" where none is steered."""
+    models = list(dict.fromkeys(point.model for point in result.personal))
+    if not models:
+        return ""
+    figure, (quality, lift) = _figures(height=3.2)
+    for model in models:
+        points = [point for point in result.personal if point.model == model]
+        places = [point.personal for point in points]
+        own = [place for place, point in enumerate(points) if point.own]
+        for axes, values in (
+            (quality, [point.ndcg for point in points]),
+            (lift, [point.lift for point in points]),
+        ):
+            color = _color(model)
+            axes.plot(places, values, marker="o", markevery=own, color=color, label=model)
+    quality.set_ylabel(NDCG)
+    lift.set_ylabel("popularity lift")
+    for axes in (quality, lift):
+        axes.set_xlabel("general ← personal → the person alone")
+        axes.set_xlim(-0.02, 1.02)
+    _legend(quality)
+    return _svg(figure)
+
+
 def pool_plot(result: BenchmarkResult) -> str:
     """NDCG@10 of the main models on the cold, month, full and warm pools."""
     pools = [pool for pool in (COLD, MONTH, FULL, WARM) if pool in result.pools]
@@ -136,10 +161,22 @@ def _color(model: str) -> str:
 
 def _figure(*, height: float) -> tuple[Any, Any]:
     """A figure and its axes, without pyplot's global state."""
+    figure, (axes,) = _figures(height=height, count=1)
+    return figure, axes
+
+
+def _figures(*, height: float, count: int = 2) -> tuple[Any, list[Any]]:
+    """A figure and its axes, side by side."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
-    axes = figure.add_subplot()
+    drawn = [figure.add_subplot(1, count, place + 1) for place in range(count)]
+    for axes in drawn:
+        _plain(axes)
+    return figure, drawn
+
+
+def _plain(axes: Any) -> None:
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     for side in ("left", "bottom"):
@@ -148,7 +185,6 @@ def _figure(*, height: float) -> tuple[Any, Any]:
     axes.tick_params(colors=INK, labelsize=9)
     axes.xaxis.label.set_color(INK)
     axes.yaxis.label.set_color(INK)
-    return figure, axes
 
 
 def _legend(axes: Any) -> None:

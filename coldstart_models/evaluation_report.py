@@ -13,6 +13,7 @@ from coldstart_models.benchmark_result import BenchmarkResult, ResultRow
 from coldstart_models.data.pools import COLD, FULL, MONTH, WARM
 from coldstart_models.evaluation_plots import (
     breakdown_plot,
+    personal_plot,
     pool_plot,
     quality_plot,
     shots_plot,
@@ -195,6 +196,13 @@ def _plots(result: BenchmarkResult) -> list[Plot]:
             "Recall@20 among listings of equal warmth: new ones, and known ones by how many "
             "people had chosen them before the cutoff; in brackets the users.",
             breakdown_plot(result, by="warmth"),
+        ),
+        (
+            "General against personal",
+            "NDCG@10 on the cold pool, and how much more often the listings shown are chosen by "
+            "anybody than the pool's (1 is no lean to the popular), from what sells in general, on "
+            "the left, to the person alone. The mark is where the model learned to stand.",
+            personal_plot(result),
         ),
         (
             "Cold against warm",

@@ -60,24 +60,27 @@ def history_contributions(
 ) -> dict[str, torch.Tensor]:
     """Modality → (H,): what each history event adds to one user's score of one candidate.
 
-    Both terms of a modality are sums over the history whose weights p_h sum to one, so the
-    reference mean is taken off event by event: Σ_h p_h (a_h − μ) / σ.
+    An average is a sum over the history, Σ_h ω_h s_h. A nearest term v is that sum and what the
+    nearest events are ahead of it, v − Σ_h ω_h s_h ≥ 0, which is theirs by their shares p_h:
+
+        Σ_h ω_h (s_h − μ) / σ  +  Σ_h p_h (v − Σ_j ω_j s_j) / σ
+
+    So an event that is more like the candidate never counts less, be v above the mean μ or below.
     """
     parts = {name: torch.zeros(users.compact.shape[1]) for name in scorer.widths}
     for position, (name, kind) in enumerate(scorer.terms):
         if not (bool(users.present[name][0]) and bool(candidate.present[name][0])):
             continue
         similar = (vectors.values[name][users.used] @ candidate.values[name][0])[users.compact[0]]
-        share, value = users.weights[name][0], similar
+        weights = users.weights[name][0]
+        mean, deviation = calibration.mean[0, 0, position], calibration.deviation[0, 0, position]
+        part = weights * (similar - mean)
         if kind == NEAREST:
             temperature = scorer.temperature(name)
-            logs = safe_log(users.weights[name])[0]
-            share = torch.softmax(temperature * similar + logs, dim=0)
-            bonus = torch.where(share > 0, share.clamp_min(1e-30).log() - logs, 0.0)
-            value = similar - bonus / temperature
-        mean, deviation = calibration.mean[0, 0, position], calibration.deviation[0, 0, position]
-        part = share * (value - mean) / deviation * scorer.term_weights[position]
-        parts[name] = parts[name] + torch.where(share > 0, part, 0.0)
+            logits = temperature * similar + safe_log(users.weights[name])[0]
+            ahead = logits.logsumexp(dim=0) / temperature - (weights * similar).sum()
+            part = part + torch.softmax(logits, dim=0) * ahead
+        parts[name] = parts[name] + part / deviation * scorer.term_weights[position]
     return parts
 
 

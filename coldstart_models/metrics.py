@@ -122,6 +122,21 @@ def shown(metrics: UserMetrics, num_candidates: int) -> BoolArray:
     return marks
 
 
+def popularity_lift(metrics: UserMetrics, chosen_by: FloatArray) -> FloatArray:
+    """(U,) how often the first 20 were chosen by anybody, on average, over the pool's mean.
+
+    1 is no lean to what many choose; NaN where nobody chose anything.
+
+    Args:
+        chosen_by: (C,) users who chose each candidate.
+    """
+    top = metrics.order[:, :RECALL_DEPTH]
+    ranked = np.arange(top.shape[1]) < metrics.ranked[:, None]
+    mean = (chosen_by[top] * ranked).sum(axis=1) / np.maximum(ranked.sum(axis=1), 1)
+    usual = chosen_by.mean()
+    return np.asarray(mean / usual if usual > 0 else np.full(len(top), np.nan), dtype=np.float64)
+
+
 def seed_means(values: FloatArray) -> FloatArray:
     """(M,) means over seeds of the means over users, from (S, U, M) with NaN where absent."""
     present = ~np.isnan(values)

@@ -5,7 +5,7 @@ evaluates them and one contract suite tests them.
 """
 
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -74,6 +74,18 @@ class Ranker(Protocol):
 
     def score(self, task: RankingTask) -> FloatMatrix:
         """(U, C) finite scores, higher is better."""
+
+
+@runtime_checkable
+class Steerable(Ranker, Protocol):
+    """A ranker with a control from what sells in general (0) to the person alone (1)."""
+
+    @property
+    def own_place(self) -> float:
+        """Where the order is that of `score`."""
+
+    def score_at(self, task: RankingTask, personal: float) -> FloatMatrix:
+        """(U, C) scores at a place of the control."""
 
 
 def top_k(scores: FloatMatrix, item_ids: npt.NDArray[np.object_], k: int) -> IntArray:

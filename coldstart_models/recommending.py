@@ -32,6 +32,7 @@ from coldstart_models.siamese.learners.evidence import Evidence
 from coldstart_models.siamese.learners.learner import effect
 from coldstart_models.siamese.learners.space import Space
 from coldstart_models.siamese.packing import pack, pack_deltas
+from coldstart_models.siamese.personal import moved
 from coldstart_models.siamese.population import Population
 from coldstart_models.siamese.scorer import Calibration, Profiles, SiameseScorer
 from coldstart_models.siamese.togetherness import Togetherness
@@ -126,6 +127,7 @@ class Recommender:
         category: str | None = None,
         max_price: float | None = None,
         exclude: Collection[str] = (),
+        personal: float | None = None,
     ) -> list[Recommendation]:
         """The k best listings for a person, best first.
 
@@ -134,6 +136,10 @@ class Recommender:
             category: a category path; listings in it and below it.
             max_price: listings without a price stay.
             exclude: item ids to leave out.
+            personal: from 0, what sells in general, to 1, the person alone (see
+                `siamese.personal`); by default as the model learned it.
+
+        Raises ConfigError for a `personal` outside 0 … 1.
         """
         snapshot = self._snapshot
         rows = pool_rows(snapshot, pool, category=category, max_price=max_price, exclude=exclude)
@@ -142,7 +148,7 @@ class Recommender:
         person = self._person(snapshot, history)
         if person is None:
             return self._most_popular(snapshot, rows, k=k)
-        scores = self._scores(snapshot, person, rows)
+        scores = self._scores(snapshot, person, rows, personal=personal)
         best = rows[top_k(scores[None, :], snapshot.item_ids[rows], k)[0]]
         by_row = dict(zip(rows.tolist(), scores.tolist(), strict=True))
         return [
@@ -155,7 +161,9 @@ class Recommender:
             for row in best.tolist()
         ]
 
-    def score(self, history: UserHistory, item_ids: Sequence[str]) -> list[float]:
+    def score(
+        self, history: UserHistory, item_ids: Sequence[str], *, personal: float | None = None
+    ) -> list[float]:
         """The person's score of each item, in order. Raises UnknownItem.
 
         Scores compare items for one person, standardised over the new listings; they say
@@ -166,9 +174,12 @@ class Recommender:
         person = self._person(snapshot, history)
         if person is None:
             return [float(value) for value in snapshot.prior[rows]]
-        return [float(value) for value in self._scores(snapshot, person, rows)]
+        scores = self._scores(snapshot, person, rows, personal=personal)
+        return [float(value) for value in scores]
 
-    def explain(self, history: UserHistory, item_id: str) -> Explanation:
+    def explain(
+        self, history: UserHistory, item_id: str, *, personal: float | None = None
+    ) -> Explanation:
         """Take one score apart. Raises UnknownItem."""
         snapshot = self._snapshot
         row = int(self._rows(snapshot, [item_id])[0])
@@ -178,19 +189,23 @@ class Recommender:
             part = Contribution(None, POPULARITY, popularity)
             return Explanation(item_id, popularity, (part,), sentence(_title(snapshot, row), []))
         parts = self._parts(snapshot, person, row)
-        prior, adapted = self._beyond_history(snapshot, person, row)
+        adapted = self._adapted(snapshot, person, row)
+        general = float(self._general(snapshot, person, np.array([row]))[0])
+        weight = float(self._scorer.prior_weight.detach())
+        share = 1.0 if personal is None else personal
+        prior = moved(weight * general, general, weight, personal)
         contributions = [Contribution(None, POPULARITY, prior)]
         if snapshot.biases[row]:
-            contributions.append(Contribution(None, PACE, float(snapshot.biases[row])))
+            contributions.append(Contribution(None, PACE, share * float(snapshot.biases[row])))
         for name, values in [*parts.items(), (FIRST_CUSTOMERS, adapted)]:
             contributions += [
-                Contribution(chosen, name, float(value))
+                Contribution(chosen, name, share * float(value))
                 for chosen, value in zip(person.item_ids, values, strict=True)
                 if value != 0.0
             ]
         return Explanation(
             item_id,
-            float(self._scores(snapshot, person, np.array([row]))[0]),
+            float(self._scores(snapshot, person, np.array([row]), personal=personal)[0]),
             tuple(contributions),
             self._told(snapshot, person, row, parts),
         )
@@ -293,7 +308,12 @@ class Recommender:
 
     @torch.inference_mode()
     def _scores(
-        self, snapshot: Snapshot, person: "_Person", rows: IntArray
+        self,
+        snapshot: Snapshot,
+        person: "_Person",
+        rows: IntArray,
+        *,
+        personal: float | None = None,
     ) -> "np.typing.NDArray[np.float32]":
         """(C,) scores of the candidates in the given rows."""
         candidates = snapshot.vectors.take(torch.from_numpy(rows))
@@ -308,7 +328,14 @@ class Recommender:
             deltas = {name: values[rows] for name, values in snapshot.by_modality.items()}
             added = effect(person.profiles, deltas, self._population)
             scores = scores + added + torch.from_numpy(snapshot.biases[rows])
-        return np.asarray(scores[0].numpy(), dtype=np.float32)
+        general = self._general(snapshot, person, rows)
+        scores = moved(scores[0], general, float(self._scorer.prior_weight.detach()), personal)
+        return np.asarray(scores.numpy(), dtype=np.float32)
+
+    def _general(self, snapshot: Snapshot, person: "_Person", rows: IntArray) -> torch.Tensor:
+        """(C,) expected popularity of the candidates, standardised over the reference pool."""
+        prior = torch.from_numpy(snapshot.prior[rows])
+        return (prior - person.calibration.prior_mean) / person.calibration.prior_deviation
 
     @torch.inference_mode()
     def _parts(self, snapshot: Snapshot, person: "_Person", row: int) -> "dict[str, torch.Tensor]":
@@ -319,19 +346,12 @@ class Recommender:
         )
 
     @torch.inference_mode()
-    def _beyond_history(
-        self, snapshot: Snapshot, person: "_Person", row: int
-    ) -> "tuple[float, torch.Tensor]":
-        """The prior's part and the first customers' part."""
-        calibration = person.calibration
-        centred = (float(snapshot.prior[row]) - calibration.prior_mean) / (
-            calibration.prior_deviation
-        )
+    def _adapted(self, snapshot: Snapshot, person: "_Person", row: int) -> torch.Tensor:
+        """The first customers' part by history event."""
         delta = {name: values[row] for name, values in snapshot.by_modality.items()}
-        adapted = first_customer_contributions(
+        return first_customer_contributions(
             self._scorer, snapshot.vectors, person.profiles, delta, self._population
         )
-        return float(self._scorer.prior_weight * centred), adapted
 
     def _told(
         self, snapshot: Snapshot, person: "_Person", row: int, parts: "dict[str, torch.Tensor]"

@@ -60,7 +60,18 @@ class Person(BaseModel):
     session: list[SessionEvent] = Field(default_factory=list, max_length=MAX_SESSION)
 
 
-class RecommendRequest(Person):
+class Ranked(Person):
+    """Whose ranking, and how personal."""
+
+    personal: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="from 0, what sells in general, to 1, the person alone; as learned by default",
+    )
+
+
+class RecommendRequest(Ranked):
     """The k best listings for a person."""
 
     model_config = _model(
@@ -97,7 +108,7 @@ class RecommendResponse(BaseModel):
     snapshot: str
 
 
-class ScoreRequest(Person):
+class ScoreRequest(Ranked):
     """A person's score of each of up to 1,000 items."""
 
     model_config = _model({"user_id": "user-1", "item_ids": ["sofa-1", "lamp-2"]})
@@ -116,7 +127,7 @@ class ScoreResponse(BaseModel):
     snapshot: str
 
 
-class ExplainRequest(Person):
+class ExplainRequest(Ranked):
     """Why a person's score of one item is what it is."""
 
     model_config = _model({"user_id": "user-1", "item_id": "lamp-2"})

@@ -116,6 +116,7 @@ class RecommenderService:
                 category=params.category,
                 max_price=params.max_price,
                 exclude=_excluded(params, history),
+                personal=params.personal,
             )
         if history.item_ids:
             return self._recommendations(found)
@@ -127,7 +128,7 @@ class RecommenderService:
         """A person's score of each of up to 1,000 items, in the order asked."""
         history = self._known_history(params, endpoint="score")
         with measures.stage("score"), as_responses():
-            scores = self.recommender.score(history, params.item_ids)
+            scores = self.recommender.score(history, params.item_ids, personal=params.personal)
         named = zip(params.item_ids, scores, strict=True)
         return payloads.ScoreResponse(
             scores=[payloads.ItemScore(item_id=item, score=value) for item, value in named],
@@ -139,7 +140,7 @@ class RecommenderService:
         """The parts a score is the sum of, and one sentence."""
         history = self._known_history(params, endpoint="explain")
         with measures.stage("explain"), as_responses():
-            told = self.recommender.explain(history, params.item_id)
+            told = self.recommender.explain(history, params.item_id, personal=params.personal)
         return payloads.ExplainResponse(
             item_id=told.item_id,
             score=told.score,

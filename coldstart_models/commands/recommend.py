@@ -13,6 +13,8 @@ EXAMPLES: Final = """Examples:
   coldstart recommend --user u13085 -k 10
 
   coldstart recommend --user u13085 --category "home > lamps" --max-price 80 --json
+
+  coldstart recommend --user u13085 --personal 0.5
 """
 
 
@@ -29,6 +31,14 @@ def run(
     pool: Annotated[Pool, typer.Option(help="New listings alone, or all.")] = Pool.NEW,
     category: Annotated[str | None, typer.Option(help="A category path.")] = None,
     max_price: Annotated[float | None, typer.Option(min=0.0)] = None,
+    personal: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help="From 0, what sells in general, to 1, the person alone; as learned by default.",
+        ),
+    ] = None,
     json: console.Json = False,
 ) -> None:
     """Recommend listings to a user from the features online now, with reasons."""
@@ -55,6 +65,7 @@ def run(
         category=category,
         max_price=max_price,
         exclude=set(history.item_ids),
+        personal=personal,
     )
     if json:
         console.print_json(

@@ -24,6 +24,7 @@ from coldstart_models.siamese.curves import Curves
 from coldstart_models.siamese.inputs import Featurizer, ItemInputs
 from coldstart_models.siamese.learners.contest import Contest, hold_contest
 from coldstart_models.siamese.learners.registry import AUTO, LEARNERS, build_learner
+from coldstart_models.siamese.personal import moved, own_place, standardised
 from coldstart_models.siamese.rehearsing import rehearse, with_shots
 from coldstart_models.siamese.togetherness import (
     TOGETHER,
@@ -269,6 +270,25 @@ class SiameseRanker:
 
     def score(self, task: RankingTask) -> FloatMatrix:
         """(U, C); support is used by ``meta`` models alone."""
+        model, prepared = self._prepared(task)
+        return score_task(model.network, prepared)
+
+    @property
+    def own_place(self) -> float:
+        """Place of the learned score between the general and the personal: `siamese.personal`."""
+        if self._model is None:
+            raise NotEnoughData("fit the model before it is steered")
+        return own_place(float(self._model.network.scorer.prior_weight.detach()))
+
+    def score_at(self, task: RankingTask, personal: float) -> FloatMatrix:
+        """(U, C), as personal as asked, from 0 to 1."""
+        model, prepared = self._prepared(task)
+        scores = torch.from_numpy(score_task(model.network, prepared))
+        weight = float(model.network.scorer.prior_weight.detach())
+        found = moved(scores, standardised(prepared.prior).expand_as(scores), weight, personal)
+        return np.asarray(found.numpy(), dtype=np.float32)
+
+    def _prepared(self, task: RankingTask) -> tuple[SiameseModel, PreparedEpisode]:
         if self._training is None or self._model is None or self._inputs is None:
             raise NotEnoughData("fit the model before it scores")
         if not self.meta:
@@ -279,10 +299,5 @@ class SiameseRanker:
             np.zeros((len(task.user_index), len(task.candidates)), bool),
             np.zeros(len(task.candidates)),
         )
-        prepared = prepare(
-            episode,
-            self._inputs,
-            self._model.fitted,
-            first_us=first_available_us(self._training),
-        )
-        return score_task(self._model.network, prepared)
+        first_us = first_available_us(self._training)
+        return self._model, prepare(episode, self._inputs, self._model.fitted, first_us=first_us)

@@ -60,7 +60,9 @@ class CountingRecommender:
         self.asked: dict[str, Any] = {}
         self.supporters: list[list[tuple[str, ...]]] = []
 
-    def score(self, history: UserHistory, item_ids: Sequence[str]) -> list[float]:
+    def score(
+        self, history: UserHistory, item_ids: Sequence[str], *, personal: float | None = None
+    ) -> list[float]:
         unknown = [item_id for item_id in item_ids if item_id not in self.prior]
         if unknown:
             raise UnknownItem(f"{len(unknown)} unknown items: {', '.join(unknown)}")
@@ -75,8 +77,11 @@ class CountingRecommender:
         category: str | None,
         max_price: float | None,
         exclude: Collection[str],
+        personal: float | None = None,
     ) -> list[Recommendation]:
         self.asked = {"pool": pool, "category": category, "max_price": max_price}
+        if personal is not None:
+            self.asked["personal"] = personal
         left = [item_id for item_id in sorted(self.prior) if item_id not in exclude]
         scores = self.score(history, left)
         order = sorted(zip(left, scores, strict=True), key=lambda pair: (-pair[1], pair[0]))
@@ -87,7 +92,9 @@ class CountingRecommender:
             UserHistory((), (), ()), k=k, pool=pool, category=None, max_price=None, exclude=()
         )
 
-    def explain(self, history: UserHistory, item_id: str) -> Explanation:
+    def explain(
+        self, history: UserHistory, item_id: str, *, personal: float | None = None
+    ) -> Explanation:
         (score,) = self.score(history, [item_id])
         seen = [Contribution(item, "same", 1.0) for item in history.item_ids if item == item_id]
         parts = (Contribution(None, "prior", self.prior[item_id]), *seen)

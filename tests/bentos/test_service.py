@@ -55,10 +55,17 @@ def test_an_unknown_user_without_a_session_gets_the_popular_ones(client: TestCli
 def test_filters_reach_the_recommender_with_and_without_a_history(
     client: TestClient, recommender: CountingRecommender, person: dict[str, str]
 ) -> None:
-    filters = {"pool": "all", "category": "Home > Seating", "max_price": 100}
+    filters = {"pool": "all", "category": "Home > Seating", "max_price": 100, "personal": 0.5}
     answer = client.post("/recommend", json={**person, **filters, "exclude": ["sofa"]})
     assert recommender.asked == filters
     assert "sofa" not in [item["item_id"] for item in answer.json()["items"]]
+
+
+@pytest.mark.parametrize("personal", [-0.1, 1.5, "much"])
+def test_how_personal_is_a_number_from_0_to_1(client: TestClient, personal: object) -> None:
+    answer = client.post("/recommend", json={"user_id": "ann", "personal": personal})
+    assert answer.status_code == 400
+    assert "personal" in error(answer)
 
 
 def test_scores_come_in_the_order_asked(client: TestClient) -> None:

@@ -238,6 +238,20 @@ def test_breakdowns_by_history_count_every_user():
     assert groups_of(found, "domain") == {}  # there is one domain
 
 
+def test_a_model_that_can_be_steered_is_measured_from_the_general_to_the_personal():
+    found = on_board(models=("popularity", "siamese"), shots=(0,))
+    points = [point for point in found.personal if point.model == "siamese"]
+    assert points == found.personal  # popularity cannot be steered
+    assert [point.personal for point in points] == sorted({point.personal for point in points})
+    (own,) = (point for point in points if point.own)
+    row = found.row("siamese")
+    assert (own.ndcg, own.recall, own.coverage) == (row.ndcg, row.recall, row.coverage)
+    assert points[0].personal == 0.0
+    assert points[0].ndcg < own.ndcg == 1.0
+    # Every cold item is chosen by as many, so nothing leans to the popular.
+    assert [point.lift for point in points] == pytest.approx([1.0] * len(points))
+
+
 def test_a_cell_of_warm_items_is_ranked_by_itself():
     # Three items of each group are chosen by two users before the cutoff, by the others after it.
     late = [

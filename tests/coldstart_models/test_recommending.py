@@ -36,6 +36,11 @@ HISTORY = UserHistory(
 )
 
 
+def history_of(*item_ids):
+    days = [START + timedelta(days=day) for day in range(len(item_ids))]
+    return UserHistory(item_ids, ("purchase",) * len(item_ids), tuple(days))
+
+
 @pytest.fixture
 def recommender():
     catalogue = board()
@@ -90,13 +95,24 @@ def test_what_is_excluded_does_not_come(recommender):
 
 
 @pytest.mark.parametrize("supported", [False, True])
-def test_the_contributions_sum_to_the_score(recommender, supported):
+@pytest.mark.parametrize("personal", [None, 0.0, 0.4, 1.0])
+def test_the_contributions_sum_to_the_score(recommender, supported, personal):
     if supported:
         recommender.adapt("b13", [HISTORY], times=[CUTOFF])
     for item_id in ("a12", "b13"):
-        told = recommender.explain(HISTORY, item_id)
+        told = recommender.explain(HISTORY, item_id, personal=personal)
         assert sum(part.value for part in told.contributions) == pytest.approx(told.score, abs=1e-3)
-        assert told.score == pytest.approx(recommender.score(HISTORY, [item_id])[0])
+        (score,) = recommender.score(HISTORY, [item_id], personal=personal)
+        assert told.score == pytest.approx(score)
+
+
+def test_the_least_personal_recommendation_is_the_same_for_everybody(recommender):
+    other = history_of("b00", "b03")
+    one, two = (ids(recommender.recommend(who, k=5, personal=0.0)) for who in (HISTORY, other))
+    assert one == two
+    assert ids(recommender.recommend(HISTORY, k=5, personal=1.0)) != ids(
+        recommender.recommend(other, k=5, personal=1.0)
+    )
 
 
 def test_first_customers_move_only_their_listing(recommender):

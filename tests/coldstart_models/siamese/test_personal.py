@@ -1,0 +1,59 @@
+"""The control between what sells in general and the person alone."""
+
+import numpy as np
+import pytest
+import torch
+
+from coldstart_models.errors import ConfigError
+from coldstart_models.ranker import RankingTask, Steerable
+from coldstart_models.siamese.personal import moved, own_place, standardised
+from coldstart_models.siamese.ranker import SiameseRanker
+from tests.coldstart_models.siamese.test_ranker import training_on_the_board
+
+
+def ranked() -> tuple[SiameseRanker, RankingTask]:
+    training = training_on_the_board()
+    ranker = SiameseRanker(meta=False, dates=False)
+    ranker.fit(training, seed=0)
+    users = np.arange(30)
+    cold = np.flatnonzero(~training.warm)
+    return ranker, RankingTask(users, training.interactions.histories(users), cold)
+
+
+def test_the_ends_are_what_sells_in_general_and_the_person_alone() -> None:
+    general, person = torch.tensor([2.0, -1.0, 0.5]), torch.tensor([0.3, 0.1, -0.4])
+    score = person + 0.05 * general
+    assert torch.allclose(moved(score, general, 0.05, 1.0), person)
+    assert torch.allclose(moved(score, general, 0.05, 0.0), general)
+    assert torch.equal(moved(score, general, 0.05, None), score)
+    at_half = moved(score, general, 0.05, 0.5)
+    assert torch.allclose(at_half, (person + general) / 2)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.05, 0.7, 3.0])
+def test_at_its_own_place_the_order_is_the_models(weight: float) -> None:
+    generator = torch.Generator().manual_seed(1)
+    general, person = (torch.randn(50, generator=generator) for _ in range(2))
+    score = person + weight * general
+    found = moved(score, general, weight, own_place(weight))
+    assert torch.equal(found.argsort(), score.argsort())
+
+
+def test_a_place_outside_is_refused() -> None:
+    with pytest.raises(ConfigError, match="from 0"):
+        moved(1.0, 0.5, 0.05, 1.2)
+
+
+def test_a_pool_of_equal_popularity_leans_nowhere() -> None:
+    assert torch.equal(standardised(torch.full((4,), 2.5)), torch.zeros(4))
+
+
+def test_a_ranker_is_steered_from_one_order_for_all_to_each_persons_own() -> None:
+    ranker, task = ranked()
+    assert isinstance(ranker, Steerable)
+    general = ranker.score_at(task, 0.0)
+    np.testing.assert_array_equal(general, np.tile(general[0], (30, 1)))
+    own = ranker.score_at(task, ranker.own_place)
+    np.testing.assert_array_equal(own.argsort(axis=1), ranker.score(task).argsort(axis=1))
+    personal = ranker.score_at(task, 1.0)
+    assert not np.array_equal(personal[0].argsort(), personal[20].argsort())
