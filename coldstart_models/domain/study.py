@@ -113,7 +113,8 @@ def study(
     if of_photos:
         photo = photo_tower(
             encoder,
-            [path for path in examples.photos if path is not None],
+            [path for path in chosen.photos if path is not None],
+            [path for path in examples.photos[len(chosen) :] if path is not None],
             freedom=setting.freedom,
             views=setting.views,
             seed=setting.seed,
