@@ -50,7 +50,7 @@ class Teaching:
     titles: IntArray
     """(N,) numbers of the titles: listings that share one are each other's right answer."""
     start: FloatMatrix
-    """(N, D) the vectors that learning started from."""
+    """(T, D) the vectors of the target's rows that learning started from."""
     neighbours: dict[int, IntArray]
     """Row → rows; empty where no neighbours are learned from."""
 
