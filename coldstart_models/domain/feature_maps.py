@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import repeat
 from pathlib import Path
 from typing import Any, Final
 
@@ -75,7 +76,9 @@ def feature_maps(
     with ThreadPoolExecutor() as pool, torch.no_grad():
         for first in range(done, count, BATCH):
             photos = plan.photos[first : first + BATCH]
-            views = list(pool.map(lambda one: views_of(*one, plan), enumerate(photos, first)))
+            views = list(
+                pool.map(lambda one: views_of(one[0], one[1], plan), enumerate(photos, first))
+            )
             prepared = [encoder.prepare(one) for of_photo in views for one in of_photo]
             output = stem(encoder.stage(prepared).inputs).float().cpu().numpy()
             if maps is None:

@@ -91,7 +91,7 @@ def _prepared(encoder: Any, plan: MapPlan) -> list[list[Any]]:
     with ThreadPoolExecutor() as pool:
         return list(
             pool.map(
-                lambda one: [encoder.prepare(view) for view in views_of(*one, plan)],
+                lambda one: [encoder.prepare(view) for view in views_of(one[0], one[1], plan)],
                 enumerate(plan.photos),
             )
         )

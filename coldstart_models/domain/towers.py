@@ -21,7 +21,9 @@ AT_ONCE: Final = 256
 class Inputs(Protocol):
     """What a tower's free part is given, by row and view."""
 
-    views: int
+    @property
+    def views(self) -> int:
+        """Of a row, the row itself the first."""
 
     def batch(self, rows: IntArray, views: IntArray) -> Any:
         """On the device: the named view of each row."""
