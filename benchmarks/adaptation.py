@@ -218,13 +218,8 @@ def _row(shop: str, variant: str, cells: Sequence[tuple[Found, Found, bool]]) ->
     }
     for number, name in enumerate(METRICS):
         before, after = (
-            np.stack(
-                [
-                    cell[side].users if name == NDCG else cell[side].items[:, [number]]
-                    for cell in cells
-                ]
-            )
-            for side in (0, 1)
+            np.stack([one.users if name == NDCG else one.items[:, [number]] for one in side])
+            for side in ([first for first, *_ in cells], [last for _, last, _ in cells])
         )
         if np.isnan(before).all():
             row[name] = "–"

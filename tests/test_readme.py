@@ -101,7 +101,7 @@ def test_the_page_of_benchmarks_has_a_place_for_each():
 def test_the_page_of_encoders_has_a_place_for_each_table():
     text = (PROJECT / "docs" / "encoders.md").read_text()
     names = re.findall(r"<!-- table:(\w+) -->", text)
-    assert names == ["languages", "encoders_ikea"]
+    assert names == ["languages", "encoders_ikea", "adaptation"]
     assert all(tables.placed(text, "x\n", name=name) for name in names)
 
 
@@ -113,7 +113,11 @@ def test_help_lists_every_documented_target():
 
 
 @pytest.mark.parametrize(
+<<<<<<< HEAD
     "name", ["quality", "extraction", "ranking", "gate", "languages", "materialize", "transfer"]
+=======
+    "name", ["adaptation", "quality", "extraction", "ranking", "gate", "languages", "materialize"]
+>>>>>>> adapt
 )
 def test_every_benchmark_of_the_makefile_is_a_module(name):
     assert (PROJECT / "benchmarks" / f"{name}.py").is_file()

@@ -78,7 +78,7 @@ def adapt(
     ] = 0,
     views: Annotated[
         int, typer.Option(min=1, help="Of each photo, itself and random cuts of it.")
-    ] = 3,
+    ] = 2,
     width: Annotated[int, typer.Option(min=2, help="Numbers of a vector, at most.")] = 512,
     epochs: Annotated[int, typer.Option(min=1)] = 12,
     batch: Annotated[int, typer.Option(min=2, help="Items a step.")] = 128,

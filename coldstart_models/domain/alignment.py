@@ -47,7 +47,7 @@ class _Reversal(torch.autograd.Function):
 
 def reversed_gradient(features: Tensor, strength: float) -> Tensor:
     """The features themselves, whose gradient is multiplied by −`strength` on its way back."""
-    found: Tensor = _Reversal.apply(features, strength)  # type: ignore[no-untyped-call]
+    found: Tensor = _Reversal.apply(features, strength)
     return found
 
 

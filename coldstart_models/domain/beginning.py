@@ -93,7 +93,7 @@ def begin(
     with torch.random.fork_rng():
         torch.manual_seed(setting.seed)
         pupil = _Pupil(setting.network, int(labels.max()) + 1, teacher)
-    pupil.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    pupil.to(device).to(memory_format=torch.channels_last)
     targets = _vectors(teacher, paths) if teacher is not None else None
     losses = _learn(pupil, setting, learned, labels, paths, targets, progress)
     accuracy = _accuracy(pupil, setting, parts.validate, labels, paths)
@@ -161,7 +161,7 @@ def _learn(
                     taught = torch.from_numpy(targets[chosen]).to(device)
                     loss = loss + 1 - functional.cosine_similarity(like, taught).mean()
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
             total += float(loss.detach()) / per_epoch

@@ -75,7 +75,9 @@ def feature_maps(
     with ThreadPoolExecutor() as pool, torch.no_grad():
         for first in range(done, count, BATCH):
             photos = plan.photos[first : first + BATCH]
-            views = list(pool.map(lambda one: views_of(*one, plan), enumerate(photos, first)))
+            views = list(
+                pool.map(lambda one: views_of(one[0], one[1], plan), enumerate(photos, first))
+            )
             prepared = [encoder.prepare(one) for of_photo in views for one in of_photo]
             output = stem(encoder.stage(prepared).inputs).float().cpu().numpy()
             if maps is None:

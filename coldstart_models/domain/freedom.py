@@ -44,6 +44,7 @@ class Freedom:
 def photo_tower(
     encoder: Any,
     photos: Sequence[Path],
+    others: Sequence[Path] = (),
     *,
     freedom: Freedom,
     views: int,
@@ -52,10 +53,10 @@ def photo_tower(
     tag: str = "",
     progress: Progress | None = None,
 ) -> Tower:
-    """A tower on photos (N,).
+    """A tower on photos, and on the source's after them.
 
     Args:
-        views: of each photo, itself the first.
+        views: of each photo, itself the first; the source's have one.
         tag: tells the encoder from its base where its norms were estimated anew.
 
     Raises:
@@ -63,27 +64,37 @@ def photo_tower(
     """
     module, device = _module(encoder), torch.device(encoder.device)
     module.requires_grad_(False)
-    plan = MapPlan(photos, encoder.hash, free=-1, views=views)
+    plans = [
+        MapPlan(paths, encoder.hash + tag, free=freedom.blocks, views=count)
+        for paths, count in ((photos, views), (others, 1))
+        if len(paths)
+    ]
     if freedom.rank:
         add_low_rank(module, rank=freedom.rank, generator=torch.Generator().manual_seed(seed))
-        with ThreadPoolExecutor() as pool:
-            prepared = list(
-                pool.map(
-                    lambda one: [encoder.prepare(view) for view in views_of(*one, plan)],
-                    enumerate(photos),
-                )
-            )
         return Tower(
-            WholeInputs(encoder, prepared),
+            WholeInputs(encoder, [one for plan in plans for one in _prepared(encoder, plan)]),
             module,
             compute=encoder.runner.computation,
             device=device,
         )
     stem, free = _cut(encoder, module, freedom.blocks)
-    plan = MapPlan(photos, encoder.hash + tag, free=freedom.blocks, views=views)
-    maps = feature_maps(plan, encoder=encoder, stem=stem, folder=cache, progress=progress)
+    maps = tuple(
+        feature_maps(plan, encoder=encoder, stem=stem, folder=cache, progress=progress)
+        for plan in plans
+    )
     free.requires_grad_(True)
     return Tower(StoredInputs(maps, device), free, device=device)
+
+
+def _prepared(encoder: Any, plan: MapPlan) -> list[list[Any]]:
+    """All views of all photos as the encoder takes them."""
+    with ThreadPoolExecutor() as pool:
+        return list(
+            pool.map(
+                lambda one: [encoder.prepare(view) for view in views_of(one[0], one[1], plan)],
+                enumerate(plan.photos),
+            )
+        )
 
 
 def _cut(encoder: Any, module: nn.Module, blocks: int) -> tuple[Any, nn.Module]:
@@ -117,7 +128,7 @@ def text_tower(
     device = torch.device(encoder.device)
     if not freedom.rank:
         vectors = text_vectors(texts, encoder=encoder, folder=cache, progress=progress)
-        return Tower(StoredInputs(vectors[:, None], device), nn.Identity(), device=device)
+        return Tower(StoredInputs((vectors[:, None],), device), nn.Identity(), device=device)
     module = _module(encoder)
     generator = torch.Generator().manual_seed(seed)
     add_low_rank(module, rank=freedom.rank, generator=generator)

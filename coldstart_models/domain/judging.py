@@ -11,6 +11,7 @@ from coldstart_models.domain.aims import LABELS, PAIRS, SOURCE, Aims
 from coldstart_models.domain.examples import Examples
 from coldstart_models.domain.towers import Tower
 from coldstart_models.errors import NotEnoughData
+from coldstart_models.metrics import FloatArray
 from coldstart_models.retrieval import DEPTHS, same_category, unit
 
 PRECISION: Final = "precision@10"
@@ -101,9 +102,9 @@ class Judge:
 class Held:
     """What is measured of items that were neither learned from nor chosen by."""
 
-    precision: FloatMatrix
+    precision: FloatArray
     """(Q, 2) at 1 and 10, of each item with a label."""
-    recall: FloatMatrix
+    recall: FloatArray
     """(P, 2) at 1 and 10, of each title; empty without a shared space."""
 
     def as_dict(self) -> dict[str, float]:

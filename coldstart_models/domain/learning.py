@@ -223,7 +223,7 @@ class _Run:
 
     def _learned(self) -> State:
         """What changes while learning, by name."""
-        buffers = {"first_coral": self.objectives.first_coral}
+        buffers: State = {"first_coral": self.objectives.first_coral}
         return buffers | {
             name: one for name, one in self.objectives.named_parameters() if one.requires_grad
         }

@@ -50,7 +50,7 @@ class Teaching:
     titles: IntArray
     """(N,) numbers of the titles: listings that share one are each other's right answer."""
     start: FloatMatrix
-    """(N, D) the vectors that learning started from."""
+    """(T, D) the vectors of the target's rows that learning started from."""
     neighbours: dict[int, IntArray]
     """Row → rows; empty where no neighbours are learned from."""
 
@@ -85,6 +85,8 @@ class Objectives(nn.Module):
             if SOURCE in aims.objectives:
                 self.source_classes = _classifier(width, teaching.source_labels, generator)
         self.critic = DomainCritic(width, generator=generator) if aims.align == DANN else None
+        self.start: Tensor
+        self.first_coral: Tensor
         self.register_buffer("start", torch.from_numpy(unit(teaching.start)))
         self.register_buffer("first_coral", torch.zeros(()))
 
@@ -110,8 +112,8 @@ class Objectives(nn.Module):
         near = functional.normalize(vectors, dim=1)
         if self.contrast is not None and self.text is not None:
             titles = functional.normalize(self.text(rows), dim=1)
-            numbers = self._tensor(self.teaching.titles[rows])
-            yield PAIRS, self.contrast(near, titles, numbers[:, None] == numbers[None])
+            shared = self._tensor(self.teaching.titles[rows])
+            yield PAIRS, self.contrast(near, titles, shared[:, None] == shared[None])
         if LABELS in asked:
             labels = self.teaching.labels[rows]
             yield LABELS, self._supervised(vectors, labels, self.classes)
@@ -161,7 +163,7 @@ class Objectives(nn.Module):
 
     def _together(self, numbers: IntArray) -> BoolArray:
         """(2R, 2R) whether two rows are neighbours, or one photo."""
-        found = numbers[:, None] == numbers[None]
+        found = np.asarray(numbers[:, None] == numbers[None], dtype=np.bool_)
         for place, row in enumerate(numbers):
             found[place] |= np.isin(numbers, self.teaching.neighbours.get(int(row), ()))
         return found

@@ -43,7 +43,7 @@ class Setting:
     text_freedom: Freedom = field(default_factory=Freedom)
     width: int = 512
     """D at most."""
-    views: int = 3
+    views: int = 2
     """Of each photo, itself among them: learning sees one of them at random."""
     validate: float = 0.15
     hold: float = 0.1
@@ -113,7 +113,8 @@ def study(
     if of_photos:
         photo = photo_tower(
             encoder,
-            [path for path in examples.photos if path is not None],
+            [path for path in chosen.photos if path is not None],
+            [path for path in examples.photos[len(chosen) :] if path is not None],
             freedom=setting.freedom,
             views=setting.views,
             seed=setting.seed,
@@ -131,7 +132,7 @@ def study(
             cache=cache,
             progress=told,
         )
-    start = _start(photo, text, parts, count=len(examples), width=setting.width)
+    start = _start(photo, text, parts, count=len(chosen), width=setting.width)
     teaching = _teaching(setting.aims, examples, parts, of_source, start)
     objectives = Objectives(
         setting.aims,
@@ -225,7 +226,7 @@ def _estimate(encoder: Any, photos: list[Path], progress: StepProgress | None) -
 def _start(
     photo: Tower | None, text: Tower | None, parts: Cut, *, count: int, width: int
 ) -> FloatMatrix:
-    """Give the towers the heads to start from; (N, D) the vectors that the first one makes."""
+    """Give the towers the heads to start from; the first one's vectors (T, D) of the target."""
     first = photo or text
     assert first is not None
     features = first.all_features(np.arange(count))

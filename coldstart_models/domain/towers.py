@@ -21,7 +21,9 @@ AT_ONCE: Final = 256
 class Inputs(Protocol):
     """What a tower's free part is given, by row and view."""
 
-    views: int
+    @property
+    def views(self) -> int:
+        """Of a row, the row itself the first."""
 
     def batch(self, rows: IntArray, views: IntArray) -> Any:
         """On the device: the named view of each row."""
@@ -31,17 +33,23 @@ class Inputs(Protocol):
 class StoredInputs:
     """Numbers that were computed before: feature maps, or an encoder's vectors."""
 
-    values: npt.NDArray[np.floating]
-    """(N, V, …)"""
+    parts: tuple[npt.NDArray[np.floating], ...]
+    """(N, V, …) each, their rows numbered one part after the other; V may differ."""
     device: torch.device
 
     @property
     def views(self) -> int:
-        return int(self.values.shape[1])
+        return int(self.parts[0].shape[1])
 
     def batch(self, rows: IntArray, views: IntArray) -> Tensor:
-        """(R, …) float32"""
-        return torch.from_numpy(self.values[rows, views].astype(np.float32)).to(self.device)
+        """(R, …) float32. A part with fewer views gives those it has."""
+        found = np.empty((len(rows), *self.parts[0].shape[2:]), np.float32)
+        first = 0
+        for part in self.parts:
+            here = (rows >= first) & (rows < first + len(part))
+            found[here] = part[rows[here] - first, views[here] % part.shape[1]]
+            first += len(part)
+        return torch.from_numpy(found).to(self.device)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +58,7 @@ class WholeInputs:
 
     encoder: Any
     prepared: Sequence[Sequence[Any]]
-    """N times V."""
+    """N times V; V may differ."""
 
     @property
     def views(self) -> int:
@@ -58,7 +66,10 @@ class WholeInputs:
 
     def batch(self, rows: IntArray, views: IntArray) -> Any:
         """As the encoder stages them."""
-        chosen = [self.prepared[row][view] for row, view in zip(rows, views, strict=True)]
+        chosen = [
+            (of_row := self.prepared[row])[view % len(of_row)]
+            for row, view in zip(rows, views, strict=True)
+        ]
         return self.encoder.stage(chosen).inputs
 
 

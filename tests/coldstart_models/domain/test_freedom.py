@@ -151,13 +151,44 @@ def test_low_rank_changes_need_linear_layers():
         add_low_rank(network(), rank=1, generator=torch.Generator())
 
 
-def test_blocks_and_a_rank_exclude_each_other_and_texts_have_no_blocks():
+def test_blocks_and_a_rank_exclude_each_other_and_texts_have_no_blocks(tmp_path):
     with pytest.raises(ConfigError, match="give one of the two"):
         Freedom(blocks=1, rank=1)
     with pytest.raises(ConfigError, match="low-rank changes, not blocks"):
-        text_tower(KindWords(), ["lamp"], freedom=Freedom(blocks=1), seed=0, progress=None)
+        text_tower(KindWords(), ["lamp"], freedom=Freedom(blocks=1), seed=0, cache=tmp_path)
     with pytest.raises(ConfigError, match="no torch weights of its own"):
-        text_tower(KindWords(), ["lamp"], freedom=Freedom(rank=1), seed=0, progress=None)
+        text_tower(KindWords(), ["lamp"], freedom=Freedom(rank=1), seed=0, cache=tmp_path)
+
+
+def test_a_text_encoder_that_stays_computes_its_vectors_once(tmp_path):
+    texts, encoder = ["rug 1", "a lamp 3 with a long title", "sofa"], KindWords()
+    tower = text_tower(encoder, texts, freedom=Freedom(), seed=0, cache=tmp_path)
+    np.testing.assert_array_equal(tower.all_features(np.arange(3)), encoder.encode(texts))
+    encoder.encode = None  # not asked again
+    again = text_tower(encoder, texts, freedom=Freedom(), seed=0, cache=tmp_path)
+    np.testing.assert_array_equal(
+        again.all_features(np.arange(3)), tower.all_features(np.arange(3))
+    )
+
+
+def test_the_sources_photos_follow_with_one_view_each(tmp_path):
+    photos = listings(tmp_path / "photos", 10).photos
+    encoder = photo_encoder()
+    tower = photo_tower(
+        encoder,
+        photos[:6],
+        photos[6:],
+        freedom=Freedom(blocks=1),
+        views=3,
+        seed=0,
+        cache=tmp_path / "maps",
+    )
+    assert tower.inputs.views == 3
+    expected = encoder.encode([Image.open(path) for path in photos])
+    np.testing.assert_allclose(tower.all_features(np.arange(10)), expected, atol=2e-3)
+    second = tower.all_features(np.arange(10), view=1)
+    np.testing.assert_allclose(second[6:], expected[6:], atol=2e-3)
+    assert not np.allclose(second[:6], expected[:6], atol=2e-3)
 
 
 def test_a_head_alone_leaves_the_backbone_as_it_is(tmp_path):
