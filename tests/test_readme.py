@@ -113,11 +113,7 @@ def test_help_lists_every_documented_target():
 
 
 @pytest.mark.parametrize(
-<<<<<<< HEAD
     "name", ["quality", "extraction", "ranking", "gate", "languages", "materialize", "transfer"]
-=======
-    "name", ["adaptation", "quality", "extraction", "ranking", "gate", "languages", "materialize"]
->>>>>>> adapt
 )
 def test_every_benchmark_of_the_makefile_is_a_module(name):
     assert (PROJECT / "benchmarks" / f"{name}.py").is_file()

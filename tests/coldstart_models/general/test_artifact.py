@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 import torch
-from coldstart_models.siamese.adaptation import Population
+from coldstart_models.siamese.population import Population
 
 from coldstart_models.errors import ArtifactError, ConfigError, ContractMismatch
 from coldstart_models.general.artifact import load_general, require_left_out, save_general
