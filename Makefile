@@ -102,7 +102,11 @@ serve: $(READY) ## Serve recommendations from the state in COLDSTART_HOME
 .PHONY: bench
 bench: bench-extraction bench-aggregation bench-ranking bench-gate bench-languages bench-materialize bench-streaming ## Run the benchmarks of speed, of the gate and of languages
 
+<<<<<<< HEAD
 bench-%: $(READY) benchmarks/%.py ## Run one (adaptation, extraction, extraction_memory, aggregation, ranking, gate, languages, materialize, streaming, quality, transfer); writes benchmarks/results/NAME*
+=======
+bench-%: $(READY) benchmarks/%.py ## Run one (extraction, extraction_memory, aggregation, ranking, gate, languages, materialize, streaming, costs, quality); writes benchmarks/results/NAME*
+>>>>>>> scale
 	$(BIN)/python -m benchmarks.$* $(ARGS)
 
 .PHONY: lock
