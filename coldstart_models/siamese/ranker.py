@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from coldstart_models.data.catalogue import FloatMatrix
+from coldstart_models.data.category_episodes import category_episodes
 from coldstart_models.data.episodes import (
     Episode,
     HistoryReader,
@@ -21,7 +22,13 @@ from coldstart_models.ranker import RankingTask, TrainingSet
 from coldstart_models.siamese.inputs import Featurizer, ItemInputs
 from coldstart_models.siamese.learners.contest import Contest, hold_contest
 from coldstart_models.siamese.learners.registry import AUTO, LEARNERS, build_learner
-from coldstart_models.siamese.rehearsing import rehearse, with_shots
+from coldstart_models.siamese.learners.rehearsal import Rehearsal
+from coldstart_models.siamese.rehearsing import (
+    CATEGORIES,
+    CATEGORY_SHOTS,
+    rehearse,
+    with_shots,
+)
 from coldstart_models.siamese.togetherness import (
     TOGETHER,
     WIDTH,
@@ -127,7 +134,6 @@ def meta_train(
     names = list(LEARNERS) if learner == AUTO else [learner]
     learners = [build_learner(name, modalities=len(model.network.scorer.widths)) for name in names]
     learning, validation = launch_episodes(training, histories=histories) if by_time else ([], None)
-    launches = bool(learning) and validation is not None
     if learning and validation is not None:
         episodes = EpisodeSet(learning, [validation])
     else:
@@ -135,23 +141,35 @@ def meta_train(
     inputs = model.featurizer(training.catalogue)
     schedule = schedule or META_SCHEDULE
     _learn(model, training, episodes, "meta-train", inputs, seed, schedule, progress)
-    rehearsed = [
-        [
-            rehearse(model.network, one, launches=launches)
-            for one in prepare_all(
-                with_shots(some, training.interactions, np.random.default_rng(seed)),
-                training,
-                inputs,
-                seed=seed,
-            )
-        ]
-        for some in (episodes.learning, episodes.validation)
-    ]
+    rehearsed = rehearsals(model, training, episodes, seed=seed)
     if rehearsed[1]:
         model.network.learner, model.contest = hold_contest(learners, *rehearsed)
     elif learner != AUTO:
         (model.network.learner,) = learners
     return model
+
+
+def rehearsals(
+    model: SiameseModel, training: TrainingSet, episodes: EpisodeSet, *, seed: int
+) -> tuple[list[Rehearsal], list[Rehearsal]]:
+    """What few-shot learners learn on, over items and over categories, and what they are judged by.
+
+    Episodes over categories teach who suits whom; how fast a listing found its customers, and so
+    its bias, is learned on the others alone.
+    """
+    generator = np.random.default_rng(seed)
+    log, inputs = training.interactions, model.featurizer(training.catalogue)
+    kinds = category_episodes(training, count=CATEGORIES, generator=generator)
+    found = []
+    for drawn, launches in (
+        (with_shots(episodes.learning, log, generator), True),
+        (with_shots(kinds, log, generator, numbers=CATEGORY_SHOTS), False),
+        (with_shots(episodes.validation, log, generator), True),
+    ):
+        prepared = prepare_all(drawn, training, inputs, seed=seed)
+        found.append([rehearse(model.network, one, launches=launches) for one in prepared])
+    over_items, over_categories, validation = found
+    return [*over_items, *over_categories], validation
 
 
 def held_out_episodes(training: TrainingSet, *, seed: int) -> EpisodeSet:
