@@ -133,6 +133,34 @@ def meta_train(
     """
     names = list(LEARNERS) if learner == AUTO else [learner]
     learners = [build_learner(name, modalities=len(model.network.scorer.widths)) for name in names]
+    episodes = fine_tune(
+        model,
+        training,
+        seed=seed,
+        by_time=by_time,
+        histories=histories,
+        schedule=schedule,
+        progress=progress,
+    )
+    learning, validation = rehearsals(model, training, episodes, seed=seed)
+    if validation:
+        model.network.learner, model.contest = hold_contest(learners, learning, validation)
+    elif learner != AUTO:
+        (model.network.learner,) = learners
+    return model
+
+
+def fine_tune(
+    model: SiameseModel,
+    training: TrainingSet,
+    *,
+    seed: int,
+    by_time: bool = True,
+    histories: HistoryReader | None = None,
+    schedule: Schedule | None = None,
+    progress: Progress | None = None,
+) -> EpisodeSet:
+    """The first half of meta-training: the scorer's weights, in place; returns its episodes."""
     learning, validation = launch_episodes(training, histories=histories) if by_time else ([], None)
     if learning and validation is not None:
         episodes = EpisodeSet(learning, [validation])
@@ -141,12 +169,7 @@ def meta_train(
     inputs = model.featurizer(training.catalogue)
     schedule = schedule or META_SCHEDULE
     _learn(model, training, episodes, "meta-train", inputs, seed, schedule, progress)
-    rehearsed = rehearsals(model, training, episodes, seed=seed)
-    if rehearsed[1]:
-        model.network.learner, model.contest = hold_contest(learners, *rehearsed)
-    elif learner != AUTO:
-        (model.network.learner,) = learners
-    return model
+    return episodes
 
 
 def rehearsals(
