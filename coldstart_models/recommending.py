@@ -272,6 +272,7 @@ class Recommender:
                     torch.zeros(len(supporters), dtype=torch.long),
                     torch.tensor([microseconds(moment) for moment in times], dtype=torch.long),
                     listings=snapshot.vectors.take(torch.tensor([row])),
+                    prior=torch.from_numpy(snapshot.prior[[row]]),
                     space=self._space,
                     pace=self._network.pace,
                 )

@@ -356,6 +356,7 @@ def _adaptations(
         owner,
         torch.from_numpy(support.time_us),
         listings=vectors.take(torch.from_numpy(listings)),
+        prior=torch.from_numpy(model.fitted.head.predict(inputs)[1][listings]),
         space=space,
         pace=model.network.pace,
     )

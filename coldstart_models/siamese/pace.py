@@ -1,12 +1,13 @@
 """How fast a listing found its first customers, against what is usual.
 
-Of a listing's k first customers the time from the first to the k-th, d, is compared with that of
-earlier launches after as many customers, on a log scale that fits the log's own units:
+Of a listing's k first customers two times d are compared with those of earlier launches after as
+many customers, on a log scale that fits the log's own units: from the first to the k-th, and of the
+later half of the customers, which tells a listing that picks up from one that had its day.
 
-    z_c = (μ_k − x) / σ_k,   x = log(1 + d / d̃_k),   d̃_k the median of earlier launches
+    z_c = (μ_k − x) / σ_k,   x = log(0.3 + d / d̃_k),   d̃_k the median of earlier launches
 
-A learner makes a bias of it: a listing that sold faster than usual is ranked higher, for everybody.
-It says nothing of a single customer, nor where the log has no times.
+A learner makes a bias of them: a listing that sold faster than usual is ranked higher, for
+everybody. They say nothing of a single customer, nor where the log has no times.
 """
 
 from typing import Final
@@ -27,6 +28,11 @@ LAUNCHED: Final = 0.35
 """Share of the training period after which an item's first event counts as its launch: before it,
 the log itself may have begun in the middle of the item's life."""
 FARTHEST: Final = 3.0
+OFFSET: Final = 0.3
+"""Share of the usual time below which faster hardly counts: 1 tells the fastest launches hardly
+apart, 0.1 ranks by hours what came in one day."""
+PARTS: Final = 2
+"""Times looked at: of all customers, and of the later half of them."""
 
 
 class Pace(nn.Module):
@@ -39,7 +45,7 @@ class Pace(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         for name in ("median", "mean", "deviation"):  # d̃, μ and σ at the GRID; 0 is unknown
-            self.register_buffer(name, torch.zeros(len(GRID)))
+            self.register_buffer(name, torch.zeros(PARTS, len(GRID)))
 
     def learn(self, training: TrainingSet) -> None:
         """Look at the launches of the training period."""
@@ -53,56 +59,68 @@ class Pace(nn.Module):
         times = support.time_us
         for place, number in enumerate(GRID):
             enough = starts[counts > number]  # as in a pool of listings with more than k customers
-            spans = (times[enough + number - 1] - times[enough]).astype(np.float64)
-            median = float(np.median(spans)) if len(spans) >= FEWEST else 0.0
-            if median > 0:
-                logs = np.log1p(spans / median)
-                self.median[place], self.mean[place] = median, float(logs.mean())
-                self.deviation[place] = float(logs.std())
-            elif place:  # too few launches with so many customers: as with fewer
-                for each in self._usual():
-                    each[place] = each[place - 1]
+            last = times[enough + number - 1]
+            for part, since in enumerate((times[enough], times[enough + (number - 1) // 2])):
+                self._look_at(part, place, (last - since).astype(np.float64))
+
+    def _look_at(self, part: int, place: int, spans: "np.typing.NDArray[np.float64]") -> None:
+        """Keep what is usual of one part at one place of the GRID."""
+        median = float(np.median(spans)) if len(spans) >= FEWEST else 0.0
+        if median > 0:
+            logs = np.log(OFFSET + spans / median)
+            self.median[part, place], self.mean[part, place] = median, float(logs.mean())
+            self.deviation[part, place] = float(logs.std())
+        elif place:  # too few launches with so many customers: as with fewer
+            for each in self._usual():
+                each[part, place] = each[part, place - 1]
 
     def forward(self, count: Tensor, span_us: Tensor) -> Tensor:
-        """(N,): z of listings with `count` (N,) customers within `span_us` (N,)."""
+        """(N, PARTS): z of listings with `count` (N,) customers within `span_us` (N, PARTS)."""
         median, mean, deviation = (self._at(count, each) for each in self._usual())
-        known = (count >= GRID[0]) & (deviation > 0)
-        logs = torch.log1p(span_us / median.clamp_min(1.0))
+        known = (count >= GRID[0])[:, None] & (deviation > 0)
+        logs = torch.log(OFFSET + span_us / median.clamp_min(1.0))
         faster = (mean - logs) / torch.where(known, deviation, torch.ones_like(deviation))
         return torch.where(known, faster.clamp(-FARTHEST, FARTHEST), torch.zeros_like(faster))
 
     def relative(self, count: Tensor, span_us: Tensor) -> Tensor:
-        """(N,): the span over the usual one of as many customers; 1 where nothing tells."""
-        median, _, deviation = (self._at(count, each) for each in self._usual())
+        """(N,): the whole span over the usual one of as many customers; 1 where nothing tells."""
+        median, _, deviation = (self._at(count, each)[:, 0] for each in self._usual())
         known = (count >= GRID[0]) & (deviation > 0)
-        return torch.where(known, span_us / median.clamp_min(1.0), torch.ones_like(span_us))
+        whole = span_us[:, 0]
+        return torch.where(known, whole / median.clamp_min(1.0), torch.ones_like(whole))
 
     def _usual(self) -> tuple[Tensor, Tensor, Tensor]:
         return self.median, self.mean, self.deviation
 
     def _at(self, count: Tensor, values: Tensor) -> Tensor:
-        """(N,) values of the GRID at log counts; 0 after a place that is unknown."""
+        """(N, PARTS) values of the GRID at log counts; 0 after a place that is unknown."""
         grid = torch.tensor(GRID, dtype=torch.float32).log()
         logs = count.clamp(GRID[0], GRID[-1]).to(torch.float32).log()
         right = torch.searchsorted(grid, logs).clamp(1, len(GRID) - 1)
         left = right - 1
-        share = (logs - grid[left]) / (grid[right] - grid[left])
-        between = values[left] * (1 - share) + values[right] * share
-        return between * (self.deviation[left] > 0)
+        share = ((logs - grid[left]) / (grid[right] - grid[left]))[:, None]
+        between = values[:, left].T * (1 - share) + values[:, right].T * share
+        return between * (self.deviation[:, left].T > 0)
 
 
 def spans(owner: Tensor, time_us: Tensor, *, num_items: int) -> tuple[Tensor, Tensor]:
-    """(num_items,) customers of each listing and the time between the first and the last.
+    """(num_items,) customers of each listing and (num_items, PARTS) times in µs.
 
     Args:
         owner: (P,) row of the listing each customer chose.
         time_us: (P,) when.
     """
-    count = torch.bincount(owner, minlength=num_items).to(torch.float32)
-    nothing = torch.zeros(num_items, dtype=torch.int64)
-    first = nothing.scatter_reduce(0, owner, time_us, "amin", include_self=False)
-    last = nothing.scatter_reduce(0, owner, time_us, "amax", include_self=False)
-    return count, (last - first).to(torch.float32)
+    count = torch.bincount(owner, minlength=num_items)
+    found = torch.zeros(num_items, PARTS)
+    if not len(owner):
+        return count.float(), found
+    early = time_us.argsort(stable=True)
+    ordered = time_us[early[owner[early].argsort(stable=True)]]
+    start = count.cumsum(0) - count
+    last = ordered[(start + count - 1).clamp(0, len(ordered) - 1)]
+    for part, since in enumerate((start, start + (count - 1).clamp_min(0) // 2)):
+        found[:, part] = (last - ordered[since.clamp_max(len(ordered) - 1)]).float()
+    return count.float(), found * (count > 0)[:, None]
 
 
 def _launched(training: TrainingSet) -> "np.typing.NDArray[np.int64]":

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from coldstart_models.data.catalogue import FloatMatrix
+from coldstart_models.data.category_episodes import category_episodes
 from coldstart_models.data.episodes import (
     Episode,
     HistoryReader,
@@ -24,8 +25,18 @@ from coldstart_models.siamese.curves import Curves
 from coldstart_models.siamese.inputs import Featurizer, ItemInputs
 from coldstart_models.siamese.learners.contest import Contest, hold_contest
 from coldstart_models.siamese.learners.registry import AUTO, LEARNERS, build_learner
+<<<<<<< HEAD
 from coldstart_models.siamese.personal import moved, own_place, standardised
 from coldstart_models.siamese.rehearsing import rehearse, with_shots
+=======
+from coldstart_models.siamese.learners.rehearsal import Rehearsal
+from coldstart_models.siamese.rehearsing import (
+    CATEGORIES,
+    CATEGORY_SHOTS,
+    rehearse,
+    with_shots,
+)
+>>>>>>> learners
 from coldstart_models.siamese.togetherness import (
     TOGETHER,
     WIDTH,
@@ -148,14 +159,42 @@ def meta_train(
     """
     names = list(LEARNERS) if learner == AUTO else [learner]
     learners = [build_learner(name, modalities=len(model.network.scorer.widths)) for name in names]
+    episodes = fine_tune(
+        model,
+        training,
+        seed=seed,
+        by_time=by_time,
+        histories=histories,
+        schedule=schedule,
+        progress=progress,
+    )
+    learning, validation = rehearsals(model, training, episodes, seed=seed)
+    if validation:
+        model.network.learner, model.contest = hold_contest(learners, learning, validation)
+    elif learner != AUTO:
+        (model.network.learner,) = learners
+    return model
+
+
+def fine_tune(
+    model: SiameseModel,
+    training: TrainingSet,
+    *,
+    seed: int,
+    by_time: bool = True,
+    histories: HistoryReader | None = None,
+    schedule: Schedule | None = None,
+    progress: Progress | None = None,
+) -> EpisodeSet:
+    """The first half of meta-training: the scorer's weights, in place; returns its episodes."""
     learning, validation = launch_episodes(training, histories=histories) if by_time else ([], None)
-    launches = bool(learning) and validation is not None
     if learning and validation is not None:
         episodes = EpisodeSet(learning, [validation])
     else:
         episodes = held_out_episodes(training, seed=seed + 1)
     inputs = model.featurizer(training.catalogue)
     schedule = schedule or META_SCHEDULE
+<<<<<<< HEAD
     _learn(model, training, episodes, "meta-train", inputs, seed, schedule, progress, watch)
     rehearsed = [
         [
@@ -174,6 +213,33 @@ def meta_train(
     elif learner != AUTO:
         (model.network.learner,) = learners
     return model
+=======
+    _learn(model, training, episodes, "meta-train", inputs, seed, schedule, progress)
+    return episodes
+
+
+def rehearsals(
+    model: SiameseModel, training: TrainingSet, episodes: EpisodeSet, *, seed: int
+) -> tuple[list[Rehearsal], list[Rehearsal]]:
+    """What few-shot learners learn on, over items and over categories, and what they are judged by.
+
+    Episodes over categories teach who suits whom; how fast a listing found its customers, and so
+    its bias, is learned on the others alone.
+    """
+    generator = np.random.default_rng(seed)
+    log, inputs = training.interactions, model.featurizer(training.catalogue)
+    kinds = category_episodes(training, count=CATEGORIES, generator=generator)
+    found = []
+    for drawn, launches in (
+        (with_shots(episodes.learning, log, generator), True),
+        (with_shots(kinds, log, generator, numbers=CATEGORY_SHOTS), False),
+        (with_shots(episodes.validation, log, generator), True),
+    ):
+        prepared = prepare_all(drawn, training, inputs, seed=seed)
+        found.append([rehearse(model.network, one, launches=launches) for one in prepared])
+    over_items, over_categories, validation = found
+    return [*over_items, *over_categories], validation
+>>>>>>> learners
 
 
 def held_out_episodes(training: TrainingSet, *, seed: int) -> EpisodeSet:

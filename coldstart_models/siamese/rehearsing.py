@@ -20,16 +20,24 @@ from coldstart_models.siamese.training import (
 
 SHOTS: Final = (1, 2, 3, 5, 10, 20)
 """Numbers of first customers that are rehearsed."""
+CATEGORY_SHOTS: Final = (1, 3, 10)
+"""The same in episodes over categories."""
+CATEGORIES: Final = 2
+"""Episodes over categories."""
 
 
 def with_shots(
-    episodes: Sequence[Episode], interactions: Interactions, generator: np.random.Generator
+    episodes: Sequence[Episode],
+    interactions: Interactions,
+    generator: np.random.Generator,
+    *,
+    numbers: Sequence[int] = SHOTS,
 ) -> list[Episode]:
     """Every episode with each number of first customers that its listings reach."""
     drawn = [
         with_support(episode, interactions, shots=shots, generator=generator)
         for episode in episodes
-        for shots in SHOTS
+        for shots in numbers
     ]
     return [episode for episode in drawn if episode is not None and len(episode.chosen)]
 
@@ -37,6 +45,9 @@ def with_shots(
 @torch.no_grad()
 def rehearse(network: MetaSiamese, prepared: PreparedEpisode, *, launches: bool) -> Rehearsal:
     """What the scorer says without support, and what support there is.
+
+    Args:
+        launches: as in `Rehearsal`.
 
     Raises ValueError for an episode without support.
     """
@@ -52,7 +63,7 @@ def rehearse(network: MetaSiamese, prepared: PreparedEpisode, *, launches: bool)
         shots=int(np.bincount(support.item_index).max()),
         scores=torch.from_numpy(score_task(network, replace(prepared, episode=bare))),
         users=Space.of(view.population).of_users(users),
-        evidence=view.evidence,
+        evidence=view.evidence if launches else view.evidence.without_timing(),
         chosen=torch.from_numpy(prepared.episode.chosen),
         launches=launches,
     )

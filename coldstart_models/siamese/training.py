@@ -167,6 +167,7 @@ class MetaSiamese(nn.Module):
                 torch.from_numpy(owner),
                 torch.from_numpy(support.time_us),
                 listings=candidates,
+                prior=prepared.prior,
                 space=space,
                 pace=self.pace,
             )

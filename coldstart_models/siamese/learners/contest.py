@@ -1,17 +1,25 @@
-"""The contest: every learner learns on the same rehearsals; who ranks best on later ones wins."""
+"""The contest: every learner learns on the same rehearsals; who ranks best on later ones wins.
+
+Before it is judged, validation may halve or drop what a learner makes of the customers' profiles,
+and likewise of how they came: few launches teach too much trust more often than too little, and
+what does not help is left out.
+"""
 
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import product
+from typing import Any, Final
 
 import numpy as np
 import torch
 
-from coldstart_models.siamese.learners.learner import Learner
+from coldstart_models.siamese.learners.learner import FastWeights, Learner
 from coldstart_models.siamese.learners.rehearsal import Rehearsal
 
-DIGITS = 5
+DIGITS: Final = 5
+SHARES: Final = (0.5, 1.0, 0.0)
+"""Of equals the first is taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +72,29 @@ def hold_contest(
         raise ValueError("a contest needs a learner and a rehearsal to judge it by")
     for learner in learners:
         learner.learn(learning)
+        if learner.guarded:
+            guard(learner, validation)
     standings = tuple(standing(learner, validation) for learner in learners)
     best = max(range(len(learners)), key=lambda place: (standings[place].mean, -place))
     without = _by_shots({each.shots: [] for each in validation}, validation, None)
     return copy.deepcopy(learners[best]), Contest(learners[best].name, without, standings)
+
+
+@torch.no_grad()
+def guard(learner: Learner, validation: Sequence[Rehearsal]) -> None:
+    """Set the shares of its vectors and biases to what ranks best on validation, in place."""
+    weights = [learner.step(each.evidence) for each in validation]
+
+    def quality(shares: tuple[float, float]) -> float:
+        by_shots: dict[int, list[float]] = {}
+        for each, found in zip(validation, weights, strict=True):
+            shared = FastWeights(found.vectors * shares[0], found.bias * shares[1])
+            by_shots.setdefault(each.shots, []).append(each.ndcg(shared))
+        return float(np.mean([np.mean(values) for values in by_shots.values()]))
+
+    vectors, biases = max(product(SHARES, SHARES), key=quality)
+    learner.vector_share.fill_(vectors)
+    learner.bias_share.fill_(biases)
 
 
 @torch.inference_mode()

@@ -30,9 +30,14 @@ class Evidence:
     variance: Tensor
     """(M, R): of the users along each axis before whitening."""
     pace: Tensor
-    """(C,): z, how much faster than usual they came; 0 where nothing tells."""
+    """(C, 2): z, how much faster than usual they came, all and the later half of them; 0 where
+    nothing tells."""
     relative_span: Tensor
     """(C,): the time they took over what is usual for as many; 1 where nothing tells."""
+    crowd: Tensor
+    """(C, M): <p̄, z_c>, how near the listing's content is to everybody's average profile."""
+    prior: Tensor
+    """(C,): log popularity that content leads to expect."""
 
     @classmethod
     def of(
@@ -42,6 +47,7 @@ class Evidence:
         time_us: Tensor,
         *,
         listings: Vectors,
+        prior: Tensor,
         space: Space,
         pace: Pace,
     ) -> "Evidence":
@@ -51,6 +57,7 @@ class Evidence:
             owner: (P,) row of the listing each chose.
             time_us: (P,) when.
             listings: the C listings.
+            prior: (C,) log popularity that their content leads to expect.
         """
         content = space.of_items(listings)
         count = len(content)
@@ -72,6 +79,10 @@ class Evidence:
             variance=space.variance,
             pace=pace(customers, span),
             relative_span=pace.relative(customers, span),
+            crowd=torch.stack(
+                [listings.values[name] @ space.mean[name] for name in space.names], dim=1
+            ),
+            prior=prior,
         )
 
     def __len__(self) -> int:
@@ -82,10 +93,11 @@ class Evidence:
         nothing = torch.zeros_like(self.profile)
         return replace(self, known=torch.zeros_like(self.known), profile=nothing, square=nothing)
 
-    def without_pace(self) -> "Evidence":
-        """As if nothing were known of when they came."""
+    def without_timing(self) -> "Evidence":
+        """As if only profiles were known: neither how many customers came nor when."""
         return replace(
             self,
+            customers=torch.zeros_like(self.customers),
             pace=torch.zeros_like(self.pace),
             relative_span=torch.ones_like(self.relative_span),
         )

@@ -13,7 +13,7 @@ content says, so the vector is what goes beyond it, as the log-odds of the two n
     v = ρ_m / w · (E[μ_c | …] − a ζ_c)
 
 a, t and w are fitted in closed form on the rehearsals' listings (empirical Bayes); ρ, one scale
-a modality, is learned. The bias is the pace, smoothed alike: η k / (k + κ) · z.
+a modality, is learned. The bias is that of `demand`, a posterior as well.
 
 It is the fold-in of implicit ALS (Hu, Koren & Volinsky, ICDM 2008) with a prior from content as in
 collaborative topic regression (Wang & Blei, KDD 2011), and amortised: nothing is iterated when a
@@ -26,14 +26,14 @@ from typing import ClassVar, Final
 import torch
 from torch import Tensor, nn
 
+from coldstart_models.siamese.learners.demand import Demand
 from coldstart_models.siamese.learners.evidence import Evidence
-from coldstart_models.siamese.learners.learner import FastWeights, Learner, Trust
+from coldstart_models.siamese.learners.learner import FastWeights, Learner
 from coldstart_models.siamese.learners.outer import descend
-from coldstart_models.siamese.learners.rehearsal import Rehearsal
+from coldstart_models.siamese.learners.rehearsal import Rehearsal, launched
 from coldstart_models.siamese.learners.space import AXES
 
-INITIAL_SCALE: Final = 0.3
-INITIAL_PACE: Final = 1.0
+INITIAL_SCALE: Final = 0.1
 RIDGE: Final = 1.0
 """Listings with content of unit length that say nothing: they draw the map to zero."""
 LEAST: Final = 0.05
@@ -55,11 +55,11 @@ class BayesFoldIn(Learner):
         self.register_buffer("between", torch.full((modalities, AXES), 0.1))  # t
         self.register_buffer("within", torch.ones(modalities, AXES))  # w
         self.scales = nn.Parameter(torch.full((modalities,), INITIAL_SCALE))
-        self.pace_step = nn.Parameter(torch.tensor(INITIAL_PACE))
-        self.pace_trust = Trust()
+        self.demand = Demand(modalities)
 
     def learn(self, rehearsals: Sequence[Rehearsal]) -> None:
         self.fit(rehearsals)
+        self.demand.standardise(launched(rehearsals))
         descend(self, rehearsals)
 
     def fit(self, rehearsals: Sequence[Rehearsal]) -> None:
@@ -80,10 +80,12 @@ class BayesFoldIn(Learner):
         beyond = (profile - self.expected * content).square() - self.within / count.clamp_min(1.0)
         self.between = ((beyond * weight).sum(dim=0) / total).clamp_min(0.0)
 
-    def adapt(self, evidence: Evidence) -> FastWeights:
+    def step(self, evidence: Evidence) -> FastWeights:
         count = evidence.known[..., None]
         trust = count * self.between / (count * self.between + self.within).clamp_min(1e-12)
         beyond = (evidence.profile - self.expected * evidence.content) * (count > 0)
         vectors = self.scales.clamp_min(0.0)[:, None] / self.within * trust * beyond
-        step = self.pace_step.clamp_min(0.0) * self.pace_trust(evidence.customers)
-        return FastWeights(vectors, step * evidence.pace)
+        return FastWeights(vectors, self.demand(evidence))
+
+    def penalty(self) -> Tensor:
+        return self.demand.penalty()

@@ -1,20 +1,18 @@
 """The inner loop that MAML, ANIL and Reptile share: a listing's own parameters and their descent.
 
-A listing is seen through θ = (a, g, u, b), all of them starting at what is shared but u = 0:
+A listing is seen through θ = (a, g, u), a and g starting at what is shared and u at zero:
 
     h = a ∘ ζ + u                what its content ζ leads to expect of its customers, and more
     v = g ∘ h                    the vector, through gates g: how much each axis tells
-    f_θ(ψ) = <ψ, v> + b
+    f_θ(ψ) = <ψ, v>
 
 The support loss contrasts the k customers with everybody, whose whitened profiles are taken as
-standard normal, so that the log of the softmax's sum over everybody is known in closed form; the
-bias is drawn to the pace z:
+standard normal, so that the log of the softmax's sum over everybody is known in closed form:
 
-    L(θ) = − mean_s log ( exp<ψ_s, v> / E_u exp<ψ_u, v> ) + ½(b − z)²
-         = ½|v|² − <ψ̄, v> + ½(b − z)²
+    L(θ) = − mean_s log ( exp<ψ_s, v> / E_u exp<ψ_u, v> ) = ½|v|² − <ψ̄, v>
 
-Where nothing is known of a modality or of the pace, its part is missing. The scorer stands for
-f at the start: what support adds is the change f_θ' − f_θ.
+Where nothing is known of a modality, its part is missing. The scorer stands for f at the start:
+what support adds is the change f_θ' − f_θ.
 """
 
 from dataclasses import dataclass
@@ -40,12 +38,11 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Slope:
-    """Of C listings: the sums of the inner loop's gradients, each (C, M, R), of the bias (C,)."""
+    """Of C listings: the sums of the inner loop's gradients, each (C, M, R)."""
 
     expected: Tensor
     gates: Tensor
     head: Tensor
-    bias: Tensor
 
 
 @torch.no_grad()
@@ -54,7 +51,6 @@ def slope_along(
     evidence: Evidence,
     *,
     rates: Tensor,
-    bias_rate: Tensor,
     body: bool,
     steps: int = INNER_STEPS,
 ) -> Slope:
@@ -62,14 +58,11 @@ def slope_along(
 
     Args:
         rates: (C, M) of each listing and modality.
-        bias_rate: (C,)
-        body: whether a and g move too (MAML), or the head u and b alone (ANIL).
+        body: whether a and g move too (MAML), or the head u alone (ANIL).
     """
     rate, known = rates[..., None], (evidence.known > 0)[..., None]
     zero = torch.zeros_like(evidence.profile)
     total = {name: zero.clone() for name in ("expected", "gates", "head")}
-    bias_total = torch.zeros_like(evidence.pace)
-    told = evidence.pace != 0
     for _ in range(steps):
         expected = start.expected - rate * total["expected"]
         gates = start.gates - rate * total["gates"]
@@ -79,9 +72,7 @@ def slope_along(
         if body:
             total["expected"] += gates * residual * evidence.content
             total["gates"] += inside * residual
-        bias = -bias_rate * bias_total
-        bias_total += (bias - evidence.pace) * told
-    return Slope(total["expected"], total["gates"], total["head"], bias_total)
+    return Slope(total["expected"], total["gates"], total["head"])
 
 
 def moved(start: Start, slope: Slope, evidence: Evidence, rates: Tensor) -> Tensor:

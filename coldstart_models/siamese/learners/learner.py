@@ -10,7 +10,7 @@ adapted by one call and a score explains itself by sums over the history.
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -21,9 +21,6 @@ from coldstart_models.siamese.scorer import Profiles
 
 if TYPE_CHECKING:
     from coldstart_models.siamese.learners.rehearsal import Rehearsal
-
-INITIAL_TRUST: Final = 10.0
-"""Customers at which an adaptation counts 1/√2 of what it would with endlessly many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +34,7 @@ class FastWeights:
 
     @classmethod
     def nothing(cls, evidence: Evidence) -> "FastWeights":
-        return cls(torch.zeros_like(evidence.profile), torch.zeros_like(evidence.pace))
+        return cls(torch.zeros_like(evidence.profile), torch.zeros_like(evidence.customers))
 
     def effect(self, users: Tensor) -> Tensor:
         """(B, C): what they add to the scores of users (B, M, R)."""
@@ -49,27 +46,32 @@ class Learner(nn.Module, ABC):
 
     name: ClassVar[str]
     meaning: ClassVar[str]
+    guarded: ClassVar[bool] = True
+    """Whether validation may halve or drop its vectors or its biases; baselines are as they are."""
+    vector_share: Tensor
+    bias_share: Tensor
 
-    @abstractmethod
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("vector_share", torch.ones(()))
+        self.register_buffer("bias_share", torch.ones(()))
+
     def adapt(self, evidence: Evidence) -> FastWeights:
         """Fast weights of the listings; zero for those without support."""
+        weights = self.step(evidence)
+        return FastWeights(weights.vectors * self.vector_share, weights.bias * self.bias_share)
+
+    @abstractmethod
+    def step(self, evidence: Evidence) -> FastWeights:
+        """The same before the shares that validation allows."""
 
     def learn(self, rehearsals: Sequence["Rehearsal"]) -> None:
         """What is learned across listings, in place; by default nothing is."""
         del rehearsals
 
-
-class Trust(nn.Module):
-    """√(k / (k + κ)): rises with the number of customers from 0, whatever κ > 0 was learned."""
-
-    def __init__(self, initial: float = INITIAL_TRUST) -> None:
-        super().__init__()
-        self.log_trust = nn.Parameter(torch.tensor(initial).log())
-
-    def forward(self, count: Tensor) -> Tensor:
-        """Of numbers of customers, in their shape."""
-        shares = count / (count + self.log_trust.exp())
-        return torch.where(count > 0, shares.clamp_min(1e-12).sqrt(), torch.zeros_like(shares))
+    def penalty(self) -> Tensor:
+        """What the outer loop adds to its loss."""
+        return torch.zeros(())
 
 
 def effect(users: Profiles, deltas: dict[str, Tensor], population: Population) -> Tensor:

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from coldstart_models.siamese.learners.learner import Learner
     from coldstart_models.siamese.learners.rehearsal import Rehearsal
 
-STEPS: Final = 150
-RATE: Final = 0.03
+STEPS: Final = 300
+RATE: Final = 0.05
 USERS: Final = 256
-INITIAL_SCALE: Final = 0.5
+INITIAL_SCALE: Final = 0.3
 
 
 def descend(
@@ -44,7 +44,7 @@ def descend(
         rehearsal = rehearsals[step % len(rehearsals)]
         rows = torch.randperm(len(rehearsal.users), generator=generator)[:USERS]
         optimizer.zero_grad()
-        loss = query_loss(learner, rehearsal, rows, log_scale.exp())
+        loss = query_loss(learner, rehearsal, rows, log_scale.exp()) + learner.penalty()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
 

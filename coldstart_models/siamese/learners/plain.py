@@ -22,9 +22,10 @@ class NoAdaptation(Learner):
     """Leaves every listing as its content says."""
 
     name: ClassVar[str] = "none"
+    guarded: ClassVar[bool] = False
     meaning: ClassVar[str] = "no adaptation"
 
-    def adapt(self, evidence: Evidence) -> FastWeights:
+    def step(self, evidence: Evidence) -> FastWeights:
         return FastWeights.nothing(evidence)
 
 
@@ -34,19 +35,20 @@ class FineTuning(Learner):
 
         L(v, b) = ½|v|² − <v, ψ̄> + ½(b − z)²
 
-    `inner_loss` derives it. A small λ turns log-odds into the scorer's units.
+    as in `inner`; a fixed factor turns the vector's log-odds into the scorer's units.
     """
 
     name: ClassVar[str] = "fine-tuning"
+    guarded: ClassVar[bool] = False
     meaning: ClassVar[str] = "plain gradient descent on the support"
 
-    def adapt(self, evidence: Evidence) -> FastWeights:
+    def step(self, evidence: Evidence) -> FastWeights:
         vectors = torch.zeros_like(evidence.profile)
-        bias = torch.zeros_like(evidence.pace)
+        bias, pace = torch.zeros_like(evidence.customers), evidence.pace[:, 0]
         for _ in range(FINE_TUNING_STEPS):
             known = (evidence.known > 0)[..., None]
             vectors = vectors - FINE_TUNING_RATE * (vectors - evidence.profile) * known
-            bias = bias - FINE_TUNING_RATE * (bias - evidence.pace) * (evidence.pace != 0)
+            bias = bias - FINE_TUNING_RATE * (bias - pace) * (pace != 0)
         return FastWeights(INITIAL_SCALE * vectors, bias)
 
 
@@ -63,6 +65,7 @@ class SmoothedRate(Learner):
     """
 
     name: ClassVar[str] = "smoothed-rate"
+    guarded: ClassVar[bool] = False
     meaning: ClassVar[str] = "smoothed rate of the first customers"
 
     def __init__(self) -> None:
@@ -73,11 +76,11 @@ class SmoothedRate(Learner):
     def learn(self, rehearsals: Sequence[Rehearsal]) -> None:
         descend(self, rehearsals)
 
-    def adapt(self, evidence: Evidence) -> FastWeights:
+    def step(self, evidence: Evidence) -> FastWeights:
         further = (evidence.customers - 1.0).clamp_min(0.0)
         prior = self.log_prior.exp()
         rate = (prior + further) / (prior + further * evidence.relative_span)
-        told = evidence.pace != 0
+        told = evidence.pace[:, 0] != 0
         bias = torch.where(told, self.scale.clamp_min(0.0) * rate.log(), torch.zeros_like(rate))
         return FastWeights(torch.zeros_like(evidence.profile), bias)
 
@@ -91,6 +94,7 @@ class FirstBuyerNeighbours(Learner):
     """
 
     name: ClassVar[str] = "neighbours"
+    guarded: ClassVar[bool] = False
     meaning: ClassVar[str] = "likeness to the first customers"
 
     def __init__(self) -> None:
@@ -100,9 +104,9 @@ class FirstBuyerNeighbours(Learner):
     def learn(self, rehearsals: Sequence[Rehearsal]) -> None:
         descend(self, rehearsals)
 
-    def adapt(self, evidence: Evidence) -> FastWeights:
+    def step(self, evidence: Evidence) -> FastWeights:
         vectors = self.scale.clamp_min(0.0) * unit_effect(evidence.profile * evidence.variance)
-        return FastWeights(vectors, torch.zeros_like(evidence.pace))
+        return FastWeights(vectors, torch.zeros_like(evidence.customers))
 
 
 def unit_effect(vectors: Tensor) -> Tensor:

@@ -4,7 +4,9 @@ What the scorer says without support is computed once; then a learner's step cos
 small matrices, so that learners can be compared on many shots and cohorts.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import torch
@@ -13,7 +15,7 @@ from torch import Tensor
 from coldstart_models.siamese.learners.evidence import Evidence
 from coldstart_models.siamese.learners.learner import FastWeights
 
-DEPTH = 10
+DEPTH: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +31,9 @@ class Rehearsal:
     evidence: Evidence
     chosen: Tensor
     """(U, C) bool: the query; at least one a row."""
-    launches: bool
-    """Whether the listings are launches of the past: then their pace says what it will say."""
+    launches: bool = True
+    """Whether the listings are such as will be adapted, so that how their customers came says
+    what it will say; not so where everything of a kind is taken as new."""
 
     def adapted(self, weights: FastWeights) -> Tensor:
         """(U, C): scores with what support adds."""
@@ -46,9 +49,14 @@ class Rehearsal:
 def mean_ndcg(scores: Tensor, chosen: Tensor, *, depth: int = DEPTH) -> float:
     """Mean NDCG@depth of scores (U, C) on chosen (U, C) bool."""
     depth = min(depth, scores.shape[1])
-    best = np.argsort(-scores.numpy(), axis=1, kind="stable")[:, :depth]
+    best = torch.topk(scores, depth, dim=1).indices.numpy()
     truth = chosen.numpy()
     discount = 1.0 / np.log2(np.arange(2, depth + 2))
     gains = (np.take_along_axis(truth, best, axis=1) * discount).sum(axis=1)
     ideal = np.cumsum(discount)[np.minimum(truth.sum(axis=1), depth) - 1]
     return float((gains / ideal).mean())
+
+
+def launched(rehearsals: Sequence[Rehearsal]) -> list[Evidence]:
+    """The evidence of the rehearsals whose listings are such as will be adapted."""
+    return [each.evidence for each in rehearsals if each.launches]

@@ -13,17 +13,18 @@ from collections.abc import Sequence
 from typing import ClassVar, Final
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from coldstart_models.siamese.learners.demand import Demand
 from coldstart_models.siamese.learners.evidence import Evidence
-from coldstart_models.siamese.learners.inner import INNER_STEPS, Start, moved, slope_along
-from coldstart_models.siamese.learners.learner import FastWeights, Learner, Trust
+from coldstart_models.siamese.learners.inner import Start, moved, slope_along
+from coldstart_models.siamese.learners.learner import FastWeights, Learner
 from coldstart_models.siamese.learners.outer import descend
-from coldstart_models.siamese.learners.rehearsal import Rehearsal
+from coldstart_models.siamese.learners.rehearsal import Rehearsal, launched
 from coldstart_models.siamese.learners.space import AXES
+from coldstart_models.siamese.learners.trust import Trust
 
 RATE: Final = 0.2
-BIAS_RATE: Final = 0.4
 OUTER_RATE: Final = 0.3
 ROUNDS: Final = 20
 INITIAL_SCALE: Final = 0.1
@@ -34,21 +35,21 @@ class Reptile(Learner):
 
     name: ClassVar[str] = "reptile"
     meaning: ClassVar[str] = "a start moved toward the fine-tuned weights"
-    expected: torch.Tensor
-    gates: torch.Tensor
+    expected: Tensor
+    gates: Tensor
 
     def __init__(self, modalities: int) -> None:
         super().__init__()
         self.register_buffer("expected", torch.zeros(modalities, AXES))
         self.register_buffer("gates", torch.ones(modalities, AXES))
         self.scales = nn.Parameter(torch.full((modalities,), INITIAL_SCALE))
-        self.bias_scale = nn.Parameter(torch.tensor(1.0))
         self.trust = Trust()
-        self.bias_trust = Trust()
+        self.demand = Demand(modalities)
 
     def learn(self, rehearsals: Sequence[Rehearsal]) -> None:
         for rehearsal in [*rehearsals] * (ROUNDS if rehearsals else 0):
             self.approach(rehearsal.evidence)
+        self.demand.standardise(launched(rehearsals))
         descend(self, rehearsals)
 
     def approach(self, evidence: Evidence) -> None:
@@ -57,34 +58,26 @@ class Reptile(Learner):
         told = (evidence.known > 0)[..., None].float()
         share = told.sum(dim=0) / max(1, len(evidence))
         for name, values in (("expected", ended.expected), ("gates", ended.gates)):
-            now: torch.Tensor = getattr(self, name)
+            now: Tensor = getattr(self, name)
             mean = (values * told).sum(dim=0) / told.sum(dim=0).clamp_min(1.0)
             setattr(self, name, now + OUTER_RATE * share * (mean - now))
 
     def fine_tuned(self, evidence: Evidence) -> Start:
         """a and g of each listing after the inner loop: (C, M, R)."""
-        rates, bias_rate = self._rates(evidence)
-        slope = slope_along(
-            self._start, evidence, rates=rates, bias_rate=bias_rate, body=True, steps=INNER_STEPS
-        )
+        rates = torch.full_like(evidence.known, RATE)
+        slope = slope_along(self._start, evidence, rates=rates, body=True)
         rate = rates[..., None]
         return Start(self.expected - rate * slope.expected, self.gates - rate * slope.gates)
 
-    def adapt(self, evidence: Evidence) -> FastWeights:
-        rates, bias_rate = self._rates(evidence)
-        rates = rates * self.trust(evidence.known)
-        bias_rate = bias_rate * self.bias_trust(evidence.customers)
-        slope = slope_along(self._start, evidence, rates=rates, bias_rate=bias_rate, body=True)
+    def step(self, evidence: Evidence) -> FastWeights:
+        rates = RATE * self.trust(evidence.known)
+        slope = slope_along(self._start, evidence, rates=rates, body=True)
         vectors = self.scales.clamp_min(0.0)[:, None] * moved(self._start, slope, evidence, rates)
-        return FastWeights(vectors, -self.bias_scale.clamp_min(0.0) * bias_rate * slope.bias)
+        return FastWeights(vectors, self.demand(evidence))
+
+    def penalty(self) -> Tensor:
+        return self.demand.penalty() + self.trust.penalty()
 
     @property
     def _start(self) -> Start:
         return Start(self.expected, self.gates)
-
-    @staticmethod
-    def _rates(evidence: Evidence) -> tuple[torch.Tensor, torch.Tensor]:
-        return (
-            torch.full_like(evidence.known, RATE),
-            torch.full_like(evidence.pace, BIAS_RATE),
-        )

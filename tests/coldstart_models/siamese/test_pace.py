@@ -35,13 +35,19 @@ def pace() -> Pace:
 
 @torch.no_grad()
 def bias(pace: Pace, customers: float, hours: float) -> float:
-    return float(pace(torch.tensor([customers]), torch.tensor([hours / 24 * DAY_US]))[0])
+    """z of customers who came evenly."""
+    later = hours * (customers - 1 - (customers - 1) // 2) / max(customers - 1, 1)
+    spans_us = torch.tensor([[hours, later]]) / 24 * DAY_US
+    found = pace(torch.tensor([customers]), spans_us)[0]
+    return float(found[0])
 
 
 def test_what_is_usual_is_the_launches_own_pace(pace: Pace) -> None:
     place = GRID.index(10)
     hours = [9 * (item + 1) for item in range(1, 40)]  # item 0 is older than the launches
-    assert float(pace.median[place]) == pytest.approx(np.median(hours) / 24 * DAY_US, rel=1e-6)
+    later = [5 * (item + 1) for item in range(1, 40)]
+    assert float(pace.median[1, place]) == pytest.approx(np.median(later) / 24 * DAY_US, rel=1e-6)
+    assert float(pace.median[0, place]) == pytest.approx(np.median(hours) / 24 * DAY_US, rel=1e-6)
 
 
 def test_who_sells_faster_than_usual_gains_and_slower_loses(pace: Pace) -> None:
@@ -52,11 +58,9 @@ def test_who_sells_faster_than_usual_gains_and_slower_loses(pace: Pace) -> None:
 
 
 def test_a_span_is_told_in_units_of_the_usual_one(pace: Pace) -> None:
-    usual = float(pace.median[GRID.index(10)])
-    customers, spans_us = (
-        torch.tensor([10.0, 10.0, 1.0, 0.0]),
-        torch.tensor([usual, usual / 2, 9, 9]),
-    )
+    usual = float(pace.median[0, GRID.index(10)])
+    customers = torch.tensor([10.0, 10.0, 1.0, 0.0])
+    spans_us = torch.tensor([[usual, usual / 2, 9, 9], [1.0, 1.0, 1.0, 1.0]]).T
     assert pace.relative(customers, spans_us).tolist() == pytest.approx([1.0, 0.5, 1.0, 1.0])
 
 
@@ -71,7 +75,7 @@ def test_between_the_numbers_looked_at_it_lies_between(pace: Pace) -> None:
 
 def test_beyond_the_launches_it_is_as_at_the_last_that_many_reached(pace: Pace) -> None:
     last = GRID.index(20)
-    assert float(pace.median[last]) == float(pace.median[GRID.index(10)])
+    assert pace.median[:, last].tolist() == pace.median[:, GRID.index(10)].tolist()
 
 
 @pytest.mark.parametrize(
@@ -95,6 +99,15 @@ def test_without_launches_in_time_it_says_nothing(change) -> None:  # type: igno
 
 
 def test_the_spans_of_several_listings_are_told_apart() -> None:
-    count, span = spans(torch.tensor([2, 0, 2, 2]), torch.tensor([50, 7, 10, 30]), num_items=4)
-    assert count.tolist() == [1, 0, 3, 0]
-    assert span.tolist() == [0, 0, 40, 0]
+    owner, moments = torch.tensor([2, 0, 2, 2, 3, 3]), torch.tensor([50, 7, 10, 30, 5, 1])
+    count, span = spans(owner, moments, num_items=5)
+    assert count.tolist() == [1, 0, 3, 2, 0]
+    assert span[:, 0].tolist() == [0, 0, 40, 4, 0]
+    assert span[:, 1].tolist() == [0, 0, 20, 4, 0]
+
+
+def test_without_customers_there_is_no_span() -> None:
+    nobody = torch.zeros(0, dtype=torch.long)
+    count, span = spans(nobody, nobody, num_items=2)
+    assert count.tolist() == [0, 0]
+    assert not span.any()

@@ -110,6 +110,7 @@ def effect_of(scorer, vectors, supporters, owner, users, *, listings):
         torch.tensor(owner),
         torch.zeros(len(owner), dtype=torch.long),
         listings=vectors.take(torch.full((listings,), 4)),
+        prior=torch.zeros(listings),
         space=space,
         pace=Pace(),
     )

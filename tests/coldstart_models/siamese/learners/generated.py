@@ -33,8 +33,10 @@ def evidence_of(profiles: Tensor, owner: Tensor, *, listings: int, pace: Tensor)
         square=squared / number,
         content=torch.zeros(listings, MODALITIES, AXES),
         variance=torch.ones(MODALITIES, AXES),
-        pace=torch.where(known > 1, pace, 0.0),
+        pace=torch.where(known > 1, pace, 0.0)[:, None].expand(-1, 2).clone(),
         relative_span=torch.where(known > 1, torch.exp(-pace), 1.0),
+        crowd=torch.zeros(listings, MODALITIES),
+        prior=torch.zeros(listings),
     )
 
 

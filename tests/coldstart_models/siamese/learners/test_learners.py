@@ -6,15 +6,16 @@ import pytest
 import torch
 
 from coldstart_models.errors import ConfigError
-from coldstart_models.siamese.learners.contest import hold_contest, standing
+from coldstart_models.siamese.learners.contest import guard, hold_contest, standing
+from coldstart_models.siamese.learners.demand import Demand
 from coldstart_models.siamese.learners.evidence import Evidence
 from coldstart_models.siamese.learners.foldin import BayesFoldIn
 from coldstart_models.siamese.learners.inner import Start, moved, slope_along
-from coldstart_models.siamese.learners.learner import Trust
 from coldstart_models.siamese.learners.maml import Anil, FirstOrderMaml
 from coldstart_models.siamese.learners.plain import NoAdaptation, SmoothedRate
 from coldstart_models.siamese.learners.registry import LEARNERS, build_learner
 from coldstart_models.siamese.learners.reptile import Reptile
+from coldstart_models.siamese.learners.trust import Trust
 from tests.coldstart_models.siamese.learners.generated import (
     MODALITIES,
     evidence,
@@ -97,7 +98,7 @@ def test_mamls_outer_gradient_is_the_query_gradient_at_the_adapted_parameters():
 
     rates = (learner.log_rates.exp() * learner.trust(seen.known)).detach()
     start = Start(learner.expected.detach(), learner.gates.detach())
-    slope = slope_along(start, seen, rates=rates, bias_rate=seen.pace * 0 + 0.1, body=True)
+    slope = slope_along(start, seen, rates=rates, body=True)
     rate = rates[..., None]
     gates = start.gates.clone().expand_as(seen.profile).clone().requires_grad_()  # one a listing
     inside = (start.expected - rate * slope.expected) * seen.content - rate * slope.head
@@ -124,9 +125,9 @@ def _before_gradient(later, learner, seen, rates, slope):
 def test_anil_moves_the_head_alone():
     seen = replace(evidence(3), content=torch.ones(24, MODALITIES, 48))
     start = Start(torch.full((MODALITIES, 48), 0.5), torch.ones(MODALITIES, 48))
-    rates, bias_rate = torch.full((24, MODALITIES), 0.2), torch.full((24,), 0.2)
-    head = slope_along(start, seen, rates=rates, bias_rate=bias_rate, body=Anil.body)
-    whole = slope_along(start, seen, rates=rates, bias_rate=bias_rate, body=FirstOrderMaml.body)
+    rates = torch.full((24, MODALITIES), 0.2)
+    head = slope_along(start, seen, rates=rates, body=Anil.body)
+    whole = slope_along(start, seen, rates=rates, body=FirstOrderMaml.body)
     assert head.gates.abs().max() == head.expected.abs().max() == 0
     assert head.head.abs().max() > 0
     assert whole.gates.abs().max() > 0
@@ -137,13 +138,12 @@ def test_the_inner_loop_descends_on_the_support_loss():
     """One step of the head is the gradient of ½|v|² − <ψ̄, v>, by automatic differentiation."""
     seen = evidence(4)
     start = Start(torch.zeros(MODALITIES, 48), torch.full((MODALITIES, 48), 0.7))
-    rates, bias_rate = torch.full((24, MODALITIES), 0.2), torch.full((24,), 0.2)
-    found = slope_along(start, seen, rates=rates, bias_rate=bias_rate, body=False, steps=1)
+    rates = torch.full((24, MODALITIES), 0.2)
+    found = slope_along(start, seen, rates=rates, body=False, steps=1)
     head = torch.zeros_like(seen.profile, requires_grad=True)
     vectors = start.gates * head
     (0.5 * vectors.square().sum() - (vectors * seen.profile).sum()).backward()
     torch.testing.assert_close(found.head, head.grad)
-    torch.testing.assert_close(found.bias, -seen.pace)
 
 
 def test_reptile_moves_toward_the_fine_tuned_weights():
@@ -191,7 +191,7 @@ def test_the_smoothed_rate_is_the_mean_of_a_gamma():
     learner.log_prior.fill_(torch.tensor(2.0).log())
     seen = replace(
         evidence(4, listings=2),
-        pace=torch.tensor([1.0, -1.0]),
+        pace=torch.tensor([[1.0, 1.0], [-1.0, -1.0]]),
         relative_span=torch.tensor([0.5, 2.0]),
     )
     expected = torch.tensor([(2 + 3) / (2 + 3 * 0.5), (2 + 3) / (2 + 3 * 2.0)]).log()
@@ -205,6 +205,36 @@ def test_trust_rises_with_the_customers_whatever_is_learned(learned_trust):
     assert trusted[0] == 0
     assert (trusted.diff() > 0).all()
     assert trusted[-1] < 1
+
+
+@torch.no_grad()
+def test_demand_is_the_pace_less_what_was_expected():
+    demand = Demand(MODALITIES)
+    seen = replace(
+        evidence(5, listings=4),
+        prior=torch.tensor([0.0, 1.0, 2.0, 3.0]),
+        pace=torch.tensor([[1.0, 0.5], [0.0, 0.0], [0.0, 0.0], [-1.0, 2.0]]),
+    )
+    demand.standardise([seen])
+    demand.pace.copy_(torch.tensor([2.0, 1.0]))
+    demand.shrinkage.copy_(torch.tensor([-1.0, 0.5]))  # below zero counts as zero
+    expected = 0.5 * (seen.prior - 1.5) / seen.prior.std(correction=0)
+    trusted = (5 / (5 + demand.trust.log_trust.exp())).sqrt()
+    torch.testing.assert_close(demand(seen), trusted * (torch.tensor([2.5, 0, 0, 0]) - expected))
+
+
+def test_what_does_not_help_on_validation_is_left_out():
+    """A learner that was taught the opposite of the truth keeps nothing of it."""
+    learner = build_learner("prototype", modalities=MODALITIES)
+    with torch.no_grad():
+        misled = [
+            replace(each, evidence=replace(each.evidence, profile=-each.evidence.profile))
+            for each in VALIDATION
+        ]
+        guard(learner, misled)
+        assert learner.vector_share == 0
+        assert learner.bias_share > 0
+        assert learner.adapt(misled[0].evidence).vectors.abs().max() == 0
 
 
 @torch.no_grad()
