@@ -97,24 +97,12 @@ pretrain: $(READY) ## Learn the general model across shops (ARGS='SOURCE… --ou
 serve: $(READY) ## Serve recommendations from the state in COLDSTART_HOME
 	$(BIN)/coldstart serve $(ARGS)
 
-<<<<<<< HEAD
-# bench-adaptation, bench-quality and bench-transfer take long and data sets of yours
+# bench-adaptation, bench-quality, bench-shots and bench-transfer take long and data sets of yours
 # (ARGS='--data DIR'): they are run by themselves.
 .PHONY: bench
 bench: bench-extraction bench-aggregation bench-ranking bench-gate bench-languages bench-materialize bench-streaming ## Run the benchmarks of speed, of the gate and of languages
 
-<<<<<<< HEAD
-bench-%: $(READY) benchmarks/%.py ## Run one (adaptation, extraction, extraction_memory, aggregation, ranking, gate, languages, materialize, streaming, quality, transfer); writes benchmarks/results/NAME*
-=======
-bench-%: $(READY) benchmarks/%.py ## Run one (extraction, extraction_memory, aggregation, ranking, gate, languages, materialize, streaming, costs, quality); writes benchmarks/results/NAME*
->>>>>>> scale
-=======
-# bench-quality and bench-shots take hours and data sets of yours (ARGS='--data DIR'): run them by themselves.
-.PHONY: bench
-bench: bench-extraction bench-aggregation bench-ranking bench-gate bench-languages bench-materialize bench-streaming ## Run the benchmarks of speed, of the gate and of languages
-
-bench-%: $(READY) benchmarks/%.py ## Run one (extraction, extraction_memory, aggregation, ranking, gate, languages, materialize, streaming, quality, shots); writes benchmarks/results/NAME*
->>>>>>> learners
+bench-%: $(READY) benchmarks/%.py ## Run one (adaptation, aggregation, costs, extraction, extraction_memory, gate, languages, materialize, quality, ranking, shots, streaming, transfer); writes benchmarks/results/NAME*
 	$(BIN)/python -m benchmarks.$* $(ARGS)
 
 .PHONY: lock

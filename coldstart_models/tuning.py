@@ -20,8 +20,7 @@ import numpy as np
 from coldstart_models.errors import ConfigError, NotEnoughData
 from coldstart_models.peers.selection import ValidationTask, validation_task
 from coldstart_models.ranker import TrainingSet
-from coldstart_models.siamese.learners.plain import NoAdaptation
-from coldstart_models.siamese.ranker import META_SCHEDULE, SiameseRanker, meta_train, pretrain
+from coldstart_models.siamese.ranker import META_SCHEDULE, SiameseRanker, fine_tune, pretrain
 from coldstart_models.siamese.training import Schedule
 
 if TYPE_CHECKING:
@@ -195,14 +194,7 @@ def ranked(learning: Learning, validation: ValidationTask, *, seed: int, dates: 
     """NDCG@10 of a model that learned so before the cut, on what came after it."""
     training, dates = validation.training, dates and validation.training.dated
     model = pretrain(training, dates=dates, seed=seed, schedule=learning.train)
-    meta_train(
-        model,
-        training,
-        seed=seed,
-        by_time=training.timed,
-        learner=NoAdaptation.name,  # nobody's first customers are known here
-        schedule=learning.meta_train,
-    )
+    fine_tune(model, training, seed=seed, by_time=training.timed, schedule=learning.meta_train)
     ranker = SiameseRanker(meta=False, dates=dates, pretrained={dates: model})
     ranker.fit(training, seed=seed)
     return validation.ndcg(ranker.score(validation.task))

@@ -25,18 +25,14 @@ from coldstart_models.siamese.curves import Curves
 from coldstart_models.siamese.inputs import Featurizer, ItemInputs
 from coldstart_models.siamese.learners.contest import Contest, hold_contest
 from coldstart_models.siamese.learners.registry import AUTO, LEARNERS, build_learner
-<<<<<<< HEAD
-from coldstart_models.siamese.personal import moved, own_place, standardised
-from coldstart_models.siamese.rehearsing import rehearse, with_shots
-=======
 from coldstart_models.siamese.learners.rehearsal import Rehearsal
+from coldstart_models.siamese.personal import moved, own_place, standardised
 from coldstart_models.siamese.rehearsing import (
     CATEGORIES,
     CATEGORY_SHOTS,
     rehearse,
     with_shots,
 )
->>>>>>> learners
 from coldstart_models.siamese.togetherness import (
     TOGETHER,
     WIDTH,
@@ -167,6 +163,7 @@ def meta_train(
         histories=histories,
         schedule=schedule,
         progress=progress,
+        watch=watch,
     )
     learning, validation = rehearsals(model, training, episodes, seed=seed)
     if validation:
@@ -185,6 +182,7 @@ def fine_tune(
     histories: HistoryReader | None = None,
     schedule: Schedule | None = None,
     progress: Progress | None = None,
+    watch: Watch | None = None,
 ) -> EpisodeSet:
     """The first half of meta-training: the scorer's weights, in place; returns its episodes."""
     learning, validation = launch_episodes(training, histories=histories) if by_time else ([], None)
@@ -194,27 +192,7 @@ def fine_tune(
         episodes = held_out_episodes(training, seed=seed + 1)
     inputs = model.featurizer(training.catalogue)
     schedule = schedule or META_SCHEDULE
-<<<<<<< HEAD
     _learn(model, training, episodes, "meta-train", inputs, seed, schedule, progress, watch)
-    rehearsed = [
-        [
-            rehearse(model.network, one, launches=launches)
-            for one in prepare_all(
-                with_shots(some, training.interactions, np.random.default_rng(seed)),
-                training,
-                inputs,
-                seed=seed,
-            )
-        ]
-        for some in (episodes.learning, episodes.validation)
-    ]
-    if rehearsed[1]:
-        model.network.learner, model.contest = hold_contest(learners, *rehearsed)
-    elif learner != AUTO:
-        (model.network.learner,) = learners
-    return model
-=======
-    _learn(model, training, episodes, "meta-train", inputs, seed, schedule, progress)
     return episodes
 
 
@@ -239,7 +217,6 @@ def rehearsals(
         found.append([rehearse(model.network, one, launches=launches) for one in prepared])
     over_items, over_categories, validation = found
     return [*over_items, *over_categories], validation
->>>>>>> learners
 
 
 def held_out_episodes(training: TrainingSet, *, seed: int) -> EpisodeSet:

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 import torch
-from coldstart_models.siamese.population import Population
 
 from coldstart_models.errors import ArtifactError, ConfigError, ContractMismatch
 from coldstart_models.general.artifact import load_general, require_left_out, save_general
@@ -18,6 +17,7 @@ from coldstart_models.general.space import GENERAL
 from coldstart_models.general.thinning import thinned
 from coldstart_models.siamese.files import load_folder, save_folder
 from coldstart_models.siamese.inputs import Featurizer
+from coldstart_models.siamese.population import Population
 from coldstart_models.siamese.ranker import SiameseRanker, pretrain
 from coldstart_models.siamese.training import Schedule, history_batch, to_vectors
 from tests.coldstart_models.general.shops import HASH, shop, split_of, stored_shop
