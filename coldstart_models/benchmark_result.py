@@ -20,6 +20,7 @@ from coldstart_models.metrics import (
     bootstrap_intervals,
     seed_means,
 )
+from coldstart_models.reliability import Reliability
 
 DIGITS: Final = 5
 
@@ -152,6 +153,8 @@ class BenchmarkResult:
     breakdowns: list[Breakdown] = field(default_factory=list)
     personal: list[PersonalPoint] = field(default_factory=list)
     """From the general to the personal, of models that can be steered; first seed."""
+    reliability: list[Reliability] = field(default_factory=list)
+    """Of models that tell chances; first seed."""
     skipped: list[Skipped] = field(default_factory=list)
     generated: bool = False
     """Whether the source was made up by us."""
@@ -184,6 +187,7 @@ class BenchmarkResult:
             "seeds": self.seeds,
             "results": [row.as_dict() for row in self.results],
             "breakdowns": [breakdown.as_dict() for breakdown in self.breakdowns],
+            "reliability": [one.as_dict() for one in self.reliability],
             "personal": [point.as_dict() for point in self.personal],
             "skipped": [asdict(skipped) for skipped in self.skipped],
         }

@@ -47,8 +47,9 @@ from coldstart_models.metrics import (
     user_metrics,
 )
 from coldstart_models.models import MODELS, ORACLE, Model, build_ranker, find_model
-from coldstart_models.ranker import Ranker, RankingTask, Steerable, TrainingSet
+from coldstart_models.ranker import Ranker, RankingTask, Steerable, Sure, TrainingSet
 from coldstart_models.rankings import Labels, RankingsWriter
+from coldstart_models.reliability import Reliability, reliability
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +74,7 @@ class Ledger:
 
     measured: dict[Key, list[Measurement]] = field(default_factory=dict)
     personal: list[PersonalPoint] = field(default_factory=list)
+    reliability: list[Reliability] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
 
     def add(self, key: Key, measurement: Measurement) -> None:
@@ -209,6 +211,12 @@ def _run(
             bench.ledger.add((model.name, count, pool.name), measurement)
     if isinstance(ranker, Steerable) and bench.seed == 0:
         bench.ledger.personal += personal_curve(bench, ranker, model=model.name)
+    if isinstance(ranker, Sure) and bench.seed == 0:
+        (cold,) = (pool for pool in bench.pools if pool.name == COLD)
+        chosen = cold.chosen.toarray()
+        bench.ledger.reliability.append(
+            reliability(model.name, ranker.log_chances(cold.task), chosen)
+        )
 
 
 def measure(
@@ -431,6 +439,7 @@ def _result(
         results=rows,
         breakdowns=breakdowns,
         personal=ledger.personal,
+        reliability=ledger.reliability,
         skipped=[Skipped(what, reason) for what, reason in ledger.skipped.items()],
         generated=generated,
     )

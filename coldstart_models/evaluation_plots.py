@@ -118,6 +118,25 @@ def personal_plot(result: BenchmarkResult) -> str:
     return _svg(figure)
 
 
+def reliability_plot(result: BenchmarkResult) -> str:
+    """Share of choices against predicted chance, both logarithmic; "" where none is told."""
+    if not result.reliability:
+        return ""
+    figure, axes = _figure(height=3.6)
+    least = min(min(value for value in one.predicted if value > 0) for one in result.reliability)
+    most = max(max(one.predicted) for one in result.reliability)
+    axes.plot([least, most], [least, most], color=INK, alpha=0.4, linewidth=1)
+    for one in result.reliability:
+        label = f"{one.model} (error {one.error:.2f})"
+        axes.plot(one.predicted, one.observed, marker="o", color=_color(one.model), label=label)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlabel("predicted chance of the next choice")
+    axes.set_ylabel("share of the choices")
+    _legend(axes)
+    return _svg(figure)
+
+
 def pool_plot(result: BenchmarkResult) -> str:
     """NDCG@10 of the main models on the cold, month, full and warm pools."""
     pools = [pool for pool in (COLD, MONTH, FULL, WARM) if pool in result.pools]

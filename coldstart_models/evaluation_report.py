@@ -16,6 +16,7 @@ from coldstart_models.evaluation_plots import (
     personal_plot,
     pool_plot,
     quality_plot,
+    reliability_plot,
     shots_plot,
 )
 from validation.whole_files import replacing
@@ -203,6 +204,12 @@ def _plots(result: BenchmarkResult) -> list[Plot]:
             "anybody than the pool's (1 is no lean to the popular), from what sells in general, on "
             "the left, to the person alone. The mark is where the model learned to stand.",
             personal_plot(result),
+        ),
+        (
+            "Sureness",
+            "Whether chances come true: the share of the choices in the cold pool that pairs of "
+            "one predicted chance have; on the line they are calibrated.",
+            reliability_plot(result),
         ),
         (
             "Cold against warm",

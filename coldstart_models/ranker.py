@@ -88,6 +88,14 @@ class Steerable(Ranker, Protocol):
         """(U, C) scores at a place of the control."""
 
 
+@runtime_checkable
+class Sure(Ranker, Protocol):
+    """A ranker that tells the chance of a choice."""
+
+    def log_chances(self, task: RankingTask) -> FloatMatrix:
+        """(U, C) log chance that each candidate is the user's next choice among them."""
+
+
 def top_k(scores: FloatMatrix, item_ids: npt.NDArray[np.object_], k: int) -> IntArray:
     """Columns of the k best candidates of each row, best first; ties break by item id.
 

@@ -26,6 +26,7 @@ from coldstart_models.explaining import (
 )
 from coldstart_models.feature_rows import adaptation_rows, vector_rows
 from coldstart_models.ranker import top_k
+from coldstart_models.siamese.certainty import features
 from coldstart_models.siamese.files import load_folder
 from coldstart_models.siamese.inputs import Featurizer
 from coldstart_models.siamese.learners.evidence import Evidence
@@ -53,6 +54,8 @@ class Recommendation:
     support: int
     """First customers its adaptation was learned from."""
     reason: str
+    deviation: float | None = None
+    """How unsure the score is (σ of `siamese.certainty`); None where it is not personal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,14 +154,16 @@ class Recommender:
         scores = self._scores(snapshot, person, rows, personal=personal)
         best = rows[top_k(scores[None, :], snapshot.item_ids[rows], k)[0]]
         by_row = dict(zip(rows.tolist(), scores.tolist(), strict=True))
+        unsure = self._deviations(snapshot, person, best)
         return [
             self._recommendation(
                 snapshot,
                 row,
                 by_row[row],
                 self._told(snapshot, person, row, self._parts(snapshot, person, row)),
+                deviation=deviation,
             )
-            for row in best.tolist()
+            for row, deviation in zip(best.tolist(), unsure, strict=True)
         ]
 
     def score(
@@ -333,6 +338,20 @@ class Recommender:
         scores = moved(scores[0], general, float(self._scorer.prior_weight.detach()), personal)
         return np.asarray(scores.numpy(), dtype=np.float32)
 
+    @torch.inference_mode()
+    def _deviations(self, snapshot: Snapshot, person: "_Person", rows: IntArray) -> list[float]:
+        """How unsure the scores of the candidates in the given rows are."""
+        found = features(
+            self._scorer,
+            snapshot.vectors,
+            person.profiles,
+            snapshot.vectors.take(torch.from_numpy(rows)),
+            prior=torch.from_numpy(snapshot.prior[rows]),
+            calibration=person.calibration,
+        )
+        deviations: list[float] = self._network.certainty.deviation(found[0]).tolist()
+        return deviations
+
     def _general(self, snapshot: Snapshot, person: "_Person", rows: IntArray) -> torch.Tensor:
         """(C,) expected popularity of the candidates, standardised over the reference pool."""
         prior = torch.from_numpy(snapshot.prior[rows])
@@ -374,7 +393,13 @@ class Recommender:
         ]
 
     def _recommendation(
-        self, snapshot: Snapshot, row: int, score: float, reason: str
+        self,
+        snapshot: Snapshot,
+        row: int,
+        score: float,
+        reason: str,
+        *,
+        deviation: float | None = None,
     ) -> Recommendation:
         return Recommendation(
             item_id=str(snapshot.item_ids[row]),
@@ -382,6 +407,7 @@ class Recommender:
             is_new=bool(snapshot.new[row]),
             support=int(snapshot.support[row]),
             reason=reason,
+            deviation=deviation,
         )
 
 

@@ -88,6 +88,7 @@ def test_the_page_of_benchmarks_has_a_place_for_each():
     assert names == [
         "quality",
         "transfer",
+        "shots",
         "extraction",
         "streaming",
         "aggregation",

@@ -91,6 +91,9 @@ class RecommendedItem(BaseModel):
     score: float
     is_new: bool
     support: int = Field(description="distinct people who chose it so far")
+    deviation: float | None = Field(
+        None, description="how unsure the score is, in its own units; unset where not personal"
+    )
     reason: str
     title: str | None = None
     category: str | None = None

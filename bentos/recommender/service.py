@@ -291,6 +291,7 @@ class RecommenderService:
                 score=item.score,
                 is_new=item.is_new,
                 support=item.support,
+                deviation=item.deviation,
                 reason=item.reason,
                 **self.shelf.label(item.item_id),
             )

@@ -20,6 +20,7 @@ from coldstart_models.data.episodes import (
 from coldstart_models.errors import NotEnoughData
 from coldstart_models.general.artifact import GeneralModel
 from coldstart_models.ranker import RankingTask, TrainingSet
+from coldstart_models.siamese.certainty import log_chances
 from coldstart_models.siamese.checkpoints import Checkpoint
 from coldstart_models.siamese.curves import Curves
 from coldstart_models.siamese.inputs import Featurizer, ItemInputs
@@ -52,6 +53,8 @@ from coldstart_models.siamese.training import (
 
 HELD_OUT_EPISODES: Final = 4
 HELD_OUT_SHARE: Final = 0.2
+CHANCES_AT_ONCE: Final = 64
+"""Users whose terms are held at once."""
 META_SCHEDULE: Final = Schedule(weight_rate=0.01, tower_rate=0.0)
 """Launches are few and follow the season: meta-training moves the weights alone. With the towers
 free, NDCG on a later half-year fell while validation NDCG rose."""
@@ -260,16 +263,19 @@ def _learn(
     if not episodes.learning or not episodes.validation:
         model.records[stage] = TrainingRecord((), 0)
         return
+    learning = prepare_all(episodes.learning, training, inputs, seed=seed)
+    validation = prepare_all(episodes.validation, training, inputs, seed=seed)
     model.records[stage] = train(
         model.network,
-        prepare_all(episodes.learning, training, inputs, seed=seed),
-        prepare_all(episodes.validation, training, inputs, seed=seed),
+        learning,
+        validation,
         schedule=schedule or Schedule(),
         generator=np.random.default_rng(seed),
         progress=progress,
         checkpoint=watch and watch.checkpoint,
         curves=watch and watch.curves,
     )
+    model.network.certainty.learn(model.network, learning, validation)
 
 
 class SiameseRanker:
@@ -330,6 +336,17 @@ class SiameseRanker:
         weight = float(model.network.scorer.prior_weight.detach())
         found = moved(scores, standardised(prepared.prior).expand_as(scores), weight, personal)
         return np.asarray(found.numpy(), dtype=np.float32)
+
+    def log_chances(self, task: RankingTask) -> FloatMatrix:
+        """(U, C): see `siamese.certainty`. Support and dates are left aside."""
+        without = RankingTask(task.user_index, task.histories, task.candidates)
+        model, prepared = self._prepared(without)
+        rows = np.arange(len(task.user_index))
+        batches = [
+            log_chances(model.network, prepared, rows[start : start + CHANCES_AT_ONCE])
+            for start in range(0, len(rows), CHANCES_AT_ONCE)
+        ]
+        return np.concatenate(batches)
 
     def _prepared(self, task: RankingTask) -> tuple[SiameseModel, PreparedEpisode]:
         if self._training is None or self._model is None or self._inputs is None:

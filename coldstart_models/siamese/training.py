@@ -30,6 +30,7 @@ from torch import Tensor, nn
 from coldstart_models.data.catalogue import FloatMatrix, IntArray
 from coldstart_models.data.episodes import Episode, supported, user_batches
 from coldstart_models.data.interactions import Histories
+from coldstart_models.siamese.certainty import Certainty
 from coldstart_models.siamese.checkpoints import Checkpoint, Course
 from coldstart_models.siamese.curves import Curves
 from coldstart_models.siamese.dates import DateTerm, date_features
@@ -43,6 +44,7 @@ from coldstart_models.siamese.population import Population
 from coldstart_models.siamese.scorer import (
     DAY_US,
     HistoryBatch,
+    Profiles,
     SiameseScorer,
     Vectors,
 )
@@ -111,6 +113,7 @@ class MetaSiamese(nn.Module):
         self.scorer = SiameseScorer(widths, generator=generator)
         self.learner: Learner = Prototype(len(widths))
         self.pace = Pace()
+        self.certainty = Certainty(len(self.scorer.terms))
         self.date_term = DateTerm() if dates else None
 
     def forward(
@@ -131,9 +134,7 @@ class MetaSiamese(nn.Module):
         histories = prepared.histories.take(rows)
         if view is None:
             view = self.view(prepared, histories)
-        users = self.scorer.profiles(
-            view.vectors, history_batch(histories, length=length).among(view.used)
-        )
+        users = self.users(view, histories, length=length)
         scores: Tensor = self.scorer(view.vectors, users, view.candidates, prepared.prior)
         if self.date_term is not None:
             scores = scores + self.date_term(prepared.dates)
@@ -142,6 +143,13 @@ class MetaSiamese(nn.Module):
         if view.bias is not None:
             scores = scores + view.bias
         return scores.masked_fill(prepared.barred[rows], BARRED)
+
+    def users(
+        self, view: "TaskView", histories: Histories, *, length: int | None = None
+    ) -> Profiles:
+        """The people of some histories, whose items the view holds."""
+        batch = history_batch(histories, length=length).among(view.used)
+        return self.scorer.profiles(view.vectors, batch)
 
     def view(self, prepared: PreparedEpisode, histories: Histories) -> "TaskView":
         """The tower's outputs of the items that a task and some histories need."""

@@ -86,6 +86,13 @@ def test_new_home_listings_of_the_users_kind_come_first(recommender):
     assert set(ids(recommender.recommend(HISTORY, k=4))) == {"a12", "a13", "a14", "a15"}
 
 
+def test_a_recommendation_says_how_unsure_it_is_and_a_strangers_does_not(recommender):
+    found = recommender.recommend(HISTORY, k=4)
+    assert all(one.deviation > 0 for one in found)
+    stranger = recommender.recommend(history_of(), k=4)
+    assert [one.deviation for one in stranger] == [None] * 4
+
+
 def test_another_department_is_not_recommended(recommender):
     assert "a16" not in ids(recommender.recommend(HISTORY, k=50, pool="all"))
 

@@ -1,0 +1,63 @@
+"""Whether chances come true: what was predicted of pairs against what people chose."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from coldstart_models.data.catalogue import BoolArray, FloatMatrix
+
+BINS: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Reliability:
+    """A model's chances on the cold pool at zero shots, pairs in bins of rising chance."""
+
+    model: str
+    predicted: tuple[float, ...]
+    """Mean chance of each bin's pairs that the person's next choice among the pool is this one."""
+    observed: tuple[float, ...]
+    """Mean share of the person's choices that were this one."""
+    error: float
+    """Σ |predicted − observed| over Σ predicted: 0 is calibrated, 2 is always wrong."""
+    gain: float
+    """Mean, over users, of log chance of a choice over that of blind drawing from the pool."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {
+            "model": self.model,
+            "predicted": list(self.predicted),
+            "observed": list(self.observed),
+            "calibration_error": self.error,
+            "log_chance_gain": self.gain,
+        }
+
+
+def reliability(model: str, log_chances: FloatMatrix, chosen: BoolArray) -> Reliability:
+    """Compare chances with choices.
+
+    Args:
+        log_chances: (U, C) log p, each row a distribution.
+        chosen: (U, C), at least one True a row.
+    """
+    share = chosen / chosen.sum(axis=1, keepdims=True)
+    chance = np.exp(log_chances.astype(np.float64))
+    order = np.argsort(chance, axis=None, kind="stable")
+    bins = np.array_split(order, BINS)
+    predicted = np.array([chance.flat[rows].mean() for rows in bins])
+    observed = np.array([share.flat[rows].mean() for rows in bins])
+    sizes = np.array([len(rows) for rows in bins])
+    return Reliability(
+        model,
+        predicted=_rounded(predicted),
+        observed=_rounded(observed),
+        error=round(float((sizes * abs(predicted - observed)).sum() / (sizes @ predicted)), 4),
+        gain=round(float((share * log_chances).sum(axis=1).mean() + np.log(chosen.shape[1])), 4),
+    )
+
+
+def _rounded(values: npt.NDArray[np.float64]) -> tuple[float, ...]:
+    return tuple(round(float(value), 8) for value in values)
