@@ -33,6 +33,8 @@ Afterwards:
 """
 BLOCKS: Final = 3
 RANK: Final = 8
+HEAD_RATE: Final = 2.5
+"""How much faster than the encoder's weights the heads learn."""
 
 
 def adapt(
@@ -120,7 +122,13 @@ def adapt(
         aims=aims.Aims(
             objectives=chosen, align=align, contrast=contrast, supervision=supervision, keep=keep
         ),
-        schedule=learning.Schedule(epochs=epochs, batch=batch, rate=rate, patience=patience),
+        schedule=learning.Schedule(
+            epochs=epochs,
+            batch=batch,
+            rate=rate,
+            head_rate=HEAD_RATE * rate,
+            patience=patience,
+        ),
         freedom=freedom.Freedom(blocks=blocks or 0, rank=lora),
         text_freedom=freedom.Freedom(rank=text_lora),
         width=width,

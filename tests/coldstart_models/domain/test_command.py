@@ -9,7 +9,16 @@ import torch
 from PIL import Image
 
 from feature_repo.encoders.registry import load_encoder
-from tests.coldstart_models.domain.photos import KINDS, drawn
+from tests.coldstart_models.domain.photos import KINDS
+
+COLOURS = ("red", "green", "blue", "yellow")
+
+
+def marked(kind, *, generator):
+    """A photo whose middle has the kind's colour; the rest, which is most of it, has any."""
+    image = Image.new("RGB", (32, 32), tuple(int(one) for one in generator.integers(0, 256, 3)))
+    image.paste(COLOURS[kind], (10, 10, 22, 22))
+    return image
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +38,7 @@ def made(tmp_path_factory):
     (folder / "shop" / "images").mkdir(parents=True)
     lines = ["item_id,title,category"]
     for number in range(120):
-        drawn(number % 4, generator=generator).save(folder / f"shop/images/i{number:03d}.png")
+        marked(number % 4, generator=generator).save(folder / f"shop/images/i{number:03d}.png")
         lines.append(
             f"i{number:03d},{KINDS[number % 4]} number {number},Home > {KINDS[number % 4]}"
         )
@@ -55,7 +64,10 @@ def shop(made, coldstart, tmp_path):
     return tmp_path
 
 
-FAST = ("--epochs", "6", "--batch", "16", "--rate", "0.01", "--keep", "0", "--width", "8")
+FAST = (
+    *("--epochs", "8", "--batch", "16", "--rate", "0.01", "--keep", "0", "--width", "8"),
+    *("--patience", "8", "--validate", "0.3"),
+)
 
 
 def test_low_rank_changes_of_two_models_become_encoders_that_extract_takes(coldstart, shop):
@@ -66,8 +78,8 @@ def test_low_rank_changes_of_two_models_become_encoders_that_extract_takes(colds
     assert code == 0, err
     told = json.loads(out)
     assert told["items"] == {
-        "learned from": 90,
-        "validation": 18,
+        "learned from": 72,
+        "validation": 36,
         "held out": 12,
         "source": 0,
     }
@@ -106,7 +118,7 @@ def test_the_cached_blocks_of_the_default_encoder_are_its_own(coldstart, shop):
     code, out, err = coldstart(
         *("encoders", "adapt", "--objective", "labels", "--photos", "shop", "--out", "ours"),
         *("--blocks", "2", "--epochs", "2", "--batch", "16", "--rate", "0.001", "--keep", "0"),
-        *("--holdout", "0", "--json"),
+        *("--holdout", "0", "--validate", "0.4", "--views", "1", "--json"),
     )
     assert code == 0, err
     encoder = load_encoder("folder:ours", device="cpu")
