@@ -67,7 +67,9 @@ def hold_contest(
 ) -> tuple[Learner, Contest]:
     """The learner with the best mean over shots, learned on all, and everybody's results.
 
-    Of equals the first wins. The learners themselves learn in place, on `learning` alone. Raises ValueError without a learner or a validation rehearsal.
+    Of equals the first wins. The learners themselves learn in place, on `learning` alone.
+
+    Raises ValueError without a learner or a validation rehearsal.
     """
     if not learners or not validation:
         raise ValueError("a contest needs a learner and a rehearsal to judge it by")

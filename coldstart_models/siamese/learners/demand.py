@@ -61,7 +61,8 @@ class Demand(nn.Module):
         expected = _over(self._raw(evidence) - self.expected_mean, self.expected_deviation)
         seen = evidence.pace @ self.pace
         shift: Tensor = seen - expected @ self.shrinkage
-        return self.trust(evidence.customers) * shift
+        trust: Tensor = self.trust(evidence.customers)
+        return trust * shift
 
     def floored(self) -> list[nn.Parameter]:
         """Weights that may not be below zero."""
