@@ -9,7 +9,7 @@ from coldstart_models.errors import ConfigError
 from coldstart_models.siamese.learners.contest import guard, hold_contest, standing
 from coldstart_models.siamese.learners.demand import Demand
 from coldstart_models.siamese.learners.evidence import Evidence
-from coldstart_models.siamese.learners.foldin import BayesFoldIn
+from coldstart_models.siamese.learners.fold_in import BayesFoldIn
 from coldstart_models.siamese.learners.inner import Start, moved, slope_along
 from coldstart_models.siamese.learners.maml import Anil, FirstOrderMaml
 from coldstart_models.siamese.learners.plain import NoAdaptation, SmoothedRate
