@@ -31,7 +31,7 @@ from coldstart_models.data.episodes import Episode, first_available_us
 from coldstart_models.data.pools import Pool, shots_pools
 from coldstart_models.data.splits import Split
 from coldstart_models.metrics import NDCG, USER_METRICS, user_metrics
-from coldstart_models.siamese.learners.contest import hold_contest
+from coldstart_models.siamese.learners.contest import hold_contest, learn_on_all
 from coldstart_models.siamese.learners.learner import FastWeights, Learner
 from coldstart_models.siamese.learners.registry import LEARNERS, build_learner
 from coldstart_models.siamese.learners.rehearsal import Rehearsal
@@ -88,14 +88,18 @@ def measure(cut: Cut, opened: Opened, seed: int) -> dict[str, Any]:
     episodes = fine_tune(model, training, seed=seed, by_time=not split.seeded)
     modalities = len(model.network.scorer.widths)
     learners = [build_learner(name, modalities=modalities) for name in LEARNERS]
-    winner, contest = hold_contest(learners, *rehearsals(model, training, episodes, seed=seed))
+    learning, validation = rehearsals(model, training, episodes, seed=seed)
+    winner, contest = hold_contest(learners, learning, validation)
     model.network.learner = winner
+    taught = [build_learner(name, modalities=modalities) for name in LEARNERS]
+    for learner, judged in zip(taught, learners, strict=True):
+        learn_on_all(learner, [*learning, *validation], shares_of=judged)
     pools = []
     for shots in SHOTS:
         found = shots_pools(split, shots=shots, seed=seed)
         if found and _large(found[1]):
             rehearsal = _rehearsal(model, split, opened, found[1])
-            pools.append(_measured(found[1], rehearsal, learners, winner, opened))
+            pools.append(_measured(found[1], rehearsal, taught, winner, opened))
     return {
         "cut": cut.name,
         "seed": seed,

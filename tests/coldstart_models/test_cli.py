@@ -4,12 +4,15 @@ import json
 import os
 import subprocess
 import sys
+from typing import get_args
 
 import pandas as pd
 import pytest
 import typer
 
 from coldstart_models import cli
+from coldstart_models.config import LearnerChoice
+from coldstart_models.siamese.learners.registry import AUTO, LEARNERS
 from feature_repo.feature_tables import create_missing, write_table
 from feature_repo.home import Home
 from validation import tables
@@ -25,6 +28,8 @@ NAMES = [
 LISTED = """
 import json, sys
 from coldstart_models import cli
+from coldstart_models.config import LearnerChoice
+from coldstart_models.siamese.learners.registry import AUTO, LEARNERS
 sys.argv = ["coldstart", "--help"]
 try:
     cli.main()
@@ -102,6 +107,18 @@ def test_a_wrong_key_in_the_configuration_is_named_with_the_nearest(coldstart, t
         "coldstart: coldstart.toml: there is no key extract.batchsize; "
         "did you mean extract.batch_size?\n"
     )
+
+
+def test_a_wrong_learner_in_the_configuration_is_told_with_those_there_are(coldstart, tmp_path):
+    (tmp_path / "coldstart.toml").write_text('[meta]\nlearner = "mamll"\n')
+    code, _, err = coldstart("meta-train")
+    assert code == 2
+    assert err.startswith("coldstart: coldstart.toml: meta.learner is 'mamll'")
+    assert "'maml', 'anil', 'reptile'" in err
+
+
+def test_the_configuration_knows_every_learner():
+    assert get_args(LearnerChoice) == (AUTO, *LEARNERS)
 
 
 def test_a_bug_keeps_its_traceback(monkeypatch):

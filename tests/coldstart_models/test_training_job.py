@@ -14,6 +14,8 @@ from coldstart_models.data.catalogue import load_catalogue
 from coldstart_models.errors import ContractMismatch
 from coldstart_models.listing_encoders import load_encoders
 from coldstart_models.recommending import Recommender
+from coldstart_models.siamese.files import load_folder, save_folder
+from coldstart_models.siamese.learners.registry import LEARNERS
 from coldstart_models.training_job import meta_train_job, train_job
 from coldstart_models.user_history import UserHistory
 from feature_repo.catalogs.source import Ordering, SourceData
@@ -77,6 +79,44 @@ def test_a_log_without_order_and_without_launches_trains_and_is_served(home: Hom
     history = UserHistory(("i00", "i03"), ("purchase", "purchase"), (when, when))
     best = recommender.recommend(history, k=5, pool="all", exclude=("i00", "i03"))
     assert {int(item.item_id[1:]) % 3 for item in best} == {0}
+
+
+def test_the_learner_that_won_is_kept_shown_and_served(home: Home) -> None:
+    train_job(home=home, now=NOW)
+    tuned = meta_train_job(home=home, now=NOW)
+    stored = find_model(home)
+    assert tuned.contest is not None
+    assert stored.metadata["learner"] == {
+        "name": tuned.contest["winner"],
+        "contest": tuned.contest,
+    }
+    told = tuned.contest["validation_ndcg@10"]
+    means = {name: np.mean(list(told[name].values())) for name in LEARNERS}
+    assert max(means.values()) == pytest.approx(means[tuned.contest["winner"]], abs=1e-5)
+    _, _, network, _ = load_folder(stored.path)
+    assert network.learner.name == tuned.contest["winner"]
+
+
+@pytest.mark.parametrize("name", ["bayes", "maml"])
+def test_a_learner_that_was_named_is_kept_whole(home: Home, tmp_path: Path, name: str) -> None:
+    train_job(home=home, now=NOW)
+    meta_train_job(home=home, now=NOW, learner=name)
+    featurizer, head, network, population = load_folder(find_model(home).path)
+    assert network.learner.name == name
+    save_folder(
+        tmp_path / "again", featurizer=featurizer, head=head, network=network, population=population
+    )
+    _, _, again, _ = load_folder(tmp_path / "again")
+    when = [pd.Timestamp("2000-01-01", tz="UTC").to_pydatetime()] * 2
+    first = UserHistory(("i00", "i03"), ("purchase", "purchase"), tuple(when))
+    rows = []
+    for loaded in (network, again):
+        recommender = Recommender.load(home)
+        recommender._network = loaded.eval()
+        rows.append(recommender.adapt("i06", [first, first], times=when))
+    assert np.abs(rows[0]["delta"].iloc[0]).max() > 0
+    np.testing.assert_array_equal(rows[0]["delta"].iloc[0], rows[1]["delta"].iloc[0])
+    assert rows[0]["bias"].iloc[0] == rows[1]["bias"].iloc[0]
 
 
 class Tenfold(CountingEncoder):

@@ -2,7 +2,8 @@
 
 Before it is judged, validation may halve or drop what a learner makes of the customers' profiles,
 and likewise of how they came: few launches teach too much trust more often than too little, and
-what does not help is left out.
+what does not help is left out. The winner then learns anew on all rehearsals, those of validation
+with them: they are the newest, and the most like what comes.
 """
 
 import copy
@@ -64,12 +65,15 @@ def hold_contest(
     learning: Sequence[Rehearsal],
     validation: Sequence[Rehearsal],
 ) -> tuple[Learner, Contest]:
-    """Let learners learn in place; the one with the best mean over shots, and all results.
+    """The learner with the best mean over shots, learned on all, and everybody's results.
 
-    Of equals the first wins. Raises ValueError without a learner or a validation rehearsal.
+    Of equals the first wins. The learners themselves learn in place, on `learning` alone.
+
+    Raises ValueError without a learner or a validation rehearsal.
     """
     if not learners or not validation:
         raise ValueError("a contest needs a learner and a rehearsal to judge it by")
+    untaught = [copy.deepcopy(learner) for learner in learners]
     for learner in learners:
         learner.learn(learning)
         if learner.guarded:
@@ -77,7 +81,16 @@ def hold_contest(
     standings = tuple(standing(learner, validation) for learner in learners)
     best = max(range(len(learners)), key=lambda place: (standings[place].mean, -place))
     without = _by_shots({each.shots: [] for each in validation}, validation, None)
-    return copy.deepcopy(learners[best]), Contest(learners[best].name, without, standings)
+    winner = untaught[best]
+    learn_on_all(winner, [*learning, *validation], shares_of=learners[best])
+    return winner, Contest(winner.name, without, standings)
+
+
+def learn_on_all(learner: Learner, rehearsals: Sequence[Rehearsal], *, shares_of: Learner) -> None:
+    """Let an untaught learner learn, in place, and take over another one's shares."""
+    learner.learn(rehearsals)
+    learner.vector_share.copy_(shares_of.vector_share)
+    learner.bias_share.copy_(shares_of.bias_share)
 
 
 @torch.no_grad()

@@ -59,9 +59,14 @@ class Demand(nn.Module):
     def forward(self, evidence: Evidence) -> Tensor:
         """(C,): b."""
         expected = _over(self._raw(evidence) - self.expected_mean, self.expected_deviation)
-        seen = evidence.pace @ self.pace.clamp_min(0.0)
-        shift: Tensor = seen - expected @ self.shrinkage.clamp_min(0.0)
-        return self.trust(evidence.customers) * shift
+        seen = evidence.pace @ self.pace
+        shift: Tensor = seen - expected @ self.shrinkage
+        trust: Tensor = self.trust(evidence.customers)
+        return trust * shift
+
+    def floored(self) -> list[nn.Parameter]:
+        """Weights that may not be below zero."""
+        return [self.pace, self.shrinkage]
 
     def penalty(self) -> Tensor:
         """Of weights far from zero and trust far from its start."""

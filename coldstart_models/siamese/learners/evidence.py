@@ -26,7 +26,7 @@ class Evidence:
     square: Tensor
     """(C, M, R): mean of their ψ²."""
     content: Tensor
-    """(C, M, R): the listing's own content in the same space."""
+    """(C, M, R): the listing's own content in the same space, of unit mean square over axes."""
     variance: Tensor
     """(M, R): of the users along each axis before whitening."""
     pace: Tensor
@@ -59,7 +59,7 @@ class Evidence:
             listings: the C listings.
             prior: (C,) log popularity that their content leads to expect.
         """
-        content = space.of_items(listings)
+        content = of_unit_square(space.of_items(listings))
         count = len(content)
         present = torch.stack([supporters.present[name] for name in space.names], dim=1).float()
         known = torch.zeros(count, present.shape[1]).index_add(0, owner, present)
@@ -101,3 +101,11 @@ class Evidence:
             pace=torch.zeros_like(self.pace),
             relative_span=torch.ones_like(self.relative_span),
         )
+
+
+def of_unit_square(vectors: Tensor) -> Tensor:
+    """Vectors (C, M, R) whose squares are 1 on average over axes; zero stays zero.
+
+    Whitened, a single listing stands several deviations from the users' averages.
+    """
+    return vectors / vectors.square().mean(dim=2, keepdim=True).sqrt().clamp_min(1e-12)

@@ -24,6 +24,8 @@ from torch import Tensor
 from coldstart_models.siamese.learners.evidence import Evidence
 
 INNER_STEPS: Final = 3
+LARGEST: Final = 3.0
+"""Gradients are cut there: one customer with a short history may stand far from everybody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +70,10 @@ def slope_along(
         gates = start.gates - rate * total["gates"]
         inside = expected * evidence.content - rate * total["head"]
         residual = (gates * inside - evidence.profile) * known  # ∂L/∂v
-        total["head"] += gates * residual
+        total["head"] += (gates * residual).clamp(-LARGEST, LARGEST)
         if body:
-            total["expected"] += gates * residual * evidence.content
-            total["gates"] += inside * residual
+            total["expected"] += (gates * residual * evidence.content).clamp(-LARGEST, LARGEST)
+            total["gates"] += (inside * residual).clamp(-LARGEST, LARGEST)
     return Slope(total["expected"], total["gates"], total["head"])
 
 

@@ -69,6 +69,10 @@ class Learner(nn.Module, ABC):
         """What is learned across listings, in place; by default nothing is."""
         del rehearsals
 
+    def floored(self) -> list[nn.Parameter]:
+        """Parameters that the outer loop keeps from falling below zero."""
+        return []
+
     def penalty(self) -> Tensor:
         """What the outer loop adds to its loss."""
         return torch.zeros(())

@@ -59,8 +59,11 @@ class FirstOrderMaml(Learner):
         start = Start(self.expected, self.gates)
         rates = self.log_rates.exp() * self.trust(evidence.known)
         slope = slope_along(start, evidence, rates=rates, body=self.body)
-        vectors = self.scales.clamp_min(0.0)[:, None] * moved(start, slope, evidence, rates)
+        vectors = self.scales[:, None] * moved(start, slope, evidence, rates)
         return FastWeights(vectors, self.demand(evidence))
+
+    def floored(self) -> list[nn.Parameter]:
+        return [self.scales, *self.demand.floored()]
 
     def penalty(self) -> Tensor:
         gates = (self.gates - 1.0).square().mean() + self.expected.square().mean()

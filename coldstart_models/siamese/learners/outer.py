@@ -5,8 +5,9 @@ The loss is the listwise softmax of a user's choices over a rehearsal's whole po
     L = − 1/|P| Σ_{c ∈ P} log softmax(γ y'(u, ·))_c
 
 with γ a learned scale. Unlike the scorer's loss it knows nothing of how popular a listing became:
-that is what a bias is to tell. Where a learner needs the gradient of its inner loop it takes it as
-a constant, so this descent is first-order.
+that is what a bias is to tell. Weights that may not be below zero are put back to it after each
+step, so that they can leave it again. Where a learner needs the gradient of its inner loop it takes
+it as a constant, so this descent is first-order.
 """
 
 from collections.abc import Sequence
@@ -33,13 +34,18 @@ def descend(
     rate: float = RATE,
     seed: int = 0,
 ) -> None:
-    """Adam on the loss, one rehearsal after the other, in place; without any, nothing happens."""
+    """Adam on the loss, one rehearsal after the other, in place; without any, nothing happens.
+
+    Kept is the average over the second half (Polyak & Juditsky, 1992): rehearsals are few and
+    differ, and the last one would have the last word.
+    """
     parameters = list(learner.parameters())
     if not rehearsals or not parameters:
         return
     log_scale = nn.Parameter(torch.tensor(INITIAL_SCALE).log())
     optimizer = torch.optim.Adam([*parameters, log_scale], lr=rate)
     generator = torch.Generator().manual_seed(seed)
+    averages = [torch.zeros_like(parameter) for parameter in parameters]
     for step in range(steps):
         rehearsal = rehearsals[step % len(rehearsals)]
         rows = torch.randperm(len(rehearsal.users), generator=generator)[:USERS]
@@ -47,6 +53,15 @@ def descend(
         loss = query_loss(learner, rehearsal, rows, log_scale.exp()) + learner.penalty()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
+        with torch.no_grad():
+            for floored in learner.floored():
+                floored.clamp_(min=0.0)
+            if step >= steps // 2:
+                for average, parameter in zip(averages, parameters, strict=True):
+                    average.add_(parameter / (steps - steps // 2))
+    with torch.no_grad():
+        for average, parameter in zip(averages, parameters, strict=True):
+            parameter.copy_(average)
 
 
 def query_loss(

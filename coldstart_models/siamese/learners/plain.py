@@ -76,12 +76,15 @@ class SmoothedRate(Learner):
     def learn(self, rehearsals: Sequence[Rehearsal]) -> None:
         descend(self, rehearsals)
 
+    def floored(self) -> list[nn.Parameter]:
+        return [self.scale]
+
     def step(self, evidence: Evidence) -> FastWeights:
         further = (evidence.customers - 1.0).clamp_min(0.0)
         prior = self.log_prior.exp()
         rate = (prior + further) / (prior + further * evidence.relative_span)
         told = evidence.pace[:, 0] != 0
-        bias = torch.where(told, self.scale.clamp_min(0.0) * rate.log(), torch.zeros_like(rate))
+        bias = torch.where(told, self.scale * rate.log(), torch.zeros_like(rate))
         return FastWeights(torch.zeros_like(evidence.profile), bias)
 
 
@@ -104,8 +107,11 @@ class FirstBuyerNeighbours(Learner):
     def learn(self, rehearsals: Sequence[Rehearsal]) -> None:
         descend(self, rehearsals)
 
+    def floored(self) -> list[nn.Parameter]:
+        return [self.scale]
+
     def step(self, evidence: Evidence) -> FastWeights:
-        vectors = self.scale.clamp_min(0.0) * unit_effect(evidence.profile * evidence.variance)
+        vectors = self.scale * unit_effect(evidence.profile * evidence.variance)
         return FastWeights(vectors, torch.zeros_like(evidence.customers))
 
 

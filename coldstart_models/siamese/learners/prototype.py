@@ -48,9 +48,12 @@ class Prototype(Learner):
         descend(self, rehearsals)
 
     def step(self, evidence: Evidence) -> FastWeights:
-        steps = self.steps.clamp_min(0.0) * self.trust(evidence.known)
+        steps = self.steps * self.trust(evidence.known)
         vectors = steps[..., None] * unit_effect(evidence.profile * evidence.variance)
         return FastWeights(vectors, self.demand(evidence))
+
+    def floored(self) -> list[nn.Parameter]:
+        return [self.steps, *self.demand.floored()]
 
     def penalty(self) -> Tensor:
         return self.demand.penalty() + self.trust.penalty()

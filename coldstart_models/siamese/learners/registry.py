@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Final
 
 from coldstart_models.errors import ConfigError
-from coldstart_models.siamese.learners.foldin import BayesFoldIn
+from coldstart_models.siamese.learners.fold_in import BayesFoldIn
 from coldstart_models.siamese.learners.learner import Learner
 from coldstart_models.siamese.learners.maml import Anil, FirstOrderMaml
 from coldstart_models.siamese.learners.plain import (

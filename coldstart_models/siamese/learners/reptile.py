@@ -72,8 +72,11 @@ class Reptile(Learner):
     def step(self, evidence: Evidence) -> FastWeights:
         rates = RATE * self.trust(evidence.known)
         slope = slope_along(self._start, evidence, rates=rates, body=True)
-        vectors = self.scales.clamp_min(0.0)[:, None] * moved(self._start, slope, evidence, rates)
+        vectors = self.scales[:, None] * moved(self._start, slope, evidence, rates)
         return FastWeights(vectors, self.demand(evidence))
+
+    def floored(self) -> list[nn.Parameter]:
+        return [self.scales, *self.demand.floored()]
 
     def penalty(self) -> Tensor:
         return self.demand.penalty() + self.trust.penalty()

@@ -9,7 +9,7 @@ from coldstart_models.errors import ConfigError
 from coldstart_models.siamese.learners.contest import guard, hold_contest, standing
 from coldstart_models.siamese.learners.demand import Demand
 from coldstart_models.siamese.learners.evidence import Evidence
-from coldstart_models.siamese.learners.foldin import BayesFoldIn
+from coldstart_models.siamese.learners.fold_in import BayesFoldIn
 from coldstart_models.siamese.learners.inner import Start, moved, slope_along
 from coldstart_models.siamese.learners.maml import Anil, FirstOrderMaml
 from coldstart_models.siamese.learners.plain import NoAdaptation, SmoothedRate
@@ -217,10 +217,26 @@ def test_demand_is_the_pace_less_what_was_expected():
     )
     demand.standardise([seen])
     demand.pace.copy_(torch.tensor([2.0, 1.0]))
-    demand.shrinkage.copy_(torch.tensor([-1.0, 0.5]))  # below zero counts as zero
+    demand.shrinkage.copy_(torch.tensor([9.0, 0.5]))  # all are as near to the crowd
     expected = 0.5 * (seen.prior - 1.5) / seen.prior.std(correction=0)
     trusted = (5 / (5 + demand.trust.log_trust.exp())).sqrt()
     torch.testing.assert_close(demand(seen), trusted * (torch.tensor([2.5, 0, 0, 0]) - expected))
+
+
+@pytest.mark.parametrize("name", ["prototype", "maml", "anil", "reptile", "bayes"])
+def test_no_weight_that_may_not_be_is_below_zero(name):
+    """Though the customers of this world stand opposite to those who choose."""
+    opposite = [
+        replace(each, evidence=replace(each.evidence, pace=-each.evidence.pace))
+        for each in LEARNING
+    ]
+    learner = build_learner(name, modalities=MODALITIES)
+    learner.learn(opposite)
+    assert learner.floored()
+    for weights in learner.floored():
+        assert torch.isfinite(weights).all()
+        assert weights.min() >= 0
+    assert learner.demand.pace.max() == 0
 
 
 def test_what_does_not_help_on_validation_is_left_out():
@@ -256,9 +272,15 @@ def test_who_ranks_best_on_validation_wins():
     means = {one.name: one.mean for one in contest.standings}
     assert list(means) == list(LEARNERS)
     assert contest.winner == winner.name == max(means, key=lambda name: means[name])
-    assert standing(winner, VALIDATION).by_shots == next(
+    taught = next(each for each in learners if each.name == contest.winner)
+    assert standing(taught, VALIDATION).by_shots == next(
         one.by_shots for one in contest.standings if one.name == contest.winner
     )
+    assert winner.vector_share == taught.vector_share
+    anew = build_learner(contest.winner, modalities=MODALITIES)
+    anew.learn([*LEARNING, *VALIDATION])
+    for name, value in anew.named_parameters():
+        torch.testing.assert_close(dict(winner.named_parameters())[name], value)
     assert contest.without == {each.shots: each.ndcg() for each in VALIDATION}
 
 

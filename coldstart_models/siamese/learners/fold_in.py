@@ -84,8 +84,11 @@ class BayesFoldIn(Learner):
         count = evidence.known[..., None]
         trust = count * self.between / (count * self.between + self.within).clamp_min(1e-12)
         beyond = (evidence.profile - self.expected * evidence.content) * (count > 0)
-        vectors = self.scales.clamp_min(0.0)[:, None] / self.within * trust * beyond
+        vectors = self.scales[:, None] / self.within * trust * beyond
         return FastWeights(vectors, self.demand(evidence))
+
+    def floored(self) -> list[nn.Parameter]:
+        return [self.scales, *self.demand.floored()]
 
     def penalty(self) -> Tensor:
         return self.demand.penalty()
