@@ -19,6 +19,7 @@ from coldstart_models.data.episodes import (
 )
 from coldstart_models.errors import NotEnoughData
 from coldstart_models.general.artifact import GeneralModel
+from coldstart_models.general.trust import drawn_back, trust
 from coldstart_models.ranker import RankingTask, TrainingSet
 from coldstart_models.siamese.inputs import Featurizer, ItemInputs
 from coldstart_models.siamese.togetherness import (
@@ -189,6 +190,7 @@ def _learn(
     if not episodes.learning or not episodes.validation:
         model.records[stage] = TrainingRecord((), 0)
         return
+    start = copy.deepcopy(model.network.state_dict())
     model.records[stage] = train(
         model.network,
         prepare_all(episodes.learning, training, inputs, seed=seed),
@@ -197,6 +199,10 @@ def _learn(
         generator=np.random.default_rng(seed),
         progress=progress,
     )
+    if model.featurizer.general is not None:
+        share = trust(training.interactions)
+        trained = model.network.state_dict()
+        model.network.load_state_dict(drawn_back(start, trained, share=share))
 
 
 class SiameseRanker:
