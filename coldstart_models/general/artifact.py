@@ -8,14 +8,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+import torch
 from safetensors.torch import load_file, save_file
 
 from coldstart_models.errors import ArtifactError, ConfigError
+from coldstart_models.general.metric import Metric
 from coldstart_models.general.tower import GeneralTower
 from validation.whole_files import replacing
 
 TOWER: Final = "tower.safetensors"
 CONFIG: Final = "config.json"
+METRIC: Final = "metric."
 FORMAT: Final = 1
 
 
@@ -58,9 +62,11 @@ class Provenance:
     made_at: datetime
     kept_step: int
     checks: tuple[tuple[int, float], ...]
-    """(step, NDCG@10 on the shops left out in turn); step 0 is content similarity."""
+    """(step, NDCG@10 on the shops left out in turn); step 0 is the metric alone."""
+    shrinkages: dict[float, float]
+    """λ of the metric → NDCG@10 of the metric alone, likewise; 1 is content similarity."""
     by_shop: dict[str, tuple[float, float]]
-    """Shop → NDCG@10 on it while left out, of content similarity and of the kept step."""
+    """Shop → NDCG@10 on it while left out, of content similarity and of what was kept."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -81,6 +87,7 @@ class Provenance:
             made_at=datetime.fromisoformat(values["made_at"]),
             kept_step=values["kept_step"],
             checks=tuple((int(step), float(value)) for step, value in values["checks"]),
+            shrinkages={float(one): value for one, value in values["shrinkages"].items()},
             by_shop={name: (pair[0], pair[1]) for name, pair in values["by_shop"].items()},
         )
 
@@ -90,37 +97,41 @@ class GeneralModel:
     """A pretrained tower and what it was made of."""
 
     tower: GeneralTower
+    metric: Metric
+    """What the tower stands on at a shop."""
     provenance: Provenance
 
     @property
     def digest(self) -> str:
-        """Of the weights, to know the model by."""
-        return tower_digest(self.tower)
+        """Sixteen hexadecimal digits of a hash of all that was learned, to know the model by."""
+        digest = hashlib.sha256()
+        for name, values in sorted(self.tower.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(values.numpy().tobytes())
+        for name, covariance in sorted(self.metric.covariances.items()):
+            digest.update(name.encode())
+            digest.update(covariance.tobytes())
+        digest.update(repr(self.metric.shrinkage).encode())
+        return digest.hexdigest()[:16]
 
     def told(self) -> dict[str, Any]:
         """What a model that started from this one keeps of where it came from, as JSON values."""
         return {"digest": self.digest, **self.provenance.to_json()}
 
 
-def tower_digest(tower: GeneralTower) -> str:
-    """Sixteen hexadecimal digits of the hash of a tower's weights."""
-    digest = hashlib.sha256()
-    for name, values in sorted(tower.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(values.numpy().tobytes())
-    return digest.hexdigest()[:16]
-
-
 def save_general(model: GeneralModel, folder: Path) -> None:
     """Write the model; the configuration comes last, so that a folder that has it is whole."""
     folder.mkdir(parents=True, exist_ok=True)
     state = {name: values.contiguous() for name, values in model.tower.state_dict().items()}
+    for name, covariance in model.metric.covariances.items():
+        state[f"{METRIC}{name}"] = torch.from_numpy(np.ascontiguousarray(covariance))
     with replacing(folder / TOWER) as partial:
         save_file(state, partial)
     config = {
         "format": FORMAT,
         "digest": model.digest,
         "widths": model.tower.widths,
+        "shrinkage": model.metric.shrinkage,
         **model.provenance.to_json(),
     }
     with replacing(folder / CONFIG) as partial:
@@ -143,8 +154,15 @@ def load_general(folder: Path) -> GeneralModel:
                 "run `coldstart pretrain` again"
             )
         tower = GeneralTower(config["widths"])
-        tower.load_state_dict(load_file(folder / TOWER))
-        model = GeneralModel(tower.eval(), Provenance.from_json(config))
+        state = load_file(folder / TOWER)
+        covariances = {
+            name.removeprefix(METRIC): state.pop(name).numpy()
+            for name in sorted(state)
+            if name.startswith(METRIC)
+        }
+        tower.load_state_dict(state)
+        metric = Metric(covariances, float(config["shrinkage"]))
+        model = GeneralModel(tower.eval(), metric, Provenance.from_json(config))
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ArtifactError(
             f"{folder} is not what `coldstart pretrain` wrote ({error}); run it again"

@@ -1,5 +1,6 @@
 """What one shop teaches: its distinct contents, and who chose which of them in what order."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,7 +12,7 @@ from coldstart_models.data.interactions import Interactions
 from coldstart_models.errors import NotEnoughData
 from coldstart_models.general.tower import PHOTO, TEXT
 
-MOST_CONTENTS: Final = 10_000
+MOST_CONTENTS: Final = 6_000
 """Of a shop; the others, least often chosen, teach least."""
 FEWEST_CONTENTS: Final = 100
 """A shop with fewer that go with another teaches nothing about what goes together."""
@@ -21,10 +22,14 @@ FEWEST_CONTENTS: Final = 100
 class Corpus:
     """N contents of a shop and P pairs of a person and a content, by person and time.
 
-    Listings that no encoder tells apart are one content.
+    Listings that no encoder tells apart are one content, and one listing stands for it.
     """
 
     name: str
+    catalogue: Catalogue
+    """(N,) one listing a content."""
+    interactions: Interactions
+    """Every event on a listing of these contents, moved to the one that stands for it."""
     values: dict[str, FloatMatrix]
     """Modality → (N, D_m) centred unit rows; zero where missing."""
     user: IntArray
@@ -36,7 +41,7 @@ class Corpus:
 
     @property
     def num_contents(self) -> int:
-        return len(next(iter(self.values.values())))
+        return len(self.catalogue)
 
     def present(self, name: str) -> BoolArray:
         """(N,)"""
@@ -74,47 +79,62 @@ def make_corpus(
     Raises NotEnoughData where fewer than FEWEST_CONTENTS were chosen beside another.
     """
     warm = interactions.item_users() > 0
-    spaces = {
-        modality: centred(stored, warm_mean(stored, warm))
-        for modality, stored in modalities(catalogue, warm).items()
-    }
-    if not spaces:
+    stored = modalities(catalogue, warm)
+    if not stored:
         raise NotEnoughData(
             f"of the {len(catalogue)} listings of {name}, {int(warm.sum())} were chosen and none "
             "of those has an encoded text or photo; the general model learns from both"
         )
-    content_of, first = _contents(spaces)
-    content_of[~np.any([np.any(v != 0, axis=1) for v in spaces.values()], axis=0)] = -1
-    user, content = _pairs(interactions, content_of)
-    kept = _most_chosen(content, len(first), most)
-    inside = kept[content]
-    user, content = user[inside], content[inside]
-    several = np.bincount(user, minlength=interactions.num_users) > 1
-    user, content = user[several[user]], content[several[user]]
-    used, content = np.unique(content, return_inverse=True)
-    if len(used) < FEWEST_CONTENTS:
+    content_of, first = _contents(list(stored.values()))
+    users, contents = _pairs(interactions, content_of)
+    chosen = np.bincount(contents, minlength=len(first))
+    kept = np.argsort(-chosen, kind="stable")[:most]
+    kept = kept[chosen[kept] > 0]
+    rows = np.sort(first[kept])  # a catalogue's rows keep ascending ids
+    place = np.full(len(first), -1, np.int64)
+    place[content_of[rows]] = np.arange(len(rows))
+    log = _moved(interactions, place[content_of[interactions.item_index]], len(rows))
+    users, contents = users[place[contents] >= 0], place[contents[place[contents] >= 0]]
+    several = np.bincount(users, minlength=interactions.num_users)[users] > 1
+    users, contents = users[several], contents[several]
+    if len(np.unique(contents)) < FEWEST_CONTENTS:
         raise NotEnoughData(
-            f"{name} has {len(used)} different listings that somebody chose beside another; the "
-            f"general model needs {FEWEST_CONTENTS} of a shop to learn from it"
+            f"{name} has {len(np.unique(contents))} different listings that somebody chose beside "
+            f"another; the general model needs {FEWEST_CONTENTS} of a shop to learn from it"
         )
-    _, user = np.unique(user, return_inverse=True)
-    bounds = np.searchsorted(user, np.arange(int(user.max()) + 2))
-    rows = first[used]
+    _, users = np.unique(users, return_inverse=True)
     return Corpus(
         name,
-        {modality: values[rows] for modality, values in spaces.items()},
-        user,
-        content,
-        bounds,
+        catalogue.take(rows),
+        log,
+        {modality: centred(one, warm_mean(one, warm))[rows] for modality, one in stored.items()},
+        users,
+        contents,
+        np.searchsorted(users, np.arange(int(users.max()) + 2)),
     )
 
 
-def _contents(spaces: dict[str, FloatMatrix]) -> tuple[IntArray, IntArray]:
-    """(num_items,) number of each listing's content, and a listing of each content."""
-    joined = np.ascontiguousarray(np.hstack(list(spaces.values())))
+def _contents(stored: Sequence[Embeddings]) -> tuple[IntArray, IntArray]:
+    """(num_items,) number of each listing's content, -1 without any; a listing of each content."""
+    known = np.flatnonzero(np.any([one.present for one in stored], axis=0))
+    joined = np.ascontiguousarray(np.hstack([one.vectors[known] for one in stored]))
     keys = joined.view(np.dtype((np.void, joined.dtype.itemsize * joined.shape[1]))).ravel()
-    _, first, content_of = np.unique(keys, return_index=True, return_inverse=True)
-    return content_of.astype(np.int64), first.astype(np.int64)
+    _, first, number = np.unique(keys, return_index=True, return_inverse=True)
+    content_of = np.full(len(stored[0].present), -1, np.int64)
+    content_of[known] = number
+    return content_of, known[first]
+
+
+def _moved(interactions: Interactions, items: IntArray, num_items: int) -> Interactions:
+    """The events on other items; those at -1 are left out."""
+    kept = items >= 0
+    return Interactions(
+        interactions.user_ids,
+        num_items,
+        interactions.user_index[kept],
+        items[kept],
+        interactions.time_us[kept],
+    )
 
 
 def _pairs(interactions: Interactions, content_of: IntArray) -> tuple[IntArray, IntArray]:
@@ -127,11 +147,3 @@ def _pairs(interactions: Interactions, content_of: IntArray) -> tuple[IntArray, 
     earliest = np.sort(earliest)  # events are in order of time
     order = np.argsort(users[earliest], kind="stable")
     return users[earliest][order], contents[earliest][order]
-
-
-def _most_chosen(content: IntArray, count: int, most: int) -> BoolArray:
-    """(count,) the contents that most people chose, at most so many."""
-    chosen = np.bincount(content, minlength=count)
-    kept = np.zeros(count, bool)
-    kept[np.argsort(-chosen, kind="stable")[:most]] = True
-    return kept & (chosen > 0)

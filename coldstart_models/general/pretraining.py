@@ -11,14 +11,17 @@ interaction (Khattab & Zaharia, SIGIR 2020). Users are drawn candidate by candid
 correction for popularity is due (compare the log-q correction of sampled softmax, Bengio &
 Senécal, 2008). Shops take turns, so that a large one counts no more than a small one.
 
-How long to learn is what a shop that nothing was learned from says: each shop is left out in turn
-and the steps are kept that did best on those left out, on average. The last run learns from all.
-With one shop, contents that were held out stand in for a shop.
+Before that, the closed-form metric of `metric` moves each shop's contents; the tower starts there.
+
+What a shop that nothing was learned from says decides: each shop is left out in turn, and the
+metric's shrinkage, then the number of steps are those that did best on the ones left out, on
+average. Plain content similarity is among both. The last run learns from all. With one shop,
+contents that were held out stand in for a shop.
 """
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -28,6 +31,13 @@ from torch import Tensor, nn
 from coldstart_models.data.catalogue import BoolArray
 from coldstart_models.errors import NotEnoughData
 from coldstart_models.general.corpus import Corpus
+from coldstart_models.general.metric import (
+    SHRINKAGES,
+    Metric,
+    Square,
+    moved,
+    pooled_metric,
+)
 from coldstart_models.general.problems import Problem, Problems
 from coldstart_models.general.tower import GeneralTower
 
@@ -48,12 +58,14 @@ Progress = Callable[[int, int], None]
 class GeneralSchedule:
     """How long and how fast to learn."""
 
-    steps: int = 400
+    steps: int = 300
     """At most, of each run; a shop's turn is one step."""
-    check_every: int = 50
+    check_every: int = 25
+    patience: int = 2
+    """Checks without a gain before a run stops."""
     users: int = 64
     candidates: int = 256
-    rate: float = 2e-3
+    rate: float = 5e-4
     decay: float = 1e-2
     """Of the layers' weights: the pull back to content similarity."""
 
@@ -63,12 +75,47 @@ class GeneralRecord:
     """What pretraining did."""
 
     checks: tuple[tuple[int, float], ...]
-    """(step, mean NDCG@10 on what was left out); step 0 is content similarity."""
+    """(step, mean NDCG@10 on what was left out); step 0 is the metric alone."""
     kept_step: int
+    shrinkages: dict[float, float]
+    """λ of the metric → the same of the metric alone; 1 is content similarity."""
     by_shop: dict[str, tuple[float, float]]
-    """Shop → NDCG@10 of content similarity and of the kept step, both on it while left out."""
+    """Shop → NDCG@10 of content similarity and of what was kept, both on it while left out."""
     losses: tuple[float, ...]
     """Of each step of the last run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pretrained:
+    """What pretraining made."""
+
+    tower: GeneralTower
+    metric: Metric
+    record: GeneralRecord
+
+
+@dataclass(frozen=True, slots=True)
+class _Fold:
+    """A shop that is left out, and what the metric is learned from meanwhile."""
+
+    shop: Corpus
+    others: list[Corpus]
+    metric: Metric
+    """At λ = 0; each λ is tried."""
+    known: BoolArray | None
+    """(N,) contents of the shop that may be learned from, where there is no other shop."""
+
+    def moved(self, shrinkage: float) -> "tuple[Corpus, list[Corpus]]":
+        """The shop and the others in the metric with that λ."""
+        metric = Metric(self.metric.covariances, shrinkage)
+        shop = in_metric(self.shop, metric)
+        return shop, [shop if one is self.shop else in_metric(one, metric) for one in self.others]
+
+    @property
+    def checked(self) -> tuple[BoolArray, BoolArray]:
+        """(N,) contents that checks rank, and those that their histories hold."""
+        every = np.ones(self.shop.num_contents, bool)
+        return (every, every) if self.known is None else (~self.known, self.known)
 
 
 class _Learner(nn.Module):
@@ -126,51 +173,95 @@ def pretrain_tower(
     seed: int,
     schedule: GeneralSchedule | None = None,
     progress: Progress | None = None,
-) -> tuple[GeneralTower, GeneralRecord]:
-    """Learn the tower from all shops.
+) -> Pretrained:
+    """Learn the metric and the tower from all shops.
 
     Raises NotEnoughData without a shop, or where encoders' widths differ.
     """
     schedule = schedule or GeneralSchedule()
     widths = _widths(corpora)
-    folds = len(corpora) if len(corpora) > 1 else 1
-    runs, done = folds + 1, 0
-
-    def tell(step: int, steps: int) -> None:
+    folds = [_fold(corpus, corpora, seed) for corpus in corpora]
+    by_shrinkage = {
+        shrinkage: [_unlearned(fold, shrinkage, widths, seed) for fold in folds]
+        for shrinkage in SHRINKAGES
+    }
+    means = {shrinkage: float(np.mean(found)) for shrinkage, found in by_shrinkage.items()}
+    shrinkage = max(means, key=lambda one: means[one])
+    curves = {}
+    for done, fold in enumerate(folds):
+        curves[fold.shop.name] = _curve(fold, shrinkage, widths, seed, schedule)
         if progress is not None:
-            progress(done * schedule.steps + step, runs * schedule.steps)
-
-    curves: dict[str, list[float]] = {}
-    for corpus in corpora:
-        others = [one for one in corpora if one is not corpus] or [corpus]
-        alone = others == [corpus]
-        held = _held_out(corpus, seed) if alone else np.ones(corpus.num_contents, bool)
-        new, known = (~held, ~held) if alone else (None, None)
-        learner = _Learner(widths, seed=seed)
-        checks = _checks(corpus, held, ~held if alone else held, seed)
-        quality = [_quality(learner, corpus, checks)]
-        for step, _ in _learning(learner, others, schedule, seed, new=new, known=known):
-            tell(step, schedule.steps)
-            if step % schedule.check_every == 0:
-                quality.append(_quality(learner, corpus, checks))
-        curves[corpus.name] = quality
-        done += 1
-    mean = np.mean(list(curves.values()), axis=0)
+            progress(done + 1, len(folds) + 1)
+    length = min(len(curve) for curve in curves.values())
+    mean = np.mean([curve[:length] for curve in curves.values()], axis=0)
     best = int(np.argmax(mean))
-    kept = best * schedule.check_every
+    metric = Metric(_covariances(corpora, seed, None), shrinkage)
     learner = _Learner(widths, seed=seed)
-    losses = []
-    for step, loss in _learning(learner, corpora, schedule, seed, steps=kept):
-        tell(step, schedule.steps)
-        losses.append(loss)
+    steps = best * schedule.check_every
+    all_moved = [in_metric(corpus, metric) for corpus in corpora]
+    losses = [loss for _, loss in _learning(learner, all_moved, schedule, seed, steps=steps)]
+    if progress is not None:
+        progress(len(folds) + 1, len(folds) + 1)
     record = GeneralRecord(
-        tuple((place * schedule.check_every, float(value)) for place, value in enumerate(mean)),
-        kept,
-        {name: (float(values[0]), float(values[best])) for name, values in curves.items()},
-        tuple(losses),
+        checks=tuple((place * schedule.check_every, float(one)) for place, one in enumerate(mean)),
+        kept_step=steps,
+        shrinkages=means,
+        by_shop={
+            fold.shop.name: (by_shrinkage[1.0][place], float(curves[fold.shop.name][best]))
+            for place, fold in enumerate(folds)
+        },
+        losses=tuple(losses),
     )
-    logger.info("kept step %d of %s", kept, record.checks)
-    return learner.tower.eval(), record
+    logger.info("kept step %d of %s, shrinkage of %s", steps, record.checks, means)
+    return Pretrained(learner.tower.eval(), metric, record)
+
+
+def in_metric(corpus: Corpus, metric: Metric) -> Corpus:
+    """The corpus as the tower reads it."""
+    return replace(
+        corpus,
+        values={name: moved(rows, metric.at(name, rows)) for name, rows in corpus.values.items()},
+    )
+
+
+def _fold(corpus: Corpus, corpora: Sequence[Corpus], seed: int) -> _Fold:
+    others = [one for one in corpora if one is not corpus]
+    known = None if others else ~_held_out(corpus, seed)
+    covariances = _covariances(others or [corpus], seed, known)
+    return _Fold(corpus, others or [corpus], Metric(covariances, 0.0), known)
+
+
+def _covariances(
+    corpora: Sequence[Corpus], seed: int, known: BoolArray | None
+) -> dict[str, Square]:
+    found = {
+        name: pooled_metric(corpora, name, seed=seed, known=known) for name in _widths(corpora)
+    }
+    return {name: one for name, one in found.items() if one is not None}
+
+
+def _unlearned(fold: _Fold, shrinkage: float, widths: dict[str, int], seed: int) -> float:
+    """What the metric alone finds on the shop that is left out."""
+    shop, _ = fold.moved(shrinkage)
+    return _quality(_Learner(widths, seed=seed), shop, _checks(shop, *fold.checked, seed))
+
+
+def _curve(
+    fold: _Fold, shrinkage: float, widths: dict[str, int], seed: int, schedule: GeneralSchedule
+) -> list[float]:
+    """The same at every check of a run that learns from the others, the last one repeated."""
+    shop, others = fold.moved(shrinkage)
+    learner = _Learner(widths, seed=seed)
+    checks = _checks(shop, *fold.checked, seed)
+    found = [_quality(learner, shop, checks)]
+    learning = _learning(learner, others, schedule, seed, new=fold.known, known=fold.known)
+    for step, _ in learning:
+        if step % schedule.check_every == 0:
+            found.append(_quality(learner, shop, checks))
+            if max(found) > max(found[-schedule.patience :]):
+                break
+    lacking = schedule.steps // schedule.check_every + 1 - len(found)
+    return found + [found[-1]] * lacking
 
 
 def _widths(corpora: Sequence[Corpus]) -> dict[str, int]:

@@ -12,7 +12,11 @@ from typing import Final
 from coldstart_models.benchmark_run import DEFAULT_ENCODERS, Encoders, StepProgress
 from coldstart_models.errors import ConfigError
 from coldstart_models.general.artifact import GeneralModel, Provenance, save_general
-from coldstart_models.general.pretraining import GeneralRecord, GeneralSchedule, pretrain_tower
+from coldstart_models.general.pretraining import (
+    GeneralRecord,
+    GeneralSchedule,
+    pretrain_tower,
+)
 from coldstart_models.general.shops import Shop, common_encoders, open_shop
 from feature_repo.catalogs.registry import resolved
 from feature_repo.home import Home
@@ -77,12 +81,11 @@ def pretrain_shops(
 ) -> tuple[GeneralModel, GeneralRecord]:
     """Learn from shops that are read already."""
     encoders = common_encoders(shops)
-    tower, record = pretrain_tower(
-        [shop.corpus for shop in shops],
-        seed=seed,
-        schedule=schedule,
-        progress=progress("pretrain") if progress else None,
+    corpora = [shop.corpus for shop in shops]
+    made = pretrain_tower(
+        corpora, seed=seed, schedule=schedule, progress=progress("pretrain") if progress else None
     )
+    record = made.record
     provenance = Provenance(
         sources=tuple(shop.record for shop in shops),
         encoders=encoders,
@@ -90,10 +93,11 @@ def pretrain_shops(
         code_version=version("coldstart-home"),
         made_at=now,
         kept_step=record.kept_step,
+        shrinkages=record.shrinkages,
         checks=record.checks,
         by_shop=record.by_shop,
     )
-    return GeneralModel(tower, provenance), record
+    return GeneralModel(made.tower, made.metric, provenance), record
 
 
 def store_name(spec: str) -> str:

@@ -12,6 +12,7 @@ from coldstart_models.data.catalogue import BoolArray, Catalogue, Embeddings, Fl
 from coldstart_models.errors import ContractMismatch
 from coldstart_models.general.artifact import EncoderName, GeneralModel
 from coldstart_models.general.corpus import centred, modalities, warm_mean
+from coldstart_models.general.metric import moved
 from coldstart_models.general.tower import PHOTO, TEXT, GeneralTower
 
 GENERAL: Final = "general"
@@ -19,16 +20,19 @@ GENERAL_PHOTO: Final = "general photo"
 INPUT_OF: Final = {TEXT: GENERAL, PHOTO: GENERAL_PHOTO}
 """Encoded modality → the input that the tower makes of it."""
 MEAN: Final = "general.mean."
+MAP: Final = "general.map."
 TOWER: Final = "general.tower."
 
 
 @dataclass(frozen=True, slots=True)
 class GeneralSpace:
-    """A tower, and a shop's means to read its listings by."""
+    """A tower, and a shop's means and maps to read its listings by."""
 
     tower: GeneralTower
     means: dict[str, npt.NDArray[np.float32]]
     """Modality → (D,) of the shop's warm items; only those that the tower and the shop have."""
+    maps: dict[str, FloatMatrix]
+    """Modality → (D, D): A of `metric`."""
 
     @classmethod
     def fit(cls, general: GeneralModel, catalogue: Catalogue, warm: BoolArray) -> "GeneralSpace":
@@ -36,24 +40,30 @@ class GeneralSpace:
         stored = modalities(catalogue, warm)
         shared = [name for name in general.tower.widths if name in stored]
         check_encoders(general, stored)
-        return cls(general.tower, {name: warm_mean(stored[name], warm) for name in shared})
+        means = {name: warm_mean(stored[name], warm) for name in shared}
+        maps = {
+            name: general.metric.at(name, centred(stored[name], means[name])[warm])
+            for name in shared
+        }
+        return cls(general.tower, means, maps)
 
     def __call__(self, catalogue: Catalogue) -> tuple[dict[str, FloatMatrix], dict[str, BoolArray]]:
         """Input → (N, D) unit rows, zero where missing, and which rows are there (N,)."""
         values, present = {}, {}
         for name, mean in self.means.items():
             stored = catalogue.text if name == TEXT else catalogue.image
-            rows = torch.from_numpy(centred(stored, mean))
+            rows = torch.from_numpy(moved(centred(stored, mean), self.maps[name]))
             with torch.inference_mode():
-                moved = np.array(self.tower(name, rows).numpy())
-            moved[~stored.present] = 0.0
-            values[INPUT_OF[name]], present[INPUT_OF[name]] = moved, stored.present
+                vectors = np.array(self.tower(name, rows).numpy())
+            vectors[~stored.present] = 0.0
+            values[INPUT_OF[name]], present[INPUT_OF[name]] = vectors, stored.present
         return values, present
 
 
 def space_arrays(space: GeneralSpace) -> dict[str, npt.NDArray[np.float32]]:
     """The tower and the means, to be stored with a shop's own model."""
     arrays = {f"{MEAN}{name}": mean for name, mean in space.means.items()}
+    arrays |= {f"{MAP}{name}": matrix for name, matrix in space.maps.items()}
     state = space.tower.state_dict()
     return arrays | {f"{TOWER}{name}": values.numpy() for name, values in state.items()}
 
@@ -65,6 +75,7 @@ def space_from_arrays(arrays: Mapping[str, npt.NDArray[np.float32]]) -> GeneralS
     }
     if not means:
         return None
+    maps = {name: arrays[f"{MAP}{name}"] for name in means}
     state = {
         name.removeprefix(TOWER): torch.from_numpy(values)
         for name, values in arrays.items()
@@ -73,7 +84,7 @@ def space_from_arrays(arrays: Mapping[str, npt.NDArray[np.float32]]) -> GeneralS
     inner = {name: values for name, values in state.items() if name.startswith("inner.")}
     tower = GeneralTower({name.removeprefix("inner."): len(v) for name, v in inner.items()})
     tower.load_state_dict(state)
-    return GeneralSpace(tower.eval(), means)
+    return GeneralSpace(tower.eval(), means, maps)
 
 
 def check_encoders(general: GeneralModel, stored: dict[str, Embeddings]) -> None:

@@ -1,10 +1,11 @@
 """The general tower: from an encoder's space to one in which people of many shops choose together.
 
-    z = unit(x + gelu(x U) V),    x = unit(e − μ)
+    z = unit(x + gelu(x U) V),    x = unit(A unit(e − μ))
 
-with e an encoder's output and μ the mean over the shop's own warm items, which takes out what all
-of a shop's listings share. V = 0 at the start: the untrained tower is content similarity, so
-training starts no worse than that, and decay pulls it back there.
+with e an encoder's output, μ the mean over the shop's own warm items, which takes out what all of a
+shop's listings share, and A the general metric at the shop (`metric`). V = 0 at the start: the
+untrained tower is content similarity in that metric, so training starts no worse, and decay pulls
+it back there.
 """
 
 from typing import Final

@@ -19,6 +19,7 @@ from coldstart_models.data.episodes import (
 )
 from coldstart_models.errors import NotEnoughData
 from coldstart_models.general.artifact import GeneralModel
+from coldstart_models.general.trust import drawn_back, trust
 from coldstart_models.ranker import RankingTask, TrainingSet
 from coldstart_models.siamese.certainty import log_chances
 from coldstart_models.siamese.checkpoints import Checkpoint
@@ -265,6 +266,7 @@ def _learn(
         return
     learning = prepare_all(episodes.learning, training, inputs, seed=seed)
     validation = prepare_all(episodes.validation, training, inputs, seed=seed)
+    start = copy.deepcopy(model.network.state_dict())
     model.records[stage] = train(
         model.network,
         learning,
@@ -275,6 +277,10 @@ def _learn(
         checkpoint=watch and watch.checkpoint,
         curves=watch and watch.curves,
     )
+    if model.featurizer.general is not None:
+        share = trust(training.interactions)
+        trained = model.network.state_dict()
+        model.network.load_state_dict(drawn_back(start, trained, share=share))
     model.network.certainty.learn(model.network, learning, validation)
 
 

@@ -47,7 +47,7 @@ INITIAL_WEIGHT: Final[dict[str, tuple[float, float]]] = {
     "spelling": (0.2, 0.0),
     "attributes": (0.2, 0.25),
     "together": (0.0, 1.4),
-    "general": (0.0, 0.5),
+    "general": (0.0, 0.4),
     "general photo": (0.0, 0.3),
 }
 """Weights of a modality's average and nearest term before training.

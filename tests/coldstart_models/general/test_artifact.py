@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -10,8 +9,6 @@ import torch
 
 from coldstart_models.errors import ArtifactError, ConfigError, ContractMismatch
 from coldstart_models.general.artifact import load_general, require_left_out, save_general
-from coldstart_models.general.pretraining import GeneralSchedule
-from coldstart_models.general.pretraining_job import pretrain_shops
 from coldstart_models.general.shops import licences_stated, shop_digest
 from coldstart_models.general.space import GENERAL
 from coldstart_models.general.thinning import thinned
@@ -20,17 +17,7 @@ from coldstart_models.siamese.inputs import Featurizer
 from coldstart_models.siamese.population import Population
 from coldstart_models.siamese.ranker import SiameseRanker, pretrain
 from coldstart_models.siamese.training import Schedule, history_batch, to_vectors
-from tests.coldstart_models.general.shops import HASH, shop, split_of, stored_shop
-
-NOW = datetime(2026, 11, 1, tzinfo=UTC)
-SHORT = GeneralSchedule(steps=40, check_every=20, users=32, candidates=64, rate=1e-2)
-
-
-@pytest.fixture(scope="module")
-def general():
-    shops = [shop(name, seed=seed) for seed, name in enumerate(("a", "b"))]
-    model, _ = pretrain_shops(shops, now=NOW, seed=0, schedule=SHORT)
-    return model
+from tests.coldstart_models.general.shops import HASH, split_of, stored_shop
 
 
 @pytest.fixture(scope="module")
@@ -42,17 +29,20 @@ def training_of(stored):
     return split_of(stored).training_set(stored.catalogue)
 
 
-def test_what_is_saved_is_what_is_loaded(general, tmp_path):
-    save_general(general, tmp_path / "general")
+def test_what_is_saved_is_what_is_loaded(general_model, tmp_path):
+    save_general(general_model, tmp_path / "general")
     loaded = load_general(tmp_path / "general")
-    assert loaded.provenance == general.provenance
-    assert loaded.digest == general.digest
-    for name, values in general.tower.state_dict().items():
+    assert loaded.provenance == general_model.provenance
+    assert loaded.digest == general_model.digest
+    assert loaded.metric.shrinkage == general_model.metric.shrinkage
+    for name, values in general_model.metric.covariances.items():
+        np.testing.assert_array_equal(loaded.metric.covariances[name], values)
+    for name, values in general_model.tower.state_dict().items():
         assert torch.equal(loaded.tower.state_dict()[name], values)
 
 
-def test_the_folder_says_from_what_the_model_was_made(general, tmp_path):
-    save_general(general, tmp_path)
+def test_the_folder_says_from_what_the_model_was_made(general_model, tmp_path):
+    save_general(general_model, tmp_path)
     told = json.loads((tmp_path / "config.json").read_text())
     assert [source["name"] for source in told["sources"]] == ["a", "b"]
     assert {source["licence"] for source in told["sources"]} == {"CC0"}
@@ -64,10 +54,10 @@ def test_the_folder_says_from_what_the_model_was_made(general, tmp_path):
     assert told["code_version"]
 
 
-def test_a_folder_that_is_none_or_was_changed_is_refused(general, tmp_path):
+def test_a_folder_that_is_none_or_was_changed_is_refused(general_model, tmp_path):
     with pytest.raises(ArtifactError, match=r"config\.json, tower\.safetensors is not there"):
         load_general(tmp_path / "nowhere")
-    save_general(general, tmp_path)
+    save_general(general_model, tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps(config | {"digest": "0" * 16}))
     with pytest.raises(ArtifactError, match=r"are not those that its config\.json is of"):
@@ -80,35 +70,41 @@ def test_a_folder_that_is_none_or_was_changed_is_refused(general, tmp_path):
         load_general(tmp_path)
 
 
-def test_another_encoder_is_refused_by_name_and_hash(general):
+def test_another_encoder_is_refused_by_name_and_hash(general_model):
     training = training_of(stored_shop("target", seed=7, encoder_hash="another-encoder-hash"))
     with pytest.raises(ContractMismatch) as raised:
-        Featurizer.fit(training.catalogue, training.warm, seed=0, general=general)
+        Featurizer.fit(training.catalogue, training.warm, seed=0, general=general_model)
     assert "text: learned on tiny (hash-of-the-" in str(raised.value)
     assert "this shop has tiny (another-enco" in str(raised.value)
 
 
-def test_a_shop_without_what_the_tower_reads_is_refused(general, target):
+def test_a_shop_without_what_the_tower_reads_is_refused(general_model, target):
     training = training_of(target)
     text = replace(target.catalogue.text, present=np.zeros(len(target.catalogue), bool))
     catalogue = replace(target.catalogue, text=text)
     with pytest.raises(ContractMismatch, match="reads text, and no listing"):
-        Featurizer.fit(catalogue, training.warm, seed=0, general=general)
+        Featurizer.fit(catalogue, training.warm, seed=0, general=general_model)
 
 
-def test_transfer_may_not_be_measured_on_a_shop_that_was_learned_from(general, target):
-    require_left_out(general.provenance, name="target", digest=shop_digest(target.catalogue))
+def test_transfer_may_not_be_measured_on_a_shop_that_was_learned_from(general_model, target):
+    require_left_out(general_model.provenance, name="target", digest=shop_digest(target.catalogue))
     with pytest.raises(ConfigError, match="learned from a, which is the target a:"):
-        require_left_out(general.provenance, name="a", digest="")
+        require_left_out(general_model.provenance, name="a", digest="")
     digest = shop_digest(stored_shop("a", seed=0).catalogue)
     with pytest.raises(ConfigError, match="which is the target renamed under another name"):
-        require_left_out(general.provenance, name="renamed", digest=digest)
+        require_left_out(general_model.provenance, name="renamed", digest=digest)
 
 
-def test_a_model_that_started_from_the_general_one_keeps_all_it_needs(general, target, tmp_path):
+def test_a_model_that_started_from_the_general_one_keeps_all_it_needs(
+    general_model, target, tmp_path
+):
     training = training_of(target)
     model = pretrain(
-        training, dates=False, seed=0, general=general, schedule=Schedule(steps=2, check_every=1)
+        training,
+        dates=False,
+        seed=0,
+        general=general_model,
+        schedule=Schedule(steps=2, check_every=1),
     )
     assert GENERAL in model.network.scorer.widths
     inputs = model.featurizer(training.catalogue)
@@ -131,14 +127,14 @@ def test_a_model_that_started_from_the_general_one_keeps_all_it_needs(general, t
     assert network.scorer.widths == model.network.scorer.widths
 
 
-def test_it_ranks_an_unseen_shop_of_few_events_better_than_that_shop_alone(general, target):
+def test_it_ranks_an_unseen_shop_of_few_events_better_than_that_shop_alone(general_model, target):
     from coldstart_models.data.pools import cold_pool
     from coldstart_models.metrics import NDCG, USER_METRICS, user_metrics
 
     split = thinned(split_of(target), 0.25, seed=0)
     pool = cold_pool(split)
     found = []
-    for start in (None, general):
+    for start in (None, general_model):
         ranker = SiameseRanker(meta=False, dates=False, by_time=False, general=start)
         ranker.fit(split.training_set(target.catalogue), seed=0)
         ids = target.catalogue.item_ids[pool.task.candidates]

@@ -5,10 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import roc_auc_score
 
 from coldstart_models.errors import ContractMismatch, NotEnoughData
+from coldstart_models.general import pretraining
 from coldstart_models.general.corpus import centred, make_corpus, warm_mean
-from coldstart_models.general.pretraining import GeneralSchedule, pretrain_tower
+from coldstart_models.general.metric import Metric, pooled_metric, within_choices
+from coldstart_models.general.pretraining import GeneralSchedule, in_metric, pretrain_tower
 from coldstart_models.general.problems import Problems
 from coldstart_models.general.shops import common_encoders
 from coldstart_models.general.tower import GeneralTower
@@ -20,8 +23,20 @@ SHORT = GeneralSchedule(steps=60, check_every=20, users=32, candidates=64, rate=
 
 @pytest.fixture(scope="module")
 def learned():
-    corpora = [shop(name, seed=seed).corpus for seed, name in enumerate(("a", "b", "c"))]
-    return pretrain_tower(corpora, seed=0, schedule=SHORT)
+    return pretrain_tower(shops_of("a", "b", "c"), seed=0, schedule=SHORT)
+
+
+def shops_of(*names):
+    return [shop(name, seed=seed).corpus for seed, name in enumerate(names)]
+
+
+def told_apart(corpus, vectors):
+    """How often two contents that a person chose are more alike than two that nobody did (AUC)."""
+    together = np.zeros((corpus.num_contents, corpus.num_contents), bool)
+    for low, high in zip(corpus.bounds[:-1], corpus.bounds[1:], strict=True):
+        together[np.ix_(corpus.content[low:high], corpus.content[low:high])] = True
+    pairs = np.triu_indices(corpus.num_contents, k=1)
+    return roc_auc_score(together[pairs], (vectors @ vectors.T)[pairs])
 
 
 def test_an_untrained_tower_is_content_similarity():
@@ -33,57 +48,65 @@ def test_an_untrained_tower_is_content_similarity():
     np.testing.assert_allclose(moved @ moved.T, rows @ rows.T, atol=1e-5)
 
 
-def test_training_lowers_the_loss(learned):
-    _, record = learned
-    assert record.kept_step >= 20
-    assert np.mean(record.losses[-10:]) < 0.9 * np.mean(record.losses[:10])
+def test_without_a_metric_a_shop_is_read_as_it_is():
+    corpus = shop("a", seed=0).corpus
+    same = in_metric(corpus, Metric({}, 0.4))
+    np.testing.assert_allclose(same.values["text"], corpus.values["text"], atol=1e-6)
+    metric = Metric({"text": within_choices(corpus, "text", seed=0)}, 1.0)
+    same = in_metric(corpus, metric)
+    np.testing.assert_allclose(same.values["text"], corpus.values["text"], atol=1e-6)
+
+
+def test_the_metric_of_other_shops_hears_what_an_unseen_shop_chooses_by():
+    others, unseen = shops_of("a", "b", "c"), shop("unseen", seed=11).corpus
+    metric = Metric({"text": pooled_metric(others, "text", seed=0)}, 0.4)
+    before = told_apart(unseen, unseen.values["text"])
+    after = told_apart(unseen, in_metric(unseen, metric).values["text"])
+    assert after > before
+
+
+def test_training_lowers_the_loss():
+    corpora = shops_of("a", "b")
+    learner = pretraining._Learner({"text": WIDTH}, seed=0)
+    losses = [loss for _, loss in pretraining._learning(learner, corpora, SHORT, 0)]
+    assert len(losses) == SHORT.steps
+    assert np.mean(losses[-10:]) < 0.9 * np.mean(losses[:10])
 
 
 def test_every_shop_gains_from_the_others_while_it_is_left_out(learned):
-    _, record = learned
+    record = learned.record
     assert set(record.by_shop) == {"a", "b", "c"}
     assert all(after > 1.1 * before for before, after in record.by_shop.values())
-    assert record.checks[0][0] == 0
     assert max(record.checks, key=lambda check: check[1])[0] == record.kept_step
+    assert len(record.losses) == record.kept_step
+    assert record.shrinkages[learned.metric.shrinkage] == max(record.shrinkages.values())
+    assert 1.0 in record.shrinkages
 
 
 def test_an_unseen_shop_is_ranked_by_what_people_choose_and_not_by_what_is_loud(learned):
-    tower, _ = learned
-    stored = stored_shop("unseen", seed=11).catalogue.text
-    rows = centred(stored, warm_mean(stored, np.ones(len(stored.vectors), bool)))
+    unseen = shop("unseen", seed=11).corpus
     with torch.inference_mode():
-        moved = tower("text", torch.from_numpy(rows)).numpy()
-    corpus = shop("unseen", seed=11).corpus
-    together = np.zeros((corpus.num_contents, corpus.num_contents), bool)
-    for low, high in zip(corpus.bounds[:-1], corpus.bounds[1:], strict=True):
-        together[np.ix_(corpus.content[low:high], corpus.content[low:high])] = True
-    np.fill_diagonal(together, False)
-    with torch.inference_mode():
-        space = tower("text", torch.from_numpy(corpus.values["text"])).numpy()
-
-    def nearest_is_chosen_together(vectors):
-        similar = vectors @ vectors.T
-        np.fill_diagonal(similar, -2.0)
-        return together[np.arange(len(vectors)), similar.argmax(axis=1)].mean()
-
-    assert moved.shape == rows.shape
-    assert nearest_is_chosen_together(space) > nearest_is_chosen_together(corpus.values["text"])
+        rows = torch.from_numpy(in_metric(unseen, learned.metric).values["text"])
+        vectors = learned.tower("text", rows).numpy()
+    before = told_apart(unseen, unseen.values["text"])
+    assert told_apart(unseen, vectors) > before
 
 
-def test_the_same_seed_gives_the_same_tower_and_another_seed_another(learned):
-    corpora = [shop(name, seed=seed).corpus for seed, name in enumerate(("a", "b", "c"))]
-    again, _ = pretrain_tower(corpora, seed=0, schedule=SHORT)
-    other, _ = pretrain_tower(corpora, seed=1, schedule=SHORT)
-    for name, values in learned[0].state_dict().items():
-        torch.testing.assert_close(again.state_dict()[name], values, rtol=0, atol=0)
-    assert not torch.equal(other.outer["text"], learned[0].outer["text"])
+def test_the_same_seed_gives_the_same_model_and_another_seed_another(learned):
+    again = pretrain_tower(shops_of("a", "b", "c"), seed=0, schedule=SHORT)
+    other = pretrain_tower(shops_of("a", "b", "c"), seed=1, schedule=SHORT)
+    for name, values in learned.tower.state_dict().items():
+        torch.testing.assert_close(again.tower.state_dict()[name], values, rtol=0, atol=0)
+    for name, values in learned.metric.covariances.items():
+        np.testing.assert_array_equal(again.metric.covariances[name], values)
+    assert not np.array_equal(other.metric.covariances["text"], learned.metric.covariances["text"])
 
 
 def test_one_shop_is_checked_on_contents_that_were_held_out():
-    tower, record = pretrain_tower([shop("a", seed=0).corpus], seed=0, schedule=SHORT)
-    assert list(record.by_shop) == ["a"]
-    assert record.checks[0][1] <= max(value for _, value in record.checks)
-    assert tower.widths == {"text": WIDTH}
+    made = pretrain_tower([shop("a", seed=0).corpus], seed=0, schedule=SHORT)
+    assert list(made.record.by_shop) == ["a"]
+    assert made.record.checks[0][1] <= max(value for _, value in made.record.checks)
+    assert made.tower.widths == {"text": WIDTH}
 
 
 def test_without_a_shop_there_is_nothing_to_learn():
