@@ -134,6 +134,7 @@ def _moved(interactions: Interactions, items: IntArray, num_items: int) -> Inter
         interactions.user_index[kept],
         items[kept],
         interactions.time_us[kept],
+        interactions.traits[kept],
     )
 
 
