@@ -26,6 +26,7 @@ from coldstart_models.commands import (
     serve,
     skew,
     train,
+    tune,
     validate,
 )
 
@@ -48,6 +49,7 @@ for command in (
     materialize,
     train,
     meta_train,
+    tune,
     evaluate,
     benchmark,
     recommend,

@@ -36,7 +36,7 @@ from coldstart_models.siamese.packing import pack, pack_deltas, packed_width
 from coldstart_models.siamese.population import Population
 from coldstart_models.siamese.ranker import SiameseModel, meta_train, pretrain
 from coldstart_models.siamese.togetherness import fit_togetherness
-from coldstart_models.siamese.training import Progress, history_batch, to_vectors
+from coldstart_models.siamese.training import Progress, Schedule, history_batch, to_vectors
 from coldstart_models.snapshot import new_listings
 from feature_repo.catalogs.source import Ordering
 from feature_repo.event_log import event_log
@@ -101,6 +101,7 @@ def train_job(
     now: datetime,
     seed: int = 0,
     dates: bool = False,
+    schedule: Schedule | None = None,
     progress: Progress | None = None,
 ) -> TrainResult:
     """Train the general model on every domain and store it.
@@ -109,7 +110,7 @@ def train_job(
     """
     read = _inputs(home)
     training = read_training_set(home)
-    model = pretrain(training, dates=dates, seed=seed, progress=progress)
+    model = pretrain(training, dates=dates, seed=seed, schedule=schedule, progress=progress)
     return _publish(model, training, home=home, now=now, seed=seed, stage="train", read=read)
 
 
@@ -119,6 +120,7 @@ def meta_train_job(
     now: datetime,
     seed: int = 0,
     learner: str = AUTO,
+    schedule: Schedule | None = None,
     progress: Progress | None = None,
 ) -> TrainResult:
     """Meta-fine-tune the latest model on launch episodes and store the result.
@@ -140,7 +142,15 @@ def meta_train_job(
     fitted = fit_togetherness(training.interactions, inputs, seed=seed)
     model = SiameseModel(featurizer, fitted, network)
     histories = FeatureHistories(Store(home), training) if training.dated else None
-    meta_train(model, training, seed=seed, histories=histories, learner=learner, progress=progress)
+    meta_train(
+        model,
+        training,
+        seed=seed,
+        histories=histories,
+        learner=learner,
+        schedule=schedule,
+        progress=progress,
+    )
     return _publish(
         model,
         training,

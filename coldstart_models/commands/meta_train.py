@@ -40,6 +40,7 @@ def run(
             now=console.present(as_of),
             seed=settings.train.seed if seed is None else seed,
             learner=settings.meta.learner if learner is None else learner,
+            schedule=settings.train.learning().meta_train,
             progress=progress,
         )
     tell(result, json=json)

@@ -40,6 +40,7 @@ def run(
             now=console.present(as_of),
             seed=settings.seed if seed is None else seed,
             dates=settings.dates if dates is None else dates,
+            schedule=settings.learning().train,
             progress=progress,
         )
     tell(result, json=json)

@@ -20,7 +20,17 @@ from validation import tables
 HEAVY = ("bentoml", "feast", "great_expectations", "pandas", "torch", "transformers", "sklearn")
 NAMES = [
     *("validate", "ingest", "extract", "aggregate", "apply", "materialize", "train", "meta-train"),
-    *("evaluate", "benchmark", "recommend", "listings", "consume", "build", "serve", "demo"),
+    *(
+        "tune",
+        "evaluate",
+        "benchmark",
+        "recommend",
+        "listings",
+        "consume",
+        "build",
+        "serve",
+        "demo",
+    ),
     *("info", "skew"),
     *("quarantine", "encoders"),
 ]
