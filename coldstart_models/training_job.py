@@ -152,8 +152,8 @@ def meta_train_job(
     home: Home,
     now: datetime,
     seed: int = 0,
-    schedule: Schedule | None = None,
     learner: str = AUTO,
+    schedule: Schedule | None = None,
     progress: Progress | None = None,
 ) -> TrainResult:
     """Meta-fine-tune the latest model on launch episodes and store the result.

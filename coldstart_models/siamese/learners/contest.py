@@ -2,7 +2,8 @@
 
 Before it is judged, validation may halve or drop what a learner makes of the customers' profiles,
 and likewise of how they came: few launches teach too much trust more often than too little, and
-what does not help is left out. The winner then learns anew on all rehearsals, those of validation
+what does not help is left out. Where the fewest customers rank worse than none, as few are left
+unused. The winner then learns anew on all rehearsals, those of validation
 with them: they are the newest, and the most like what comes.
 """
 
@@ -80,7 +81,7 @@ def hold_contest(
             guard(learner, validation)
     standings = tuple(standing(learner, validation) for learner in learners)
     best = max(range(len(learners)), key=lambda place: (standings[place].mean, -place))
-    without = _by_shots({each.shots: [] for each in validation}, validation, None)
+    without = _without(validation)
     winner = untaught[best]
     learn_on_all(winner, [*learning, *validation], shares_of=learners[best])
     return winner, Contest(winner.name, without, standings)
@@ -89,13 +90,17 @@ def hold_contest(
 def learn_on_all(learner: Learner, rehearsals: Sequence[Rehearsal], *, shares_of: Learner) -> None:
     """Let an untaught learner learn, in place, and take over another one's shares."""
     learner.learn(rehearsals)
-    learner.vector_share.copy_(shares_of.vector_share)
-    learner.bias_share.copy_(shares_of.bias_share)
+    for name in ("vector_share", "bias_share", "fewest"):
+        getattr(learner, name).copy_(getattr(shares_of, name))
 
 
 @torch.no_grad()
 def guard(learner: Learner, validation: Sequence[Rehearsal]) -> None:
-    """Set the shares of its vectors and biases to what ranks best on validation, in place."""
+    """Set, in place, what validation allows of a learner.
+
+    The shares of its vectors and biases that rank best over all shots; and the fewest customers
+    that rank no worse than none.
+    """
     weights = [learner.step(each.evidence) for each in validation]
 
     def quality(shares: tuple[float, float]) -> float:
@@ -108,6 +113,11 @@ def guard(learner: Learner, validation: Sequence[Rehearsal]) -> None:
     vectors, biases = max(product(SHARES, SHARES), key=quality)
     learner.vector_share.fill_(vectors)
     learner.bias_share.fill_(biases)
+    found, without = standing(learner, validation).by_shots, _without(validation)
+    for shots in found:  # in rising order
+        if found[shots] >= without[shots]:
+            break
+        learner.fewest.fill_(shots + 1)
 
 
 @torch.inference_mode()
@@ -115,6 +125,11 @@ def standing(learner: Learner, validation: Sequence[Rehearsal]) -> Standing:
     """How a learner does with each number of first customers."""
     found = _by_shots({each.shots: [] for each in validation}, validation, learner)
     return Standing(learner.name, found)
+
+
+def _without(validation: Sequence[Rehearsal]) -> dict[int, float]:
+    """First customers → NDCG@10 of the same people and listings without support."""
+    return _by_shots({each.shots: [] for each in validation}, validation, None)
 
 
 def _by_shots(

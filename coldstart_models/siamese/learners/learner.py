@@ -50,16 +50,23 @@ class Learner(nn.Module, ABC):
     """Whether validation may halve or drop its vectors or its biases; baselines are as they are."""
     vector_share: Tensor
     bias_share: Tensor
+    fewest: Tensor
+    """Customers below which a listing is left as it was."""
 
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("vector_share", torch.ones(()))
         self.register_buffer("bias_share", torch.ones(()))
+        self.register_buffer("fewest", torch.zeros(()))
 
     def adapt(self, evidence: Evidence) -> FastWeights:
         """Fast weights of the listings; zero for those without support."""
         weights = self.step(evidence)
-        return FastWeights(weights.vectors * self.vector_share, weights.bias * self.bias_share)
+        enough = (evidence.customers >= self.fewest).float()
+        return FastWeights(
+            weights.vectors * (self.vector_share * enough)[:, None, None],
+            weights.bias * self.bias_share * enough,
+        )
 
     @abstractmethod
     def step(self, evidence: Evidence) -> FastWeights:

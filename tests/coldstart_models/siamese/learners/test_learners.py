@@ -253,6 +253,18 @@ def test_what_does_not_help_on_validation_is_left_out():
         assert learner.adapt(misled[0].evidence).vectors.abs().max() == 0
 
 
+def test_so_few_customers_as_rank_worse_than_none_are_left_unused():
+    few = rehearsal(2, seed=4)
+    evil = replace(few, evidence=replace(few.evidence, pace=-few.evidence.pace))
+    learner = build_learner("prototype", modalities=MODALITIES)
+    with torch.no_grad():
+        guard(learner, [evil, *VALIDATION])
+        assert learner.fewest == 3
+        assert learner.bias_share > 0
+        assert evil.ndcg(learner.adapt(evil.evidence)) == evil.ndcg()
+        assert learner.adapt(VALIDATION[0].evidence).bias.abs().max() > 0
+
+
 @torch.no_grad()
 def test_the_fold_in_follows_more_customers_further():
     learner = BayesFoldIn(MODALITIES)

@@ -1,0 +1,70 @@
+"""Gains over no support: paired, over seeds, and told as they were measured."""
+
+import numpy as np
+import pytest
+
+from benchmarks.shots_tables import gain, published
+
+USERS = 400
+
+
+def values(*, factor: float, seed: int) -> np.ndarray:
+    return factor * np.random.default_rng(seed).uniform(0.1, 0.5, USERS)
+
+
+def test_a_gain_that_every_user_has_alike_has_no_width():
+    plain = [values(factor=1.0, seed=seed) for seed in (0, 1)]
+    found = gain(plain, [1.1 * each for each in plain])
+    assert (found.mean, found.low, found.high) == pytest.approx((0.1, 0.1, 0.1))
+
+
+def test_a_gain_that_a_few_users_make_is_wide_and_holds_its_mean():
+    plain = values(factor=1.0, seed=0)
+    adapted = plain.copy()
+    adapted[:8] *= 3
+    found = gain([plain], [adapted])
+    assert found.low < found.mean < found.high
+    assert found.mean == pytest.approx(adapted.mean() / plain.mean() - 1)
+    assert found.high - found.low > 0.01
+
+
+def test_nothing_gained_is_not_told_from_chance():
+    plain = values(factor=1.0, seed=0)
+    found = gain([plain], [plain + np.random.default_rng(1).normal(0, 0.1, USERS)])
+    assert found.low < 0 < found.high
+
+
+def result(*, warm: dict[str, float] | None) -> dict[str, object]:
+    plain = values(factor=1.0, seed=0)
+    return {
+        "cut": "retail-06-01",
+        "seed": 0,
+        "contest": {"winner": "bayes"},
+        "warm": warm,
+        "seconds": 90.0,
+        "pools": [
+            {
+                "shots": shots,
+                "users": list(range(USERS)),
+                "without": plain.tolist(),
+                "with": {"none": plain.tolist(), "bayes": (1.2 * plain).tolist()},
+            }
+            for shots in (1, 10)
+        ],
+    }
+
+
+def test_the_tables_tell_gains_by_learner_and_what_warm_items_lose():
+    text = published(
+        [result(warm={"before": 0.2, "after": 0.199})], left_out={"ikea": "no folder"}, machine={}
+    )
+    assert "won on validation: `bayes`" in text
+    assert "| `bayes` | +20.0 % (+20.0 % to +20.0 %) | +20.0 % (+20.0 % to +20.0 %) |" in text
+    assert "| `none` | +0.0 % (+0.0 % to +0.0 %) |" in text
+    assert "before .2000; after .1990" in text
+    assert "ikea" in text
+
+
+def test_without_a_result_it_says_what_to_do():
+    with pytest.raises(ValueError, match="--data"):
+        published([], left_out={}, machine={})
