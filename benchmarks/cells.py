@@ -23,8 +23,7 @@ from benchmarks.peers.kept import Kept
 from benchmarks.peers.registry import PUBLISHED, build_peer
 from benchmarks.peers.tuning import TunedRanker
 from coldstart_models.benchmark_result import Measurement
-from coldstart_models.benchmarking import Bench, Ledger, measure
-from coldstart_models.breakdowns import Groups
+from coldstart_models.benchmarking import NO_GROUPS, Bench, Ledger, measure
 from coldstart_models.data.pools import Pool, cold_pool, shots_pools
 from coldstart_models.data.splits import Split
 from coldstart_models.errors import NotEnoughData
@@ -109,9 +108,8 @@ def measured(cell: Cell, bench: Workbench) -> dict[str, Any]:
     except NotEnoughData as reason:
         return told | {"skipped": str(reason)}
     adapting = adapts(cell.model)
-    groups = Groups([], np.full(len(bench.opened.catalogue), -1, np.int64))
     protocol = Bench(
-        bench.opened.catalogue, bench.split, bench.pools, groups, cell.seed, None, Ledger()
+        bench.opened.catalogue, bench.split, bench.pools, NO_GROUPS, cell.seed, None, Ledger()
     )
     pools = [
         _told(pool, measure(protocol, ranker, pool, model=cell.model, shots=[pool.shots]))
@@ -142,6 +140,7 @@ def measurement(pool: Mapping[str, Any], *, seed: int) -> Measurement:
         user_index=users,
         values=np.array(pool["values"], np.float64),
         history_size=np.zeros(len(users), np.int64),
+        stranger=np.zeros(len(users), bool),
         coverage=pool["coverage"],
         num_candidates=pool["candidates"],
         group_hits=np.zeros(0),

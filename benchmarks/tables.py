@@ -28,6 +28,9 @@ def main() -> None:
         "`make bench-NAME` wrote",
     )
     parser.add_argument("--pools", default="cold", help="names, separated by commas, or `all`")
+    parser.add_argument(
+        "--cells", action="store_true", help="only the tables by kind of user and item"
+    )
     parser.add_argument("--into", type=Path, help="a Markdown file with the place marked")
     parser.add_argument("--name", help="of the marked place")
     options = parser.parse_args()
@@ -37,6 +40,8 @@ def main() -> None:
         text = published(result)
     elif "encoders" in result:
         text = compared(result)
+    elif options.cells:
+        text = cells(result)
     else:
         text = markdown(result, pools=wanted)
     if options.into is None:
@@ -63,6 +68,35 @@ def markdown(result: Mapping[str, Any], *, pools: Sequence[str] | None = None) -
         parts.append(_pool_table(result, pool, of_pool))
     shots = _shots_table(rows)
     return "\n".join([*parts, *([shots] if shots else [])])
+
+
+def cells(result: Mapping[str, Any]) -> str:
+    """NDCG@10 at zero shots by length of the history, domains known and warmth of the item."""
+    found = [one for one in result["breakdowns"] if one[HEADING] is not None]
+    parts = []
+    for by in dict.fromkeys(one["by"] for one in found):
+        ours = [one for one in found if one["by"] == by]
+        groups = {one["group"]: one["count"] for one in ours}
+        value = {(one["model"], one["group"]): one[HEADING] for one in ours}
+        best = {
+            group: max(value[model, name] for model, name in value if name == group)
+            for group in groups
+        }
+        body = [
+            [
+                f"`{model}`",
+                *(
+                    number(value.get((model, g)), best=value.get((model, g)) == best[g])
+                    for g in groups
+                ),
+            ]
+            for model in dict.fromkeys(one["model"] for one in ours)
+        ]
+        columns = [f"{group} ({count})" for group, count in groups.items()]
+        parts.append(
+            f"{HEADING} by {by} (users in brackets):\n\n{table(['model', *columns], body)}"
+        )
+    return "\n".join(parts)
 
 
 def published(result: Mapping[str, Any]) -> str:

@@ -95,6 +95,7 @@ def _measurement(result: Result) -> Measurement:
         user_index=users,
         values=np.array(result["values"], np.float64),
         history_size=np.zeros(len(users), np.int64),
+        stranger=np.zeros(len(users), bool),
         coverage=0.0,
         num_candidates=result["candidates"],
         group_hits=np.zeros(0),

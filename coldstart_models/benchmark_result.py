@@ -1,13 +1,13 @@
 """What a benchmark found: rows of means and intervals, breakdowns, and what was left out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from coldstart_models.data.catalogue import IntArray
+from coldstart_models.data.catalogue import BoolArray, IntArray
 from coldstart_models.data.pools import Skipped
 from coldstart_models.metrics import (
     AUC,
@@ -35,12 +35,16 @@ class Measurement:
     """(U, 4) in the order of USER_METRICS; NaN where undefined."""
     history_size: IntArray
     """(U,) distinct items of each user's history."""
+    stranger: BoolArray
+    """(U,) whose history holds no item of the ranked domain."""
     coverage: float
     num_candidates: int
     group_hits: FloatArray
     """(G,) truth found in the first 20, by category."""
     group_truths: FloatArray
     """(G,) truth, by category."""
+    cells: Mapping[str, FloatArray] = field(default_factory=dict)
+    """Name → (U, 4) as `values`, of the pool's cell ranked by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +84,16 @@ class ResultRow:
 
 @dataclass(frozen=True, slots=True)
 class Breakdown:
-    """Recall@20 of one model on one group of the cold pool at zero shots."""
+    """How one model does on one group of a pool at zero shots."""
 
     model: str
     by: str
-    """``category`` (over pairs of user and item) or ``history`` (over users)."""
+    """``category`` (over pairs of user and item), ``history``, ``domain`` or ``warmth`` (users)."""
     group: str
     recall: float
+    """Recall@20"""
+    ndcg: float | None
+    """NDCG@10; None over pairs."""
     count: int
     """Pairs, or users, that it is over; a mean over seeds."""
 
@@ -96,6 +103,7 @@ class Breakdown:
             "by": self.by,
             "group": self.group,
             RECALL: self.recall,
+            NDCG: self.ndcg,
             "count": self.count,
         }
 

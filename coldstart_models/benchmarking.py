@@ -5,7 +5,7 @@ on. Models see a split's training set and a pool's task, and nothing else of the
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -26,13 +26,15 @@ from coldstart_models.breakdowns import (
     Groups,
     category_breakdown,
     category_groups,
+    domain_breakdown,
     history_breakdown,
+    warmth_breakdown,
 )
 from coldstart_models.data.catalogue import BoolArray, Catalogue, FloatMatrix, IntArray
-from coldstart_models.data.pools import COLD, Pool, Skipped, build_pools
+from coldstart_models.data.pools import COLD, WARM, Pool, Skipped, build_pools
 from coldstart_models.data.splits import Split
 from coldstart_models.errors import ConfigError, ModelError, NotEnoughData
-from coldstart_models.metrics import USER_METRICS, UserMetrics, shown, user_metrics
+from coldstart_models.metrics import USER_METRICS, FloatArray, UserMetrics, shown, user_metrics
 from coldstart_models.models import MODELS, ORACLE, Model, build_ranker, find_model
 from coldstart_models.ranker import Ranker, RankingTask
 from coldstart_models.rankings import Labels, RankingsWriter
@@ -44,6 +46,8 @@ SCORES_AT_ONCE: Final = 20_000_000
 """Users × candidates that a model scores in one call."""
 METRICS_AT_ONCE: Final = 4_000_000
 """Users × candidates whose metrics are computed at once."""
+
+NO_GROUPS: Final = Groups([], np.zeros(0, np.int64))
 
 Progress = Callable[[int, int], None]
 Key = tuple[str, int, str]
@@ -199,6 +203,7 @@ def measure(
     Where users rank by month, a user's metrics are means over the months with truth.
     """
     tally = _Tally(pool, bench.groups)
+    cells = {name: _Tally(pool, NO_GROUPS) for name in pool.cells}
     for rows, columns, scores in _scored(ranker, pool):
         chosen = pool.chosen[rows][:, columns].toarray()
         kept = np.flatnonzero(chosen.any(axis=1))
@@ -214,7 +219,36 @@ def measure(
             for count in shots:
                 labels = Labels(model, count, pool.name, bench.seed)
                 bench.writer.write(metrics, scores, labels, user_ids=users, item_ids=ids)
-    return tally.measurement(seed=bench.seed)
+        for name, cell in cells.items():
+            among = np.isin(columns, pool.cells[name])
+            _add_cell(cell, rows, columns[among], scores[:, among], bench=bench, pool=pool)
+    home = np.append(bench.split.target, False)  # -1 pads
+    stranger = np.logical_not(home[pool.task.histories.item_index]).all(axis=1)
+    return tally.measurement(
+        seed=bench.seed,
+        stranger=stranger,
+        cells={name: cell.values for name, cell in cells.items()},
+    )
+
+
+def _add_cell(
+    cell: "_Tally",
+    rows: IntArray,
+    columns: IntArray,
+    scores: FloatMatrix,
+    *,
+    bench: Bench,
+    pool: Pool,
+) -> None:
+    """Rank a cell's candidates among themselves for the users who have truth in it."""
+    chosen = pool.chosen[rows][:, columns].toarray()
+    kept = np.flatnonzero(chosen.any(axis=1))
+    if not len(kept):
+        return
+    excluded = pool.excluded[rows[kept]][:, columns].toarray()
+    ids = bench.catalogue.item_ids[pool.task.candidates[columns]]
+    metrics = user_metrics(scores[kept], chosen[kept], ids, excluded=excluded)
+    cell.add(rows[kept], columns, metrics, chosen[kept])
 
 
 class _Tally:
@@ -223,7 +257,7 @@ class _Tally:
     def __init__(self, pool: Pool, groups: Groups) -> None:
         num_users, num_candidates = len(pool.task.user_index), len(pool.task.candidates)
         self._pool = pool
-        self._group = groups.of_item[pool.task.candidates]
+        self._group = groups.of_item[pool.task.candidates] if groups.names else None
         self._totals = np.zeros((num_users, len(USER_METRICS)))
         self._counts = np.zeros((num_users, len(USER_METRICS)))
         self._seen = np.zeros(num_candidates, bool)
@@ -237,19 +271,28 @@ class _Tally:
         self._totals[rows] += np.nan_to_num(metrics.values)
         self._counts[rows] += ~np.isnan(metrics.values)
         self._seen[columns] |= shown(metrics, len(columns))
-        count = len(self._hits)
-        if count:
-            group = self._group[columns]
+        if self._group is not None:
+            group, count = self._group[columns], len(self._hits)
             self._hits += np.bincount(group, metrics.hits.sum(axis=0), count)
             self._truths += np.bincount(group, chosen.sum(axis=0), count)
 
-    def measurement(self, *, seed: int) -> Measurement:
-        pool, counts = self._pool, self._counts
+    @property
+    def values(self) -> FloatArray:
+        """(U, 4) means over what was added of each user; NaN where nothing was."""
+        counts = self._counts
+        return np.where(counts > 0, self._totals / np.maximum(counts, 1), np.nan)
+
+    def measurement(
+        self, *, seed: int, stranger: BoolArray, cells: Mapping[str, FloatArray]
+    ) -> Measurement:
+        pool = self._pool
         ranked = int((pool.month >= 0).sum()) if pool.month is not None else len(self._seen)
         return Measurement(
             seed=seed,
             user_index=pool.task.user_index,
-            values=np.where(counts > 0, self._totals / np.maximum(counts, 1), np.nan),
+            values=self.values,
+            stranger=stranger,
+            cells=cells,
             history_size=pool.task.histories.mask.sum(axis=1),
             coverage=float(self._seen.sum() / ranked),
             num_candidates=ranked,
@@ -315,6 +358,9 @@ def _result(
         if measured:
             breakdowns += category_breakdown(model.name, groups, measured)
             breakdowns += history_breakdown(model.name, measured)
+            breakdowns += domain_breakdown(model.name, measured)
+            warm = ledger.measured.get((model.name, 0, WARM), [])
+            breakdowns += warmth_breakdown(model.name, measured, warm)
     return BenchmarkResult(
         source=source,
         split=split.name,

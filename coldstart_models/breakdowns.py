@@ -1,6 +1,6 @@
-"""Where a model is good: recall by category of the item and by length of the history."""
+"""Where a model is good: by the item's category and warmth, the user's history and its domains."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -9,7 +9,8 @@ import numpy as np
 
 from coldstart_models.benchmark_result import DIGITS, Breakdown, Measurement
 from coldstart_models.data.catalogue import BoolArray, Catalogue, IntArray
-from coldstart_models.metrics import RECALL, USER_METRICS
+from coldstart_models.data.pools import warmth_names
+from coldstart_models.metrics import NDCG, RECALL, USER_METRICS, FloatArray
 from validation import tables
 
 MAX_GROUPS: Final = 12
@@ -18,6 +19,12 @@ HISTORY_BOUNDS: Final = (1, 5, 20, 50)
 """The shortest history, in distinct items, of each bucket."""
 CATEGORY: Final = "category"
 HISTORY: Final = "history"
+DOMAIN: Final = "domain"
+WARMTH: Final = "warmth"
+NEW: Final = "new"
+"""The warmth of the cold pool's items."""
+HOME_KNOWN: Final = "has chosen in it"
+STRANGER: Final = "only in other domains"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +74,9 @@ def category_breakdown(
             model,
             CATEGORY,
             name,
-            round(float(hits[index] / truths[index]), DIGITS),
-            round(truths[index] / len(measured)),
+            recall=round(float(hits[index] / truths[index]), DIGITS),
+            ndcg=None,
+            count=round(truths[index] / len(measured)),
         )
         for index, name in enumerate(groups.names)
         if truths[index] > 0
@@ -76,17 +84,65 @@ def category_breakdown(
 
 
 def history_breakdown(model: str, measured: Sequence[Measurement]) -> list[Breakdown]:
-    """Mean Recall@20 over the users of each history length."""
+    """Means over the users of each history length."""
     sizes = np.concatenate([one.history_size for one in measured])
-    recall = np.concatenate([one.values[:, USER_METRICS.index(RECALL)] for one in measured])
     bucket = np.searchsorted(HISTORY_BOUNDS, sizes, side="right") - 1
+    values = np.concatenate([one.values for one in measured])
+    groups = {name: values[bucket == index] for index, name in enumerate(history_names())}
+    return _over_users(model, HISTORY, groups, seeds=len(measured))
+
+
+def domain_breakdown(model: str, measured: Sequence[Measurement]) -> list[Breakdown]:
+    """Means over the users who have chosen in the ranked domain, and over those who have not.
+
+    Nothing where there are none of the latter.
+    """
+    stranger = np.concatenate([one.stranger for one in measured])
+    if not stranger.any():
+        return []
+    values = np.concatenate([one.values for one in measured])
+    groups = {HOME_KNOWN: values[~stranger], STRANGER: values[stranger]}
+    return _over_users(model, DOMAIN, groups, seeds=len(measured))
+
+
+def warmth_breakdown(
+    model: str, cold: Sequence[Measurement], warm: Sequence[Measurement]
+) -> list[Breakdown]:
+    """Means over users on items by how many users these had, ranked among their like.
+
+    Nothing where no warm item was measured.
+    """
+    if not warm:
+        return []
+    groups = {NEW: np.concatenate([one.values for one in cold])}
+    for name in warmth_names():
+        parts = [one.cells[name] for one in warm if name in one.cells]
+        if parts:
+            groups[name] = np.concatenate(parts)
+    return _over_users(model, WARMTH, groups, seeds=len(cold))
+
+
+def _over_users(
+    model: str, by: str, groups: Mapping[str, FloatArray], *, seeds: int
+) -> list[Breakdown]:
+    """Each group's means, from (U, 4) values of every seed; users without truth are NaN."""
     found = []
-    for index, name in enumerate(history_names()):
-        inside = bucket == index
-        if inside.any():
-            count = round(inside.sum() / len(measured))
-            value = round(float(recall[inside].mean()), DIGITS)
-            found.append(Breakdown(model, HISTORY, name, value, count))
+    for name, values in groups.items():
+        known = values[~np.isnan(values[:, USER_METRICS.index(NDCG)])]
+        if len(known):
+            recall, ndcg = (
+                known[:, USER_METRICS.index(metric)].mean() for metric in (RECALL, NDCG)
+            )
+            found.append(
+                Breakdown(
+                    model,
+                    by,
+                    name,
+                    recall=round(float(recall), DIGITS),
+                    ndcg=round(float(ndcg), DIGITS),
+                    count=round(len(known) / seeds),
+                )
+            )
     return found
 
 

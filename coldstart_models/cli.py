@@ -27,6 +27,7 @@ from coldstart_models.commands import (
     serve,
     skew,
     train,
+    tune,
     validate,
 )
 
@@ -50,6 +51,7 @@ for command in (
     pretrain,
     train,
     meta_train,
+    tune,
     evaluate,
     benchmark,
     recommend,

@@ -17,6 +17,7 @@ Read from ``--config FILE``, else from the file that ``COLDSTART_CONFIG`` names,
 import difflib
 import os
 import tomllib
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -25,6 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from coldstart_models.errors import ConfigError
 
 if TYPE_CHECKING:
+    from coldstart_models.tuning import Learning
     from validation.rules import Rules
 
 CONFIG_VARIABLE: Final = "COLDSTART_CONFIG"
@@ -91,6 +93,21 @@ class TrainConfig(_Frozen):
     """Whether the served model may use listing dates."""
     general: Path | None = None
     """A folder that `pretrain` wrote, which `train` starts from; by default from nothing."""
+    weight_rate: float | None = Field(default=None, gt=0)
+    """Step size of the term weights in `train`; `coldstart tune` finds this and the next three."""
+    tower_rate: float | None = Field(default=None, ge=0)
+    """Step size of the towers' corrections in `train`."""
+    tower_decay: float | None = Field(default=None, ge=0)
+    """Weight decay of the towers' corrections in `train`."""
+    meta_weight_rate: float | None = Field(default=None, gt=0)
+    """Step size of the term weights in `meta-train`."""
+
+    def learning(self) -> "Learning":
+        """The schedules, the package's own where nothing is said."""
+        from coldstart_models.tuning import Learning
+
+        named = self.model_dump(include={one.name for one in fields(Learning)}, exclude_none=True)
+        return Learning(**named)
 
 
 class ServeConfig(_Frozen):

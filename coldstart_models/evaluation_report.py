@@ -185,6 +185,18 @@ def _plots(result: BenchmarkResult) -> list[Plot]:
             breakdown_plot(result, by="history"),
         ),
         (
+            "People from other departments",
+            "Recall@20 on the cold pool, by whether the user had chosen in the ranked department "
+            "before; in brackets the users.",
+            breakdown_plot(result, by="domain"),
+        ),
+        (
+            "Per warmth of the listing",
+            "Recall@20 among listings of equal warmth: new ones, and known ones by how many "
+            "people had chosen them before the cutoff; in brackets the users.",
+            breakdown_plot(result, by="warmth"),
+        ),
+        (
             "Cold against warm",
             "NDCG@10 by pool. Pools differ in size and in truth, so compare models within one.",
             pool_plot(result),

@@ -35,7 +35,7 @@ from coldstart_models.siamese.pace import spans
 from coldstart_models.siamese.packing import pack, pack_deltas, packed_width
 from coldstart_models.siamese.ranker import SiameseModel, meta_train, pretrain
 from coldstart_models.siamese.togetherness import fit_togetherness
-from coldstart_models.siamese.training import Progress, history_batch, to_vectors
+from coldstart_models.siamese.training import Progress, Schedule, history_batch, to_vectors
 from coldstart_models.snapshot import new_listings
 from feature_repo.catalogs.source import Ordering
 from feature_repo.event_log import event_log
@@ -101,6 +101,7 @@ def train_job(
     seed: int = 0,
     dates: bool = False,
     general: Path | None = None,
+    schedule: Schedule | None = None,
     progress: Progress | None = None,
 ) -> TrainResult:
     """Train a model on every domain and store it.
@@ -116,7 +117,9 @@ def train_job(
     read = _inputs(home)
     start = load_general(general) if general is not None else None
     training = read_training_set(home)
-    model = pretrain(training, dates=dates, seed=seed, general=start, progress=progress)
+    model = pretrain(
+        training, dates=dates, seed=seed, general=start, schedule=schedule, progress=progress
+    )
     return _publish(
         model,
         training,
@@ -130,7 +133,12 @@ def train_job(
 
 
 def meta_train_job(
-    *, home: Home, now: datetime, seed: int = 0, progress: Progress | None = None
+    *,
+    home: Home,
+    now: datetime,
+    seed: int = 0,
+    schedule: Schedule | None = None,
+    progress: Progress | None = None,
 ) -> TrainResult:
     """Meta-fine-tune the latest model on launch episodes and store the result.
 
@@ -147,7 +155,9 @@ def meta_train_job(
     fitted = fit_togetherness(training.interactions, inputs, seed=seed)
     model = SiameseModel(featurizer, fitted, network)
     histories = FeatureHistories(Store(home), training) if training.dated else None
-    meta_train(model, training, seed=seed, histories=histories, progress=progress)
+    meta_train(
+        model, training, seed=seed, histories=histories, schedule=schedule, progress=progress
+    )
     return _publish(
         model,
         training,

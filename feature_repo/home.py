@@ -86,6 +86,11 @@ class Home:
         return self.root / "served"
 
     @property
+    def studies(self) -> Path:
+        """Journals of what `coldstart tune` tried."""
+        return self.root / "studies"
+
+    @property
     def features(self) -> Path:
         """The offline feature tables Feast reads."""
         return self.root / "features"

@@ -33,6 +33,7 @@ def run(
             home=Home.current(),
             now=console.present(as_of),
             seed=settings.seed if seed is None else seed,
+            schedule=settings.learning().meta_train,
             progress=progress,
         )
     tell(result, json=json)

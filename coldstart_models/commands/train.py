@@ -47,6 +47,7 @@ def run(
             seed=settings.seed if seed is None else seed,
             dates=settings.dates if dates is None else dates,
             general=general or settings.general,
+            schedule=settings.learning().train,
             progress=progress,
         )
     tell(result, json=json)

@@ -4,8 +4,9 @@ A pool is one ranking problem of a split. Every pool keeps the same users' rule:
 a history and at least one candidate in the truth.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -23,6 +24,8 @@ MONTH: Final = "month"
 FULL: Final = "full"
 WARM: Final = "warm"
 MIN_MONTH_ITEMS: Final = 2
+WARMTH_BOUNDS: Final = (0, 1, 6, 21)
+"""The fewest distinct users, before the cutoff, of each cell of warm items."""
 NO_WARM_TRUTH: Final = (
     "a random-items split trains on every event of the warm items, so none is left to predict; "
     "use a cutoff"
@@ -49,6 +52,8 @@ class Pool:
     month: IntArray | None = None
     """(C,) the calendar month of each candidate's launch, as year × 12 + month − 1, -1
     unknown; set where users rank the launches of one month at a time."""
+    cells: Mapping[str, IntArray] = field(default_factory=dict)
+    """Columns of candidates that are also ranked among themselves, by what they have in common."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,10 +157,30 @@ def full_pool(split: Split, cold: Pool) -> Pool | None:
 
 
 def warm_pool(split: Split) -> Pool | None:
-    """Warm items alone; truth is what a user chose for the first time after the cutoff."""
+    """Warm items alone; truth is what a user chose for the first time after the cutoff.
+
+    Its cells are the items with few users before the cutoff, with more, and with many.
+    """
     history = split.training.matrix()
     later = _minus(split.warm_truth.matrix(), history)
-    return _pool(split, WARM, np.flatnonzero(split.target & split.warm), later, history)
+    candidates = np.flatnonzero(split.target & split.warm)
+    pool = _pool(split, WARM, candidates, later, history)
+    if pool is None:
+        return None
+    users = split.training.item_users()[candidates]
+    cell = np.searchsorted(WARMTH_BOUNDS, users, side="right") - 1
+    names = warmth_names()
+    found = {name: np.flatnonzero(cell == number) for number, name in enumerate(names)}
+    return replace(pool, cells={name: inside for name, inside in found.items() if len(inside)})
+
+
+def warmth_names() -> list[str]:
+    """Names of the warm pool's cells: ``0``, ``1–5``, …, ``21+``."""
+    spans = [
+        str(low) if high == low + 1 else f"{low}–{high - 1}"
+        for low, high in pairwise(WARMTH_BOUNDS)
+    ]
+    return [*spans, f"{WARMTH_BOUNDS[-1]}+"]
 
 
 def _pool(

@@ -140,3 +140,22 @@ def test_a_comparison_of_encoders_shows_the_best_of_each_metric_with_intervals()
     assert "| `b` | text | 3 | MIT | 12 | **.7500** (.6500–.8500) | – |" in told
     assert "among 2 photos" in told
     assert "| `a` and `b` | shared | **.5000** (.4000–.6000) |" in told
+
+
+def test_cells_are_tables_of_models_and_groups_without_the_pairs():
+    of = lambda model, by, group, ndcg: {  # noqa: E731
+        "model": model, "by": by, "group": group, "recall@20": 0.5, "ndcg@10": ndcg, "count": 4
+    }  # fmt: skip
+    breakdowns = [
+        of("popularity", "category", "Lamps", None),
+        of("popularity", "warmth", "new", 0.1),
+        of("popularity", "warmth", "1–5", 0.3),
+        of("siamese", "warmth", "new", 0.2),
+    ]
+    assert tables.cells(RESULT | {"breakdowns": breakdowns}) == (
+        "ndcg@10 by warmth (users in brackets):\n\n"
+        "| model | new (4) | 1–5 (4) |\n"
+        "| --- | ---: | ---: |\n"
+        "| `popularity` | .1000 | **.3000** |\n"
+        "| `siamese` | **.2000** | – |\n"
+    )

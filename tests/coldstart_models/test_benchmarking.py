@@ -1,3 +1,4 @@
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -225,8 +226,64 @@ def test_progress_counts_every_fit():
     assert steps == [(1, 3), (2, 3), (3, 3)]
 
 
+def groups_of(found, by, *, model="content-knn-tfidf"):
+    return {one.group: one for one in found.breakdowns if (one.by, one.model) == (by, model)}
+
+
 def test_breakdowns_by_history_count_every_user():
     found = on_board(models=("content-knn-tfidf",))
-    assert [(one.by, one.group, one.recall, one.count) for one in found.breakdowns] == [
-        ("history", "5–19", 1.0, 2 * USERS)
+    assert [(name, one.recall, one.count) for name, one in groups_of(found, "history").items()] == [
+        ("5–19", 1.0, 2 * USERS)
     ]
+    assert groups_of(found, "domain") == {}  # there is one domain
+
+
+def test_a_cell_of_warm_items_is_ranked_by_itself():
+    # Three items of each group are chosen by two users before the cutoff, by the others after it.
+    late = [
+        (user, item, 110.0 if item[1:] in ("09", "10", "11") and user[-2:] > "01" else day)
+        for user, item, day in board_rows()
+    ]
+    # One more is chosen late by one user alone.
+    late = [
+        (user, item, 111.0 if (user, item) == ("a-user14", "a00") else day)
+        for user, item, day in late
+    ]
+    found = on_board(rows=late, models=("content-knn-tfidf", "random"), shots=(0,))
+    ours = groups_of(found, "warmth", model="content-knn-tfidf")
+    everyone = 2 * USERS
+    assert {name: one.count for name, one in ours.items()} == {
+        "new": everyone,
+        "1–5": everyone - 4,
+        "6–20": 1,
+    }
+    # Among six candidates, three of each group, the own three stand first.
+    assert ours["1–5"].ndcg == 1.0
+    by_chance = groups_of(found, "warmth", model="random")["1–5"]
+    assert by_chance.ndcg < 0.9
+    assert by_chance.recall == 1.0  # six candidates fit in twenty
+
+
+def test_people_who_chose_in_other_domains_alone_are_told_apart():
+    catalogue = board()
+    clothing = [int(item_id[1:]) < 6 for item_id in catalogue.item_ids]
+    frame = catalogue.frame.assign(domain=np.where(clothing, "clothing", "home"))
+    catalogue = replace(catalogue, frame=frame)
+    strangers = ("a-user03", "b-user04", "b-user05")
+    rows = [
+        (user, item, day)
+        for user, item, day in board_rows()
+        if user not in strangers or int(item[1:]) < 6 or day >= 100
+    ]
+    interactions = interactions_of(rows, catalogue)
+    found = benchmark(
+        source="board",
+        catalogue=catalogue,
+        interactions_split=lambda seed: cutoff_split(catalogue, interactions, CUTOFF, dated=True),
+        models=("content-knn-tfidf",),
+        shots=(0,),
+    )
+    assert {name: (one.ndcg, one.count) for name, one in groups_of(found, "domain").items()} == {
+        "has chosen in it": (1.0, 2 * USERS - 3),
+        "only in other domains": (1.0, 3),
+    }

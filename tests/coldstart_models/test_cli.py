@@ -17,7 +17,7 @@ from validation import tables
 HEAVY = ("bentoml", "feast", "great_expectations", "pandas", "torch", "transformers", "sklearn")
 NAMES = [
     *("validate", "ingest", "extract", "aggregate", "apply", "materialize", "pretrain"),
-    *("train", "meta-train"),
+    *("train", "meta-train", "tune"),
     *("evaluate", "benchmark", "recommend", "listings", "consume", "build", "serve", "demo"),
     *("info", "skew"),
     *("quarantine", "encoders"),

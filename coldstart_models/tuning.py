@@ -1,0 +1,270 @@
+"""Which schedule of learning ranks best on a shop's own past: the study behind `coldstart tune`.
+
+A trial is one schedule. It trains on what was known before the validation cut inside the log
+(`data.splits.validation_split`) and ranks the listings launched after it, once for each seed;
+after every seed a trial whose mean is below the median of the earlier ones at that point is
+stopped. The first trial is the package's own schedule; the others are drawn by TPE (Bergstra et
+al., NeurIPS 2011; Akiba et al., KDD 2019). Trials are kept in a journal as they end, so a study
+that was stopped goes on.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from coldstart_models.errors import ConfigError, NotEnoughData
+from coldstart_models.peers.selection import ValidationTask, validation_task
+from coldstart_models.ranker import TrainingSet
+from coldstart_models.siamese.ranker import META_SCHEDULE, SiameseRanker, meta_train, pretrain
+from coldstart_models.siamese.training import Schedule
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.trial import BaseTrial, FrozenTrial
+
+RANDOM_TRIALS: Final = 4
+"""Trials, the package's own schedule among them, before TPE models them and any is stopped."""
+SEEDS: Final = 3
+TRIALS: Final = 20
+
+DEFAULT: Final = Schedule()
+RANGES: Final = {
+    "weight_rate": (2e-3, 2e-1),
+    "tower_rate": (3e-5, 3e-3),
+    "tower_decay": (1e-3, 1.0),
+    "meta_weight_rate": (1e-3, 1e-1),
+}
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Learning:
+    """What a trial chooses; the defaults are the package's own."""
+
+    weight_rate: float = DEFAULT.weight_rate
+    """Step size of the few weights in `train`."""
+    tower_rate: float = DEFAULT.tower_rate
+    """Of the towers' corrections in `train`; in `meta-train` they stand still."""
+    tower_decay: float = DEFAULT.tower_decay
+    meta_weight_rate: float = META_SCHEDULE.weight_rate
+    """Step size of the few weights in `meta-train`."""
+
+    @property
+    def train(self) -> Schedule:
+        """Of the stage `train`."""
+        return Schedule(
+            weight_rate=self.weight_rate, tower_rate=self.tower_rate, tower_decay=self.tower_decay
+        )
+
+    @property
+    def meta_train(self) -> Schedule:
+        """Of the stage `meta-train`."""
+        return Schedule(weight_rate=self.meta_weight_rate, tower_rate=META_SCHEDULE.tower_rate)
+
+    @classmethod
+    def suggested(cls, trial: "BaseTrial") -> "Learning":
+        """Drawn from the ranges of the search."""
+        return cls(**{name: trial.suggest_float(name, *RANGES[name], log=True) for name in RANGES})
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """One trial."""
+
+    number: int
+    learning: Learning
+    ndcg: tuple[float, ...]
+    """NDCG@10 on the validation cut, a seed at a time."""
+    stopped: bool
+    """Whether it fell behind and was not measured on every seed."""
+
+    @property
+    def mean(self) -> float:
+        """NDCG@10 over the seeds that were measured."""
+        return float(np.mean(self.ndcg))
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """A study's trials, the package's own schedule among them."""
+
+    trials: tuple[Tried, ...]
+    cut: str
+    users: int
+    candidates: int
+
+    @property
+    def default(self) -> Tried:
+        return next(one for one in self.trials if one.learning == Learning())
+
+    @property
+    def best(self) -> Tried:
+        """The best of those measured on every seed; the earlier of two that are equal."""
+        whole = [one for one in self.trials if not one.stopped]
+        return max(whole, key=lambda one: (one.mean, -one.number))
+
+    def toml(self) -> str:
+        """The best trial as a configuration's section."""
+        values = asdict(self.best.learning)
+        return "[train]\n" + "".join(f"{name} = {value:.6g}\n" for name, value in values.items())
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {
+            "cut": self.cut,
+            "users": self.users,
+            "candidates": self.candidates,
+            "default_ndcg@10": round(self.default.mean, 5),
+            "best": self.best.number,
+            "best_ndcg@10": round(self.best.mean, 5),
+            "trials": [
+                {
+                    "number": one.number,
+                    **asdict(one.learning),
+                    "ndcg@10": [round(value, 5) for value in one.ndcg],
+                    "stopped": one.stopped,
+                }
+                for one in self.trials
+            ],
+        }
+
+
+def tune(
+    training: TrainingSet,
+    journal: Path,
+    *,
+    trials: int = TRIALS,
+    seeds: int = SEEDS,
+    dates: bool = False,
+    progress: Progress | None = None,
+) -> Tuned:
+    """Search until the study has so many trials, those of earlier runs counted.
+
+    Args:
+        training: everything that is known; the cut is made inside it.
+        journal: where the trials are kept; made where it is not there.
+        trials: at least 1.
+        seeds: models that a trial is the mean of.
+        dates: whether the model may use listing dates.
+        progress: told trials done and in all.
+
+    Raises:
+        ConfigError: no trial or no seed is asked for, or the journal is none.
+        NotEnoughData: nothing can be learned or measured before the cut.
+    """
+    if trials < 1 or seeds < 1:
+        raise ConfigError(f"{trials} trials of {seeds} seeds tell nothing; ask for 1 or more each")
+    validation = validation_task(training, by_time=training.timed, seed=0)
+    if validation is None:
+        raise NotEnoughData("nobody with a history chose a listing after the validation cut")
+    study = _study(journal, name=_study_name(validation, seeds=seeds, dates=dates))
+    if not any(one.learning == Learning() for one in map(_tried, _ended(study))):
+        study.enqueue_trial(asdict(Learning()))  # also where it was killed on its way
+
+    def objective(trial: Any) -> float:
+        learning, found = Learning.suggested(trial), list[float]()
+        for seed in range(seeds):
+            found.append(ranked(learning, validation, seed=seed, dates=dates))
+            trial.set_user_attr("ndcg", found)
+            trial.report(float(np.mean(found)), seed)
+            if seed + 1 < seeds and trial.should_prune():
+                raise _pruned()
+        return float(np.mean(found))
+
+    while (done := len(_ended(study))) < trials:
+        if progress is not None:
+            progress(done, trials)
+        study.optimize(objective, n_trials=1)
+    if progress is not None:
+        progress(trials, trials)
+    users, candidates = validation.chosen.shape
+    cut = "launches" if training.timed else "held-out items"
+    return Tuned(tuple(map(_tried, _ended(study))), cut, users, candidates)
+
+
+def ranked(learning: Learning, validation: ValidationTask, *, seed: int, dates: bool) -> float:
+    """NDCG@10 of a model that learned so before the cut, on what came after it."""
+    training, dates = validation.training, dates and validation.training.dated
+    model = pretrain(training, dates=dates, seed=seed, schedule=learning.train)
+    meta_train(model, training, seed=seed, by_time=training.timed, schedule=learning.meta_train)
+    ranker = SiameseRanker(meta=False, dates=dates, pretrained={dates: model})
+    ranker.fit(training, seed=seed)
+    return validation.ndcg(ranker.score(validation.task))
+
+
+def _study(journal: Path, *, name: str) -> "Study":
+    """The study of that name in the journal, new or going on. Raises ConfigError."""
+    import optuna
+    from optuna.storages.journal import JournalFileBackend
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    journal.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        storage = optuna.storages.JournalStorage(JournalFileBackend(str(journal)))
+        return optuna.create_study(
+            study_name=name,
+            storage=storage,
+            load_if_exists=True,
+            direction="maximize",
+            sampler=optuna.samplers.TPESampler(n_startup_trials=RANDOM_TRIALS, seed=_seed(storage)),
+            pruner=optuna.pruners.MedianPruner(n_startup_trials=RANDOM_TRIALS),
+        )
+    except (ValueError, KeyError, OSError) as error:
+        raise ConfigError(
+            f"{journal} is not a study's journal ({error}); move it away, or name another file "
+            "by --study"
+        ) from error
+
+
+def _seed(storage: Any) -> int:
+    """Another one after every stop, so that a study that goes on does not draw the same again."""
+    return sum(storage.get_n_trials(study._study_id) for study in storage.get_all_studies())
+
+
+def _study_name(validation: ValidationTask, *, seeds: int, dates: bool) -> str:
+    """The same for the same problem: trials of another catalogue, log or code say nothing here."""
+    training = validation.training
+    told = [
+        len(training.catalogue),
+        len(training.interactions),
+        int(training.interactions.time_us.max(initial=0)),
+        training.catalogue.image.encoder_hash,
+        training.catalogue.text.encoder_hash,
+        validation.chosen.shape,
+        seeds,
+        dates,
+        RANGES,
+        version("coldstart-home"),
+    ]
+    return f"coldstart-{hashlib.sha256(repr(told).encode()).hexdigest()[:16]}"
+
+
+def _pruned() -> Exception:
+    from optuna import TrialPruned
+
+    return TrialPruned()
+
+
+def _ended(study: "Study") -> Sequence["FrozenTrial"]:
+    """Trials that were measured; one that was killed on its way is not."""
+    return [
+        trial
+        for trial in study.get_trials(deepcopy=False)
+        if trial.state.name in ("COMPLETE", "PRUNED")
+    ]
+
+
+def _tried(trial: "FrozenTrial") -> Tried:
+    known = {one.name for one in fields(Learning)}
+    return Tried(
+        number=trial.number,
+        learning=Learning(**{name: trial.params[name] for name in known}),
+        ndcg=tuple(trial.user_attrs["ndcg"]),
+        stopped=trial.state.name == "PRUNED",
+    )

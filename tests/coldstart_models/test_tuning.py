@@ -1,0 +1,129 @@
+"""The study behind `coldstart tune`, on a problem whose best schedule is known."""
+
+import math
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from coldstart_models import tuning
+from coldstart_models.config import TrainConfig, load_config
+from coldstart_models.data.splits import cutoff_split
+from coldstart_models.errors import ConfigError
+from coldstart_models.ranker import TrainingSet
+from coldstart_models.tuning import Learning, ranked, tune
+from tests.coldstart_models.checkerboard import CUTOFF, board, board_rows, interactions_of
+
+BEST = 0.1
+
+
+@pytest.fixture
+def training() -> TrainingSet:
+    catalogue = board()
+    split = cutoff_split(catalogue, interactions_of(board_rows(), catalogue), CUTOFF, dated=True)
+    return split.training_set(catalogue)
+
+
+@pytest.fixture
+def tried(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Learning, int]]:
+    """Quality is highest at a weight rate of BEST; what was asked for, in order."""
+    asked: list[tuple[Learning, int]] = []
+
+    def known(learning: Learning, validation: object, *, seed: int, dates: bool) -> float:
+        asked.append((learning, seed))
+        return 0.5 - 0.1 * abs(math.log(learning.weight_rate / BEST)) + 0.001 * seed
+
+    monkeypatch.setattr(tuning, "ranked", known)
+    return asked
+
+
+def test_a_search_begins_with_the_own_schedule_and_finds_a_better_one(
+    training: TrainingSet, tried: list[tuple[Learning, int]], tmp_path: Path
+) -> None:
+    found = tune(training, tmp_path / "study.log", trials=25, seeds=2)
+    assert tried[:2] == [(Learning(), 0), (Learning(), 1)]
+    assert found.default.learning == Learning()
+    assert found.default.mean == pytest.approx(0.5005 - 0.1 * math.log(BEST / 0.02))
+    assert found.best.mean > found.default.mean
+    assert BEST / 2 < found.best.learning.weight_rate < BEST * 2
+    for name, (low, high) in tuning.RANGES.items():
+        assert all(low <= getattr(one.learning, name) <= high for one in found.trials)
+
+
+def test_what_falls_behind_is_stopped_after_its_first_seed(
+    training: TrainingSet, tried: list[tuple[Learning, int]], tmp_path: Path
+) -> None:
+    found = tune(training, tmp_path / "study.log", trials=25, seeds=3)
+    stopped = [one for one in found.trials if one.stopped]
+    assert stopped
+    assert all(len(one.ndcg) < 3 for one in stopped)
+    assert all(len(one.ndcg) == 3 for one in found.trials if not one.stopped)
+    assert len(tried) == sum(len(one.ndcg) for one in found.trials)
+    assert found.best not in stopped
+
+
+def test_a_search_that_was_stopped_goes_on(
+    training: TrainingSet,
+    tried: list[tuple[Learning, int]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    known = tuning.ranked
+
+    def killed(*asked: object, **options: object) -> float:
+        if len(tried) == 7:
+            raise KeyboardInterrupt
+        return known(*asked, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(tuning, "ranked", killed)
+    with pytest.raises(KeyboardInterrupt):
+        tune(training, tmp_path / "study.log", trials=6, seeds=2)
+    first = tried.copy()
+    monkeypatch.setattr(tuning, "ranked", known)
+    found = tune(training, tmp_path / "study.log", trials=6, seeds=2)
+    assert len(found.trials) == 6
+    assert [one.learning for one in found.trials[:3]] == [one for one, seed in first if seed == 0][
+        :3
+    ]
+    count = len(tried)
+    again = tune(training, tmp_path / "study.log", trials=6, seeds=2)
+    assert (again, len(tried)) == (found, count)  # there was nothing left to do
+
+
+def test_trials_on_other_data_are_not_counted(
+    training: TrainingSet, tried: list[tuple[Learning, int]], tmp_path: Path
+) -> None:
+    tune(training, tmp_path / "study.log", trials=2, seeds=1)
+    tune(training, tmp_path / "study.log", trials=2, seeds=2)
+    assert len(tried) == 2 + 4
+
+
+def test_a_journal_that_is_none_is_said_so(training: TrainingSet, tmp_path: Path) -> None:
+    (tmp_path / "study.log").write_text("not a journal\n")
+    with pytest.raises(ConfigError, match=r"study\.log is not a study's journal"):
+        tune(training, tmp_path / "study.log", trials=1)
+    with pytest.raises(ConfigError, match="0 trials"):
+        tune(training, tmp_path / "other.log", trials=0)
+
+
+def test_the_best_is_a_configuration_that_training_reads(
+    training: TrainingSet, tried: list[tuple[Learning, int]], tmp_path: Path
+) -> None:
+    found = tune(training, tmp_path / "study.log", trials=8, seeds=1)
+    assert set(tomllib.loads(found.toml())) == {"train"}
+    (tmp_path / "tuned.toml").write_text(found.toml())
+    read = load_config(tmp_path / "tuned.toml").train.learning()
+    assert read.weight_rate == pytest.approx(found.best.learning.weight_rate, rel=1e-5)
+    assert read.train.tower_rate == pytest.approx(found.best.learning.tower_rate, rel=1e-5)
+    assert read.meta_train.weight_rate == pytest.approx(
+        found.best.learning.meta_weight_rate, rel=1e-5
+    )
+    assert TrainConfig().learning() == Learning()
+
+
+def test_a_trial_trains_before_the_cut_and_ranks_what_came_after_it(training: TrainingSet) -> None:
+    validation = tuning.validation_task(training, by_time=True, seed=0)
+    assert validation is not None
+    quality = ranked(Learning(), validation, seed=0, dates=False)
+    assert quality == ranked(Learning(), validation, seed=0, dates=False)
+    assert quality == 1.0  # titles tell the groups apart
