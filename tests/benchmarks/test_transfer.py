@@ -9,7 +9,7 @@ from benchmarks.grid import Cut
 from coldstart_models.benchmark_run import SplitPlan
 from coldstart_models.errors import ConfigError
 from coldstart_models.general import pretraining_job
-from coldstart_models.general.pretraining import GeneralSchedule
+from coldstart_models.general.contrast import GeneralSchedule
 from tests.coldstart_models.general.shops import stored_shop
 
 SHORT = GeneralSchedule(steps=40, check_every=20, users=32, candidates=64, rate=1e-2)
