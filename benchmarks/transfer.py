@@ -1,10 +1,12 @@
 """What pretraining across shops gives another shop, by how many events that has: transfer.
 
-A general model is pretrained on every shop but the target (`--sources`), then adapted to a share
-of the target's training events, and compared with the same training from nothing on the same
-events: ``make bench-transfer ARGS='--data DIR'``. Candidates and truth are the same at every
-share; shares are nested draws of single events. Measurements are kept one by one in
-``benchmarks/results/transfer``; what is there is not measured again.
+``make bench-transfer ARGS='--data DIR'`` pretrains a general model on every shop but the target
+(`--sources`) and adapts it to a share of the target's training events. It is compared with the
+same training from nothing on the same events, and with the same start without anything learned:
+content similarity in the place of the general space, and the same trust in the target's own
+training. Candidates and truth are the same at every share; shares are nested draws of single
+events. Measurements are kept one by one in ``benchmarks/results/transfer``; what is there is not
+measured again.
 """
 
 import argparse
@@ -13,7 +15,7 @@ import json
 import logging
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -26,6 +28,7 @@ from benchmarks import tables, transfer_tables
 from benchmarks.code_versions import code_version
 from benchmarks.grid import AS_OF, GRID, Cut
 from benchmarks.results import FOLDER, machine
+from benchmarks.transfer_tables import ALONE, TRANSFERRED, UNLEARNED
 from coldstart_models.benchmark_run import StoredSource, encode_source, read_stored, splitter
 from coldstart_models.benchmarking import Bench, Ledger, measure
 from coldstart_models.breakdowns import Groups
@@ -38,9 +41,11 @@ from coldstart_models.general.artifact import (
     require_left_out,
     save_general,
 )
+from coldstart_models.general.metric import Metric
 from coldstart_models.general.pretraining_job import pretrain_shops
 from coldstart_models.general.shops import Shop, licence_of, read_shop, shop_digest
 from coldstart_models.general.thinning import thinned
+from coldstart_models.general.tower import GeneralTower
 from coldstart_models.siamese.ranker import SiameseRanker
 from feature_repo.home import Home
 from validation.whole_files import replacing
@@ -49,9 +54,7 @@ TRANSFER: Final = FOLDER / "transfer"
 DOCUMENT: Final = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 TARGETS: Final = ("retail-06-01", "retail-07-15", "ikea", "amazon-2018", "amazon-2023")
 SHARES: Final = (1.0, 0.3, 0.1, 0.03)
-ALONE: Final = "target alone"
-TRANSFERRED: Final = "general, then target"
-ARMS: Final = (ALONE, TRANSFERRED)
+ARMS: Final = (ALONE, TRANSFERRED, UNLEARNED)
 HOME_OF: Final = {cut.store: cut for cut in GRID}
 """Store → a cut that says how its source is opened."""
 SOURCES: Final = ("online_retail", "ikea", "amazon_2018", "amazon_2023", "complete_journey")
@@ -111,9 +114,11 @@ def _of_target(cut: Cut, options: argparse.Namespace) -> Iterator[dict[str, Any]
         split = split_of(seed)
         for share in options.shares:
             for arm in ARMS:
-                used = general if arm == TRANSFERRED else None
+                used = {ALONE: None, TRANSFERRED: general, UNLEARNED: unlearned(general)}[arm]
                 point = Point(cut.name, seed, share, arm, used.digest if used else "")
                 path = point.path(TRANSFER / "points")
+                if options.no_measuring and not path.exists():
+                    continue
                 if not path.exists():
                     result = measured(point, stored, split, used)
                     with replacing(path) as partial:
@@ -149,6 +154,12 @@ def measured(
         "values": np.nan_to_num(found.values, nan=0.5).round(5).tolist(),
         "general": general.told() if general else None,
     }
+
+
+def unlearned(general: GeneralModel) -> GeneralModel:
+    """A general model of the same encoders that no shop taught anything: content similarity."""
+    tower = GeneralTower(general.tower.widths).eval()
+    return GeneralModel(tower, Metric({}, 1.0), replace(general.provenance, sources=()))
 
 
 def general_without(cut: Cut, stored: StoredSource, options: argparse.Namespace) -> GeneralModel:
@@ -215,6 +226,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument(
         "--into", type=Path, default=DOCUMENT, help="Markdown with the place marked"
+    )
+    parser.add_argument(
+        "--no-measuring", action="store_true", help="write the curve of what was measured"
     )
     return parser.parse_args()
 

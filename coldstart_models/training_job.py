@@ -113,8 +113,8 @@ def train_job(
     now: datetime,
     seed: int = 0,
     dates: bool = False,
-    schedule: Schedule | None = None,
     general: Path | None = None,
+    schedule: Schedule | None = None,
     progress: Progress | None = None,
 ) -> TrainResult:
     """Train a model on every domain and store it.

@@ -47,8 +47,8 @@ def run(
             now=console.present(as_of),
             seed=settings.seed if seed is None else seed,
             dates=settings.dates if dates is None else dates,
-            schedule=settings.learning().train,
             general=general or settings.general,
+            schedule=settings.learning().train,
             progress=progress,
         )
     tell(result, json=json)

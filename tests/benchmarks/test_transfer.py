@@ -9,7 +9,7 @@ from benchmarks.grid import Cut
 from coldstart_models.benchmark_run import SplitPlan
 from coldstart_models.errors import ConfigError
 from coldstart_models.general import pretraining_job
-from coldstart_models.general.pretraining import GeneralSchedule
+from coldstart_models.general.contrast import GeneralSchedule
 from tests.coldstart_models.general.shops import stored_shop
 
 SHORT = GeneralSchedule(steps=40, check_every=20, users=32, candidates=64, rate=1e-2)
@@ -54,9 +54,11 @@ def test_the_curve_is_paired_and_tells_what_was_learned_from(bench, tmp_path):
     assert document.startswith("a\n<!-- table:transfer -->\n")
     assert document.endswith("<!-- /table:transfer -->\nb\n")
     points = sorted((tmp_path / "transfer" / "points").iterdir())
-    assert len(points) == 2
+    assert len(points) == 3
     written = [point.stat().st_mtime_ns for point in points]
-    bench("--shares", "0.25", "--seeds", "1")
+    _, again = bench("--shares", "1,0.25", "--seeds", "2", "--no-measuring")
+    assert [line for line in again.splitlines() if line.startswith("| `c`")] == rows
+    assert len(list((tmp_path / "transfer" / "points").iterdir())) == 3
     assert [point.stat().st_mtime_ns for point in points] == written
 
 
@@ -88,12 +90,16 @@ def result(arm, seed, values, *, share=0.1):
     }
 
 
-def test_the_gain_is_the_mean_of_paired_differences():
+def test_the_gain_is_the_mean_of_paired_differences_over_both_others():
     alone = [result(transfer.ALONE, 0, [0.2, 0.4]), result(transfer.ALONE, 1, [0.2, 0.4])]
     moved = [result(transfer.TRANSFERRED, 0, [0.3, 0.5])]
-    text = transfer_tables.published([*alone, *moved], machine={"cpus": 2})
+    unlearned = [result(transfer.UNLEARNED, 0, [0.35, 0.35])]
+    text = transfer_tables.published([*alone, *moved, *unlearned], machine={"cpus": 2})
     (row,) = (line for line in text.splitlines() if line.startswith("| `t`"))
     cells = [cell.strip() for cell in row.split("|")[1:-1]]
     assert cells[1:4] == ["10%", "10", "1"]
-    assert cells[5:8] == [".3000", "**.4000**", "+.1000"]
+    assert cells[5:9] == [".3000", ".3500", "**.4000**", "+.1000 (+.1000 to +.1000)"]
     assert cells[9] == "+33.3"
+    assert cells[10].startswith("+.0500 (−.0500 to +.1500")
+    text = transfer_tables.published([*alone, *moved], machine={"cpus": 2})
+    assert "| – | **.4000** |" in text

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from coldstart_models.general.artifact import GeneralModel
-from coldstart_models.general.pretraining import GeneralSchedule
+from coldstart_models.general.contrast import GeneralSchedule
 from coldstart_models.general.pretraining_job import pretrain_shops
 from tests.coldstart_models.general.shops import shop
 

@@ -8,10 +8,10 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from coldstart_models.errors import ContractMismatch, NotEnoughData
-from coldstart_models.general import pretraining
+from coldstart_models.general.contrast import Contrast, GeneralSchedule, learning
 from coldstart_models.general.corpus import centred, make_corpus, warm_mean
 from coldstart_models.general.metric import Metric, pooled_metric, within_choices
-from coldstart_models.general.pretraining import GeneralSchedule, in_metric, pretrain_tower
+from coldstart_models.general.pretraining import in_metric, pretrain_tower
 from coldstart_models.general.problems import Problems
 from coldstart_models.general.shops import common_encoders
 from coldstart_models.general.tower import GeneralTower
@@ -67,8 +67,8 @@ def test_the_metric_of_other_shops_hears_what_an_unseen_shop_chooses_by():
 
 def test_training_lowers_the_loss():
     corpora = shops_of("a", "b")
-    learner = pretraining._Learner({"text": WIDTH}, seed=0)
-    losses = [loss for _, loss in pretraining._learning(learner, corpora, SHORT, 0)]
+    learner = Contrast({"text": WIDTH}, seed=0)
+    losses = [loss for _, loss in learning(learner, corpora, SHORT, 0)]
     assert len(losses) == SHORT.steps
     assert np.mean(losses[-10:]) < 0.9 * np.mean(losses[:10])
 

@@ -11,7 +11,7 @@ from coldstart_models.artifacts import find_model
 from coldstart_models.benchmark_run import Encoders
 from coldstart_models.commands.info import run as info
 from coldstart_models.errors import ConfigError, ContractMismatch
-from coldstart_models.general.pretraining import GeneralSchedule
+from coldstart_models.general.contrast import GeneralSchedule
 from coldstart_models.general.pretraining_job import pretrain_job
 from coldstart_models.recommending import Recommender
 from coldstart_models.training_job import meta_train_job, train_job
