@@ -93,11 +93,12 @@ demo: $(READY) ## Run everything on the generated marketplace, from photos to a 
 serve: $(READY) ## Serve recommendations from the state in COLDSTART_HOME
 	$(BIN)/coldstart serve $(ARGS)
 
-# bench-quality takes hours and data sets of yours (ARGS='--data DIR'): it is run by itself.
+# bench-quality and bench-ablation take long and data sets of yours (ARGS='--data DIR'): each is
+# run by itself.
 .PHONY: bench
 bench: bench-extraction bench-aggregation bench-ranking bench-gate bench-languages bench-materialize bench-streaming ## Run the benchmarks of speed, of the gate and of languages
 
-bench-%: $(READY) benchmarks/%.py ## Run one (extraction, extraction_memory, aggregation, ranking, gate, languages, materialize, streaming, quality); writes benchmarks/results/NAME*
+bench-%: $(READY) benchmarks/%.py ## Run one (extraction, extraction_memory, aggregation, ranking, gate, languages, materialize, streaming, quality, ablation); writes benchmarks/results/NAME*
 	$(BIN)/python -m benchmarks.$* $(ARGS)
 
 .PHONY: lock

@@ -36,6 +36,7 @@ from coldstart_models.siamese.training import (
     score_task,
     train,
 )
+from coldstart_models.siamese.weighing import weigh
 
 SHOTS: Final = (1, 3, 5, 10)
 HELD_OUT_EPISODES: Final = 4
@@ -73,10 +74,14 @@ def pretrain(
     *,
     dates: bool,
     seed: int,
+    by_time: bool = True,
     schedule: Schedule | None = None,
     progress: Progress | None = None,
 ) -> SiameseModel:
-    """Fit the inputs and factors, then contrast on held-out items of every domain.
+    """Fit the inputs and factors, then the terms' weights, then contrast on held-out items.
+
+    The weights are fitted, and learning is stopped, by launches of the past; by held-out items of
+    every domain where there are none or the task is not one of launches (`by_time` false).
 
     Raises NotEnoughData where the training set holds no choice of a warm item.
     """
@@ -93,8 +98,17 @@ def pretrain(
     model = SiameseModel(
         featurizer, fit_togetherness(training.interactions, inputs, seed=seed), network
     )
-    episodes = held_out_episodes(training, seed=seed)
-    _learn(model, training, episodes, "train", inputs, seed, schedule, progress)
+    held_out = held_out_episodes(training, seed=seed)
+    launches, last = launch_episodes(training) if by_time else ([], None)
+    past = EpisodeSet(launches, [last]) if launches and last is not None else held_out
+    learning = prepare_all(held_out.learning, training, inputs, seed=seed)
+    validation = prepare_all(past.validation, training, inputs, seed=seed)
+    weighed = learning
+    if past is not held_out:
+        weighed = prepare_all(past.learning, training, inputs, seed=seed)
+    if weighed and validation:
+        weigh(network, weighed, validation)
+    _learn(model, learning, validation, "train", seed, schedule, progress)
     return model
 
 
@@ -113,9 +127,9 @@ def meta_train(
     Where the log has no launches (or no times), or the task is not one of launches
     (`by_time` false), held-out items stand in for them.
     """
-    learning, validation = launch_episodes(training, histories=histories) if by_time else ([], None)
-    if learning and validation is not None:
-        episodes = EpisodeSet(learning, [validation])
+    launches, last = launch_episodes(training, histories=histories) if by_time else ([], None)
+    if launches and last is not None:
+        episodes = EpisodeSet(launches, [last])
     else:
         episodes = held_out_episodes(training, seed=seed + 1)
     generator = np.random.default_rng(seed)
@@ -127,7 +141,10 @@ def meta_train(
         [*episodes.learning, *shots.learning], [*episodes.validation, *shots.validation]
     )
     inputs = model.featurizer(training.catalogue)
-    _learn(model, training, both, "meta-train", inputs, seed, schedule or META_SCHEDULE, progress)
+    learning, validation = (
+        prepare_all(each, training, inputs, seed=seed) for each in (both.learning, both.validation)
+    )
+    _learn(model, learning, validation, "meta-train", seed, schedule or META_SCHEDULE, progress)
     return model
 
 
@@ -170,22 +187,21 @@ def _with_shots(
 
 def _learn(
     model: SiameseModel,
-    training: TrainingSet,
-    episodes: EpisodeSet,
+    learning: list[PreparedEpisode],
+    validation: list[PreparedEpisode],
     stage: str,
-    inputs: ItemInputs,
     seed: int,
     schedule: Schedule | None,
     progress: Progress | None,
 ) -> None:
     """Run one stage of learning; with too little to learn on, the start is kept."""
-    if not episodes.learning or not episodes.validation:
+    if not learning or not validation:
         model.records[stage] = TrainingRecord((), 0)
         return
     model.records[stage] = train(
         model.network,
-        prepare_all(episodes.learning, training, inputs, seed=seed),
-        prepare_all(episodes.validation, training, inputs, seed=seed),
+        learning,
+        validation,
         schedule=schedule or Schedule(),
         generator=np.random.default_rng(seed),
         progress=progress,
@@ -219,7 +235,9 @@ class SiameseRanker:
         """Train and, with ``meta``, meta-train. Raises NotEnoughData."""
         dates = self.dates and training.dated
         if dates not in self._pretrained:
-            self._pretrained[dates] = pretrain(training, dates=dates, seed=seed)
+            self._pretrained[dates] = pretrain(
+                training, dates=dates, seed=seed, by_time=self.by_time
+            )
         model = self._pretrained[dates].copied()
         if self.meta:
             meta_train(model, training, seed=seed, by_time=self.by_time)
@@ -232,16 +250,18 @@ class SiameseRanker:
             raise NotEnoughData("fit the model before it scores")
         if not self.meta:
             task = RankingTask(task.user_index, task.histories, task.candidates)
-        episode = Episode(
-            self._training.interactions,
-            task,
-            np.zeros((len(task.user_index), len(task.candidates)), bool),
-            np.zeros(len(task.candidates)),
-        )
-        prepared = prepare(
-            episode,
-            self._inputs,
-            self._model.fitted,
-            first_us=first_available_us(self._training),
-        )
-        return score_task(self._model.network, prepared)
+        return task_scores(self._model, self._training, self._inputs, task)
+
+
+def task_scores(
+    model: SiameseModel, training: TrainingSet, inputs: ItemInputs, task: RankingTask
+) -> FloatMatrix:
+    """(U, C) scores of a task; `inputs` are of all the training set's items."""
+    episode = Episode(
+        training.interactions,
+        task,
+        np.zeros((len(task.user_index), len(task.candidates)), bool),
+        np.zeros(len(task.candidates)),
+    )
+    prepared = prepare(episode, inputs, model.fitted, first_us=first_available_us(training))
+    return score_task(model.network, prepared)
