@@ -87,6 +87,7 @@ def test_the_page_of_benchmarks_has_a_place_for_each():
     names = re.findall(r"<!-- table:(\w+) -->", text)
     assert names == [
         "quality",
+        "ablation",
         "extraction",
         "streaming",
         "aggregation",

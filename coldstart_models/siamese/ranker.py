@@ -81,7 +81,8 @@ def pretrain(
     """Fit the inputs and factors, then the terms' weights, then contrast on held-out items.
 
     The weights are fitted, and learning is stopped, by launches of the past; by held-out items of
-    every domain where there are none or the task is not one of launches (`by_time` false).
+    every domain where there are none or the task is not one of launches (`by_time` false). The
+    towers learn on held-out items with their nearest kin by text, which are the hard negatives.
 
     Raises NotEnoughData where the training set holds no choice of a warm item.
     """
@@ -98,14 +99,16 @@ def pretrain(
     model = SiameseModel(
         featurizer, fit_togetherness(training.interactions, inputs, seed=seed), network
     )
-    held_out = held_out_episodes(training, seed=seed)
+    towers = held_out_episodes(training, seed=seed)
     launches, last = launch_episodes(training) if by_time else ([], None)
-    past = EpisodeSet(launches, [last]) if launches and last is not None else held_out
-    learning = prepare_all(held_out.learning, training, inputs, seed=seed)
-    validation = prepare_all(past.validation, training, inputs, seed=seed)
-    weighed = learning
-    if past is not held_out:
-        weighed = prepare_all(past.learning, training, inputs, seed=seed)
+    if launches and last is not None:
+        past = EpisodeSet(launches, [last])
+    else:
+        past = held_out_episodes(training, seed=seed + 2, kin=False)
+    learning, weighed, validation = (
+        prepare_all(each, training, inputs, seed=seed)
+        for each in (towers.learning, past.learning, past.validation)
+    )
     if weighed and validation:
         weigh(network, weighed, validation)
     _learn(model, learning, validation, "train", seed, schedule, progress)
@@ -148,11 +151,14 @@ def meta_train(
     return model
 
 
-def held_out_episodes(training: TrainingSet, *, seed: int) -> EpisodeSet:
-    """Random items treated as new, the last episode kept for validation."""
+def held_out_episodes(training: TrainingSet, *, seed: int, kin: bool = True) -> EpisodeSet:
+    """Random items treated as new, the last episode kept for validation.
+
+    With `kin`, their nearest neighbours by text are new beside them.
+    """
     generator = np.random.default_rng(seed)
     drawn = [
-        held_out_episode(training, share=HELD_OUT_SHARE, generator=generator)
+        held_out_episode(training, share=HELD_OUT_SHARE, generator=generator, kin=kin)
         for _ in range(HELD_OUT_EPISODES)
     ]
     episodes = [episode for episode in drawn if episode is not None]
