@@ -83,7 +83,7 @@ def measure(cut: Cut, opened: Opened, seed: int) -> dict[str, Any]:
     began = time.process_time()
     split = opened.split_of(seed)
     training = split.training_set(opened.catalogue)
-    model = pretrain(training, dates=False, seed=seed)
+    model = pretrain(training, dates=False, seed=seed, by_time=not split.seeded)
     before = model.copied()
     episodes = fine_tune(model, training, seed=seed, by_time=not split.seeded)
     modalities = len(model.network.scorer.widths)

@@ -193,8 +193,9 @@ def tune(
 def ranked(learning: Learning, validation: ValidationTask, *, seed: int, dates: bool) -> float:
     """NDCG@10 of a model that learned so before the cut, on what came after it."""
     training, dates = validation.training, dates and validation.training.dated
-    model = pretrain(training, dates=dates, seed=seed, schedule=learning.train)
-    fine_tune(model, training, seed=seed, by_time=training.timed, schedule=learning.meta_train)
+    timed = training.timed
+    model = pretrain(training, dates=dates, seed=seed, by_time=timed, schedule=learning.train)
+    fine_tune(model, training, seed=seed, by_time=timed, schedule=learning.meta_train)
     ranker = SiameseRanker(meta=False, dates=dates, pretrained={dates: model})
     ranker.fit(training, seed=seed)
     return validation.ndcg(ranker.score(validation.task))

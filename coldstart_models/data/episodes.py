@@ -89,17 +89,22 @@ def first_available_us(training: TrainingSet) -> IntArray:
 
 
 def held_out_episode(
-    training: TrainingSet, *, share: float, generator: np.random.Generator
+    training: TrainingSet, *, share: float, generator: np.random.Generator, kin: bool = True
 ) -> Episode | None:
-    """Treat a random share of the warm items, and their nearest kin by text, as new.
+    """Treat a random share of the warm items as new, at most MAX_POOL.
 
-    At most MAX_POOL. Half of the items are drawn at random, the other half are the nearest
-    neighbours of those by text where there is text, so that the pool holds hard negatives.
+    With `kin` half of the items are drawn at random and the other half are the nearest neighbours
+    of those by text where there is text: the pool is full of hard negatives, but none of its items
+    has its nearest kin left in a history. Without it, new items are as like the old ones as
+    a random one is.
     """
     warm = np.flatnonzero(training.warm & (training.interactions.item_users() > 0))
     wanted = min(max(MIN_COHORT, round(share * len(warm))), MAX_POOL)
     if len(warm) < 2 * MIN_COHORT:
         return None
+    if not kin:
+        drawn = generator.choice(warm, size=min(wanted, len(warm)), replace=False)
+        return episode_of(training.interactions, END_OF_TIME, np.sort(drawn))
     seeds = generator.choice(warm, size=min(wanted, len(warm)) // 2, replace=False)
     text = training.catalogue.text
     if text.vectors.shape[1]:

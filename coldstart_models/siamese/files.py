@@ -1,7 +1,7 @@
 """The model as a plain folder: arrays as safetensors, the rest as JSON."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +24,7 @@ NETWORK: Final = "network.safetensors"
 ARRAYS: Final = "arrays.safetensors"
 CONFIG: Final = "config.json"
 LEXICONS: Final = ("words", "spelling", "attributes")
+HEAD: Final = tuple(field.name for field in fields(Togetherness))
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -38,7 +39,7 @@ def save_folder(
 ) -> None:
     """Write a model into an empty folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    arrays: Arrays = {"together.weights": head.weights, "together.intercept": head.intercept}
+    arrays: Arrays = {f"together.{name}": getattr(head, name) for name in HEAD}
     for name, values in population.mean.items():
         arrays[f"population.mean.{name}"] = values.numpy()
         arrays[f"population.covariance.{name}"] = population.covariance[name].numpy()
@@ -83,7 +84,11 @@ def load_folder(folder: Path) -> tuple[Featurizer, Togetherness, MetaSiamese, Po
         price_range=tuple(config["price_range"]) if config["price_range"] else None,
         general=space_from_arrays(arrays),
     )
-    head = Togetherness(arrays["together.weights"], arrays["together.intercept"])
+    if any(f"together.{name}" not in arrays for name in HEAD):
+        raise ArtifactError(
+            f"{folder} was trained by another version of the code; run `coldstart train` again"
+        )
+    head = Togetherness(**{name: arrays[f"together.{name}"] for name in HEAD})
     network = MetaSiamese(
         config["widths"], dates=config["dates"], generator=torch.Generator().manual_seed(0)
     )

@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from coldstart_models.data.catalogue import FloatMatrix
 from coldstart_models.data.category_episodes import category_episodes
@@ -51,6 +52,7 @@ from coldstart_models.siamese.training import (
     score_task,
     train,
 )
+from coldstart_models.siamese.weighing import weigh
 
 HELD_OUT_EPISODES: Final = 4
 HELD_OUT_SHARE: Final = 0.2
@@ -101,11 +103,16 @@ def pretrain(
     dates: bool,
     seed: int,
     general: GeneralModel | None = None,
+    by_time: bool = True,
     schedule: Schedule | None = None,
     progress: Progress | None = None,
     watch: Watch | None = None,
 ) -> SiameseModel:
-    """Fit the inputs and factors, then contrast on held-out items of every domain.
+    """Fit the inputs and factors, then the terms' weights, then contrast on held-out items.
+
+    The weights are fitted, and learning is stopped, by launches of the past; by held-out items of
+    every domain where there are none or the task is not one of launches (`by_time` false). The
+    towers learn on held-out items with their nearest kin by text, which are the hard negatives.
 
     Args:
         general: what other shops taught, to start from; nothing by default.
@@ -128,8 +135,22 @@ def pretrain(
     model = SiameseModel(
         featurizer, fit_togetherness(training.interactions, inputs, seed=seed), network
     )
-    episodes = held_out_episodes(training, seed=seed)
-    _learn(model, training, episodes, "train", inputs, seed, schedule, progress, watch)
+    start = copy.deepcopy(network.state_dict())
+    towers = held_out_episodes(training, seed=seed)
+    launches, last = launch_episodes(training) if by_time else ([], None)
+    if launches and last is not None:
+        past = EpisodeSet(launches, [last])
+    else:
+        past = held_out_episodes(training, seed=seed + 2, kin=False)
+    learning, weighed, validation = (
+        prepare_all(each, training, inputs, seed=seed)
+        for each in (towers.learning, past.learning, past.validation)
+    )
+    if weighed and validation:
+        weigh(network, weighed, validation)
+    _learn(model, learning, validation, "train", seed, schedule, progress, watch)
+    draw_back(model, start, training)
+    network.certainty.learn(network, weighed, validation)
     return model
 
 
@@ -189,15 +210,29 @@ def fine_tune(
     watch: Watch | None = None,
 ) -> EpisodeSet:
     """The first half of meta-training: the scorer's weights, in place; returns its episodes."""
-    learning, validation = launch_episodes(training, histories=histories) if by_time else ([], None)
-    if learning and validation is not None:
-        episodes = EpisodeSet(learning, [validation])
+    launches, last = launch_episodes(training, histories=histories) if by_time else ([], None)
+    if launches and last is not None:
+        episodes = EpisodeSet(launches, [last])
     else:
         episodes = held_out_episodes(training, seed=seed + 1)
     inputs = model.featurizer(training.catalogue)
+    start = copy.deepcopy(model.network.state_dict())
+    learning, validation = (
+        prepare_all(each, training, inputs, seed=seed)
+        for each in (episodes.learning, episodes.validation)
+    )
     schedule = schedule or META_SCHEDULE
-    _learn(model, training, episodes, "meta-train", inputs, seed, schedule, progress, watch)
+    _learn(model, learning, validation, "meta-train", seed, schedule, progress, watch)
+    draw_back(model, start, training)
+    model.network.certainty.learn(model.network, learning, validation)
     return episodes
+
+
+def draw_back(model: SiameseModel, start: dict[str, Tensor], training: TrainingSet) -> None:
+    """Keep of what a shop taught as much as its log can be trusted, where others taught before."""
+    if model.featurizer.general is not None:
+        trained, share = model.network.state_dict(), trust(training.interactions)
+        model.network.load_state_dict(drawn_back(start, trained, share=share))
 
 
 def rehearsals(
@@ -223,11 +258,14 @@ def rehearsals(
     return [*over_items, *over_categories], validation
 
 
-def held_out_episodes(training: TrainingSet, *, seed: int) -> EpisodeSet:
-    """Random items treated as new, the last episode kept for validation."""
+def held_out_episodes(training: TrainingSet, *, seed: int, kin: bool = True) -> EpisodeSet:
+    """Random items treated as new, the last episode kept for validation.
+
+    With `kin`, their nearest neighbours by text are new beside them.
+    """
     generator = np.random.default_rng(seed)
     drawn = [
-        held_out_episode(training, share=HELD_OUT_SHARE, generator=generator)
+        held_out_episode(training, share=HELD_OUT_SHARE, generator=generator, kin=kin)
         for _ in range(HELD_OUT_EPISODES)
     ]
     episodes = [episode for episode in drawn if episode is not None]
@@ -251,22 +289,18 @@ def prepare_all(
 
 def _learn(
     model: SiameseModel,
-    training: TrainingSet,
-    episodes: EpisodeSet,
+    learning: list[PreparedEpisode],
+    validation: list[PreparedEpisode],
     stage: str,
-    inputs: ItemInputs,
     seed: int,
     schedule: Schedule | None,
     progress: Progress | None,
     watch: Watch | None,
 ) -> None:
     """Run one stage of learning; with too little to learn on, the start is kept."""
-    if not episodes.learning or not episodes.validation:
+    if not learning or not validation:
         model.records[stage] = TrainingRecord((), 0)
         return
-    learning = prepare_all(episodes.learning, training, inputs, seed=seed)
-    validation = prepare_all(episodes.validation, training, inputs, seed=seed)
-    start = copy.deepcopy(model.network.state_dict())
     model.records[stage] = train(
         model.network,
         learning,
@@ -277,11 +311,6 @@ def _learn(
         checkpoint=watch and watch.checkpoint,
         curves=watch and watch.curves,
     )
-    if model.featurizer.general is not None:
-        share = trust(training.interactions)
-        trained = model.network.state_dict()
-        model.network.load_state_dict(drawn_back(start, trained, share=share))
-    model.network.certainty.learn(model.network, learning, validation)
 
 
 class SiameseRanker:
@@ -315,7 +344,7 @@ class SiameseRanker:
         dates = self.dates and training.dated
         if dates not in self._pretrained:
             self._pretrained[dates] = pretrain(
-                training, dates=dates, seed=seed, general=self.general
+                training, dates=dates, seed=seed, by_time=self.by_time, general=self.general
             )
         model = self._pretrained[dates].copied()
         if self.meta:
@@ -359,11 +388,24 @@ class SiameseRanker:
             raise NotEnoughData("fit the model before it scores")
         if not self.meta:
             task = RankingTask(task.user_index, task.histories, task.candidates)
-        episode = Episode(
-            self._training.interactions,
-            task,
-            np.zeros((len(task.user_index), len(task.candidates)), bool),
-            np.zeros(len(task.candidates)),
-        )
-        first_us = first_available_us(self._training)
-        return self._model, prepare(episode, self._inputs, self._model.fitted, first_us=first_us)
+        return self._model, prepared_task(self._model, self._training, self._inputs, task)
+
+
+def task_scores(
+    model: SiameseModel, training: TrainingSet, inputs: ItemInputs, task: RankingTask
+) -> FloatMatrix:
+    """(U, C) scores of a task; `inputs` are of all the training set's items."""
+    return score_task(model.network, prepared_task(model, training, inputs, task))
+
+
+def prepared_task(
+    model: SiameseModel, training: TrainingSet, inputs: ItemInputs, task: RankingTask
+) -> PreparedEpisode:
+    """A task whose answer is not known, as tensors."""
+    episode = Episode(
+        training.interactions,
+        task,
+        np.zeros((len(task.user_index), len(task.candidates)), bool),
+        np.zeros(len(task.candidates)),
+    )
+    return prepare(episode, inputs, model.fitted, first_us=first_available_us(training))

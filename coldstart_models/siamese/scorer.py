@@ -62,7 +62,7 @@ INITIAL_TEMPERATURE: Final[dict[str, float]] = {
     "words": 10.0,
     "spelling": 10.0,
     "attributes": 10.0,
-    "together": 10.0,
+    "together": 5.0,
     "general": 7.0,
     "general photo": 7.0,
 }

@@ -27,7 +27,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from coldstart_models.data.catalogue import FloatMatrix, IntArray
+from coldstart_models.data.catalogue import BoolArray, FloatMatrix, IntArray
 from coldstart_models.data.episodes import Episode, supported, user_batches
 from coldstart_models.data.interactions import Histories
 from coldstart_models.siamese.certainty import Certainty
@@ -363,7 +363,11 @@ def score_task(model: MetaSiamese, prepared: PreparedEpisode) -> FloatMatrix:
 
 def ndcg(model: MetaSiamese, prepared: PreparedEpisode, *, k: int = 10) -> float:
     """Mean NDCG@k over an episode's users."""
-    scores, chosen = score_task(model, prepared), prepared.episode.chosen
+    return ndcg_of(score_task(model, prepared), prepared.episode.chosen, k=k)
+
+
+def ndcg_of(scores: FloatMatrix, chosen: BoolArray, *, k: int = 10) -> float:
+    """Mean NDCG@k of (U, C) scores, ties by column."""
     k = min(k, scores.shape[1])
     best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
     discount = 1.0 / np.log2(np.arange(2, k + 2))

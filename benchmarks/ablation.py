@@ -1,0 +1,217 @@
+"""What each part of the Siamese scorer is worth: ``make bench-ablation``.
+
+One model is trained for each cut and seed; then one part at a time is taken out of it and the cold
+items are ranked again. A row is the NDCG@10 that is lost without the part, a mean over users and
+seeds, with the paired 95 % bootstrap interval over users: above 0, the part helps. Parts:
+
+- a term: its weight is zero;
+- what was learned: the towers' corrections, the weights, or all of it, set back to the start;
+- the prior: popularity predicted from content;
+- what a listing says: the candidates come without photo, without text, or without category,
+  attributes and price, or with one of them alone; their factors and popularity are predicted from
+  what is left;
+- everything but a constant boost: every new listing gets one and the same score, whose AUC among
+  new listings is one half.
+"""
+
+import argparse
+import logging
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from benchmarks import tables
+from benchmarks.grid import GRID, Cut, open_cut
+from benchmarks.peers.constant import ConstantRanker
+from benchmarks.quality import DOCUMENT, QUALITY
+from benchmarks.results import machine, publish
+from coldstart_models.commands import console
+from coldstart_models.data.catalogue import FloatMatrix, IntArray
+from coldstart_models.data.pools import Pool, cold_pool
+from coldstart_models.metrics import AUC, NDCG, USER_METRICS, bootstrap_intervals, user_metrics
+from coldstart_models.ranker import TrainingSet
+from coldstart_models.siamese.inputs import (
+    ATTRIBUTES,
+    PHOTO,
+    SPELLING,
+    TEXT,
+    WORDS,
+    ItemInputs,
+)
+from coldstart_models.siamese.ranker import SiameseModel, pretrain, task_scores
+from coldstart_models.siamese.training import MetaSiamese
+
+WHOLE: Final = "the whole"
+CONSTANT: Final = "all but a constant boost"
+METRICS: Final = (NDCG, AUC)
+PARTS: Final = {
+    "photo": (PHOTO,),
+    "text": (TEXT, WORDS, SPELLING),
+    "category, attributes and price": (ATTRIBUTES,),
+}
+"""What a listing may lack, and the modalities that it then has not."""
+Values = npt.NDArray[np.float64]
+Variant = tuple[str, SiameseModel, ItemInputs]
+"""What is left out, and the model and inputs without it."""
+
+
+def main() -> None:
+    """Measure every cut that is there, print and write the table."""
+    options = _options()
+    logging.basicConfig(level=logging.ERROR)
+    torch.set_num_threads(1)
+    rows: list[dict[str, Any]] = []
+    for cut in GRID:
+        if cut.reserved or (options.cuts and cut.name not in options.cuts):
+            continue
+        if (why := cut.absent(options.data)) is not None:
+            console.say(f"left out: {cut.name}: {why}")
+            continue
+        rows += measured(cut, options.data, stores=options.stores, seeds=options.seeds)
+    publish("ablation", title="NDCG@10 lost without a part", rows=rows)
+    if not options.no_tables:
+        told = tables.published({"rows": rows, "machine": machine()})
+        tables.put(told, options.into, name="ablation")
+
+
+def measured(cut: Cut, data: Path, *, stores: Path, seeds: int) -> list[dict[str, Any]]:
+    """The rows of one cut."""
+    opened = open_cut(cut, data=data, stores=stores)
+    found: dict[str, list[tuple[IntArray, Values]]] = {}
+    for seed in range(min(cut.seeds, seeds)):
+        began = time.process_time()
+        split = opened.split_of(seed)
+        training, pool = split.training_set(opened.catalogue), cold_pool(split)
+        model = pretrain(training, dates=False, seed=seed, by_time=not split.seeded)
+        ids = opened.catalogue.item_ids[pool.task.candidates]
+        for name, scores in variant_scores(model, training, pool, seed=seed):
+            values = user_metrics(scores, pool.chosen.toarray(), ids).values
+            columns = [USER_METRICS.index(metric) for metric in METRICS]
+            found.setdefault(name, []).append((pool.task.user_index, values[:, columns]))
+        console.say(f"{cut.name} seed {seed}: {time.process_time() - began:.0f} s")
+    users = opened.split_of(0).training.num_users
+    return [_row(cut.name, name, found[WHOLE], found[name], users=users) for name in found]
+
+
+def variant_scores(
+    model: SiameseModel, training: TrainingSet, pool: Pool, *, seed: int
+) -> Iterator[tuple[str, FloatMatrix]]:
+    """What is left out and the (U, C) scores without it, the whole first."""
+    inputs = model.featurizer(training.catalogue)
+    for name, less, left in variants(model, inputs, pool.task.candidates, seed=seed):
+        yield name, task_scores(less, training, left, pool.task)
+    constant = ConstantRanker()
+    constant.fit(training, seed=seed)
+    yield CONSTANT, constant.score(pool.task)
+
+
+def variants(
+    model: SiameseModel, inputs: ItemInputs, candidates: IntArray, *, seed: int
+) -> Iterator[Variant]:
+    """The whole, then each part taken out of it."""
+    yield WHOLE, model, inputs
+    stated = MetaSiamese(
+        model.network.scorer.widths,
+        dates=model.network.date_term is not None,
+        generator=torch.Generator().manual_seed(seed),
+    ).scorer
+    for place, (name, kind) in enumerate(model.network.scorer.terms):
+        yield f"term: {name}, {kind}", _without(model, _zero_term(place)), inputs
+    yield "the prior", _without(model, _zero_prior), inputs
+
+    def no_towers(network: MetaSiamese) -> None:
+        for up in network.scorer.up.values():
+            up.zero_()
+
+    def no_weights(network: MetaSiamese) -> None:
+        network.scorer.term_weights.copy_(stated.term_weights)
+        network.scorer.prior_weight.copy_(stated.prior_weight)
+
+    def no_learning(network: MetaSiamese) -> None:
+        network.scorer.load_state_dict(stated.state_dict())
+
+    yield "learned: the towers", _without(model, no_towers), inputs
+    yield "learned: the weights", _without(model, no_weights), inputs
+    yield "learned: everything", _without(model, no_learning), inputs
+    given = {
+        part: [name for name in names if name in inputs.values] for part, names in PARTS.items()
+    }
+    given = {part: names for part, names in given.items() if names}
+    for part, names in given.items():
+        yield f"the listing's {part}", model, _blank(inputs, names, candidates)
+        others = [name for other in given if other != part for name in given[other]]
+        if others:
+            yield f"all but the listing's {part}", model, _blank(inputs, others, candidates)
+
+
+def _zero_term(place: int) -> Callable[[MetaSiamese], None]:
+    def zero(network: MetaSiamese) -> None:
+        network.scorer.term_weights[place] = 0.0
+
+    return zero
+
+
+def _zero_prior(network: MetaSiamese) -> None:
+    network.scorer.prior_weight.zero_()
+
+
+@torch.no_grad()
+def _without(model: SiameseModel, take_out: Callable[[MetaSiamese], None]) -> SiameseModel:
+    less = model.copied()
+    take_out(less.network)
+    return less
+
+
+def _blank(inputs: ItemInputs, names: list[str], candidates: IntArray) -> ItemInputs:
+    """The inputs of candidates that come without these modalities."""
+    values, present = dict(inputs.values), dict(inputs.present)
+    for name in names:
+        values[name], present[name] = values[name].copy(), present[name].copy()
+        values[name][candidates], present[name][candidates] = 0.0, False
+    return ItemInputs(values, present)
+
+
+def _row(
+    cut: str,
+    name: str,
+    whole: list[tuple[IntArray, Values]],
+    less: list[tuple[IntArray, Values]],
+    *,
+    users: int,
+) -> dict[str, Any]:
+    """NDCG@10 and AUC without the part, and the NDCG@10 that is lost, with its interval."""
+    stacked, lost = (np.full((len(whole), users, len(METRICS)), np.nan) for _ in range(2))
+    for seed, ((rows, before), (_, after)) in enumerate(zip(whole, less, strict=True)):
+        stacked[seed, rows], lost[seed, rows] = after, before - after
+    ndcg, auc = np.nanmean(np.nanmean(stacked, axis=1), axis=0)
+    mean = float(np.nanmean(np.nanmean(lost, axis=1), axis=0)[0])
+    low, high = bootstrap_intervals(lost, seed=0)[0]
+    return {
+        "cut": cut,
+        "without": "–" if name == WHOLE else name,
+        "seeds": len(whole),
+        "ndcg@10": round(float(ndcg), 4),
+        "auc": round(float(auc), 4),
+        "ndcg@10 lost": round(mean, 4),
+        "95 %": f"{low:+.4f} to {high:+.4f}".replace("-", "−"),
+    }
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="benchmarks.ablation", description=__doc__)
+    parser.add_argument("--data", type=Path, default=Path("data"), help="folder of the data sets")
+    parser.add_argument("--cuts", type=lambda text: text.split(","), default=[])
+    parser.add_argument("--seeds", type=int, default=2, help="at most so many of a cut")
+    parser.add_argument("--stores", type=Path, default=QUALITY / "stores", help="encoded data")
+    parser.add_argument("--into", type=Path, default=DOCUMENT, help="Markdown with the place")
+    parser.add_argument("--no-tables", action="store_true", help="measure alone")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,164 @@
+"""How much each term counts, by a convex fit on past cold starts: the first thing that is learned.
+
+What makes two things go together differs by shop: in rooms, one lamp speaks against a second
+one; in a warehouse, whoever bought one part buys its neighbours. With the towers as they are, a
+score is a weighted sum of standardised terms x, so the weights that explain past choices best are
+the minimum of a convex loss,
+
+    L(w) = mean over episodes of − mean_u 1/|P_u| Σ_{c ∈ P_u} log softmax_c(<w, x_uc>) + λ |w − w₀|²
+
+with P_u what user u chose, and w₀ the stated starting weights times the scale that fits best. The
+pull λ is the one of PULLS whose weights do best on the validation episodes; the starting weights
+are among those compared. The direction is kept, the length is that of the starting weights.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.optimize import minimize
+
+from coldstart_models.data.catalogue import BoolArray, FloatMatrix
+from coldstart_models.siamese.scorer import Calibration
+
+if TYPE_CHECKING:
+    from coldstart_models.siamese.training import MetaSiamese, PreparedEpisode
+
+logger = logging.getLogger(__name__)
+
+PULLS: Final = (0.3, 0.1, 0.03, 0.01)
+"""λ, strongest first; ties go to the stronger."""
+SCALES: Final = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0)
+ITERATIONS: Final = 60
+USERS_AT_ONCE: Final = 128
+
+Weights = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """An episode as a conditional choice among standardised terms."""
+
+    terms: FloatMatrix
+    """(U, C, W): the scorer's terms, 0 where missing, the prior and, where allowed, exposure."""
+    chosen: BoolArray
+    """(U, C), at least one a user."""
+
+
+def weigh(
+    model: "MetaSiamese",
+    learning: Sequence["PreparedEpisode"],
+    validation: Sequence["PreparedEpisode"],
+) -> float | None:
+    """Set the weights of the model's terms and prior in place; returns the pull that was kept.
+
+    None where the starting weights did best.
+    """
+    start = stated_weights(model)
+    learned = [choices(model, episode) for episode in learning]
+    judged = [choices(model, episode) for episode in validation]
+    best, kept, weights = quality(judged, start), None, start
+    base = start * best_scale(learned, start)
+    for pull in PULLS:
+        found = fitted_weights(learned, base, pull=pull)
+        reached = quality(judged, found)
+        if reached > best:
+            best, kept, weights = reached, pull, found
+    logger.info("kept the pull %s of the terms' weights", kept)
+    weights = weights * np.linalg.norm(start) / max(float(np.linalg.norm(weights)), 1e-9)
+    set_weights(model, weights)
+    return kept
+
+
+def stated_weights(model: "MetaSiamese") -> Weights:
+    """(W,): of the scorer's terms, of the prior and, where the model may use dates, of exposure."""
+    scorer = model.scorer
+    parts = [scorer.term_weights.detach(), scorer.prior_weight.detach()[None]]
+    if model.date_term is not None:
+        parts.append(model.date_term.weights.detach()[:1])
+    return np.asarray(torch.cat(parts).numpy(), np.float64)
+
+
+@torch.no_grad()
+def set_weights(model: "MetaSiamese", weights: Weights) -> None:
+    """Put (W,) weights where `stated_weights` reads them."""
+    given, count = torch.from_numpy(weights).float(), len(model.scorer.term_weights)
+    model.scorer.term_weights.copy_(given[:count])
+    model.scorer.prior_weight.copy_(given[count])
+    if model.date_term is not None:
+        model.date_term.weights[:1].copy_(given[count + 1 :])
+
+
+@torch.inference_mode()
+def choices(model: "MetaSiamese", prepared: "PreparedEpisode") -> Choices:
+    """The terms of all of an episode's users and candidates."""
+    from coldstart_models.siamese.training import history_batch
+
+    scorer, users = model.scorer, len(prepared.histories)
+    view = model.view(prepared, prepared.histories)
+    prior = prepared.prior
+    exposure = None if model.date_term is None else prepared.dates[:, 0]
+    blocks = []
+    for start in range(0, users, USERS_AT_ONCE):
+        rows = np.arange(start, min(start + USERS_AT_ONCE, users))
+        history = history_batch(prepared.histories.take(rows)).among(view.used)
+        profiles = scorer.profiles(view.vectors, history)
+        values, exists = scorer.term_values(view.vectors, profiles, view.candidates)
+        calibration = Calibration.of(values, exists, prior)
+        standard = (values - calibration.mean) / calibration.deviation * exists
+        popular = (prior - calibration.prior_mean) / calibration.prior_deviation
+        alike = [each for each in (popular, exposure) if each is not None]
+        last = [each[None, :, None].expand(*standard.shape[:2], 1) for each in alike]
+        blocks.append(torch.cat([standard, *last], dim=2).numpy())
+    return Choices(np.concatenate(blocks), prepared.episode.chosen)
+
+
+def fitted_weights(learned: Sequence[Choices], base: Weights, *, pull: float) -> Weights:
+    """The minimum of the module's loss, by L-BFGS from `base` (W,)."""
+
+    def objective(weights: Weights) -> tuple[float, Weights]:
+        away = weights - base
+        loss, gradient = pull * float(away @ away), 2 * pull * away
+        for one in learned:
+            own, slope = choice_loss(one, weights)
+            loss += own / len(learned)
+            gradient = gradient + slope / len(learned)
+        return loss, gradient
+
+    found = minimize(objective, base, jac=True, method="L-BFGS-B", options={"maxiter": ITERATIONS})
+    return np.asarray(found.x, np.float64)
+
+
+def choice_loss(one: Choices, weights: Weights) -> tuple[float, Weights]:
+    """−Σ log-shares of the chosen, a mean over users, and its gradient (W,)."""
+    scores = one.terms @ weights.astype(np.float32)
+    scores -= scores.max(axis=1, keepdims=True)
+    shares = np.exp(scores)
+    total = shares.sum(axis=1, keepdims=True)
+    shares /= total
+    wanted = one.chosen / one.chosen.sum(axis=1, keepdims=True)
+    loss = -float(((scores - np.log(total)) * wanted).sum(axis=1).mean())
+    surplus = (shares - wanted).astype(np.float32).ravel()
+    gradient = surplus @ one.terms.reshape(-1, one.terms.shape[2]) / len(scores)
+    return loss, np.asarray(gradient, np.float64)
+
+
+def best_scale(learned: Sequence[Choices], start: Weights) -> float:
+    """The factor of SCALES under which the starting weights explain the choices best."""
+    losses = [sum(choice_loss(one, scale * start)[0] for one in learned) for scale in SCALES]
+    return SCALES[int(np.argmin(losses))]
+
+
+def quality(judged: Sequence[Choices], weights: Weights) -> float:
+    """Mean NDCG@10 over episodes."""
+    from coldstart_models.siamese.training import ndcg_of
+
+    given = weights.astype(np.float32)
+    scores = (np.asarray(one.terms @ given, np.float32) for one in judged)
+    return float(
+        np.mean([ndcg_of(each, one.chosen) for each, one in zip(scores, judged, strict=True)])
+    )
