@@ -50,8 +50,8 @@ def test_a_shop_that_starts_from_the_general_model_keeps_the_trusted_share(
     assert whole.records["train"].kept_step == 20
     monkeypatch.setattr(ranker, "trust", lambda log: 0.25)
     part = pretrain(training, dates=False, seed=0, general=general_model, schedule=short)
-    nothing = Schedule(steps=0)
-    start = pretrain(training, dates=False, seed=0, general=general_model, schedule=nothing)
+    monkeypatch.setattr(ranker, "trust", lambda log: 0.0)
+    start = pretrain(training, dates=False, seed=0, general=general_model, schedule=short)
     trained, kept, began = (
         one.network.scorer.term_weights.detach() for one in (whole, part, start)
     )
