@@ -57,11 +57,17 @@ def made(tmp_path_factory):
 
 
 @pytest.fixture
-def shop(made, coldstart, tmp_path):
+def folder(made, coldstart, tmp_path):
+    """Where the command runs; nothing is ingested."""
     for name in ("shop", "vit", "bert"):
         shutil.copytree(made / name, tmp_path / name)
-    assert coldstart("ingest", "table:shop")[0] == 0
     return tmp_path
+
+
+@pytest.fixture
+def shop(folder, coldstart):
+    assert coldstart("ingest", "table:shop")[0] == 0
+    return folder
 
 
 FAST = (
@@ -103,10 +109,10 @@ def test_low_rank_changes_of_two_models_become_encoders_that_extract_takes(colds
     )
 
 
-def test_what_was_found_is_told_with_the_next_step(coldstart, shop):
+def test_what_was_found_is_told_with_the_next_step(coldstart, folder):
     code, out, err = coldstart(
         *("encoders", "adapt", "--base", "hf-image:vit", "--lora", "4"),
-        *("--objective", "labels", "--out", "ours", *FAST),
+        *("--objective", "labels", "--photos", "shop", "--out", "ours", *FAST),
     )
     assert code == 0, err
     assert "(kept)" in out
@@ -114,7 +120,7 @@ def test_what_was_found_is_told_with_the_next_step(coldstart, shop):
     assert "next: `coldstart extract --image-encoder folder:ours`" in out
 
 
-def test_the_cached_blocks_of_the_default_encoder_are_its_own(coldstart, shop):
+def test_the_cached_blocks_of_the_default_encoder_are_its_own(coldstart, folder):
     code, out, err = coldstart(
         *("encoders", "adapt", "--objective", "labels", "--photos", "shop", "--out", "ours"),
         *("--blocks", "2", "--epochs", "2", "--batch", "16", "--rate", "0.001", "--keep", "0"),
@@ -142,11 +148,11 @@ def test_the_cached_blocks_of_the_default_encoder_are_its_own(coldstart, shop):
         (["--blocks", "99", "--objective", "labels"], "the backbone has 18; give 0 to 18"),
     ],
 )
-def test_what_cannot_be_learned_is_one_line(coldstart, shop, arguments, told):
-    code, out, err = coldstart("encoders", "adapt", "--out", "ours", *arguments)
+def test_what_cannot_be_learned_is_one_line(coldstart, folder, arguments, told):
+    code, out, err = coldstart("encoders", "adapt", "--photos", "shop", "--out", "ours", *arguments)
     assert (code, out, len(err.splitlines())) == (2, "", 1)
     assert told in err
-    assert not (shop / "ours").exists()
+    assert not (folder / "ours").exists()
 
 
 def test_nothing_ingested_is_one_line(coldstart):
