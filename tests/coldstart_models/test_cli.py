@@ -28,8 +28,6 @@ NAMES = [
 LISTED = """
 import json, sys
 from coldstart_models import cli
-from coldstart_models.config import LearnerChoice
-from coldstart_models.siamese.learners.registry import AUTO, LEARNERS
 sys.argv = ["coldstart", "--help"]
 try:
     cli.main()
