@@ -255,16 +255,11 @@ def measure(
     )
 
 
-@dataclass(frozen=True, slots=True)
 class _At:
     """A ranker at a place between the general and the personal."""
 
-    ranker: Steerable
-    personal: float
-
-    @property
-    def name(self) -> str:
-        return self.ranker.name
+    def __init__(self, ranker: Steerable, personal: float) -> None:
+        self.name, self.ranker, self.personal = ranker.name, ranker, personal
 
     def fit(self, training: TrainingSet, *, seed: int) -> None:
         self.ranker.fit(training, seed=seed)
@@ -279,7 +274,7 @@ def personal_curve(bench: Bench, ranker: Steerable, *, model: str) -> list[Perso
     quiet = replace(bench, writer=None)
     own, points = round(ranker.own_place, DIGITS), []
     for place in sorted({*STEPS, own}):
-        at = ranker if place == own else _At(ranker, place)
+        at: Ranker = ranker if place == own else _At(ranker, place)
         found = measure(quiet, at, pool, model=model, shots=[])
         means = dict(zip(USER_METRICS, np.nanmean(found.values, axis=0), strict=True))
         points.append(

@@ -148,7 +148,7 @@ def pretrain(
     )
     if weighed and validation:
         weigh(network, weighed, validation)
-    _learn(model, learning, validation, "train", seed, schedule, progress, watch)
+    _learn(model, learning, validation, "train", seed, schedule, progress, watch or Watch())
     draw_back(model, start, training)
     network.certainty.learn(network, weighed, validation)
     return model
@@ -222,7 +222,7 @@ def fine_tune(
         for each in (episodes.learning, episodes.validation)
     )
     schedule = schedule or META_SCHEDULE
-    _learn(model, learning, validation, "meta-train", seed, schedule, progress, watch)
+    _learn(model, learning, validation, "meta-train", seed, schedule, progress, watch or Watch())
     draw_back(model, start, training)
     model.network.certainty.learn(model.network, learning, validation)
     return episodes
@@ -295,7 +295,7 @@ def _learn(
     seed: int,
     schedule: Schedule | None,
     progress: Progress | None,
-    watch: Watch | None,
+    watch: Watch,
 ) -> None:
     """Run one stage of learning; with too little to learn on, the start is kept."""
     if not learning or not validation:
@@ -308,8 +308,8 @@ def _learn(
         schedule=schedule or Schedule(),
         generator=np.random.default_rng(seed),
         progress=progress,
-        checkpoint=watch and watch.checkpoint,
-        curves=watch and watch.curves,
+        checkpoint=watch.checkpoint,
+        curves=watch.curves,
     )
 
 

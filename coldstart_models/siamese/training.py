@@ -284,7 +284,9 @@ def train(
     """
     log_scale = nn.Parameter(torch.tensor(INITIAL_SCALE).log())
     optimizer = _optimizer(model, log_scale, schedule)
-    course = checkpoint and checkpoint.restore(model, log_scale, optimizer, generator)
+    course: Course | None = None
+    if checkpoint is not None:
+        course = checkpoint.restore(model, log_scale, optimizer, generator)
     if course is None:
         course = Course(_quality(model, validation), copy.deepcopy(model.state_dict()))
         course.checks.append((0, course.best))
