@@ -25,6 +25,7 @@ from coldstart_models.general.contrast import (
 )
 from coldstart_models.general.corpus import Corpus
 from coldstart_models.general.metric import SHRINKAGES, Metric, Square, moved, pooled_metric
+from coldstart_models.general.problems import Problem
 from coldstart_models.general.tower import GeneralTower
 
 logger = logging.getLogger(__name__)
@@ -75,11 +76,12 @@ class _Fold:
         shop = in_metric(self.shop, metric)
         return shop, [shop if one is self.shop else in_metric(one, metric) for one in self.others]
 
-    @property
-    def checked(self) -> tuple[BoolArray, BoolArray]:
-        """(N,) contents that checks rank, and those that their histories hold."""
-        every = np.ones(self.shop.num_contents, bool)
-        return (every, every) if self.known is None else (~self.known, self.known)
+    def problems(self, seed: int) -> list[Problem]:
+        """What every λ and step is checked on: near neighbours are those of plain similarity."""
+        new = known = np.ones(self.shop.num_contents, bool)
+        if self.known is not None:
+            new, known = ~self.known, self.known
+        return problems_to_check(self.shop, new, known, seed)
 
 
 def pretrain_tower(
@@ -158,7 +160,7 @@ def _covariances(
 def _unlearned(fold: _Fold, shrinkage: float, widths: dict[str, int], seed: int) -> float:
     """What the metric alone finds on the shop that is left out."""
     shop, _ = fold.moved(shrinkage)
-    return quality(Contrast(widths, seed=seed), shop, problems_to_check(shop, *fold.checked, seed))
+    return quality(Contrast(widths, seed=seed), shop, fold.problems(seed))
 
 
 def _curve(
@@ -167,7 +169,7 @@ def _curve(
     """The same at every check of a run that learns from the others, the last one repeated."""
     shop, others = fold.moved(shrinkage)
     learner = Contrast(widths, seed=seed)
-    checks = problems_to_check(shop, *fold.checked, seed)
+    checks = fold.problems(seed)
     found = [quality(learner, shop, checks)]
     run = learning(learner, others, schedule, seed, new=fold.known, known=fold.known)
     for step, _ in run:
