@@ -65,7 +65,8 @@ def history_contributions(
 
         Σ_h ω_h (s_h − μ) / σ  +  Σ_h p_h (v − Σ_j ω_j s_j) / σ
 
-    So an event that is more like the candidate never counts less, be v above the mean μ or below.
+    So where the term counts for a candidate (its weight is positive), an event that is more like it
+    never counts less, be v above the mean μ or below.
     """
     parts = {name: torch.zeros(users.compact.shape[1]) for name in scorer.widths}
     for position, (name, kind) in enumerate(scorer.terms):
