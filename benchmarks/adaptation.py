@@ -64,12 +64,13 @@ VARIANTS: Final = {
     "source + coral": _variant("source", align="coral"),
     "source + dann": _variant("source", align="dann"),
     "photos alone": _variant("views", "neighbours"),
+    "titles": _variant("titles"),
     "pairs, clip": _variant("pairs"),
     "pairs, siglip": _variant("pairs", contrast="siglip"),
     "labels": _variant("labels"),
     "labels + pairs": _variant("labels", "pairs"),
 }
-"""Name → setting; only what is called labels sees a category of the home, and pairs see titles."""
+"""Name → setting; only labels see categories of the home, and pairs and titles its titles."""
 
 
 @dataclass(frozen=True, slots=True)

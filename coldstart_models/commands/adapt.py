@@ -15,6 +15,8 @@ EXAMPLES: Final = """Examples:
 
   coldstart encoders adapt --out encoders/ours
 
+  coldstart encoders adapt --objective titles --out encoders/ours
+
   coldstart encoders adapt --objective labels --objective pairs --out encoders/ours
 
   coldstart encoders adapt --objective views,neighbours --source clothing --out encoders/photos
@@ -50,7 +52,7 @@ def adapt(
     ] = "minilm",
     objective: Annotated[
         list[str] | None,
-        typer.Option(help="pairs, labels, views, neighbours, source; several add up."),
+        typer.Option(help="titles, pairs, labels, views, neighbours, source; several add up."),
     ] = None,
     align: Annotated[
         str | None, typer.Option(help="coral, dann or adabn: the source's photos to the home's.")
@@ -114,11 +116,11 @@ def adapt(
     of_text = base == MINILM or base.startswith("hf-text:")
     if not chosen and align is None:
         chosen = (aims.LABELS,) if of_text else (aims.PAIRS,)
-    if blocks is None and not lora and (chosen or align != ADABN):
+    if blocks is None and not lora and (set(chosen) - {aims.TITLES} or align not in (None, ADABN)):
         blocks, lora = (0, RANK) if of_text else (BLOCKS, 0)
     setting = Setting(
         base=named,
-        text=text_encoder if aims.PAIRS in chosen else None,
+        text=text_encoder if {aims.PAIRS, aims.TITLES} & set(chosen) else None,
         aims=aims.Aims(
             objectives=chosen, align=align, contrast=contrast, supervision=supervision, keep=keep
         ),

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from coldstart_models.domain.aims import TITLES
 from coldstart_models.domain.alignment import ADABN
 from coldstart_models.domain.examples import Examples
 from coldstart_models.domain.freedom import learned_backbone
@@ -86,6 +87,8 @@ def adapt(
     if setting.aims.align == ADABN:
         base, one = one.judge, put_together(norms=True)
         one.judge.start.update(base.start)
+    if TITLES in setting.aims.objectives:
+        one.foretell_titles(width=setting.width)
     record = learn(
         one.objectives,
         one.cut.learn,

@@ -7,12 +7,14 @@ from coldstart_models.domain.alignment import ALIGNMENTS, CORAL, DANN
 from coldstart_models.domain.contrast import CLIP, CONTRASTS
 from coldstart_models.errors import ConfigError
 
+TITLES: Final = "titles"
 PAIRS: Final = "pairs"
 LABELS: Final = "labels"
 VIEWS: Final = "views"
 NEIGHBOURS: Final = "neighbours"
 SOURCE: Final = "source"
 OBJECTIVES: Final = {
+    TITLES: "a photo foretells its title's vector; in closed form, by itself",
     PAIRS: "a listing's photo and its title find each other",
     LABELS: "listings of one category are near each other",
     VIEWS: "two views of one photo are near each other",
@@ -43,6 +45,8 @@ class Aims:
     def __post_init__(self) -> None:
         if not self.objectives and self.align is None:
             raise ConfigError(f"there is nothing to learn; name one of {', '.join(OBJECTIVES)}")
+        if TITLES in self.objectives and (len(self.objectives) > 1 or self.align):
+            raise ConfigError(f"objective {TITLES!r} is learned in one step, by itself")
         _known("objective", self.objectives, tuple(OBJECTIVES))
         _known("alignment", (self.align,) if self.align else (), ALIGNMENTS)
         _known("contrast", (self.contrast,), tuple(CONTRASTS))
@@ -53,8 +57,8 @@ class Aims:
 
     @property
     def learns(self) -> bool:
-        """Whether there is a loss: AdaBN alone has none."""
-        return bool(self.objectives) or self.align in (CORAL, DANN)
+        """Whether there is a loss to descend: titles in closed form and AdaBN alone have none."""
+        return bool(set(self.objectives) - {TITLES}) or self.align in (CORAL, DANN)
 
     @property
     def needs_source(self) -> bool:
@@ -64,7 +68,7 @@ class Aims:
     @property
     def needs_text(self) -> bool:
         """Whether titles take part."""
-        return PAIRS in self.objectives
+        return bool({PAIRS, TITLES} & set(self.objectives))
 
     @property
     def needs_views(self) -> bool:

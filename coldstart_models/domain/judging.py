@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from coldstart_models.data.catalogue import FloatMatrix, IntArray
-from coldstart_models.domain.aims import LABELS, PAIRS, SOURCE, Aims
+from coldstart_models.domain.aims import LABELS, SOURCE, Aims
 from coldstart_models.domain.examples import Examples
 from coldstart_models.domain.towers import Tower
 from coldstart_models.errors import NotEnoughData
@@ -64,7 +64,7 @@ class Judge:
         vectors = first.vectors(self.rows)
         told: dict[str, float] = {}
         judged = []
-        if PAIRS in asked and self.text is not None:
+        if self.aims.needs_text and self.text is not None:
             told[TITLE_RANK] = _mean_reciprocal_rank(self.text.vectors(self.rows), vectors)
             judged.append(TITLE_RANK)
         if LABELS in asked:

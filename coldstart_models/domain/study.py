@@ -17,7 +17,7 @@ from coldstart_models.domain.freedom import Freedom, photo_tower, text_tower
 from coldstart_models.domain.judging import Held, Judge, held_out
 from coldstart_models.domain.learning import NO_ROWS, Schedule
 from coldstart_models.domain.objectives import Objectives, Teaching, mutual_neighbours
-from coldstart_models.domain.towers import Tower, principal_head, ridge_head
+from coldstart_models.domain.towers import Tower, foretelling_heads, principal_head, ridge_head
 from coldstart_models.errors import ConfigError, NotEnoughData
 from coldstart_models.retrieval import unit
 from feature_repo.encoders.content import open_photo
@@ -74,6 +74,16 @@ class Study:
     objectives: Objectives
     judge: Judge
     fingerprint: str
+
+    def foretell_titles(self, *, width: int) -> None:
+        """Give the towers the heads that are learned in closed form from photos and titles."""
+        assert self.photo is not None
+        assert self.text is not None
+        rows = self.cut.learn
+        photo, title = foretelling_heads(
+            self.photo.all_features(rows), self.text.all_features(rows), width=width
+        )
+        self.photo.head, self.text.head = photo.to(self.photo.device), title.to(self.text.device)
 
     def held(self) -> Held:
         """What is measured of the held-out items as the towers are."""

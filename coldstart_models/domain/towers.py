@@ -156,6 +156,31 @@ def ridge_head(features: FloatMatrix, targets: FloatMatrix, *, penalty: float = 
     return _linear(weight, aim - weight @ mean)
 
 
+def foretelling_heads(
+    photos: FloatMatrix, titles: FloatMatrix, *, width: int
+) -> tuple[nn.Linear, nn.Linear]:
+    """Heads of photos (N, B) and titles (N, T) to one space of D0 + T numbers.
+
+    A photo's vector is what it was (its D0 ≤ `width` principal components) and what its features
+    foretell of its title's vector by ridge regression, both of mean length 1; a title's is zeros
+    and its own centred vector.
+    """
+    mean = torch.from_numpy(titles).mean(0)
+    foretold = ridge_head(photos, titles - mean.numpy())
+    weights, biases = [], []
+    for part in (principal_head(photos, width=width), foretold):
+        length = part(torch.from_numpy(photos)).detach().norm(dim=1).mean().clamp_min(1e-9)
+        weights.append(part.weight.detach() / length)
+        biases.append(part.bias.detach() / length)
+    before = len(weights[0])
+    own = torch.eye(titles.shape[1])
+    photo = _linear(torch.cat(weights), torch.cat(biases))
+    title = _linear(
+        torch.cat([torch.zeros(before, len(own)), own]), torch.cat([torch.zeros(before), -mean])
+    )
+    return photo, title
+
+
 def _linear(weight: Tensor, bias: Tensor) -> nn.Linear:
     layer = nn.Linear(weight.shape[1], weight.shape[0])
     with torch.no_grad():

@@ -82,6 +82,23 @@ def test_pairs_become_two_artifacts_of_one_space_that_find_each_other(run, shop,
     assert not (tmp_path / "ours" / CHECKPOINT).exists()
 
 
+def test_titles_are_foretold_in_one_step_and_what_a_photo_was_is_kept(
+    run, shop, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("coldstart_models.domain.learning.Score.gain", lambda self, start: 1.1)
+    setting = replace(with_aims(("titles",)), freedom=Freedom(blocks=0))
+    found = run(shop, setting)
+    assert (found.record.kept, len(found.record.checks)) == (0, 1)
+    image, text = (reloaded(tmp_path / "ours" / name) for name in ("image", "text"))
+    assert image.space == text.space
+    assert image.width == text.width == 12 + 8
+    titles = text.encode(["lamp 1", "rug 3"])
+    assert not titles[:, :12].any()
+    assert not (tmp_path / "ours" / "image" / "backbone.safetensors").exists()
+    with pytest.raises(ConfigError, match="learned in one step, by itself"):
+        with_aims(("titles", "labels"))
+
+
 def test_the_artifact_gives_the_vectors_that_were_judged(run, shop, tmp_path, monkeypatch):
     seen = {}
     judge = learning.Record.best.fget
