@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-import duckdb
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from coldstart_models.data.catalogue import FloatMatrix
 from feature_repo.feature_tables import ITEM_PROFILE, ITEM_STATS, FeatureTable, stamped
-from feature_repo.jobs.aggregate import PROFILE_SQL, STATS_SQL
+from feature_repo.jobs.aggregate import PROFILE_SQL
+from feature_repo.jobs.item_behaviour import STATS_SQL
+from feature_repo.jobs.small_database import small_database
 from validation import tables
 
 
@@ -65,9 +66,9 @@ def adaptation_rows(
 def _rows(
     table: FeatureTable, sql: str, name: str, content: pa.Table, now: datetime
 ) -> pd.DataFrame:
-    with duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'")
+    with small_database() as connection:
         connection.register(name, content)
         found = connection.sql(sql).to_arrow_table()
+        connection.unregister(name)
     rows: pd.DataFrame = stamped(found, schema=table.schema, now=now).to_pandas()
     return rows

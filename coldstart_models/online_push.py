@@ -9,10 +9,11 @@ replaces a newer one.
 
 import fcntl
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
 
 from coldstart_models.adapting import adapt_listings
@@ -92,13 +93,11 @@ def push_online(
         missed = _missed(state, [reached.features, *([since] if since else [])])
         users = sorted({*user_ids, *missed[tables.USER_ID]})
         items = sorted({*item_ids, *missed[tables.ITEM_ID]})
-        pushed = [
-            user_id
-            for part in _parts(users)
-            for user_id in _push_histories(part, home=home, store=store, now=now)
-        ]
-        for part in _parts(items):
-            _push_stats(part, home=home, store=store, now=now)
+        pushed = list[str]()
+        for some_users, some_items in zip_longest(_parts(users), _parts(items), fillvalue=()):
+            rows = _of_users(some_users, home=home, now=now)
+            pushed += list(rows[USER_HISTORY.name][tables.USER_ID]) if rows else []
+            _push(rows | _of_items(some_items, home=home, now=now), store=store, now=now)
         adapted: tuple[str, ...] = ()
         learned = reached.adaptations
         if recommender is not None:
@@ -142,35 +141,42 @@ def _missed(state: LogState, places: Sequence[Position]) -> "pd.DataFrame":
     return frame
 
 
-def _push_histories(
-    user_ids: Sequence[str], *, home: Home, store: "Store", now: datetime
-) -> tuple[str, ...]:
-    """Bring what the users did online; `aggregate` writes it offline."""
+def _of_users(user_ids: Sequence[str], *, home: Home, now: datetime) -> "dict[str, pd.DataFrame]":
+    """The newest rows of the users, by view; `aggregate` writes them offline."""
     from feature_repo.jobs.behaviour import USER_BEHAVIOUR, newest_rows
-    from feature_repo.store import PushTo
 
     log = event_log(home).find(tables.USER_ID, user_ids, columns=EVENT_COLUMNS).to_pandas()
     if log.empty:
-        return ()
+        return {}
     items = listed_items(home).of(set(log[tables.ITEM_ID]))
-    rows = newest_rows(USER_BEHAVIOUR, log, items=items, now=now)
-    for view, newest in rows.items():
-        store.push(view, newest, now=now, to=PushTo.ONLINE)
-    return tuple(rows[USER_HISTORY.name][tables.USER_ID])
+    return newest_rows(USER_BEHAVIOUR, log, items=items, now=now)
 
 
-def _push_stats(item_ids: Sequence[str], *, home: Home, store: "Store", now: datetime) -> None:
+def _of_items(item_ids: Sequence[str], *, home: Home, now: datetime) -> "dict[str, pd.DataFrame]":
+    """The newest rows of the items, by view: of sums where the log is long, else of all events."""
     from feature_repo.jobs.behaviour import ITEM_BEHAVIOUR, newest_rows
-    from feature_repo.store import PushTo
 
+    summed = event_log(home).of_items(item_ids)
+    if summed is not None:
+        return summed.newest_rows(item_ids, now=now)
     log = event_log(home).find(tables.ITEM_ID, item_ids)
     if not log.num_rows:
-        return
-    rows = {ITEM_STATS.name: item_stats_rows(log, now=now)}
+        return {}
     events = log.select(list(EVENT_COLUMNS)).to_pandas()
-    rows |= newest_rows(ITEM_BEHAVIOUR, events, items=tables.ITEMS.empty(), now=now)
-    for view, newest in rows.items():
-        store.push(view, newest, now=now, to=PushTo.ONLINE)
+    return {
+        ITEM_STATS.name: item_stats_rows(log, now=now),
+        **newest_rows(ITEM_BEHAVIOUR, events, items=tables.ITEMS.empty(), now=now),
+    }
+
+
+def _push(rows: "Mapping[str, pd.DataFrame]", *, store: "Store", now: datetime) -> None:
+    """Bring rows of several views online at once."""
+    from feature_repo.local_stores import one_transaction
+    from feature_repo.store import PushTo
+
+    with one_transaction():
+        for view, newest in rows.items():
+            store.push(view, newest, now=now, to=PushTo.ONLINE)
 
 
 def _parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:

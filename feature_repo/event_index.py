@@ -4,6 +4,7 @@ Beside the log's Parquet file stands a copy of its rows as an uncompressed Arrow
 mapped into memory and read where needed, and for each key column the 64-bit hashes of its values
 in ascending order with their rows' numbers. A look-up is a binary search and as many reads as
 there are rows; the price is the log once more on disk, uncompressed (about 150 bytes an event).
+Sums of each item's events stand beside them, so that nobody reads all events of a popular item.
 The index is a cache: it is named after the file it was made of and made anew where it is missing.
 """
 
@@ -21,6 +22,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from feature_repo.jobs import item_sums
+from feature_repo.jobs.item_sums import ItemSums
 from validation import tables
 from validation.identities import Hashes, hashed
 
@@ -48,6 +51,7 @@ class EventIndex:
     """Key column → hashes, ascending."""
     numbers: dict[str, npt.NDArray[np.uint32]]
     """Key column → the row of each hash; rows of one hash ascend."""
+    sums: ItemSums
 
     @classmethod
     def open(cls, folder: Path) -> "EventIndex | None":
@@ -65,6 +69,7 @@ class EventIndex:
             starts=np.cumsum([0, *(batch.num_rows for batch in batches)]).astype(np.int64),
             hashes={key: np.load(folder / f"{key}.hashes.npy", mmap_mode="r") for key in KEYS},
             numbers={key: np.load(folder / f"{key}.numbers.npy", mmap_mode="r") for key in KEYS},
+            sums=ItemSums.open(folder),
         )
 
     def rows(self, column: str, among: Collection[str], columns: Sequence[str]) -> pa.Table:
@@ -73,7 +78,11 @@ class EventIndex:
         They are in the file's order.
         """
         wanted = pa.array(sorted(set(among)), type=pa.string())
-        numbers = np.sort(self._candidates(column, wanted))
+        table = self.take(np.sort(self._candidates(column, wanted)), columns)
+        return table.filter(pc.is_in(table[column], wanted))  # hashes may collide
+
+    def take(self, numbers: RowNumbers, columns: Sequence[str]) -> pa.Table:
+        """Some columns of the rows of these numbers, which ascend."""
         cuts = np.searchsorted(numbers, self.starts)
         found = [
             batch.select(list(columns)).take(pa.array(numbers[first:last] - start))
@@ -83,8 +92,14 @@ class EventIndex:
             if last > first
         ]
         schema = pa.schema([tables.EVENTS.schema.field(name) for name in columns])
-        table = pa.Table.from_batches(found, schema=schema)
-        return table.filter(pc.is_in(table[column], wanted))  # hashes may collide
+        return pa.Table.from_batches(found, schema=schema)
+
+    def users(self, numbers: RowNumbers) -> list[str]:
+        """Whose the rows of these numbers are."""
+        ascending, places = np.unique(numbers, return_inverse=True)
+        found = self.take(ascending, [tables.USER_ID])[tables.USER_ID]
+        named: list[str] = found.take(pa.array(places)).to_pylist()
+        return named
 
     def _candidates(self, column: str, wanted: pa.Array) -> RowNumbers:
         """Numbers of the rows whose hash is that of a wanted value."""
@@ -119,6 +134,7 @@ def build(log: Path, folder: Path) -> None:
         order = np.argsort(together, kind="stable")
         np.save(partial / f"{key}.hashes.npy", together[order])
         np.save(partial / f"{key}.numbers.npy", order.astype(np.uint32))
+    item_sums.build(log, partial)
     (partial / FACTS).write_text(json.dumps(_facts()) + "\n", encoding="utf-8")
     try:
         os.rename(partial, folder)
@@ -151,4 +167,9 @@ def conforming(rows: pa.Table) -> pa.Table:
 def _facts() -> dict[str, Any]:
     """What an index must agree with to be read."""
     witness = hashed(pa.array([WITNESS]).to_pandas())[0]
-    return {"witness": f"{int(witness):016x}", "columns": tables.EVENTS.names, "format": 1}
+    return {
+        "witness": f"{int(witness):016x}",
+        "columns": tables.EVENTS.names,
+        "format": 2,
+        "sums": item_sums.making(),
+    }

@@ -34,6 +34,7 @@ from feature_repo import event_index
 from feature_repo.errors import JobError, StoreError
 from feature_repo.event_index import EventIndex, conforming
 from feature_repo.home import Home
+from feature_repo.jobs.item_newest import ItemLog
 from feature_repo.jobs.transaction import locked
 from validation import tables
 
@@ -198,6 +199,16 @@ class EventLog:
         named = list(columns or tables.EVENTS.names)
         read = named if column in named else [*named, column]
         return self._find(self.state(), column, among, read).select(named)
+
+    def of_items(self, item_ids: Collection[str]) -> ItemLog | None:
+        """What gives the newest rows of some items; None where the large file has no index."""
+        state = self.state()
+        index = self._prepare(state)
+        if not isinstance(index, EventIndex):
+            return None
+        wanted = pa.array(sorted(set(item_ids)), type=pa.string())
+        later = state.tail.filter(pc.is_in(state.tail[tables.ITEM_ID], value_set=wanted))
+        return ItemLog(index.sums, index.users, later)
 
     def append(self, rows: pa.Table) -> set[str]:
         """Add the events that the log does not hold yet; returns the ids it held.

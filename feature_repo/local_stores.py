@@ -8,9 +8,11 @@ Absolute paths are taken as they are. Feast instantiates them; nothing else impo
 import os
 import sqlite3
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, cast
 
 from feast import FeatureView
 from feast.infra.online_stores.helpers import compute_table_id
@@ -74,7 +76,11 @@ class HomeSqliteOnlineStore(SqliteOnlineStore):  # type: ignore[misc]
         connection: sqlite3.Connection = super()._get_conn(config)
         if fresh:  # heard only by a new file: a vector of 1,664 floats fits a page
             connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
-        return connection
+        open_writes = _OPEN_WRITES.get()
+        if open_writes is None:
+            return connection
+        open_writes.add(connection)
+        return cast(sqlite3.Connection, _Uncommitted(connection))
 
     def write_wire_rows(self, config: RepoConfig, view: FeatureView, rows: WireRows) -> None:
         """Write the rows in one transaction; the last write of a key stays."""
@@ -108,6 +114,48 @@ class HomeSqliteOnlineStore(SqliteOnlineStore):  # type: ignore[misc]
             )
             found += count
         return found
+
+
+@contextmanager
+def one_transaction() -> Iterator[None]:
+    """What this thread writes online inside is there at once, or not at all where it fails.
+
+    A commit waits for the disk several times, whatever it writes. Online stores other than SQLite
+    write as ever.
+    """
+    connections: set[sqlite3.Connection] = set()
+    token = _OPEN_WRITES.set(connections)
+    try:
+        yield
+    except BaseException:
+        for connection in connections:
+            connection.rollback()
+        raise
+    else:
+        for connection in connections:
+            connection.commit()
+    finally:
+        _OPEN_WRITES.reset(token)
+
+
+_OPEN_WRITES: ContextVar[set[sqlite3.Connection] | None] = ContextVar("open_writes", default=None)
+"""Connections that this thread's `one_transaction` is to commit."""
+
+
+class _Uncommitted:
+    """A connection of which a ``with`` block commits nothing."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> "_Uncommitted":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
 
 
 def _table(config: RepoConfig, view: FeatureView) -> str:

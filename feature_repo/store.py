@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from feature_repo.encoder_tables import served_rows, unserved_rows
 from feature_repo.environment import POSTGRES, SPARK, Environment
@@ -54,7 +55,6 @@ from feature_repo.vector_snapshot import Vectors, snapshot_state, write_snapshot
 from validation import tables
 
 if TYPE_CHECKING:
-    from feast import FeatureStore
     from feast.repo_config import RepoConfig
 
 __all__ = [
@@ -200,7 +200,7 @@ class Store:
                 view,
             )
         if target is not PushTo.OFFLINE and served.num_rows:
-            self._feast.push(f"{view}{PUSH_SUFFIX}", served.to_pandas())
+            self._feast.push_rows(f"{view}{PUSH_SUFFIX}", served)
 
     def replace(self, view: str, frame: pd.DataFrame, *, now: datetime) -> None:
         """Make these rows the view's whole offline table; `materialize` brings them online."""
@@ -310,7 +310,7 @@ class Store:
         return Environment.current()
 
     @cached_property
-    def _feast(self) -> "FeatureStore":
+    def _feast(self) -> Any:
         from feast.repo_config import load_repo_config
 
         environment = self._environment
@@ -494,18 +494,30 @@ class Store:
         return MaterializedView(view, held.keys, seconds, first, last)
 
 
-def _feature_store(config: "RepoConfig") -> "FeatureStore":
-    """Feast's store, with a push that does not read the registry anew.
+def _feature_store(config: "RepoConfig") -> Any:
+    """Feast's store, with a push that neither reads the registry anew nor makes Python values.
 
     After every push Feast reads the registry's file to look for feature services that are to be
     computed beforehand. None of ours is, and all that was decoded of the registry would be lost:
-    most of a push's time.
+    most of a push's time. Most of the rest went into a Python object and a message of each value.
     """
     from feast import FeatureStore
+
+    from feature_repo.wire_rows import wire_rows
 
     class PushingStore(FeatureStore):
         def _precompute_for_push(self, feature_view_name: str, df: pd.DataFrame) -> None:
             del feature_view_name, df
+
+        def push_rows(self, push_source_name: str, rows: pa.Table) -> None:
+            """Bring rows of a feature table online in every view of the push source."""
+            online = self._get_provider().online_store
+            if not hasattr(online, "write_wire_rows"):
+                self.push(push_source_name, rows.to_pandas())
+                return
+            for view in self._fvs_for_push_source_or_raise(push_source_name, True):
+                made = wire_rows(rows, table=feature_table(view.name))
+                online.write_wire_rows(self.config, view, made)
 
     return PushingStore(config=config)
 

@@ -17,17 +17,15 @@ from feature_repo.feature_tables import (
     CATEGORY_STATS,
     ITEM_PROFILE,
     ITEM_STATS,
-    PRIOR_SUCCESSES,
-    PRIOR_TRIALS,
     UNDATED,
     FeatureTable,
     create_missing,
     stamped,
 )
 from feature_repo.home import Home
-from feature_repo.jobs.arrival import EVENT_COLUMNS, MOMENT, NUMBER, TOP_CATEGORY
+from feature_repo.jobs.arrival import EVENT_COLUMNS, NUMBER, TOP_CATEGORY
 from feature_repo.jobs.behaviour import BEHAVIOUR_SQL, ITEM_BEHAVIOUR, USER_BEHAVIOUR
-from feature_repo.jobs.item_behaviour import category_stats_sql
+from feature_repo.jobs.item_behaviour import STATS_SQL, category_stats_sql
 from feature_repo.lineage import file_input, keep_lineage, log_input
 from feature_repo.offline_tables import locked
 from validation import tables
@@ -39,41 +37,6 @@ Progress = Callable[[int, int], None]
 EVENTS_A_CHUNK: Final = 50_000
 """Users and items are taken in groups of about this many events, which bounds the memory."""
 MEMORY_LIMIT: Final = "3GB"
-
-_STATS_COUNTS = ",\n".join(
-    f"count(*) FILTER (event_type = '{kind}') AS {kind}_count" for kind in tables.EVENT_TYPES
-)
-_RUNNING_STATS = ",\n".join(
-    f"(sum({kind}_count) OVER so_far)::BIGINT AS {kind}_count" for kind in tables.EVENT_TYPES
-)
-
-# The row of a day is known from the next midnight, never during the day.
-STATS_SQL: Final = f"""
-WITH seen AS (
-    SELECT *, date_trunc('day', {MOMENT}) AS day,
-           event_type <> '{tables.IMPRESSION}' AND row_number() OVER (
-               PARTITION BY item_id, user_id, event_type <> '{tables.IMPRESSION}'
-               ORDER BY {MOMENT}, number) = 1 AS first_of_user
-    FROM events
-),
-days AS (
-    SELECT item_id, day, count(*) FILTER (first_of_user) AS new_users,
-           {_STATS_COUNTS}
-    FROM seen GROUP BY item_id, day
-),
-running AS (
-    SELECT item_id, day, {_RUNNING_STATS},
-           (sum(new_users) OVER so_far)::BIGINT AS user_count
-    FROM days WINDOW so_far AS (PARTITION BY item_id ORDER BY day ROWS UNBOUNDED PRECEDING)
-)
-SELECT * EXCLUDE (day),
-       (click_count + {PRIOR_SUCCESSES})
-           / (greatest(impression_count, click_count) + {PRIOR_TRIALS}) AS ctr,
-       (purchase_count + {PRIOR_SUCCESSES})
-           / (greatest(click_count, purchase_count) + {PRIOR_TRIALS}) AS cvr,
-       day + INTERVAL 1 DAY AS event_timestamp
-FROM running ORDER BY item_id, event_timestamp
-"""
 
 _LOGGED = ", ".join((*EVENT_COLUMNS, NUMBER))
 

@@ -14,6 +14,7 @@ import duckdb
 import pandas as pd
 import pyarrow as pa
 
+from feature_repo.jobs.small_database import small_database
 from validation import tables
 
 MOMENT: Final = f"greatest({tables.EVENT_TIMESTAMP}, {tables.RECEIVED_AT})"
@@ -26,6 +27,8 @@ POSITIVE: Final = f"event_type IN {tables.POSITIVE_EVENT_TYPES}"
 """SQL: whether an event says that a person chose the item."""
 TOP_CATEGORY: Final = "coalesce(nullif(trim(split_part(category, '>', 1)), ''), domain)"
 
+ARRIVING: Final = "arriving"
+"""Name of the rows that are put into a relation."""
 NUMBER: Final = "number"
 """Beside an event's columns: its place in the log."""
 EVENT_COLUMNS: Final = (
@@ -51,12 +54,15 @@ def known_from(known: str) -> str:
 def relations(events: pd.DataFrame, items: pd.DataFrame) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection with `events`, numbered in the rows' order, and `items`."""
     number = pa.array(range(len(events)), type=pa.int64())
-    with duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        connection.execute("SET threads = 1")  # a few keys' events: threads would cost more
-        log = _columns(events, tables.EVENTS, EVENT_COLUMNS).append_column(NUMBER, number)
-        connection.register("events", log)
-        connection.register("items", _columns(items, tables.ITEMS, ITEM_COLUMNS))
+    contents = {
+        "events": _columns(events, tables.EVENTS, EVENT_COLUMNS).append_column(NUMBER, number),
+        "items": _columns(items, tables.ITEMS, ITEM_COLUMNS),
+    }
+    with small_database() as connection:
+        for name, rows in contents.items():
+            connection.register(ARRIVING, rows)
+            connection.execute(f"CREATE TEMP TABLE {name} AS FROM {ARRIVING}")
+            connection.unregister(ARRIVING)
         yield connection
 
 

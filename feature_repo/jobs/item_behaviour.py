@@ -22,6 +22,45 @@ from validation import tables
 POPULARITY_HALF_LIFE_US: Final = POPULARITY_HALF_LIFE // US
 COUNTED: Final = (tables.IMPRESSION, tables.CLICK, tables.CART, tables.PURCHASE)
 
+_STATS_COUNTS = ",\n".join(
+    f"count(*) FILTER (event_type = '{kind}') AS {kind}_count" for kind in tables.EVENT_TYPES
+)
+_RUNNING_STATS = ",\n".join(
+    f"(sum({kind}_count) OVER so_far)::BIGINT AS {kind}_count" for kind in tables.EVENT_TYPES
+)
+
+STATS_OF_DAY: Final = f"""
+       (click_count + {PRIOR_SUCCESSES})
+           / (greatest(impression_count, click_count) + {PRIOR_TRIALS}) AS ctr,
+       (purchase_count + {PRIOR_SUCCESSES})
+           / (greatest(click_count, purchase_count) + {PRIOR_TRIALS}) AS cvr,
+       day + INTERVAL 1 DAY AS event_timestamp
+"""
+"""SQL: what follows from an item's counts up to a day."""
+
+# The row of a day is known from the next midnight, never during the day.
+STATS_SQL: Final = f"""
+WITH seen AS (
+    SELECT *, date_trunc('day', {MOMENT}) AS day,
+           event_type <> '{tables.IMPRESSION}' AND row_number() OVER (
+               PARTITION BY item_id, user_id, event_type <> '{tables.IMPRESSION}'
+               ORDER BY {MOMENT}, number) = 1 AS first_of_user
+    FROM events
+),
+days AS (
+    SELECT item_id, day, count(*) FILTER (first_of_user) AS new_users,
+           {_STATS_COUNTS}
+    FROM seen GROUP BY item_id, day
+),
+running AS (
+    SELECT item_id, day, {_RUNNING_STATS},
+           (sum(new_users) OVER so_far)::BIGINT AS user_count
+    FROM days WINDOW so_far AS (PARTITION BY item_id ORDER BY day ROWS UNBOUNDED PRECEDING)
+)
+SELECT * EXCLUDE (day), {STATS_OF_DAY}
+FROM running ORDER BY item_id, event_timestamp
+"""
+
 
 def item_activity_sql(*, keys: str = "true", last: bool = False) -> str:
     """Impressions, clicks, carts, purchases and distinct users by window; decayed popularity.
