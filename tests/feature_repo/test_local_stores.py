@@ -1,7 +1,6 @@
 """Views that are written together are online at once, or not at all."""
 
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -43,10 +42,15 @@ def test_nothing_is_online_before_the_block_ends_and_all_of_it_after(store: Stor
     assert online(store.home, "lamp") == ["m", 3]
 
 
-def test_what_fails_in_the_middle_leaves_nothing(store: Store, tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), one_transaction():
+def fail_between_two_pushes(store: Store) -> None:
+    with one_transaction():
         push(store, ITEM_VECTOR.name, VECTOR, "rug")
         raise KeyboardInterrupt
+
+
+def test_what_fails_in_the_middle_leaves_nothing(store: Store) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        fail_between_two_pushes(store)
     assert online(store.home, "rug") == [None, None]
     push(store, ITEM_VECTOR.name, VECTOR, "rug")
     assert online(store.home, "rug") == ["m", None]
