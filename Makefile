@@ -97,7 +97,7 @@ serve: $(READY) ## Serve recommendations from the state in COLDSTART_HOME
 .PHONY: bench
 bench: bench-extraction bench-aggregation bench-ranking bench-gate bench-languages bench-materialize bench-streaming ## Run the benchmarks of speed, of the gate and of languages
 
-bench-%: $(READY) benchmarks/%.py ## Run one (extraction, extraction_memory, aggregation, ranking, gate, languages, materialize, streaming, quality); writes benchmarks/results/NAME*
+bench-%: $(READY) benchmarks/%.py ## Run one (extraction, extraction_memory, aggregation, ranking, gate, languages, materialize, streaming, costs, quality); writes benchmarks/results/NAME*
 	$(BIN)/python -m benchmarks.$* $(ARGS)
 
 .PHONY: lock
