@@ -1,24 +1,31 @@
-"""New rows into an embedding table: sorted by item, in memory that does not grow with the table.
+"""New rows into an embedding table: sorted by item, in memory that hardly grows with the table.
 
-Which rows stay is found by DuckDB from ids and hashes alone; their vectors follow range by range.
+Which rows stay is found from ids and hashes alone, some sixty bytes a row; their vectors follow
+range by range. A database would join and sort them too, and holds two hundred bytes a row for it.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from feature_repo.feature_tables import CONTENT_HASH, ENCODER_HASH, FeatureTable
+from feature_repo.jobs.contents import READ_BUFFER
 from feature_repo.jobs.parts import STRINGS
 from feature_repo.jobs.ranges import in_order
-from feature_repo.jobs.worklist import Worklist, connection
+from feature_repo.jobs.worklist import Worklist
 from validation import tables
+from validation.identities import Hashes, Truths, among, hashed
 from validation.whole_files import replacing
+
+ROWS: Final = 16_384
+"""Keys that are read at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,44 +63,38 @@ def plan(
     """
     files = [*parts, *([stored] if stored.exists() else [])]
     sizes = [pq.read_metadata(path).num_rows for path in files]
-    ranks = [np.full(size, -1, np.int64) for size in sizes]
     before = sizes[-1] if stored.exists() else 0
     if not sum(sizes):
-        return Merge(files, ranks, 0, 0, not stored.exists())
-    with connection(work.folder, rows=sum(sizes)) as database:
-        _register(database, files, refused=refused, item_ids=item_ids)
-        database.execute(
-            f"""
-            CREATE TEMP TABLE stays AS
-            SELECT f.number AS file, r.file_row_number AS row, r.{table.key} AS key
-            FROM read_parquet(?, filename = true, file_row_number = true) AS r
-            JOIN files AS f ON f.name = r.filename
-            WHERE r.{ENCODER_HASH} = ?
-              AND NOT EXISTS (SELECT 1 FROM refused WHERE refused.key = r.{table.key})
-              AND (EXISTS (SELECT 1 FROM read_parquet(?) AS c
-                           WHERE c.{tables.ITEM_ID} = r.{table.key}
-                             AND c.{CONTENT_HASH} = r.{CONTENT_HASH})
-                   OR {_others(table, item_ids)})
-            QUALIFY row_number() OVER (
-                PARTITION BY r.{table.key} ORDER BY f.number, r.file_row_number) = 1
-            """,
-            [
-                [str(path) for path in files],
-                encoder_hash,
-                str(work.contents_path),
-                *([str(catalogue)] if item_ids is not None else []),
-            ],
-        )
-        kept = _rank(database, ranks)
-        removed = 0
-        if before:
-            ((removed,),) = database.execute(
-                f"""SELECT count(DISTINCT {table.key}) FROM read_parquet(?) AS r
-                WHERE NOT EXISTS (SELECT 1 FROM stays WHERE stays.key = r.{table.key})""",
-                [str(stored)],
-            ).fetchall()
+        return Merge(files, [np.full(0, -1, np.int64) for _ in sizes], 0, 0, not stored.exists())
+    current = Pairs.of(_batches(work.contents_path, [tables.ITEM_ID, CONTENT_HASH]))
+    unseen = None if item_ids is None else _Unseen(catalogue, item_ids)
+    names = [table.key, CONTENT_HASH, ENCODER_HASH]
+    keys, numbers, first = list[pa.Array](), list[npt.NDArray[np.int64]](), 0
+    barred = pa.array(sorted(set(refused)), pa.string())
+    for path in files:
+        for batch in _batches(path, names):
+            key, content, encoder = (batch.column(name) for name in names)
+            stays = current.have(key, content)
+            if unseen is not None:
+                stays |= unseen.has(key)
+            stays &= np.asarray(pc.equal(encoder, encoder_hash).fill_null(False))
+            stays &= ~np.asarray(pc.is_in(key, value_set=barred))
+            keys.append(key.filter(pa.array(stays)))
+            numbers.append(first + np.flatnonzero(stays))
+            first += batch.num_rows
+    kept, chosen = _first_of_each(pa.chunked_array(keys, pa.string()), np.concatenate(numbers))
+    ranks = np.full(sum(sizes), -1, np.int64)
+    ranks[chosen] = np.arange(len(chosen))
+    removed = _without(stored, table.key, kept) if before else 0
     new = sum(sizes) - before
-    return Merge(files, ranks, kept, int(removed), bool(new) or kept != before)
+    ends = np.cumsum(sizes)
+    return Merge(
+        files,
+        [ranks[end - size : end] for end, size in zip(ends, sizes, strict=True)],
+        len(chosen),
+        removed,
+        bool(new) or len(chosen) != before,
+    )
 
 
 def write(merge: Merge, path: Path, *, table: FeatureTable, folder: Path) -> None:
@@ -114,36 +115,81 @@ def write(merge: Merge, path: Path, *, table: FeatureTable, folder: Path) -> Non
             writer.write_table(rows, row_group_size=rows.num_rows)
 
 
-def _register(
-    database: Any,
-    files: Sequence[Path],
-    *,
-    refused: Collection[str],
-    item_ids: Collection[str] | None,
-) -> None:
-    names = pa.array([str(path) for path in files], pa.string())
-    database.register("files", pa.table({"name": names, "number": range(len(files))}))
-    for name, keys in (("refused", refused), ("chosen", item_ids or ())):
-        database.register(name, pa.table({"key": pa.array(sorted(set(keys)), pa.string())}))
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Items and their contents, at sixteen bytes each: two hashes, so that none is another."""
+
+    items: Hashes
+    """Ascending."""
+    contents: Hashes
+
+    @classmethod
+    def of(cls, batches: Iterator[pa.RecordBatch]) -> "Pairs":
+        """The pairs of two columns."""
+        parts = [(_hashed(batch.column(0)), _hashed(batch.column(1))) for batch in batches]
+        items, contents = (
+            np.concatenate([np.empty(0, np.uint64), *(part[place] for part in parts)])
+            for place in range(2)
+        )
+        order = np.argsort(items)
+        return cls(items[order], contents[order])
+
+    def have(self, items: pa.Array, contents: pa.Array) -> Truths:
+        """(N,) whether an item is here with this content."""
+        asked, content = _hashed(items), _hashed(contents)
+        first = np.searchsorted(self.items, asked, side="left")
+        last = np.searchsorted(self.items, asked, side="right")
+        found: Truths = np.zeros(len(asked), dtype=bool)
+        for place in range(int((last - first).max(initial=0))):  # once, unless hashes are equal
+            at = np.minimum(first + place, len(self.items) - 1)
+            found |= (first + place < last) & (self.contents[at] == content)
+        return found
 
 
-def _others(table: FeatureTable, item_ids: Collection[str] | None) -> str:
-    """Whether a row is of an item that was not looked at."""
-    if item_ids is None:
-        return "false"
-    return f"""(NOT EXISTS (SELECT 1 FROM chosen WHERE chosen.key = r.{table.key})
-        AND EXISTS (SELECT 1 FROM read_parquet(?) AS i
-                    WHERE i.{tables.ITEM_ID} = r.{table.key}))"""
+class _Unseen:
+    """Items of the catalogue that were not looked at."""
+
+    def __init__(self, catalogue: Path, item_ids: Collection[str]) -> None:
+        self._looked_at = pa.array(sorted(set(item_ids)), pa.string())
+        hashes = [_hashed(one.column(0)) for one in _batches(catalogue, [tables.ITEM_ID])]
+        self._listed = np.sort(np.concatenate([np.empty(0, np.uint64), *hashes]))
+
+    def has(self, keys: pa.Array) -> Truths:
+        """(N,)"""
+        found: Truths = among(_hashed(keys), self._listed)
+        found &= ~np.asarray(pc.is_in(keys, value_set=self._looked_at))
+        return found
 
 
-def _rank(database: Any, ranks: Sequence[npt.NDArray[np.int64]]) -> int:
-    """Number the rows that stay by item; returns how many there are."""
-    done = 0
-    for batch in database.sql("SELECT file, row FROM stays ORDER BY key").to_arrow_reader(8_192):
-        files, rows = batch.column(0).to_numpy(), batch.column(1).to_numpy()
-        places = np.arange(done, done + len(rows))
-        for file in np.unique(files):
-            chosen = files == file
-            ranks[file][rows[chosen]] = places[chosen]
-        done += len(rows)
-    return done
+def _first_of_each(
+    keys: pa.ChunkedArray, numbers: npt.NDArray[np.int64]
+) -> tuple[pa.ChunkedArray, npt.NDArray[np.int64]]:
+    """The keys ascending, each once, and the first number of each."""
+    order = pc.sort_indices(keys)  # equal ones stay in their order
+    ascending = keys.take(order)
+    starts = np.ones(len(keys), dtype=bool)
+    if len(keys) > 1:
+        starts[1:] = np.asarray(pc.not_equal(ascending.slice(1), ascending.slice(0, len(keys) - 1)))
+    return ascending.filter(pa.array(starts)), numbers[np.asarray(order)[starts]]
+
+
+def _without(stored: Path, key: str, kept: pa.ChunkedArray) -> int:
+    """How many items of the table have no row any more."""
+    hashes = [np.empty(0, np.uint64), *(_hashed(chunk) for chunk in kept.chunks)]
+    stay = np.sort(np.concatenate(hashes))
+    gone = set[str]()
+    for batch in _batches(stored, [key]):
+        keys = batch.column(0)
+        gone.update(keys.filter(pa.array(~among(_hashed(keys), stay))).to_pylist())
+    return len(gone)
+
+
+def _batches(path: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    with pq.ParquetFile(path, buffer_size=READ_BUFFER, pre_buffer=False) as file:
+        yield from (
+            batch.select(list(columns)) for batch in file.iter_batches(ROWS, columns=list(columns))
+        )
+
+
+def _hashed(values: pa.Array) -> Hashes:
+    return hashed(values.to_pandas())
