@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from feature_repo.encoder_tables import require_one_encoder, served_hash
 from feature_repo.feature_tables import EMBEDDING, ITEM_IMAGE_EMBEDDING, ITEM_TEXT_EMBEDDING
 from feature_repo.home import Home
-from feature_repo.jobs.worklist import connection
+from feature_repo.jobs.pairs import write_pairs
 from validation import history, reasons, tables
 from validation.alignment import MOST, Alignment, FloatMatrix, align
 from validation.summary import Summary, summary_of
@@ -98,27 +98,19 @@ def _judged_pairs(
 
 def _write_pairs(home: Home, path: Path) -> int:
     """The listings that have both, by id, with the rows of their newest vectors; their number."""
-    for view in VIEWS:
-        require_one_encoder(home.feature_table(view))
-    newest = """
-        SELECT item_id, file_row_number AS row FROM read_parquet(?, file_row_number = true)
-        QUALIFY row_number() OVER (PARTITION BY item_id
-                                   ORDER BY event_timestamp DESC, created_timestamp DESC) = 1"""
-    shown = ", ".join(f"i.{name}" for name in SHOWN if name != tables.ITEM_ID)
-    count, writer = 0, None
-    rows = pq.read_metadata(home.items).num_rows
-    with connection(path.parent, rows=rows) as database:
-        found = database.sql(
-            f"""SELECT p.item_id, {shown}, p.row AS {VIEWS[0]}, t.row AS {VIEWS[1]}
-            FROM ({newest}) AS p JOIN ({newest}) AS t USING (item_id)
-            LEFT JOIN read_parquet(?) AS i USING (item_id) ORDER BY p.item_id""",
-            params=[*(str(home.feature_table(view)) for view in VIEWS), str(home.items)],
-        ).to_arrow_reader(CHUNK)
-        with pq.ParquetWriter(path, found.schema, compression="lz4") as writer:
-            for batch in found:
-                writer.write_batch(batch)
-                count += batch.num_rows
-    return count
+    photos, texts = (home.feature_table(view) for view in VIEWS)
+    for table in (photos, texts):
+        require_one_encoder(table)
+    return write_pairs(
+        photos,
+        texts,
+        home.items,
+        path=path,
+        shown=SHOWN,
+        names=VIEWS,
+        folder=path.parent / "ranges",
+        chunk=CHUNK,
+    )
 
 
 class _Rows:
