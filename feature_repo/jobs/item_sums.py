@@ -25,6 +25,9 @@ from validation import tables
 
 ITEMS: Final = "items.arrow"
 WEIGHTS: Final = "items.weights.arrow"
+KNOWN_AT: Final = "items.known.npy"
+ENDS: Final = "items.ends.npy"
+PEOPLE_ENDS: Final = "items.people_ends.npy"
 TIMES: Final = "items.times.npy"
 PEOPLE: Final = "items.people.npy"
 PEOPLE_TIMES: Final = "items.people_times.npy"
@@ -41,7 +44,7 @@ Moments = npt.NDArray[np.int64]
 
 def making() -> str:
     """What the sums must agree with to be read."""
-    return f"1 {duckdb.__version__} {POPULARITY_HALF_LIFE_US}"
+    return f"2 {duckdb.__version__} {POPULARITY_HALF_LIFE_US}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +85,11 @@ class ItemSums:
     @classmethod
     def open(cls, folder: Path) -> "ItemSums":
         items, weights = _mapped(folder / ITEMS), _mapped(folder / WEIGHTS)
-        counts = [items[kind].to_numpy() for kind in tables.EVENT_TYPES]
         return cls(
             items=items[tables.ITEM_ID].combine_chunks(),
-            known=items["known"].to_numpy(),
-            ends=np.cumsum(np.stack(counts, axis=1)) if len(items) else np.empty(0, np.int64),
-            people_ends=np.cumsum(items["people"].to_numpy()),
+            known=_numbers(folder / KNOWN_AT),
+            ends=_numbers(folder / ENDS),
+            people_ends=_numbers(folder / PEOPLE_ENDS),
             times=_numbers(folder / TIMES),
             people=_numbers(folder / PEOPLE),
             people_times=_numbers(folder / PEOPLE_TIMES),
@@ -183,11 +185,19 @@ def _write_items(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
         LEFT JOIN (SELECT item_id, count(*) AS people FROM pairs GROUP BY item_id)
         USING (item_id)"""
     )
-    _write_rows(
-        connection,
-        "SELECT * REPLACE (coalesce(people, 0) AS people) FROM items ORDER BY place",
-        folder / ITEMS,
-    )
+    _write_rows(connection, "SELECT item_id FROM items ORDER BY place", folder / ITEMS)
+    whole = np.dtype(np.int64)
+    columns = {
+        KNOWN_AT: "SELECT known FROM items ORDER BY place",
+        ENDS: f"""SELECT sum(events) OVER (ORDER BY place, kind)::BIGINT FROM (
+            SELECT place, unnest(range({len(tables.EVENT_TYPES)})) AS kind,
+                   unnest([{", ".join(tables.EVENT_TYPES)}]) AS events FROM items)
+            ORDER BY place, kind""",
+        PEOPLE_ENDS: """SELECT sum(coalesce(people, 0)) OVER (ORDER BY place)::BIGINT FROM items
+            ORDER BY place""",
+    }
+    for name, sql in columns.items():
+        _write_numbers(connection, sql, folder / name, whole)
     half_life = POPULARITY_HALF_LIFE_US
     _write_rows(
         connection,
