@@ -1,6 +1,6 @@
 """New rows into an embedding table: sorted by item, in memory that hardly grows with the table.
 
-Which rows stay is found from ids and hashes alone, some sixty bytes a row; their vectors follow
+Which rows stay is found from ids and hashes alone, some ninety bytes a row; their vectors follow
 range by range. A database would join and sort them too, and holds two hundred bytes a row for it.
 """
 
