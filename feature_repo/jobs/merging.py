@@ -1,6 +1,6 @@
 """New rows into an embedding table: sorted by item, in memory that hardly grows with the table.
 
-Which rows stay is found from ids and hashes alone, some sixty bytes a row; their vectors follow
+Which rows stay is found from ids and hashes alone, some ninety bytes a row; their vectors follow
 range by range. A database would join and sort them too, and holds two hundred bytes a row for it.
 """
 
@@ -79,13 +79,18 @@ def plan(
                 stays |= unseen.has(key)
             stays &= np.asarray(pc.equal(encoder, encoder_hash).fill_null(False))
             stays &= ~np.asarray(pc.is_in(key, value_set=barred))
-            keys.append(key.filter(pa.array(stays)))
+            keys.append(key.filter(pa.array(stays)).cast(pa.large_string()))
             numbers.append(first + np.flatnonzero(stays))
             first += batch.num_rows
-    kept, chosen = _first_of_each(pa.chunked_array(keys, pa.string()), np.concatenate(numbers))
+    del current
+    names_of_rows = pa.chunked_array(keys, pa.large_string()).combine_chunks()
+    keys.clear()
+    first_rows = _first_of_each(names_of_rows)
+    chosen = np.concatenate(numbers)[first_rows]
+    numbers.clear()
     ranks = np.full(sum(sizes), -1, np.int64)
     ranks[chosen] = np.arange(len(chosen))
-    removed = _without(stored, table.key, kept) if before else 0
+    removed = _without(stored, table.key, names_of_rows, first_rows) if before else 0
     new = sum(sizes) - before
     ends = np.cumsum(sizes)
     return Merge(
@@ -161,22 +166,25 @@ class _Unseen:
         return found
 
 
-def _first_of_each(
-    keys: pa.ChunkedArray, numbers: npt.NDArray[np.int64]
-) -> tuple[pa.ChunkedArray, npt.NDArray[np.int64]]:
-    """The keys ascending, each once, and the first number of each."""
-    order = pc.sort_indices(keys)  # equal ones stay in their order
-    ascending = keys.take(order)
-    starts = np.ones(len(keys), dtype=bool)
-    if len(keys) > 1:
-        starts[1:] = np.asarray(pc.not_equal(ascending.slice(1), ascending.slice(0, len(keys) - 1)))
-    return ascending.filter(pa.array(starts)), numbers[np.asarray(order)[starts]]
+def _first_of_each(names: pa.Array) -> npt.NDArray[np.int64]:
+    """Where each name stands first, in ascending order of the names."""
+    order = pc.sort_indices(names)  # equal ones stay in their order
+    starts = np.ones(len(names), dtype=bool)
+    for first in range(0, len(names) - 1, ROWS):
+        here = names.take(order.slice(first, ROWS + 1))
+        differs = pc.not_equal(here.slice(1), here.slice(0, len(here) - 1))
+        starts[first + 1 : first + len(here)] = np.asarray(differs)
+    chosen: npt.NDArray[np.int64] = np.asarray(order)[starts].astype(np.int64)
+    return chosen
 
 
-def _without(stored: Path, key: str, kept: pa.ChunkedArray) -> int:
-    """How many items of the table have no row any more."""
-    hashes = [np.empty(0, np.uint64), *(_hashed(chunk) for chunk in kept.chunks)]
-    stay = np.sort(np.concatenate(hashes))
+def _without(stored: Path, key: str, names: pa.Array, kept: npt.NDArray[np.int64]) -> int:
+    """How many items of the table have no row any more: their names are not among the kept."""
+    stay = np.empty(len(kept), np.uint64)
+    for first in range(0, len(kept), ROWS):
+        part = kept[first : first + ROWS]
+        stay[first : first + ROWS] = _hashed(names.take(pa.array(part)))
+    stay.sort()
     gone = set[str]()
     for batch in _batches(stored, [key]):
         keys = batch.column(0)
