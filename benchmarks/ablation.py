@@ -43,7 +43,8 @@ from coldstart_models.siamese.inputs import (
     WORDS,
     ItemInputs,
 )
-from coldstart_models.siamese.ranker import SiameseModel, pretrain, task_scores
+from coldstart_models.siamese.ranker import task_scores
+from coldstart_models.siamese.stages import SiameseModel, pretrain
 from coldstart_models.siamese.training import MetaSiamese
 
 WHOLE: Final = "the whole"

@@ -35,8 +35,8 @@ from coldstart_models.siamese.learners.contest import hold_contest, learn_on_all
 from coldstart_models.siamese.learners.learner import FastWeights, Learner
 from coldstart_models.siamese.learners.registry import LEARNERS, build_learner
 from coldstart_models.siamese.learners.rehearsal import Rehearsal
-from coldstart_models.siamese.ranker import SiameseModel, fine_tune, pretrain, rehearsals
 from coldstart_models.siamese.rehearsing import rehearse
+from coldstart_models.siamese.stages import SiameseModel, fine_tune, pretrain, rehearsals
 from coldstart_models.siamese.training import prepare
 from validation.whole_files import replacing
 

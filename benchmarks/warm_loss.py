@@ -12,7 +12,7 @@ from coldstart_models.data.pools import Pool, cold_pool, full_pool, shots_pools,
 from coldstart_models.data.splits import Split
 from coldstart_models.metrics import NDCG, USER_METRICS, user_metrics
 from coldstart_models.ranker import RankingTask, Support
-from coldstart_models.siamese.ranker import SiameseModel
+from coldstart_models.siamese.stages import SiameseModel
 from coldstart_models.siamese.training import prepare, score_task
 
 SHOTS: Final = 10

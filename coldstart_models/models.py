@@ -11,7 +11,7 @@ from coldstart_models.errors import ConfigError
 from coldstart_models.ranker import Ranker
 
 if TYPE_CHECKING:
-    from coldstart_models.siamese.ranker import SiameseModel
+    from coldstart_models.siamese.stages import SiameseModel
 
 RANDOM: Final = "random"
 POPULARITY: Final = "popularity"

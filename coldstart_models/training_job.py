@@ -39,7 +39,7 @@ from coldstart_models.siamese.learners.registry import AUTO
 from coldstart_models.siamese.learners.space import Space
 from coldstart_models.siamese.packing import pack, pack_deltas, packed_width
 from coldstart_models.siamese.population import Population
-from coldstart_models.siamese.ranker import SiameseModel, Watch, meta_train, pretrain
+from coldstart_models.siamese.stages import SiameseModel, Watch, meta_train, pretrain
 from coldstart_models.siamese.togetherness import fit_togetherness
 from coldstart_models.siamese.training import Progress, Schedule, history_batch, to_vectors
 from coldstart_models.snapshot import new_listings

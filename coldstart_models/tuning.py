@@ -20,7 +20,8 @@ import numpy as np
 from coldstart_models.errors import ConfigError, NotEnoughData
 from coldstart_models.peers.selection import ValidationTask, validation_task
 from coldstart_models.ranker import TrainingSet
-from coldstart_models.siamese.ranker import META_SCHEDULE, SiameseRanker, fine_tune, pretrain
+from coldstart_models.siamese.ranker import SiameseRanker
+from coldstart_models.siamese.stages import META_SCHEDULE, fine_tune, pretrain
 from coldstart_models.siamese.training import Schedule
 
 if TYPE_CHECKING:

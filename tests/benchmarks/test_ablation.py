@@ -7,7 +7,7 @@ from benchmarks import ablation
 from coldstart_models.data.pools import cold_pool
 from coldstart_models.data.splits import cutoff_split
 from coldstart_models.metrics import AUC, USER_METRICS, user_metrics
-from coldstart_models.siamese.ranker import pretrain
+from coldstart_models.siamese.stages import pretrain
 from tests.coldstart_models.checkerboard import CUTOFF, board, board_rows, interactions_of
 
 

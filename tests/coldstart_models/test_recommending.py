@@ -13,7 +13,7 @@ from coldstart_models.explaining import PACE
 from coldstart_models.recommending import Recommender
 from coldstart_models.siamese.packing import pack
 from coldstart_models.siamese.population import Population
-from coldstart_models.siamese.ranker import pretrain
+from coldstart_models.siamese.stages import pretrain
 from coldstart_models.siamese.training import history_batch, to_vectors
 from coldstart_models.snapshot import ITEM_COLUMNS, Snapshot
 from coldstart_models.user_history import UserHistory

@@ -15,7 +15,8 @@ from coldstart_models.general.thinning import thinned
 from coldstart_models.siamese.files import load_folder, save_folder
 from coldstart_models.siamese.inputs import Featurizer
 from coldstart_models.siamese.population import Population
-from coldstart_models.siamese.ranker import SiameseRanker, pretrain
+from coldstart_models.siamese.ranker import SiameseRanker
+from coldstart_models.siamese.stages import pretrain
 from coldstart_models.siamese.training import Schedule, history_batch, to_vectors
 from tests.coldstart_models.general.shops import HASH, split_of, stored_shop
 

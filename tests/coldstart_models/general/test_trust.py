@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from coldstart_models.general.trust import companions_per_item, drawn_back, trust
-from coldstart_models.siamese import ranker
-from coldstart_models.siamese.ranker import pretrain
+from coldstart_models.siamese import stages
+from coldstart_models.siamese.stages import pretrain
 from coldstart_models.siamese.training import Schedule
 from tests.coldstart_models.checkerboard import interactions_of, titled
 from tests.coldstart_models.general.shops import split_of, stored_shop
@@ -45,12 +45,12 @@ def test_a_shop_that_starts_from_the_general_model_keeps_the_trusted_share(
     stored = stored_shop("target", seed=7)
     training = split_of(stored).training_set(stored.catalogue)
     short = Schedule(steps=20, check_every=20, patience=5)
-    monkeypatch.setattr(ranker, "trust", lambda log: 1.0)
+    monkeypatch.setattr(stages, "trust", lambda log: 1.0)
     whole = pretrain(training, dates=False, seed=0, general=general_model, schedule=short)
     assert whole.records["train"].kept_step == 20
-    monkeypatch.setattr(ranker, "trust", lambda log: 0.25)
+    monkeypatch.setattr(stages, "trust", lambda log: 0.25)
     part = pretrain(training, dates=False, seed=0, general=general_model, schedule=short)
-    monkeypatch.setattr(ranker, "trust", lambda log: 0.0)
+    monkeypatch.setattr(stages, "trust", lambda log: 0.0)
     start = pretrain(training, dates=False, seed=0, general=general_model, schedule=short)
     trained, kept, began = (
         one.network.scorer.term_weights.detach() for one in (whole, part, start)
@@ -62,6 +62,6 @@ def test_a_shop_that_starts_from_the_general_model_keeps_the_trusted_share(
 def test_a_shop_that_starts_from_nothing_keeps_all_its_training(monkeypatch):
     stored = stored_shop("target", seed=7)
     training = split_of(stored).training_set(stored.catalogue)
-    monkeypatch.delattr(ranker, "trust")  # nobody asks
+    monkeypatch.delattr(stages, "trust")  # nobody asks
     short = Schedule(steps=20, check_every=20)
     assert pretrain(training, dates=False, seed=0, schedule=short).featurizer.general is None

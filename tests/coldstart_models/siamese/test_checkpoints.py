@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from coldstart_models.siamese.checkpoints import Checkpoint
-from coldstart_models.siamese.ranker import SiameseModel, Watch, pretrain
+from coldstart_models.siamese.stages import SiameseModel, Watch, pretrain
 from coldstart_models.siamese.training import Schedule
 from tests.coldstart_models.siamese.test_ranker import many_launches
 

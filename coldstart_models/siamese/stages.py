@@ -1,0 +1,307 @@
+"""The stages of learning: fit and weigh, contrast, fine-tune on launches, choose a learner."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from coldstart_models.data.category_episodes import category_episodes
+from coldstart_models.data.episodes import (
+    Episode,
+    HistoryReader,
+    first_available_us,
+    held_out_episode,
+    launch_episodes,
+)
+from coldstart_models.errors import NotEnoughData
+from coldstart_models.general.artifact import GeneralModel
+from coldstart_models.general.trust import drawn_back, trust
+from coldstart_models.ranker import TrainingSet
+from coldstart_models.siamese.checkpoints import Checkpoint
+from coldstart_models.siamese.curves import Curves
+from coldstart_models.siamese.inputs import Featurizer, ItemInputs
+from coldstart_models.siamese.learners.contest import Contest, hold_contest
+from coldstart_models.siamese.learners.registry import AUTO, LEARNERS, build_learner
+from coldstart_models.siamese.learners.rehearsal import Rehearsal
+from coldstart_models.siamese.rehearsing import (
+    CATEGORIES,
+    CATEGORY_SHOTS,
+    rehearse,
+    with_shots,
+)
+from coldstart_models.siamese.togetherness import (
+    TOGETHER,
+    WIDTH,
+    FittedTogetherness,
+    fit_togetherness,
+)
+from coldstart_models.siamese.training import (
+    MetaSiamese,
+    PreparedEpisode,
+    Progress,
+    Schedule,
+    TrainingRecord,
+    prepare,
+    train,
+)
+from coldstart_models.siamese.weighing import weigh
+
+HELD_OUT_EPISODES: Final = 4
+HELD_OUT_SHARE: Final = 0.2
+META_SCHEDULE: Final = Schedule(weight_rate=0.01, tower_rate=0.0)
+"""Launches are few and follow the season: meta-training moves the weights alone. With the towers
+free, NDCG on a later half-year fell while validation NDCG rose."""
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeSet:
+    """Problems to learn on and later ones to stop by."""
+
+    learning: list[Episode]
+    validation: list[Episode]
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What a stage of learning leaves behind while it runs."""
+
+    checkpoint: Checkpoint | None = None
+    curves: Curves | None = None
+
+
+@dataclass
+class SiameseModel:
+    """Everything that training produced and ranking needs."""
+
+    featurizer: Featurizer
+    fitted: FittedTogetherness
+    network: MetaSiamese
+    records: dict[str, TrainingRecord] = field(default_factory=dict)
+    contest: Contest | None = None
+    """How the learner of few shots was chosen; None before meta-training."""
+
+    def copied(self) -> "SiameseModel":
+        """A model that can learn on without changing this one."""
+        network = copy.deepcopy(self.network)
+        records = dict(self.records)
+        return SiameseModel(self.featurizer, self.fitted, network, records, self.contest)
+
+
+def pretrain(
+    training: TrainingSet,
+    *,
+    dates: bool,
+    seed: int,
+    general: GeneralModel | None = None,
+    by_time: bool = True,
+    schedule: Schedule | None = None,
+    progress: Progress | None = None,
+    watch: Watch | None = None,
+) -> SiameseModel:
+    """Fit the inputs and factors, then the terms' weights, then contrast on held-out items.
+
+    The weights are fitted, and learning is stopped, by launches of the past; by held-out items of
+    every domain where there are none or the task is not one of launches (`by_time` false). The
+    towers learn on held-out items with their nearest kin by text, which are the hard negatives.
+
+    Args:
+        general: what other shops taught, to start from; nothing by default.
+        watch: where learning leaves checkpoints and curves; nowhere by default.
+
+    Raises:
+        NotEnoughData: the training set holds no choice of a warm item.
+        ContractMismatch: the general model is of other encoders than the catalogue.
+    """
+    if len(training.interactions) == 0:
+        raise NotEnoughData(
+            "the training set holds no positive event on a warm item; "
+            "ingest events, or move the cutoff to a later date"
+        )
+    featurizer = Featurizer.fit(training.catalogue, training.warm, seed=seed, general=general)
+    inputs = featurizer(training.catalogue)
+    widths = {name: values.shape[1] for name, values in inputs.values.items()} | {TOGETHER: WIDTH}
+    network = MetaSiamese(widths, dates=dates, generator=torch.Generator().manual_seed(seed))
+    network.pace.learn(training)
+    model = SiameseModel(
+        featurizer, fit_togetherness(training.interactions, inputs, seed=seed), network
+    )
+    start = copy.deepcopy(network.state_dict())
+    towers = held_out_episodes(training, seed=seed)
+    launches, last = launch_episodes(training) if by_time else ([], None)
+    if launches and last is not None:
+        past = EpisodeSet(launches, [last])
+    else:
+        past = held_out_episodes(training, seed=seed + 2, kin=False)
+    learning, weighed, validation = (
+        prepare_all(each, training, inputs, seed=seed)
+        for each in (towers.learning, past.learning, past.validation)
+    )
+    if weighed and validation:
+        weigh(network, weighed, validation)
+    _learn(model, learning, validation, "train", seed, schedule, progress, watch or Watch())
+    draw_back(model, start, training)
+    network.certainty.learn(network, weighed, validation)
+    return model
+
+
+def meta_train(
+    model: SiameseModel,
+    training: TrainingSet,
+    *,
+    seed: int,
+    by_time: bool = True,
+    histories: HistoryReader | None = None,
+    learner: str = AUTO,
+    schedule: Schedule | None = None,
+    progress: Progress | None = None,
+    watch: Watch | None = None,
+) -> SiameseModel:
+    """Fine-tune on launch episodes, then choose and train the learner of few shots, in place.
+
+    Where the log has no launches (or no times), or the task is not one of launches
+    (`by_time` false), held-out items stand in for them.
+
+    Args:
+        learner: a name of `learners.registry`, or ``auto``: who ranks best on the validation
+            episodes with their first customers known.
+        watch: where learning leaves checkpoints and curves; nowhere by default.
+
+    Raises ConfigError where no learner is called so.
+    """
+    names = list(LEARNERS) if learner == AUTO else [learner]
+    learners = [build_learner(name, modalities=len(model.network.scorer.widths)) for name in names]
+    episodes = fine_tune(
+        model,
+        training,
+        seed=seed,
+        by_time=by_time,
+        histories=histories,
+        schedule=schedule,
+        progress=progress,
+        watch=watch,
+    )
+    learning, validation = rehearsals(model, training, episodes, seed=seed)
+    if validation:
+        model.network.learner, model.contest = hold_contest(learners, learning, validation)
+    elif learner != AUTO:
+        (model.network.learner,) = learners
+    return model
+
+
+def fine_tune(
+    model: SiameseModel,
+    training: TrainingSet,
+    *,
+    seed: int,
+    by_time: bool = True,
+    histories: HistoryReader | None = None,
+    schedule: Schedule | None = None,
+    progress: Progress | None = None,
+    watch: Watch | None = None,
+) -> EpisodeSet:
+    """The first half of meta-training: the scorer's weights, in place; returns its episodes."""
+    launches, last = launch_episodes(training, histories=histories) if by_time else ([], None)
+    if launches and last is not None:
+        episodes = EpisodeSet(launches, [last])
+    else:
+        episodes = held_out_episodes(training, seed=seed + 1)
+    inputs = model.featurizer(training.catalogue)
+    start = copy.deepcopy(model.network.state_dict())
+    learning, validation = (
+        prepare_all(each, training, inputs, seed=seed)
+        for each in (episodes.learning, episodes.validation)
+    )
+    schedule = schedule or META_SCHEDULE
+    _learn(model, learning, validation, "meta-train", seed, schedule, progress, watch or Watch())
+    draw_back(model, start, training)
+    model.network.certainty.learn(model.network, learning, validation)
+    return episodes
+
+
+def draw_back(model: SiameseModel, start: dict[str, Tensor], training: TrainingSet) -> None:
+    """Keep of what a shop taught as much as its log can be trusted, where others taught before."""
+    if model.featurizer.general is not None:
+        trained, share = model.network.state_dict(), trust(training.interactions)
+        model.network.load_state_dict(drawn_back(start, trained, share=share))
+
+
+def rehearsals(
+    model: SiameseModel, training: TrainingSet, episodes: EpisodeSet, *, seed: int
+) -> tuple[list[Rehearsal], list[Rehearsal]]:
+    """What few-shot learners learn on, over items and over categories, and what they are judged by.
+
+    Episodes over categories teach who suits whom; how fast a listing found its customers, and so
+    its bias, is learned on the others alone.
+    """
+    generator = np.random.default_rng(seed)
+    log, inputs = training.interactions, model.featurizer(training.catalogue)
+    kinds = category_episodes(training, count=CATEGORIES, generator=generator)
+    found = []
+    for drawn, launches in (
+        (with_shots(episodes.learning, log, generator), True),
+        (with_shots(kinds, log, generator, numbers=CATEGORY_SHOTS), False),
+        (with_shots(episodes.validation, log, generator), True),
+    ):
+        prepared = prepare_all(drawn, training, inputs, seed=seed)
+        found.append([rehearse(model.network, one, launches=launches) for one in prepared])
+    over_items, over_categories, validation = found
+    return [*over_items, *over_categories], validation
+
+
+def held_out_episodes(training: TrainingSet, *, seed: int, kin: bool = True) -> EpisodeSet:
+    """Random items treated as new, the last episode kept for validation.
+
+    With `kin`, their nearest neighbours by text are new beside them.
+    """
+    generator = np.random.default_rng(seed)
+    drawn = [
+        held_out_episode(training, share=HELD_OUT_SHARE, generator=generator, kin=kin)
+        for _ in range(HELD_OUT_EPISODES)
+    ]
+    episodes = [episode for episode in drawn if episode is not None]
+    return EpisodeSet(episodes[:-1], episodes[-1:])
+
+
+def prepare_all(
+    episodes: Sequence[Episode], training: TrainingSet, inputs: ItemInputs, *, seed: int
+) -> list[PreparedEpisode]:
+    """Prepare episodes; those cut from the same past share one fit of the factors."""
+    first_us = first_available_us(training)
+    fits: dict[int, FittedTogetherness] = {}
+    prepared = []
+    for episode in episodes:
+        key = id(episode.past)
+        if key not in fits:
+            fits[key] = fit_togetherness(episode.past, inputs, seed=seed)
+        prepared.append(prepare(episode, inputs, fits[key], first_us=first_us))
+    return prepared
+
+
+def _learn(
+    model: SiameseModel,
+    learning: list[PreparedEpisode],
+    validation: list[PreparedEpisode],
+    stage: str,
+    seed: int,
+    schedule: Schedule | None,
+    progress: Progress | None,
+    watch: Watch,
+) -> None:
+    """Run one stage of learning; with too little to learn on, the start is kept."""
+    if not learning or not validation:
+        model.records[stage] = TrainingRecord((), 0)
+        return
+    model.records[stage] = train(
+        model.network,
+        learning,
+        validation,
+        schedule=schedule or Schedule(),
+        generator=np.random.default_rng(seed),
+        progress=progress,
+        checkpoint=watch.checkpoint,
+        curves=watch.curves,
+    )
