@@ -141,7 +141,7 @@ def pretrain(
         for each in (towers.learning, past.learning, past.validation)
     )
     if weighed and validation:
-        weigh(network, weighed, validation)
+        weigh(network, weighed, validation, launches=bool(launches) and last is not None)
     _learn(model, learning, validation, "train", seed, schedule, progress, watch or Watch())
     draw_back(model, start, training)
     network.certainty.learn(network, weighed, validation)

@@ -5,11 +5,16 @@ one; in a warehouse, whoever bought one part buys its neighbours. With the tower
 score is a weighted sum of standardised terms x, so the weights that explain past choices best are
 the minimum of a convex loss,
 
-    L(w) = mean over episodes of − mean_u 1/|P_u| Σ_{c ∈ P_u} log softmax_c(<w, x_uc>) + λ |w − w₀|²
+    L(w) = mean over episodes of
+               − mean_u 1/|P_u| Σ_{c ∈ P_u} log softmax_c(<w, x_uc> + log q_c) + λ |w − w₀|²
 
-with P_u what user u chose, and w₀ the stated starting weights times the scale that fits best. The
-pull λ is the one of PULLS whose weights do best on the validation episodes; the starting weights
-are among those compared. The direction is kept, the length is that of the starting weights.
+with P_u what user u chose, and w₀ the stated starting weights times the scale that fits best. On
+launches q_c is the share of the episode's users who chose c, as in training: which contents sold
+is the season's, and a fit that must explain it gave the prior most of the weight and lost 4 % of
+NDCG@10 on a later launch. On held-out items, whose popularity is their own, q is 1.
+
+The pull λ is the one of PULLS whose weights do best on the validation episodes; the starting
+weights are among those compared. The direction is kept, the length is that of the starting weights.
 """
 
 import logging
@@ -30,13 +35,14 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-PULLS: Final = (0.3, 0.1, 0.03, 0.01)
+PULLS: Final = (1.0, 0.3, 0.1, 0.03, 0.01)
 """λ, strongest first; ties go to the stronger."""
 SCALES: Final = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0)
 ITERATIONS: Final = 60
 USERS_AT_ONCE: Final = 128
 
 Weights = npt.NDArray[np.float64]
+FloatArray = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,20 +53,27 @@ class Choices:
     """(U, C, W): the scorer's terms, 0 where missing, the prior and, where allowed, exposure."""
     chosen: BoolArray
     """(U, C), at least one a user."""
+    log_popularity: FloatArray
+    """(C,): log q."""
 
 
 def weigh(
     model: "MetaSiamese",
     learning: Sequence["PreparedEpisode"],
     validation: Sequence["PreparedEpisode"],
+    *,
+    launches: bool,
 ) -> float | None:
     """Set the weights of the model's terms and prior in place; returns the pull that was kept.
 
     None where the starting weights did best.
+
+    Args:
+        launches: whether the episodes are of launches, not of held-out items.
     """
     start = stated_weights(model)
-    learned = [choices(model, episode) for episode in learning]
-    judged = [choices(model, episode) for episode in validation]
+    learned = [choices(model, episode, launches=launches) for episode in learning]
+    judged = [choices(model, episode, launches=launches) for episode in validation]
     best, kept, weights = quality(judged, start), None, start
     base = start * best_scale(learned, start)
     for pull in PULLS:
@@ -94,7 +107,7 @@ def set_weights(model: "MetaSiamese", weights: Weights) -> None:
 
 
 @torch.inference_mode()
-def choices(model: "MetaSiamese", prepared: "PreparedEpisode") -> Choices:
+def choices(model: "MetaSiamese", prepared: "PreparedEpisode", *, launches: bool) -> Choices:
     """The terms of all of an episode's users and candidates."""
     from coldstart_models.siamese.training import history_batch
 
@@ -114,7 +127,12 @@ def choices(model: "MetaSiamese", prepared: "PreparedEpisode") -> Choices:
         alike = [each for each in (popular, exposure) if each is not None]
         last = [each[None, :, None].expand(*standard.shape[:2], 1) for each in alike]
         blocks.append(torch.cat([standard, *last], dim=2).numpy())
-    return Choices(np.concatenate(blocks), prepared.episode.chosen)
+    popularity = prepared.log_popularity.numpy()
+    return Choices(
+        np.concatenate(blocks),
+        prepared.episode.chosen,
+        popularity if launches else np.zeros_like(popularity),
+    )
 
 
 def fitted_weights(learned: Sequence[Choices], base: Weights, *, pull: float) -> Weights:
@@ -135,7 +153,7 @@ def fitted_weights(learned: Sequence[Choices], base: Weights, *, pull: float) ->
 
 def choice_loss(one: Choices, weights: Weights) -> tuple[float, Weights]:
     """−Σ log-shares of the chosen, a mean over users, and its gradient (W,)."""
-    scores = one.terms @ weights.astype(np.float32)
+    scores = one.terms @ weights.astype(np.float32) + one.log_popularity
     scores -= scores.max(axis=1, keepdims=True)
     shares = np.exp(scores)
     total = shares.sum(axis=1, keepdims=True)

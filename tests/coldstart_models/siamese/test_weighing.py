@@ -24,7 +24,7 @@ def drawn(seed: int, *, true: int = 1) -> Choices:
     terms = np.random.default_rng(seed).normal(size=(200, 15, 4)).astype(np.float32)
     chosen = np.zeros(terms.shape[:2], bool)
     chosen[np.arange(200), terms[:, :, true].argmax(axis=1)] = True
-    return Choices(terms, chosen)
+    return Choices(terms, chosen, np.zeros(15, np.float32))
 
 
 def test_the_gradient_is_that_of_the_loss():
@@ -41,6 +41,23 @@ def test_the_term_that_explains_the_choices_gets_the_weight():
     found = fitted_weights([drawn(0)], np.array([0.5, 0.0, 0.5, 0.0]), pull=0.003)
     assert found[1] > 5 * np.abs(np.delete(found, 1)).max()
     assert quality([drawn(1)], found) > 0.95
+
+
+def test_what_popularity_explains_moves_no_weight_on_launches():
+    # Everybody chooses by the last term, which is the same for all: the season's favourites.
+    generator = np.random.default_rng(0)
+    terms = generator.normal(size=(400, 15, 4)).astype(np.float32)
+    terms[:, :, 3] = terms[0, :, 3]
+    odds = np.exp(1.5 * terms[0, :, 3])
+    wanted = generator.choice(15, size=400, p=odds / odds.sum())
+    chosen = np.zeros((400, 15), bool)
+    chosen[np.arange(400), wanted] = True
+    seen = np.log(np.maximum(chosen.sum(axis=0), 1)).astype(np.float32)
+    start = np.array([0.2, 0.2, 0.2, 0.0])
+    plain = fitted_weights([Choices(terms, chosen, np.zeros_like(seen))], start, pull=0.003)
+    apart = fitted_weights([Choices(terms, chosen, seen)], start, pull=0.003)
+    assert plain[3] > 1.0
+    assert abs(apart[3]) < 0.2
 
 
 def test_a_strong_pull_keeps_the_start():
@@ -65,7 +82,7 @@ def test_the_terms_weighed_are_the_scores_themselves(monkeypatch, dates):
     network, episodes = fresh(dates=dates)
     assert episodes
     for prepared in episodes:
-        one = choices(network, prepared)
+        one = choices(network, prepared, launches=False)
         assert one.terms.shape[2] == len(stated_weights(network))
         assert quality([one], stated_weights(network)) == pytest.approx(
             ndcg(network, prepared), abs=1e-6
@@ -80,6 +97,6 @@ def test_weights_are_read_where_they_are_put_and_weighing_never_validates_worse(
     np.testing.assert_allclose(stated_weights(network), moved, rtol=1e-6)
     before = ndcg(network, episodes[-1])
     length = np.linalg.norm(stated_weights(network))
-    weigh(network, episodes[:-1], episodes[-1:])
+    weigh(network, episodes[:-1], episodes[-1:], launches=True)
     assert ndcg(network, episodes[-1]) >= before
     assert np.linalg.norm(stated_weights(network)) == pytest.approx(length, rel=1e-5)
