@@ -274,7 +274,7 @@ def test_a_text_encoder_learns_categories(shop, tmp_path):
     ("setting", "told"),
     [
         (lambda: replace(SETTING, text=None), "need an encoder of titles"),
-        (lambda: with_aims(("colours",)), "no objective 'colours'; known are pairs"),
+        (lambda: with_aims(("colours",)), "no objective 'colours'; known are titles, pairs"),
         (lambda: with_aims(("pairs",), align="mmd"), "no alignment 'mmd'; known are coral"),
         (lambda: Aims(objectives=()), "there is nothing to learn"),
         (lambda: replace(SHORT, batch=1), "must be at least"),

@@ -140,7 +140,10 @@ def test_the_cached_blocks_of_the_default_encoder_are_its_own(coldstart, folder)
     ("arguments", "told"),
     [
         (["--base", "nothing"], "there is no encoder 'nothing'"),
-        (["--objective", "colours"], "there is no objective 'colours'; known are pairs, labels"),
+        (
+            ["--objective", "colours"],
+            "there is no objective 'colours'; known are titles, pairs, labels",
+        ),
         (["--base", "hf-image:vit", "--blocks", "1"], "is not a chain of blocks"),
         (["--objective", "source"], "give their folder (--source)"),
         (["--objective", "labels", "--source", "nowhere"], "there is no folder nowhere"),
