@@ -2,13 +2,14 @@
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from coldstart_models.data.catalogue import IntArray
 from coldstart_models.data.category_episodes import category_episodes
 from coldstart_models.data.episodes import (
     Episode,
@@ -130,15 +131,18 @@ def pretrain(
         featurizer, fit_togetherness(training.interactions, inputs, seed=seed), network
     )
     start = copy.deepcopy(network.state_dict())
-    towers = held_out_episodes(training, seed=seed)
     launches, last = launch_episodes(training) if by_time else ([], None)
     if launches and last is not None:
         past = EpisodeSet(launches, [last])
     else:
         past = held_out_episodes(training, seed=seed + 2, kin=False)
+    rest = training
+    for episode in past.validation:
+        rest = without(rest, episode.task.candidates)
+    towers = drawn_episodes(rest, np.random.default_rng(seed), kin=True)
     learning, weighed, validation = (
         prepare_all(each, training, inputs, seed=seed)
-        for each in (towers.learning, past.learning, past.validation)
+        for each in (towers, past.learning, past.validation)
     )
     if weighed and validation:
         weigh(network, weighed, validation, launches=bool(launches) and last is not None)
@@ -253,17 +257,39 @@ def rehearsals(
 
 
 def held_out_episodes(training: TrainingSet, *, seed: int, kin: bool = True) -> EpisodeSet:
-    """Random items treated as new, the last episode kept for validation.
+    """Random items treated as new; what is learned on knows nothing of the validation's items.
 
     With `kin`, their nearest neighbours by text are new beside them.
     """
     generator = np.random.default_rng(seed)
+    validation = held_out_episode(training, share=HELD_OUT_SHARE, generator=generator, kin=kin)
+    if validation is None:
+        return EpisodeSet([], [])
+    rest = without(training, validation.task.candidates)
+    return EpisodeSet(drawn_episodes(rest, generator, kin=kin), [validation])
+
+
+def drawn_episodes(
+    training: TrainingSet, generator: np.random.Generator, *, kin: bool
+) -> list[Episode]:
+    """Problems of random items to learn on."""
     drawn = [
         held_out_episode(training, share=HELD_OUT_SHARE, generator=generator, kin=kin)
-        for _ in range(HELD_OUT_EPISODES)
+        for _ in range(HELD_OUT_EPISODES - 1)
     ]
-    episodes = [episode for episode in drawn if episode is not None]
-    return EpisodeSet(episodes[:-1], episodes[-1:])
+    return [episode for episode in drawn if episode is not None]
+
+
+def without(training: TrainingSet, items: IntArray) -> TrainingSet:
+    """The training set as if nobody had chosen some items.
+
+    Towers that saw who chose the validation's items learn these choices by heart: on a furniture
+    catalogue validation NDCG@10 rose from .22 to .28 and that of new items fell from .21 to .17.
+    """
+    known = np.ones(len(training.warm), bool)
+    known[items] = False
+    interactions = training.interactions.where(known[training.interactions.item_index])
+    return replace(training, interactions=interactions, warm=training.warm & known)
 
 
 def prepare_all(
