@@ -26,7 +26,6 @@ from coldstart_models.explaining import (
 )
 from coldstart_models.feature_rows import adaptation_rows, vector_rows
 from coldstart_models.ranker import top_k
-from coldstart_models.siamese.certainty import features
 from coldstart_models.siamese.files import load_folder
 from coldstart_models.siamese.inputs import Featurizer
 from coldstart_models.siamese.learners.evidence import Evidence
@@ -341,12 +340,11 @@ class Recommender:
     @torch.inference_mode()
     def _deviations(self, snapshot: Snapshot, person: "_Person", rows: IntArray) -> list[float]:
         """How unsure the scores of the candidates in the given rows are."""
-        found = features(
-            self._scorer,
+        found = self._scorer.features(
             snapshot.vectors,
             person.profiles,
             snapshot.vectors.take(torch.from_numpy(rows)),
-            prior=torch.from_numpy(snapshot.prior[rows]),
+            torch.from_numpy(snapshot.prior[rows]),
             calibration=person.calibration,
         )
         deviations: list[float] = self._network.certainty.deviation(found[0]).tolist()
@@ -354,8 +352,7 @@ class Recommender:
 
     def _general(self, snapshot: Snapshot, person: "_Person", rows: IntArray) -> torch.Tensor:
         """(C,) expected popularity of the candidates, standardised over the reference pool."""
-        prior = torch.from_numpy(snapshot.prior[rows])
-        return (prior - person.calibration.prior_mean) / person.calibration.prior_deviation
+        return person.calibration.popular(torch.from_numpy(snapshot.prior[rows]))
 
     @torch.inference_mode()
     def _parts(self, snapshot: Snapshot, person: "_Person", row: int) -> "dict[str, torch.Tensor]":

@@ -27,12 +27,6 @@ from scipy.optimize import minimize_scalar
 from torch import Tensor, nn
 
 from coldstart_models.data.catalogue import FloatMatrix
-from coldstart_models.siamese.scorer import (
-    Calibration,
-    Profiles,
-    SiameseScorer,
-    Vectors,
-)
 
 if TYPE_CHECKING:
     from coldstart_models.siamese.training import MetaSiamese, PreparedEpisode
@@ -110,7 +104,7 @@ def scored(
     histories = problem.histories.take(rows)
     view = network.view(problem, histories)
     users = network.users(view, histories)
-    found = features(network.scorer, view.vectors, users, view.candidates, prior=problem.prior)
+    found = network.scorer.features(view.vectors, users, view.candidates, problem.prior)
     return found, network(problem, rows, view=view)
 
 
@@ -146,29 +140,6 @@ class Choices:
         deviation = certainty.deviation(self.features)
         chances = _moderated(self.scores, deviation, float(certainty.scale), inflation)
         return float(-(self.share * chances).sum(dim=1).mean())
-
-
-def features(
-    scorer: SiameseScorer,
-    vectors: Vectors,
-    users: Profiles,
-    candidates: Vectors,
-    *,
-    prior: Tensor,
-    calibration: Calibration | None = None,
-) -> Tensor:
-    """φ (B, C, T + 1): the standardised terms, then the prior.
-
-    Args:
-        prior: (C,) expected log popularity.
-        calibration: of a reference pool; by default the candidates are their own.
-    """
-    values, exists = scorer.term_values(vectors, users, candidates)
-    if calibration is None:
-        calibration = Calibration.of(values, exists, prior)
-    standard = (values - calibration.mean) / calibration.deviation * exists
-    centred = (prior - calibration.prior_mean) / calibration.prior_deviation
-    return torch.cat([standard, centred.expand(len(values), -1)[:, :, None]], dim=2)
 
 
 def _moderated(scores: Tensor, deviation: Tensor, scale: float, inflation: float) -> Tensor:

@@ -131,11 +131,9 @@ def pretrain(
         featurizer, fit_togetherness(training.interactions, inputs, seed=seed), network
     )
     start = copy.deepcopy(network.state_dict())
-    launches, last = launch_episodes(training) if by_time else ([], None)
-    if launches and last is not None:
-        past = EpisodeSet(launches, [last])
-    else:
-        past = held_out_episodes(training, seed=seed + 2, kin=False)
+    past = past_launches(training) if by_time else None
+    launches = past is not None
+    past = past or held_out_episodes(training, seed=seed + 2, kin=False)
     rest = training
     for episode in past.validation:
         rest = without(rest, episode.task.candidates)
@@ -145,7 +143,7 @@ def pretrain(
         for each in (towers, past.learning, past.validation)
     )
     if weighed and validation:
-        weigh(network, weighed, validation, launches=bool(launches) and last is not None)
+        weigh(network, weighed, validation, launches=launches)
     _learn(model, learning, validation, "train", seed, schedule, progress, watch or Watch())
     draw_back(model, start, training)
     network.certainty.learn(network, weighed, validation)
@@ -208,11 +206,8 @@ def fine_tune(
     watch: Watch | None = None,
 ) -> EpisodeSet:
     """The first half of meta-training: the scorer's weights, in place; returns its episodes."""
-    launches, last = launch_episodes(training, histories=histories) if by_time else ([], None)
-    if launches and last is not None:
-        episodes = EpisodeSet(launches, [last])
-    else:
-        episodes = held_out_episodes(training, seed=seed + 1)
+    launches = past_launches(training, histories=histories) if by_time else None
+    episodes = launches or held_out_episodes(training, seed=seed + 1)
     inputs = model.featurizer(training.catalogue)
     start = copy.deepcopy(model.network.state_dict())
     learning, validation = (
@@ -254,6 +249,14 @@ def rehearsals(
         found.append([rehearse(model.network, one, launches=launches) for one in prepared])
     over_items, over_categories, validation = found
     return [*over_items, *over_categories], validation
+
+
+def past_launches(
+    training: TrainingSet, *, histories: HistoryReader | None = None
+) -> EpisodeSet | None:
+    """Launches of the past, the newest for validation; None where there are too few."""
+    learning, last = launch_episodes(training, histories=histories)
+    return EpisodeSet(learning, [last]) if learning and last is not None else None
 
 
 def held_out_episodes(training: TrainingSet, *, seed: int, kin: bool = True) -> EpisodeSet:
