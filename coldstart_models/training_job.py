@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import torch
 
@@ -22,7 +23,7 @@ from coldstart_models.artifacts import (
     observe_features,
     save_model,
 )
-from coldstart_models.data.catalogue import Catalogue, FloatMatrix, load_catalogue
+from coldstart_models.data.catalogue import Catalogue, load_catalogue
 from coldstart_models.data.episodes import first_users
 from coldstart_models.data.interactions import Interactions, read_interactions
 from coldstart_models.data.training_histories import FeatureHistories
@@ -33,12 +34,13 @@ from coldstart_models.ranker import TrainingSet
 from coldstart_models.siamese.checkpoints import Checkpoint
 from coldstart_models.siamese.curves import tensorboard
 from coldstart_models.siamese.files import load_folder, save_folder
-from coldstart_models.siamese.inputs import PHOTO, TEXT, ItemInputs
+from coldstart_models.siamese.inputs import PHOTO, TEXT
 from coldstart_models.siamese.learners.evidence import Evidence
 from coldstart_models.siamese.learners.registry import AUTO
 from coldstart_models.siamese.learners.space import Space
 from coldstart_models.siamese.packing import pack, pack_deltas, packed_width
 from coldstart_models.siamese.population import Population
+from coldstart_models.siamese.scorer import Vectors
 from coldstart_models.siamese.stages import SiameseModel, Watch, meta_train, pretrain
 from coldstart_models.siamese.togetherness import fit_togetherness
 from coldstart_models.siamese.training import Progress, Schedule, history_batch, to_vectors
@@ -173,7 +175,7 @@ def meta_train_job(
     featurizer, _, network, _ = load_folder(stored.path)
     inputs = featurizer(training.catalogue)
     fitted = fit_togetherness(training.interactions, inputs, seed=seed)
-    model = SiameseModel(featurizer, fitted, network)
+    model = SiameseModel(featurizer, inputs, fitted, network)
     histories = FeatureHistories(Store(home), training) if training.dated else None
     problem = [read, seed, schedule, stored.tag]
     with _watched(META_TRAIN, problem, training, home=home, now=now) as watch:
@@ -261,9 +263,10 @@ def _publish(
     general: Mapping[str, Any] | None = None,
 ) -> TrainResult:
     """Store the model, then replace the item features it makes."""
-    inputs = model.featurizer(training.catalogue)
-    vectors = _item_vectors(model, inputs)
-    population = _population(model, training, inputs)
+    factors, prior = model.fitted.items(model.inputs)
+    with torch.inference_mode():
+        tower = model.network.scorer.tower(to_vectors(model.inputs, factors))
+    population = _population(model, training, tower)
     record = model.records[stage]
     contest = model.contest.as_dict() if model.contest is not None else None
     metadata = {
@@ -294,9 +297,9 @@ def _publish(
         contract = _contract(model, training.catalogue, home=home, now=now)
         tag = save_model(Path(folder), contract=contract, metadata=metadata, home=home)
     store = Store(home)
-    rows = vector_rows(training.catalogue.item_ids, vectors, tag=tag)
+    rows = vector_rows(training.catalogue.item_ids, pack(tower, prior), tag=tag)
     store.replace("item_vector", rows.assign(**{tables.EVENT_TIMESTAMP: now}), now=now)
-    adapted = _adaptations(model, training, inputs, population, tag=tag)
+    adapted = _adaptations(model, training, tower, prior, population, tag=tag)
     store.replace("item_adaptation", adapted.assign(**{tables.EVENT_TIMESTAMP: now}), now=now)
     for view in ("item_vector", "item_adaptation"):
         keep_lineage(home, view, made_by=stage, inputs=read, now=now)
@@ -315,20 +318,16 @@ def _publish(
 
 
 @torch.inference_mode()
-def _item_vectors(model: SiameseModel, inputs: ItemInputs) -> FloatMatrix:
-    """Packed `item_vector` rows of every item."""
-    tower = model.network.scorer.tower(to_vectors(inputs, model.fitted.vectors(inputs)))
-    return pack(tower, model.fitted.head.predict(inputs)[1])
+def _population(model: SiameseModel, training: TrainingSet, tower: Vectors) -> Population:
+    """Mean and covariance of the profiles of up to POPULATION_SAMPLE users.
 
-
-@torch.inference_mode()
-def _population(model: SiameseModel, training: TrainingSet, inputs: ItemInputs) -> Population:
-    """Mean and covariance of the profiles of up to POPULATION_SAMPLE users."""
+    Args:
+        tower: outputs of every item.
+    """
     log = training.interactions
     users = np.flatnonzero(log.matrix().getnnz(axis=1) > 0)
     users = users[:: max(1, len(users) // POPULATION_SAMPLE)]
-    vectors = model.network.scorer.tower(to_vectors(inputs, model.fitted.vectors(inputs)))
-    profiles = model.network.scorer.profiles(vectors, history_batch(log.histories(users)))
+    profiles = model.network.scorer.profiles(tower, history_batch(log.histories(users)))
     return Population.of(profiles)
 
 
@@ -336,27 +335,32 @@ def _population(model: SiameseModel, training: TrainingSet, inputs: ItemInputs) 
 def _adaptations(
     model: SiameseModel,
     training: TrainingSet,
-    inputs: ItemInputs,
+    tower: Vectors,
+    prior: npt.NDArray[np.float32],
     population: Population,
     *,
     tag: str,
 ) -> pd.DataFrame:
-    """`item_adaptation` rows of the new listings that already have customers."""
+    """`item_adaptation` rows of the new listings that already have customers.
+
+    Args:
+        tower: outputs of every item.
+        prior: (num_items,) expected log popularity.
+    """
     catalogue, log = training.catalogue, training.interactions
     new = new_listings(catalogue.frame, _events_frame(log, catalogue))
     listings = np.flatnonzero(new & (log.item_users() > 0))
     support = first_users(log, listings, shots=MAX_SUPPORT, generator=np.random.default_rng(0))
     histories = log.histories_before(support.user_index, support.time_us)
     scorer = model.network.scorer
-    vectors = scorer.tower(to_vectors(inputs, model.fitted.vectors(inputs)))
     owner = torch.from_numpy(np.searchsorted(listings, support.item_index))
     space = Space.of(population)
     evidence = Evidence.of(
-        scorer.profiles(vectors, history_batch(histories)),
+        scorer.profiles(tower, history_batch(histories)),
         owner,
         torch.from_numpy(support.time_us),
-        listings=vectors.take(torch.from_numpy(listings)),
-        prior=torch.from_numpy(model.fitted.head.predict(inputs)[1][listings]),
+        listings=tower.take(torch.from_numpy(listings)),
+        prior=torch.from_numpy(prior[listings]),
         space=space,
         pace=model.network.pace,
     )

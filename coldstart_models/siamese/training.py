@@ -29,7 +29,7 @@ from torch import Tensor, nn
 
 from coldstart_models.data.catalogue import BoolArray, FloatMatrix, IntArray
 from coldstart_models.data.episodes import Episode, supported, user_batches
-from coldstart_models.data.interactions import Histories
+from coldstart_models.data.interactions import Histories, Interactions
 from coldstart_models.siamese.certainty import Certainty
 from coldstart_models.siamese.checkpoints import Checkpoint, Course
 from coldstart_models.siamese.curves import Curves
@@ -59,6 +59,8 @@ BATCH_USERS: Final = 64
 TERMS_AT_ONCE: Final = 64_000_000
 """Numbers of terms (users × candidates × terms) that are held at once when a task is scored."""
 TRAINING_HISTORY: Final = 100
+POPULATION_SIZE: Final = 300
+"""Users, about, whose profiles supporters are compared with while learning."""
 Progress = Callable[[int, int], None]
 
 
@@ -203,24 +205,39 @@ class TaskView:
     """Of the support."""
 
 
-def prepare(
-    episode: Episode,
-    inputs: ItemInputs,
-    fitted: FittedTogetherness,
-    *,
-    first_us: IntArray,
-    population_size: int = 300,
-) -> PreparedEpisode:
-    """An episode as tensors, on factors fitted on its own past."""
-    past, task = episode.past, episode.task
-    known = np.flatnonzero(past.matrix().getnnz(axis=1) > 0)
-    sample = known[:: max(1, len(known) // population_size)]
+@dataclass(frozen=True, slots=True)
+class PastItems:
+    """What a past says of all items and people, for every episode that is cut from it."""
+
+    inputs: Vectors
+    """Tower inputs of every item."""
+    prior: Tensor
+    """(num_items,) expected log popularity."""
+    population: Histories
+    """Of a sample of the users."""
+
+    @classmethod
+    def of(cls, past: Interactions, inputs: ItemInputs, fitted: FittedTogetherness) -> "PastItems":
+        """
+        Args:
+            fitted: on this past.
+        """
+        factors, prior = fitted.items(inputs)
+        known = np.flatnonzero(past.matrix().getnnz(axis=1) > 0)
+        sample = known[:: max(1, len(known) // POPULATION_SIZE)]
+        return cls(to_vectors(inputs, factors), torch.from_numpy(prior), past.histories(sample))
+
+
+def prepare(episode: Episode, items: PastItems, *, first_us: IntArray) -> PreparedEpisode:
+    """An episode as tensors; `items` are of its own past."""
+    task = episode.task
+    candidates = torch.from_numpy(task.candidates)
     return PreparedEpisode(
-        inputs=to_vectors(inputs, fitted.vectors(inputs)),
-        prior=torch.from_numpy(fitted.head.predict(inputs)[1][task.candidates]),
+        inputs=items.inputs,
+        prior=items.prior[candidates],
         histories=task.histories,
-        candidates=torch.from_numpy(task.candidates),
-        population=past.histories(sample),
+        candidates=candidates,
+        population=items.population,
         dates=date_features(task, first_us),
         log_popularity=torch.from_numpy(np.log(np.maximum(episode.popularity, 1.0))).float(),
         barred=torch.from_numpy(supported(task)),
