@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
+from coldstart_models.adapting import MAX_SUPPORT
 from coldstart_models.artifacts import (
     Contract,
     StoredModel,
@@ -30,6 +31,7 @@ from coldstart_models.data.training_histories import FeatureHistories
 from coldstart_models.errors import NotEnoughData
 from coldstart_models.feature_rows import adaptation_rows, vector_rows
 from coldstart_models.general.artifact import load_general
+from coldstart_models.online_histories import READ
 from coldstart_models.ranker import TrainingSet
 from coldstart_models.siamese.checkpoints import Checkpoint
 from coldstart_models.siamese.curves import tensorboard
@@ -56,8 +58,6 @@ from validation import tables
 TRAIN: Final = "train"
 META_TRAIN: Final = "meta-train"
 FEATURE_SERVICE: Final = "coldstart_v1"
-MAX_SUPPORT: Final = 20
-"""First customers a new listing learns from."""
 POPULATION_SAMPLE: Final = 2000
 COLUMNS: Final = (
     "item_profile:title",
@@ -65,11 +65,7 @@ COLUMNS: Final = (
     "item_profile:price",
     "item_vector:vector",
     "item_adaptation:delta",
-    "user_history:history_item_ids",
-    "user_history:history_event_types",
-    "user_history:history_time_us",
-    "user_history:history_quantities",
-    "user_history:history_prices",
+    *(f"user_history:{column}" for column in READ),
 )
 """Feature columns that ranking reads."""
 
@@ -212,8 +208,10 @@ def _watched(
         problem: what else decides how it goes: a checkpoint of another problem is not taken up.
     """
     catalogue = training.catalogue
-    encoders = (catalogue.image.encoder_hash, catalogue.text.encoder_hash)
-    told = repr([stage, *problem, encoders, version("coldstart-home")])
+    encoded = [
+        (one.encoder_hash, int(one.present.sum())) for one in (catalogue.image, catalogue.text)
+    ]
+    told = repr([stage, *problem, encoded, version("coldstart-home")])
     key = hashlib.sha256(told.encode()).hexdigest()
     checkpoint = Checkpoint(home.checkpoints / f"{stage}.pt", key)
     with tensorboard(home.curves / f"{now:%Y%m%d-%H%M%S}-{stage}") as curves:
