@@ -76,7 +76,7 @@ test: $(READY) ## Run the tests (ARGS='tests/validation -k gate' narrows them)
 
 # Spark is half a gigabyte that only its own tests need, so the lock leaves it out.
 .PHONY: test-spark
-test-spark: $(READY) ## Install Spark (Java 17 must be there) and run the tests of its stores
+test-spark: $(READY) ## Install Spark (Java 17 must be there) and run the tests of its stores (ARGS='-k spark-processes': on two executors)
 	$(UV) pip install --python $(BIN)/python --quiet "$$($(BIN)/python -c 'import tomllib; \
 		print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["spark"])')"
 	$(BIN)/python -m pytest -m slow tests/feature_repo/contract $(ARGS)
