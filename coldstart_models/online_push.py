@@ -23,7 +23,7 @@ from feature_repo.event_log import LogState, Position, event_log
 from feature_repo.feature_tables import ITEM_STATS, USER_HISTORY
 from feature_repo.home import Home
 from feature_repo.jobs.arrival import EVENT_COLUMNS
-from feature_repo.lineage import log_position
+from feature_repo.lineage import log_reached
 from validation import tables
 from validation.whole_files import replacing
 
@@ -115,16 +115,19 @@ def push_online(
     return Pushed(tuple(pushed), adapted)
 
 
-def catch_up(home: Home, store: "Store", *, now: datetime) -> Pushed:
-    """Push again what came after the offline tables were computed.
+@contextmanager
+def caught_up(home: Home, store: "Store", *, now: datetime) -> Iterator[None]:
+    """Push again, after a materialization, what came after the offline tables were computed.
 
-    A materialization writes these tables' state over what was pushed since. Where nobody knows
-    how far of the log they reach, they are taken as complete.
+    It writes these tables' state over what was pushed since, and has done so in part where it
+    failed. Where nobody knows how far of the log they reach, they are taken as complete.
     """
-    places = [log_position(home, view) for view in (USER_HISTORY.name, ITEM_STATS.name)]
-    known = [place for place in places if place is not None]
-    since = min(known, key=lambda place: place.rows, default=None)
-    return push_online(home, store, recommender=None, now=now, since=since)
+    since = log_reached(home)  # now: `aggregate` may go on meanwhile
+    try:
+        yield
+    finally:
+        if event_log(home).exists():
+            push_online(home, store, recommender=None, now=now, since=since)
 
 
 def is_behind(home: Home) -> bool:
