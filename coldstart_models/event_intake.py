@@ -48,11 +48,12 @@ def event_taker(home: Home, *, rules: Rules = NO_RULES) -> "Callable[[pd.DataFra
     It has no model: new listings learn when the service comes past these events.
     """
     from feature_repo.store import Store
-    from validation import gate  # noqa: F401 - Great Expectations takes seconds to import
+    from validation import engine
 
     store = Store(home)
     store.registered()
     event_log(home).warm()
+    engine.context()  # Great Expectations takes seconds to import
 
     def take(events: pd.DataFrame) -> EventsResult:
         now = datetime.now(UTC)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from coldstart_models.event_intake import EventsResult, take_events
+from coldstart_models.event_intake import EventsResult, event_taker, take_events
 from coldstart_models.online_push import push_online
 from feature_repo.event_log import event_log
 from feature_repo.feature_tables import ITEM_STATS, USER_HISTORY
@@ -20,7 +20,7 @@ from feature_repo.jobs.aggregate import aggregate
 from feature_repo.jobs.catalogue import write
 from feature_repo.store import Store
 from tests.feature_repo.samples import write_items
-from validation import quarantine, tables
+from validation import engine, quarantine, tables
 
 VIEWS = [USER_HISTORY.name, ITEM_STATS.name]
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -143,7 +143,7 @@ def test_after_any_interleaving_online_is_what_aggregate_computes(
             take(home, store, *rows)
         if fate == "compact":
             event_log(home).compact()
-    push_online(home, store, recommender=None, now=NOW)  # what a consumer does when it starts
+    push_online(home, store, recommender=None, now=NOW)  # as whoever takes events in next does
     aggregate(home=home, now=NOW)
     compared = store.read_back(views=VIEWS, sample=10**9)
     assert compared.differences == ()
@@ -236,6 +236,12 @@ def test_two_processes_that_quarantine_at_once_lose_no_row(home: Home, store: St
             one.result(120)
     held = set(quarantine.load(home.quarantine, "events")["key"])
     assert {f"bad-{n}" for n in range(8)} <= held
+
+
+def test_a_consumer_has_the_gate_loaded_before_its_first_event(home: Home, store: Store) -> None:
+    engine.context.cache_clear()
+    event_taker(home)
+    assert engine.context.cache_info().currsize == 1
 
 
 def test_no_catalogue_is_told(tmp_path: Path, store: Store) -> None:
