@@ -20,7 +20,7 @@ from feature_repo.jobs.aggregate import aggregate
 from feature_repo.jobs.catalogue import write
 from feature_repo.store import Store
 from tests.feature_repo.samples import write_items
-from validation import engine, quarantine, tables
+from validation import engine, gate, quarantine, tables
 
 VIEWS = [USER_HISTORY.name, ITEM_STATS.name]
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -202,6 +202,27 @@ def test_a_sound_event_counts_where_a_bad_one_of_its_id_came_first(
     assert (taken.accepted, taken.duplicates) == (("again",), ("again",))
     assert [row.id for row in taken.quarantined] == ["again"]
     assert history(store, "gita") == ["sofa"]
+
+
+def test_one_look_of_the_gate_judges_every_repeat(
+    home: Home, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[int] = []
+
+    def counted(frame: pd.DataFrame, **asked: Any) -> gate.GateResult:
+        looks.append(len(frame))
+        return check_events(frame, **asked)
+
+    check_events = gate.check_events
+    monkeypatch.setattr(gate, "check_events", counted)
+    bad = [click("often", "lea", f"ghost-{number}") for number in range(30)]
+    sound = [click("often", "lea", "rug"), click("often", "lea", "sofa")]
+    taken = take(home, store, *bad, *sound, click("often", "lea", "ghost"))
+    assert looks == [33]
+    assert (taken.accepted, taken.duplicates) == (("often",), ("often",))
+    assert [row.id for row in taken.quarantined] == ["often"] * 31
+    assert taken.quarantined[-1].reasons[0].startswith("Row 32: item 'ghost' is not in")
+    assert history(store, "lea") == ["rug"]
 
 
 @pytest.mark.parametrize("odd", [["a"], {"a": 1}, 7, 7.5, True, "\x00", "é" * 500])
