@@ -262,6 +262,28 @@ def test_an_index_of_another_making_is_made_anew(
     assert facts.read_text() != "{}"
 
 
+@pytest.mark.parametrize("harm", ["missing", "empty", "cut off"])
+@pytest.mark.parametrize(
+    "name", ["index.json", "rows.arrow", "event_id.hashes.npy", "items.arrow", "items.people.npy"]
+)
+def test_an_index_that_is_not_whole_is_made_anew(
+    home: Home, monkeypatch: pytest.MonkeyPatch, name: str, harm: str
+) -> None:
+    monkeypatch.setattr(module, "INDEXED_FROM", 1)
+    event_log(home).append(batch("a", "b"))
+    event_log(home).compact()
+    (file,) = home.event_index.glob(f"*/{name}")
+    whole = file.read_bytes()
+    if harm == "missing":
+        file.unlink()
+    else:
+        file.write_bytes(whole[: 0 if harm == "empty" else len(whole) // 2])
+    log = EventLog(home)
+    assert log.rows_where(tables.EVENT_ID, ["b"])[tables.EVENT_ID].tolist() == ["b"]
+    assert log.of_items(["i"]) is not None
+    assert file.read_bytes() == whole
+
+
 def test_equal_hashes_do_not_mix_rows(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "INDEXED_FROM", 1)
     monkeypatch.setattr(
