@@ -1,7 +1,9 @@
 """What is online stays that of the log's newest events beside whatever else writes it."""
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +12,17 @@ import pytest
 
 from coldstart_models.commands import materialize as command
 from coldstart_models.event_intake import take_events
-from coldstart_models.online_push import caught_up
+from coldstart_models.online_push import caught_up, is_behind, push_online
+from coldstart_models.user_history import UserHistory
 from feature_repo.errors import StoreError
-from feature_repo.feature_tables import FEATURE_TABLES, USER_HISTORY
+from feature_repo.feature_tables import FEATURE_TABLES, ITEM_ADAPTATION, USER_HISTORY
 from feature_repo.home import HOME_VARIABLE, Home
 from feature_repo.jobs.aggregate import aggregate
 from feature_repo.jobs.behaviour import USER_BEHAVIOUR
 from feature_repo.jobs.materialize import materialize
 from feature_repo.offline_tables import read_rows
 from feature_repo.store import PushTo, Store
+from tests.bentos.fakes import CountingRecommender
 from tests.feature_repo.samples import events_frame, write_events, write_items
 from validation import tables
 
@@ -44,7 +48,9 @@ def store(home: Home) -> Store:
     return store
 
 
-def click(home: Home, store: Any, event_id: str, user: str, item: str) -> None:
+def click(
+    home: Home, store: Any, event_id: str, user: str, item: str, *, recommender: Any = None
+) -> None:
     """As the service or a consumer takes it in."""
     row = {"event_id": event_id, "user_id": user, "item_id": item, "event_type": "click"}
     frame = pd.DataFrame(
@@ -52,7 +58,7 @@ def click(home: Home, store: Any, event_id: str, user: str, item: str) -> None:
         columns=tables.EVENTS.names,
         dtype=object,
     )
-    take_events(frame, home=home, store=store, recommender=None, now=NOW)
+    take_events(frame, home=home, store=store, recommender=recommender, now=NOW)
 
 
 def history(store: Store, user: str) -> list[str] | None:
@@ -116,3 +122,62 @@ def test_an_aggregation_during_a_materialization_hides_no_event(home: Home, stor
         )
         assert history(store, "ann") == ["lamp"]
     assert history(store, "ann") == ["lamp", "rug"]
+
+
+def beside(work: Callable[[], object]) -> None:
+    """Do it in another thread, which a lock that this one holds would hold up for ever."""
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(30)
+    assert not thread.is_alive()
+
+
+class Learning(CountingRecommender):
+    """It does some work, once, when it has begun to learn."""
+
+    def __init__(self, meanwhile: Callable[[], object]) -> None:
+        super().__init__({"lamp": 0.5, "rug": 0.5})
+        self._meanwhile: Callable[[], object] | None = meanwhile
+
+    def adapt(
+        self, item_id: str, supporters: Sequence[UserHistory], *, times: Sequence[datetime]
+    ) -> pd.DataFrame:
+        learned = super().adapt(item_id, supporters, times=times)
+        work, self._meanwhile = self._meanwhile, None
+        if work:
+            work()
+        return learned
+
+
+def support(store: Store, item: str) -> int | None:
+    (row,) = store.online([f"{ITEM_ADAPTATION.name}:support"], [{"item_id": item}])
+    found: int | None = row[f"{ITEM_ADAPTATION.name}__support"]
+    return found
+
+
+def test_features_go_online_while_a_listing_learns(home: Home, store: Store) -> None:
+    def others() -> None:
+        beside(lambda: click(home, store, "second", "bob", "rug"))
+        seen.append((history(store, "bob"), support(store, "rug")))
+
+    seen: list[tuple[list[str] | None, int | None]] = []
+    click(home, store, "first", "ann", "rug", recommender=Learning(others))
+    assert seen == [(["lamp", "rug"], None)]
+    assert support(store, "rug") == 1
+    assert is_behind(home)
+    push_online(home, store, recommender=Learning(lambda: None), now=NOW)
+    assert (support(store, "rug"), is_behind(home)) == (2, False)
+
+
+def test_what_was_learned_from_fewer_events_does_not_replace_what_was_from_more(
+    home: Home, store: Store
+) -> None:
+    faster = Learning(lambda: None)
+    second = partial(click, home, store, "second", "bob", "rug", recommender=faster)
+    slower = Learning(lambda: beside(second))
+    click(home, store, "first", "ann", "rug", recommender=slower)
+    assert faster.adaptations == [("rug", 2)]
+    assert slower.adaptations == [("rug", 1), ("rug", 2)]
+    assert support(store, "rug") == 2
+    assert read_rows(home, ITEM_ADAPTATION.name)["support"].to_pylist()[-1] == 2
+    assert not is_behind(home)
