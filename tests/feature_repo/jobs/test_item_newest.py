@@ -182,6 +182,22 @@ def test_what_came_after_the_large_file_is_grouped_before_python_sees_it(
     assert set(later.people) == {"u0", "u1"}
 
 
+def test_people_are_searched_where_they_are_mapped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "INDEXED_FROM", 1)
+    log = EventLog(Home(tmp_path))
+    event = {"item_id": "lamp", "event_type": "click", "event_timestamp": START, "late": None}
+    log.append(table_of([{**event, "user_id": f"u{n}"} for n in range(9)], 0))
+    log.compact()
+    summed = log.of_items(["lamp"])
+    assert summed is not None
+    lamp = summed.sums.of("lamp")
+    assert lamp is not None
+    assert len(lamp.people) == 9
+    assert all(lamp.people[name].flags.aligned for name in ("hash", "last", "row"))
+
+
 def test_no_event_of_the_large_file_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
