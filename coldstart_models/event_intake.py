@@ -53,7 +53,7 @@ def event_taker(home: Home, *, rules: Rules = NO_RULES) -> "Callable[[pd.DataFra
     from validation import engine
 
     store = Store(home)
-    store.registered()
+    store.require_applied()
     event_log(home).warm()
     engine.context()  # Great Expectations takes seconds to import
 

@@ -110,6 +110,22 @@ class Store:
         self.__dict__.pop("_services", None)
         return self.registered()
 
+    def require_applied(self) -> None:
+        """Raise NotApplied or StoreError where there is nothing to read."""
+        if self._applied:
+            return
+        if not self.home.root.is_dir():
+            raise StoreError(
+                f"there is no state folder {self.home.root}; run `coldstart ingest SOURCE`, or "
+                "point COLDSTART_HOME at the folder that has one"
+            )
+        ready = self._environment.registry_ready(self.home)
+        if not ready or not self._feast.list_feature_views():
+            raise NotApplied(
+                f"no features are registered in {self.home.root}; run `coldstart apply`"
+            )
+        self._applied = True
+
     def historical(
         self,
         entities: pd.DataFrame,
@@ -160,7 +176,7 @@ class Store:
             entity_rows: ids by name, e.g. ``[{"user_id": "u1", "item_id": "7"}]``.
             now: needed when features of the on-demand view are asked for.
         """
-        self._require_applied()
+        self.require_applied()
         rows = [dict(row) for row in entity_rows]
         if not rows:
             return []
@@ -187,7 +203,7 @@ class Store:
         The offline file is rewritten under a lock, so push offline in batches. Embeddings by an
         encoder that does not serve are kept in its own table, and do not go online.
         """
-        self._require_applied()
+        self.require_applied()
         rows, target = to_rows(frame, view=view, now=now), PushTo(to)
         if not rows.num_rows:
             return
@@ -228,7 +244,7 @@ class Store:
         progress: Progress | None = None,
     ) -> MaterializeResult:
         """Write each entity's latest row in [start, end] online; by default each table's range."""
-        self._require_applied()
+        self.require_applied()
         self._bring_offline()
         names = self._views(views)
         done = []
@@ -256,7 +272,7 @@ class Store:
             since: how far of the log the offline tables reached. An entity with later events is not
                 compared: whoever took these in made its online row newer.
         """
-        self._require_applied()
+        self.require_applied()
         checked, found, counts = 0, [], {}
         for view in self._views(views):
             table = feature_table(view)
@@ -294,7 +310,7 @@ class Store:
 
     def registered(self) -> Registered:
         """What is registered, what is online and what is stale."""
-        self._require_applied()
+        self.require_applied()
         feast = self._feast
         return Registered(
             project=feast.project,
@@ -348,22 +364,6 @@ class Store:
             loaded = load_changed(self.home, settings=self._environment.values["offline_store"])
             if loaded:
                 log.info("loaded %s into PostgreSQL", ", ".join(loaded))
-
-    def _require_applied(self) -> None:
-        """Raise NotApplied or StoreError where there is nothing to read."""
-        if self._applied:
-            return
-        if not self.home.root.is_dir():
-            raise StoreError(
-                f"there is no state folder {self.home.root}; run `coldstart ingest SOURCE`, or "
-                "point COLDSTART_HOME at the folder that has one"
-            )
-        ready = self._environment.registry_ready(self.home)
-        if not ready or not self._feast.list_feature_views():
-            raise NotApplied(
-                f"no features are registered in {self.home.root}; run `coldstart apply`"
-            )
-        self._applied = True
 
     def _registered_beyond(self, defined: set[str]) -> list[Any]:
         feast = self._feast
@@ -435,7 +435,7 @@ class Store:
 
     def _asked(self, entities: pd.DataFrame, features: Features) -> pd.DataFrame:
         """What Feast needs of the entity rows: ids, UTC microseconds, row number, moment."""
-        self._require_applied()
+        self.require_applied()
         self._resolved(features)
         if tables.EVENT_TIMESTAMP not in entities.columns:
             raise StoreError(

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from coldstart_models.event_intake import EventsResult, event_taker, take_events
 from coldstart_models.online_push import push_online
+from feature_repo.errors import NotApplied
 from feature_repo.event_log import event_log
 from feature_repo.feature_tables import ITEM_STATS, USER_HISTORY
 from feature_repo.home import Home
@@ -263,6 +264,15 @@ def test_a_consumer_has_the_gate_loaded_before_its_first_event(home: Home, store
     engine.context.cache_clear()
     event_taker(home)
     assert engine.context.cache_info().currsize == 1
+
+
+def test_a_consumer_starts_on_registered_features_and_reads_no_offline_table_for_it(
+    home: Home, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("feature_repo.store.extent", lambda *_, **__: pytest.fail("a table"))
+    event_taker(home)
+    with pytest.raises(NotApplied, match="run `coldstart apply`"):
+        event_taker(Home(tmp_path))
 
 
 def test_no_catalogue_is_told(tmp_path: Path, store: Store) -> None:
