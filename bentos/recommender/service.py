@@ -10,7 +10,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 MODEL_VARIABLE: Final = "COLDSTART_MODEL"
 FOLLOW_SECONDS: Final = 0.5
 """Between looks for events that a consumer took in."""
+LONGEST_FOLLOW_SECONDS: Final = 60.0
+"""The same while looking fails; doubled from failure to failure."""
 logger = logging.getLogger("bentoml.coldstart")
 
 os.environ.setdefault("BENTOML_DO_NOT_TRACK", "true")
@@ -331,14 +333,28 @@ class RecommenderService:
             except ServiceUnavailable as error:
                 logger.error("%s", error)
 
-    def _follow(self) -> None:
-        """Let new listings learn from events that other processes took in."""
+    def _follow(self, wait: Callable[[float], object] = time.sleep) -> None:
+        """Let new listings learn from events that other processes took in.
+
+        Nobody would start this thread again: it outlives every error, and looks less often while
+        they last.
+        """
+        pause = FOLLOW_SECONDS
         while True:
-            time.sleep(FOLLOW_SECONDS)
+            wait(pause)
             try:
                 self.follow()
-            except (FeatureError, ModelError) as error:
-                logger.error("new listings do not learn from others' events now: %s", error)
+            except Exception as error:
+                measures.count_follow_failure(error)
+                pause = min(2 * pause, LONGEST_FOLLOW_SECONDS)
+                logger.error(
+                    "new listings do not learn from others' events now, next try in %.0f s: %s",
+                    pause,
+                    error,
+                    exc_info=not isinstance(error, FeatureError | ModelError),
+                )
+            else:
+                pause = FOLLOW_SECONDS
 
     def follow(self) -> None:
         """As `_follow`, once; nothing where there is nothing new."""
