@@ -93,10 +93,14 @@ class Recommender:
         self._space = Space.of(population)
         self._snapshot = snapshot
         self._writing = threading.Lock()
+        self._followers: tuple[Recommender, ...] = ()
 
     @classmethod
-    def load(cls, home: Home, *, tag: str = LATEST) -> "Recommender":
+    def load(cls, home: Home, *, tag: str = LATEST, kept: bool = False) -> "Recommender":
         """Load a model and the vectors it made.
+
+        Args:
+            kept: take the vectors that training kept beside the store (`Home.model_vectors`).
 
         Raises:
             ArtifactError: there is no such model, or no vectors of it.
@@ -111,7 +115,7 @@ class Recommender:
             head=head,
             network=network,
             population=population,
-            snapshot=read_snapshot(home, tag=stored.tag, widths=network.scorer.widths),
+            snapshot=read_snapshot(home, tag=stored.tag, widths=network.scorer.widths, kept=kept),
         )
 
     @property
@@ -121,6 +125,14 @@ class Recommender:
     @property
     def _scorer(self) -> SiameseScorer:
         return self._network.scorer
+
+    def lead(self, followers: "Sequence[Recommender]") -> None:
+        """Let other models' recommenders take in the same listings and customers as this one."""
+        self._followers = tuple(followers)
+
+    def serves(self, item_id: str) -> bool:
+        """Whether the listing can be recommended or scored."""
+        return item_id in self._snapshot.position
 
     def is_new(self, item_id: str) -> bool:
         """Whether hardly anybody has chosen the item yet. Raises UnknownItem."""
@@ -280,6 +292,8 @@ class Recommender:
             rows = pack(self._scorer.tower(to_vectors(inputs, factors)), prior)
         with self._writing:
             self._snapshot = self._snapshot.with_items(items, rows)
+        for follower in self._followers:
+            follower.add_listings(items, image, text)
         return vector_rows(ids, rows, tag=self.tag)
 
     def adapt(
@@ -314,6 +328,8 @@ class Recommender:
             self._snapshot = snapshot.with_delta(
                 row, delta[0], float(bias[0]), support=len(supporters)
             )
+        for follower in self._followers:
+            follower.adapt(item_id, supporters, times=times)
         return adaptation_rows([item_id], delta, bias, [len(supporters)], tag=self.tag)
 
     def _rows(self, snapshot: Snapshot, item_ids: Sequence[str]) -> IntArray:

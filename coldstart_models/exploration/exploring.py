@@ -2,29 +2,30 @@
 
 import hashlib
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 
+from coldstart_models.errors import ConfigError
 from coldstart_models.exploration.budget import ListingBudget
 from coldstart_models.exploration.linucb import LinUCB
 from coldstart_models.exploration.page import Columns, ExploredPage, Field, arrange
 from coldstart_models.exploration.policy import Greedy, Policy
 from coldstart_models.exploration.thompson import Thompson
 
-PolicyName = Literal["greedy", "thompson", "linucb"]
+POLICIES: Final = ("greedy", "thompson", "linucb")
 SHORTLIST: Final = 50
 """Arms of a page; bounds what is logged of it."""
 
 
-def build_policy(
-    name: PolicyName, *, floor: float = 0.1, draws: int = 256, width: float = 1.0
-) -> Policy:
-    """A policy by name.
+def build_policy(name: str, *, floor: float = 0.1, draws: int = 256, width: float = 1.0) -> Policy:
+    """One of POLICIES. Raises ConfigError for another name.
 
     Args:
         width: by how many deviations scores may move: of Thompson's draws, or LinUCB's bonus.
     """
+    if name not in POLICIES:
+        raise ConfigError(f"no policy is called {name!r}; known: {', '.join(POLICIES)}")
     if name == "thompson":
         return Thompson(draws=draws, width=width, floor=floor)
     if name == "linucb":
