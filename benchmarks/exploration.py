@@ -36,6 +36,7 @@ PAIRS: Final[tuple[tuple[Policy, Policy], ...]] = (
     (Thompson(floor=0.2), LinUCB(floor=0.1)),
     (Thompson(floor=0.2), Greedy(floor=0.1)),
     (LinUCB(floor=0.5), Thompson(floor=0.2)),
+    (LinUCB(floor=0.5), Greedy(floor=0.1)),  # little in common: a log that is too small
 )
 UNLIMITED: Final = 1_000_000_000
 
@@ -121,18 +122,19 @@ def _covered(
     ]
     rows: list[dict[str, str | float]] = []
     for one in range(3):
-        values: Floats = np.array([estimates[one].value for estimates in found])
-        width = np.mean([estimates[one].high - estimates[one].low for estimates in found])
+        values: Floats = np.array([log.estimates[one].value for log in found])
+        width = np.mean([log.estimates[one].high - log.estimates[one].low for log in found])
         rows.append(
             {
                 "log → new": f"{_short(logged)} → {_short(new)}",
                 "log's worth": round(base, 4),
                 "new's worth": round(truth, 4),
-                "estimator": found[0][one].estimator,
+                "effective pages": round(float(np.mean([log.effective_pages for log in found]))),
+                "estimator": found[0].estimates[one].estimator,
                 "estimate": round(float(values.mean()), 4),
                 "width": round(float(width), 4),
                 "covered %": round(
-                    100 * float(np.mean([estimates[one].covers(truth) for estimates in found])), 1
+                    100 * float(np.mean([log.estimates[one].covers(truth) for log in found])), 1
                 ),
             }
         )

@@ -36,7 +36,10 @@ class ListingBudget:
 
     def open(self, item_ids: npt.NDArray[np.object_]) -> Bools:
         """(C,): which listings have exposures left."""
-        return ~np.asarray(pd.Index(item_ids).isin(self._over), dtype=bool)
+        over = self._over
+        if over.empty:
+            return np.ones(len(item_ids), dtype=bool)
+        return ~np.asarray(pd.Index(item_ids).isin(over), dtype=bool)
 
     def left(self, item_id: str) -> int:
         """Exposures that a listing may still get."""
