@@ -56,10 +56,10 @@ def history_contributions(
     scorer: SiameseScorer,
     vectors: Vectors,
     users: Profiles,
-    candidate: Vectors,
+    candidates: Vectors,
     calibration: Calibration,
 ) -> dict[str, torch.Tensor]:
-    """Modality → (H,): what each history event adds to one user's score of one candidate.
+    """Modality → (C, H): what each history event adds to one user's score of each candidate.
 
     An average is a sum over the history, Σ_h ω_h s_h. A nearest term v is that sum and what the
     nearest events are ahead of it, v − Σ_h ω_h s_h ≥ 0, which is theirs by their shares p_h:
@@ -69,20 +69,26 @@ def history_contributions(
     So where the term counts for a candidate (its weight is positive), an event that is more like it
     never counts less, be v above the mean μ or below.
     """
-    parts = {name: torch.zeros(users.compact.shape[1]) for name in scorer.widths}
+    counts = (candidates.present[next(iter(scorer.widths))].shape[0], users.compact.shape[1])
+    parts = {name: torch.zeros(counts) for name in scorer.widths}
+    similarities = {
+        name: (candidates.values[name] @ vectors.values[name][users.used].T)[:, users.compact[0]]
+        for name in scorer.widths
+        if bool(users.present[name][0])
+    }
     for position, (name, kind) in enumerate(scorer.terms):
-        if not (bool(users.present[name][0]) and bool(candidate.present[name][0])):
+        if name not in similarities:
             continue
-        similar = (vectors.values[name][users.used] @ candidate.values[name][0])[users.compact[0]]
-        weights = users.weights[name][0]
+        similar, weights = similarities[name], users.weights[name][0]
         mean, deviation = calibration.mean[0, 0, position], calibration.deviation[0, 0, position]
         part = weights * (similar - mean)
         if kind == NEAREST:
             temperature = scorer.temperature(name)
-            logits = temperature * similar + safe_log(users.weights[name])[0]
-            ahead = logits.logsumexp(dim=0) / temperature - (weights * similar).sum()
-            part = part + torch.softmax(logits, dim=0) * ahead
-        parts[name] = parts[name] + part / deviation * scorer.term_weights[position]
+            logits = temperature * similar + safe_log(users.weights[name])
+            ahead = logits.logsumexp(dim=1) / temperature - (weights * similar).sum(dim=1)
+            part = part + torch.softmax(logits, dim=1) * ahead[:, None]
+        part = part / deviation * scorer.term_weights[position]
+        parts[name] = parts[name] + part * candidates.present[name][:, None]
     return parts
 
 

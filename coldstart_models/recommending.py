@@ -72,6 +72,10 @@ class _Person:
     """Of the history events that the snapshot knows, in the order of the profile's events."""
     profiles: Profiles
     calibration: Calibration
+    values: torch.Tensor
+    """(1, R, T) raw terms of the reference pool,"""
+    exists: torch.Tensor
+    """and where they exist."""
 
 
 class Recommender:
@@ -189,13 +193,14 @@ class Recommender:
             order, propensities = page.columns, page.propensities
             explored = frozenset(page.places)
         best, reached = rows[order], scores[order].tolist()
+        told = self._sentences(snapshot, person, best)
         unsure = self._network.certainty.deviation(terms.features(order)).tolist()
         return [
             self._recommendation(
                 snapshot,
                 row,
                 score,
-                self._told(snapshot, person, row, self._parts(snapshot, person, row)),
+                told[place],
                 deviation=deviation,
                 propensity=propensity,
                 explored=place in explored,
@@ -232,7 +237,10 @@ class Recommender:
             popularity = float(snapshot.prior[row])
             part = Contribution(None, POPULARITY, popularity)
             return Explanation(item_id, popularity, (part,), sentence(_title(snapshot, row), []))
-        parts = self._parts(snapshot, person, row)
+        parts = {
+            name: values[0]
+            for name, values in self._parts(snapshot, person, np.array([row])).items()
+        }
         adapted = self._adapted(snapshot, person, row)
         general = float(self._general(snapshot, person, np.array([row]))[0])
         weight = float(self._scorer.prior_weight.detach())
@@ -353,7 +361,8 @@ class Recommender:
             values, exists = self._scorer.term_values(snapshot.vectors, profiles, reference)
             prior = torch.from_numpy(snapshot.prior[snapshot.reference])
             calibration = Calibration.of(values, exists, prior)
-        return _Person(tuple(str(snapshot.item_ids[i]) for i in known), profiles, calibration)
+        chosen = tuple(str(snapshot.item_ids[i]) for i in known)
+        return _Person(chosen, profiles, calibration, values, exists)
 
     def _scores(
         self,
@@ -370,8 +379,16 @@ class Recommender:
     @torch.inference_mode()
     def _terms(self, snapshot: Snapshot, person: "_Person", rows: IntArray) -> Terms:
         """What the scores of the candidates in the given rows are made of."""
-        candidates = snapshot.vectors.take(torch.from_numpy(rows))
-        values, exists = self._scorer.term_values(snapshot.vectors, person.profiles, candidates)
+        reference = snapshot.reference
+        place = np.minimum(np.searchsorted(reference, rows), len(reference) - 1)
+        known = reference[place] == rows
+        values, exists = (of[:, torch.from_numpy(place)] for of in (person.values, person.exists))
+        if not known.all():  # what the reference pool holds was computed for the calibration
+            others = snapshot.vectors.take(torch.from_numpy(rows[~known]))
+            here = torch.from_numpy(~known)
+            values[:, here], exists[:, here] = self._scorer.term_values(
+                snapshot.vectors, person.profiles, others
+            )
         return Terms(values, exists, torch.from_numpy(snapshot.prior[rows]), person.calibration)
 
     @torch.inference_mode()
@@ -409,11 +426,13 @@ class Recommender:
         return person.calibration.popular(torch.from_numpy(snapshot.prior[rows]))
 
     @torch.inference_mode()
-    def _parts(self, snapshot: Snapshot, person: "_Person", row: int) -> "dict[str, torch.Tensor]":
-        """The history's parts by modality."""
-        candidate = snapshot.vectors.take(torch.tensor([row]))
+    def _parts(
+        self, snapshot: Snapshot, person: "_Person", rows: IntArray
+    ) -> "dict[str, torch.Tensor]":
+        """Modality → (C, H): the history's parts in each listing's score."""
+        candidates = snapshot.vectors.take(torch.from_numpy(rows))
         return history_contributions(
-            self._scorer, snapshot.vectors, person.profiles, candidate, person.calibration
+            self._scorer, snapshot.vectors, person.profiles, candidates, person.calibration
         )
 
     @torch.inference_mode()
@@ -423,6 +442,14 @@ class Recommender:
         return first_customer_contributions(
             self._scorer, snapshot.vectors, person.profiles, delta, self._population
         )
+
+    def _sentences(self, snapshot: Snapshot, person: "_Person", rows: IntArray) -> list[str]:
+        """Why each listing."""
+        parts = self._parts(snapshot, person, rows)
+        return [
+            self._told(snapshot, person, row, {name: of[place] for name, of in parts.items()})
+            for place, row in enumerate(rows.tolist())
+        ]
 
     def _told(
         self, snapshot: Snapshot, person: "_Person", row: int, parts: "dict[str, torch.Tensor]"
@@ -469,5 +496,5 @@ class Recommender:
 
 
 def _title(snapshot: Snapshot, row: int) -> str:
-    title = snapshot.items[tables.TITLE].iloc[row]
+    title = snapshot.titles[row]
     return str(title) if isinstance(title, str) and title else str(snapshot.item_ids[row])

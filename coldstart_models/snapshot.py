@@ -6,7 +6,7 @@ start to its end.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Final
 
@@ -30,8 +30,8 @@ from feature_repo.home import Home
 from feature_repo.vector_snapshot import Vectors as StoredVectors
 from validation import tables
 
-EPOCH: Final = pd.Timestamp("1970-01-01", tz="UTC")
-MICROSECOND: Final = pd.Timedelta(microseconds=1)
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND: Final = timedelta(microseconds=1)
 NEW_FOR: Final = timedelta(days=28)
 """A listing counts as new for so long before the newest event."""
 REFERENCE_SIZE: Final = 512
@@ -69,6 +69,10 @@ class Snapshot:
     @cached_property
     def item_ids(self) -> npt.NDArray[np.object_]:
         return self.items[tables.ITEM_ID].to_numpy(dtype=object)
+
+    @cached_property
+    def titles(self) -> npt.NDArray[np.object_]:
+        return self.items[tables.TITLE].to_numpy(dtype=object)
 
     @cached_property
     def position(self) -> dict[str, int]:
@@ -177,7 +181,7 @@ class Snapshot:
 
 def microseconds(moment: datetime) -> int:
     """Since 1970, UTC."""
-    return int((pd.Timestamp(moment) - EPOCH) // MICROSECOND)
+    return int((moment - EPOCH) // MICROSECOND)
 
 
 def new_listings(items: pd.DataFrame, events: pd.DataFrame) -> BoolArray:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import bentoml
 from bentoml.exceptions import BadInput, BentoMLException, NotFound, ServiceUnavailable
 
-from bentos.recommender import measures, payloads, storefront
+from bentos.recommender import measures, payloads, storefront, threads
 from bentos.recommender.packing import ProjectImage
 from bentos.recommender.photos import PhotoRefused, keep_photo, photo_root, resolve_photo
 from bentos.recommender.requests import Request
@@ -92,6 +92,7 @@ class RecommenderService:
             load=lambda tag: load_challenger(self.home, tag=tag),
         )
         self._catalogue = CatalogueReference(self.home)
+        threads.one_each()
         gc.collect()
         gc.freeze()
         logger.info("serving %s over %d listings", self.recommender.tag, len(self.shelf))
@@ -219,7 +220,7 @@ class RecommenderService:
 
         now = datetime.now(UTC)
         frame, refused = self._listing_frame(params.listings, now=now)
-        with measures.stage("listings"), self._intake:
+        with measures.stage("listings"), self._intake, threads.all_processors():
             result = add_listings(
                 frame,
                 home=self.home,

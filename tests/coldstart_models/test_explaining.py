@@ -43,7 +43,7 @@ def told_and_lost(
         return float(scorer(vectors, fewer, one, torch.zeros(1), calibration=calibration)[0, 0])
 
     parts = history_contributions(scorer, vectors, users, one, calibration)
-    told = torch.stack(list(parts.values())).sum(dim=0)
+    told = torch.stack(list(parts.values())).sum(dim=0)[0]
     whole = score(list(everything))
     lost = [whole - score([row for row in everything if row != left]) for left in everything]
     return told, torch.tensor(lost), whole
