@@ -114,5 +114,5 @@ lock: $(UV_STAMP) ## Write requirements.txt anew from pyproject.toml
 .PHONY: clean
 clean: ## Remove the environment, caches and what the demo and the benchmarks wrote
 	rm -rf .venv .tools build dist demo benchmarks/results *.egg-info .pytest_cache .mypy_cache \
-		.ruff_cache .import_linter_cache .hypothesis
+		.ruff_cache .import_linter_cache .hypothesis spark-warehouse
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
