@@ -1,15 +1,17 @@
 """JPEG photos decoded on the device that encodes them: nvJPEG, by torchvision, on a GPU.
 
-What it makes of a photo is what `white_square` makes, up to a few levels of 255: another decoder
-and another implementation of the same bicubic filter. Photos of other formats, turned ones, and
-files that end early are left to Pillow.
+Colours are those that Pillow finds, up to a few levels of 255: another decoder. Photos of other
+formats, turned ones, and files that end early are left to Pillow.
 """
 
-from collections.abc import Sequence
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 from PIL import Image
@@ -21,8 +23,18 @@ if TYPE_CHECKING:
 
 ORIENTATION: Final = 0x0112
 """The EXIF tag; 1 is upright."""
+START: Final = b"\xff\xd8"
 END: Final = b"\xff\xd9"
-"""What a whole JPEG file ends with."""
+"""What a JPEG file begins with, and a whole one ends with."""
+SCAN: Final = 0xDA
+EXIF: Final = 0xE1
+ADOBE: Final = 0xEE
+"""Markers of a JPEG file's segments: the compressed data begin, and what programs left."""
+FRAMES: Final = (0xC0, 0xC1, 0xC2)
+"""Markers of photos compressed in the ways that every decoder knows."""
+OTHER_FRAMES: Final = (0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF)
+AT_ONCE: Final = 100_000_000
+"""Pixels on the device at once, and one photo more: 300 MB, and four times that as floats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,71 +44,143 @@ class Jpeg:
     path: Path
     data: "torch.Tensor"
     """(B,) the file's bytes."""
+    pixels: int
 
 
 class DeviceJpegs:
     """Reads JPEG files in threads and decodes a batch of them on the device."""
 
-    def __init__(self, *, size: int, device: str) -> None:
-        """`size` is the side of the square in pixels."""
-        self.size, self.device = size, device
+    def __init__(self, finish: "Callable[[torch.Tensor], torch.Tensor]", *, device: str) -> None:
+        """`finish` makes of photos of one shape (N, 3, H, W), uint8, what an encoder stages."""
+        import torch
+
+        self.finish, self.device = finish, torch.device(device)
+        self._stream: Any = None
+        if self.device.type == "cuda":
+            self._stream = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
 
     def read(self, path: Path) -> Jpeg | None:
         """The file, or None where Pillow is to open it."""
+        from torchvision.io import read_file
+
+        try:
+            data = read_file(str(path))  # in one call that other threads need not wait for
+        except RuntimeError:
+            return None
+        pixels = plain_pixels(data.numpy().tobytes())
+        return None if pixels is None else Jpeg(path, data, pixels)
+
+    def finished(self, jpegs: Sequence[Jpeg]) -> "list[torch.Tensor | Jpeg]":
+        """Each as `finish` makes it, there on the device, or the photo itself where it fails."""
+        with self._apart():
+            return self._finished(jpegs)
+
+    def _finished(self, jpegs: Sequence[Jpeg]) -> "list[torch.Tensor | Jpeg]":
+        ends = np.cumsum([one.pixels for one in jpegs]) // AT_ONCE
+        cuts = [0, *(np.flatnonzero(np.diff(ends)) + 1).tolist(), len(jpegs)]
+        return [one for first, last in pairwise(cuts) for one in self._some(jpegs[first:last])]
+
+    def _some(self, jpegs: Sequence[Jpeg]) -> "list[torch.Tensor | Jpeg]":
+        """Of so many as fit on the device."""
         import torch
 
         try:
-            data = path.read_bytes()
-            with Image.open(BytesIO(data)) as photo:
-                plain = (
-                    photo.format == "JPEG"
-                    and photo.mode in ("RGB", "L")
-                    and photo.getexif().get(ORIENTATION, 1) == 1
-                    and photo.width * photo.height <= MAX_PIXELS
-                )
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-            return None
-        if not plain or not data.rstrip(b"\0").endswith(END):
-            return None
-        return Jpeg(path, torch.frombuffer(bytearray(data), dtype=torch.uint8))
-
-    def squares(self, jpegs: Sequence[Jpeg]) -> "list[torch.Tensor | Jpeg]":
-        """(S, S, 3) uint8 on the device of each, or the photo itself where it fails."""
-        try:
-            return [self._square(photo) for photo in self._decoded([one.data for one in jpegs])]
+            found: list[torch.Tensor | Jpeg] = [*self._decoded([one.data for one in jpegs])]
         except RuntimeError:
-            found: list[torch.Tensor | Jpeg] = []
-            for jpeg in jpegs:
-                try:
-                    found.append(self._square(self._decoded([jpeg.data])[0]))
-                except RuntimeError:
-                    found.append(jpeg)
-            return found
+            found = [self._alone(jpeg) for jpeg in jpegs]
+        shapes: dict[tuple[int, ...], list[int]] = {}
+        for place, photo in enumerate(found):
+            if not isinstance(photo, Jpeg):
+                shapes.setdefault(tuple(photo.shape), []).append(place)
+        for places in shapes.values():
+            photos = [cast("torch.Tensor", found[place]) for place in places]
+            for place, one in zip(places, self.finish(torch.stack(photos)), strict=True):
+                found[place] = one
+        return found
+
+    def _alone(self, jpeg: Jpeg) -> "torch.Tensor | Jpeg":
+        try:
+            return self._decoded([jpeg.data])[0]
+        except RuntimeError:
+            return jpeg
 
     def _decoded(self, data: "list[torch.Tensor]") -> "list[torch.Tensor]":
         from torchvision.io import ImageReadMode, decode_jpeg
 
+        self._wait()
         found: list[torch.Tensor] = decode_jpeg(data, mode=ImageReadMode.RGB, device=self.device)
         return found
 
-    def _square(self, photo: "torch.Tensor") -> "torch.Tensor":
-        """The whole photo (3, H, W), centred on white: (S, S, 3)."""
+    @contextmanager
+    def _apart(self) -> Iterator[None]:
+        """On a GPU: with memory that no computation of another stream has used.
+
+        torchvision's decoder writes on a stream of its own, as soon as it is asked. Memory that it
+        is given may be free only once what the asking stream still has to do is done: what a model
+        was computing there would be overwritten.
+        """
         import torch
 
-        height, width = photo.shape[1:]
-        scale = self.size / max(height, width)
-        high, wide = (max(1, round(side * scale)) for side in (height, width))
-        resized = torch.nn.functional.interpolate(
-            photo[None].float(), size=(high, wide), mode="bicubic", antialias=True
-        )
-        square = torch.full((self.size, self.size, 3), 255, dtype=torch.uint8, device=photo.device)
-        top, left = (self.size - high) // 2, (self.size - wide) // 2
-        levels = resized[0].round().clamp(0, 255).to(torch.uint8)
-        square[top : top + high, left : left + wide] = levels.permute(1, 2, 0)
-        return square
+        with torch.cuda.stream(self._stream):
+            yield
+        self._wait()
+
+    def _wait(self) -> None:
+        if self._stream is not None:
+            self._stream.synchronize()
 
 
-def device_jpegs(*, size: int, device: str) -> DeviceJpegs | None:
+def plain_pixels(data: bytes) -> int | None:
+    """Pixels of a whole, upright JPEG in colour or grey of a size that is decoded; else None.
+
+    Reads the segments before the compressed data, of which few files have more than ten; Pillow,
+    which does it at a tenth of the pace, is asked where there is EXIF.
+    """
+    if not data.startswith(START) or not data.rstrip(b"\0").endswith(END):
+        return None
+    at, pixels = len(START), None
+    while at + 4 <= len(data) and data[at] == 0xFF:
+        marker = data[at + 1]
+        if marker == SCAN:
+            return pixels
+        if marker == 0xFF:  # filling
+            at += 1
+            continue
+        size = int.from_bytes(data[at + 2 : at + 4])
+        segment = data[at + 4 : at + 2 + size]
+        if (
+            marker in OTHER_FRAMES
+            or (marker == EXIF and not _is_upright(segment))
+            or (marker == ADOBE and segment[:5] == b"Adobe" and segment[11:12] != b"\1")
+        ):
+            return None
+        if marker in FRAMES:
+            pixels = _usual_pixels(segment)
+        at += 2 + size
+    return None
+
+
+def _usual_pixels(frame: bytes) -> int | None:
+    """Pixels by a frame's header, where it has 8 bits of one colour or three, and a usual size."""
+    height, width = int.from_bytes(frame[1:3]), int.from_bytes(frame[3:5])
+    usual = len(frame) > 5 and frame[0] == 8 and frame[5] in (1, 3)
+    return height * width if usual and 0 < height * width <= MAX_PIXELS else None
+
+
+def _is_upright(segment: bytes) -> bool:
+    if not segment.startswith(b"Exif\0\0"):
+        return True
+    exif = Image.Exif()
+    try:
+        exif.load(segment)
+        return bool(exif.get(ORIENTATION, 1) == 1)
+    except (OSError, SyntaxError, ValueError, KeyError, struct.error):
+        return False
+
+
+def device_jpegs(
+    finish: "Callable[[torch.Tensor], torch.Tensor]", *, device: str
+) -> DeviceJpegs | None:
     """A decoder on a GPU whose torchvision has nvJPEG; None elsewhere, where Pillow is as fast."""
     if not device.startswith("cuda"):
         return None
@@ -104,7 +188,7 @@ def device_jpegs(*, size: int, device: str) -> DeviceJpegs | None:
 
     probe = BytesIO()
     Image.new("RGB", (16, 16), "white").save(probe, "JPEG")
-    jpegs = DeviceJpegs(size=size, device=device)
+    jpegs = DeviceJpegs(finish, device=device)
     data = torch.from_numpy(np.frombuffer(probe.getvalue(), np.uint8).copy())
-    found: Any = jpegs.squares([Jpeg(Path("probe"), data)])[0]
+    found: Any = jpegs.finished([Jpeg(Path("probe"), data, pixels=16 * 16)])[0]
     return None if isinstance(found, Jpeg) else jpegs
