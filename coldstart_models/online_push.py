@@ -8,7 +8,6 @@ replaces a newer one. Learning takes a model's time and is not done under it: wh
 wrote what it learned meanwhile, listings learn again.
 """
 
-import fcntl
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,7 +25,7 @@ from feature_repo.home import Home
 from feature_repo.jobs.arrival import EVENT_COLUMNS
 from feature_repo.lineage import log_reached
 from validation import tables
-from validation.whole_files import replacing
+from validation.whole_files import alone, replacing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -232,8 +231,5 @@ def _keep(home: Home, reached: Reached) -> None:
 @contextmanager
 def _pushing(home: Home) -> Iterator[None]:
     """Wait until no other process reads the log to push what it says."""
-    path = home.online_position.with_name(".online_position.lock")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with alone(home.online_position.with_name(".online_position.lock")):
         yield

@@ -11,7 +11,6 @@ rename, so a reader needs no lock: files that do not join up were being changed,
 again. ADR 0011 says why.
 """
 
-import fcntl
 import os
 import re
 import shutil
@@ -19,7 +18,6 @@ import threading
 import time
 import uuid
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -37,7 +35,7 @@ from feature_repo.home import Home
 from feature_repo.jobs.item_newest import ItemLog
 from feature_repo.jobs.transaction import locked
 from validation import tables
-from validation.whole_files import flush
+from validation.whole_files import alone, flush
 
 GENERATION: Final = b"coldstart.generation"
 """Key in the large file's footer."""
@@ -242,7 +240,7 @@ class EventLog:
 
         Others append and read meanwhile. Where an ingest runs nothing is done.
         """
-        with _alone(self.path.with_name(".events.compact.lock")):
+        with alone(self.path.with_name(".events.compact.lock")):
             state = self.state()
             if not state.segments:
                 self._prepare(state)
@@ -481,12 +479,3 @@ def _joined(segments: Sequence[Segment], base_rows: int) -> tuple[Segment, ...] 
         joined.append(segment)
         end = segment.end
     return tuple(joined)
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Wait until no other process is in here."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

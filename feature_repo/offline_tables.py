@@ -1,6 +1,5 @@
 """Reading and growing the offline feature tables: locks, latest rows, ranges, vectors."""
 
-import fcntl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,18 +27,14 @@ from feature_repo.home import Home
 from feature_repo.newest_rows import TableColumns
 from feature_repo.vector_snapshot import Vectors, patch_snapshot, read_snapshot, snapshot_state
 from validation import tables
+from validation.whole_files import alone
 
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold the writers' lock of one table; other processes wait. Readers need none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path.with_name(f".{path.name}.lock"), "w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            fcntl.flock(handle, fcntl.LOCK_UN)
+    with alone(path.with_name(f".{path.name}.lock")):
+        yield
 
 
 def feature_table(view: str) -> FeatureTable:

@@ -5,9 +5,7 @@ counts), so ingesting it again updates it and adds nothing. It leaves when a row
 source and key passes the gate, or when `release` is asked to let it go.
 """
 
-import fcntl
 import hashlib
-import os
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -22,7 +20,7 @@ from validation import reasons, tables
 from validation.errors import QuarantineError
 from validation.result import GateResult
 from validation.tables import TIMESTAMP
-from validation.whole_files import replacing
+from validation.whole_files import alone, replacing
 
 FINGERPRINT: Final = "fingerprint"
 FIRST_SEEN: Final = "first_seen"
@@ -136,12 +134,8 @@ def fingerprints(result: GateResult, *, source: str) -> set[str]:
 def _locked(folder: Path) -> Iterator[None]:
     """Wait until no other process changes the quarantine: each rewrites a file whole."""
     folder.mkdir(parents=True, exist_ok=True)
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    with alone(folder):
         yield
-    finally:
-        os.close(handle)
 
 
 def _key_of(result: GateResult) -> str:

@@ -1,9 +1,10 @@
-"""Files that a reader finds whole, the old one or the new one, whenever the writer dies.
+"""Files that a reader finds whole, the old one or the new one, whenever the writer dies; locks.
 
 A rename outlives the process at once, but the machine only when it was flushed: before anything
 else that holds the same rows is removed, flush the file, rename it and flush its folder.
 """
 
+import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,3 +34,26 @@ def flush(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+@contextmanager
+def alone(path: Path, *, wait: bool = True) -> Iterator[None]:
+    """Be the only one in here, of all threads and processes that name the same path.
+
+    The lock goes with its process.
+
+    Args:
+        path: a folder that is there, or a file, which is made and stays.
+        wait: until nobody else is in here.
+
+    Raises:
+        BlockingIOError: somebody is, and this one does not wait.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        yield
+    finally:
+        fcntl.flock(lock, fcntl.LOCK_UN)  # a process forked meanwhile has it open too
+        os.close(lock)

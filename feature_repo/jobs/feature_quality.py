@@ -23,12 +23,13 @@ from feature_repo.feature_tables import (
     FeatureTable,
 )
 from feature_repo.home import Home
+from feature_repo.jobs.arrival import POSITIVE
+from feature_repo.lineage import FROM_EVENTS
 from validation import tables
 
 LATE: Final = timedelta(days=1)
 """How much newer than a behaviour table the log may be."""
-_POSITIVE: Final = ", ".join(f"'{kind}'" for kind in tables.POSITIVE_EVENT_TYPES)
-_CHOOSERS: Final = f"SELECT DISTINCT user_id AS key FROM events WHERE event_type IN ({_POSITIVE})"
+_CHOOSERS: Final = f"SELECT DISTINCT user_id AS key FROM events WHERE {POSITIVE}"
 EXPECTED: Final[dict[str, str]] = {
     ITEM_PROFILE.name: "SELECT item_id AS key FROM items",
     ITEM_IMAGE_EMBEDDING.name: "SELECT item_id AS key FROM items WHERE image_path <> ''",
@@ -50,13 +51,7 @@ MENDS: Final = {
     ITEM_TEXT_EMBEDDING.name: "run `coldstart extract`",
     ITEM_VECTOR.name: "run `coldstart train`",
 }
-FOLLOWING: Final = (
-    USER_HISTORY.name,
-    USER_ACTIVITY.name,
-    USER_AFFINITIES.name,
-    ITEM_STATS.name,
-    ITEM_ACTIVITY.name,
-)
+FOLLOWING: Final = tuple(view for view in EXPECTED if view in FROM_EVENTS)
 """Views whose newest row should be about as new as the log."""
 OPTIONAL: Final = (ITEM_VECTOR.name, ITEM_ADAPTATION.name)
 """Views that a store without a model has nothing of."""

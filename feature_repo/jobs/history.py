@@ -10,17 +10,12 @@ from typing import Final
 
 from feature_repo.feature_tables import HISTORY_LENGTH
 from feature_repo.jobs.arrival import HAPPENED, MOMENT, POSITIVE, TOP_CATEGORY
+from feature_repo.jobs.event_counts import counted, running
 from validation import tables
 
-_COUNTS = ",\n".join(
-    f"count(*) FILTER (event_type = '{kind}') AS {kind}_count" for kind in tables.EVENT_TYPES
-)
 _LASTS = ",\n".join(
     f"max(us) FILTER (event_type = '{kind}') AS last_{kind}_us"
     for kind in tables.POSITIVE_EVENT_TYPES
-)
-_RUNNING_COUNTS = ",\n".join(
-    f"(sum({kind}_count) OVER so_far)::BIGINT AS {kind}_count" for kind in tables.EVENT_TYPES
 )
 _RUNNING_LASTS = ",\n".join(
     f"max(last_{kind}_us) OVER so_far AS last_{kind}_us" for kind in tables.POSITIVE_EVENT_TYPES
@@ -56,7 +51,7 @@ moments AS (
                FILTER (positive AND price > 0) AS squares,
            sum(round(ln(CASE WHEN price > 0 THEN price END) * 1e9)::HUGEINT)
                FILTER (positive) AS logs,
-           {_COUNTS},
+           {counted(tables.EVENT_TYPES)},
            {_LASTS}
     FROM seen GROUP BY user_id, moment
 ),
@@ -67,7 +62,7 @@ states AS (
            (sum(total) OVER so_far)::DOUBLE AS total,
            (sum(squares) OVER so_far)::DOUBLE AS squares,
            (sum(logs) OVER so_far)::DOUBLE AS logs,
-           {_RUNNING_COUNTS},
+           {running(tables.EVENT_TYPES)},
            {_RUNNING_LASTS}
     FROM moments
     WINDOW so_far AS (PARTITION BY user_id ORDER BY moment ROWS UNBOUNDED PRECEDING)

@@ -9,31 +9,19 @@ from typing import Final
 from feature_repo.feature_tables import (
     ITEM_MEASURES,
     POPULARITY_HALF_LIFE,
-    PRIOR_SUCCESSES,
-    PRIOR_TRIALS,
     US,
     windowed,
 )
 from feature_repo.jobs.arrival import HAPPENED, KNOWN, MOMENT, POSITIVE, TOP_CATEGORY, known_from
 from feature_repo.jobs.decay import carried, decayed, era, weight
+from feature_repo.jobs.event_counts import counted, rates, running
 from feature_repo.jobs.windows import fits, packed, unpacked, window_ctes
 from validation import tables
 
 POPULARITY_HALF_LIFE_US: Final = POPULARITY_HALF_LIFE // US
 COUNTED: Final = (tables.IMPRESSION, tables.CLICK, tables.CART, tables.PURCHASE)
 
-_STATS_COUNTS = ",\n".join(
-    f"count(*) FILTER (event_type = '{kind}') AS {kind}_count" for kind in tables.EVENT_TYPES
-)
-_RUNNING_STATS = ",\n".join(
-    f"(sum({kind}_count) OVER so_far)::BIGINT AS {kind}_count" for kind in tables.EVENT_TYPES
-)
-
-STATS_OF_DAY: Final = f"""
-       (click_count + {PRIOR_SUCCESSES})
-           / (greatest(impression_count, click_count) + {PRIOR_TRIALS}) AS ctr,
-       (purchase_count + {PRIOR_SUCCESSES})
-           / (greatest(click_count, purchase_count) + {PRIOR_TRIALS}) AS cvr,
+STATS_OF_DAY: Final = f"""{rates(ctr="ctr", cvr="cvr")},
        day + INTERVAL 1 DAY AS event_timestamp
 """
 """SQL: what follows from an item's counts up to a day."""
@@ -49,11 +37,11 @@ WITH seen AS (
 ),
 days AS (
     SELECT item_id, day, count(*) FILTER (first_of_user) AS new_users,
-           {_STATS_COUNTS}
+           {counted(tables.EVENT_TYPES)}
     FROM seen GROUP BY item_id, day
 ),
 running AS (
-    SELECT item_id, day, {_RUNNING_STATS},
+    SELECT item_id, day, {running(tables.EVENT_TYPES)},
            (sum(new_users) OVER so_far)::BIGINT AS user_count
     FROM days WINDOW so_far AS (PARTITION BY item_id ORDER BY day ROWS UNBOUNDED PRECEDING)
 )
@@ -121,31 +109,22 @@ def category_stats_sql(*, known_by: datetime, last: bool = False) -> str:
 
     Days whose midnight has not come by `known_by` are left out: nobody may read them yet.
     """
-    counts = ", ".join(
-        f"count(*) FILTER (event_type = '{kind}') AS {kind}_count" for kind in COUNTED
-    )
-    running = ", ".join(
-        f"(sum({kind}_count) OVER so_far)::BIGINT AS {kind}_count" for kind in COUNTED
-    )
     newest = (
         "QUALIFY row_number() OVER (PARTITION BY category_id ORDER BY day DESC) = 1" if last else ""
     )
     return f"""
 WITH days AS (
-    SELECT {TOP_CATEGORY} AS category_id, date_trunc('day', {MOMENT}) AS day, {counts}
+    SELECT {TOP_CATEGORY} AS category_id, date_trunc('day', {MOMENT}) AS day,
+           {counted(COUNTED)}
     FROM events AS e JOIN items AS i ON i.item_id = e.item_id
     WHERE {TOP_CATEGORY} IS NOT NULL
     GROUP BY category_id, day
 ),
 running AS (
-    SELECT category_id, day, {running} FROM days
+    SELECT category_id, day, {running(COUNTED)} FROM days
     WINDOW so_far AS (PARTITION BY category_id ORDER BY day ROWS UNBOUNDED PRECEDING)
 )
-SELECT * EXCLUDE (day),
-       (click_count + {PRIOR_SUCCESSES})
-           / (greatest(impression_count, click_count) + {PRIOR_TRIALS}) AS prior_ctr,
-       (purchase_count + {PRIOR_SUCCESSES})
-           / (greatest(click_count, purchase_count) + {PRIOR_TRIALS}) AS prior_cvr,
+SELECT * EXCLUDE (day), {rates(ctr="prior_ctr", cvr="prior_cvr")},
        day + INTERVAL 1 DAY AS event_timestamp
 FROM running WHERE day + INTERVAL 1 DAY <= '{known_by.isoformat()}'::TIMESTAMPTZ
 {newest}

@@ -7,16 +7,15 @@ before the journal leaves the old state; one killed after it leaves a journal th
 the disk before the next one.
 """
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
 from feature_repo.errors import JobError
-from validation.whole_files import flush
+from validation.whole_files import alone, flush
 
 JOURNAL: Final = ".pending.json"
 LOCK: Final = ".lock"
@@ -33,10 +32,9 @@ def locked(folder: Path, *, wait: bool = False) -> Iterator[None]:
         JobError: another process is changing it and this one does not wait. The lock goes
             with its process.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOCK).open("w") as lock:
+    with ExitStack() as held:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            held.enter_context(alone(folder / LOCK, wait=wait))
         except BlockingIOError as error:
             raise JobError(
                 f"another process is changing {folder}; wait until it is done and try again"

@@ -111,6 +111,29 @@ def test_a_check_that_cannot_run_is_an_error_and_not_a_pass() -> None:
         conditions.found(suite, pd.DataFrame({"sku": ["a"]}))
 
 
+def test_a_fact_that_holds_of_every_row_is_not_asked_of_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def counted(expectations: Any, frame: pd.DataFrame) -> list[pd.Series]:
+        asked.extend(one.column for one in expectations)
+        return conditions_of(expectations, frame)
+
+    asked: list[str] = []
+    conditions_of = conditions._conditions
+    monkeypatch.setattr(conditions, "_conditions", counted)
+    suite = suites.events(now=NOW, present=["user_id"])
+    facts = {name: [True, True] for name in suites.columns_of(suite)}
+    frame = pd.DataFrame(facts).assign(
+        user_id=["u", "u"], item_id="a", event_type="click", event_timestamp=pd.Timestamp(NOW)
+    )
+    assert conditions.found(suite, frame).findings == ()
+    assert suites.KNOWN not in asked
+    assert set(asked) <= set(tables.EVENTS.names)
+    (finding,) = conditions.found(suite, frame.assign(**{suites.KNOWN: [True, False]})).findings
+    assert (finding.check.name, finding.rows.tolist()) == ("known_item", [1])
+    assert suites.KNOWN in asked
+
+
 def test_rows_are_named_by_the_frame_s_index_in_ascending_order() -> None:
     suite = suites.identities("event_id", table="events")
     frame = pd.DataFrame({suites.FIRST: [False, True, False]}, index=[9, 4, 2])
