@@ -6,7 +6,7 @@ same training from nothing on the same events, and with the same start without a
 content similarity in the place of the general space, and the same trust in the target's own
 training. Candidates and truth are the same at every share; shares are nested draws of single
 events. Measurements are kept one by one in ``benchmarks/results/transfer``; what is there is not
-measured again.
+measured again, unless the target's data or the code is another.
 """
 
 import argparse
@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,7 +27,8 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks import tables, transfer_tables
 from benchmarks.code_versions import code_version
-from benchmarks.grid import AS_OF, GRID, Cut
+from benchmarks.grid import AS_OF, GRID, Cut, fingerprint_of
+from benchmarks.kept_results import kept, kept_path
 from benchmarks.results import FOLDER, machine
 from benchmarks.transfer_tables import ALONE, TRANSFERRED, UNLEARNED
 from coldstart_models.benchmark_run import StoredSource, encode_source, read_stored, splitter
@@ -58,7 +60,9 @@ ARMS: Final = (ALONE, TRANSFERRED, UNLEARNED)
 HOME_OF: Final = {cut.store: cut for cut in GRID}
 """Store → a cut that says how its source is opened."""
 SOURCES: Final = ("online_retail", "ikea", "amazon_2018", "amazon_2023", "complete_journey")
-CODE: Final = ("coldstart_models.siamese.ranker", "coldstart_models.general.pretraining_job")
+PRETRAINING: Final = "coldstart_models.general.pretraining_job"
+CODE: Final = ("coldstart_models.siamese.ranker", PRETRAINING, "coldstart_models.general.thinning")
+"""What a point depends on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +76,19 @@ class Point:
     pretrained: str
     """Digest of the general model; empty where there is none."""
 
-    def path(self, folder: Path) -> Path:
-        told = json.dumps([asdict(self), [code_version(module) for module in CODE]])
-        key = hashlib.sha256(told.encode()).hexdigest()[:16]
-        return folder / f"{self.target}-{self.seed}-{self.share:g}-{key}.json"
+    def path(self, folder: Path, cut: Cut, fingerprint: Sequence[str | int]) -> Path:
+        """Where its result is, or will be.
+
+        Args:
+            cut: the target's.
+        """
+        return kept_path(
+            folder,
+            f"{self.target}-{self.seed}-{self.share:g}",
+            asked=[asdict(self), cut.source, str(cut.plan)],
+            fingerprint=fingerprint,
+            modules=CODE,
+        )
 
 
 def main() -> None:
@@ -86,8 +99,8 @@ def main() -> None:
     with threadpool_limits(options.threads):
         results = run(options)
     text = transfer_tables.published(results, machine=machine())
-    with replacing(TRANSFER.with_suffix(".json")) as partial:
-        partial.write_text(json.dumps(_whole(results), indent=1) + "\n", encoding="utf-8")
+    with replacing(TRANSFER.with_suffix(".json")) as whole:
+        whole.write_text(json.dumps(_whole(results), indent=1) + "\n", encoding="utf-8")
     tables.put(text, options.into, name="transfer")
     console.say(f"curve written to {options.into}")
 
@@ -116,14 +129,10 @@ def _of_target(cut: Cut, options: argparse.Namespace) -> Iterator[dict[str, Any]
             for arm in ARMS:
                 used = {ALONE: None, TRANSFERRED: general, UNLEARNED: unlearned(general)}[arm]
                 point = Point(cut.name, seed, share, arm, used.digest if used else "")
-                path = point.path(TRANSFER / "points")
+                path = point.path(TRANSFER / "points", cut, fingerprint_of(stored))
                 if options.no_measuring and not path.exists():
                     continue
-                if not path.exists():
-                    result = measured(point, stored, split, used)
-                    with replacing(path) as partial:
-                        partial.write_text(json.dumps(result), encoding="utf-8")
-                result = json.loads(path.read_text())
+                result = kept(path, partial(measured, point, stored, split, used))
                 _tell(result)
                 yield result
 
@@ -165,7 +174,7 @@ def unlearned(general: GeneralModel) -> GeneralModel:
 def general_without(cut: Cut, stored: StoredSource, options: argparse.Namespace) -> GeneralModel:
     """The general model of every source but the target's, pretrained once."""
     names = [name for name in options.sources if name != cut.store]
-    told = json.dumps([names, options.pretraining_seed, code_version(CODE[1])])
+    told = json.dumps([names, options.pretraining_seed, code_version(PRETRAINING)])
     folder = TRANSFER / "general" / hashlib.sha256(told.encode()).hexdigest()[:16]
     if not (folder / "config.json").exists():
         shops = list(_shops(names, options))

@@ -1,10 +1,11 @@
 """The curve of transfer: measured once, paired, and never on a shop that was learned from."""
 
 import sys
+from dataclasses import replace
 
 import pytest
 
-from benchmarks import transfer, transfer_tables
+from benchmarks import kept_results, transfer, transfer_tables
 from benchmarks.grid import Cut
 from coldstart_models.benchmark_run import SplitPlan
 from coldstart_models.errors import ConfigError
@@ -60,6 +61,19 @@ def test_the_curve_is_paired_and_tells_what_was_learned_from(bench, tmp_path):
     assert [line for line in again.splitlines() if line.startswith("| `c`")] == rows
     assert len(list((tmp_path / "transfer" / "points").iterdir())) == 3
     assert [point.stat().st_mtime_ns for point in points] == written
+
+
+def test_a_point_is_of_its_data_and_its_code(tmp_path, monkeypatch):
+    point, cut = transfer.Point("c", 0, 0.1, transfer.ALONE, ""), CUTS[2]
+    first = point.path(tmp_path, cut, (240, 1200, "", "hash"))
+    assert first == point.path(tmp_path, cut, (240, 1200, "", "hash"))
+    others = {
+        point.path(tmp_path, cut, (240, 1201, "", "hash")),
+        point.path(tmp_path, replace(cut, plan=SplitPlan(random_items=0.3)), (240, 1200, "", "")),
+    }
+    monkeypatch.setattr(kept_results, "code_version", lambda module: "another")
+    others.add(point.path(tmp_path, cut, (240, 1200, "", "hash")))
+    assert len(others - {first}) == 3
 
 
 def test_a_general_model_that_saw_the_target_is_refused(bench, monkeypatch):
