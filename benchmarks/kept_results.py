@@ -31,7 +31,7 @@ def kept_path(
         modules: what measures it; all that they import of the project counts.
     """
     told = [*asked, list(fingerprint), *(code_version(module) for module in modules)]
-    return folder / f"{name}-{digest(told)}.json"
+    return folder / f"{name}-{digest_of(told)}.json"
 
 
 def kept(path: Path, measure: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
@@ -48,6 +48,6 @@ def write(result: Mapping[str, Any], path: Path) -> None:
         partial.write_text(json.dumps(result), encoding="utf-8")
 
 
-def digest(told: object) -> str:
+def digest_of(told: object) -> str:
     """Sixteen hexadecimal digits of a JSON value."""
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]

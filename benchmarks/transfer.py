@@ -10,7 +10,6 @@ measured again, unless the target's data or the code is another.
 """
 
 import argparse
-import hashlib
 import json
 import logging
 import time
@@ -28,7 +27,7 @@ from threadpoolctl import threadpool_limits
 from benchmarks import tables, transfer_tables
 from benchmarks.code_versions import code_version
 from benchmarks.grid import AS_OF, GRID, Cut, fingerprint_of
-from benchmarks.kept_results import kept, kept_path
+from benchmarks.kept_results import digest_of, kept, kept_path
 from benchmarks.results import FOLDER, machine
 from benchmarks.transfer_tables import ALONE, TRANSFERRED, UNLEARNED
 from coldstart_models.benchmark_run import StoredSource, encode_source, read_stored, splitter
@@ -89,6 +88,16 @@ class Point:
             fingerprint=fingerprint,
             modules=CODE,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A shop to learn from."""
+
+    name: str
+    cut: Cut
+    """One that says how it is opened."""
+    stored: StoredSource
 
 
 def main() -> None:
@@ -172,12 +181,12 @@ def unlearned(general: GeneralModel) -> GeneralModel:
 
 
 def general_without(cut: Cut, stored: StoredSource, options: argparse.Namespace) -> GeneralModel:
-    """The general model of every source but the target's, pretrained once."""
+    """The general model of every source that is there but the target's, pretrained once."""
     names = [name for name in options.sources if name != cut.store]
-    told = json.dumps([names, options.pretraining_seed, code_version(PRETRAINING)])
-    folder = TRANSFER / "general" / hashlib.sha256(told.encode()).hexdigest()[:16]
+    sources = _sources(names, options)
+    folder = general_folder(sources, seed=options.pretraining_seed)
     if not (folder / "config.json").exists():
-        shops = list(_shops(names, options))
+        shops = [_shop(one, options) for one in sources]
         model, _ = pretrain_shops(shops, now=datetime.now(UTC), seed=options.pretraining_seed)
         save_general(model, folder)
     model = load_general(folder)
@@ -187,15 +196,27 @@ def general_without(cut: Cut, stored: StoredSource, options: argparse.Namespace)
     return model
 
 
-def _shops(names: Sequence[str], options: argparse.Namespace) -> Iterator[Shop]:
-    """The sources that can be read."""
+def general_folder(sources: Sequence[Source], *, seed: int) -> Path:
+    """Where the general model of these sources is, or will be."""
+    told = [[one.name, one.cut.source, *fingerprint_of(one.stored)] for one in sources]
+    return TRANSFER / "general" / digest_of([told, seed, code_version(PRETRAINING)])
+
+
+def _sources(names: Sequence[str], options: argparse.Namespace) -> list[Source]:
+    """Those that can be read."""
+    found = []
     for name in names:
         cut = HOME_OF[name]
         if reason := cut.absent(options.data):
             console.say(f"not learned from: {name}: {reason}")
             continue
-        stored = _stored(cut, options)
-        yield read_shop(stored, licence=licence_of(cut.source.format(data=options.data), stored))
+        found.append(Source(name, cut, _stored(cut, options)))
+    return found
+
+
+def _shop(source: Source, options: argparse.Namespace) -> Shop:
+    spec = source.cut.source.format(data=options.data)
+    return read_shop(source.stored, licence=licence_of(spec, source.stored))
 
 
 def _stored(cut: Cut, options: argparse.Namespace) -> StoredSource:

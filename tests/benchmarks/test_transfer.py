@@ -77,10 +77,22 @@ def test_a_point_is_of_its_data_and_its_code(tmp_path, monkeypatch):
 
 
 def test_a_general_model_that_saw_the_target_is_refused(bench, monkeypatch):
-    real = transfer._shops
-    monkeypatch.setattr(transfer, "_shops", lambda names, options: real([*names, "c"], options))
+    real = transfer._sources
+    monkeypatch.setattr(transfer, "_sources", lambda names, options: real([*names, "c"], options))
     with pytest.raises(ConfigError, match="learned from c, which is the target c"):
         bench("--shares", "1", "--seeds", "1")
+
+
+def test_a_general_model_is_of_the_sources_that_were_there(bench, monkeypatch, tmp_path):
+    away = Cut("b", "b", "table:{data}/b", SplitPlan(random_items=0.2))
+    monkeypatch.setattr(transfer, "HOME_OF", {**transfer.HOME_OF, "b": away})
+    asked = ("--shares", "0.25", "--seeds", "1", "--data", str(tmp_path))
+    said, _ = bench(*asked)
+    assert "not learned from: b: there is no folder" in said
+    assert "c: general model of a\n" in said
+    (tmp_path / "b").mkdir()
+    said, _ = bench(*asked)
+    assert "c: general model of a, b" in said
 
 
 def test_data_that_is_not_there_is_left_out(bench, monkeypatch, tmp_path):
