@@ -6,19 +6,16 @@ from typing import Any, Final
 
 import torch
 
+from benchmarks.rehearsed import pool_ndcg, rehearsal_of
 from benchmarks.warm_loss import warm_loss
 from coldstart_models.data.catalogue import Catalogue, FloatMatrix
-from coldstart_models.data.episodes import Episode, first_available_us
 from coldstart_models.data.pools import Pool, shots_pools
 from coldstart_models.data.splits import Split
-from coldstart_models.metrics import NDCG, USER_METRICS, user_metrics
 from coldstart_models.siamese.learners.contest import hold_contest, learn_on_all
 from coldstart_models.siamese.learners.learner import FastWeights, Learner
 from coldstart_models.siamese.learners.registry import LEARNERS, build_learner
 from coldstart_models.siamese.learners.rehearsal import Rehearsal
-from coldstart_models.siamese.rehearsing import rehearse
-from coldstart_models.siamese.stages import SiameseModel, fine_tune, pretrain, rehearsals
-from coldstart_models.siamese.training import PastItems, prepare
+from coldstart_models.siamese.stages import fine_tune, pretrain, rehearsals
 
 SHOTS: Final = (1, 3, 5, 10, 20)
 LEAST_USERS: Final = 50
@@ -47,7 +44,7 @@ def measured(catalogue: Catalogue, split: Split, *, seed: int) -> dict[str, Any]
     for shots in SHOTS:
         found = shots_pools(split, shots=shots, seed=seed)
         if found and _large(found[1]):
-            rehearsal = _rehearsal(model, split, catalogue, found[1])
+            rehearsal = rehearsal_of(model, training, found[1])
             pools.append(_of_pool(found[1], rehearsal, taught, winner, catalogue))
     return {
         "seed": seed,
@@ -56,15 +53,6 @@ def measured(catalogue: Catalogue, split: Split, *, seed: int) -> dict[str, Any]
         "warm": warm_loss(model, before, split, catalogue, seed=seed),
         "seconds": round(time.process_time() - began, 1),
     }
-
-
-def _rehearsal(model: SiameseModel, split: Split, catalogue: Catalogue, pool: Pool) -> Rehearsal:
-    training = split.training_set(catalogue)
-    chosen = pool.chosen.toarray()
-    episode = Episode(training.interactions, pool.task, chosen, chosen.sum(axis=0).astype(float))
-    items = PastItems.of(training.interactions, model.inputs, model.fitted)
-    prepared = prepare(episode, items, first_us=first_available_us(training))
-    return rehearse(model.network, prepared, launches=True)
 
 
 @torch.inference_mode()
@@ -78,10 +66,7 @@ def _of_pool(
     """Each user's NDCG@10 without support, with each learner, and with the winner's parts."""
 
     def ndcg(scores: FloatMatrix) -> list[float]:
-        ids = catalogue.item_ids[pool.task.candidates]
-        found = user_metrics(
-            scores, pool.chosen.toarray(), ids, excluded=pool.excluded.toarray()
-        ).values[:, USER_METRICS.index(NDCG)]
+        found = pool_ndcg(scores, pool, catalogue)
         return [round(float(value), DIGITS) for value in found]
 
     weights = winner.adapt(rehearsal.evidence)
