@@ -333,7 +333,7 @@ class _Tally:
         self._totals[rows] += np.nan_to_num(metrics.values)
         self._counts[rows] += ~np.isnan(metrics.values)
         self._seen[columns] |= shown(metrics, len(columns))
-        self._lifts.append(popularity_lift(metrics, self._chosen_by[columns]))
+        self._lifts.append(popularity_lift(metrics, self._chosen_by[columns], chosen))
         if self._group is not None:
             group, count = self._group[columns], len(self._hits)
             self._hits += np.bincount(group, metrics.hits.sum(axis=0), count)

@@ -122,19 +122,22 @@ def shown(metrics: UserMetrics, num_candidates: int) -> BoolArray:
     return marks
 
 
-def popularity_lift(metrics: UserMetrics, chosen_by: FloatArray) -> FloatArray:
-    """(U,) how often the first 20 were chosen by anybody, on average, over the pool's mean.
+def popularity_lift(metrics: UserMetrics, chosen_by: FloatArray, chosen: BoolArray) -> FloatArray:
+    """(U,) how often the first 20 were chosen by others, on average, over the pool's mean.
 
-    1 is no lean to what many choose; NaN where nobody chose anything.
+    1 is no lean to what many choose; NaN where no other chose anything. A user's own choices do not
+    count: a ranking that finds them is not the more popular for it.
 
     Args:
         chosen_by: (C,) users who chose each candidate.
+        chosen: (U, C) what each of the users chose.
     """
     top = metrics.order[:, :RECALL_DEPTH]
     ranked = np.arange(top.shape[1]) < metrics.ranked[:, None]
-    mean = (chosen_by[top] * ranked).sum(axis=1) / np.maximum(ranked.sum(axis=1), 1)
-    usual = chosen_by.mean()
-    return np.asarray(mean / usual if usual > 0 else np.full(len(top), np.nan), dtype=np.float64)
+    others = (chosen_by[top] - np.take_along_axis(chosen, top, axis=1)) * ranked
+    mean = others.sum(axis=1) / np.maximum(ranked.sum(axis=1), 1)
+    usual = (chosen_by.sum() - chosen.sum(axis=1)) / len(chosen_by)
+    return np.where(usual > 0, mean / np.where(usual > 0, usual, 1.0), np.nan)
 
 
 def seed_means(values: FloatArray) -> FloatArray:
