@@ -11,6 +11,7 @@ from coldstart_models.errors import ConfigError, ModelError, NotEnoughData
 from coldstart_models.metrics import USER_METRICS
 from coldstart_models.models import build_ranker
 from coldstart_models.ranker import RankingTask
+from coldstart_models.siamese.ranker import SiameseRanker
 from tests.coldstart_models.checkerboard import (
     COLD,
     CUTOFF,
@@ -250,6 +251,20 @@ def test_a_model_that_can_be_steered_is_measured_from_the_general_to_the_persona
     assert points[0].ndcg < own.ndcg == 1.0
     # Every cold item is chosen by as many, so nothing leans to the popular.
     assert [point.lift for point in points] == pytest.approx([1.0] * len(points))
+
+
+def test_a_model_is_measured_at_its_own_place_once(monkeypatch):
+    asked = []
+    real = SiameseRanker.score
+
+    def score(self, task):
+        asked.append(task)
+        return real(self, task)
+
+    monkeypatch.setattr(SiameseRanker, "score", score)
+    found = on_board(models=("siamese",), shots=(0,))
+    assert any(point.own for point in found.personal)
+    assert len(asked) == len(found.results)  # once a pool
 
 
 def test_a_cell_of_warm_items_is_ranked_by_itself():
