@@ -34,6 +34,7 @@ from coldstart_models.breakdowns import (
     warmth_breakdown,
 )
 from coldstart_models.data.catalogue import BoolArray, Catalogue, FloatMatrix, IntArray
+from coldstart_models.data.episodes import thinned
 from coldstart_models.data.pools import COLD, WARM, Pool, Skipped, build_pools
 from coldstart_models.data.splits import Split
 from coldstart_models.errors import ConfigError, ModelError, NotEnoughData
@@ -61,6 +62,8 @@ SCORES_AT_ONCE: Final = 20_000_000
 """Users × candidates that a model scores in one call."""
 METRICS_AT_ONCE: Final = 4_000_000
 """Users × candidates whose metrics are computed at once."""
+CHANCES_AT_ONCE: Final = 4_000_000
+"""Users × candidates whose chances are held against choices, all of them at once."""
 
 NO_GROUPS: Final = Groups([], np.zeros(0, np.int64))
 
@@ -214,11 +217,17 @@ def _run(
         (own,) = bench.ledger.measured[model.name, 0, COLD]
         bench.ledger.personal += personal_curve(bench, ranker, model=model.name, own=own)
     if isinstance(ranker, Sure) and bench.seed == 0:
-        (cold,) = (pool for pool in bench.pools if pool.name == COLD)
-        chosen = cold.chosen.toarray()
-        bench.ledger.reliability.append(
-            reliability(model.name, ranker.log_chances(cold.task), chosen)
-        )
+        bench.ledger.reliability.append(_reliability(bench, ranker, model=model.name))
+
+
+def _reliability(bench: Bench, ranker: Sure, *, model: str) -> Reliability:
+    """Chances and choices on the cold pool, of every n-th user where there are many pairs."""
+    (pool,) = (pool for pool in bench.pools if pool.name == COLD)
+    most = max(1, CHANCES_AT_ONCE // len(pool.task.candidates))
+    users = thinned(np.arange(len(pool.task.user_index)), most)
+    return reliability(
+        model, ranker.log_chances(pool.task.of_users(users)), pool.chosen[users].toarray()
+    )
 
 
 def measure(

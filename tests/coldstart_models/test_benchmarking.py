@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from coldstart_models import benchmarking
 from coldstart_models.benchmarking import benchmark
 from coldstart_models.data.splits import cutoff_split, random_items_split
 from coldstart_models.errors import ConfigError, ModelError, NotEnoughData
@@ -265,6 +266,23 @@ def test_a_model_is_measured_at_its_own_place_once(monkeypatch):
     found = on_board(models=("siamese",), shots=(0,))
     assert any(point.own for point in found.personal)
     assert len(asked) == len(found.results)  # once a pool
+
+
+def test_chances_are_held_against_choices_of_no_more_users_than_memory_has_room_for(monkeypatch):
+    asked = []
+    real = SiameseRanker.log_chances
+
+    def log_chances(self, task):
+        asked.append(list(task.user_index))
+        return real(self, task)
+
+    monkeypatch.setattr(SiameseRanker, "log_chances", log_chances)
+    (whole,) = on_board(models=("siamese",), shots=(0,)).reliability
+    monkeypatch.setattr(benchmarking, "CHANCES_AT_ONCE", 10 * 2 * COLD)
+    (some,) = on_board(models=("siamese",), shots=(0,)).reliability
+    assert (whole.users, some.users) == (2 * USERS, 10)
+    assert asked == [list(range(2 * USERS)), list(range(0, 2 * USERS, 3))]
+    assert some.as_dict()["num_users"] == 10
 
 
 def test_a_cell_of_warm_items_is_ranked_by_itself():
