@@ -187,7 +187,7 @@ def general_without(cut: Cut, stored: StoredSource, options: argparse.Namespace)
     folder = general_folder(sources, seed=options.pretraining_seed)
     if not (folder / "config.json").exists():
         shops = [_shop(one, options) for one in sources]
-        model, _ = pretrain_shops(shops, now=datetime.now(UTC), seed=options.pretraining_seed)
+        model = pretrain_shops(shops, now=datetime.now(UTC), seed=options.pretraining_seed)
         save_general(model, folder)
     model = load_general(folder)
     digest = shop_digest(stored.catalogue)

@@ -50,7 +50,7 @@ def run(
 
     settings = load_config(config)
     with ExitStack() as stack:
-        model, _ = pretrain_job(
+        model = pretrain_job(
             sources or DEFAULT_SOURCES,
             out=out,
             now=console.present(as_of),

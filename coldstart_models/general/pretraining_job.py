@@ -15,7 +15,7 @@ from coldstart_models.benchmark_run import DEFAULT_ENCODERS, Encoders, StepProgr
 from coldstart_models.errors import ConfigError
 from coldstart_models.general.artifact import GeneralModel, Provenance, save_general, shop_labels
 from coldstart_models.general.contrast import GeneralSchedule
-from coldstart_models.general.pretraining import GeneralRecord, pretrain_tower
+from coldstart_models.general.pretraining import pretrain_tower
 from coldstart_models.general.shops import Shop, common_encoders, open_shop
 from feature_repo.catalogs.registry import resolved
 from feature_repo.home import Home
@@ -35,7 +35,7 @@ def pretrain_job(
     encoders: Encoders = DEFAULT_ENCODERS,
     schedule: GeneralSchedule | None = None,
     progress: StepProgress | None = None,
-) -> tuple[GeneralModel, GeneralRecord]:
+) -> GeneralModel:
     """Read every source, learn from all of them and write the model to `out`.
 
     Args:
@@ -63,11 +63,9 @@ def pretrain_job(
             )
             for spec in _distinct(specs)
         ]
-        model, record = pretrain_shops(
-            shops, now=now, seed=seed, schedule=schedule, progress=progress
-        )
+        model = pretrain_shops(shops, now=now, seed=seed, schedule=schedule, progress=progress)
     save_general(model, out)
-    return model, record
+    return model
 
 
 def pretrain_shops(
@@ -77,7 +75,7 @@ def pretrain_shops(
     seed: int,
     schedule: GeneralSchedule | None = None,
     progress: StepProgress | None = None,
-) -> tuple[GeneralModel, GeneralRecord]:
+) -> GeneralModel:
     """Learn from shops that are read already.
 
     Raises ConfigError where two have the same listings: neither would be left out while the other
@@ -102,7 +100,7 @@ def pretrain_shops(
         checks=record.checks,
         by_shop=record.by_shop,
     )
-    return GeneralModel(made.tower, made.metric, provenance), record
+    return GeneralModel(made.tower, made.metric, provenance)
 
 
 def require_distinct(shops: Sequence[Shop]) -> None:
