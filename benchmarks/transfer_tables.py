@@ -6,7 +6,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.tables import fact, number, table
+from benchmarks.tables import fact, number, percent, spread, table
 from coldstart_models.benchmark_result import Measurement, aligned
 from coldstart_models.metrics import NDCG, USER_METRICS, bootstrap_intervals, seed_means
 
@@ -77,15 +77,9 @@ def _gain(
     """What transfer adds to an arm, with its interval and in per cent."""
     if base not in values:
         return "–", "–"
-    low, high = bootstrap_intervals(values[TRANSFERRED] - values[base], seed=0)[PLACE]
+    bounds = bootstrap_intervals(values[TRANSFERRED] - values[base], seed=0)[PLACE]
     gain = means[TRANSFERRED] - means[base]
-    told = f"{signed(gain)} ({signed(low)} to {signed(high)})"
-    return told, f"{100 * gain / means[base]:+.1f}" if means[base] else "–"
-
-
-def signed(value: float) -> str:
-    """A difference with its sign."""
-    return f"{'+' if value >= 0 else '−'}{number(abs(float(value)))}"
+    return spread(gain, bounds), percent(gain / means[base]) if means[base] else "–"
 
 
 def _made_of(results: Sequence[Result]) -> str:

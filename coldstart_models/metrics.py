@@ -154,6 +154,14 @@ def bootstrap_intervals(
 ) -> npt.NDArray[np.float64]:
     """(M, 2) percentile 95 % intervals of :func:`seed_means` over resampled users.
 
+    A metric that nobody has is NaN.
+    """
+    return percentile_interval(bootstrap_means(values, seed=seed, resamples=resamples))
+
+
+def bootstrap_means(values: FloatArray, *, seed: int, resamples: int = RESAMPLES) -> FloatArray:
+    """(R, M): :func:`seed_means` of R draws of the users.
+
     A draw of users is the same for every seed and metric (Efron, 1979). Users that a seed
     did not measure are NaN in `values` (S, U, M) and have no weight there; a metric that
     nobody has is NaN.
@@ -168,11 +176,15 @@ def bootstrap_intervals(
     shape = (resamples, num_seeds, num_metrics)
     per_seed = (sums / np.maximum(drawn, 1)).reshape(shape)
     measured: BoolArray = np.asarray(drawn > 0, dtype=np.bool_).reshape(shape)
-    means = _mean_over_seeds(per_seed, measured)
+    return _mean_over_seeds(per_seed, measured)
+
+
+def percentile_interval(draws: FloatArray) -> FloatArray:
+    """(M, 2): the middle 95 % of (R, M) draws; NaN where all of them are."""
     tail = 100 * (1 - CONFIDENCE) / 2
-    bounds = np.full((num_metrics, 2), np.nan)
-    known = ~np.isnan(means).all(axis=0)
-    bounds[known] = np.nanpercentile(means[:, known], [tail, 100 - tail], axis=0).T
+    bounds = np.full((draws.shape[1], 2), np.nan)
+    known = ~np.isnan(draws).all(axis=0)
+    bounds[known] = np.nanpercentile(draws[:, known], [tail, 100 - tail], axis=0).T
     return bounds
 
 
