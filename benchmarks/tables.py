@@ -100,11 +100,18 @@ def cells(result: Mapping[str, Any]) -> str:
 
 
 def published(result: Mapping[str, Any]) -> str:
-    """What `make bench-NAME` measured: its rows, then the machine and the other facts."""
+    """What `make bench-NAME` measured: its rows, then the machine and the other facts.
+
+    A list, such as the single points that rows are of, is left to the file.
+    """
     rows = result["rows"]
     columns = list(rows[0])
     measured = table(columns, [[_cell(row[column]) for column in columns] for row in rows])
-    facts = {name: value for name, value in result.items() if name not in ("benchmark", "rows")}
+    facts = {
+        name: value
+        for name, value in result.items()
+        if name not in ("benchmark", "rows") and not isinstance(value, list)
+    }
     told = "".join(f"- {name}: {fact(value)}\n" for name, value in facts.items())
     return f"{measured}\n{told}"
 

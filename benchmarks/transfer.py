@@ -236,12 +236,18 @@ def _tell(result: dict[str, Any]) -> None:
 
 
 def _whole(results: list[dict[str, Any]]) -> dict[str, Any]:
-    """The measurements without each user's values, beside the machine."""
-    kept = [
+    """The curve, what it is made of, and the points without each user's values."""
+    points = [
         {name: value for name, value in one.items() if name not in ("users", "values")}
         for one in results
     ]
-    return {"benchmark": "transfer", "machine": machine(), "points": kept}
+    return {
+        "benchmark": "transfer",
+        "machine": machine(),
+        **transfer_tables.made_of(results),
+        "rows": transfer_tables.curve(results),
+        "points": points,
+    }
 
 
 def _options() -> argparse.Namespace:

@@ -1,11 +1,12 @@
 """The curve of transfer: measured once, paired, and never on a shop that was learned from."""
 
+import json
 import sys
 from dataclasses import replace
 
 import pytest
 
-from benchmarks import kept_results, transfer, transfer_tables
+from benchmarks import kept_results, tables, transfer, transfer_tables
 from benchmarks.grid import Cut
 from coldstart_models.benchmark_run import SplitPlan
 from coldstart_models.errors import ConfigError
@@ -54,6 +55,10 @@ def test_the_curve_is_paired_and_tells_what_was_learned_from(bench, tmp_path):
     assert "general for `c`: a (" in document
     assert document.startswith("a\n<!-- table:transfer -->\n")
     assert document.endswith("<!-- /table:transfer -->\nb\n")
+    told = tables.published(json.loads((tmp_path / "transfer.json").read_text()))
+    assert rows[0] in told.splitlines()
+    assert "- general for `c`: a (" in told
+    assert "points" not in told
     points = sorted((tmp_path / "transfer" / "points").iterdir())
     assert len(points) == 3
     written = [point.stat().st_mtime_ns for point in points]
