@@ -86,7 +86,7 @@ def user_metrics(
     values = np.column_stack(
         [
             found[:, :RECALL_DEPTH].sum(axis=1) / size,
-            _ndcg(found[:, :NDCG_DEPTH], size),
+            ranked_ndcg(found[:, :NDCG_DEPTH], size),
             1.0 / (1 + found.argmax(axis=1)),
             _auc(masked, relevant, out),
         ]
@@ -95,11 +95,12 @@ def user_metrics(
     return UserMetrics(values, order[:, :depth], ranked, hits)
 
 
-def _ndcg(found: BoolArray, size: IntArray) -> FloatArray:
-    """(U,) from (U, 10) hits by rank and (U,) truth sizes."""
+def ranked_ndcg(found: BoolArray, size: IntArray) -> FloatArray:
+    """(U,) NDCG@10 from (U, D) hits by rank, D ≤ 10, and (U,) truth sizes."""
     discount = 1.0 / np.log2(np.arange(NDCG_DEPTH) + 2)
     ideal = np.cumsum(discount)[np.minimum(size, NDCG_DEPTH) - 1]
-    return np.asarray(found @ discount[: found.shape[1]] / ideal, dtype=np.float64)
+    gains = (found * discount[: found.shape[1]]).sum(axis=1)
+    return np.asarray(gains / ideal, dtype=np.float64)
 
 
 def _auc(masked: FloatMatrix, relevant: BoolArray, excluded: BoolArray) -> FloatArray:
