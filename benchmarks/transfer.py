@@ -29,6 +29,7 @@ from benchmarks.code_versions import code_version
 from benchmarks.grid import AS_OF, GRID, Cut, fingerprint_of
 from benchmarks.kept_results import digest_of, kept, kept_path
 from benchmarks.results import FOLDER, machine
+from benchmarks.thinning import thinned
 from benchmarks.transfer_tables import ALONE, TRANSFERRED, UNLEARNED
 from coldstart_models.benchmark_run import StoredSource, encode_source, read_stored, splitter
 from coldstart_models.benchmarking import Bench, Ledger, measure
@@ -45,7 +46,6 @@ from coldstart_models.general.artifact import (
 from coldstart_models.general.metric import Metric
 from coldstart_models.general.pretraining_job import pretrain_shops
 from coldstart_models.general.shops import Shop, licence_of, read_shop, shop_digest
-from coldstart_models.general.thinning import thinned
 from coldstart_models.general.tower import GeneralTower
 from coldstart_models.siamese.ranker import SiameseRanker
 from feature_repo.home import Home
@@ -60,7 +60,7 @@ HOME_OF: Final = {cut.store: cut for cut in GRID}
 """Store → a cut that says how its source is opened."""
 SOURCES: Final = ("online_retail", "ikea", "amazon_2018", "amazon_2023", "complete_journey")
 PRETRAINING: Final = "coldstart_models.general.pretraining_job"
-CODE: Final = ("coldstart_models.siamese.ranker", PRETRAINING, "coldstart_models.general.thinning")
+CODE: Final = ("coldstart_models.siamese.ranker", PRETRAINING, "benchmarks.thinning")
 """What a point depends on."""
 
 
