@@ -199,7 +199,7 @@ def _row(
         "ndcg@10": round(float(ndcg), 4),
         "auc": round(float(auc), 4),
         "ndcg@10 lost": round(mean, 4),
-        "95 %": f"{low:+.4f} to {high:+.4f}".replace("-", "−"),
+        "95 %": f"{tables.signed(low)} to {tables.signed(high)}",
     }
 
 

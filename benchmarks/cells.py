@@ -1,12 +1,9 @@
 """Cells of the quality benchmark: one cut, seed and model each, measured once and kept as JSON.
 
-A cell's file is named by a hash of its configuration, of its data's sizes and encoders and of the
-code that its model is made of, so a run takes up what an earlier one left and measures again
-what has changed since.
+A cell's file is named by its configuration, its data's sizes and encoders and the code that its
+model is made of: `kept_results`.
 """
 
-import hashlib
-import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -16,8 +13,9 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from benchmarks.code_versions import code_version, model_module
+from benchmarks.code_versions import model_module
 from benchmarks.grid import CONSTANT, Cut, Opened, adapts
+from benchmarks.kept_results import kept_path
 from benchmarks.peers.constant import ConstantRanker
 from benchmarks.peers.kept import Kept
 from benchmarks.peers.registry import PUBLISHED, build_peer
@@ -29,7 +27,6 @@ from coldstart_models.data.splits import Split
 from coldstart_models.errors import NotEnoughData
 from coldstart_models.models import build_ranker
 from coldstart_models.ranker import Ranker
-from validation.whole_files import replacing
 
 SHOTS: Final = (1, 3, 5, 10, 20)
 LEAST_USERS: Final = 50
@@ -49,7 +46,7 @@ class Cell:
 
     def path(self, folder: Path, fingerprint: Sequence[str | int]) -> Path:
         """Where its result is, or will be."""
-        told = [
+        asked = [
             self.cut.name,
             self.cut.source,
             str(self.cut.plan),
@@ -58,11 +55,14 @@ class Cell:
             self.model,
             self.trials if self.model in PUBLISHED else 0,
             SHOTS,
-            list(fingerprint),
-            code_version(model_module(self.model)),
         ]
-        key = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
-        return folder / f"{self.cut.name}-{self.seed}-{self.model}-{key}.json"
+        return kept_path(
+            folder,
+            f"{self.cut.name}-{self.seed}-{self.model}",
+            asked=asked,
+            fingerprint=fingerprint,
+            modules=[model_module(self.model)],
+        )
 
 
 @dataclass
@@ -124,12 +124,6 @@ def measured(cell: Cell, bench: Workbench) -> dict[str, Any]:
         "trials": [asdict(trial) for trial in tuned],
         "pools": pools,
     }
-
-
-def write(result: Mapping[str, Any], path: Path) -> None:
-    """Write a result, whole or not at all."""
-    with replacing(path) as partial:
-        partial.write_text(json.dumps(result), encoding="utf-8")
 
 
 def measurement(pool: Mapping[str, Any], *, seed: int) -> Measurement:

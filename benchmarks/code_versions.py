@@ -32,7 +32,7 @@ def model_module(model: str) -> str:
 def code_version(module: str) -> str:
     """A hash of the module and all it imports of the project, comments and docstrings apart."""
     found: dict[Path, str] = {}
-    tuned = ("benchmarks.peers.tuning",) if module.startswith("benchmarks") else ()
+    tuned = ("benchmarks.peers.tuning",) if module.startswith("benchmarks.peers") else ()
     for name in (module, *tuned, *PROTOCOL):
         _follow(name, found)
     text = "\n".join(found[path] for path in sorted(found))

@@ -135,13 +135,18 @@ def open_cut(cut: Cut, *, data: Path, stores: Path) -> Opened:
     stored = read_stored(home)
     catalogue = photos_alone(stored.catalogue) if cut.photos_alone else stored.catalogue
     stored = StoredSource(stored.record, catalogue, stored.events, stored.truth)
-    fingerprint = (
+    return Opened(catalogue, splitter(stored, cut.plan), stored.truth, fingerprint_of(stored))
+
+
+def fingerprint_of(stored: StoredSource) -> tuple[str | int, ...]:
+    """Sizes and encoders of a data set: by these, kept results are known to be of it."""
+    catalogue = stored.catalogue
+    return (
         len(catalogue),
         len(stored.events),
         catalogue.image.encoder_hash,
         catalogue.text.encoder_hash,
     )
-    return Opened(catalogue, splitter(stored, cut.plan), stored.truth, fingerprint)
 
 
 def photos_alone(catalogue: Catalogue) -> Catalogue:

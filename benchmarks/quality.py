@@ -23,8 +23,9 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from benchmarks import quality_tables, tables
-from benchmarks.cells import Cell, Workbench, measured, write
+from benchmarks.cells import Cell, Workbench, measured
 from benchmarks.grid import GRID, Cut, Opened, open_cut
+from benchmarks.kept_results import write
 from benchmarks.peers.tuning import TRIALS
 from benchmarks.results import FOLDER, machine
 from coldstart_models.commands import console

@@ -9,7 +9,7 @@ from scipy import stats
 from benchmarks.grid import CONSTANT, GRID, SIAMESE, adapts
 from benchmarks.peers.registry import PUBLISHED
 from benchmarks.standings import Estimate, Result, Standing, models_in_order
-from benchmarks.tables import fact, interval, number, table
+from benchmarks.tables import fact, interval, number, spread, table
 from coldstart_models.data.pools import shots_pool
 from coldstart_models.metrics import AUC, MRR, NDCG, RECALL
 from coldstart_models.models import CONTENT_KNN, ORACLE, RANDOM
@@ -164,10 +164,4 @@ def _with_shots(cut: Standing, model: str, shots: int) -> str:
 
 def _signed(found: Estimate | None) -> str:
     """A difference with its interval."""
-    if found is None:
-        return "–"
-    mean, low, high = (
-        f"{'+' if value >= 0 else '−'}{number(abs(value))}"
-        for value in (found.mean, found.low, found.high)
-    )
-    return f"{mean} ({low} to {high})"
+    return "–" if found is None else spread(found.mean, (found.low, found.high))

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.tables import fact, number, table
+from benchmarks.tables import fact, number, percent, spread, table
+from coldstart_models.metrics import bootstrap_means, percentile_interval, seed_means
 
-RESAMPLES: Final = 1000
 Result = Mapping[str, Any]
 
 
@@ -22,27 +22,20 @@ class Gain:
     high: float
 
     def __str__(self) -> str:
-        return f"{_percent(self.mean)} ({_percent(self.low)} to {_percent(self.high)})"
+        return spread(self.mean, (self.low, self.high), lambda value: f"{percent(value)} %")
 
 
-def gain(
-    without: Sequence[npt.NDArray[np.float64]], adapted: Sequence[npt.NDArray[np.float64]]
-) -> Gain:
-    """Of the mean over seeds: each seed's users are drawn anew, the same ones in both.
+def gain(values: npt.NDArray[np.float64]) -> Gain:
+    """Of the means over seeds, by the draws of users of `metrics.bootstrap_means`.
 
     Args:
-        without: of each seed the users' values without support.
-        adapted: the same with it.
+        values: (S, U, 2) of each seed's users without support and with it; NaN where a seed has not
+            got the user.
     """
-    generator = np.random.default_rng(95)
-    base, better = np.zeros(RESAMPLES), np.zeros(RESAMPLES)
-    for plain, other in zip(without, adapted, strict=True):
-        count = len(plain)
-        weights = generator.multinomial(count, np.full(count, 1 / count), size=RESAMPLES) / count
-        base, better = base + weights @ plain, better + weights @ other
-    low, high = np.percentile(better / base - 1, [2.5, 97.5])
-    mean = sum(float(each.mean()) for each in adapted) / sum(float(x.mean()) for x in without) - 1
-    return Gain(mean, float(low), float(high))
+    plain, adapted = seed_means(values)
+    draws = bootstrap_means(values, seed=0)
+    low, high = percentile_interval(draws[:, [1]] / draws[:, [0]] - 1)[0]
+    return Gain(float(adapted / plain - 1), float(low), float(high))
 
 
 def published(
@@ -75,10 +68,12 @@ def _of_cut(name: str, results: Sequence[Result]) -> list[str]:
     if not shots:
         return [f"{head} No pool is large enough.\n"]
     columns = ["ndcg@10", *(f"k = {count}" for count in shots)]
-    rows = [["k = 0 on the same pool", *(number(_without(results, count)) for count in shots)]]
+    learners = list(results[0]["pools"][0]["with"])
+    plain = [seed_means(_values(results, count, learners[0]))[0] for count in shots]
+    rows = [["k = 0 on the same pool", *(number(float(value)) for value in plain)]]
     rows += [
-        [f"`{learner}`", *(str(_gain(results, count, learner)) for count in shots)]
-        for learner in results[0]["pools"][0]["with"]
+        [f"`{learner}`", *(str(gain(_values(results, count, learner))) for count in shots)]
+        for learner in learners
     ]
     parts = [f"{head}\n\n{table(columns, rows)}"]
     warm = [result["warm"] for result in results if result["warm"]]
@@ -90,19 +85,12 @@ def _of_cut(name: str, results: Sequence[Result]) -> list[str]:
     return parts
 
 
-def _values(results: Sequence[Result], shots: int, learner: str | None) -> list[Any]:
-    """Of each seed, the users' NDCG@10."""
+def _values(results: Sequence[Result], shots: int, learner: str) -> npt.NDArray[np.float64]:
+    """(S, U, 2): the NDCG@10 of every user that any seed has, without the learner and with it."""
     pools = [pool for one in results for pool in one["pools"] if pool["shots"] == shots]
-    return [np.array(one["without"] if learner is None else one["with"][learner]) for one in pools]
-
-
-def _without(results: Sequence[Result], shots: int) -> float:
-    return float(np.mean([values.mean() for values in _values(results, shots, None)]))
-
-
-def _gain(results: Sequence[Result], shots: int, learner: str) -> Gain:
-    return gain(_values(results, shots, None), _values(results, shots, learner))
-
-
-def _percent(value: float) -> str:
-    return f"{'−' if value < 0 else '+'}{abs(value) * 100:.1f} %"
+    users = np.unique(np.concatenate([pool["users"] for pool in pools]))
+    values = np.full((len(pools), len(users), 2), np.nan)
+    for seed, pool in enumerate(pools):
+        pair = np.column_stack([pool["without"], pool["with"][learner]])
+        values[seed, np.searchsorted(users, pool["users"])] = pair
+    return values

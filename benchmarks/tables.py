@@ -7,7 +7,7 @@ With ``--into README.md --name online_retail`` the tables take the place of what
 import argparse
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -100,11 +100,18 @@ def cells(result: Mapping[str, Any]) -> str:
 
 
 def published(result: Mapping[str, Any]) -> str:
-    """What `make bench-NAME` measured: its rows, then the machine and the other facts."""
+    """What `make bench-NAME` measured: its rows, then the machine and the other facts.
+
+    A list, such as the single points that rows are of, is left to the file.
+    """
     rows = result["rows"]
     columns = list(rows[0])
     measured = table(columns, [[_cell(row[column]) for column in columns] for row in rows])
-    facts = {name: value for name, value in result.items() if name not in ("benchmark", "rows")}
+    facts = {
+        name: value
+        for name, value in result.items()
+        if name not in ("benchmark", "rows") and not isinstance(value, list)
+    }
     told = "".join(f"- {name}: {fact(value)}\n" for name, value in facts.items())
     return f"{measured}\n{told}"
 
@@ -248,6 +255,26 @@ def number(value: float | None, *, best: bool = False) -> str:
         return "–"
     text = f"{value:.4f}".removeprefix("0") if value < 1 else f"{value:.4f}"
     return f"**{text}**" if best else text
+
+
+def signed(value: float) -> str:
+    """A difference of metrics with its sign."""
+    return f"{_sign(value)}{number(abs(float(value)))}"
+
+
+def percent(value: float) -> str:
+    """A share of change with its sign, in per cent to one digit, without the unit."""
+    return f"{_sign(value)}{abs(value) * 100:.1f}"
+
+
+def spread(mean: float, bounds: Sequence[float], told: Callable[[float], str] = signed) -> str:
+    """A change and its interval in brackets."""
+    low, high = bounds
+    return f"{told(mean)} ({told(low)} to {told(high)})"
+
+
+def _sign(value: float) -> str:
+    return "+" if value >= 0 else "−"
 
 
 def interval(bounds: Sequence[float] | None) -> str:

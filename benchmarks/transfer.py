@@ -6,17 +6,17 @@ same training from nothing on the same events, and with the same start without a
 content similarity in the place of the general space, and the same trust in the target's own
 training. Candidates and truth are the same at every share; shares are nested draws of single
 events. Measurements are kept one by one in ``benchmarks/results/transfer``; what is there is not
-measured again.
+measured again, unless the target's data or the code is another.
 """
 
 import argparse
-import hashlib
 import json
 import logging
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,8 +26,10 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks import tables, transfer_tables
 from benchmarks.code_versions import code_version
-from benchmarks.grid import AS_OF, GRID, Cut
+from benchmarks.grid import AS_OF, GRID, Cut, fingerprint_of
+from benchmarks.kept_results import digest_of, kept, kept_path
 from benchmarks.results import FOLDER, machine
+from benchmarks.thinning import thinned
 from benchmarks.transfer_tables import ALONE, TRANSFERRED, UNLEARNED
 from coldstart_models.benchmark_run import StoredSource, encode_source, read_stored, splitter
 from coldstart_models.benchmarking import Bench, Ledger, measure
@@ -44,7 +46,6 @@ from coldstart_models.general.artifact import (
 from coldstart_models.general.metric import Metric
 from coldstart_models.general.pretraining_job import pretrain_shops
 from coldstart_models.general.shops import Shop, licence_of, read_shop, shop_digest
-from coldstart_models.general.thinning import thinned
 from coldstart_models.general.tower import GeneralTower
 from coldstart_models.siamese.ranker import SiameseRanker
 from feature_repo.home import Home
@@ -58,7 +59,9 @@ ARMS: Final = (ALONE, TRANSFERRED, UNLEARNED)
 HOME_OF: Final = {cut.store: cut for cut in GRID}
 """Store → a cut that says how its source is opened."""
 SOURCES: Final = ("online_retail", "ikea", "amazon_2018", "amazon_2023", "complete_journey")
-CODE: Final = ("coldstart_models.siamese.ranker", "coldstart_models.general.pretraining_job")
+PRETRAINING: Final = "coldstart_models.general.pretraining_job"
+CODE: Final = ("coldstart_models.siamese.ranker", PRETRAINING, "benchmarks.thinning")
+"""What a point depends on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +75,29 @@ class Point:
     pretrained: str
     """Digest of the general model; empty where there is none."""
 
-    def path(self, folder: Path) -> Path:
-        told = json.dumps([asdict(self), [code_version(module) for module in CODE]])
-        key = hashlib.sha256(told.encode()).hexdigest()[:16]
-        return folder / f"{self.target}-{self.seed}-{self.share:g}-{key}.json"
+    def path(self, folder: Path, cut: Cut, fingerprint: Sequence[str | int]) -> Path:
+        """Where its result is, or will be.
+
+        Args:
+            cut: the target's.
+        """
+        return kept_path(
+            folder,
+            f"{self.target}-{self.seed}-{self.share:g}",
+            asked=[asdict(self), cut.source, str(cut.plan)],
+            fingerprint=fingerprint,
+            modules=CODE,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A shop to learn from."""
+
+    name: str
+    cut: Cut
+    """One that says how it is opened."""
+    stored: StoredSource
 
 
 def main() -> None:
@@ -86,8 +108,8 @@ def main() -> None:
     with threadpool_limits(options.threads):
         results = run(options)
     text = transfer_tables.published(results, machine=machine())
-    with replacing(TRANSFER.with_suffix(".json")) as partial:
-        partial.write_text(json.dumps(_whole(results), indent=1) + "\n", encoding="utf-8")
+    with replacing(TRANSFER.with_suffix(".json")) as whole:
+        whole.write_text(json.dumps(_whole(results), indent=1) + "\n", encoding="utf-8")
     tables.put(text, options.into, name="transfer")
     console.say(f"curve written to {options.into}")
 
@@ -116,14 +138,10 @@ def _of_target(cut: Cut, options: argparse.Namespace) -> Iterator[dict[str, Any]
             for arm in ARMS:
                 used = {ALONE: None, TRANSFERRED: general, UNLEARNED: unlearned(general)}[arm]
                 point = Point(cut.name, seed, share, arm, used.digest if used else "")
-                path = point.path(TRANSFER / "points")
+                path = point.path(TRANSFER / "points", cut, fingerprint_of(stored))
                 if options.no_measuring and not path.exists():
                     continue
-                if not path.exists():
-                    result = measured(point, stored, split, used)
-                    with replacing(path) as partial:
-                        partial.write_text(json.dumps(result), encoding="utf-8")
-                result = json.loads(path.read_text())
+                result = kept(path, partial(measured, point, stored, split, used))
                 _tell(result)
                 yield result
 
@@ -163,13 +181,13 @@ def unlearned(general: GeneralModel) -> GeneralModel:
 
 
 def general_without(cut: Cut, stored: StoredSource, options: argparse.Namespace) -> GeneralModel:
-    """The general model of every source but the target's, pretrained once."""
+    """The general model of every source that is there but the target's, pretrained once."""
     names = [name for name in options.sources if name != cut.store]
-    told = json.dumps([names, options.pretraining_seed, code_version(CODE[1])])
-    folder = TRANSFER / "general" / hashlib.sha256(told.encode()).hexdigest()[:16]
+    sources = _sources(names, options)
+    folder = general_folder(sources, seed=options.pretraining_seed)
     if not (folder / "config.json").exists():
-        shops = list(_shops(names, options))
-        model, _ = pretrain_shops(shops, now=datetime.now(UTC), seed=options.pretraining_seed)
+        shops = [_shop(one, options) for one in sources]
+        model = pretrain_shops(shops, now=datetime.now(UTC), seed=options.pretraining_seed)
         save_general(model, folder)
     model = load_general(folder)
     digest = shop_digest(stored.catalogue)
@@ -178,15 +196,27 @@ def general_without(cut: Cut, stored: StoredSource, options: argparse.Namespace)
     return model
 
 
-def _shops(names: Sequence[str], options: argparse.Namespace) -> Iterator[Shop]:
-    """The sources that can be read."""
+def general_folder(sources: Sequence[Source], *, seed: int) -> Path:
+    """Where the general model of these sources is, or will be."""
+    told = [[one.name, one.cut.source, *fingerprint_of(one.stored)] for one in sources]
+    return TRANSFER / "general" / digest_of([told, seed, code_version(PRETRAINING)])
+
+
+def _sources(names: Sequence[str], options: argparse.Namespace) -> list[Source]:
+    """Those that can be read."""
+    found = []
     for name in names:
         cut = HOME_OF[name]
         if reason := cut.absent(options.data):
             console.say(f"not learned from: {name}: {reason}")
             continue
-        stored = _stored(cut, options)
-        yield read_shop(stored, licence=licence_of(cut.source.format(data=options.data), stored))
+        found.append(Source(name, cut, _stored(cut, options)))
+    return found
+
+
+def _shop(source: Source, options: argparse.Namespace) -> Shop:
+    spec = source.cut.source.format(data=options.data)
+    return read_shop(source.stored, licence=licence_of(spec, source.stored))
 
 
 def _stored(cut: Cut, options: argparse.Namespace) -> StoredSource:
@@ -206,12 +236,18 @@ def _tell(result: dict[str, Any]) -> None:
 
 
 def _whole(results: list[dict[str, Any]]) -> dict[str, Any]:
-    """The measurements without each user's values, beside the machine."""
-    kept = [
+    """The curve, what it is made of, and the points without each user's values."""
+    points = [
         {name: value for name, value in one.items() if name not in ("users", "values")}
         for one in results
     ]
-    return {"benchmark": "transfer", "machine": machine(), "points": kept}
+    return {
+        "benchmark": "transfer",
+        "machine": machine(),
+        **transfer_tables.made_of(results),
+        "rows": transfer_tables.curve(results),
+        "points": points,
+    }
 
 
 def _options() -> argparse.Namespace:

@@ -6,7 +6,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.tables import fact, number, table
+from benchmarks.tables import fact, number, percent, spread, table
 from coldstart_models.benchmark_result import Measurement, aligned
 from coldstart_models.metrics import NDCG, USER_METRICS, bootstrap_intervals, seed_means
 
@@ -15,6 +15,11 @@ ALONE: Final = "target alone"
 TRANSFERRED: Final = "general, then target"
 UNLEARNED: Final = "unlearned start"
 ARMS: Final = (ALONE, UNLEARNED, TRANSFERRED)
+COLUMNS: Final = (
+    *("target", "share", "events", "seeds", "users"),
+    *ARMS,
+    *("over alone", "over alone, %", "over unlearned", "over unlearned, %"),
+)
 PLACE: Final = USER_METRICS.index(NDCG)
 
 
@@ -23,26 +28,32 @@ def published(results: Sequence[Result], *, machine: Mapping[str, Any]) -> str:
 
     Raises ValueError where nothing was measured.
     """
-    if not results:
+    rows = curve(results)
+    if not rows:
         raise ValueError("no point was measured; give --data the folder of the data sets")
-    body = []
-    for target in dict.fromkeys(one["target"] for one in results):
-        shares = sorted({one["share"] for one in results if one["target"] == target}, reverse=True)
-        for share in shares:
-            row = _row([one for one in results if (one["target"], one["share"]) == (target, share)])
-            if row is not None:
-                body.append([f"`{target}`", f"{share:.0%}", *row])
-    columns = ["target", "share", "events", "seeds", "users", *ARMS]
-    columns += ["over alone", "%", "over unlearned", "%"]
     head = (
         f"{NDCG} of `siamese+meta` on the cold items. `{UNLEARNED}` trusts the target's own "
         f"training as `{TRANSFERRED}` does and learned nothing elsewhere. Gains are of "
         f"`{TRANSFERRED}`, paired by seed and user; in brackets 95 % bootstrap intervals over "
         "users.\n"
     )
-    return "\n".join(
-        [head, table(columns, body), f"{_made_of(results)}- machine: {fact(machine)}\n"]
-    )
+    told = {**made_of(results), "machine": machine}
+    facts = "".join(f"- {name}: {fact(value)}\n" for name, value in told.items())
+    return "\n".join([head, table(list(rows[0]), [list(row.values()) for row in rows]), facts])
+
+
+def curve(results: Sequence[Result]) -> list[dict[str, str]]:
+    """A row of every target and share, column by column."""
+    rows = []
+    for target in dict.fromkeys(one["target"] for one in results):
+        shares = sorted({one["share"] for one in results if one["target"] == target}, reverse=True)
+        for share in shares:
+            found = [one for one in results if (one["target"], one["share"]) == (target, share)]
+            row = _row(found)
+            if row is not None:
+                cells = [f"`{target}`", f"{share:.0%}", *row]
+                rows.append(dict(zip(COLUMNS, cells, strict=True)))
+    return rows
 
 
 def _row(results: Sequence[Result]) -> list[str] | None:
@@ -77,20 +88,14 @@ def _gain(
     """What transfer adds to an arm, with its interval and in per cent."""
     if base not in values:
         return "–", "–"
-    low, high = bootstrap_intervals(values[TRANSFERRED] - values[base], seed=0)[PLACE]
+    bounds = bootstrap_intervals(values[TRANSFERRED] - values[base], seed=0)[PLACE]
     gain = means[TRANSFERRED] - means[base]
-    told = f"{signed(gain)} ({signed(low)} to {signed(high)})"
-    return told, f"{100 * gain / means[base]:+.1f}" if means[base] else "–"
+    return spread(gain, bounds), percent(gain / means[base]) if means[base] else "–"
 
 
-def signed(value: float) -> str:
-    """A difference with its sign."""
-    return f"{'+' if value >= 0 else '−'}{number(abs(float(value)))}"
-
-
-def _made_of(results: Sequence[Result]) -> str:
+def made_of(results: Sequence[Result]) -> dict[str, str]:
     """What each target's general model learned from."""
-    lines = []
+    facts = {}
     for target in dict.fromkeys(one["target"] for one in results):
         made = [
             one["general"]
@@ -102,8 +107,8 @@ def _made_of(results: Sequence[Result]) -> str:
                 f"{one['name']} ({one['contents']:,} contents, {one['pairs']:,} pairs)"
                 for one in told["sources"]
             )
-            lines.append(f"- general for `{target}`: {shops}; kept step {told['kept_step']}\n")
-    return "".join(lines)
+            facts[f"general for `{target}`"] = f"{shops}; kept step {told['kept_step']}"
+    return facts
 
 
 def _measurement(result: Result) -> Measurement:

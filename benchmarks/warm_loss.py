@@ -1,16 +1,16 @@
 """What warm items lose by few-shot learning: before and after, alone and among adapted new ones."""
 
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 import torch
 from scipy import sparse
 
-from coldstart_models.data.catalogue import Catalogue, FloatMatrix
+from benchmarks.rehearsed import pool_ndcg, rehearsal_of
+from coldstart_models.data.catalogue import Catalogue
 from coldstart_models.data.pools import Pool, cold_pool, full_pool, shots_pools, warm_pool
 from coldstart_models.data.splits import Split
-from coldstart_models.metrics import NDCG, USER_METRICS, user_metrics
-from coldstart_models.ranker import RankingTask, Support
 from coldstart_models.siamese.ranker import prepared_task
 from coldstart_models.siamese.stages import SiameseModel
 from coldstart_models.siamese.training import PastItems, score_task
@@ -25,6 +25,9 @@ def warm_loss(
 ) -> dict[str, Any] | None:
     """NDCG@10 of users' later choices of warm items; None where nothing tells them.
 
+    Among new listings, the two differ by the adaptation alone: in both, nobody is ranked a listing
+    that he is a first customer of.
+
     Args:
         model: after meta-training.
         before: the same before it.
@@ -33,42 +36,42 @@ def warm_loss(
     if warm is None:
         return None
     told = {
-        "alone, before meta-training": _ndcg(before, split, catalogue, warm),
-        "alone, after": _ndcg(model, split, catalogue, warm),
+        "alone, before meta-training": _alone(before, split, catalogue, warm),
+        "alone, after": _alone(model, split, catalogue, warm),
     }
-    full, shots = full_pool(split, cold_pool(split)), shots_pools(split, shots=SHOTS, seed=seed)
-    if full is not None and shots:
-        cold = ~split.warm[full.task.candidates]
-        chosen = full.chosen.multiply(sparse.csr_matrix(~cold[None, :])).tocsr().astype(bool)
-        kept = np.flatnonzero(chosen.getnnz(axis=1) > 0)
-        among = Pool(full.name, 0, full.task.of_users(kept), chosen[kept], full.excluded[kept])
-        support = shots[1].task.support
-        told["among new listings, without support"] = _ndcg(model, split, catalogue, among)
-        told["among new listings, with support"] = _ndcg(
-            model, split, catalogue, among, support=support
-        )
+    among = among_new(split, seed=seed)
+    if among is not None:
+        rehearsal = rehearsal_of(model, split.training_set(catalogue), among)
+        with torch.inference_mode():
+            weights = model.network.learner.adapt(rehearsal.evidence)
+            scores = {
+                "without support": rehearsal.scores.numpy(),
+                "with support": rehearsal.adapted(weights).numpy(),
+            }
+        for how, found in scores.items():
+            value = pool_ndcg(found, among, catalogue).mean()
+            told[f"among new listings, {how}"] = float(value)
     return {name: round(value, DIGITS) for name, value in told.items()}
 
 
-def _ndcg(
-    model: SiameseModel,
-    split: Split,
-    catalogue: Catalogue,
-    pool: Pool,
-    *,
-    support: Support | None = None,
-) -> float:
+def among_new(split: Split, *, seed: int) -> Pool | None:
+    """Warm and new items with the new ones' support; the truth is what is warm in it."""
+    full, shots = full_pool(split, cold_pool(split)), shots_pools(split, shots=SHOTS, seed=seed)
+    if full is None or not shots:
+        return None
+    cold = ~split.warm[full.task.candidates]
+    chosen = full.chosen.multiply(sparse.csr_matrix(~cold[None, :])).tocsr().astype(bool)
+    kept = np.flatnonzero(chosen.getnnz(axis=1) > 0)
+    if not len(kept):
+        return None
+    task = replace(full.task.of_users(kept), support=shots[1].task.support)
+    return Pool(full.name, SHOTS, task, chosen[kept], full.excluded[kept])
+
+
+def _alone(model: SiameseModel, split: Split, catalogue: Catalogue, pool: Pool) -> float:
     """Mean NDCG@10 over the pool's users."""
-    task = RankingTask(pool.task.user_index, pool.task.histories, pool.task.candidates, support)
     training = split.training_set(catalogue)
     items = PastItems.of(training.interactions, model.inputs, model.fitted)
-    prepared = prepared_task(training, items, task)
     with torch.inference_mode():
-        scores: FloatMatrix = score_task(model.network, prepared)
-    found = user_metrics(
-        scores,
-        pool.chosen.toarray(),
-        catalogue.item_ids[task.candidates],
-        excluded=pool.excluded.toarray(),
-    )
-    return float(found.values[:, USER_METRICS.index(NDCG)].mean())
+        scores = score_task(model.network, prepared_task(training, items, pool.task))
+    return float(pool_ndcg(scores, pool, catalogue).mean())

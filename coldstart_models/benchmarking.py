@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from coldstart_models.benchmark_result import (
@@ -33,6 +34,7 @@ from coldstart_models.breakdowns import (
     warmth_breakdown,
 )
 from coldstart_models.data.catalogue import BoolArray, Catalogue, FloatMatrix, IntArray
+from coldstart_models.data.episodes import thinned
 from coldstart_models.data.pools import COLD, WARM, Pool, Skipped, build_pools
 from coldstart_models.data.splits import Split
 from coldstart_models.errors import ConfigError, ModelError, NotEnoughData
@@ -60,6 +62,8 @@ SCORES_AT_ONCE: Final = 20_000_000
 """Users × candidates that a model scores in one call."""
 METRICS_AT_ONCE: Final = 4_000_000
 """Users × candidates whose metrics are computed at once."""
+CHANCES_AT_ONCE: Final = 4_000_000
+"""Users × candidates whose chances are held against choices, all of them at once."""
 
 NO_GROUPS: Final = Groups([], np.zeros(0, np.int64))
 
@@ -210,13 +214,20 @@ def _run(
         for count in labels:
             bench.ledger.add((model.name, count, pool.name), measurement)
     if isinstance(ranker, Steerable) and bench.seed == 0:
-        bench.ledger.personal += personal_curve(bench, ranker, model=model.name)
+        (own,) = bench.ledger.measured[model.name, 0, COLD]
+        bench.ledger.personal += personal_curve(bench, ranker, model=model.name, own=own)
     if isinstance(ranker, Sure) and bench.seed == 0:
-        (cold,) = (pool for pool in bench.pools if pool.name == COLD)
-        chosen = cold.chosen.toarray()
-        bench.ledger.reliability.append(
-            reliability(model.name, ranker.log_chances(cold.task), chosen)
-        )
+        bench.ledger.reliability.append(_reliability(bench, ranker, model=model.name))
+
+
+def _reliability(bench: Bench, ranker: Sure, *, model: str) -> Reliability:
+    """Chances and choices on the cold pool, of every n-th user where there are many pairs."""
+    (pool,) = (pool for pool in bench.pools if pool.name == COLD)
+    most = max(1, CHANCES_AT_ONCE // len(pool.task.candidates))
+    users = thinned(np.arange(len(pool.task.user_index)), most)
+    return reliability(
+        model, ranker.log_chances(pool.task.of_users(users)), pool.chosen[users].toarray()
+    )
 
 
 def measure(
@@ -229,23 +240,22 @@ def measure(
     tally = _Tally(pool, bench.groups)
     cells = {name: _Tally(pool, NO_GROUPS) for name in pool.cells}
     for rows, columns, scores in _scored(ranker, pool):
-        chosen = pool.chosen[rows][:, columns].toarray()
-        kept = np.flatnonzero(chosen.any(axis=1))
-        if not len(kept):
+        ranked = _ranked(bench, pool, rows, columns, scores)
+        if ranked is None:
             continue
-        rows, chosen, scores = rows[kept], chosen[kept], scores[kept]
-        excluded = pool.excluded[rows][:, columns].toarray()
-        ids = bench.catalogue.item_ids[pool.task.candidates[columns]]
-        metrics = user_metrics(scores, chosen, ids, excluded=excluded)
-        tally.add(rows, columns, metrics, chosen)
+        tally.add(ranked)
         if bench.writer is not None:
-            users = bench.split.training.user_ids[pool.task.user_index[rows]]
+            users = bench.split.training.user_ids[pool.task.user_index[ranked.rows]]
             for count in shots:
                 labels = Labels(model, count, pool.name, bench.seed)
-                bench.writer.write(metrics, scores, labels, user_ids=users, item_ids=ids)
+                bench.writer.write(
+                    ranked.metrics, ranked.scores, labels, user_ids=users, item_ids=ranked.item_ids
+                )
         for name, cell in cells.items():
             among = np.isin(columns, pool.cells[name])
-            _add_cell(cell, rows, columns[among], scores[:, among], bench=bench, pool=pool)
+            inside = _ranked(bench, pool, rows, columns[among], scores[:, among])
+            if inside is not None:
+                cell.add(inside)
     home = np.append(bench.split.target, False)  # -1 pads
     stranger = np.logical_not(home[pool.task.histories.item_index]).all(axis=1)
     return tally.measurement(
@@ -268,20 +278,27 @@ class _At:
         return self.ranker.score_at(task, self.personal)
 
 
-def personal_curve(bench: Bench, ranker: Steerable, *, model: str) -> list[PersonalPoint]:
-    """The model on the cold pool from the general to the personal, its own place among it."""
+def personal_curve(
+    bench: Bench, ranker: Steerable, *, model: str, own: Measurement
+) -> list[PersonalPoint]:
+    """The model on the cold pool from the general to the personal, its own place among it.
+
+    Args:
+        own: what it was found to be at its own place.
+    """
     (pool,) = (pool for pool in bench.pools if pool.name == COLD)
     quiet = replace(bench, writer=None)
-    own, points = round(ranker.own_place, DIGITS), []
-    for place in sorted({*STEPS, own}):
-        at: Ranker = ranker if place == own else _At(ranker, place)
-        found = measure(quiet, at, pool, model=model, shots=[])
+    own_place, points = round(ranker.own_place, DIGITS), []
+    for place in sorted({*STEPS, own_place}):
+        found = own
+        if place != own_place:
+            found = measure(quiet, _At(ranker, place), pool, model=model, shots=[])
         means = dict(zip(USER_METRICS, np.nanmean(found.values, axis=0), strict=True))
         points.append(
             PersonalPoint(
                 model,
                 personal=place,
-                own=place == own,
+                own=place == own_place,
                 recall=round(float(means[RECALL]), DIGITS),
                 ndcg=round(float(means[NDCG]), DIGITS),
                 coverage=round(found.coverage, DIGITS),
@@ -291,24 +308,33 @@ def personal_curve(bench: Bench, ranker: Steerable, *, model: str) -> list[Perso
     return points
 
 
-def _add_cell(
-    cell: "_Tally",
-    rows: IntArray,
-    columns: IntArray,
-    scores: FloatMatrix,
-    *,
-    bench: Bench,
-    pool: Pool,
-) -> None:
-    """Rank a cell's candidates among themselves for the users who have truth in it."""
+@dataclass(frozen=True, slots=True)
+class _Ranked:
+    """B of a pool's users with C of its candidates ranked among themselves."""
+
+    rows: IntArray
+    """(B,) of the pool: those of its users who have truth among the candidates."""
+    columns: IntArray
+    """(C,) of the pool."""
+    scores: FloatMatrix
+    chosen: BoolArray
+    metrics: UserMetrics
+    item_ids: npt.NDArray[np.object_]
+
+
+def _ranked(
+    bench: Bench, pool: Pool, rows: IntArray, columns: IntArray, scores: FloatMatrix
+) -> _Ranked | None:
+    """Rank some candidates for some users; None where no user has truth among them."""
     chosen = pool.chosen[rows][:, columns].toarray()
     kept = np.flatnonzero(chosen.any(axis=1))
     if not len(kept):
-        return
-    excluded = pool.excluded[rows[kept]][:, columns].toarray()
+        return None
+    rows, chosen, scores = rows[kept], chosen[kept], scores[kept]
+    excluded = pool.excluded[rows][:, columns].toarray()
     ids = bench.catalogue.item_ids[pool.task.candidates[columns]]
-    metrics = user_metrics(scores[kept], chosen[kept], ids, excluded=excluded)
-    cell.add(rows[kept], columns, metrics, chosen[kept])
+    metrics = user_metrics(scores, chosen, ids, excluded=excluded)
+    return _Ranked(rows, columns, scores, chosen, metrics, ids)
 
 
 class _Tally:
@@ -326,18 +352,17 @@ class _Tally:
         self._hits = np.zeros(len(groups.names))
         self._truths = np.zeros(len(groups.names))
 
-    def add(
-        self, rows: IntArray, columns: IntArray, metrics: UserMetrics, chosen: BoolArray
-    ) -> None:
-        """Users' `rows` and candidates' `columns` of the pool, each user at most once."""
+    def add(self, ranked: _Ranked) -> None:
+        """Some users and candidates of the pool, each pair at most once."""
+        rows, columns, metrics = ranked.rows, ranked.columns, ranked.metrics
         self._totals[rows] += np.nan_to_num(metrics.values)
         self._counts[rows] += ~np.isnan(metrics.values)
         self._seen[columns] |= shown(metrics, len(columns))
-        self._lifts.append(popularity_lift(metrics, self._chosen_by[columns]))
+        self._lifts.append(popularity_lift(metrics, self._chosen_by[columns], ranked.chosen))
         if self._group is not None:
             group, count = self._group[columns], len(self._hits)
             self._hits += np.bincount(group, metrics.hits.sum(axis=0), count)
-            self._truths += np.bincount(group, chosen.sum(axis=0), count)
+            self._truths += np.bincount(group, ranked.chosen.sum(axis=0), count)
 
     @property
     def values(self) -> FloatArray:

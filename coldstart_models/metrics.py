@@ -86,7 +86,7 @@ def user_metrics(
     values = np.column_stack(
         [
             found[:, :RECALL_DEPTH].sum(axis=1) / size,
-            _ndcg(found[:, :NDCG_DEPTH], size),
+            ranked_ndcg(found[:, :NDCG_DEPTH], size),
             1.0 / (1 + found.argmax(axis=1)),
             _auc(masked, relevant, out),
         ]
@@ -95,11 +95,12 @@ def user_metrics(
     return UserMetrics(values, order[:, :depth], ranked, hits)
 
 
-def _ndcg(found: BoolArray, size: IntArray) -> FloatArray:
-    """(U,) from (U, 10) hits by rank and (U,) truth sizes."""
+def ranked_ndcg(found: BoolArray, size: IntArray) -> FloatArray:
+    """(U,) NDCG@10 from (U, D) hits by rank, D ≤ 10, and (U,) truth sizes."""
     discount = 1.0 / np.log2(np.arange(NDCG_DEPTH) + 2)
     ideal = np.cumsum(discount)[np.minimum(size, NDCG_DEPTH) - 1]
-    return np.asarray(found @ discount[: found.shape[1]] / ideal, dtype=np.float64)
+    gains = (found * discount[: found.shape[1]]).sum(axis=1)
+    return np.asarray(gains / ideal, dtype=np.float64)
 
 
 def _auc(masked: FloatMatrix, relevant: BoolArray, excluded: BoolArray) -> FloatArray:
@@ -122,19 +123,22 @@ def shown(metrics: UserMetrics, num_candidates: int) -> BoolArray:
     return marks
 
 
-def popularity_lift(metrics: UserMetrics, chosen_by: FloatArray) -> FloatArray:
-    """(U,) how often the first 20 were chosen by anybody, on average, over the pool's mean.
+def popularity_lift(metrics: UserMetrics, chosen_by: FloatArray, chosen: BoolArray) -> FloatArray:
+    """(U,) how often the first 20 were chosen by others, on average, over the pool's mean.
 
-    1 is no lean to what many choose; NaN where nobody chose anything.
+    1 is no lean to what many choose; NaN where no other chose anything. A user's own choices do not
+    count: a ranking that finds them is not the more popular for it.
 
     Args:
         chosen_by: (C,) users who chose each candidate.
+        chosen: (U, C) what each of the users chose.
     """
     top = metrics.order[:, :RECALL_DEPTH]
     ranked = np.arange(top.shape[1]) < metrics.ranked[:, None]
-    mean = (chosen_by[top] * ranked).sum(axis=1) / np.maximum(ranked.sum(axis=1), 1)
-    usual = chosen_by.mean()
-    return np.asarray(mean / usual if usual > 0 else np.full(len(top), np.nan), dtype=np.float64)
+    others = (chosen_by[top] - np.take_along_axis(chosen, top, axis=1)) * ranked
+    mean = others.sum(axis=1) / np.maximum(ranked.sum(axis=1), 1)
+    usual = (chosen_by.sum() - chosen.sum(axis=1)) / len(chosen_by)
+    return np.where(usual > 0, mean / np.where(usual > 0, usual, 1.0), np.nan)
 
 
 def seed_means(values: FloatArray) -> FloatArray:
@@ -151,6 +155,14 @@ def bootstrap_intervals(
 ) -> npt.NDArray[np.float64]:
     """(M, 2) percentile 95 % intervals of :func:`seed_means` over resampled users.
 
+    A metric that nobody has is NaN.
+    """
+    return percentile_interval(bootstrap_means(values, seed=seed, resamples=resamples))
+
+
+def bootstrap_means(values: FloatArray, *, seed: int, resamples: int = RESAMPLES) -> FloatArray:
+    """(R, M): :func:`seed_means` of R draws of the users.
+
     A draw of users is the same for every seed and metric (Efron, 1979). Users that a seed
     did not measure are NaN in `values` (S, U, M) and have no weight there; a metric that
     nobody has is NaN.
@@ -165,11 +177,15 @@ def bootstrap_intervals(
     shape = (resamples, num_seeds, num_metrics)
     per_seed = (sums / np.maximum(drawn, 1)).reshape(shape)
     measured: BoolArray = np.asarray(drawn > 0, dtype=np.bool_).reshape(shape)
-    means = _mean_over_seeds(per_seed, measured)
+    return _mean_over_seeds(per_seed, measured)
+
+
+def percentile_interval(draws: FloatArray) -> FloatArray:
+    """(M, 2): the middle 95 % of (R, M) draws; NaN where all of them are."""
     tail = 100 * (1 - CONFIDENCE) / 2
-    bounds = np.full((num_metrics, 2), np.nan)
-    known = ~np.isnan(means).all(axis=0)
-    bounds[known] = np.nanpercentile(means[:, known], [tail, 100 - tail], axis=0).T
+    bounds = np.full((draws.shape[1], 2), np.nan)
+    known = ~np.isnan(draws).all(axis=0)
+    bounds[known] = np.nanpercentile(draws[:, known], [tail, 100 - tail], axis=0).T
     return bounds
 
 

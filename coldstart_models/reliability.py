@@ -24,6 +24,8 @@ class Reliability:
     """Σ |predicted − observed| over Σ predicted: 0 is calibrated, 2 is always wrong."""
     gain: float
     """Mean, over users, of log chance of a choice over that of blind drawing from the pool."""
+    users: int
+    """How many it is of; of a large pool every n-th."""
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -33,6 +35,7 @@ class Reliability:
             "observed": list(self.observed),
             "calibration_error": self.error,
             "log_chance_gain": self.gain,
+            "num_users": self.users,
         }
 
 
@@ -56,6 +59,7 @@ def reliability(model: str, log_chances: FloatMatrix, chosen: BoolArray) -> Reli
         observed=_rounded(observed),
         error=round(float((sizes * abs(predicted - observed)).sum() / (sizes @ predicted)), 4),
         gain=round(float((share * log_chances).sum(axis=1).mean() + np.log(chosen.shape[1])), 4),
+        users=len(chosen),
     )
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from coldstart_models.errors import ConfigError, NotEnoughData
+from coldstart_models.general.artifact import GeneralModel
 from coldstart_models.peers.selection import ValidationTask, validation_task
 from coldstart_models.ranker import TrainingSet
 from coldstart_models.siamese.ranker import SiameseRanker
@@ -143,6 +144,7 @@ def tune(
     trials: int = TRIALS,
     seeds: int = SEEDS,
     dates: bool = False,
+    general: GeneralModel | None = None,
     progress: Progress | None = None,
 ) -> Tuned:
     """Search until the study has so many trials, those of earlier runs counted.
@@ -153,18 +155,20 @@ def tune(
         trials: at least 1.
         seeds: models that a trial is the mean of.
         dates: whether the model may use listing dates.
+        general: what other shops taught, which every trial starts from.
         progress: told trials done and in all.
 
     Raises:
         ConfigError: no trial or no seed is asked for, or the journal is none.
         NotEnoughData: nothing can be learned or measured before the cut.
+        ContractMismatch: the general model is of other encoders than the catalogue.
     """
     if trials < 1 or seeds < 1:
         raise ConfigError(f"{trials} trials of {seeds} seeds tell nothing; ask for 1 or more each")
     validation = validation_task(training, by_time=training.timed, seed=0)
     if validation is None:
         raise NotEnoughData("nobody with a history chose a listing after the validation cut")
-    study = _study(journal, name=_study_name(validation, seeds=seeds, dates=dates))
+    study = _study(journal, name=_study_name(validation, seeds=seeds, dates=dates, general=general))
     if not any(one.learning == Learning() for one in map(_tried, _ended(study))):
         study.enqueue_trial(asdict(Learning()))  # also where it was killed on its way
 
@@ -173,7 +177,7 @@ def tune(
     def objective(trial: Any) -> float:
         learning, found = Learning.suggested(trial), list[float]()
         for seed in range(seeds):
-            found.append(ranked(learning, validation, seed=seed, dates=dates))
+            found.append(ranked(learning, validation, seed=seed, dates=dates, general=general))
             trial.set_user_attr("ndcg", found)
             trial.report(float(np.mean(found)), seed)
             if seed + 1 < seeds and trial.should_prune():
@@ -187,15 +191,29 @@ def tune(
     if progress is not None:
         progress(trials, trials)
     users, candidates = validation.chosen.shape
-    cut = "launches" if training.timed else "held-out items"
+    cut = "launches" if validation.launches else "held-out items"
     return Tuned(tuple(map(_tried, _ended(study))), cut, users, candidates)
 
 
-def ranked(learning: Learning, validation: ValidationTask, *, seed: int, dates: bool) -> float:
+def ranked(
+    learning: Learning,
+    validation: ValidationTask,
+    *,
+    seed: int,
+    dates: bool,
+    general: GeneralModel | None = None,
+) -> float:
     """NDCG@10 of a model that learned so before the cut, on what came after it."""
     training, dates = validation.training, dates and validation.training.dated
     timed = training.timed
-    model = pretrain(training, dates=dates, seed=seed, by_time=timed, schedule=learning.train)
+    model = pretrain(
+        training,
+        dates=dates,
+        seed=seed,
+        general=general,
+        by_time=timed,
+        schedule=learning.train,
+    )
     fine_tune(model, training, seed=seed, by_time=timed, schedule=learning.meta_train)
     ranker = SiameseRanker(meta=False, dates=dates, pretrained={dates: model})
     ranker.fit(training, seed=seed)
@@ -231,7 +249,9 @@ def _seed(storage: Any) -> int:
     return sum(storage.get_n_trials(study._study_id) for study in storage.get_all_studies())
 
 
-def _study_name(validation: ValidationTask, *, seeds: int, dates: bool) -> str:
+def _study_name(
+    validation: ValidationTask, *, seeds: int, dates: bool, general: GeneralModel | None
+) -> str:
     """The same for the same problem: trials of another catalogue, log or code say nothing here."""
     training = validation.training
     told = [
@@ -246,6 +266,8 @@ def _study_name(validation: ValidationTask, *, seeds: int, dates: bool) -> str:
         RANGES,
         version("coldstart-home"),
     ]
+    if general is not None:
+        told.append(general.digest)
     return f"coldstart-{hashlib.sha256(repr(told).encode()).hexdigest()[:16]}"
 
 

@@ -50,7 +50,7 @@ def run(
 
     settings = load_config(config)
     with ExitStack() as stack:
-        model, _ = pretrain_job(
+        model = pretrain_job(
             sources or DEFAULT_SOURCES,
             out=out,
             now=console.present(as_of),
@@ -73,15 +73,15 @@ def tell(model: "GeneralModel", out: Path) -> None:
         ["source", "licence", "listings", "events", "contents", "pairs", "alike", "general"],
         [
             [
-                one.name + (" (generated)" if one.generated else ""),
+                label + (" (generated)" if one.generated else ""),
                 one.licence,
                 one.items,
                 one.events,
                 one.contents,
                 one.pairs,
-                *made.by_shop[one.name],
+                *made.by_shop[label],
             ]
-            for one in made.sources
+            for one, label in zip(made.sources, made.labels, strict=True)
         ],
     )
     console.say(

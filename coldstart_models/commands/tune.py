@@ -38,15 +38,18 @@ def run(
 ) -> None:
     """Search for the schedule of `train` and `meta-train` that ranks later launches best.
 
-    Everything is chosen on a cut inside the log; a stopped search goes on where it was.
+    Everything is chosen on a cut inside the log; a stopped search goes on where it was. Trials
+    start from the general model that the configuration names, as `train` does.
     """
     from coldstart_models.config import load_config
+    from coldstart_models.general.artifact import load_general
     from coldstart_models.training_job import read_training_set
     from coldstart_models.tuning import tune
     from feature_repo.home import Home
     from validation.whole_files import replacing
 
     settings, home = load_config(config).train, Home.current()
+    general = load_general(settings.general) if settings.general is not None else None
     with console.bar("tune") as progress:
         found = tune(
             read_training_set(home),
@@ -54,6 +57,7 @@ def run(
             trials=trials,
             seeds=seeds,
             dates=settings.dates,
+            general=general,
             progress=progress,
         )
     if out is not None:

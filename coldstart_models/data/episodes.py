@@ -129,14 +129,14 @@ def episode_of(
 
     Returns None where fewer than MIN_COHORT users or candidates are left.
     """
-    candidates = _thinned(candidates, MAX_POOL)
+    candidates = thinned(candidates, MAX_POOL)
     new = np.zeros(interactions.num_items, bool)
     new[candidates] = True
     past = interactions.before(opening_us)
     past = past.where(~new[past.item_index])
     later = interactions.where(new[interactions.item_index]).matrix()[:, candidates]
     has_past = past.matrix().getnnz(axis=1) > 0
-    users = _thinned(np.flatnonzero(has_past & (later.getnnz(axis=1) > 0)), MAX_USERS)
+    users = thinned(np.flatnonzero(has_past & (later.getnnz(axis=1) > 0)), MAX_USERS)
     if len(users) < MIN_COHORT or len(candidates) < MIN_COHORT:
         return None
     chosen = np.asarray(later[users].toarray() > 0)
@@ -145,7 +145,7 @@ def episode_of(
     return Episode(past, task, chosen, np.asarray(later.getnnz(axis=0), np.float64))
 
 
-def _thinned(indexes: IntArray, limit: int) -> IntArray:
+def thinned(indexes: IntArray, limit: int) -> IntArray:
     """Every n-th index, so that at most `limit` are left."""
     return indexes[:: -(-len(indexes) // limit) or 1]
 

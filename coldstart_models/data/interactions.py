@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -62,11 +61,6 @@ class Interactions:
     @property
     def num_users(self) -> int:
         return len(self.user_ids)
-
-    @cached_property
-    def user_position(self) -> dict[str, int]:
-        """user_id → user_index."""
-        return {user_id: index for index, user_id in enumerate(self.user_ids)}
 
     def where(self, keep: BoolArray) -> "Interactions":
         """The events that `keep` marks; users and items keep their numbers."""

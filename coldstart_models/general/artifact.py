@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -50,6 +51,14 @@ class ShopRecord:
     """Of the shop's listings: the same shop under another name has the same."""
 
 
+def shop_labels(shops: Sequence[ShopRecord]) -> list[str]:
+    """A name of its own for each: shops of one name get their listings' digest beside it."""
+    names = Counter(shop.name for shop in shops)
+    return [
+        shop.name if names[shop.name] == 1 else f"{shop.name} ({shop.digest[:8]})" for shop in shops
+    ]
+
+
 @dataclass(frozen=True, slots=True)
 class Provenance:
     """From what, by what and how the model was made."""
@@ -66,11 +75,16 @@ class Provenance:
     shrinkages: dict[float, float]
     """λ of the metric → NDCG@10 of the metric alone, likewise; 1 is content similarity."""
     by_shop: dict[str, tuple[float, float]]
-    """Shop → NDCG@10 on it while left out, of content similarity and of what was kept."""
+    """Label → NDCG@10 on the shop while left out, of content similarity and of what was kept."""
 
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(source.name for source in self.sources)
+
+    @property
+    def labels(self) -> list[str]:
+        """The sources' names, told apart where two have the same."""
+        return shop_labels(self.sources)
 
     def to_json(self) -> dict[str, Any]:
         """JSON values; :meth:`from_json` reads them back."""

@@ -26,10 +26,6 @@ class Corpus:
     """
 
     name: str
-    catalogue: Catalogue
-    """(N,) one listing a content."""
-    interactions: Interactions
-    """Every event on a listing of these contents, moved to the one that stands for it."""
     values: dict[str, FloatMatrix]
     """Modality → (N, D_m) centred unit rows; zero where missing."""
     user: IntArray
@@ -41,7 +37,7 @@ class Corpus:
 
     @property
     def num_contents(self) -> int:
-        return len(self.catalogue)
+        return len(next(iter(self.values.values())))
 
     def present(self, name: str) -> BoolArray:
         """(N,)"""
@@ -93,7 +89,6 @@ def make_corpus(
     rows = np.sort(first[kept])  # a catalogue's rows keep ascending ids
     place = np.full(len(first), -1, np.int64)
     place[content_of[rows]] = np.arange(len(rows))
-    log = _moved(interactions, place[content_of[interactions.item_index]], len(rows))
     users, contents = users[place[contents] >= 0], place[contents[place[contents] >= 0]]
     several = np.bincount(users, minlength=interactions.num_users)[users] > 1
     users, contents = users[several], contents[several]
@@ -105,8 +100,6 @@ def make_corpus(
     _, users = np.unique(users, return_inverse=True)
     return Corpus(
         name,
-        catalogue.take(rows),
-        log,
         {modality: centred(one, warm_mean(one, warm))[rows] for modality, one in stored.items()},
         users,
         contents,
@@ -123,19 +116,6 @@ def _contents(stored: Sequence[Embeddings]) -> tuple[IntArray, IntArray]:
     content_of = np.full(len(stored[0].present), -1, np.int64)
     content_of[known] = number
     return content_of, known[first]
-
-
-def _moved(interactions: Interactions, items: IntArray, num_items: int) -> Interactions:
-    """The events on other items; those at -1 are left out."""
-    kept = items >= 0
-    return Interactions(
-        interactions.user_ids,
-        num_items,
-        interactions.user_index[kept],
-        items[kept],
-        interactions.time_us[kept],
-        interactions.traits[kept],
-    )
 
 
 def _pairs(interactions: Interactions, content_of: IntArray) -> tuple[IntArray, IntArray]:

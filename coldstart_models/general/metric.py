@@ -36,7 +36,7 @@ Square = npt.NDArray[np.float64]
 class Metric:
     """What shops taught of the encoders' spaces in closed form."""
 
-    covariances: dict[str, Square]
+    covariances: "Covariances"
     """Modality → (D, D) mean W; without those that too few pairs told of."""
     shrinkage: float
     """λ"""
@@ -47,21 +47,27 @@ class Metric:
         return shop_map(self.covariances.get(name), own, shrinkage=self.shrinkage)
 
 
-def pooled_metric(
-    corpora: Sequence[Corpus], name: str, *, seed: int, known: BoolArray | None = None
-) -> Square | None:
-    """(D, D) mean W of the shops that have the modality; None where none has enough pairs.
+Covariances = dict[str, Square]
+"""Modality → (D, D); without those that too few pairs tell of."""
+
+
+def shop_covariances(corpus: Corpus, *, seed: int, known: BoolArray | None = None) -> Covariances:
+    """W of one shop's modalities.
 
     Args:
-        known: (N,) contents of the one shop that may be looked at; all by default.
+        known: (N,) contents that may be looked at; all by default.
     """
-    found = [
-        one
-        for corpus in corpora
-        if name in corpus.values
-        and (one := within_choices(corpus, name, seed=seed, known=known)) is not None
-    ]
-    return np.asarray(np.mean(found, axis=0)) if found else None
+    found = {name: within_choices(corpus, name, seed=seed, known=known) for name in corpus.values}
+    return {name: one for name, one in found.items() if one is not None}
+
+
+def mean_covariances(shops: Sequence[Covariances]) -> Covariances:
+    """The general metric's W: of each modality, the mean of the shops that tell of it."""
+    names = dict.fromkeys(name for shop in shops for name in shop)
+    return {
+        name: np.asarray(np.mean([shop[name] for shop in shops if name in shop], axis=0))
+        for name in names
+    }
 
 
 def within_choices(

@@ -24,7 +24,14 @@ from coldstart_models.general.contrast import (
     quality,
 )
 from coldstart_models.general.corpus import Corpus
-from coldstart_models.general.metric import SHRINKAGES, Metric, Square, moved, pooled_metric
+from coldstart_models.general.metric import (
+    SHRINKAGES,
+    Covariances,
+    Metric,
+    mean_covariances,
+    moved,
+    shop_covariances,
+)
 from coldstart_models.general.problems import Problem
 from coldstart_models.general.tower import GeneralTower
 
@@ -46,8 +53,6 @@ class GeneralRecord:
     """λ of the metric → the same of the metric alone; 1 is content similarity."""
     by_shop: dict[str, tuple[float, float]]
     """Shop → NDCG@10 of content similarity and of what was kept, both on it while left out."""
-    losses: tuple[float, ...]
-    """Of each step of the last run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,23 +70,12 @@ class _Fold:
 
     shop: Corpus
     others: list[Corpus]
-    metric: Metric
-    """At λ = 0; each λ is tried."""
+    covariances: Covariances
+    """Of what the metric may be learned from."""
     known: BoolArray | None
     """(N,) contents of the shop that may be learned from, where there is no other shop."""
-
-    def moved(self, shrinkage: float) -> "tuple[Corpus, list[Corpus]]":
-        """The shop and the others in the metric with that λ."""
-        metric = Metric(self.metric.covariances, shrinkage)
-        shop = in_metric(self.shop, metric)
-        return shop, [shop if one is self.shop else in_metric(one, metric) for one in self.others]
-
-    def problems(self, seed: int) -> list[Problem]:
-        """What every λ and step is checked on: near neighbours are those of plain similarity."""
-        new = known = np.ones(self.shop.num_contents, bool)
-        if self.known is not None:
-            new, known = ~self.known, self.known
-        return problems_to_check(self.shop, new, known, seed)
+    problems: list[Problem]
+    """What every λ and step is checked on: near neighbours are those of plain similarity."""
 
 
 def pretrain_tower(
@@ -97,26 +91,28 @@ def pretrain_tower(
     """
     schedule = schedule or GeneralSchedule()
     widths = _widths(corpora)
-    folds = [_fold(corpus, corpora, seed) for corpus in corpora]
+    told = [shop_covariances(corpus, seed=seed) for corpus in corpora]
+    folds = [_fold(place, corpora, told, seed) for place in range(len(corpora))]
     by_shrinkage = {
         shrinkage: [_unlearned(fold, shrinkage, widths, seed) for fold in folds]
         for shrinkage in SHRINKAGES
     }
     means = {shrinkage: float(np.mean(found)) for shrinkage, found in by_shrinkage.items()}
     shrinkage = max(means, key=lambda one: means[one])
-    curves = {}
+    curves = []
     for done, fold in enumerate(folds):
-        curves[fold.shop.name] = _curve(fold, shrinkage, widths, seed, schedule)
+        curves.append(_curve(fold, shrinkage, widths, seed, schedule))
         if progress is not None:
             progress(done + 1, len(folds) + 1)
-    length = min(len(curve) for curve in curves.values())
-    mean = np.mean([curve[:length] for curve in curves.values()], axis=0)
+    length = min(len(curve) for curve in curves)
+    mean = np.mean([curve[:length] for curve in curves], axis=0)
     best = int(np.argmax(mean))
-    metric = Metric(_covariances(corpora, seed, None), shrinkage)
+    metric = Metric(mean_covariances(told), shrinkage)
     learner = Contrast(widths, seed=seed)
     steps = best * schedule.check_every
     all_moved = [in_metric(corpus, metric) for corpus in corpora]
-    losses = [loss for _, loss in learning(learner, all_moved, schedule, seed, steps=steps)]
+    for _ in learning(learner, all_moved, schedule, seed, steps=steps):
+        pass
     if progress is not None:
         progress(len(folds) + 1, len(folds) + 1)
     record = GeneralRecord(
@@ -124,10 +120,9 @@ def pretrain_tower(
         kept_step=steps,
         shrinkages=means,
         by_shop={
-            fold.shop.name: (by_shrinkage[1.0][place], float(curves[fold.shop.name][best]))
+            fold.shop.name: (by_shrinkage[1.0][place], float(curves[place][best]))
             for place, fold in enumerate(folds)
         },
-        losses=tuple(losses),
     )
     logger.info("kept step %d of %s, shrinkage of %s", steps, record.checks, means)
     return Pretrained(learner.tower.eval(), metric, record)
@@ -141,40 +136,40 @@ def in_metric(corpus: Corpus, metric: Metric) -> Corpus:
     )
 
 
-def _fold(corpus: Corpus, corpora: Sequence[Corpus], seed: int) -> _Fold:
-    others = [one for one in corpora if one is not corpus]
-    known = None if others else ~_held_out(corpus, seed)
-    covariances = _covariances(others or [corpus], seed, known)
-    return _Fold(corpus, others or [corpus], Metric(covariances, 0.0), known)
-
-
-def _covariances(
-    corpora: Sequence[Corpus], seed: int, known: BoolArray | None
-) -> dict[str, Square]:
-    found = {
-        name: pooled_metric(corpora, name, seed=seed, known=known) for name in _widths(corpora)
-    }
-    return {name: one for name, one in found.items() if one is not None}
+def _fold(place: int, corpora: Sequence[Corpus], told: Sequence[Covariances], seed: int) -> _Fold:
+    """
+    Args:
+        told: what each shop says of the metric.
+    """
+    shop = corpora[place]
+    if len(corpora) > 1:
+        others = [one for one in corpora if one is not shop]
+        covariances = mean_covariances([*told[:place], *told[place + 1 :]])
+        every = np.ones(shop.num_contents, bool)
+        return _Fold(shop, others, covariances, None, problems_to_check(shop, every, every, seed))
+    new = _held_out(shop, seed)
+    covariances = shop_covariances(shop, seed=seed, known=~new)
+    return _Fold(shop, [shop], covariances, ~new, problems_to_check(shop, new, ~new, seed))
 
 
 def _unlearned(fold: _Fold, shrinkage: float, widths: dict[str, int], seed: int) -> float:
     """What the metric alone finds on the shop that is left out."""
-    shop, _ = fold.moved(shrinkage)
-    return quality(Contrast(widths, seed=seed), shop, fold.problems(seed))
+    shop = in_metric(fold.shop, Metric(fold.covariances, shrinkage))
+    return quality(Contrast(widths, seed=seed), shop, fold.problems)
 
 
 def _curve(
     fold: _Fold, shrinkage: float, widths: dict[str, int], seed: int, schedule: GeneralSchedule
 ) -> list[float]:
     """The same at every check of a run that learns from the others, the last one repeated."""
-    shop, others = fold.moved(shrinkage)
+    metric = Metric(fold.covariances, shrinkage)
+    shop, others = in_metric(fold.shop, metric), [in_metric(one, metric) for one in fold.others]
     learner = Contrast(widths, seed=seed)
-    checks = fold.problems(seed)
-    found = [quality(learner, shop, checks)]
+    found = [quality(learner, shop, fold.problems)]
     run = learning(learner, others, schedule, seed, new=fold.known, known=fold.known)
     for step, _ in run:
         if step % schedule.check_every == 0:
-            found.append(quality(learner, shop, checks))
+            found.append(quality(learner, shop, fold.problems))
             if max(found) > max(found[-schedule.patience :]):
                 break
     lacking = schedule.steps // schedule.check_every + 1 - len(found)

@@ -1,8 +1,10 @@
 """The job `pretrain`: sources in, a folder with the general model out."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -11,9 +13,9 @@ from typing import Final
 
 from coldstart_models.benchmark_run import DEFAULT_ENCODERS, Encoders, StepProgress
 from coldstart_models.errors import ConfigError
-from coldstart_models.general.artifact import GeneralModel, Provenance, save_general
+from coldstart_models.general.artifact import GeneralModel, Provenance, save_general, shop_labels
 from coldstart_models.general.contrast import GeneralSchedule
-from coldstart_models.general.pretraining import GeneralRecord, pretrain_tower
+from coldstart_models.general.pretraining import pretrain_tower
 from coldstart_models.general.shops import Shop, common_encoders, open_shop
 from feature_repo.catalogs.registry import resolved
 from feature_repo.home import Home
@@ -33,7 +35,7 @@ def pretrain_job(
     encoders: Encoders = DEFAULT_ENCODERS,
     schedule: GeneralSchedule | None = None,
     progress: StepProgress | None = None,
-) -> tuple[GeneralModel, GeneralRecord]:
+) -> GeneralModel:
     """Read every source, learn from all of them and write the model to `out`.
 
     Args:
@@ -61,11 +63,9 @@ def pretrain_job(
             )
             for spec in _distinct(specs)
         ]
-        model, record = pretrain_shops(
-            shops, now=now, seed=seed, schedule=schedule, progress=progress
-        )
+        model = pretrain_shops(shops, now=now, seed=seed, schedule=schedule, progress=progress)
     save_general(model, out)
-    return model, record
+    return model
 
 
 def pretrain_shops(
@@ -75,10 +75,16 @@ def pretrain_shops(
     seed: int,
     schedule: GeneralSchedule | None = None,
     progress: StepProgress | None = None,
-) -> tuple[GeneralModel, GeneralRecord]:
-    """Learn from shops that are read already."""
+) -> GeneralModel:
+    """Learn from shops that are read already.
+
+    Raises ConfigError where two have the same listings: neither would be left out while the other
+    is learned from.
+    """
+    require_distinct(shops)
     encoders = common_encoders(shops)
-    corpora = [shop.corpus for shop in shops]
+    labels = shop_labels([shop.record for shop in shops])
+    corpora = [replace(shop.corpus, name=label) for shop, label in zip(shops, labels, strict=True)]
     made = pretrain_tower(
         corpora, seed=seed, schedule=schedule, progress=progress("pretrain") if progress else None
     )
@@ -94,7 +100,18 @@ def pretrain_shops(
         checks=record.checks,
         by_shop=record.by_shop,
     )
-    return GeneralModel(made.tower, made.metric, provenance), record
+    return GeneralModel(made.tower, made.metric, provenance)
+
+
+def require_distinct(shops: Sequence[Shop]) -> None:
+    """Raise ConfigError where two shops have the same listings."""
+    digests = Counter(shop.record.digest for shop in shops)
+    same = [shop.record.name for shop in shops if digests[shop.record.digest] > 1]
+    if same:
+        raise ConfigError(
+            f"{', '.join(same)} have the same listings; the general model learns from each shop "
+            "once: leave out all of them but one"
+        )
 
 
 def store_name(spec: str) -> str:

@@ -28,6 +28,8 @@ class ValidationTask:
     """(U, C)"""
     item_ids: npt.NDArray[np.object_]
     """(C,)"""
+    launches: bool
+    """Whether the candidates are the newest listings, not some that were held out."""
 
     def ndcg(self, scores: FloatMatrix) -> float:
         """Mean NDCG@10 of (U, C) scores."""
@@ -52,6 +54,7 @@ def validation_task(training: TrainingSet, *, by_time: bool, seed: int) -> Valid
         task=RankingTask(users, split.training.histories(users), candidates),
         chosen=np.asarray(chosen[users].toarray() > 0),
         item_ids=training.catalogue.item_ids[candidates],
+        launches=not split.seeded,
     )
 
 

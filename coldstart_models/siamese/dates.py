@@ -12,8 +12,6 @@ from coldstart_models.data.catalogue import IntArray
 from coldstart_models.ranker import RankingTask
 from coldstart_models.siamese.scorer import DAY_US
 
-FEATURES = ("exposure", "speed")
-
 
 class DateTerm(nn.Module):
     """Two weights: for the rank of the listing date, and for the speed of the first sales."""

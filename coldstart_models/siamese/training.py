@@ -1,16 +1,9 @@
 """Learning on episodes: listwise contrast, early stopping on a later cohort.
 
-The loss of a user is the listwise softmax over an episode's whole candidate pool, in which
-every candidate that the user did not choose is a negative:
-
-    L = − 1/|P| Σ_{c ∈ P} log ( q_c exp(γ y_c) / Σ_{c'} q_c' exp(γ y_c') )
-
-with P the chosen candidates, γ a learned scale and q_c the share of the episode's users who
-chose c. It is the multi-positive InfoNCE (van den Oord et al., 2018; Khosla et al., NeurIPS 2020)
-with the popularity correction of sampled softmax (Bengio & Senécal, 2008; Yi et al., RecSys
-2019): what q explains the scores need not, so they learn who likes what and not which contents
-happened to sell in the episode's season. What learns from support has an outer loss of its own
-(`learners.outer`), on a scorer that stands still.
+The loss is that of `contrast` over an episode's whole candidate pool, with q_c the share of the
+episode's users who chose c: what q explains the scores need not, so they learn who likes what and
+not which contents happened to sell in the episode's season. What learns from support has an outer
+loss of its own (`learners.outer`), on a scorer that stands still.
 
 The parameters that did best on the validation episodes are kept, and those at the start are
 among them: training can only help where a later launch agrees.
@@ -30,9 +23,10 @@ from torch import Tensor, nn
 from coldstart_models.data.catalogue import BoolArray, FloatMatrix, IntArray
 from coldstart_models.data.episodes import Episode, supported, user_batches
 from coldstart_models.data.interactions import Histories, Interactions
-from coldstart_models.metrics import NDCG_DEPTH
+from coldstart_models.metrics import NDCG_DEPTH, ranked_ndcg
 from coldstart_models.siamese.certainty import Certainty
 from coldstart_models.siamese.checkpoints import Checkpoint, Course
+from coldstart_models.siamese.contrast import contrast
 from coldstart_models.siamese.curves import Curves
 from coldstart_models.siamese.dates import DateTerm, date_features
 from coldstart_models.siamese.inputs import ItemInputs
@@ -269,20 +263,6 @@ def history_batch(histories: Histories, *, length: int | None = None) -> History
     )
 
 
-def contrast(scores: Tensor, chosen: Tensor, log_popularity: Tensor, scale: Tensor) -> Tensor:
-    """The listwise loss of the module's docstring, a mean over users.
-
-    Args:
-        scores: (B, C), BARRED where a pair may not be ranked.
-        chosen: (B, C) bool, at least one True a row.
-        log_popularity: (C,) log q, up to a constant.
-        scale: γ, a scalar.
-    """
-    log_shares = torch.log_softmax(scale * scores + log_popularity, dim=1)
-    positive = torch.where(chosen, log_shares, torch.zeros_like(log_shares)).sum(dim=1)
-    return -(positive / chosen.sum(dim=1)).mean()
-
-
 def train(
     model: MetaSiamese,
     episodes: Sequence[PreparedEpisode],
@@ -315,7 +295,9 @@ def train(
         rows = next(user_batches(prepared.episode, size=BATCH_USERS, generator=generator))
         scores = model(prepared, rows, length=TRAINING_HISTORY)
         chosen = torch.from_numpy(prepared.episode.chosen[rows])
-        loss = contrast(scores, chosen, prepared.log_popularity, log_scale.exp())
+        loss = contrast(
+            scores, chosen, scale=log_scale.exp(), log_popularity=prepared.log_popularity
+        )
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -388,9 +370,5 @@ def ndcg(model: MetaSiamese, prepared: PreparedEpisode) -> float:
 
 def ndcg_of(scores: FloatMatrix, chosen: BoolArray) -> float:
     """Mean NDCG@10 of (U, C) scores, ties by column."""
-    k = min(NDCG_DEPTH, scores.shape[1])
-    best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-    discount = 1.0 / np.log2(np.arange(2, k + 2))
-    gains = (np.take_along_axis(chosen, best, axis=1) * discount).sum(axis=1)
-    ideal = np.cumsum(discount)[np.minimum(chosen.sum(axis=1), k) - 1]
-    return float((gains / ideal).mean())
+    best = np.argsort(-scores, axis=1, kind="stable")[:, :NDCG_DEPTH]
+    return float(ranked_ndcg(np.take_along_axis(chosen, best, axis=1), chosen.sum(axis=1)).mean())

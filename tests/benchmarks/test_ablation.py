@@ -49,4 +49,4 @@ def test_a_row_tells_what_is_lost_over_users_and_seeds():
     less = [(users, np.array([[0.4, 0.8], [0.5, 0.8]]))]
     row = ablation._row("cut", "part", whole, less, users=5)
     assert (row["ndcg@10"], row["auc"], row["ndcg@10 lost"]) == (0.45, 0.8, 0.15)
-    assert row["95 %"].startswith("+0.1")
+    assert row["95 %"].startswith("+.1")

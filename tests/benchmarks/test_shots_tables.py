@@ -12,9 +12,13 @@ def values(*, factor: float, seed: int) -> np.ndarray:
     return factor * np.random.default_rng(seed).uniform(0.1, 0.5, USERS)
 
 
+def pair(plain: np.ndarray, adapted: np.ndarray) -> np.ndarray:
+    return np.column_stack([plain, adapted])
+
+
 def test_a_gain_that_every_user_has_alike_has_no_width():
     plain = [values(factor=1.0, seed=seed) for seed in (0, 1)]
-    found = gain(plain, [1.1 * each for each in plain])
+    found = gain(np.stack([pair(each, 1.1 * each) for each in plain]))
     assert (found.mean, found.low, found.high) == pytest.approx((0.1, 0.1, 0.1))
 
 
@@ -22,7 +26,7 @@ def test_a_gain_that_a_few_users_make_is_wide_and_holds_its_mean():
     plain = values(factor=1.0, seed=0)
     adapted = plain.copy()
     adapted[:8] *= 3
-    found = gain([plain], [adapted])
+    found = gain(pair(plain, adapted)[None])
     assert found.low < found.mean < found.high
     assert found.mean == pytest.approx(adapted.mean() / plain.mean() - 1)
     assert found.high - found.low > 0.01
@@ -30,7 +34,7 @@ def test_a_gain_that_a_few_users_make_is_wide_and_holds_its_mean():
 
 def test_nothing_gained_is_not_told_from_chance():
     plain = values(factor=1.0, seed=0)
-    found = gain([plain], [plain + np.random.default_rng(1).normal(0, 0.1, USERS)])
+    found = gain(pair(plain, plain + np.random.default_rng(1).normal(0, 0.1, USERS))[None])
     assert found.low < 0 < found.high
 
 
@@ -52,6 +56,16 @@ def result(*, warm: dict[str, float] | None) -> dict[str, object]:
             for shots in (1, 10)
         ],
     }
+
+
+def test_a_user_of_several_seeds_is_drawn_for_all_of_them_at_once():
+    plain = values(factor=1.0, seed=0)
+    adapted = plain * np.random.default_rng(1).uniform(0.5, 1.6, USERS)
+    one = pair(plain, adapted)
+    absent = np.full_like(one, np.nan)
+    once, thrice, beside = gain(one[None]), gain(np.stack([one] * 3)), gain(np.stack([one, absent]))
+    assert (thrice.low, thrice.high) == pytest.approx((once.low, once.high))
+    assert (beside.mean, beside.low) == pytest.approx((once.mean, once.low))
 
 
 def test_the_tables_tell_gains_by_learner_and_what_warm_items_lose():

@@ -1,10 +1,12 @@
 """The curve of transfer: measured once, paired, and never on a shop that was learned from."""
 
+import json
 import sys
+from dataclasses import replace
 
 import pytest
 
-from benchmarks import transfer, transfer_tables
+from benchmarks import kept_results, tables, transfer, transfer_tables
 from benchmarks.grid import Cut
 from coldstart_models.benchmark_run import SplitPlan
 from coldstart_models.errors import ConfigError
@@ -53,6 +55,10 @@ def test_the_curve_is_paired_and_tells_what_was_learned_from(bench, tmp_path):
     assert "general for `c`: a (" in document
     assert document.startswith("a\n<!-- table:transfer -->\n")
     assert document.endswith("<!-- /table:transfer -->\nb\n")
+    told = tables.published(json.loads((tmp_path / "transfer.json").read_text()))
+    assert rows[0] in told.splitlines()
+    assert "- general for `c`: a (" in told
+    assert "points" not in told
     points = sorted((tmp_path / "transfer" / "points").iterdir())
     assert len(points) == 3
     written = [point.stat().st_mtime_ns for point in points]
@@ -62,11 +68,36 @@ def test_the_curve_is_paired_and_tells_what_was_learned_from(bench, tmp_path):
     assert [point.stat().st_mtime_ns for point in points] == written
 
 
+def test_a_point_is_of_its_data_and_its_code(tmp_path, monkeypatch):
+    point, cut = transfer.Point("c", 0, 0.1, transfer.ALONE, ""), CUTS[2]
+    first = point.path(tmp_path, cut, (240, 1200, "", "hash"))
+    assert first == point.path(tmp_path, cut, (240, 1200, "", "hash"))
+    others = {
+        point.path(tmp_path, cut, (240, 1201, "", "hash")),
+        point.path(tmp_path, replace(cut, plan=SplitPlan(random_items=0.3)), (240, 1200, "", "")),
+    }
+    monkeypatch.setattr(kept_results, "code_version", lambda module: "another")
+    others.add(point.path(tmp_path, cut, (240, 1200, "", "hash")))
+    assert len(others - {first}) == 3
+
+
 def test_a_general_model_that_saw_the_target_is_refused(bench, monkeypatch):
-    real = transfer._shops
-    monkeypatch.setattr(transfer, "_shops", lambda names, options: real([*names, "c"], options))
+    real = transfer._sources
+    monkeypatch.setattr(transfer, "_sources", lambda names, options: real([*names, "c"], options))
     with pytest.raises(ConfigError, match="learned from c, which is the target c"):
         bench("--shares", "1", "--seeds", "1")
+
+
+def test_a_general_model_is_of_the_sources_that_were_there(bench, monkeypatch, tmp_path):
+    away = Cut("b", "b", "table:{data}/b", SplitPlan(random_items=0.2))
+    monkeypatch.setattr(transfer, "HOME_OF", {**transfer.HOME_OF, "b": away})
+    asked = ("--shares", "0.25", "--seeds", "1", "--data", str(tmp_path))
+    said, _ = bench(*asked)
+    assert "not learned from: b: there is no folder" in said
+    assert "c: general model of a\n" in said
+    (tmp_path / "b").mkdir()
+    said, _ = bench(*asked)
+    assert "c: general model of a, b" in said
 
 
 def test_data_that_is_not_there_is_left_out(bench, monkeypatch, tmp_path):

@@ -5,12 +5,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from coldstart_models import benchmarking
 from coldstart_models.benchmarking import benchmark
 from coldstart_models.data.splits import cutoff_split, random_items_split
 from coldstart_models.errors import ConfigError, ModelError, NotEnoughData
 from coldstart_models.metrics import USER_METRICS
 from coldstart_models.models import build_ranker
 from coldstart_models.ranker import RankingTask
+from coldstart_models.siamese.ranker import SiameseRanker
 from tests.coldstart_models.checkerboard import (
     COLD,
     CUTOFF,
@@ -250,6 +252,37 @@ def test_a_model_that_can_be_steered_is_measured_from_the_general_to_the_persona
     assert points[0].ndcg < own.ndcg == 1.0
     # Every cold item is chosen by as many, so nothing leans to the popular.
     assert [point.lift for point in points] == pytest.approx([1.0] * len(points))
+
+
+def test_a_model_is_measured_at_its_own_place_once(monkeypatch):
+    asked = []
+    real = SiameseRanker.score
+
+    def score(self, task):
+        asked.append(task)
+        return real(self, task)
+
+    monkeypatch.setattr(SiameseRanker, "score", score)
+    found = on_board(models=("siamese",), shots=(0,))
+    assert any(point.own for point in found.personal)
+    assert len(asked) == len(found.results)  # once a pool
+
+
+def test_chances_are_held_against_choices_of_no_more_users_than_memory_has_room_for(monkeypatch):
+    asked = []
+    real = SiameseRanker.log_chances
+
+    def log_chances(self, task):
+        asked.append(list(task.user_index))
+        return real(self, task)
+
+    monkeypatch.setattr(SiameseRanker, "log_chances", log_chances)
+    (whole,) = on_board(models=("siamese",), shots=(0,)).reliability
+    monkeypatch.setattr(benchmarking, "CHANCES_AT_ONCE", 10 * 2 * COLD)
+    (some,) = on_board(models=("siamese",), shots=(0,)).reliability
+    assert (whole.users, some.users) == (2 * USERS, 10)
+    assert asked == [list(range(2 * USERS)), list(range(0, 2 * USERS, 3))]
+    assert some.as_dict()["num_users"] == 10
 
 
 def test_a_cell_of_warm_items_is_ranked_by_itself():

@@ -3,7 +3,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coldstart_models.metrics import bootstrap_intervals, seed_means, shown, user_metrics
+from coldstart_models.metrics import (
+    bootstrap_intervals,
+    popularity_lift,
+    seed_means,
+    shown,
+    user_metrics,
+)
 
 IDS = np.array(["a", "b", "c", "d", "e"], dtype=object)
 
@@ -58,6 +64,20 @@ def test_excluded_candidates_leave_the_ranking_and_the_auc():
 
 def test_auc_is_undefined_where_every_candidate_is_truth():
     assert np.isnan(one_user([1.0, 2.0], [0, 1]).values[0, 3])
+
+
+def test_a_users_own_choice_does_not_make_a_ranking_popular():
+    ids = np.array([f"i{number:02}" for number in range(40)], dtype=object)
+    truth = np.zeros((2, 40), bool)
+    truth[0, 0] = truth[1, 39] = True
+    chosen_by = np.ones(40)
+    chosen_by[[0, 39]] = 2.0  # one other chose these, and one each of the rest
+    scores = np.tile(-np.arange(40, dtype=np.float32), (2, 1))
+    lift = popularity_lift(user_metrics(scores, truth, ids), chosen_by, truth)
+    np.testing.assert_allclose(lift, [20 / (41 / 40) / 20, 21 / (41 / 40) / 20])
+    alone = np.where(truth[:1].any(axis=0), 1.0, 0.0)
+    nobody = popularity_lift(user_metrics(scores[:1], truth[:1], ids), alone, truth[:1])
+    assert np.isnan(nobody[0])
 
 
 def test_scores_that_are_not_finite_are_refused():

@@ -8,6 +8,7 @@ import pytest
 
 from coldstart_models import tuning
 from coldstart_models.config import TrainConfig, load_config
+from coldstart_models.data import splits
 from coldstart_models.data.splits import cutoff_split
 from coldstart_models.errors import ConfigError
 from coldstart_models.ranker import TrainingSet
@@ -29,7 +30,9 @@ def tried(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Learning, int]]:
     """Quality is highest at a weight rate of BEST; what was asked for, in order."""
     asked: list[tuple[Learning, int]] = []
 
-    def known(learning: Learning, validation: object, *, seed: int, dates: bool) -> float:
+    def known(
+        learning: Learning, validation: object, *, seed: int, dates: bool, general: object
+    ) -> float:
         asked.append((learning, seed))
         return 0.5 - 0.1 * abs(math.log(learning.weight_rate / BEST)) + 0.001 * seed
 
@@ -96,6 +99,18 @@ def test_trials_on_other_data_are_not_counted(
     tune(training, tmp_path / "study.log", trials=2, seeds=1)
     tune(training, tmp_path / "study.log", trials=2, seeds=2)
     assert len(tried) == 2 + 4
+
+
+def test_the_cut_is_called_what_it_is(
+    training: TrainingSet,
+    tried: list[tuple[Learning, int]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    few = tune(training, tmp_path / "few.log", trials=1, seeds=1)
+    assert few.cut == "held-out items"  # too few were launched in the newest fifth
+    monkeypatch.setattr(splits, "MIN_VALIDATION_ITEMS", 1)
+    assert tune(training, tmp_path / "some.log", trials=1, seeds=1).cut == "launches"
 
 
 def test_a_journal_that_is_none_is_said_so(training: TrainingSet, tmp_path: Path) -> None:

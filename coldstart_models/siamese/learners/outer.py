@@ -1,13 +1,9 @@
 """The outer loop of the learners that descend: what is shared across listings.
 
-The loss is the listwise softmax of a user's choices over a rehearsal's whole pool,
-
-    L = − 1/|P| Σ_{c ∈ P} log softmax(γ y'(u, ·))_c
-
-with γ a learned scale. Unlike the scorer's loss it knows nothing of how popular a listing became:
-that is what a bias is to tell. Weights that may not be below zero are put back to it after each
-step, so that they can leave it again. Where a learner needs the gradient of its inner loop it takes
-it as a constant, so this descent is first-order.
+The loss is that of `siamese.contrast` over a rehearsal's whole pool. Unlike the scorer's it knows
+nothing of how popular a listing became: that is what a bias is to tell. Weights that may not be
+below zero are put back to it after each step, so that they can leave it again. Where a learner
+needs the gradient of its inner loop it takes it as a constant, so this descent is first-order.
 """
 
 from collections.abc import Sequence
@@ -15,6 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 import torch
 from torch import nn
+
+from coldstart_models.siamese.contrast import contrast
 
 if TYPE_CHECKING:
     from coldstart_models.siamese.learners.learner import Learner
@@ -43,7 +41,9 @@ def descend(learner: "Learner", rehearsals: Sequence["Rehearsal"]) -> None:
         rehearsal = rehearsals[step % len(rehearsals)]
         rows = torch.randperm(len(rehearsal.users), generator=generator)[:USERS]
         optimizer.zero_grad()
-        loss = query_loss(learner, rehearsal, rows, log_scale.exp()) + learner.penalty()
+        effect = learner.adapt(rehearsal.evidence).effect(rehearsal.users[rows])
+        scores, chosen = rehearsal.scores[rows] + effect, rehearsal.chosen[rows]
+        loss = contrast(scores, chosen, scale=log_scale.exp()) + learner.penalty()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         with torch.no_grad():
@@ -55,14 +55,3 @@ def descend(learner: "Learner", rehearsals: Sequence["Rehearsal"]) -> None:
     with torch.no_grad():
         for average, parameter in zip(averages, parameters, strict=True):
             parameter.copy_(average)
-
-
-def query_loss(
-    learner: "Learner", rehearsal: "Rehearsal", rows: torch.Tensor, scale: torch.Tensor
-) -> torch.Tensor:
-    """The loss of some of a rehearsal's users, a scalar."""
-    effect = learner.adapt(rehearsal.evidence).effect(rehearsal.users[rows])
-    shares = torch.log_softmax(scale * (rehearsal.scores[rows] + effect), dim=1)
-    chosen = rehearsal.chosen[rows]
-    picked = torch.where(chosen, shares, torch.zeros_like(shares)).sum(dim=1)
-    return -(picked / chosen.sum(dim=1)).mean()

@@ -6,16 +6,14 @@ small matrices, so that learners can be compared on many shots and cohorts.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from coldstart_models.metrics import NDCG_DEPTH, ranked_ndcg
 from coldstart_models.siamese.learners.evidence import Evidence
 from coldstart_models.siamese.learners.learner import FastWeights
-
-DEPTH: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +46,9 @@ class Rehearsal:
 @torch.no_grad()
 def mean_ndcg(scores: Tensor, chosen: Tensor) -> float:
     """Mean NDCG@10 of scores (U, C) on chosen (U, C) bool."""
-    depth = min(DEPTH, scores.shape[1])
-    best = torch.topk(scores, depth, dim=1).indices.numpy()
-    truth = chosen.numpy()
-    discount = 1.0 / np.log2(np.arange(2, depth + 2))
-    gains = (np.take_along_axis(truth, best, axis=1) * discount).sum(axis=1)
-    ideal = np.cumsum(discount)[np.minimum(truth.sum(axis=1), depth) - 1]
-    return float((gains / ideal).mean())
+    depth = min(NDCG_DEPTH, scores.shape[1])
+    best, truth = torch.topk(scores, depth, dim=1).indices.numpy(), chosen.numpy()
+    return float(ranked_ndcg(np.take_along_axis(truth, best, axis=1), truth.sum(axis=1)).mean())
 
 
 def launched(rehearsals: Sequence[Rehearsal]) -> list[Evidence]:

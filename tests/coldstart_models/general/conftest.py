@@ -16,5 +16,4 @@ SHORT = GeneralSchedule(steps=40, check_every=20, users=32, candidates=64, rate=
 @pytest.fixture(scope="session")
 def general_model() -> GeneralModel:
     shops = [shop(name, seed=seed) for seed, name in enumerate(("a", "b"))]
-    model, _ = pretrain_shops(shops, now=NOW, seed=0, schedule=SHORT)
-    return model
+    return pretrain_shops(shops, now=NOW, seed=0, schedule=SHORT)

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.thinning import thinned
 from coldstart_models.errors import ArtifactError, ConfigError, ContractMismatch
 from coldstart_models.general.artifact import load_general, require_left_out, save_general
 from coldstart_models.general.shops import licences_stated, shop_digest
 from coldstart_models.general.space import GENERAL
-from coldstart_models.general.thinning import thinned
 from coldstart_models.siamese.files import load_folder, save_folder
 from coldstart_models.siamese.inputs import Featurizer
 from coldstart_models.siamese.population import Population
@@ -142,20 +142,6 @@ def test_it_ranks_an_unseen_shop_of_few_events_better_than_that_shop_alone(gener
         values = user_metrics(ranker.score(pool.task), pool.chosen.toarray(), ids).values
         found.append(values[:, USER_METRICS.index(NDCG)].mean())
     assert found[1] > 1.05 * found[0]
-
-
-def test_smaller_shares_are_among_larger_ones_and_leave_the_truth(target):
-    split = split_of(target)
-    some, few = (thinned(split, share, seed=3) for share in (0.3, 0.1))
-    pairs = [
-        set(zip(one.training.user_index.tolist(), one.training.item_index.tolist(), strict=True))
-        for one in (split, some, few)
-    ]
-    assert pairs[2] < pairs[1] < pairs[0]
-    assert few.truth is split.truth
-    assert (few.cold == split.cold).all()
-    with pytest.raises(ConfigError, match="above 0 and at most 1, not 0"):
-        thinned(split, 0.0, seed=0)
 
 
 def test_terms_are_stated_by_name():

@@ -7,15 +7,22 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
-from coldstart_models.errors import ContractMismatch, NotEnoughData
+from coldstart_models.errors import ConfigError, ContractMismatch, NotEnoughData
 from coldstart_models.general.contrast import Contrast, GeneralSchedule, learning
 from coldstart_models.general.corpus import centred, make_corpus, warm_mean
-from coldstart_models.general.metric import Metric, pooled_metric, within_choices
+from coldstart_models.general.metric import (
+    Metric,
+    mean_covariances,
+    shop_covariances,
+    within_choices,
+)
 from coldstart_models.general.pretraining import in_metric, pretrain_tower
+from coldstart_models.general.pretraining_job import pretrain_shops
 from coldstart_models.general.problems import Problems
 from coldstart_models.general.shops import common_encoders
 from coldstart_models.general.tower import GeneralTower
 from tests.coldstart_models.checkerboard import board, board_rows, interactions_of
+from tests.coldstart_models.general.conftest import NOW
 from tests.coldstart_models.general.shops import WIDTH, shop, stored_shop
 
 SHORT = GeneralSchedule(steps=60, check_every=20, users=32, candidates=64, rate=1e-2)
@@ -59,7 +66,7 @@ def test_without_a_metric_a_shop_is_read_as_it_is():
 
 def test_the_metric_of_other_shops_hears_what_an_unseen_shop_chooses_by():
     others, unseen = shops_of("a", "b", "c"), shop("unseen", seed=11).corpus
-    metric = Metric({"text": pooled_metric(others, "text", seed=0)}, 0.4)
+    metric = Metric(mean_covariances([shop_covariances(one, seed=0) for one in others]), 0.4)
     before = told_apart(unseen, unseen.values["text"])
     after = told_apart(unseen, in_metric(unseen, metric).values["text"])
     assert after > before
@@ -78,7 +85,6 @@ def test_every_shop_gains_from_the_others_while_it_is_left_out(learned):
     assert set(record.by_shop) == {"a", "b", "c"}
     assert all(after > 1.1 * before for before, after in record.by_shop.values())
     assert max(record.checks, key=lambda check: check[1])[0] == record.kept_step
-    assert len(record.losses) == record.kept_step
     assert record.shrinkages[learned.metric.shrinkage] == max(record.shrinkages.values())
     assert 1.0 in record.shrinkages
 
@@ -100,6 +106,20 @@ def test_the_same_seed_gives_the_same_model_and_another_seed_another(learned):
     for name, values in learned.metric.covariances.items():
         np.testing.assert_array_equal(again.metric.covariances[name], values)
     assert not np.array_equal(other.metric.covariances["text"], learned.metric.covariances["text"])
+
+
+def test_shops_of_one_name_are_told_apart_and_the_same_shop_twice_is_refused():
+    shops = [shop("a", seed=seed) for seed in (0, 1)]
+    others = [
+        replace(one, record=replace(one.record, name="a"))
+        for one in (shop("x", seed=0), shop("y", seed=1))
+    ]
+    with pytest.raises(ConfigError, match="a, a have the same listings"):
+        pretrain_shops(shops, now=NOW, seed=0, schedule=SHORT)
+    made = pretrain_shops(others, now=NOW, seed=0, schedule=SHORT)
+    assert made.provenance.names == ("a", "a")
+    assert list(made.provenance.by_shop) == made.provenance.labels
+    assert made.provenance.labels == [f"a ({one.record.digest[:8]})" for one in others]
 
 
 def test_one_shop_is_checked_on_contents_that_were_held_out():

@@ -146,6 +146,7 @@ def test_no_source_and_one_source_twice_are_refused(tmp_path: Path) -> None:
 
 def test_the_configuration_names_the_general_model(coldstart, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     (tmp_path / "coldstart.toml").write_text('[train]\ngeneral = "nowhere"\n')
-    code, _, err = coldstart("train")
-    assert code == 2
-    assert "nowhere holds no general model" in err
+    for command in ("train", "tune"):
+        code, _, err = coldstart(command)
+        assert code == 2
+        assert "nowhere holds no general model" in err

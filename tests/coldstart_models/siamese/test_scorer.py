@@ -6,6 +6,7 @@ import torch
 
 from coldstart_models.data.interactions import Histories
 from coldstart_models.data.traits import TRAITS
+from coldstart_models.siamese.contrast import contrast
 from coldstart_models.siamese.learners.evidence import Evidence
 from coldstart_models.siamese.learners.learner import effect
 from coldstart_models.siamese.learners.prototype import Prototype
@@ -13,7 +14,7 @@ from coldstart_models.siamese.learners.space import Space
 from coldstart_models.siamese.pace import Pace
 from coldstart_models.siamese.population import Population
 from coldstart_models.siamese.scorer import Calibration, HistoryBatch, SiameseScorer, Vectors
-from coldstart_models.siamese.training import BARRED, contrast, history_batch
+from coldstart_models.siamese.training import BARRED, history_batch
 
 WIDTHS = {"text": 3, "words": 4}
 
@@ -83,7 +84,7 @@ def test_the_loss_is_finite_where_pairs_are_barred():
     scores = torch.tensor([[1.0, BARRED, 0.0]], requires_grad=True)
     scale = torch.tensor(0.5, requires_grad=True)
     chosen = torch.tensor([[True, False, False]])
-    loss = contrast(scores, chosen, torch.zeros(3), scale)
+    loss = contrast(scores, chosen, scale=scale)
     loss.backward()
     expected = -np.log(np.exp(0.5) / (np.exp(0.5) + 1.0))
     assert loss.item() == pytest.approx(expected)
@@ -96,7 +97,7 @@ def test_what_popularity_explains_moves_no_score():
     scores = torch.zeros(4, 2, requires_grad=True)
     chosen = torch.tensor([[True, False], [True, False], [True, False], [False, True]])
     log_popularity = torch.log(torch.tensor([3.0, 1.0]))
-    contrast(scores, chosen, log_popularity, torch.tensor(1.0)).backward()
+    contrast(scores, chosen, scale=torch.tensor(1.0), log_popularity=log_popularity).backward()
     assert scores.grad.sum(dim=0).abs().max().item() == pytest.approx(0.0, abs=1e-7)
 
 

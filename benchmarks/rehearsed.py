@@ -1,0 +1,33 @@
+"""A pool as a rehearsal: what the scorer says without support, and what support there is.
+
+Who may be ranked, and everything but the adaptation, is the same without support and with it.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from coldstart_models.data.catalogue import Catalogue, FloatMatrix
+from coldstart_models.data.episodes import Episode, first_available_us
+from coldstart_models.data.pools import Pool
+from coldstart_models.metrics import NDCG, USER_METRICS, user_metrics
+from coldstart_models.ranker import TrainingSet
+from coldstart_models.siamese.learners.rehearsal import Rehearsal
+from coldstart_models.siamese.rehearsing import rehearse
+from coldstart_models.siamese.stages import SiameseModel
+from coldstart_models.siamese.training import PastItems, prepare
+
+
+def rehearsal_of(model: SiameseModel, training: TrainingSet, pool: Pool) -> Rehearsal:
+    """Of a pool whose task has support; raises ValueError of another."""
+    chosen = pool.chosen.toarray()
+    episode = Episode(training.interactions, pool.task, chosen, chosen.sum(axis=0).astype(float))
+    items = PastItems.of(training.interactions, model.inputs, model.fitted)
+    prepared = prepare(episode, items, first_us=first_available_us(training))
+    return rehearse(model.network, prepared, launches=True)
+
+
+def pool_ndcg(scores: FloatMatrix, pool: Pool, catalogue: Catalogue) -> npt.NDArray[np.float64]:
+    """(U,) NDCG@10 of (U, C) scores."""
+    ids = catalogue.item_ids[pool.task.candidates]
+    found = user_metrics(scores, pool.chosen.toarray(), ids, excluded=pool.excluded.toarray())
+    return found.values[:, USER_METRICS.index(NDCG)]

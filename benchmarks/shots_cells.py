@@ -1,0 +1,89 @@
+"""One cell of the benchmark of shots: a split and a seed, every learner at every k."""
+
+import time
+from collections.abc import Sequence
+from typing import Any, Final
+
+import torch
+
+from benchmarks.rehearsed import pool_ndcg, rehearsal_of
+from benchmarks.warm_loss import warm_loss
+from coldstart_models.data.catalogue import Catalogue, FloatMatrix
+from coldstart_models.data.pools import Pool, shots_pools
+from coldstart_models.data.splits import Split
+from coldstart_models.siamese.learners.contest import hold_contest, learn_on_all
+from coldstart_models.siamese.learners.learner import FastWeights, Learner
+from coldstart_models.siamese.learners.registry import LEARNERS, build_learner
+from coldstart_models.siamese.learners.rehearsal import Rehearsal
+from coldstart_models.siamese.stages import fine_tune, pretrain, rehearsals
+
+SHOTS: Final = (1, 3, 5, 10, 20)
+LEAST_USERS: Final = 50
+LEAST_CANDIDATES: Final = 20
+"""A pool with less says nothing."""
+DIGITS: Final = 5
+VECTOR, BIAS = "winner, profiles alone", "winner, how they came alone"
+
+
+def measured(catalogue: Catalogue, split: Split, *, seed: int) -> dict[str, Any]:
+    """Train once, let every learner learn, and measure all of them at every k."""
+    began = time.process_time()
+    training = split.training_set(catalogue)
+    model = pretrain(training, dates=False, seed=seed, by_time=not split.seeded)
+    before = model.copied()
+    episodes = fine_tune(model, training, seed=seed, by_time=not split.seeded)
+    modalities = len(model.network.scorer.widths)
+    learners = [build_learner(name, modalities=modalities) for name in LEARNERS]
+    learning, validation = rehearsals(model, training, episodes, seed=seed)
+    winner, contest = hold_contest(learners, learning, validation)
+    model.network.learner = winner
+    taught = [build_learner(name, modalities=modalities) for name in LEARNERS]
+    for learner, judged in zip(taught, learners, strict=True):
+        learn_on_all(learner, [*learning, *validation], shares_of=judged)
+    pools = []
+    for shots in SHOTS:
+        found = shots_pools(split, shots=shots, seed=seed)
+        if found and _large(found[1]):
+            rehearsal = rehearsal_of(model, training, found[1])
+            pools.append(_of_pool(found[1], rehearsal, taught, winner, catalogue))
+    return {
+        "seed": seed,
+        "contest": contest.as_dict(),
+        "pools": pools,
+        "warm": warm_loss(model, before, split, catalogue, seed=seed),
+        "seconds": round(time.process_time() - began, 1),
+    }
+
+
+@torch.inference_mode()
+def _of_pool(
+    pool: Pool,
+    rehearsal: Rehearsal,
+    learners: Sequence[Learner],
+    winner: Learner,
+    catalogue: Catalogue,
+) -> dict[str, Any]:
+    """Each user's NDCG@10 without support, with each learner, and with the winner's parts."""
+
+    def ndcg(scores: FloatMatrix) -> list[float]:
+        found = pool_ndcg(scores, pool, catalogue)
+        return [round(float(value), DIGITS) for value in found]
+
+    weights = winner.adapt(rehearsal.evidence)
+    parts = {
+        VECTOR: FastWeights(weights.vectors, torch.zeros_like(weights.bias)),
+        BIAS: FastWeights(torch.zeros_like(weights.vectors), weights.bias),
+    }
+    adapted = {each.name: each.adapt(rehearsal.evidence) for each in learners} | parts
+    return {
+        "shots": pool.shots,
+        "candidates": len(pool.task.candidates),
+        "users": pool.task.user_index.tolist(),
+        "without": ndcg(rehearsal.scores.numpy()),
+        "with": {name: ndcg(rehearsal.adapted(found).numpy()) for name, found in adapted.items()},
+    }
+
+
+def _large(pool: Pool) -> bool:
+    enough = len(pool.task.candidates) >= LEAST_CANDIDATES
+    return enough and len(pool.task.user_index) >= LEAST_USERS

@@ -1,0 +1,50 @@
+"""The benchmark of shots: a cell is of its data and its code."""
+
+import sys
+
+import pytest
+
+from benchmarks import kept_results, shots, shots_cells
+from benchmarks.grid import Cut, Opened
+from coldstart_models.benchmark_run import SplitPlan
+from coldstart_models.data.splits import cutoff_split
+from tests.coldstart_models.checkerboard import CUTOFF, board, board_rows, interactions_of
+
+CUT = Cut("board", "board", "marketplace", SplitPlan(cutoff=CUTOFF))
+USERS = list(range(60))
+
+
+@pytest.fixture
+def measured(monkeypatch, tmp_path):
+    """Run the benchmark on a board of some size; how often it was measured."""
+    catalogue, times = board(), []
+    split = cutoff_split(catalogue, interactions_of(board_rows(), catalogue), CUTOFF, dated=True)
+
+    def cell(of, split, *, seed):
+        assert of is catalogue
+        times.append(seed)
+        pool = {"shots": 1, "users": USERS, "without": [0.5] * 60, "with": {"none": [0.5] * 60}}
+        contest = {"winner": "none"}
+        return {"seed": seed, "contest": contest, "pools": [pool], "warm": None, "seconds": 1.0}
+
+    monkeypatch.setattr(shots, "GRID", (CUT,))
+    monkeypatch.setattr(shots, "CELLS", tmp_path)
+    monkeypatch.setattr(shots_cells, "measured", cell)
+    monkeypatch.setattr(sys, "argv", ["shots", "--cuts", "board", "--no-tables"])
+
+    def run(*, events):
+        opened = Opened(catalogue, lambda seed: split, None, (34, events, "", ""))
+        monkeypatch.setattr(shots, "open_cut", lambda cut, **where: opened)
+        shots.main()
+        return len(times)
+
+    return run
+
+
+def test_a_cell_is_measured_again_where_its_data_or_code_is_another(measured, monkeypatch, capsys):
+    assert measured(events=510) == 1
+    assert measured(events=510) == 1
+    assert measured(events=511) == 2
+    monkeypatch.setattr(kept_results, "code_version", lambda module: "another")
+    assert measured(events=511) == 3
+    assert "about 60 users; won on validation: `none`" in capsys.readouterr().out
