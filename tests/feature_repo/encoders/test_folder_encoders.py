@@ -19,8 +19,8 @@ def text_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("tiny-bert")
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "red", "sofa", "lamp", "blue"]
-    (folder / "vocab.txt").write_text("\n".join(words))
-    BertTokenizerFast(vocab_file=str(folder / "vocab.txt")).save_pretrained(folder)
+    vocabulary = {word: number for number, word in enumerate(words)}
+    BertTokenizerFast(vocab=vocabulary).save_pretrained(folder)
     torch.manual_seed(0)
     shape = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2}
     BertModel(BertConfig(vocab_size=len(words), intermediate_size=8, **shape)).save_pretrained(
@@ -52,6 +52,8 @@ def test_a_text_model_by_folder_pools_only_real_tokens(text_model: Path) -> None
     together = encoder.encode(["red", "blue lamp red sofa sofa"])
     np.testing.assert_allclose(together[0], encoder.encode(["red"])[0], atol=1e-6)
     np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1, atol=1e-6)
+    red, blue = encoder.encode(["red", "blue"])
+    assert not np.allclose(red, blue)  # its words are known to it
 
 
 def test_an_image_model_by_folder_uses_its_own_preprocessing(image_model: Path) -> None:
