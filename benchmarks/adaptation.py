@@ -154,7 +154,7 @@ def _measured(shop: Shop, setting: Setting) -> tuple[Found, Found, bool]:
             shop.target,
             setting,
             load=load_encoder,
-            out=FOLDER / "artifact",
+            out=FOLDER / ("pair" if setting.aims.needs_text else "artifact"),
             cache=MAPS,
             source=shop.source,
             hold=set(shop.stored.catalogue.item_ids[split.cold]),

@@ -15,9 +15,9 @@ from coldstart_models.domain.judging import Held
 from coldstart_models.domain.learning import Record, learn
 from coldstart_models.domain.study import Setting, StepProgress, Study, digest, study
 from coldstart_models.domain.towers import Tower
-from coldstart_models.errors import NotBetter
+from coldstart_models.errors import ConfigError, NotBetter
 from feature_repo.encoders.encoder import Encoder
-from feature_repo.encoders.folder import FolderConfig, save_folder_encoder
+from feature_repo.encoders.folder import CONFIG, FolderConfig, save_folder_encoder
 
 IMAGE: Final = "image"
 TEXT: Final = "text"
@@ -75,8 +75,10 @@ def adapt(
     Raises:
         NotBetter: nothing better than the base was found; nothing is written.
         NotEnoughData: too few examples have what is learned from.
-        ConfigError: the encoder cannot learn what is asked.
+        ConfigError: the encoder cannot learn what is asked, or `out` holds an artifact that would
+            stay beside the new one.
     """
+    _require_room(out, joint=setting.aims.needs_text)
     put_together = partial(
         study, target, setting, source, load=load, cache=cache, hold=hold, progress=progress
     )
@@ -117,6 +119,21 @@ def adapt(
         "source": len(one.source_learn),
     }
     return Adapted(record, folders, counts, before, after)
+
+
+def _require_room(out: Path, *, joint: bool) -> None:
+    """A pair is two folders in `out`, a single encoder `out` itself: they do not mix."""
+    there = [
+        folder
+        for folder in ((out,) if joint else (out / IMAGE, out / TEXT))
+        if (folder / CONFIG).exists()
+    ]
+    if there:
+        made = "a pair's image and text" if joint else "one encoder"
+        raise ConfigError(
+            f"an artifact is already in {' and in '.join(map(str, there))}, and {made} would be "
+            "written beside it; give another folder (--out), or remove it first"
+        )
 
 
 def _why_not(record: Record, setting: Setting) -> str:

@@ -123,6 +123,21 @@ def test_the_artifact_gives_the_vectors_that_were_judged(run, shop, tmp_path, mo
     np.testing.assert_allclose(vectors, seen["vectors"], atol=5e-3)
 
 
+def test_a_pair_and_a_single_encoder_are_not_written_into_one_folder(run, shop, tmp_path):
+    run(shop, replace(SETTING, schedule=LONG))
+    with pytest.raises(
+        ConfigError, match=r"already in .*ours/image and in .*ours/text, and one encoder would"
+    ):
+        run(shop, with_aims(("labels",)))
+    adapt(shop, with_aims(("labels",)), load=load, out=tmp_path / "one", cache=tmp_path / "maps")
+    with pytest.raises(ConfigError, match=r"already in .*one, and a pair's image and text would"):
+        adapt(shop, SETTING, load=load, out=tmp_path / "one", cache=tmp_path / "maps")
+    assert reloaded(tmp_path / "one").modality == "image"
+    again = replace(with_aims(("labels",)), freedom=Freedom())  # a head alone
+    adapt(shop, again, load=load, out=tmp_path / "one", cache=tmp_path / "maps")
+    assert not (tmp_path / "one" / "backbone.safetensors").exists()
+
+
 def test_one_seed_is_one_artifact_and_another_another(shop, tmp_path):
     hashes = []
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
