@@ -92,9 +92,14 @@ def adapt(
     max_forgetting: Annotated[
         float, typer.Option(help="Share of the source's precision that may be lost.")
     ] = 0.1,
-    validate: Annotated[float, typer.Option(help="Share of items that judge.")] = 0.15,
+    validate: Annotated[
+        float, typer.Option(min=0, max=0.9, help="Share of items that judge.")
+    ] = 0.15,
     holdout: Annotated[
-        float, typer.Option(help="Share of items kept out, on which before and after is told.")
+        float,
+        typer.Option(
+            min=0, max=0.9, help="Share of items kept out, on which before and after is told."
+        ),
     ] = 0.1,
     seed: Annotated[int, typer.Option()] = 0,
     device: Annotated[str | None, typer.Option(help="A torch device.")] = None,

@@ -107,7 +107,7 @@ def adapt(
     (out / CHECKPOINT).unlink(missing_ok=True)
     with suppress(OSError):
         out.rmdir()  # where the checkpoint was all that it held
-    if record.best.gain <= 1 or record.best.forgotten > setting.most_forgotten:
+    if not (record.best.gain > 1 and record.best.forgotten <= setting.most_forgotten):
         raise NotBetter(_why_not(record, setting))
     if watch:
         watch(one)

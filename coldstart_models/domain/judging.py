@@ -61,6 +61,10 @@ class Judge:
         """Measure them as they are now. Raises NotEnoughData where nothing can be judged."""
         first, asked = self.photo or self.text, self.aims.objectives
         assert first is not None
+        if not len(self.rows):
+            raise NotEnoughData(
+                "no items are left to judge by; give a larger --validate, or more items"
+            )
         vectors = first.vectors(self.rows)
         told: dict[str, float] = {}
         judged = []
@@ -141,9 +145,12 @@ def _precision(vectors: FloatMatrix, examples: Examples, rows: IntArray) -> floa
 
 
 def own_ranks(queries: FloatMatrix, answers: FloatMatrix) -> IntArray:
-    """(N,) how many answers are nearer to each query than its own."""
+    """(N,) how many other answers are as near to each query as its own, or nearer.
+
+    What is not a number counts as nearer: vectors that are all alike, or broken, find nothing.
+    """
     similarity = unit(queries) @ unit(answers).T
-    ranks = (similarity > np.diag(similarity)[:, None]).sum(axis=1)
+    ranks = (~(similarity < np.diag(similarity)[:, None])).sum(axis=1) - 1
     return np.asarray(ranks, dtype=np.int64)
 
 

@@ -13,7 +13,7 @@ from coldstart_models.domain.adapted import CHECKPOINT, adapt
 from coldstart_models.domain.aims import Aims
 from coldstart_models.domain.examples import Examples, cut, of_folder
 from coldstart_models.domain.freedom import Freedom
-from coldstart_models.domain.judging import Score
+from coldstart_models.domain.judging import Score, own_ranks
 from coldstart_models.domain.learning import Schedule
 from coldstart_models.domain.study import Setting
 from coldstart_models.errors import ConfigError, NotBetter, NotEnoughData
@@ -225,6 +225,31 @@ def test_what_is_no_better_than_the_base_is_not_written(run, shop, tmp_path):
     with pytest.raises(NotBetter, match="nothing learned is better than 'tiny'"):
         run(shop, setting)
     assert not (tmp_path / "ours").exists()
+
+
+def test_what_is_not_a_number_is_no_better_than_the_base(run, shop, tmp_path, monkeypatch):
+    monkeypatch.setattr(Score, "gain", lambda self, start: float("nan"))
+    with pytest.raises(NotBetter, match="the base is kept and nothing is written"):
+        run(shop, with_aims(("labels",)))
+    assert not (tmp_path / "ours").exists()
+
+
+@pytest.mark.parametrize("objectives", [("pairs",), ("labels",), ("views",)])
+def test_without_items_that_judge_nothing_is_judged(run, shop, objectives):
+    with pytest.raises(NotEnoughData, match=r"no items are left to judge by.*--validate"):
+        run(shop, replace(with_aims(objectives), validate=0.0))
+
+
+def test_an_answer_is_found_where_none_is_as_near():
+    vectors = np.eye(3, dtype=np.float32)
+    assert own_ranks(vectors, vectors).tolist() == [0, 0, 0]
+    assert own_ranks(vectors, vectors[[1, 0, 2]]).tolist() == [2, 2, 0]
+    alike = np.ones((3, 2), np.float32)
+    assert own_ranks(alike, alike).tolist() == [2, 2, 2]
+    broken = vectors.copy()
+    broken[1] = np.nan
+    assert own_ranks(vectors, broken).tolist() == [1, 2, 1]
+    assert own_ranks(broken, vectors).tolist() == [0, 2, 0]
 
 
 def test_an_epoch_that_forgot_the_source_is_not_kept(run, shop, elsewhere, tmp_path):

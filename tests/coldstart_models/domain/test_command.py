@@ -149,6 +149,7 @@ def test_the_cached_blocks_of_the_default_encoder_are_its_own(coldstart, folder)
         (["--objective", "labels", "--source", "nowhere"], "there is no folder nowhere"),
         (["--base", "hf-image:vit", "--align", "adabn"], "this encoder has none; choose coral"),
         (["--blocks", "99", "--objective", "labels"], "the backbone has 18; give 0 to 18"),
+        (["--objective", "labels", "--validate", "0"], "no items are left to judge by"),
     ],
 )
 def test_what_cannot_be_learned_is_one_line(coldstart, folder, arguments, told):
@@ -156,6 +157,17 @@ def test_what_cannot_be_learned_is_one_line(coldstart, folder, arguments, told):
     assert (code, out, len(err.splitlines())) == (2, "", 1)
     assert told in err
     assert not (folder / "ours").exists()
+
+
+@pytest.mark.parametrize("option", ["--validate", "--holdout"])
+@pytest.mark.parametrize(("share", "told"), [("-0.1", "equal to 0;"), ("0.95", "equal to 0.9;")])
+def test_a_share_of_items_is_one(coldstart, folder, option, share, told):
+    code, _, err = coldstart(
+        *("encoders", "adapt", "--photos", "shop", "--out", "ours", option, share)
+    )
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert f"Invalid value for '{option}'" in err
+    assert told in err
 
 
 def test_nothing_ingested_is_one_line(coldstart):
