@@ -43,9 +43,9 @@ from coldstart_models.siamese.inputs import (
     WORDS,
     ItemInputs,
 )
-from coldstart_models.siamese.ranker import task_scores
+from coldstart_models.siamese.ranker import prepared_task
 from coldstart_models.siamese.stages import SiameseModel, pretrain
-from coldstart_models.siamese.training import MetaSiamese
+from coldstart_models.siamese.training import MetaSiamese, PastItems, score_task
 
 WHOLE: Final = "the whole"
 CONSTANT: Final = "all but a constant boost"
@@ -103,9 +103,9 @@ def variant_scores(
     model: SiameseModel, training: TrainingSet, pool: Pool, *, seed: int
 ) -> Iterator[tuple[str, FloatMatrix]]:
     """What is left out and the (U, C) scores without it, the whole first."""
-    inputs = model.featurizer(training.catalogue)
-    for name, less, left in variants(model, inputs, pool.task.candidates, seed=seed):
-        yield name, task_scores(less, training, left, pool.task)
+    for name, less, left in variants(model, model.inputs, pool.task.candidates, seed=seed):
+        items = PastItems.of(training.interactions, left, less.fitted)
+        yield name, score_task(less.network, prepared_task(training, items, pool.task))
     constant = ConstantRanker()
     constant.fit(training, seed=seed)
     yield CONSTANT, constant.score(pool.task)

@@ -37,7 +37,7 @@ from coldstart_models.siamese.learners.registry import LEARNERS, build_learner
 from coldstart_models.siamese.learners.rehearsal import Rehearsal
 from coldstart_models.siamese.rehearsing import rehearse
 from coldstart_models.siamese.stages import SiameseModel, fine_tune, pretrain, rehearsals
-from coldstart_models.siamese.training import prepare
+from coldstart_models.siamese.training import PastItems, prepare
 from validation.whole_files import replacing
 
 SHOTS: Final = (1, 3, 5, 10, 20)
@@ -114,12 +114,8 @@ def _rehearsal(model: SiameseModel, split: Split, opened: Opened, pool: Pool) ->
     training = split.training_set(opened.catalogue)
     chosen = pool.chosen.toarray()
     episode = Episode(training.interactions, pool.task, chosen, chosen.sum(axis=0).astype(float))
-    prepared = prepare(
-        episode,
-        model.featurizer(opened.catalogue),
-        model.fitted,
-        first_us=first_available_us(training),
-    )
+    items = PastItems.of(training.interactions, model.inputs, model.fitted)
+    prepared = prepare(episode, items, first_us=first_available_us(training))
     return rehearse(model.network, prepared, launches=True)
 
 

@@ -7,13 +7,13 @@ import torch
 from scipy import sparse
 
 from coldstart_models.data.catalogue import Catalogue, FloatMatrix
-from coldstart_models.data.episodes import Episode, first_available_us
 from coldstart_models.data.pools import Pool, cold_pool, full_pool, shots_pools, warm_pool
 from coldstart_models.data.splits import Split
 from coldstart_models.metrics import NDCG, USER_METRICS, user_metrics
 from coldstart_models.ranker import RankingTask, Support
+from coldstart_models.siamese.ranker import prepared_task
 from coldstart_models.siamese.stages import SiameseModel
-from coldstart_models.siamese.training import prepare, score_task
+from coldstart_models.siamese.training import PastItems, score_task
 
 SHOTS: Final = 10
 """First customers of the new listings among which warm ones are ranked."""
@@ -60,20 +60,9 @@ def _ndcg(
 ) -> float:
     """Mean NDCG@10 over the pool's users."""
     task = RankingTask(pool.task.user_index, pool.task.histories, pool.task.candidates, support)
-    count = len(task.candidates)
     training = split.training_set(catalogue)
-    episode = Episode(
-        training.interactions,
-        task,
-        np.zeros((len(task.user_index), count), bool),
-        np.zeros(count),
-    )
-    prepared = prepare(
-        episode,
-        model.featurizer(catalogue),
-        model.fitted,
-        first_us=first_available_us(training),
-    )
+    items = PastItems.of(training.interactions, model.inputs, model.fitted)
+    prepared = prepared_task(training, items, task)
     with torch.inference_mode():
         scores: FloatMatrix = score_task(model.network, prepared)
     found = user_metrics(

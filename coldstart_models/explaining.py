@@ -1,5 +1,6 @@
 """Why an item: the parts its score is the exact sum of, and a sentence made from them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -120,16 +121,20 @@ def sentence(title: str, reasons: list[tuple[str, str]]) -> str:
 
 
 def strongest(
-    parts: dict[str, torch.Tensor], titles: list[str], *, most: int = 2
+    parts: dict[str, torch.Tensor], title_of: Callable[[int], str], *, most: int = 2
 ) -> list[tuple[str, str]]:
-    """The history items that add most, each with its strongest modality, best first."""
+    """The history items that add most, each with its strongest modality, best first.
+
+    Args:
+        title_of: title of an event's item, by the event's place.
+    """
     stacked = torch.stack(list(parts.values())).numpy()  # (M, H)
     names = list(parts)
     best: list[tuple[str, str]] = []
     for event in np.argsort(-stacked.sum(axis=0), kind="stable"):
         if stacked[:, event].sum() <= 0 or len(best) == most:
             break
-        reason = (titles[event], names[int(stacked[:, event].argmax())])
+        reason = (title_of(int(event)), names[int(stacked[:, event].argmax())])
         if reason[0] not in {chosen for chosen, _ in best}:
             best.append(reason)
     return best

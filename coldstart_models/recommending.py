@@ -26,7 +26,6 @@ from coldstart_models.explaining import (
 )
 from coldstart_models.feature_rows import adaptation_rows, vector_rows
 from coldstart_models.ranker import top_k
-from coldstart_models.siamese.certainty import features
 from coldstart_models.siamese.files import load_folder
 from coldstart_models.siamese.inputs import Featurizer
 from coldstart_models.siamese.learners.evidence import Evidence
@@ -152,18 +151,18 @@ class Recommender:
         if person is None:
             return self._most_popular(snapshot, rows, k=k)
         scores = self._scores(snapshot, person, rows, personal=personal)
-        best = rows[top_k(scores[None, :], snapshot.item_ids[rows], k)[0]]
-        by_row = dict(zip(rows.tolist(), scores.tolist(), strict=True))
+        order = top_k(scores[None, :], snapshot.item_ids[rows], k)[0]
+        best, reached = rows[order], scores[order].tolist()
         unsure = self._deviations(snapshot, person, best)
         return [
             self._recommendation(
                 snapshot,
                 row,
-                by_row[row],
+                score,
                 self._told(snapshot, person, row, self._parts(snapshot, person, row)),
                 deviation=deviation,
             )
-            for row, deviation in zip(best.tolist(), unsure, strict=True)
+            for row, score, deviation in zip(best.tolist(), reached, unsure, strict=True)
         ]
 
     def score(
@@ -332,7 +331,7 @@ class Recommender:
         )
         if snapshot.support[rows].any():
             deltas = {name: values[rows] for name, values in snapshot.by_modality.items()}
-            added = effect(person.profiles, deltas, self._population)
+            added = effect(person.profiles, deltas, self._space.mean)
             scores = scores + added + torch.from_numpy(snapshot.biases[rows])
         general = self._general(snapshot, person, rows)
         scores = moved(scores[0], general, float(self._scorer.prior_weight.detach()), personal)
@@ -341,12 +340,11 @@ class Recommender:
     @torch.inference_mode()
     def _deviations(self, snapshot: Snapshot, person: "_Person", rows: IntArray) -> list[float]:
         """How unsure the scores of the candidates in the given rows are."""
-        found = features(
-            self._scorer,
+        found = self._scorer.features(
             snapshot.vectors,
             person.profiles,
             snapshot.vectors.take(torch.from_numpy(rows)),
-            prior=torch.from_numpy(snapshot.prior[rows]),
+            torch.from_numpy(snapshot.prior[rows]),
             calibration=person.calibration,
         )
         deviations: list[float] = self._network.certainty.deviation(found[0]).tolist()
@@ -354,8 +352,7 @@ class Recommender:
 
     def _general(self, snapshot: Snapshot, person: "_Person", rows: IntArray) -> torch.Tensor:
         """(C,) expected popularity of the candidates, standardised over the reference pool."""
-        prior = torch.from_numpy(snapshot.prior[rows])
-        return (prior - person.calibration.prior_mean) / person.calibration.prior_deviation
+        return person.calibration.popular(torch.from_numpy(snapshot.prior[rows]))
 
     @torch.inference_mode()
     def _parts(self, snapshot: Snapshot, person: "_Person", row: int) -> "dict[str, torch.Tensor]":
@@ -376,8 +373,10 @@ class Recommender:
     def _told(
         self, snapshot: Snapshot, person: "_Person", row: int, parts: "dict[str, torch.Tensor]"
     ) -> str:
-        titles = [_title(snapshot, snapshot.position[item_id]) for item_id in person.item_ids]
-        return sentence(_title(snapshot, row), strongest(parts, titles))
+        def title_of(event: int) -> str:
+            return _title(snapshot, snapshot.position[person.item_ids[event]])
+
+        return sentence(_title(snapshot, row), strongest(parts, title_of))
 
     def _most_popular(self, snapshot: Snapshot, rows: IntArray, *, k: int) -> list[Recommendation]:
         prior = snapshot.prior[rows]

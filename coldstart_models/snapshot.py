@@ -5,7 +5,7 @@ start to its end.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Final
@@ -165,9 +165,13 @@ class Snapshot:
         """The next version, in which one listing has learned from its first customers."""
         deltas, biases, supports = self.deltas.copy(), self.biases.copy(), self.support.copy()
         deltas[item_index], biases[item_index], supports[item_index] = delta, bias, support
-        return replace(
+        later = replace(
             self, version=self.version + 1, deltas=deltas, biases=biases, support=supports
         )
+        # What was derived of the items and their vectors holds on.
+        stale = {one.name for one in fields(self)} | {"by_modality"}
+        vars(later).update({name: kept for name, kept in vars(self).items() if name not in stale})
+        return later
 
 
 def microseconds(moment: datetime) -> int:
@@ -207,7 +211,8 @@ def read_snapshot(home: Home, *, tag: str, widths: dict[str, int]) -> Snapshot:
     served = pd.Index(stored.item_ids).isin(items.index) & ours
     item_ids = stored.item_ids[served]
     items = items.loc[list(item_ids)].reset_index()
-    events = tables.EVENTS.to_pandas(event_log(home).read())
+    read = [tables.ITEM_ID, tables.EVENT_TYPE, tables.EVENT_TIMESTAMP]
+    events = event_log(home).read(read).to_pandas()
     adaptations = store.vectors("item_adaptation")
     learned = _learned_of(home, tag)
     deltas = np.zeros((len(item_ids), sum(widths.values())), np.float32)

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import torch
 
+from coldstart_models.adapting import MAX_SUPPORT
 from coldstart_models.artifacts import (
     Contract,
     StoredModel,
@@ -22,23 +24,25 @@ from coldstart_models.artifacts import (
     observe_features,
     save_model,
 )
-from coldstart_models.data.catalogue import Catalogue, FloatMatrix, load_catalogue
+from coldstart_models.data.catalogue import Catalogue, load_catalogue
 from coldstart_models.data.episodes import first_users
 from coldstart_models.data.interactions import Interactions, read_interactions
 from coldstart_models.data.training_histories import FeatureHistories
 from coldstart_models.errors import NotEnoughData
 from coldstart_models.feature_rows import adaptation_rows, vector_rows
 from coldstart_models.general.artifact import load_general
+from coldstart_models.online_histories import READ
 from coldstart_models.ranker import TrainingSet
 from coldstart_models.siamese.checkpoints import Checkpoint
 from coldstart_models.siamese.curves import tensorboard
 from coldstart_models.siamese.files import load_folder, save_folder
-from coldstart_models.siamese.inputs import PHOTO, TEXT, ItemInputs
+from coldstart_models.siamese.inputs import PHOTO, TEXT
 from coldstart_models.siamese.learners.evidence import Evidence
 from coldstart_models.siamese.learners.registry import AUTO
 from coldstart_models.siamese.learners.space import Space
 from coldstart_models.siamese.packing import pack, pack_deltas, packed_width
 from coldstart_models.siamese.population import Population
+from coldstart_models.siamese.scorer import Vectors
 from coldstart_models.siamese.stages import SiameseModel, Watch, meta_train, pretrain
 from coldstart_models.siamese.togetherness import fit_togetherness
 from coldstart_models.siamese.training import Progress, Schedule, history_batch, to_vectors
@@ -54,8 +58,6 @@ from validation import tables
 TRAIN: Final = "train"
 META_TRAIN: Final = "meta-train"
 FEATURE_SERVICE: Final = "coldstart_v1"
-MAX_SUPPORT: Final = 20
-"""First customers a new listing learns from."""
 POPULATION_SAMPLE: Final = 2000
 COLUMNS: Final = (
     "item_profile:title",
@@ -63,11 +65,7 @@ COLUMNS: Final = (
     "item_profile:price",
     "item_vector:vector",
     "item_adaptation:delta",
-    "user_history:history_item_ids",
-    "user_history:history_event_types",
-    "user_history:history_time_us",
-    "user_history:history_quantities",
-    "user_history:history_prices",
+    *(f"user_history:{column}" for column in READ),
 )
 """Feature columns that ranking reads."""
 
@@ -173,7 +171,7 @@ def meta_train_job(
     featurizer, _, network, _ = load_folder(stored.path)
     inputs = featurizer(training.catalogue)
     fitted = fit_togetherness(training.interactions, inputs, seed=seed)
-    model = SiameseModel(featurizer, fitted, network)
+    model = SiameseModel(featurizer, inputs, fitted, network)
     histories = FeatureHistories(Store(home), training) if training.dated else None
     problem = [read, seed, schedule, stored.tag]
     with _watched(META_TRAIN, problem, training, home=home, now=now) as watch:
@@ -210,8 +208,10 @@ def _watched(
         problem: what else decides how it goes: a checkpoint of another problem is not taken up.
     """
     catalogue = training.catalogue
-    encoders = (catalogue.image.encoder_hash, catalogue.text.encoder_hash)
-    told = repr([stage, *problem, encoders, version("coldstart-home")])
+    encoded = [
+        (one.encoder_hash, int(one.present.sum())) for one in (catalogue.image, catalogue.text)
+    ]
+    told = repr([stage, *problem, encoded, version("coldstart-home")])
     key = hashlib.sha256(told.encode()).hexdigest()
     checkpoint = Checkpoint(home.checkpoints / f"{stage}.pt", key)
     with tensorboard(home.curves / f"{now:%Y%m%d-%H%M%S}-{stage}") as curves:
@@ -261,9 +261,10 @@ def _publish(
     general: Mapping[str, Any] | None = None,
 ) -> TrainResult:
     """Store the model, then replace the item features it makes."""
-    inputs = model.featurizer(training.catalogue)
-    vectors = _item_vectors(model, inputs)
-    population = _population(model, training, inputs)
+    factors, prior = model.fitted.items(model.inputs)
+    with torch.inference_mode():
+        tower = model.network.scorer.tower(to_vectors(model.inputs, factors))
+    population = _population(model, training, tower)
     record = model.records[stage]
     contest = model.contest.as_dict() if model.contest is not None else None
     metadata = {
@@ -294,9 +295,9 @@ def _publish(
         contract = _contract(model, training.catalogue, home=home, now=now)
         tag = save_model(Path(folder), contract=contract, metadata=metadata, home=home)
     store = Store(home)
-    rows = vector_rows(training.catalogue.item_ids, vectors, tag=tag)
+    rows = vector_rows(training.catalogue.item_ids, pack(tower, prior), tag=tag)
     store.replace("item_vector", rows.assign(**{tables.EVENT_TIMESTAMP: now}), now=now)
-    adapted = _adaptations(model, training, inputs, population, tag=tag)
+    adapted = _adaptations(model, training, tower, prior, population, tag=tag)
     store.replace("item_adaptation", adapted.assign(**{tables.EVENT_TIMESTAMP: now}), now=now)
     for view in ("item_vector", "item_adaptation"):
         keep_lineage(home, view, made_by=stage, inputs=read, now=now)
@@ -315,20 +316,16 @@ def _publish(
 
 
 @torch.inference_mode()
-def _item_vectors(model: SiameseModel, inputs: ItemInputs) -> FloatMatrix:
-    """Packed `item_vector` rows of every item."""
-    tower = model.network.scorer.tower(to_vectors(inputs, model.fitted.vectors(inputs)))
-    return pack(tower, model.fitted.head.predict(inputs)[1])
+def _population(model: SiameseModel, training: TrainingSet, tower: Vectors) -> Population:
+    """Mean and covariance of the profiles of up to POPULATION_SAMPLE users.
 
-
-@torch.inference_mode()
-def _population(model: SiameseModel, training: TrainingSet, inputs: ItemInputs) -> Population:
-    """Mean and covariance of the profiles of up to POPULATION_SAMPLE users."""
+    Args:
+        tower: outputs of every item.
+    """
     log = training.interactions
     users = np.flatnonzero(log.matrix().getnnz(axis=1) > 0)
     users = users[:: max(1, len(users) // POPULATION_SAMPLE)]
-    vectors = model.network.scorer.tower(to_vectors(inputs, model.fitted.vectors(inputs)))
-    profiles = model.network.scorer.profiles(vectors, history_batch(log.histories(users)))
+    profiles = model.network.scorer.profiles(tower, history_batch(log.histories(users)))
     return Population.of(profiles)
 
 
@@ -336,27 +333,32 @@ def _population(model: SiameseModel, training: TrainingSet, inputs: ItemInputs) 
 def _adaptations(
     model: SiameseModel,
     training: TrainingSet,
-    inputs: ItemInputs,
+    tower: Vectors,
+    prior: npt.NDArray[np.float32],
     population: Population,
     *,
     tag: str,
 ) -> pd.DataFrame:
-    """`item_adaptation` rows of the new listings that already have customers."""
+    """`item_adaptation` rows of the new listings that already have customers.
+
+    Args:
+        tower: outputs of every item.
+        prior: (num_items,) expected log popularity.
+    """
     catalogue, log = training.catalogue, training.interactions
     new = new_listings(catalogue.frame, _events_frame(log, catalogue))
     listings = np.flatnonzero(new & (log.item_users() > 0))
     support = first_users(log, listings, shots=MAX_SUPPORT, generator=np.random.default_rng(0))
     histories = log.histories_before(support.user_index, support.time_us)
     scorer = model.network.scorer
-    vectors = scorer.tower(to_vectors(inputs, model.fitted.vectors(inputs)))
     owner = torch.from_numpy(np.searchsorted(listings, support.item_index))
     space = Space.of(population)
     evidence = Evidence.of(
-        scorer.profiles(vectors, history_batch(histories)),
+        scorer.profiles(tower, history_batch(histories)),
         owner,
         torch.from_numpy(support.time_us),
-        listings=vectors.take(torch.from_numpy(listings)),
-        prior=torch.from_numpy(model.fitted.head.predict(inputs)[1][listings]),
+        listings=tower.take(torch.from_numpy(listings)),
+        prior=torch.from_numpy(prior[listings]),
         space=space,
         pace=model.network.pace,
     )

@@ -9,20 +9,14 @@ import pandas as pd
 from coldstart_models.data.catalogue import IntArray
 from coldstart_models.data.interactions import Histories, UserEvents, stack_histories
 from coldstart_models.data.traits import event_traits, no_traits
+from coldstart_models.online_histories import READ
 from coldstart_models.ranker import TrainingSet
 from validation import tables
 
 if TYPE_CHECKING:
     from feature_repo.store import Store
 
-COLUMNS = (
-    "history_item_ids",
-    "history_time_us",
-    "history_event_types",
-    "history_quantities",
-    "history_prices",
-)
-FEATURES = tuple(f"user_history:{column}" for column in COLUMNS)
+FEATURES = tuple(f"user_history:{column}" for column in READ)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +37,12 @@ class FeatureHistories:
         )
         found = self.store.historical(asked, FEATURES)
         position = self.training.catalogue.position
-        columns = (found[f"user_history__{column}"] for column in COLUMNS)
+        columns = (found[f"user_history__{column}"] for column in READ)
         return stack_histories([_known(position, *row) for row in zip(*columns, strict=True)])
 
 
 def _known(
-    position: dict[str, int], ids: Any, times: Any, types: Any, quantities: Any, prices: Any
+    position: dict[str, int], ids: Any, types: Any, times: Any, quantities: Any, prices: Any
 ) -> UserEvents:
     """The events on items of the catalogue; none for a stranger."""
     if ids is None or np.ndim(ids) == 0:

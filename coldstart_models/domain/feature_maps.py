@@ -79,7 +79,7 @@ def feature_maps(
                 pool.map(lambda one: views_of(one[0], one[1], plan), enumerate(photos, first))
             )
             prepared = [encoder.prepare(one) for of_photo in views for one in of_photo]
-            output = stem(encoder.stage(prepared).inputs).float().cpu().numpy()
+            output = stem(encoder.stage(prepared).ready()).float().cpu().numpy()
             if maps is None:
                 shape = (count, plan.views, *output.shape[1:])
                 maps = _opened(path, shape, new=done == 0)

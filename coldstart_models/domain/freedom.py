@@ -103,7 +103,7 @@ def _cut(encoder: Any, module: nn.Module, blocks: int) -> tuple[Any, nn.Module]:
         return encoder.runner.computation, nn.Identity()
     noise = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
     staged = encoder.stage([encoder.prepare(Image.fromarray(one)) for one in noise])
-    chain = split(module, encoder.pixels(staged.inputs).contiguous())
+    chain = split(module, encoder.pixels(staged.ready()).contiguous())
     if chain is None:
         raise ConfigError(
             f"the backbone of {encoder.id!r} is not a chain of blocks; learn low-rank changes "

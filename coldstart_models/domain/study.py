@@ -226,7 +226,7 @@ def _estimate(encoder: Any, photos: list[Path], progress: StepProgress | None) -
     def batches() -> Iterator[Any]:
         for first in range(0, whole, NORM_BATCH):
             rows = order[first : first + NORM_BATCH]
-            yield encoder.stage([encoder.prepare(open_photo(photos[row])) for row in rows]).inputs
+            yield encoder.stage([encoder.prepare(open_photo(photos[row])) for row in rows]).ready()
             if told:
                 told(min(first + NORM_BATCH, whole), whole)
 

@@ -70,7 +70,7 @@ class WholeInputs:
             (of_row := self.prepared[row])[view % len(of_row)]
             for row, view in zip(rows, views, strict=True)
         ]
-        return self.encoder.stage(chosen).inputs
+        return self.encoder.stage(chosen).ready()
 
 
 class Tower(nn.Module):

@@ -27,20 +27,16 @@ from scipy.optimize import minimize_scalar
 from torch import Tensor, nn
 
 from coldstart_models.data.catalogue import FloatMatrix
-from coldstart_models.siamese.scorer import (
-    Calibration,
-    Profiles,
-    SiameseScorer,
-    Vectors,
-)
 
 if TYPE_CHECKING:
-    from coldstart_models.siamese.training import MetaSiamese, PreparedEpisode
+    from coldstart_models.siamese.training import MetaSiamese, PreparedEpisode, TaskView
 
 SPREAD: Final = 0.5
 """ρ: deviation of a weight before anything is learned."""
 MOST_USERS: Final = 200
 """Of an episode, evenly taken."""
+USERS_AT_ONCE: Final = 64
+"""Users whose features are held at once."""
 INFLATIONS: Final = (0.0, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 LOG_SCALE: Final = (-5.0, 4.0)
 """Bounds of log γ."""
@@ -94,24 +90,33 @@ class Certainty(nn.Module):
 
 
 @torch.inference_mode()
-def log_chances(
-    network: "MetaSiamese", problem: "PreparedEpisode", rows: npt.NDArray[np.int64]
-) -> FloatMatrix:
-    """(B, C) log p of the next choice of some of a problem's users."""
-    found, scores = scored(network, problem, rows)
-    deviation = network.certainty.deviation(found)
-    return np.asarray(network.certainty.log_chances(scores, deviation).numpy(), np.float32)
+def log_chances(network: "MetaSiamese", problem: "PreparedEpisode") -> FloatMatrix:
+    """(U, C) log p of the next choice of a problem's users; support and dates are left aside."""
+    view, batches = network.view(problem, problem.histories), []
+    for start in range(0, len(problem.histories), USERS_AT_ONCE):
+        rows = np.arange(start, min(start + USERS_AT_ONCE, len(problem.histories)))
+        features, scores = scored(network, problem, rows, view=view)
+        deviation = network.certainty.deviation(features)
+        batches.append(network.certainty.log_chances(scores, deviation).numpy())
+    return np.concatenate(batches).astype(np.float32)
 
 
 def scored(
-    network: "MetaSiamese", problem: "PreparedEpisode", rows: npt.NDArray[np.int64]
+    network: "MetaSiamese",
+    problem: "PreparedEpisode",
+    rows: npt.NDArray[np.int64],
+    *,
+    view: "TaskView",
 ) -> tuple[Tensor, Tensor]:
-    """Features (B, C, T + 1) and scores (B, C) of some users of a problem without support."""
-    histories = problem.histories.take(rows)
-    view = network.view(problem, histories)
-    users = network.users(view, histories)
-    found = features(network.scorer, view.vectors, users, view.candidates, prior=problem.prior)
-    return found, network(problem, rows, view=view)
+    """Features φ (B, C, T + 1) of some users and their scores φᵀw (B, C).
+
+    Args:
+        view: of a task that holds these users.
+    """
+    scorer = network.scorer
+    users = network.users(view, problem.histories.take(rows))
+    found = scorer.features(view.vectors, users, view.candidates, problem.prior)
+    return found, found @ torch.cat([scorer.term_weights, scorer.prior_weight[None]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +135,8 @@ class Choices:
         """From an episode without support, of up to MOST_USERS users."""
         count = len(episode.histories)
         rows = np.arange(count)[:: -(-count // MOST_USERS)]
-        found, scores = scored(network, episode, rows)
+        view = network.view(episode, episode.histories.take(rows))
+        found, scores = scored(network, episode, rows, view=view)
         chosen = torch.from_numpy(episode.episode.chosen[rows]).to(scores.dtype)
         return cls(found, scores, chosen / chosen.sum(dim=1, keepdim=True).clamp_min(1.0))
 
@@ -146,29 +152,6 @@ class Choices:
         deviation = certainty.deviation(self.features)
         chances = _moderated(self.scores, deviation, float(certainty.scale), inflation)
         return float(-(self.share * chances).sum(dim=1).mean())
-
-
-def features(
-    scorer: SiameseScorer,
-    vectors: Vectors,
-    users: Profiles,
-    candidates: Vectors,
-    *,
-    prior: Tensor,
-    calibration: Calibration | None = None,
-) -> Tensor:
-    """φ (B, C, T + 1): the standardised terms, then the prior.
-
-    Args:
-        prior: (C,) expected log popularity.
-        calibration: of a reference pool; by default the candidates are their own.
-    """
-    values, exists = scorer.term_values(vectors, users, candidates)
-    if calibration is None:
-        calibration = Calibration.of(values, exists, prior)
-    standard = (values - calibration.mean) / calibration.deviation * exists
-    centred = (prior - calibration.prior_mean) / calibration.prior_deviation
-    return torch.cat([standard, centred.expand(len(values), -1)[:, :, None]], dim=2)
 
 
 def _moderated(scores: Tensor, deviation: Tensor, scale: float, inflation: float) -> Tensor:

@@ -1,11 +1,12 @@
 """What learning has reached, on disk: a stopped job goes on where it was, to the same end."""
 
+import copy
 import json
 import logging
 import pickle
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -55,12 +56,7 @@ class Checkpoint:
         """Write it, whole or not at all."""
         parts = {
             "key": self.key,
-            "best": course.best,
-            "best_state": course.best_state,
-            "step": course.step,
-            "kept": course.kept,
-            "stale": course.stale,
-            "checks": course.checks,
+            "course": {one.name: getattr(course, one.name) for one in fields(course)},
             "model": model.state_dict(),
             "scale": scale.detach(),
             "optimizer": optimizer.state_dict(),
@@ -81,20 +77,20 @@ class Checkpoint:
         parts = self._read()
         if parts is None:
             return None
-        model.load_state_dict(parts["model"])
+        before = copy.deepcopy(model.state_dict())
+        try:
+            model.load_state_dict(parts["model"])
+        except RuntimeError:
+            logger.warning("the checkpoint %s is of other code: learning starts anew", self.path)
+            model.load_state_dict(before)
+            return None
         optimizer.load_state_dict(parts["optimizer"])
         with torch.no_grad():
             scale.copy_(parts["scale"])
         generator.bit_generator.state = json.loads(parts["generator"])
-        logger.info("learning goes on from step %d of %s", parts["step"], self.path)
-        return Course(
-            best=parts["best"],
-            best_state=parts["best_state"],
-            step=parts["step"],
-            kept=parts["kept"],
-            stale=parts["stale"],
-            checks=[(step, value) for step, value in parts["checks"]],
-        )
+        course = Course(**parts["course"])
+        logger.info("learning goes on from step %d of %s", course.step, self.path)
+        return course
 
     def remove(self) -> None:
         """When the stage is over and its result stored."""

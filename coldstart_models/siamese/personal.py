@@ -12,10 +12,10 @@ The model's own score is t + w g with a learned weight w: the order at π = 1 / 
 from typing import TypeVar
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from coldstart_models.errors import ConfigError
+from coldstart_models.siamese.scorer import spread_of
 
 Numbers = TypeVar("Numbers", Tensor, float)
 
@@ -44,5 +44,4 @@ def moved(score: Numbers, general: Numbers, weight: float, personal: float | Non
 
 def standardised(prior: Tensor) -> Tensor:
     """(C,) expected log popularity less its mean over the pool, over its deviation there."""
-    deviation = prior.std(correction=0)
-    return (prior - prior.mean()) / torch.where(deviation > 1e-5, deviation, torch.ones(()))
+    return (prior - prior.mean()) / spread_of(prior)

@@ -1,7 +1,5 @@
 """The Siamese scorer as a model of the benchmark: it learns, it ranks, it can be steered."""
 
-from typing import Final
-
 import numpy as np
 import torch
 
@@ -14,17 +12,14 @@ from coldstart_models.errors import NotEnoughData
 from coldstart_models.general.artifact import GeneralModel
 from coldstart_models.ranker import RankingTask, TrainingSet
 from coldstart_models.siamese.certainty import log_chances
-from coldstart_models.siamese.inputs import ItemInputs
 from coldstart_models.siamese.personal import moved, own_place, standardised
 from coldstart_models.siamese.stages import SiameseModel, meta_train, pretrain
 from coldstart_models.siamese.training import (
+    PastItems,
     PreparedEpisode,
     prepare,
     score_task,
 )
-
-CHANCES_AT_ONCE: Final = 64
-"""Users whose terms are held at once."""
 
 
 class SiameseRanker:
@@ -51,7 +46,7 @@ class SiameseRanker:
         self.name = "siamese" + ("+meta" if meta else "") + ("+date" if dates else "")
         self._training: TrainingSet | None = None
         self._model: SiameseModel | None = None
-        self._inputs: ItemInputs | None = None
+        self._items: PastItems | None = None
 
     def fit(self, training: TrainingSet, *, seed: int) -> None:
         """Train and, with ``meta``, meta-train. Raises NotEnoughData."""
@@ -64,7 +59,7 @@ class SiameseRanker:
         if self.meta:
             meta_train(model, training, seed=seed, by_time=self.by_time)
         self._training, self._model = training, model
-        self._inputs = model.featurizer(training.catalogue)
+        self._items = PastItems.of(training.interactions, model.inputs, model.fitted)
 
     def score(self, task: RankingTask) -> FloatMatrix:
         """(U, C); support is used by ``meta`` models alone."""
@@ -90,36 +85,22 @@ class SiameseRanker:
         """(U, C): see `siamese.certainty`. Support and dates are left aside."""
         without = RankingTask(task.user_index, task.histories, task.candidates)
         model, prepared = self._prepared(without)
-        rows = np.arange(len(task.user_index))
-        batches = [
-            log_chances(model.network, prepared, rows[start : start + CHANCES_AT_ONCE])
-            for start in range(0, len(rows), CHANCES_AT_ONCE)
-        ]
-        return np.concatenate(batches)
+        return log_chances(model.network, prepared)
 
     def _prepared(self, task: RankingTask) -> tuple[SiameseModel, PreparedEpisode]:
-        if self._training is None or self._model is None or self._inputs is None:
+        if self._training is None or self._model is None or self._items is None:
             raise NotEnoughData("fit the model before it scores")
         if not self.meta:
             task = RankingTask(task.user_index, task.histories, task.candidates)
-        return self._model, prepared_task(self._model, self._training, self._inputs, task)
+        return self._model, prepared_task(self._training, self._items, task)
 
 
-def task_scores(
-    model: SiameseModel, training: TrainingSet, inputs: ItemInputs, task: RankingTask
-) -> FloatMatrix:
-    """(U, C) scores of a task; `inputs` are of all the training set's items."""
-    return score_task(model.network, prepared_task(model, training, inputs, task))
-
-
-def prepared_task(
-    model: SiameseModel, training: TrainingSet, inputs: ItemInputs, task: RankingTask
-) -> PreparedEpisode:
-    """A task whose answer is not known, as tensors."""
+def prepared_task(training: TrainingSet, items: PastItems, task: RankingTask) -> PreparedEpisode:
+    """A task whose answer is not known, as tensors; `items` are of the training set's past."""
     episode = Episode(
         training.interactions,
         task,
         np.zeros((len(task.user_index), len(task.candidates)), bool),
         np.zeros(len(task.candidates)),
     )
-    return prepare(episode, inputs, model.fitted, first_us=first_available_us(training))
+    return prepare(episode, items, first_us=first_available_us(training))

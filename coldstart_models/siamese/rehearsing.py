@@ -10,11 +10,9 @@ import torch
 from coldstart_models.data.episodes import Episode, with_support
 from coldstart_models.data.interactions import Interactions
 from coldstart_models.siamese.learners.rehearsal import Rehearsal
-from coldstart_models.siamese.learners.space import Space
 from coldstart_models.siamese.training import (
     MetaSiamese,
     PreparedEpisode,
-    history_batch,
     score_task,
 )
 
@@ -53,16 +51,14 @@ def rehearse(network: MetaSiamese, prepared: PreparedEpisode, *, launches: bool)
     """
     support = prepared.episode.task.support
     view = network.view(prepared, prepared.histories)
-    if support is None or view.evidence is None or view.population is None:
+    if support is None or view.evidence is None or view.space is None:
         raise ValueError("an episode without support is no rehearsal")
     bare = replace(prepared.episode, task=replace(prepared.episode.task, support=None))
-    users = network.scorer.profiles(
-        view.vectors, history_batch(prepared.histories).among(view.used)
-    )
+    users = network.users(view, prepared.histories)
     return Rehearsal(
         shots=int(np.bincount(support.item_index).max()),
         scores=torch.from_numpy(score_task(network, replace(prepared, episode=bare))),
-        users=Space.of(view.population).of_users(users),
+        users=view.space.of_users(users),
         evidence=view.evidence if launches else view.evidence.without_timing(),
         chosen=torch.from_numpy(prepared.episode.chosen),
         launches=launches,

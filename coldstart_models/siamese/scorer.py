@@ -250,10 +250,27 @@ class SiameseScorer(nn.Module):
         self, values: Tensor, exists: Tensor, prior: Tensor, calibration: "Calibration"
     ) -> Tensor:
         """Standardise, weight and add the terms; a missing one adds nothing."""
-        standard = (values - calibration.mean) / calibration.deviation
-        scores = (standard * exists * self.term_weights).sum(dim=2)
-        centred = (prior - calibration.prior_mean) / calibration.prior_deviation
-        return scores + self.prior_weight * centred
+        scores = (calibration.standard(values, exists) * self.term_weights).sum(dim=2)
+        return scores + self.prior_weight * calibration.popular(prior)
+
+    def features(
+        self,
+        vectors: Vectors,
+        profiles: "Profiles",
+        candidates: Vectors,
+        prior: Tensor,
+        *,
+        calibration: "Calibration | None" = None,
+    ) -> Tensor:
+        """(B, C, T + 1): what the weights weigh, the standardised terms and then the prior.
+
+        The arguments are those of a score.
+        """
+        values, exists = self.term_values(vectors, profiles, candidates)
+        if calibration is None:
+            calibration = Calibration.of(values, exists, prior)
+        popular = calibration.popular(prior).expand(len(values), -1)
+        return torch.cat([calibration.standard(values, exists), popular[:, :, None]], dim=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +293,18 @@ class Calibration:
         variance = ((values - mean).square() * weight).sum(dim=1, keepdim=True) / count
         deviation = variance.clamp_min(1e-12).sqrt()
         deviation = torch.where(deviation > 1e-5, deviation, torch.ones_like(deviation))
-        spread = prior.std(correction=0)
-        spread = torch.where(spread > 1e-5, spread, torch.ones_like(spread))
-        return cls(mean, deviation, prior.mean(), spread)
+        return cls(mean, deviation, prior.mean(), spread_of(prior))
+
+    def standard(self, values: Tensor, exists: Tensor) -> Tensor:
+        """(B, C, T) from raw terms, 0 where one is missing."""
+        return (values - self.mean) / self.deviation * exists
+
+    def popular(self, prior: Tensor) -> Tensor:
+        """(C,) expected log popularity of candidates, standardised over the pool."""
+        return (prior - self.prior_mean) / self.prior_deviation
+
+
+def spread_of(prior: Tensor) -> Tensor:
+    """The deviation of (C,) expected log popularities, 1 where they are all alike."""
+    spread = prior.std(correction=0)
+    return torch.where(spread > 1e-5, spread, torch.ones_like(spread))

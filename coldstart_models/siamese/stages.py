@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from coldstart_models.data.catalogue import IntArray
 from coldstart_models.data.category_episodes import category_episodes
 from coldstart_models.data.episodes import (
     Episode,
@@ -42,6 +41,7 @@ from coldstart_models.siamese.togetherness import (
 )
 from coldstart_models.siamese.training import (
     MetaSiamese,
+    PastItems,
     PreparedEpisode,
     Progress,
     Schedule,
@@ -51,7 +51,8 @@ from coldstart_models.siamese.training import (
 )
 from coldstart_models.siamese.weighing import weigh
 
-HELD_OUT_EPISODES: Final = 4
+HELD_OUT_EPISODES: Final = 3
+"""To learn on, beside one for validation."""
 HELD_OUT_SHARE: Final = 0.2
 META_SCHEDULE: Final = Schedule(weight_rate=0.01, tower_rate=0.0)
 """Launches are few and follow the season: meta-training moves the weights alone. With the towers
@@ -64,6 +65,8 @@ class EpisodeSet:
 
     learning: list[Episode]
     validation: list[Episode]
+    seen: dict[int, PastItems] = field(default_factory=dict)
+    """What the episodes' pasts say of all items, by the id of the past, once somebody asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,8 @@ class SiameseModel:
     """Everything that training produced and ranking needs."""
 
     featurizer: Featurizer
+    inputs: ItemInputs
+    """Of the catalogue that it learned from."""
     fitted: FittedTogetherness
     network: MetaSiamese
     records: dict[str, TrainingRecord] = field(default_factory=dict)
@@ -87,9 +92,7 @@ class SiameseModel:
 
     def copied(self) -> "SiameseModel":
         """A model that can learn on without changing this one."""
-        network = copy.deepcopy(self.network)
-        records = dict(self.records)
-        return SiameseModel(self.featurizer, self.fitted, network, records, self.contest)
+        return replace(self, network=copy.deepcopy(self.network), records=dict(self.records))
 
 
 def pretrain(
@@ -127,25 +130,19 @@ def pretrain(
     widths = {name: values.shape[1] for name, values in inputs.values.items()} | {TOGETHER: WIDTH}
     network = MetaSiamese(widths, dates=dates, generator=torch.Generator().manual_seed(seed))
     network.pace.learn(training)
-    model = SiameseModel(
-        featurizer, fit_togetherness(training.interactions, inputs, seed=seed), network
-    )
+    fitted = fit_togetherness(training.interactions, inputs, seed=seed)
+    model = SiameseModel(featurizer, inputs, fitted, network)
     start = copy.deepcopy(network.state_dict())
-    launches, last = launch_episodes(training) if by_time else ([], None)
-    if launches and last is not None:
-        past = EpisodeSet(launches, [last])
-    else:
-        past = held_out_episodes(training, seed=seed + 2, kin=False)
-    rest = training
-    for episode in past.validation:
-        rest = without(rest, episode.task.candidates)
+    past, launches = past_episodes(training, seed=seed, by_time=by_time)
+    rest = without(training, past.validation)
     towers = drawn_episodes(rest, np.random.default_rng(seed), kin=True)
-    learning, weighed, validation = (
-        prepare_all(each, training, inputs, seed=seed)
-        for each in (towers, past.learning, past.validation)
+    learning = prepare_all(towers, training, inputs, {}, seed=seed)
+    weighed, validation = (
+        prepare_all(each, training, inputs, past.seen, seed=seed)
+        for each in (past.learning, past.validation)
     )
     if weighed and validation:
-        weigh(network, weighed, validation, launches=bool(launches) and last is not None)
+        weigh(network, weighed, validation, launches=launches)
     _learn(model, learning, validation, "train", seed, schedule, progress, watch or Watch())
     draw_back(model, start, training)
     network.certainty.learn(network, weighed, validation)
@@ -193,6 +190,7 @@ def meta_train(
         model.network.learner, model.contest = hold_contest(learners, learning, validation)
     elif learner != AUTO:
         (model.network.learner,) = learners
+        model.network.learner.learn(learning)
     return model
 
 
@@ -208,15 +206,10 @@ def fine_tune(
     watch: Watch | None = None,
 ) -> EpisodeSet:
     """The first half of meta-training: the scorer's weights, in place; returns its episodes."""
-    launches, last = launch_episodes(training, histories=histories) if by_time else ([], None)
-    if launches and last is not None:
-        episodes = EpisodeSet(launches, [last])
-    else:
-        episodes = held_out_episodes(training, seed=seed + 1)
-    inputs = model.featurizer(training.catalogue)
+    episodes, _ = past_episodes(training, seed=seed, by_time=by_time, histories=histories)
     start = copy.deepcopy(model.network.state_dict())
     learning, validation = (
-        prepare_all(each, training, inputs, seed=seed)
+        prepare_all(each, training, model.inputs, episodes.seen, seed=seed)
         for each in (episodes.learning, episodes.validation)
     )
     schedule = schedule or META_SCHEDULE
@@ -241,19 +234,37 @@ def rehearsals(
     Episodes over categories teach who suits whom; how fast a listing found its customers, and so
     its bias, is learned on the others alone.
     """
-    generator = np.random.default_rng(seed)
-    log, inputs = training.interactions, model.featurizer(training.catalogue)
-    kinds = category_episodes(training, count=CATEGORIES, generator=generator)
+    generator, log = np.random.default_rng(seed), training.interactions
+    rest = without(training, episodes.validation)
+    kinds = category_episodes(rest, count=CATEGORIES, generator=generator)
     found = []
-    for drawn, launches in (
-        (with_shots(episodes.learning, log, generator), True),
-        (with_shots(kinds, log, generator, numbers=CATEGORY_SHOTS), False),
-        (with_shots(episodes.validation, log, generator), True),
+    for drawn, launches, seen in (
+        (with_shots(episodes.learning, log, generator), True, episodes.seen),
+        (with_shots(kinds, log, generator, numbers=CATEGORY_SHOTS), False, {}),
+        (with_shots(episodes.validation, log, generator), True, episodes.seen),
     ):
-        prepared = prepare_all(drawn, training, inputs, seed=seed)
+        prepared = prepare_all(drawn, training, model.inputs, seen, seed=seed)
         found.append([rehearse(model.network, one, launches=launches) for one in prepared])
     over_items, over_categories, validation = found
     return [*over_items, *over_categories], validation
+
+
+def past_episodes(
+    training: TrainingSet,
+    *,
+    seed: int,
+    by_time: bool,
+    histories: HistoryReader | None = None,
+) -> tuple[EpisodeSet, bool]:
+    """Launches of the past, the newest for validation, and True; held-out items where there are
+    too few or the task is not one of launches, and False.
+
+    Every stage asks with the same seed, so what one learned on is never what another stops by.
+    """
+    learning, last = launch_episodes(training, histories=histories) if by_time else ([], None)
+    if learning and last is not None:
+        return EpisodeSet(learning, [last]), True
+    return held_out_episodes(training, seed=seed + 2, kin=False), False
 
 
 def held_out_episodes(training: TrainingSet, *, seed: int, kin: bool = True) -> EpisodeSet:
@@ -265,7 +276,7 @@ def held_out_episodes(training: TrainingSet, *, seed: int, kin: bool = True) -> 
     validation = held_out_episode(training, share=HELD_OUT_SHARE, generator=generator, kin=kin)
     if validation is None:
         return EpisodeSet([], [])
-    rest = without(training, validation.task.candidates)
+    rest = without(training, [validation])
     return EpisodeSet(drawn_episodes(rest, generator, kin=kin), [validation])
 
 
@@ -275,35 +286,46 @@ def drawn_episodes(
     """Problems of random items to learn on."""
     drawn = [
         held_out_episode(training, share=HELD_OUT_SHARE, generator=generator, kin=kin)
-        for _ in range(HELD_OUT_EPISODES - 1)
+        for _ in range(HELD_OUT_EPISODES)
     ]
     return [episode for episode in drawn if episode is not None]
 
 
-def without(training: TrainingSet, items: IntArray) -> TrainingSet:
-    """The training set as if nobody had chosen some items.
+def without(training: TrainingSet, episodes: Sequence[Episode]) -> TrainingSet:
+    """The training set as if nobody had chosen the episodes' candidates.
 
     Towers that saw who chose the validation's items learn these choices by heart: on a furniture
     catalogue validation NDCG@10 rose from .22 to .28 and that of new items fell from .21 to .17.
     """
     known = np.ones(len(training.warm), bool)
-    known[items] = False
+    for episode in episodes:
+        known[episode.task.candidates] = False
     interactions = training.interactions.where(known[training.interactions.item_index])
     return replace(training, interactions=interactions, warm=training.warm & known)
 
 
 def prepare_all(
-    episodes: Sequence[Episode], training: TrainingSet, inputs: ItemInputs, *, seed: int
+    episodes: Sequence[Episode],
+    training: TrainingSet,
+    inputs: ItemInputs,
+    seen: dict[int, PastItems],
+    *,
+    seed: int,
 ) -> list[PreparedEpisode]:
-    """Prepare episodes; those cut from the same past share one fit of the factors."""
+    """Prepare episodes; those cut from the same past share one fit of the factors.
+
+    Args:
+        seen: of the pasts that are there already, by their id; it grows. Whoever keeps it keeps
+            the episodes, or an id may come again.
+    """
     first_us = first_available_us(training)
-    fits: dict[int, FittedTogetherness] = {}
     prepared = []
     for episode in episodes:
         key = id(episode.past)
-        if key not in fits:
-            fits[key] = fit_togetherness(episode.past, inputs, seed=seed)
-        prepared.append(prepare(episode, inputs, fits[key], first_us=first_us))
+        if key not in seen:
+            fitted = fit_togetherness(episode.past, inputs, seed=seed)
+            seen[key] = PastItems.of(episode.past, inputs, fitted)
+        prepared.append(prepare(episode, seen[key], first_us=first_us))
     return prepared
 
 

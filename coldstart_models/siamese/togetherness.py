@@ -78,10 +78,12 @@ class FittedTogetherness:
     known: BoolArray
     """(num_items,)"""
 
-    def vectors(self, inputs: ItemInputs) -> FloatMatrix:
-        """(num_items, R): an item's own factors where it has them, predicted ones elsewhere."""
-        predicted, _ = self.head.predict(inputs)
-        return np.asarray(np.where(self.known[:, None], self.factors, predicted), np.float32)
+    def items(self, inputs: ItemInputs) -> tuple[FloatMatrix, npt.NDArray[np.float32]]:
+        """An item's own factors where it has them, predicted ones elsewhere (num_items, R), and
+        its expected log(1 + users) (num_items,)."""
+        predicted, popularity = self.head.predict(inputs)
+        factors = np.where(self.known[:, None], self.factors, predicted)
+        return np.asarray(factors, np.float32), popularity
 
 
 def content_matrix(inputs: ItemInputs) -> FloatMatrix:

@@ -29,7 +29,8 @@ from torch import Tensor, nn
 
 from coldstart_models.data.catalogue import BoolArray, FloatMatrix, IntArray
 from coldstart_models.data.episodes import Episode, supported, user_batches
-from coldstart_models.data.interactions import Histories
+from coldstart_models.data.interactions import Histories, Interactions
+from coldstart_models.metrics import NDCG_DEPTH
 from coldstart_models.siamese.certainty import Certainty
 from coldstart_models.siamese.checkpoints import Checkpoint, Course
 from coldstart_models.siamese.curves import Curves
@@ -59,6 +60,8 @@ BATCH_USERS: Final = 64
 TERMS_AT_ONCE: Final = 64_000_000
 """Numbers of terms (users × candidates × terms) that are held at once when a task is scored."""
 TRAINING_HISTORY: Final = 100
+POPULATION_SIZE: Final = 300
+"""Users, about, whose profiles supporters are compared with while learning."""
 Progress = Callable[[int, int], None]
 
 
@@ -138,8 +141,8 @@ class MetaSiamese(nn.Module):
         scores: Tensor = self.scorer(view.vectors, users, view.candidates, prepared.prior)
         if self.date_term is not None:
             scores = scores + self.date_term(prepared.dates)
-        if view.deltas is not None and view.population is not None:
-            scores = scores + effect(users, view.deltas, view.population)
+        if view.deltas is not None and view.space is not None:
+            scores = scores + effect(users, view.deltas, view.space.mean)
         if view.bias is not None:
             scores = scores + view.bias
         return scores.masked_fill(prepared.barred[rows], BARRED)
@@ -167,8 +170,7 @@ class MetaSiamese(nn.Module):
             everybody, supporters = (
                 self.scorer.profiles(vectors, batch.among(used)) for batch in read[1:]
             )
-            population = Population.of(everybody)
-            space = Space.of(population)
+            space = Space.of(Population.of(everybody))
             owner = np.searchsorted(prepared.episode.task.candidates, support.item_index)
             evidence = Evidence.of(
                 supporters,
@@ -181,7 +183,7 @@ class MetaSiamese(nn.Module):
             )
             weights = self.learner.adapt(evidence)
             deltas = space.deltas(weights.vectors)
-        return TaskView(used, vectors, candidates, deltas, weights.bias, population, evidence)
+        return TaskView(used, vectors, candidates, deltas, weights.bias, space, evidence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,29 +200,45 @@ class TaskView:
     """Modality → (C, D_m); None without support."""
     bias: Tensor | None = None
     """(C,)"""
-    population: Population | None = None
+    space: Space | None = None
+    """In which supporters are compared with the population."""
     evidence: Evidence | None = None
     """Of the support."""
 
 
-def prepare(
-    episode: Episode,
-    inputs: ItemInputs,
-    fitted: FittedTogetherness,
-    *,
-    first_us: IntArray,
-    population_size: int = 300,
-) -> PreparedEpisode:
-    """An episode as tensors, on factors fitted on its own past."""
-    past, task = episode.past, episode.task
-    known = np.flatnonzero(past.matrix().getnnz(axis=1) > 0)
-    sample = known[:: max(1, len(known) // population_size)]
+@dataclass(frozen=True, slots=True)
+class PastItems:
+    """What a past says of all items and people, for every episode that is cut from it."""
+
+    inputs: Vectors
+    """Tower inputs of every item."""
+    prior: Tensor
+    """(num_items,) expected log popularity."""
+    population: Histories
+    """Of a sample of the users."""
+
+    @classmethod
+    def of(cls, past: Interactions, inputs: ItemInputs, fitted: FittedTogetherness) -> "PastItems":
+        """
+        Args:
+            fitted: on this past.
+        """
+        factors, prior = fitted.items(inputs)
+        known = np.flatnonzero(past.matrix().getnnz(axis=1) > 0)
+        sample = known[:: max(1, len(known) // POPULATION_SIZE)]
+        return cls(to_vectors(inputs, factors), torch.from_numpy(prior), past.histories(sample))
+
+
+def prepare(episode: Episode, items: PastItems, *, first_us: IntArray) -> PreparedEpisode:
+    """An episode as tensors; `items` are of its own past."""
+    task = episode.task
+    candidates = torch.from_numpy(task.candidates)
     return PreparedEpisode(
-        inputs=to_vectors(inputs, fitted.vectors(inputs)),
-        prior=torch.from_numpy(fitted.head.predict(inputs)[1][task.candidates]),
+        inputs=items.inputs,
+        prior=items.prior[candidates],
         histories=task.histories,
-        candidates=torch.from_numpy(task.candidates),
-        population=past.histories(sample),
+        candidates=candidates,
+        population=items.population,
         dates=date_features(task, first_us),
         log_popularity=torch.from_numpy(np.log(np.maximum(episode.popularity, 1.0))).float(),
         barred=torch.from_numpy(supported(task)),
@@ -363,14 +381,14 @@ def score_task(model: MetaSiamese, prepared: PreparedEpisode) -> FloatMatrix:
     return np.concatenate(batches) if batches else np.zeros((0, len(prepared.candidates)), "f4")
 
 
-def ndcg(model: MetaSiamese, prepared: PreparedEpisode, *, k: int = 10) -> float:
-    """Mean NDCG@k over an episode's users."""
-    return ndcg_of(score_task(model, prepared), prepared.episode.chosen, k=k)
+def ndcg(model: MetaSiamese, prepared: PreparedEpisode) -> float:
+    """Mean NDCG@10 over an episode's users."""
+    return ndcg_of(score_task(model, prepared), prepared.episode.chosen)
 
 
-def ndcg_of(scores: FloatMatrix, chosen: BoolArray, *, k: int = 10) -> float:
-    """Mean NDCG@k of (U, C) scores, ties by column."""
-    k = min(k, scores.shape[1])
+def ndcg_of(scores: FloatMatrix, chosen: BoolArray) -> float:
+    """Mean NDCG@10 of (U, C) scores, ties by column."""
+    k = min(NDCG_DEPTH, scores.shape[1])
     best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
     discount = 1.0 / np.log2(np.arange(2, k + 2))
     gains = (np.take_along_axis(chosen, best, axis=1) * discount).sum(axis=1)

@@ -28,7 +28,6 @@ import torch
 from scipy.optimize import minimize
 
 from coldstart_models.data.catalogue import BoolArray, FloatMatrix
-from coldstart_models.siamese.scorer import Calibration
 
 if TYPE_CHECKING:
     from coldstart_models.siamese.training import MetaSiamese, PreparedEpisode
@@ -113,20 +112,17 @@ def choices(model: "MetaSiamese", prepared: "PreparedEpisode", *, launches: bool
 
     scorer, users = model.scorer, len(prepared.histories)
     view = model.view(prepared, prepared.histories)
-    prior = prepared.prior
     exposure = None if model.date_term is None else prepared.dates[:, 0]
     blocks = []
     for start in range(0, users, USERS_AT_ONCE):
         rows = np.arange(start, min(start + USERS_AT_ONCE, users))
         history = history_batch(prepared.histories.take(rows)).among(view.used)
         profiles = scorer.profiles(view.vectors, history)
-        values, exists = scorer.term_values(view.vectors, profiles, view.candidates)
-        calibration = Calibration.of(values, exists, prior)
-        standard = (values - calibration.mean) / calibration.deviation * exists
-        popular = (prior - calibration.prior_mean) / calibration.prior_deviation
-        alike = [each for each in (popular, exposure) if each is not None]
-        last = [each[None, :, None].expand(*standard.shape[:2], 1) for each in alike]
-        blocks.append(torch.cat([standard, *last], dim=2).numpy())
+        found = scorer.features(view.vectors, profiles, view.candidates, prepared.prior)
+        if exposure is not None:
+            alike = exposure[None, :, None].expand(*found.shape[:2], 1)
+            found = torch.cat([found, alike], dim=2)
+        blocks.append(found.numpy())
     popularity = prepared.log_popularity.numpy()
     return Choices(
         np.concatenate(blocks),

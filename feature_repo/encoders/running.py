@@ -34,6 +34,18 @@ class Staged:
     arrived: "torch.cuda.Event | None" = None
     """On a GPU: when the copy is done."""
 
+    def ready(self) -> Any:
+        """The inputs, for computations from here on of the thread's current stream."""
+        import torch
+
+        if self.arrived is not None:
+            tensors = self.inputs.values() if isinstance(self.inputs, Mapping) else (self.inputs,)
+            for tensor in tensors:
+                stream = torch.cuda.current_stream(tensor.device)
+                stream.wait_event(self.arrived)
+                tensor.record_stream(stream)
+        return self.inputs
+
 
 class Runner:
     """Runs one computation on one device."""
@@ -113,11 +125,6 @@ class Runner:
         import torch
 
         inputs = self._filled(staged)
-        if staged.arrived is not None:
-            stream = torch.cuda.current_stream(self.device)
-            stream.wait_event(staged.arrived)
-            for tensor in inputs.values() if isinstance(inputs, Mapping) else (inputs,):
-                tensor.record_stream(stream)
         with (
             torch.inference_mode(),
             torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == BFLOAT16),
@@ -135,14 +142,15 @@ class Runner:
 
     def _filled(self, staged: Staged) -> Any:
         """The inputs; of a compiled computation repeated up to the largest batch so far."""
+        inputs = staged.ready()
         if not self.compiled:
-            return staged.inputs
+            return inputs
         self._full = max(self._full, staged.count)
         if staged.count == self._full:
-            return staged.inputs
-        if isinstance(staged.inputs, Mapping):
-            return {key: _repeated(one, self._full) for key, one in staged.inputs.items()}
-        return _repeated(staged.inputs, self._full)
+            return inputs
+        if isinstance(inputs, Mapping):
+            return {key: _repeated(one, self._full) for key, one in inputs.items()}
+        return _repeated(inputs, self._full)
 
 
 def _repeated(tensor: "torch.Tensor", count: int) -> "torch.Tensor":

@@ -26,6 +26,8 @@ from validation import tables
 
 AHEAD: Final = 2
 """Batches prepared in advance."""
+TOGETHER: Final = 8
+"""Photos that a thread opens at a time: handing over a single small one takes as long as itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +104,12 @@ def _readied(batches: Iterable[pa.Table], *, encoder: Encoder, pool: Executor) -
         for batch in batches:
             firsts = pc.list_element(batch[VALUE], 0).to_pylist()
             if encoder.modality is Modality.IMAGE:
-                opened = [pool.submit(_opened, value, encoder).result for value in firsts]
+                opened = [
+                    pool.submit(_opened, firsts[first : first + TOGETHER], encoder).result
+                    for first in range(0, len(firsts), TOGETHER)
+                ]
             else:
-                opened = [partial(_opened, value, encoder) for value in firsts]
+                opened = [partial(_opened, firsts, encoder)]
             waiting.append(conductor.submit(_ready, batch, opened, encoder))
             if len(waiting) > AHEAD:
                 yield waiting.popleft().result()
@@ -112,10 +117,14 @@ def _readied(batches: Iterable[pa.Table], *, encoder: Encoder, pool: Executor) -
             yield waiting.popleft().result()
 
 
-def _opened(value: str, encoder: Encoder) -> Any:
-    """The photo at a path, or the text, as the encoder reads it; or why there is none."""
+def _opened(values: Sequence[str], encoder: Encoder) -> list[Any]:
+    """The photos at paths, or texts, as the encoder reads them; or why there is none."""
     if encoder.modality is Modality.TEXT:
-        return encoder.prepare(value)
+        return [encoder.prepare(value) for value in values]
+    return [_photo(value, encoder) for value in values]
+
+
+def _photo(value: str, encoder: Encoder) -> Any:
     read = getattr(encoder, "read", None)
     try:
         return read(Path(value)) if read else encoder.prepare(open_photo(Path(value)))
@@ -123,8 +132,8 @@ def _opened(value: str, encoder: Encoder) -> Any:
         return error
 
 
-def _ready(batch: pa.Table, opened: Sequence[Callable[[], Any]], encoder: Encoder) -> _Ready:
-    found = [one() for one in opened]
+def _ready(batch: pa.Table, opened: Sequence[Callable[[], list[Any]]], encoder: Encoder) -> _Ready:
+    found = [one for some in opened for one in some()]
     decoded = getattr(encoder, "decoded", None)
     if decoded is not None:
         found = decoded(found)

@@ -50,8 +50,9 @@ def recommender():
     inputs = model.featurizer(catalogue)
     scorer = model.network.scorer
     with torch.inference_mode():
-        vectors = scorer.tower(to_vectors(inputs, model.fitted.vectors(inputs)))
-        rows = pack(vectors, model.fitted.head.predict(inputs)[1])
+        factors, prior = model.fitted.items(inputs)
+        vectors = scorer.tower(to_vectors(inputs, factors))
+        rows = pack(vectors, prior)
         users = np.arange(training.interactions.num_users)
         histories = history_batch(training.interactions.histories(users))
         population = Population.of(scorer.profiles(vectors, histories))

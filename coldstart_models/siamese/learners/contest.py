@@ -8,7 +8,7 @@ with them: they are the newest, and the most like what comes.
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, Final
@@ -75,13 +75,13 @@ def hold_contest(
     if not learners or not validation:
         raise ValueError("a contest needs a learner and a rehearsal to judge it by")
     untaught = [copy.deepcopy(learner) for learner in learners]
+    without = without_support(validation)
     for learner in learners:
         learner.learn(learning)
         if learner.guarded:
-            guard(learner, validation)
+            guard(learner, validation, without=without)
     standings = tuple(standing(learner, validation) for learner in learners)
     best = max(range(len(learners)), key=lambda place: (standings[place].mean, -place))
-    without = _without(validation)
     winner = untaught[best]
     learn_on_all(winner, [*learning, *validation], shares_of=learners[best])
     return winner, Contest(winner.name, without, standings)
@@ -95,25 +95,29 @@ def learn_on_all(learner: Learner, rehearsals: Sequence[Rehearsal], *, shares_of
 
 
 @torch.no_grad()
-def guard(learner: Learner, validation: Sequence[Rehearsal]) -> None:
+def guard(
+    learner: Learner, validation: Sequence[Rehearsal], *, without: Mapping[int, float]
+) -> None:
     """Set, in place, what validation allows of a learner.
 
     The shares of its vectors and biases that rank best over all shots; and the fewest customers
     that rank no worse than none.
+
+    Args:
+        without: first customers → NDCG@10 without any support.
     """
     weights = [learner.step(each.evidence) for each in validation]
 
     def quality(shares: tuple[float, float]) -> float:
-        by_shots: dict[int, list[float]] = {}
-        for each, found in zip(validation, weights, strict=True):
-            shared = FastWeights(found.vectors * shares[0], found.bias * shares[1])
-            by_shots.setdefault(each.shots, []).append(each.ndcg(shared))
-        return float(np.mean([np.mean(values) for values in by_shots.values()]))
+        shared = [
+            FastWeights(found.vectors * shares[0], found.bias * shares[1]) for found in weights
+        ]
+        return float(np.mean(list(_by_shots(validation, shared).values())))
 
     vectors, biases = max(product(SHARES, SHARES), key=quality)
     learner.vector_share.fill_(vectors)
     learner.bias_share.fill_(biases)
-    found, without = standing(learner, validation).by_shots, _without(validation)
+    found = standing(learner, validation).by_shots
     for shots in found:  # in rising order
         if found[shots] >= without[shots]:
             break
@@ -123,20 +127,20 @@ def guard(learner: Learner, validation: Sequence[Rehearsal]) -> None:
 @torch.inference_mode()
 def standing(learner: Learner, validation: Sequence[Rehearsal]) -> Standing:
     """How a learner does with each number of first customers."""
-    found = _by_shots({each.shots: [] for each in validation}, validation, learner)
-    return Standing(learner.name, found)
+    weights = [learner.adapt(each.evidence) for each in validation]
+    return Standing(learner.name, _by_shots(validation, weights))
 
 
-def _without(validation: Sequence[Rehearsal]) -> dict[int, float]:
-    """First customers → NDCG@10 of the same people and listings without support."""
-    return _by_shots({each.shots: [] for each in validation}, validation, None)
+def without_support(validation: Sequence[Rehearsal]) -> dict[int, float]:
+    """First customers → NDCG@10 of the same people and listings without any support."""
+    return _by_shots(validation, [None] * len(validation))
 
 
 def _by_shots(
-    found: dict[int, list[float]], validation: Sequence[Rehearsal], learner: Learner | None
+    validation: Sequence[Rehearsal], weights: Sequence[FastWeights | None]
 ) -> dict[int, float]:
-    """Mean NDCG@10 of the rehearsals with as many shots."""
-    for each in validation:
-        weights = None if learner is None else learner.adapt(each.evidence)
-        found[each.shots].append(each.ndcg(weights))
+    """First customers → mean NDCG@10 of the rehearsals with as many, in rising order."""
+    found: dict[int, list[float]] = {}
+    for each, own in zip(validation, weights, strict=True):
+        found.setdefault(each.shots, []).append(each.ndcg(own))
     return {shots: float(np.mean(values)) for shots, values in sorted(found.items())}

@@ -88,11 +88,6 @@ class Evidence:
     def __len__(self) -> int:
         return len(self.customers)
 
-    def without_profiles(self) -> "Evidence":
-        """As if nothing were known of the customers but when they came."""
-        nothing = torch.zeros_like(self.profile)
-        return replace(self, known=torch.zeros_like(self.known), profile=nothing, square=nothing)
-
     def without_timing(self) -> "Evidence":
         """As if only profiles were known: neither how many customers came nor when."""
         return replace(

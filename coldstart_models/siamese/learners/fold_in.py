@@ -44,7 +44,6 @@ class BayesFoldIn(Learner):
     """The posterior mean of whose a listing is."""
 
     name: ClassVar[str] = "bayes"
-    meaning: ClassVar[str] = "Bayesian fold-in of the first customers, content being the prior"
     expected: Tensor
     between: Tensor
     within: Tensor

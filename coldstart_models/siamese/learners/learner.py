@@ -16,7 +16,6 @@ import torch
 from torch import Tensor, nn
 
 from coldstart_models.siamese.learners.evidence import Evidence
-from coldstart_models.siamese.population import Population
 from coldstart_models.siamese.scorer import Profiles
 
 if TYPE_CHECKING:
@@ -45,7 +44,6 @@ class Learner(nn.Module, ABC):
     """Adapts listings to their first customers."""
 
     name: ClassVar[str]
-    meaning: ClassVar[str]
     guarded: ClassVar[bool] = True
     """Whether validation may halve or drop its vectors or its biases; baselines are as they are."""
     vector_share: Tensor
@@ -85,10 +83,14 @@ class Learner(nn.Module, ABC):
         return torch.zeros(())
 
 
-def effect(users: Profiles, deltas: dict[str, Tensor], population: Population) -> Tensor:
-    """(B, C): what deltas (modality → (C, D_m)) of C items add to the scores of B users."""
+def effect(users: Profiles, deltas: dict[str, Tensor], mean: dict[str, Tensor]) -> Tensor:
+    """(B, C): what deltas (modality → (C, D_m)) of C items add to the scores of B users.
+
+    Args:
+        mean: modality → (D_m,) of the population's profiles.
+    """
     total = torch.zeros(())
     for name, values in deltas.items():
-        centred = (users.values[name] - population.mean[name]) * users.present[name][:, None]
+        centred = (users.values[name] - mean[name]) * users.present[name][:, None]
         total = total + centred @ values.T
     return total

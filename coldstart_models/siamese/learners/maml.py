@@ -39,7 +39,6 @@ class FirstOrderMaml(Learner):
     """Every parameter of a listing adapts."""
 
     name: ClassVar[str] = "maml"
-    meaning: ClassVar[str] = "first-order MAML"
     body: ClassVar[bool] = True
 
     def __init__(self, modalities: int) -> None:
@@ -74,5 +73,4 @@ class Anil(FirstOrderMaml):
     """The head alone adapts."""
 
     name: ClassVar[str] = "anil"
-    meaning: ClassVar[str] = "almost no inner loop: the head alone adapts"
     body: ClassVar[bool] = False

@@ -26,14 +26,7 @@ USERS: Final = 256
 INITIAL_SCALE: Final = 0.3
 
 
-def descend(
-    learner: "Learner",
-    rehearsals: Sequence["Rehearsal"],
-    *,
-    steps: int = STEPS,
-    rate: float = RATE,
-    seed: int = 0,
-) -> None:
+def descend(learner: "Learner", rehearsals: Sequence["Rehearsal"]) -> None:
     """Adam on the loss, one rehearsal after the other, in place; without any, nothing happens.
 
     Kept is the average over the second half (Polyak & Juditsky, 1992): rehearsals are few and
@@ -43,10 +36,10 @@ def descend(
     if not rehearsals or not parameters:
         return
     log_scale = nn.Parameter(torch.tensor(INITIAL_SCALE).log())
-    optimizer = torch.optim.Adam([*parameters, log_scale], lr=rate)
-    generator = torch.Generator().manual_seed(seed)
+    optimizer = torch.optim.Adam([*parameters, log_scale], lr=RATE)
+    generator = torch.Generator().manual_seed(0)
     averages = [torch.zeros_like(parameter) for parameter in parameters]
-    for step in range(steps):
+    for step in range(STEPS):
         rehearsal = rehearsals[step % len(rehearsals)]
         rows = torch.randperm(len(rehearsal.users), generator=generator)[:USERS]
         optimizer.zero_grad()
@@ -56,9 +49,9 @@ def descend(
         with torch.no_grad():
             for floored in learner.floored():
                 floored.clamp_(min=0.0)
-            if step >= steps // 2:
+            if step >= STEPS // 2:
                 for average, parameter in zip(averages, parameters, strict=True):
-                    average.add_(parameter / (steps - steps // 2))
+                    average.add_(parameter / (STEPS - STEPS // 2))
     with torch.no_grad():
         for average, parameter in zip(averages, parameters, strict=True):
             parameter.copy_(average)

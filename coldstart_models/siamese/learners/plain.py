@@ -23,7 +23,6 @@ class NoAdaptation(Learner):
 
     name: ClassVar[str] = "none"
     guarded: ClassVar[bool] = False
-    meaning: ClassVar[str] = "no adaptation"
 
     def step(self, evidence: Evidence) -> FastWeights:
         return FastWeights.nothing(evidence)
@@ -40,7 +39,6 @@ class FineTuning(Learner):
 
     name: ClassVar[str] = "fine-tuning"
     guarded: ClassVar[bool] = False
-    meaning: ClassVar[str] = "plain gradient descent on the support"
 
     def step(self, evidence: Evidence) -> FastWeights:
         vectors = torch.zeros_like(evidence.profile)
@@ -66,7 +64,6 @@ class SmoothedRate(Learner):
 
     name: ClassVar[str] = "smoothed-rate"
     guarded: ClassVar[bool] = False
-    meaning: ClassVar[str] = "smoothed rate of the first customers"
 
     def __init__(self) -> None:
         super().__init__()
@@ -98,7 +95,6 @@ class FirstBuyerNeighbours(Learner):
 
     name: ClassVar[str] = "neighbours"
     guarded: ClassVar[bool] = False
-    meaning: ClassVar[str] = "likeness to the first customers"
 
     def __init__(self) -> None:
         super().__init__()

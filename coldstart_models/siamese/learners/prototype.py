@@ -35,7 +35,6 @@ class Prototype(Learner):
     """A step toward the customers' average, and a bias by how they came."""
 
     name: ClassVar[str] = "prototype"
-    meaning: ClassVar[str] = "a learned step toward the first customers' average"
 
     def __init__(self, modalities: int) -> None:
         super().__init__()

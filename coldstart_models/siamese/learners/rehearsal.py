@@ -39,16 +39,16 @@ class Rehearsal:
         """(U, C): scores with what support adds."""
         return self.scores + weights.effect(self.users)
 
-    def ndcg(self, weights: FastWeights | None = None, *, depth: int = DEPTH) -> float:
+    def ndcg(self, weights: FastWeights | None = None) -> float:
         """Mean NDCG@10 over users, without support where no weights are given."""
         scores = self.scores if weights is None else self.adapted(weights)
-        return mean_ndcg(scores, self.chosen, depth=depth)
+        return mean_ndcg(scores, self.chosen)
 
 
 @torch.no_grad()
-def mean_ndcg(scores: Tensor, chosen: Tensor, *, depth: int = DEPTH) -> float:
-    """Mean NDCG@depth of scores (U, C) on chosen (U, C) bool."""
-    depth = min(depth, scores.shape[1])
+def mean_ndcg(scores: Tensor, chosen: Tensor) -> float:
+    """Mean NDCG@10 of scores (U, C) on chosen (U, C) bool."""
+    depth = min(DEPTH, scores.shape[1])
     best = torch.topk(scores, depth, dim=1).indices.numpy()
     truth = chosen.numpy()
     discount = 1.0 / np.log2(np.arange(2, depth + 2))

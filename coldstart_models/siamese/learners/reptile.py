@@ -34,7 +34,6 @@ class Reptile(Learner):
     """Starts that fine-tuning leaves soonest."""
 
     name: ClassVar[str] = "reptile"
-    meaning: ClassVar[str] = "a start moved toward the fine-tuned weights"
     expected: Tensor
     gates: Tensor
 
@@ -47,7 +46,7 @@ class Reptile(Learner):
         self.demand = Demand(modalities)
 
     def learn(self, rehearsals: Sequence[Rehearsal]) -> None:
-        for rehearsal in [*rehearsals] * (ROUNDS if rehearsals else 0):
+        for rehearsal in [*rehearsals] * ROUNDS:
             self.approach(rehearsal.evidence)
         self.demand.standardise(launched(rehearsals))
         descend(self, rehearsals)

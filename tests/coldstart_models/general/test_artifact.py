@@ -110,7 +110,7 @@ def test_a_model_that_started_from_the_general_one_keeps_all_it_needs(
     assert GENERAL in model.network.scorer.widths
     inputs = model.featurizer(training.catalogue)
     with torch.inference_mode():
-        tower = model.network.scorer.tower(to_vectors(inputs, model.fitted.vectors(inputs)))
+        tower = model.network.scorer.tower(to_vectors(inputs, model.fitted.items(inputs)[0]))
         users = np.arange(50)
         profiles = model.network.scorer.profiles(
             tower, history_batch(training.interactions.histories(users))

@@ -116,7 +116,7 @@ def effect_of(scorer, vectors, supporters, owner, users, *, listings):
     )
     weights = Prototype(len(WIDTHS)).adapt(evidence)
     seen = scorer.profiles(vectors, users)
-    added = effect(seen, space.deltas(weights.vectors), population)
+    added = effect(seen, space.deltas(weights.vectors), space.mean)
     torch.testing.assert_close(added, weights.effect(space.of_users(seen)))
     return added
 

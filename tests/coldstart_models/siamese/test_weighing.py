@@ -73,7 +73,7 @@ def fresh(*, dates: bool) -> tuple[MetaSiamese, list]:
     network = MetaSiamese(widths, dates=dates, generator=torch.Generator().manual_seed(0))
     drawn_episodes = held_out_episodes(training, seed=3)
     both = [*drawn_episodes.learning, *drawn_episodes.validation]
-    return network, prepare_all(both, training, inputs, seed=0)
+    return network, prepare_all(both, training, inputs, {}, seed=0)
 
 
 @pytest.mark.parametrize("dates", [False, True])

@@ -1,17 +1,20 @@
 """How torch encoders run: the same vectors in stages, in bfloat16, compiled, from device JPEGs."""
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
-from feature_repo.encoders.content import open_photo
+from feature_repo.encoders.content import MAX_PIXELS, open_photo
 from feature_repo.encoders.encoder import stages_of
 from feature_repo.encoders.images import ImageInput, TorchImageEncoder, white_square
-from feature_repo.encoders.jpegs import DeviceJpegs, Jpeg
+from feature_repo.encoders.jpegs import DeviceJpegs, Jpeg, plain_pixels
 from feature_repo.encoders.registry import load_encoder
 from feature_repo.encoders.running import Runner
 from feature_repo.errors import EncoderError
@@ -136,9 +139,61 @@ def test_turned_transparent_and_cut_photos_are_left_to_pillow(tmp_path: Path) ->
     scene(0).save(tmp_path / "whole.jpg")
     whole = (tmp_path / "whole.jpg").read_bytes()
     (tmp_path / "cut.jpg").write_bytes(whole[:-200])
-    names = ("turned.jpg", "photo.png", "print.jpg", "cut.jpg", "absent.jpg")
-    assert [jpegs.read(tmp_path / name) for name in names] == [None] * 5
+    huge = bytearray(whole)
+    frame = whole.index(b"\xff\xc0")
+    huge[frame + 5 : frame + 9] = b"\xff\xff\xff\xff"
+    (tmp_path / "bomb.jpg").write_bytes(huge)
+    (tmp_path / "headless.jpg").write_bytes(whole[:frame] + whole[-2:])
+    names = ("turned.jpg", "photo.png", "print.jpg", "cut.jpg", "absent.jpg", "bomb.jpg")
+    assert [jpegs.read(tmp_path / name) for name in (*names, "headless.jpg")] == [None] * 7
     assert jpegs.read(tmp_path / "whole.jpg") is not None
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"progressive": True}, {"optimize": True, "dpi": (72, 72)}]
+)
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+@pytest.mark.parametrize("upright", [None, 1])
+def test_whole_upright_photos_are_known_by_their_headers(
+    tmp_path: Path, options: dict[str, Any], mode: str, upright: int | None
+) -> None:
+    if upright:
+        exif = Image.Exif()
+        exif[0x0112], exif[0x010F] = upright, "a camera"
+        options = options | {"exif": exif}
+    path = tmp_path / "photo.jpg"
+    scene(0, (90, 61)).convert(mode).save(path, **options)
+    assert plain_pixels(path.read_bytes()) == 90 * 61
+    assert plain_pixels(path.read_bytes() + b"\0\0") == 90 * 61
+
+
+@given(cut=st.integers(0, 700), put=st.binary(max_size=30))
+def test_no_bytes_break_the_reading_of_headers(cut: int, put: bytes) -> None:
+    buffer = BytesIO()
+    scene(0).save(buffer, "JPEG")
+    data = buffer.getvalue()
+    found = plain_pixels(data[:cut] + put + data[cut + len(put) :])
+    assert found is None or 0 < found <= MAX_PIXELS
+
+
+def test_photos_are_decoded_a_few_at_a_time_where_they_are_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = [(90, 60), (90, 60), (60, 90), (90, 60), (200, 100), (90, 60)]
+    for number, size in enumerate(sizes):
+        scene(number, size).save(tmp_path / f"{number}.jpg", quality=95)
+    monkeypatch.setattr("feature_repo.encoders.jpegs.AT_ONCE", 12_000)
+    decoder = DeviceJpegs(size=SIZE, device="cpu")
+    decoded: list[int] = []
+    whole = decoder._decoded
+    monkeypatch.setattr(decoder, "_decoded", lambda some: decoded.append(len(some)) or whole(some))
+    read = [decoder.read(tmp_path / f"{number}.jpg") for number in range(len(sizes))]
+    found = decoder.squares([one for one in read if one])
+    assert decoded == [2, 2, 2]
+    for number, square in enumerate(found):
+        assert isinstance(square, torch.Tensor)
+        expected = white_square(open_photo(tmp_path / f"{number}.jpg"), size=SIZE)
+        assert np.abs(square.numpy().astype(int) - expected).mean() < 1
 
 
 def test_an_encoder_mixes_photos_of_both_decoders_and_refuses_what_neither_reads(
@@ -152,7 +207,7 @@ def test_an_encoder_mixes_photos_of_both_decoders_and_refuses_what_neither_reads
     (tmp_path / "2.jpg").write_bytes(broken[:20] + b"\xff\xd9")
     small = encoder()
     small.jpegs = DeviceJpegs(size=SIZE, device="cpu")
-    plain = Jpeg(tmp_path / "2.jpg", torch.frombuffer(bytearray(broken[:20]), dtype=torch.uint8))
+    plain = Jpeg(tmp_path / "2.jpg", torch.frombuffer(bytearray(broken[:20]), dtype=torch.uint8), 1)
     read = [small.read(tmp_path / name) for name in ("0.jpg", "3.png", "1.jpg")]
     decoded = small.decoded([*read, plain])
     assert [type(one).__name__ for one in decoded] == [

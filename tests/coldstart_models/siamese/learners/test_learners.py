@@ -6,7 +6,12 @@ import pytest
 import torch
 
 from coldstart_models.errors import ConfigError
-from coldstart_models.siamese.learners.contest import guard, hold_contest, standing
+from coldstart_models.siamese.learners.contest import (
+    guard,
+    hold_contest,
+    standing,
+    without_support,
+)
 from coldstart_models.siamese.learners.demand import Demand
 from coldstart_models.siamese.learners.evidence import Evidence
 from coldstart_models.siamese.learners.fold_in import BayesFoldIn
@@ -247,7 +252,7 @@ def test_what_does_not_help_on_validation_is_left_out():
             replace(each, evidence=replace(each.evidence, profile=-each.evidence.profile))
             for each in VALIDATION
         ]
-        guard(learner, misled)
+        guard(learner, misled, without=without_support(misled))
         assert learner.vector_share == 0
         assert learner.bias_share > 0
         assert learner.adapt(misled[0].evidence).vectors.abs().max() == 0
@@ -258,7 +263,8 @@ def test_so_few_customers_as_rank_worse_than_none_are_left_unused():
     evil = replace(few, evidence=replace(few.evidence, pace=-few.evidence.pace))
     learner = build_learner("prototype", modalities=MODALITIES)
     with torch.no_grad():
-        guard(learner, [evil, *VALIDATION])
+        rehearsals = [evil, *VALIDATION]
+        guard(learner, rehearsals, without=without_support(rehearsals))
         assert learner.fewest == 3
         assert learner.bias_share > 0
         assert evil.ndcg(learner.adapt(evil.evidence)) == evil.ndcg()

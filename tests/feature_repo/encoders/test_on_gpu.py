@@ -1,0 +1,168 @@
+"""What only a GPU can show: copies that overlap, bfloat16, nvJPEG, and a whole extraction there."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from PIL import Image
+
+from feature_repo.encoders.content import open_photo
+from feature_repo.encoders.encoder import FloatMatrix, stages_of
+from feature_repo.encoders.images import ImageInput, TorchImageEncoder, white_square
+from feature_repo.encoders.jpegs import DeviceJpegs, device_jpegs
+from feature_repo.encoders.running import BFLOAT16, FLOAT32, Runner
+from feature_repo.jobs.pipeline import encoded
+from feature_repo.jobs.worklist import WORK
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+
+SIZE = 96
+
+
+def encoder(device: str, **options: Any) -> TorchImageEncoder:
+    """The same untrained network on any device."""
+    torch.manual_seed(0)
+    layers: list[torch.nn.Module] = []
+    for channels in (3, 32, 32):
+        layers += [torch.nn.Conv2d(channels, 32, 3, stride=2, padding=1), torch.nn.ReLU()]
+    network = torch.nn.Sequential(*layers, torch.nn.AdaptiveAvgPool2d(2), torch.nn.Flatten())
+    made = TorchImageEncoder(
+        network,
+        name="small",
+        width=128,
+        licence="Apache-2.0",
+        weights_hash="0",
+        preprocessing=ImageInput(size=SIZE, mean=(0.5,) * 3, std=(0.5,) * 3),
+        device=device,
+    )
+    if options:
+        made.runner = made.runner.changed(**options)
+    return made
+
+
+def scene(number: int, size: tuple[int, int] = (180, 120)) -> Image.Image:
+    """A smooth photo with an edge, as JPEG keeps it well."""
+    width, height = size
+    across, down = np.meshgrid(np.linspace(0, 200, width), np.linspace(0, 200, height))
+    pixels = np.stack([across, down, (across + number * 7) % 200], axis=2).astype(np.uint8)
+    pixels[height // 3 : height // 2, width // 4 : width // 2] = (200, 30, number % 256)
+    return Image.fromarray(pixels)
+
+
+def saved(folder: Path, count: int) -> list[Path]:
+    paths = [folder / f"{number}.jpg" for number in range(count)]
+    for number, path in enumerate(paths):
+        scene(number, (100 + number % 7 * 20, 90 + number % 5 * 20)).save(path, quality=92)
+    return paths
+
+
+def cosines(ours: FloatMatrix, theirs: FloatMatrix) -> FloatMatrix:
+    lengths = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
+    return np.asarray((ours * theirs).sum(axis=1) / lengths, np.float32)
+
+
+def squares(count: int) -> list[np.ndarray]:
+    return [white_square(scene(number), size=SIZE) for number in range(count)]
+
+
+def test_vectors_are_those_of_the_processor_and_bfloat16_keeps_their_direction() -> None:
+    exact = encoder("cpu").forward(squares(9))
+    whole = encoder("cuda", precision=FLOAT32)
+    half = encoder("cuda")
+    assert half.runner.precision == BFLOAT16
+    assert whole.hash == half.hash == encoder("cpu").hash
+    assert cosines(whole.forward(squares(9)), exact).min() > 0.99999
+    assert cosines(half.forward(squares(9)), exact).min() > 0.999
+
+
+@pytest.mark.slow
+def test_compiled_vectors_are_those_of_the_plain_module() -> None:
+    compiled, plain = encoder("cuda", compiled=True), encoder("cuda")
+    for count in (9, 4):
+        assert cosines(compiled.forward(squares(count)), plain.forward(squares(count))).min() > 0.99
+
+
+def test_a_staged_batch_is_read_after_it_arrived() -> None:
+    runner = Runner(lambda inputs: inputs, device="cuda")
+    busy = torch.rand(4096, 4096, device="cuda")
+    for number in range(20):
+        batch = torch.full((64, 512, 512), float(number))
+        busy @ busy
+        assert runner.stage(batch).ready().mean().item() == number
+
+
+def test_batches_under_way_together_are_what_each_is_by_itself() -> None:
+    runner = Runner(lambda inputs: inputs.flatten(1).sum(dim=1, keepdim=True), device="cuda")
+    generator = torch.Generator().manual_seed(0)
+    batches = [torch.rand(256, 3, 64, 64, generator=generator) for _ in range(40)]
+    with ThreadPoolExecutor(1) as pool:
+        staged = list(pool.map(runner.stage, batches))
+        found = [runner.launch(one) for one in staged]
+    for batch, one in zip(batches, found, strict=True):
+        expected = batch.flatten(1).sum(dim=1, keepdim=True).numpy()
+        np.testing.assert_allclose(runner.fetch(one), expected, rtol=0.02)
+
+
+@pytest.mark.parametrize("size", [(180, 120), (120, 180), (96, 96), (600, 40), (1400, 1000)])
+def test_photos_decoded_by_nvjpeg_are_those_of_pillow_up_to_a_few_levels(
+    tmp_path: Path, size: tuple[int, int]
+) -> None:
+    path = tmp_path / "photo.jpg"
+    scene(1, size).save(path, quality=92)
+    jpegs = device_jpegs(size=SIZE, device="cuda")
+    assert jpegs is not None
+    jpeg = jpegs.read(path)
+    assert jpeg is not None
+    (square,) = jpegs.squares([jpeg])
+    assert isinstance(square, torch.Tensor)
+    off = np.abs(square.cpu().numpy().astype(int) - white_square(open_photo(path), size=SIZE))
+    assert (off.mean(), np.percentile(off, 95)) < (1.5, 12)
+
+
+def test_the_pipeline_gives_each_photo_the_vector_it_has_alone(tmp_path: Path) -> None:
+    paths = saved(tmp_path, 300)
+    Image.new("RGB", (50, 80), "red").save(tmp_path / "other.png")
+    paths.append(tmp_path / "other.png")
+    rows = [
+        {
+            "value": [str(path)],
+            "content_hash": path.name,
+            "item_id": [path.name],
+            "event_timestamp": [None],
+            "source": ["shop"],
+        }
+        for path in paths
+    ]
+    batches = [
+        pa.Table.from_pylist(rows[first : first + 16], schema=WORK)
+        for first in range(0, len(rows), 16)
+    ]
+    small = encoder("cuda")
+    with ThreadPoolExecutor(4) as pool:
+        done = list(encoded(batches, encoder=small, pool=pool))
+    assert [one.refused for one in done] == [[]] * len(batches)
+    found = np.concatenate([one.vectors for one in done])
+    alone = encoder("cpu").encode([open_photo(path) for path in paths])
+    assert cosines(found, alone).min() > 0.995
+
+
+def test_jpegs_are_decoded_alike_on_either_device(tmp_path: Path) -> None:
+    (path,) = saved(tmp_path, 1)
+    on_gpu, on_processor = (DeviceJpegs(size=SIZE, device=name) for name in ("cuda", "cpu"))
+    jpeg = on_gpu.read(path)
+    assert jpeg is not None
+    ours, theirs = (one.squares([jpeg])[0] for one in (on_gpu, on_processor))
+    assert isinstance(ours, torch.Tensor)
+    assert isinstance(theirs, torch.Tensor)
+    off = (ours.cpu().int() - theirs.int()).abs().float()
+    assert off.mean() < 1.5
+
+
+def test_stages_are_the_encoders_own() -> None:
+    small = encoder("cuda")
+    assert stages_of(small) is small
+    assert small.lag == 1
