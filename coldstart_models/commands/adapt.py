@@ -33,8 +33,6 @@ Afterwards:
 
   coldstart encoders use folder:encoders/ours/image
 """
-BLOCKS: Final = 3
-RANK: Final = 8
 HEAD_RATE: Final = 2.5
 """How much faster than the encoder's weights the heads learn."""
 
@@ -72,7 +70,7 @@ def adapt(
         ),
     ] = None,
     blocks: Annotated[
-        int | None, typer.Option(min=0, help=f"Last blocks that learn; {BLOCKS} by default.")
+        int | None, typer.Option(min=0, help="Last blocks that learn; 3 by default.")
     ] = None,
     lora: Annotated[
         int, typer.Option(min=0, help="Rank of changes to linear layers, instead of blocks.")
@@ -110,25 +108,30 @@ def adapt(
 
     from coldstart_models.domain import aims, examples, freedom, learning
     from coldstart_models.domain.adapted import adapt as learn
-    from coldstart_models.domain.alignment import ADABN
     from coldstart_models.domain.study import Setting
-    from feature_repo.encoders.encoder import Encoder
-    from feature_repo.encoders.registry import MINILM, lasting_name, load_encoder
+    from feature_repo.encoders.encoder import Encoder, Modality
+    from feature_repo.encoders.registry import lasting_name, load_encoder
     from feature_repo.home import Home
 
+    def load(name: str) -> Encoder:
+        return load_encoder(name, device=device)
+
     named = lasting_name(f"{base}:{weights}" if weights is not None else base)
+    encoder = load(named)
     chosen = tuple(one for given in objective or [] for one in given.split(",") if one)
-    of_text = base == MINILM or base.startswith("hf-text:")
     if not chosen and align is None:
-        chosen = (aims.LABELS,) if of_text else (aims.PAIRS,)
-    if blocks is None and not lora and (set(chosen) - {aims.TITLES} or align not in (None, ADABN)):
-        blocks, lora = (0, RANK) if of_text else (BLOCKS, 0)
+        chosen = (aims.LABELS,) if encoder.modality is Modality.TEXT else (aims.PAIRS,)
+    asked = aims.Aims(
+        objectives=chosen, align=align, contrast=contrast, supervision=supervision, keep=keep
+    )
+    free = freedom.Freedom(blocks=blocks or 0, rank=lora)
+    if blocks is None and not lora and asked.learns:
+        free = freedom.usual_freedom(encoder)
+    del encoder  # it is loaded anew to learn
     setting = Setting(
         base=named,
-        text=text_encoder if {aims.PAIRS, aims.TITLES} & set(chosen) else None,
-        aims=aims.Aims(
-            objectives=chosen, align=align, contrast=contrast, supervision=supervision, keep=keep
-        ),
+        text=lasting_name(text_encoder) if asked.needs_text else None,
+        aims=asked,
         schedule=learning.Schedule(
             epochs=epochs,
             batch=batch,
@@ -136,7 +139,7 @@ def adapt(
             head_rate=HEAD_RATE * rate,
             patience=patience,
         ),
-        freedom=freedom.Freedom(blocks=blocks or 0, rank=lora),
+        freedom=free,
         text_freedom=freedom.Freedom(rank=text_lora),
         width=width,
         views=views,
@@ -149,10 +152,6 @@ def adapt(
     listed, elsewhere = (
         (examples.of_folder(photos), None) if photos is not None else examples.of_home(home)
     )
-
-    def load(name: str) -> Encoder:
-        return load_encoder(name, device=device)
-
     with ExitStack() as stack:
         found = learn(
             listed,

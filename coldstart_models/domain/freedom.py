@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -22,6 +22,10 @@ from coldstart_models.domain.feature_maps import (
 from coldstart_models.domain.lora import add_low_rank, merge
 from coldstart_models.domain.towers import StoredInputs, Tower, WholeInputs
 from coldstart_models.errors import ConfigError
+from feature_repo.encoders.encoder import Modality
+
+BLOCKS: Final = 3
+RANK: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,13 @@ class Freedom:
                 f"{self.blocks} blocks and rank {self.rank} were asked for: give one of the two, "
                 "or neither to learn a head alone"
             )
+
+
+def usual_freedom(encoder: Any) -> Freedom:
+    """The last blocks of photos, low-rank changes of texts; a head alone on what is not torch's."""
+    if encoder.modality is Modality.IMAGE:
+        return Freedom(blocks=BLOCKS)
+    return Freedom(rank=RANK if isinstance(getattr(encoder, "module", None), nn.Module) else 0)
 
 
 def photo_tower(
@@ -62,7 +73,7 @@ def photo_tower(
     Raises:
         ConfigError: the encoder cannot learn so.
     """
-    module, device = _module(encoder), torch.device(encoder.device)
+    module, device = _module(encoder), encoder.runner.device
     module.requires_grad_(False)
     plans = [
         MapPlan(paths, encoder.hash + tag, free=freedom.blocks, views=count)
@@ -120,12 +131,18 @@ def text_tower(
     freedom: Freedom,
     seed: int,
     cache: Path,
+    beside: Tower | None = None,
     progress: Progress | None = None,
 ) -> Tower:
-    """A tower on texts (N,). Raises ConfigError for blocks: texts learn low-rank changes."""
+    """A tower on texts (N,), `beside` one on their photos.
+
+    Raises ConfigError for an encoder of photos, and for blocks: texts learn low-rank changes.
+    """
+    if encoder.modality is not Modality.TEXT:
+        raise ConfigError(f"{encoder.id!r} reads photos; titles need an encoder of texts")
     if freedom.blocks:
         raise ConfigError(f"{encoder.id!r} reads texts: it learns low-rank changes, not blocks")
-    device = torch.device(encoder.device)
+    device = _runs_on(encoder) or (beside.device if beside else torch.device("cpu"))
     if not freedom.rank:
         vectors = text_vectors(texts, encoder=encoder, folder=cache, progress=progress)
         return Tower(StoredInputs((vectors[:, None],), device), nn.Identity(), device=device)
@@ -150,6 +167,15 @@ def learned_backbone(encoder: Any, tower: Tower) -> "dict[str, torch.Tensor] | N
     module = _module(encoder)
     merge(module)
     return {name: value.detach().clone() for name, value in module.state_dict().items()}
+
+
+def _runs_on(encoder: Any) -> torch.device | None:
+    """The device of what computes it, or of what it adapts does; None where that is not torch."""
+    runner = getattr(encoder, "runner", None)
+    if runner is None and hasattr(encoder, "base"):
+        return _runs_on(encoder.base)
+    found: torch.device | None = runner.device if runner is not None else None
+    return found
 
 
 def _module(encoder: Any) -> nn.Module:

@@ -140,6 +140,7 @@ def study(
             freedom=setting.text_freedom if of_photos else setting.freedom,
             seed=setting.seed,
             cache=cache,
+            beside=photo,
             progress=told,
         )
     start = _start(photo, text, parts, count=len(chosen), width=setting.width)

@@ -159,6 +159,31 @@ def test_what_cannot_be_learned_is_one_line(coldstart, folder, arguments, told):
     assert not (folder / "ours").exists()
 
 
+def test_what_an_encoder_reads_is_its_own_word_and_not_its_names(
+    coldstart, folder, tmp_path, monkeypatch
+):
+    """A text artifact learns categories, and titles are read by it, from wherever it is loaded."""
+    monkeypatch.setattr("coldstart_models.domain.learning.Score.gain", lambda self, start: 1.1)
+    shop = ("encoders", "adapt", "--photos", "shop", "--json")
+    told = []
+    for base, out in (("hf-text:bert", "texts"), ("folder:texts", "again")):
+        code, out, err = coldstart(*shop, "--base", base, "--out", out, *FAST)
+        assert code == 0, err
+        told.append(json.loads(out))
+    assert [list(one["folders"]) for one in told] == [["text"], ["text"]]
+    code, _, err = coldstart(
+        *(*shop, "--base", "hf-image:vit", "--text-encoder", "folder:texts", "--out", "pair"),
+        *("--objective", "pairs", "--blocks", "0", *FAST),
+    )
+    assert code == 0, err
+    config = json.loads((folder / "pair/text/config.json").read_text())
+    assert config["base"] == f"folder:{folder / 'texts'}"
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    text = load_encoder(f"folder:{folder / 'pair/text'}", device="cpu")
+    assert text.encode(["a lamp"]).shape == (1, 8)
+
+
 @pytest.mark.parametrize("option", ["--validate", "--holdout"])
 @pytest.mark.parametrize(("share", "told"), [("-0.1", "equal to 0;"), ("0.95", "equal to 0.9;")])
 def test_a_share_of_items_is_one(coldstart, folder, option, share, told):

@@ -11,9 +11,15 @@ from coldstart_models.domain.blocks import split
 from coldstart_models.domain.feature_maps import MapPlan, feature_maps
 from coldstart_models.domain.freedom import Freedom, learned_backbone, photo_tower, text_tower
 from coldstart_models.domain.lora import LowRank, add_low_rank, merge
-from coldstart_models.domain.towers import foretelling_heads, principal_head, ridge_head
+from coldstart_models.domain.towers import (
+    Tower,
+    foretelling_heads,
+    principal_head,
+    ridge_head,
+)
 from coldstart_models.domain.views import view
 from coldstart_models.errors import ConfigError
+from feature_repo.encoders.running import Runner
 from feature_repo.errors import EncoderError
 from tests.coldstart_models.domain.photos import KindWords, drawn, listings, network, photo_encoder
 
@@ -169,6 +175,24 @@ def test_a_text_encoder_that_stays_computes_its_vectors_once(tmp_path):
     np.testing.assert_array_equal(
         again.all_features(np.arange(3)), tower.all_features(np.arange(3))
     )
+
+
+def test_texts_are_where_their_encoder_computes_or_where_their_photos_are(tmp_path):
+    def tower(encoder, beside=None):
+        return text_tower(
+            encoder, ["rug"], freedom=Freedom(), seed=0, cache=tmp_path, beside=beside
+        )
+
+    photos = Tower(None, nn.Identity(), device=torch.device("meta"))
+    assert tower(KindWords()).device == torch.device("cpu")
+    assert tower(KindWords(), photos).device == torch.device("meta")
+    on_torch = KindWords()
+    on_torch.runner = Runner(lambda batch: batch, device="cpu")
+    adapted = KindWords()
+    adapted.base = on_torch
+    assert tower(adapted, photos).device == torch.device("cpu")
+    with pytest.raises(ConfigError, match="'tiny' reads photos; titles need an encoder of texts"):
+        tower(photo_encoder())
 
 
 def test_the_sources_photos_follow_with_one_view_each(tmp_path):
