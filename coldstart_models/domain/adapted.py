@@ -104,14 +104,15 @@ def adapt(
         fingerprint=one.fingerprint,
         progress=progress("learn") if progress else None,
     )
-    (out / CHECKPOINT).unlink(missing_ok=True)
-    with suppress(OSError):
-        out.rmdir()  # where the checkpoint was all that it held
     if not (record.best.gain > 1 and record.best.forgotten <= setting.most_forgotten):
+        (out / CHECKPOINT).unlink(missing_ok=True)
+        with suppress(OSError):
+            out.rmdir()  # where the checkpoint was all that it held
         raise NotBetter(_why_not(record, setting))
     if watch:
         watch(one)
     after, folders = one.held(), _save(one, setting, out)
+    (out / CHECKPOINT).unlink(missing_ok=True)  # until here a run that is killed goes on from it
     counts = {
         "learned from": len(one.cut.learn),
         "validation": len(one.cut.validate),

@@ -17,7 +17,7 @@ from coldstart_models.domain.feature_maps import (
     Progress,
     feature_maps,
     text_vectors,
-    views_of,
+    view_of,
 )
 from coldstart_models.domain.lora import add_low_rank, merge
 from coldstart_models.domain.towers import StoredInputs, Tower, WholeInputs
@@ -102,7 +102,9 @@ def _prepared(encoder: Any, plan: MapPlan) -> list[list[Any]]:
     with ThreadPoolExecutor() as pool:
         return list(
             pool.map(
-                lambda one: [encoder.prepare(view) for view in views_of(one[0], one[1], plan)],
+                lambda one: [
+                    encoder.prepare(view_of(one[1], one[0], number)) for number in range(plan.views)
+                ],
                 enumerate(plan.photos),
             )
         )

@@ -1,7 +1,8 @@
 """All that takes part in an adaptation, put together from examples and a setting."""
 
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field, replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import astuple, dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +21,7 @@ from coldstart_models.domain.objectives import Objectives, Teaching, mutual_neig
 from coldstart_models.domain.towers import Tower, foretelling_heads, principal_head, ridge_head
 from coldstart_models.errors import ConfigError, NotEnoughData
 from coldstart_models.retrieval import unit
-from feature_repo.encoders.content import open_photo
+from feature_repo.encoders.content import file_hash, open_photo
 from feature_repo.encoders.encoder import Encoder, Modality
 
 StepProgress = Callable[[str], Callable[[int, int], None]]
@@ -74,6 +75,7 @@ class Study:
     objectives: Objectives
     judge: Judge
     fingerprint: str
+    """Of the encoders, the examples' contents, their parts and the setting but for its schedule."""
 
     def foretell_titles(self, *, width: int) -> None:
         """Give the towers the heads that are learned in closed form from photos and titles."""
@@ -163,13 +165,24 @@ def study(
         text=text,
         objectives=objectives.to(objectives.first.device),
         judge=Judge(setting.aims, examples, parts.validate, of_source.validate, photo, text),
-        fingerprint=digest(
+        fingerprint=_fingerprint(
+            examples,
             repr(replace(setting, schedule=Schedule())),
             encoder.hash,
             getattr(text_encoder, "hash", ""),
-            *examples.ids,
+            *(rows.tobytes() for one in (parts, of_source) for rows in astuple(one)),
         ),
     )
+
+
+def _fingerprint(examples: Examples, *others: str | bytes) -> str:
+    """Of the examples' contents, photos byte by byte, and of what else is given."""
+    with ThreadPoolExecutor() as pool:
+        photos = pool.map(lambda path: file_hash(path) if path else "", examples.photos)
+        told = zip(
+            examples.ids, photos, examples.texts, examples.titles, examples.categories, strict=True
+        )
+        return digest(*others, *(repr(one) for one in told))
 
 
 def _parts(chosen: Examples, setting: Setting, hold: Collection[str] | None) -> Cut:

@@ -1,6 +1,7 @@
 """An adaptation from photos to an artifact, on a tiny network and generated photos."""
 
 import json
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
@@ -179,24 +180,73 @@ def test_a_run_that_was_killed_ends_where_it_would_have(
     assert resumed.record == whole.record
 
 
-def test_a_checkpoint_of_another_setting_is_left_alone(run, shop, tmp_path, monkeypatch):
-    step = learning._Run._step
+@pytest.fixture
+def steps(monkeypatch):
+    """Epochs of the steps that were taken; `steps.dies` ends the run in that epoch."""
 
-    def dying(self, rows, number):
-        if self.epoch == 1:
+    class Steps(list):
+        dies = None
+
+    found, step = Steps(), learning._Run._step
+
+    def told(self, rows, number):
+        if self.epoch == found.dies:
             raise KeyboardInterrupt
+        found.append(self.epoch)
         return step(self, rows, number)
 
+    monkeypatch.setattr(learning._Run, "_step", told)
+    return found
+
+
+ANEW = [0, 0, 1, 1, 2, 2, 3, 3]
+"""Epochs of two steps."""
+
+
+def killed(run, shop, steps, **given):
+    """A run that was killed in its second epoch."""
+    steps.dies = 1
+    with pytest.raises(KeyboardInterrupt):
+        run(shop, SETTING, **given)
+    steps.dies = None
+    steps.clear()
+
+
+def test_a_checkpoint_of_another_setting_is_not_taken_up(run, shop, steps):
+    killed(run, shop, steps)
+    run(shop, replace(SETTING, width=10))
+    assert steps == ANEW
+
+
+@pytest.mark.parametrize("changed", ["titles", "texts", "categories", "photos", "held out"])
+def test_a_checkpoint_of_other_content_is_not_taken_up(run, shop, steps, tmp_path, changed):
+    killed(run, shop, steps, hold=set(shop.ids[:40]))
+    hold = set(shop.ids[:40])
+    if changed == "held out":
+        hold = set(shop.ids[1:41])
+    elif changed == "photos":
+        other = tmp_path / "other.png"
+        drawn(3, generator=np.random.default_rng(9)).save(other)
+        shop = replace(shop, photos=(other, *shop.photos[1:]))
+    else:
+        shop = replace(shop, **{changed: ("sofa 99", *getattr(shop, changed)[1:])})
+    with suppress(NotBetter):  # what it comes to is not asked here
+        run(shop, SETTING, hold=hold)
+    assert steps == ANEW
+
+
+def test_a_run_that_was_killed_while_it_saved_has_learned(run, shop, steps, monkeypatch):
+    def dying(*given):
+        raise KeyboardInterrupt
+
     with monkeypatch.context() as patched:
-        patched.setattr(learning._Run, "_step", dying)
+        patched.setattr("coldstart_models.domain.adapted._save", dying)
         with pytest.raises(KeyboardInterrupt):
             run(shop, SETTING)
-    done = []
-    monkeypatch.setattr(
-        learning._Run, "_step", lambda self, *given: done.append(1) or step(self, *given)
-    )
-    run(shop, replace(SETTING, width=10))
-    assert len(done) == 8
+    assert steps == ANEW
+    steps.clear()
+    assert run(shop, SETTING).record.kept > 0
+    assert steps == []
 
 
 def test_the_best_epoch_is_kept_and_learning_stops_without_a_gain(run, shop, monkeypatch):

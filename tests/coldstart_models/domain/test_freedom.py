@@ -177,6 +177,25 @@ def test_a_text_encoder_that_stays_computes_its_vectors_once(tmp_path):
     )
 
 
+def test_vectors_of_texts_are_gone_on_with_where_it_stopped(tmp_path, monkeypatch):
+    monkeypatch.setattr(maps, "BATCH", 2)
+    texts, encoder, told = ["rug 1", "a lamp 3 with a long title", "sofa"], KindWords(), []
+    encode = encoder.encode
+
+    def dying(batch):
+        told.append(batch)
+        if len(told) == 2:
+            raise KeyboardInterrupt
+        return encode(batch)
+
+    encoder.encode = dying
+    with pytest.raises(KeyboardInterrupt):
+        maps.text_vectors(texts, encoder=encoder, folder=tmp_path)
+    found = maps.text_vectors(texts, encoder=encoder, folder=tmp_path)
+    assert told == [["sofa", "rug 1"], [texts[1]], [texts[1]]]
+    np.testing.assert_array_equal(found, encode(texts))
+
+
 def test_texts_are_where_their_encoder_computes_or_where_their_photos_are(tmp_path):
     def tower(encoder, beside=None):
         return text_tower(
