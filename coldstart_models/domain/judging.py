@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from coldstart_models.data.catalogue import FloatMatrix, IntArray
-from coldstart_models.domain.aims import LABELS, SOURCE, Aims
+from coldstart_models.domain.aims import LABELS, Aims
 from coldstart_models.domain.examples import Examples
 from coldstart_models.domain.towers import Tower
 from coldstart_models.errors import NotEnoughData
@@ -83,9 +83,7 @@ class Judge:
             of_source = first.vectors(self.source_rows)
             precision = _precision(of_source, self.examples, self.source_rows)
             if precision is not None:
-                told[SOURCE_PRECISION] = precision
-                if SOURCE in asked:
-                    judged.append(SOURCE_PRECISION)
+                told[SOURCE_PRECISION] = precision  # of what was forgotten: the target decides
         if not judged:
             raise NotEnoughData(
                 f"{len(self.rows)} validation items cannot judge {', '.join(asked) or 'nothing'}: "

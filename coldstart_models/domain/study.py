@@ -128,7 +128,7 @@ def study(
             [path for path in chosen.photos if path is not None],
             [path for path in examples.photos[len(chosen) :] if path is not None],
             freedom=setting.freedom,
-            views=setting.views,
+            views=setting.views if setting.aims.learns or setting.aims.needs_views else 1,
             seed=setting.seed,
             cache=cache,
             tag=tag,

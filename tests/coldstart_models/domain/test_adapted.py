@@ -311,13 +311,34 @@ def test_an_epoch_that_forgot_the_source_is_not_kept(run, shop, elsewhere, tmp_p
 
 
 @pytest.mark.parametrize("align", ["coral", "dann"])
-def test_the_source_is_learned_while_the_domains_are_aligned(run, shop, elsewhere, align):
+def test_the_source_is_learned_while_the_domains_are_aligned(
+    run, shop, elsewhere, align, monkeypatch
+):
+    monkeypatch.setattr("coldstart_models.domain.learning.Score.gain", lambda self, start: 2.0)
     setting = with_aims(("source",), align=align, supervision="cross-entropy")
     found = run(shop, setting, source=elsewhere)
-    first, last = found.record.checks[1].loss, found.record.checks[-1].loss
+    losses = [check.loss for check in found.record.checks[1:]]
+    first, last = losses[0], losses[-1]
     assert set(first) == {"keep", "source", align}
     assert last["source"] < first["source"]
     assert found.counts["source"] == 68  # of 90, 22 judge
+
+
+def test_what_is_learned_of_a_source_is_judged_on_the_shop(run, shop, elsewhere, monkeypatch):
+    """The source's classes are learned better and better; that is no gain of the shop's."""
+    judged = set()
+
+    def gain(self, start):
+        judged.update(self.judged)
+        return 2.0
+
+    monkeypatch.setattr("coldstart_models.domain.learning.Score.gain", gain)
+    setting = with_aims(("source",), supervision="cross-entropy")
+    found = run(shop, setting, source=elsewhere)
+    assert judged == {"view → photo, mean reciprocal rank"}
+    assert "source precision@10" in found.record.best.told
+    with pytest.raises(ConfigError, match="views need 2 or more"):
+        replace(setting, views=1)
 
 
 def test_coral_makes_the_covariances_alike(run, shop, elsewhere, monkeypatch):
