@@ -184,14 +184,20 @@ def _tell(found: "Adapted", setting: "Setting") -> None:
             for check in checks
         ],
     )
-    before, after = found.before.as_dict(), found.after.as_dict()
-    if before:
+    whole, cut, after = (one.as_dict() for one in (found.whole, found.before, found.after))
+    if whole:
         console.print_table(
             "Held-out items, which were neither learned from nor chosen by",
-            ["measure", "before", "after", "gain"],
+            ["measure", "before", f"before, {setting.width} numbers", "after", "gain"],
             [
-                [name, value, after[name], f"{after[name] / value - 1:+.1%}" if value else "-"]
-                for name, value in before.items()
+                [
+                    name,
+                    value,
+                    cut[name],
+                    after[name],
+                    f"{after[name] / value - 1:+.1%}" if value else "-",
+                ]
+                for name, value in whole.items()
             ],
         )
     if found.record.best.forgotten:

@@ -32,7 +32,10 @@ class Adapted:
     folders: dict[str, Path]
     """Modality → artifact."""
     counts: dict[str, int]
+    whole: Held
+    """By all numbers of the base's vectors."""
     before: Held
+    """By as many of them as are learned from."""
     after: Held
 
     def as_dict(self) -> dict[str, Any]:
@@ -42,6 +45,7 @@ class Adapted:
             "gain": self.record.best.gain,
             "forgotten": self.record.best.forgotten,
             "items": self.counts,
+            "whole": self.whole.as_dict(),
             "before": self.before.as_dict(),
             "after": self.after.as_dict(),
             "checks": [asdict(check) for check in self.record.checks],
@@ -84,13 +88,16 @@ def adapt(
     )
     one = put_together()
     before, start = one.held(), one.judge()
+    whole = one.whole()
+    if whole is not None:
+        start = start.or_better(whole[0])
     if watch:
         watch(one)
     if setting.aims.align == ADABN:
         base, one = one.judge, put_together(norms=True)
         one.judge.start.update(base.start)
     if TITLES in setting.aims.objectives:
-        one.foretell_titles(width=setting.width)
+        one.foretell_titles(start, setting)
     record = learn(
         one.objectives,
         one.cut.learn,
@@ -119,7 +126,7 @@ def adapt(
         "held out": len(one.cut.hold),
         "source": len(one.source_learn),
     }
-    return Adapted(record, folders, counts, before, after)
+    return Adapted(record, folders, counts, whole[1] if whole else before, before, after)
 
 
 def _require_room(out: Path, *, joint: bool) -> None:

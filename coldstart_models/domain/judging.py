@@ -17,6 +17,7 @@ from coldstart_models.retrieval import DEPTHS, same_category, unit
 PRECISION: Final = "precision@10"
 SOURCE_PRECISION: Final = "source precision@10"
 TITLE_RANK: Final = "title → photo, mean reciprocal rank"
+TITLES_NEAR: Final = "likeness of the titles of a photo's 10 nearest"
 VIEW_RANK: Final = "view → photo, mean reciprocal rank"
 AGREEMENT: Final = "agreement with the base"
 
@@ -29,6 +30,11 @@ class Score:
     """Measure → value, all of them."""
     judged: tuple[str, ...]
     """Those that decide."""
+
+    def or_better(self, other: "Score") -> "Score":
+        """The larger value of each measure."""
+        told = {name: max(value, other.told[name]) for name, value in self.told.items()}
+        return Score(told, self.judged)
 
     def gain(self, start: "Score") -> float:
         """Mean ratio of the deciding measures to those at the start; 1 is no change."""
@@ -55,7 +61,7 @@ class Judge:
     photo: Tower | None
     text: Tower | None
     start: dict[str, FloatMatrix] = field(default_factory=dict)
-    """Similarities at the first check."""
+    """Similarities and titles' vectors at the first check."""
 
     def __call__(self) -> Score:
         """Measure them as they are now. Raises NotEnoughData where nothing can be judged."""
@@ -70,7 +76,8 @@ class Judge:
         judged = []
         if self.aims.needs_text and self.text is not None:
             told[TITLE_RANK] = _mean_reciprocal_rank(self.text.vectors(self.rows), vectors)
-            judged.append(TITLE_RANK)
+            told[TITLES_NEAR] = self._likeness(vectors, self.text)
+            judged += [TITLE_RANK, TITLES_NEAR]
         if LABELS in asked:
             precision = _precision(vectors, self.examples, self.rows)
             if precision is not None:
@@ -91,6 +98,24 @@ class Judge:
             )
         told[AGREEMENT] = self._agreement(vectors)
         return Score(told, tuple(judged))
+
+    def _likeness(self, vectors: FloatMatrix, text: Tower) -> float:
+        """Mean cosine of an item's title with those of its nearest by photo.
+
+        Of centred vectors, the titles' as they were at the first check. It is to a category's
+        precision what titles are to categories, and needs none.
+        """
+        depth = min(max(DEPTHS), len(vectors) - 1)
+        if depth < 1:
+            return 0.0
+        if TITLES_NEAR not in self.start:
+            titles = text.all_features(self.rows)
+            self.start[TITLES_NEAR] = unit(titles - titles.mean(axis=0))
+        titles, near = self.start[TITLES_NEAR], unit(vectors - vectors.mean(axis=0))
+        similarity = near @ near.T
+        np.fill_diagonal(similarity, -np.inf)
+        nearest = np.argsort(-similarity, axis=1, kind="stable")[:, :depth]
+        return float(np.einsum("vd,vkd->vk", titles, titles[nearest]).mean())
 
     def _agreement(self, vectors: FloatMatrix) -> float:
         """Correlation of the items' similarities with those at the first check."""

@@ -100,7 +100,7 @@ def learn(
     Args:
         rows: of the target.
         judge: measures the towers as they are.
-        start: what it said of the base.
+        start: what it said of the base; of gains 1 is that.
         checkpoint: written after each epoch, and gone on from where it is of this `fingerprint`.
     """
     run = _Run(objectives, rows, source_rows, schedule, seed)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import astuple, dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
@@ -9,16 +10,23 @@ from typing import Any, Final
 
 import numpy as np
 import torch
+from torch import nn
 
 from coldstart_models.data.catalogue import FloatMatrix, IntArray
 from coldstart_models.domain.aims import LABELS, NEIGHBOURS, SOURCE, Aims
 from coldstart_models.domain.alignment import estimate_norms
 from coldstart_models.domain.examples import Cut, Examples, cut
 from coldstart_models.domain.freedom import Freedom, photo_tower, text_tower
-from coldstart_models.domain.judging import Held, Judge, held_out
+from coldstart_models.domain.judging import Held, Judge, Score, held_out
 from coldstart_models.domain.learning import NO_ROWS, Schedule
 from coldstart_models.domain.objectives import Objectives, Teaching, mutual_neighbours
-from coldstart_models.domain.towers import Tower, foretelling_heads, principal_head, ridge_head
+from coldstart_models.domain.towers import (
+    Tower,
+    centred_head,
+    foretelling_heads,
+    principal_head,
+    ridge_head,
+)
 from coldstart_models.errors import ConfigError, NotEnoughData
 from coldstart_models.retrieval import unit
 from feature_repo.encoders.content import file_hash, open_photo
@@ -74,18 +82,49 @@ class Study:
     text: Tower | None
     objectives: Objectives
     judge: Judge
+    wide: list[nn.Linear] | None
+    """Heads to the base's full width, where the towers' are to less."""
     fingerprint: str
     """Of the encoders, the examples' contents, their parts and the setting but for its schedule."""
 
-    def foretell_titles(self, *, width: int) -> None:
-        """Give the towers the heads that are learned in closed form from photos and titles."""
+    def foretell_titles(self, start: Score, setting: Setting) -> None:
+        """Give the towers the heads that are learned in closed form from photos and titles.
+
+        Of those to choose from, the ones that gain most over `start` on the validation items and
+        do not forget too much.
+        """
         assert self.photo is not None
         assert self.text is not None
-        rows = self.cut.learn
-        photo, title = foretelling_heads(
-            self.photo.all_features(rows), self.text.all_features(rows), width=width
-        )
-        self.photo.head, self.text.head = photo.to(self.photo.device), title.to(self.text.device)
+        rows, chosen = self.cut.learn, (-np.inf, self.photo.head, self.text.head)
+        for photo, title in foretelling_heads(
+            self.photo.all_features(rows), self.text.all_features(rows), width=setting.width
+        ):
+            self.photo.head = photo.to(self.photo.device)
+            self.text.head = title.to(self.text.device)
+            score = self.judge()
+            if score.forgotten(start) <= setting.most_forgotten and score.gain(start) > chosen[0]:
+                chosen = (score.gain(start), self.photo.head, self.text.head)
+        _, self.photo.head, self.text.head = chosen
+
+    def whole(self) -> tuple[Score, Held] | None:
+        """What is found at the base's full width; None where its vectors were not cut."""
+        if self.wide is None:
+            return None
+        with self.at_full_width():
+            return self.judge(), self.held()
+
+    @contextmanager
+    def at_full_width(self) -> Iterator[None]:
+        """The towers with all numbers of the base's vectors, for as long as the block lasts."""
+        towers = [tower for tower in (self.photo, self.text) if tower is not None]
+        heads = [tower.head for tower in towers]
+        for tower, head in zip(towers, self.wide or heads, strict=True):
+            tower.head = head
+        try:
+            yield
+        finally:
+            for tower, head in zip(towers, heads, strict=True):
+                tower.head = head
 
     def held(self) -> Held:
         """What is measured of the held-out items as the towers are."""
@@ -145,7 +184,7 @@ def study(
             beside=photo,
             progress=told,
         )
-    start = _start(photo, text, parts, count=len(chosen), width=setting.width)
+    start, wide = _start(photo, text, parts, count=len(chosen), width=setting.width)
     teaching = _teaching(setting.aims, examples, parts, of_source, start)
     objectives = Objectives(
         setting.aims,
@@ -165,6 +204,7 @@ def study(
         text=text,
         objectives=objectives.to(objectives.first.device),
         judge=Judge(setting.aims, examples, parts.validate, of_source.validate, photo, text),
+        wide=wide,
         fingerprint=_fingerprint(
             examples,
             repr(replace(setting, schedule=Schedule())),
@@ -249,19 +289,31 @@ def _estimate(encoder: Any, photos: list[Path], progress: StepProgress | None) -
 
 def _start(
     photo: Tower | None, text: Tower | None, parts: Cut, *, count: int, width: int
-) -> FloatMatrix:
-    """Give the towers the heads to start from; the first one's vectors (T, D) of the target."""
+) -> tuple[FloatMatrix, list[nn.Linear] | None]:
+    """Give the towers the heads to start from.
+
+    Returns the first one's vectors (T, D) of the target, and where they have fewer numbers than
+    the base's the heads of all of those.
+    """
     first = photo or text
     assert first is not None
+    towers = [tower for tower in (photo, text) if tower is not None]
     features = first.all_features(np.arange(count))
-    head = principal_head(features[parts.learn], width=width)
-    start = head(torch.from_numpy(features)).detach().numpy()
-    first.head = head.to(first.device)
-    if photo is not None and text is not None:
-        titles = text.all_features(parts.learn)
-        text.head = ridge_head(titles, unit(start[parts.learn])).to(text.device)
-    found: FloatMatrix = start
-    return found
+    titles = text.all_features(parts.learn) if text is not None and len(towers) == 2 else None
+
+    def heads(head: nn.Linear) -> tuple[FloatMatrix, list[nn.Linear]]:
+        vectors: FloatMatrix = head(torch.from_numpy(features)).detach().numpy()
+        found = [head]
+        if titles is not None:
+            found.append(ridge_head(titles, unit(vectors[parts.learn])))
+        return vectors, [one.to(tower.device) for one, tower in zip(found, towers, strict=True)]
+
+    start, begun = heads(principal_head(features[parts.learn], width=width))
+    for tower, head in zip(towers, begun, strict=True):
+        tower.head = head
+    if features.shape[1] <= width:
+        return start, None
+    return start, heads(centred_head(features[parts.learn]))[1]
 
 
 def _teaching(

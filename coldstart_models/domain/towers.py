@@ -3,7 +3,7 @@
 Shapes: N rows, B numbers of the base's output, D of a vector.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -16,6 +16,10 @@ from coldstart_models.data.catalogue import FloatMatrix, IntArray
 
 AT_ONCE: Final = 256
 """Rows that are computed together where nothing is learned."""
+PENALTIES: Final = (0.1, 0.3, 1.0, 3.0)
+"""Of ridge regressions that are chosen from, as shares of the features' mean variance."""
+WEIGHTS: Final = (0.5, 1.0, 2.0, 4.0)
+"""Of what a photo foretells of its title, beside what its vector was."""
 
 
 class Inputs(Protocol):
@@ -129,6 +133,12 @@ class Tower(nn.Module):
         return np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
 
 
+def centred_head(features: FloatMatrix) -> nn.Linear:
+    """All numbers of the features (N, B), less their means."""
+    mean = torch.from_numpy(features).double().mean(0)
+    return _linear(torch.eye(len(mean)), -mean)
+
+
 def principal_head(features: FloatMatrix, *, width: int) -> nn.Linear:
     """The head to start from: centred principal components, which keep angles and distances.
 
@@ -158,27 +168,35 @@ def ridge_head(features: FloatMatrix, targets: FloatMatrix, *, penalty: float = 
 
 def foretelling_heads(
     photos: FloatMatrix, titles: FloatMatrix, *, width: int
-) -> tuple[nn.Linear, nn.Linear]:
-    """Heads of photos (N, B) and titles (N, T) to one space of D0 + T numbers.
+) -> Iterator[tuple[nn.Linear, nn.Linear]]:
+    """Heads of photos (N, B) and titles (N, T) to one space of D0 + T numbers, to choose from.
 
-    A photo's vector is what it was (its D0 ≤ `width` principal components) and what its features
-    foretell of its title's vector by ridge regression, both of mean length 1; a title's is zeros
-    and its own centred vector.
+    A photo's vector is what it was (its D0 ≤ `width` principal components, of mean length 1) and
+    what its features foretell of its title's vector by ridge regression (of mean length w); a
+    title's is zeros and its own centred vector. One pair for each of PENALTIES and of WEIGHTS.
     """
     mean = torch.from_numpy(titles).mean(0)
-    foretold = ridge_head(photos, titles - mean.numpy())
-    weights, biases = [], []
-    for part in (principal_head(photos, width=width), foretold):
-        length = part(torch.from_numpy(photos)).detach().norm(dim=1).mean().clamp_min(1e-9)
-        weights.append(part.weight.detach() / length)
-        biases.append(part.bias.detach() / length)
-    before = len(weights[0])
-    own = torch.eye(titles.shape[1])
-    photo = _linear(torch.cat(weights), torch.cat(biases))
-    title = _linear(
-        torch.cat([torch.zeros(before, len(own)), own]), torch.cat([torch.zeros(before), -mean])
-    )
-    return photo, title
+    own, inputs = torch.eye(titles.shape[1]), torch.from_numpy(photos)
+    before = _of_length(principal_head(photos, width=width), 1.0, inputs)
+    nothing = torch.zeros(len(before.weight), len(own))
+    title = _linear(torch.cat([nothing, own]), torch.cat([nothing[:, 0], -mean]))
+    for penalty in PENALTIES:
+        foretold = ridge_head(photos, titles - mean.numpy(), penalty=penalty)
+        for weight in WEIGHTS:
+            parts = (before, _of_length(foretold, weight, inputs))
+            yield (
+                _linear(
+                    torch.cat([part.weight.detach() for part in parts]),
+                    torch.cat([part.bias.detach() for part in parts]),
+                ),
+                title,
+            )
+
+
+def _of_length(head: nn.Linear, length: float, inputs: Tensor) -> nn.Linear:
+    """The head scaled, so that the mean length of what it makes of the inputs is as asked."""
+    scale = length / head(inputs).detach().norm(dim=1).mean().clamp_min(1e-9)
+    return _linear(head.weight.detach() * scale, head.bias.detach() * scale)
 
 
 def _linear(weight: Tensor, bias: Tensor) -> nn.Linear:

@@ -100,6 +100,37 @@ def test_titles_are_foretold_in_one_step_and_what_a_photo_was_is_kept(
         with_aims(("titles", "labels"))
 
 
+def test_what_is_foretold_weighs_as_validation_says(run, shop, tmp_path, monkeypatch):
+    setting = replace(with_aims(("titles",)), freedom=Freedom(blocks=0))
+    found = run(shop, setting)
+    kept = found.record.best
+    assert kept.gain > 1.05  # titles name the shapes, so photos come to be told by shape
+    assert found.after.precision[:, 1].mean() > found.whole.precision[:, 1].mean()
+    gains = []
+    for weight in (0.5, 1.0, 2.0, 4.0):
+        monkeypatch.setattr("coldstart_models.domain.towers.WEIGHTS", (weight,))
+        with suppress(NotBetter):
+            one = adapt(shop, setting, load=load, out=tmp_path / f"{weight}", cache=tmp_path)
+            gains.append(one.record.best.gain)
+    assert kept.gain == max(gains) > min(gains)
+
+
+def test_the_base_is_judged_at_its_full_width_as_well(run, shop, tmp_path):
+    """Of 16 numbers two say little: what is kept must be better than all of them."""
+    narrow = replace(with_aims(("labels",)), width=2)
+    seen = []
+    found = run(shop, narrow, watch=seen.append)
+    whole, cut = found.whole.as_dict(), found.before.as_dict()
+    assert whole["precision@10"] > cut["precision@10"]
+    assert seen[0].photo.head.out_features == 2
+    assert found.record.checks[0].gain < 1 < found.record.best.gain
+    kept = run(shop, replace(narrow, width=16))
+    assert kept.whole is kept.before
+    learns_nothing = replace(narrow, schedule=replace(SHORT, rate=0.0, head_rate=0.0, epochs=1))
+    with pytest.raises(NotBetter):
+        run(shop, learns_nothing)
+
+
 def test_the_artifact_gives_the_vectors_that_were_judged(run, shop, tmp_path, monkeypatch):
     seen = {}
     judge = learning.Record.best.fget
@@ -262,7 +293,7 @@ def test_the_best_epoch_is_kept_and_learning_stops_without_a_gain(run, shop, mon
     )
     assert told
     setting = replace(with_aims(("labels",)), schedule=replace(SHORT, epochs=20, patience=2))
-    gains = iter([1.0, 1.0, 1.3, 1.2, 1.1, 1.25])
+    gains = iter([1.0, 1.0, 1.0, 1.3, 1.2, 1.1, 1.25])  # the base is measured at two widths
     found = run(shop, setting)
     assert found.record.kept == 1
     assert [check.epoch for check in found.record.checks] == [0, 1, 2, 3]
