@@ -9,11 +9,11 @@ from typing import Any, Final
 
 from coldstart_models.domain.aims import TITLES
 from coldstart_models.domain.alignment import ADABN
-from coldstart_models.domain.examples import Examples
+from coldstart_models.domain.examples import Examples, digest
 from coldstart_models.domain.freedom import learned_backbone
 from coldstart_models.domain.judging import Held
 from coldstart_models.domain.learning import Record, learn
-from coldstart_models.domain.study import Setting, StepProgress, Study, digest, study
+from coldstart_models.domain.study import Setting, StepProgress, Study, study
 from coldstart_models.domain.towers import Tower
 from coldstart_models.errors import ConfigError, NotBetter
 from feature_repo.encoders.encoder import Encoder

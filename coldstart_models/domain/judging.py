@@ -18,6 +18,8 @@ PRECISION: Final = "precision@10"
 SOURCE_PRECISION: Final = "source precision@10"
 TITLE_RANK: Final = "title → photo, mean reciprocal rank"
 TITLES_NEAR: Final = "likeness of the titles of a photo's 10 nearest"
+LEAST_LIKENESS: Final = 0.01
+"""What is no more alike than titles at random, of which gains are no ratio."""
 VIEW_RANK: Final = "view → photo, mean reciprocal rank"
 AGREEMENT: Final = "agreement with the base"
 
@@ -103,11 +105,11 @@ class Judge:
         """Mean cosine of an item's title with those of its nearest by photo.
 
         Of centred vectors, the titles' as they were at the first check. It is to a category's
-        precision what titles are to categories, and needs none.
+        precision what titles are to categories, and needs none. At least LEAST_LIKENESS.
         """
         depth = min(max(DEPTHS), len(vectors) - 1)
         if depth < 1:
-            return 0.0
+            return LEAST_LIKENESS
         if TITLES_NEAR not in self.start:
             titles = text.all_features(self.rows)
             self.start[TITLES_NEAR] = unit(titles - titles.mean(axis=0))
@@ -115,7 +117,8 @@ class Judge:
         similarity = near @ near.T
         np.fill_diagonal(similarity, -np.inf)
         nearest = np.argsort(-similarity, axis=1, kind="stable")[:, :depth]
-        return float(np.einsum("vd,vkd->vk", titles, titles[nearest]).mean())
+        likeness = float(np.einsum("vd,vkd->vk", titles, titles[nearest]).mean())
+        return max(likeness, LEAST_LIKENESS)
 
     def _agreement(self, vectors: FloatMatrix) -> float:
         """Correlation of the items' similarities with those at the first check."""

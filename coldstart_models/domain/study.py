@@ -1,10 +1,8 @@
 """All that takes part in an adaptation, put together from examples and a setting."""
 
 from collections.abc import Callable, Collection, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, field, replace
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +13,7 @@ from torch import nn
 from coldstart_models.data.catalogue import FloatMatrix, IntArray
 from coldstart_models.domain.aims import LABELS, NEIGHBOURS, SOURCE, Aims
 from coldstart_models.domain.alignment import estimate_norms
-from coldstart_models.domain.examples import Cut, Examples, cut
+from coldstart_models.domain.examples import Cut, Examples, cut, digest
 from coldstart_models.domain.freedom import Freedom, photo_tower, text_tower
 from coldstart_models.domain.judging import Held, Judge, Score, held_out
 from coldstart_models.domain.learning import NO_ROWS, Schedule
@@ -29,7 +27,7 @@ from coldstart_models.domain.towers import (
 )
 from coldstart_models.errors import ConfigError, NotEnoughData
 from coldstart_models.retrieval import unit
-from feature_repo.encoders.content import file_hash, open_photo
+from feature_repo.encoders.content import open_photo
 from feature_repo.encoders.encoder import Encoder, Modality
 
 StepProgress = Callable[[str], Callable[[int, int], None]]
@@ -205,24 +203,14 @@ def study(
         objectives=objectives.to(objectives.first.device),
         judge=Judge(setting.aims, examples, parts.validate, of_source.validate, photo, text),
         wide=wide,
-        fingerprint=_fingerprint(
-            examples,
+        fingerprint=digest(
+            examples.digest(),
             repr(replace(setting, schedule=Schedule())),
             encoder.hash,
             getattr(text_encoder, "hash", ""),
             *(rows.tobytes() for one in (parts, of_source) for rows in astuple(one)),
         ),
     )
-
-
-def _fingerprint(examples: Examples, *others: str | bytes) -> str:
-    """Of the examples' contents, photos byte by byte, and of what else is given."""
-    with ThreadPoolExecutor() as pool:
-        photos = pool.map(lambda path: file_hash(path) if path else "", examples.photos)
-        told = zip(
-            examples.ids, photos, examples.texts, examples.titles, examples.categories, strict=True
-        )
-        return digest(*others, *(repr(one) for one in told))
 
 
 def _parts(chosen: Examples, setting: Setting, hold: Collection[str] | None) -> Cut:
@@ -334,12 +322,3 @@ def _teaching(
     number = {title: place for place, title in enumerate(dict.fromkeys(titles))}
     neighbours = mutual_neighbours(start[parts.learn], parts.learn) if NEIGHBOURS in asked else {}
     return Teaching(labels, classes, np.array([number[one] for one in titles]), start, neighbours)
-
-
-def digest(*parts: Any) -> str:
-    """sha256 of the parts, each with its length."""
-    found = sha256()
-    for part in parts:
-        data = part if isinstance(part, bytes) else str(part).encode()
-        found.update(len(data).to_bytes(8, "little") + data)
-    return found.hexdigest()

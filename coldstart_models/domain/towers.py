@@ -173,24 +173,27 @@ def foretelling_heads(
 
     A photo's vector is what it was (its D0 ≤ `width` principal components, of mean length 1) and
     what its features foretell of its title's vector by ridge regression (of mean length w); a
-    title's is zeros and its own centred vector. One pair for each of PENALTIES and of WEIGHTS.
+    title's is what it foretells of its photo's components and its own centred vector (both of mean
+    length 1). One pair for each of PENALTIES and of WEIGHTS.
     """
-    mean = torch.from_numpy(titles).mean(0)
-    own, inputs = torch.eye(titles.shape[1]), torch.from_numpy(photos)
-    before = _of_length(principal_head(photos, width=width), 1.0, inputs)
-    nothing = torch.zeros(len(before.weight), len(own))
-    title = _linear(torch.cat([nothing, own]), torch.cat([nothing[:, 0], -mean]))
+    of_photos, of_titles = torch.from_numpy(photos), torch.from_numpy(titles)
+    components = _of_length(principal_head(photos, width=width), 1.0, of_photos)
+    foretold = ridge_head(titles, components(of_photos).detach().numpy())
+    own = _of_length(centred_head(titles), 1.0, of_titles)
+    title = _beside(_of_length(foretold, 1.0, of_titles), own)
+    targets = own(of_titles).detach().numpy()
     for penalty in PENALTIES:
-        foretold = ridge_head(photos, titles - mean.numpy(), penalty=penalty)
+        foretold = ridge_head(photos, targets, penalty=penalty)
         for weight in WEIGHTS:
-            parts = (before, _of_length(foretold, weight, inputs))
-            yield (
-                _linear(
-                    torch.cat([part.weight.detach() for part in parts]),
-                    torch.cat([part.bias.detach() for part in parts]),
-                ),
-                title,
-            )
+            yield _beside(components, _of_length(foretold, weight, of_photos)), title
+
+
+def _beside(*heads: nn.Linear) -> nn.Linear:
+    """One head that gives what all of them give, one after the other."""
+    return _linear(
+        torch.cat([head.weight.detach() for head in heads]),
+        torch.cat([head.bias.detach() for head in heads]),
+    )
 
 
 def _of_length(head: nn.Linear, length: float, inputs: Tensor) -> nn.Linear:

@@ -273,9 +273,13 @@ def test_foretelling_heads_put_a_photo_beside_the_title_it_foretells():
             for head, one in ((photo, photos), (title, titles))
         )
         assert of_photos.shape == of_titles.shape == (200, 4 + 3)
-        for part, length in ((of_photos[:, :4], 1), (of_photos[:, 4:], weight)):
+        for part, length in (
+            (of_photos[:, :4], 1),
+            (of_photos[:, 4:], weight),
+            (of_titles[:, :4], 1),
+            (of_titles[:, 4:], 1),
+        ):
             assert np.linalg.norm(part, axis=1).mean() == pytest.approx(length, abs=1e-3)
-        assert not of_titles[:, :4].any()
         np.testing.assert_allclose(of_titles[:, 4:].mean(0), 0, atol=1e-5)
         foretold, own = of_photos[:, 4:], of_titles[:, 4:]
         lengths = np.linalg.norm(foretold, axis=1) * np.linalg.norm(own, axis=1)
