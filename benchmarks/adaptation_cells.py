@@ -117,11 +117,11 @@ def _write(one: Cell, path: Path) -> None:
 
 def _read(path: Path) -> Cell:
     with np.load(path) as kept:
-        sides = [
+        whole, cut, after = (
             Found(*(kept[f"{side}_{field.name}"] for field in fields(Found)))
             for side in ("whole", "cut", "after")
-        ]
-        return Cell(*sides, better=bool(kept["better"]))
+        )
+        return Cell(whole, cut, after, better=bool(kept["better"]))
 
 
 def _measured(shop: Shop, setting: Setting, *, folder: Path, load: Load) -> Cell:
@@ -149,7 +149,8 @@ def _measured(shop: Shop, setting: Setting, *, folder: Path, load: Load) -> Cell
     except NotBetter as reason:
         console.say(f"{shop.name}: {reason}")
         return Cell(seen[0], seen[1], seen[0], better=False)
-    return Cell(*seen, better=True)
+    whole, cut, after = seen
+    return Cell(whole, cut, after, better=True)
 
 
 def _found(

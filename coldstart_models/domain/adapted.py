@@ -13,9 +13,10 @@ from coldstart_models.domain.examples import Examples, digest
 from coldstart_models.domain.freedom import learned_backbone
 from coldstart_models.domain.judging import Held
 from coldstart_models.domain.learning import Record, learn
-from coldstart_models.domain.study import Setting, StepProgress, Study, study
+from coldstart_models.domain.study import Setting, Study, study
 from coldstart_models.domain.towers import Tower
 from coldstart_models.errors import ConfigError, NotBetter
+from coldstart_models.progress import StepProgress
 from feature_repo.encoders.encoder import Encoder
 from feature_repo.encoders.folder import CONFIG, FolderConfig, save_folder_encoder
 

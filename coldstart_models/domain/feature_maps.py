@@ -19,6 +19,7 @@ import torch
 
 from coldstart_models.data.catalogue import FloatMatrix
 from coldstart_models.domain.views import view
+from coldstart_models.progress import Progress
 from feature_repo.encoders.content import UnreadablePhoto, file_hash, open_photo
 from feature_repo.errors import EncoderError
 from validation.whole_files import replacing
@@ -27,7 +28,6 @@ BATCH: Final = 32
 """Photos whose maps are computed together; after each the file says how far it is."""
 VERSION: Final = 2
 """Of the views and of the file; another one makes the maps anew."""
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,6 @@ from torch import nn
 from coldstart_models.domain.blocks import split
 from coldstart_models.domain.feature_maps import (
     MapPlan,
-    Progress,
     feature_maps,
     text_vectors,
     view_of,
@@ -22,6 +21,7 @@ from coldstart_models.domain.feature_maps import (
 from coldstart_models.domain.lora import add_low_rank, merge
 from coldstart_models.domain.towers import StoredInputs, Tower, WholeInputs
 from coldstart_models.errors import ConfigError
+from coldstart_models.progress import Progress
 from feature_repo.encoders.encoder import Modality
 
 BLOCKS: Final = 3

@@ -26,12 +26,11 @@ from coldstart_models.domain.towers import (
     ridge_head,
 )
 from coldstart_models.errors import ConfigError, NotEnoughData
+from coldstart_models.progress import StepProgress
 from coldstart_models.retrieval import unit
 from feature_repo.encoders.content import open_photo
 from feature_repo.encoders.encoder import Encoder, Modality
 
-StepProgress = Callable[[str], Callable[[int, int], None]]
-"""Step name → who is told how far it is."""
 NORM_BATCH: Final = 64
 """Photos whose statistics are taken together."""
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from coldstart_models.data.catalogue import FloatMatrix, IntArray
+from validation.alignment import PENALTY, ridge
 
 AT_ONCE: Final = 256
 """Rows that are computed together where nothing is learned."""
@@ -151,19 +152,12 @@ def principal_head(features: FloatMatrix, *, width: int) -> nn.Linear:
     return _linear(kept, -(kept @ mean))
 
 
-def ridge_head(features: FloatMatrix, targets: FloatMatrix, *, penalty: float = 0.1) -> nn.Linear:
-    """The head that maps features (N, B) to targets (N, D) best.
-
-    `penalty` is a share of the features' mean variance, as that of `validation.alignment`.
-    """
-    inputs, wanted = (torch.from_numpy(one).double() for one in (features, targets))
-    mean, aim = inputs.mean(0), wanted.mean(0)
-    centred = inputs - mean
-    scatter = centred.T @ centred
-    floor = (penalty * scatter.trace() / len(scatter)).clamp_min(1e-9)  # of constant features
-    scatter.diagonal().add_(floor)
-    weight = torch.linalg.solve(scatter, centred.T @ (wanted - aim)).T  # (D, B)
-    return _linear(weight, aim - weight @ mean)
+def ridge_head(
+    features: FloatMatrix, targets: FloatMatrix, *, penalty: float = PENALTY
+) -> nn.Linear:
+    """The head that maps features (N, B) to targets (N, D) best, as `alignment.ridge` does."""
+    mean, aim, weights = map(torch.from_numpy, ridge(features, targets, penalty=penalty))
+    return _linear(weights.T, aim - mean @ weights)
 
 
 def foretelling_heads(

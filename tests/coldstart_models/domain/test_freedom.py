@@ -24,6 +24,7 @@ from coldstart_models.errors import ConfigError
 from feature_repo.encoders.running import Runner
 from feature_repo.errors import EncoderError
 from tests.coldstart_models.domain.photos import KindWords, drawn, listings, network, photo_encoder
+from validation.alignment import align
 
 
 def probe():
@@ -258,6 +259,17 @@ def test_the_principal_head_keeps_distances_and_the_ridge_head_fits_a_map():
     targets = (features @ generator.normal(size=(6, 3)) + 2).astype(np.float32)
     fitted = ridge_head(features, targets, penalty=1e-6)(torch.from_numpy(features))
     np.testing.assert_allclose(fitted.detach().numpy(), targets, atol=1e-3)
+
+
+def test_a_ridge_head_is_the_map_that_the_gate_checks_photos_by():
+    generator = np.random.default_rng(0)
+    photos = generator.normal(size=(200, 6)).astype(np.float32)
+    titles = generator.normal(size=(200, 3)).astype(np.float32)
+    known, head = align(photos, titles), ridge_head(photos, titles)
+    np.testing.assert_allclose(head.weight.detach().numpy(), known.weights.T, atol=1e-6)
+    mapped = head(torch.from_numpy(photos)).detach().numpy()
+    expected = (photos - known.photo_mean) @ known.weights + known.text_mean
+    np.testing.assert_allclose(mapped, expected, atol=1e-5)
 
 
 def test_foretelling_heads_put_a_photo_beside_the_title_it_foretells():
