@@ -1,5 +1,6 @@
 """All that takes part in an adaptation, put together from examples and a setting."""
 
+import logging
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, field, replace
@@ -31,6 +32,7 @@ from coldstart_models.retrieval import unit
 from feature_repo.encoders.content import open_photo
 from feature_repo.encoders.encoder import Encoder, Modality
 
+log = logging.getLogger(__name__)
 NORM_BATCH: Final = 64
 """Photos whose statistics are taken together."""
 
@@ -237,7 +239,13 @@ def _with_source(
         return chosen, Cut(NO_ROWS, NO_ROWS, NO_ROWS)
     there = source.take(np.flatnonzero(source.with_photo))
     rows = np.arange(len(chosen), len(chosen) + len(there))
-    parts = cut(rows, validate=setting.validate, hold=0.0, seed=setting.seed)
+    try:
+        parts = cut(rows, validate=setting.validate, hold=0.0, seed=setting.seed)
+    except NotEnoughData as reason:
+        if setting.aims.needs_source:
+            raise NotEnoughData(f"of the source: {reason}") from reason
+        log.warning("of the source: %s; what is forgotten of it is not told", reason)
+        return chosen, Cut(NO_ROWS, NO_ROWS, NO_ROWS)
     return chosen.then(there), parts
 
 

@@ -342,6 +342,15 @@ def test_an_epoch_that_forgot_the_source_is_not_kept(run, shop, elsewhere, tmp_p
         run(shop, strict, source=elsewhere)
 
 
+def test_a_source_that_is_too_small_forbids_only_what_asks_for_it(run, shop, elsewhere):
+    few = elsewhere.take(np.arange(30))
+    found = run(shop, with_aims(("labels",)), source=few)
+    assert "source precision@10" not in found.record.best.told
+    assert found.record.best.forgotten == 0
+    with pytest.raises(NotEnoughData, match="of the source: 30 examples leave 22 to learn from"):
+        run(shop, with_aims(("labels",), align="coral"), source=few)
+
+
 @pytest.mark.parametrize("align", ["coral", "dann"])
 def test_the_source_is_learned_while_the_domains_are_aligned(
     run, shop, elsewhere, align, monkeypatch
