@@ -80,6 +80,7 @@ def begin(
 
     Raises:
         NotEnoughData: no class has five photos.
+        ConfigError: the network cannot learn so, or not from photos of that size.
     """
     chosen = source.take(np.flatnonzero(source.with_photo))
     parts = cut(np.arange(len(chosen)), validate=0.15, hold=0.0, seed=setting.seed)
@@ -91,6 +92,7 @@ def begin(
     with torch.random.fork_rng():
         torch.manual_seed(setting.seed)
         pupil = _Pupil(setting.network, int(labels.max()) + 1, teacher)
+    _require_fit(pupil, setting)
     pupil.to(device).to(memory_format=torch.channels_last)
     targets = _vectors(teacher, paths) if teacher is not None else None
     losses = _learn(pupil, setting, learned, labels, paths, targets, progress)
@@ -100,6 +102,19 @@ def begin(
     with replacing(out) as partial:
         torch.save(state, partial)
     return Begun(out, len(learned), int(labels.max()) + 1, tuple(losses), accuracy)
+
+
+def _require_fit(pupil: "_Pupil", setting: Beginning) -> None:
+    """Try the network on two photos' numbers, before any photo is read."""
+    pupil.eval()
+    try:
+        with torch.no_grad():
+            pupil(torch.zeros(2, 3, setting.size, setting.size))
+    except (RuntimeError, AssertionError, ValueError) as error:
+        raise ConfigError(
+            f"{setting.network} takes no photos of {setting.size} pixels ({error}); give --size "
+            "224, or another network"
+        ) from error
 
 
 class _Pupil(nn.Module):
