@@ -1,7 +1,6 @@
 """How much of an encoder learns: its last blocks, low-rank changes, or its head alone."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -75,19 +74,24 @@ def photo_tower(
     """
     module, device = _module(encoder), encoder.runner.device
     module.requires_grad_(False)
+    if freedom.rank:
+        add_low_rank(module, rank=freedom.rank, generator=torch.Generator().manual_seed(seed))
+        places = [(path, row) for part in (photos, others) for row, path in enumerate(part)]
+        return Tower(
+            WholeInputs(
+                encoder,
+                [views] * len(photos) + [1] * len(others),
+                lambda row, number: encoder.prepare(view_of(*places[row], number)),
+            ),
+            module,
+            compute=encoder.runner.computation,
+            device=device,
+        )
     plans = [
         MapPlan(paths, encoder.hash + tag, free=freedom.blocks, views=count)
         for paths, count in ((photos, views), (others, 1))
         if len(paths)
     ]
-    if freedom.rank:
-        add_low_rank(module, rank=freedom.rank, generator=torch.Generator().manual_seed(seed))
-        return Tower(
-            WholeInputs(encoder, [one for plan in plans for one in _prepared(encoder, plan)]),
-            module,
-            compute=encoder.runner.computation,
-            device=device,
-        )
     stem, free = _cut(encoder, module, freedom.blocks)
     maps = tuple(
         feature_maps(plan, encoder=encoder, stem=stem, folder=cache, progress=progress)
@@ -95,19 +99,6 @@ def photo_tower(
     )
     free.requires_grad_(True)
     return Tower(StoredInputs(maps, device), free, device=device)
-
-
-def _prepared(encoder: Any, plan: MapPlan) -> list[list[Any]]:
-    """All views of all photos as the encoder takes them."""
-    with ThreadPoolExecutor() as pool:
-        return list(
-            pool.map(
-                lambda one: [
-                    encoder.prepare(view_of(one[1], one[0], number)) for number in range(plan.views)
-                ],
-                enumerate(plan.photos),
-            )
-        )
 
 
 def _cut(encoder: Any, module: nn.Module, blocks: int) -> tuple[Any, nn.Module]:
@@ -152,7 +143,7 @@ def text_tower(
     generator = torch.Generator().manual_seed(seed)
     add_low_rank(module, rank=freedom.rank, generator=generator)
     return Tower(
-        WholeInputs(encoder, [[encoder.prepare(text)] for text in texts]),
+        WholeInputs(encoder, [1] * len(texts), lambda row, _: encoder.prepare(texts[row])),
         module,
         compute=encoder.runner.computation,
         device=device,

@@ -3,8 +3,10 @@
 Shapes: N rows, B numbers of the base's output, D of a vector.
 """
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -17,6 +19,8 @@ from validation.alignment import PENALTY, ridge
 
 AT_ONCE: Final = 256
 """Rows that are computed together where nothing is learned."""
+MOST_KEPT: Final = 2**30
+"""Bytes of prepared photos and texts that are kept in memory."""
 PENALTIES: Final = (0.1, 0.3, 1.0, 3.0)
 """Of ridge regressions that are chosen from, as shares of the features' mean variance."""
 WEIGHTS: Final = (0.5, 1.0, 2.0, 4.0)
@@ -57,24 +61,42 @@ class StoredInputs:
         return torch.from_numpy(found).to(self.device)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class WholeInputs:
-    """Photos or texts as the encoder prepares them, for an encoder that is computed as a whole."""
+    """Photos or texts as the encoder prepares them, for an encoder that is computed as a whole.
+
+    The first MOST_KEPT bytes of them stay in memory, and others are prepared when they are asked
+    for: a photo of 224 pixels is 600 kB for most encoders.
+    """
 
     encoder: Any
-    prepared: Sequence[Sequence[Any]]
-    """N times V; V may differ."""
+    counts: Sequence[int]
+    """(N,) views of each row."""
+    prepare: Callable[[int, int], Any]
+    """Row and view → what the encoder stages; called from several threads."""
+    kept: dict[tuple[int, int], Any] = field(default_factory=dict)
+    kept_bytes: int = 0
 
     @property
     def views(self) -> int:
-        return len(self.prepared[0])
+        return self.counts[0]
 
     def batch(self, rows: IntArray, views: IntArray) -> Any:
-        """As the encoder stages them."""
-        chosen = [
-            (of_row := self.prepared[row])[view % len(of_row)]
-            for row, view in zip(rows, views, strict=True)
+        """As the encoder stages them. A row with fewer views gives those it has."""
+        asked = [
+            (int(row), int(view) % self.counts[row]) for row, view in zip(rows, views, strict=True)
         ]
+        missing = [one for one in dict.fromkeys(asked) if one not in self.kept]
+        with ThreadPoolExecutor() as pool:
+            made = dict(
+                zip(missing, pool.map(lambda one: self.prepare(*one), missing), strict=True)
+            )
+        chosen = [made[one] if one in made else self.kept[one] for one in asked]
+        for one, value in made.items():
+            size = int(getattr(value, "nbytes", sys.getsizeof(value)))
+            if self.kept_bytes + size <= MOST_KEPT:
+                self.kept[one] = value
+                self.kept_bytes += size
         return self.encoder.stage(chosen).ready()
 
 

@@ -7,6 +7,7 @@ from PIL import Image
 from torch import nn
 
 from coldstart_models.domain import feature_maps as maps
+from coldstart_models.domain import towers
 from coldstart_models.domain.blocks import split
 from coldstart_models.domain.feature_maps import MapPlan, feature_maps
 from coldstart_models.domain.freedom import Freedom, learned_backbone, photo_tower, text_tower
@@ -215,6 +216,40 @@ def test_texts_are_where_their_encoder_computes_or_where_their_photos_are(tmp_pa
     assert tower(adapted, photos).device == torch.device("cpu")
     with pytest.raises(ConfigError, match="'tiny' reads photos; titles need an encoder of texts"):
         tower(photo_encoder())
+
+
+def test_prepared_photos_take_no_more_memory_than_is_allowed(tmp_path, monkeypatch):
+    photos, prepared = listings(tmp_path / "photos", 10).photos, []
+    encoder = photo_encoder(module=nn.Sequential(network(), nn.Linear(16, 16)))
+    prepare = encoder.prepare
+    monkeypatch.setattr(encoder, "prepare", lambda one: prepared.append(1) or prepare(one))
+
+    def asked_twice(most):
+        monkeypatch.setattr(towers, "MOST_KEPT", most)
+        prepared.clear()
+        inputs = photo_tower(
+            encoder,
+            photos[:8],
+            photos[8:],
+            freedom=Freedom(rank=2),
+            views=2,
+            seed=0,
+            cache=tmp_path,
+        ).inputs
+        rows, views = np.arange(10).repeat(2), np.tile([0, 1], 10)
+        found = [inputs.batch(rows, views) for _ in range(2)]
+        assert torch.equal(*found)
+        assert inputs.kept_bytes <= most
+        return found[0], len(prepared)
+
+    one_photo = 32 * 32 * 3
+    whole, count = asked_twice(2**30)
+    assert count == 8 * 2 + 2  # the source's photos have one view
+    assert torch.equal(whole[16], whole[17])
+    assert not torch.equal(whole[0], whole[1])
+    bounded, count = asked_twice(5 * one_photo)
+    assert torch.equal(whole, bounded)
+    assert count == 18 + 13
 
 
 def test_the_sources_photos_follow_with_one_view_each(tmp_path):
