@@ -5,9 +5,9 @@ the items is cold: neither learned from, nor chosen by. On them is measured how 
 nearest are of its category, how often a title finds its photo (by a ridge map that the other items
 teach, or in the shared space), and how well content-kNN on photos alone ranks them.
 
-Heads alone are learned, on vectors that are computed once: IKEA's five seeds of `titles` take a
-quarter of an hour on one core, all variants an hour. ``--blocks 3`` lets the last blocks learn as
-well, hours for each variant without a GPU. Cells (data, seed, variant) are measured once and kept
+Heads alone are learned, on vectors that are computed once: IKEA's five seeds of `titles` take five
+minutes on one core. ``--blocks 3`` lets the last blocks of the variants with losses learn as
+well, hours for each without a GPU. Cells (data, seed, variant) are measured once and kept
 in ``benchmarks/results/adaptation``; a run that is stopped loses one.
 """
 

@@ -15,7 +15,7 @@ EXAMPLES: Final = """Examples:
 
   coldstart encoders adapt --out encoders/ours
 
-  coldstart encoders adapt --objective titles --out encoders/ours
+  coldstart encoders adapt --objective pairs --blocks 3 --out encoders/ours
 
   coldstart encoders adapt --objective labels --objective pairs --out encoders/ours
 
@@ -38,7 +38,9 @@ HEAD_RATE: Final = 2.5
 
 
 def adapt(
-    out: Annotated[Path, typer.Option(help="Folder to write; of pairs it holds image and text.")],
+    out: Annotated[
+        Path, typer.Option(help="Folder to write; with titles or pairs it holds image and text.")
+    ],
     base: Annotated[
         str, typer.Option(help="Encoder to adapt, of `coldstart encoders list`.")
     ] = "efficientnet-lite0",
@@ -46,11 +48,14 @@ def adapt(
         Path | None, typer.Option(help="The base's weights file, as of resnet50.")
     ] = None,
     text_encoder: Annotated[
-        str, typer.Option(help="Encoder of the titles that pairs are learned from.")
+        str, typer.Option(help="Encoder of the titles that photos learn from.")
     ] = "minilm",
     objective: Annotated[
         list[str] | None,
-        typer.Option(help="titles, pairs, labels, views, neighbours, source; several add up."),
+        typer.Option(
+            help="titles (default of photos), pairs, labels (of texts), views, neighbours, source; "
+            "several add up, but for titles."
+        ),
     ] = None,
     align: Annotated[
         str | None, typer.Option(help="coral, dann or adabn: the source's photos to the home's.")
@@ -70,7 +75,7 @@ def adapt(
         ),
     ] = None,
     blocks: Annotated[
-        int | None, typer.Option(min=0, help="Last blocks that learn; 3 by default.")
+        int | None, typer.Option(min=0, help="Last blocks that learn; 3 by default, 0 of titles.")
     ] = None,
     lora: Annotated[
         int, typer.Option(min=0, help="Rank of changes to linear layers, instead of blocks.")
@@ -120,7 +125,7 @@ def adapt(
     encoder = load(named)
     chosen = tuple(one for given in objective or [] for one in given.split(",") if one)
     if not chosen and align is None:
-        chosen = (aims.LABELS,) if encoder.modality is Modality.TEXT else (aims.PAIRS,)
+        chosen = (aims.LABELS,) if encoder.modality is Modality.TEXT else (aims.TITLES,)
     asked = aims.Aims(
         objectives=chosen, align=align, contrast=contrast, supervision=supervision, keep=keep
     )

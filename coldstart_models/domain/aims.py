@@ -31,7 +31,7 @@ SUPERVISIONS: Final = (CONTRAST, CROSS_ENTROPY)
 class Aims:
     """Which losses are added up, and with what weights."""
 
-    objectives: tuple[str, ...] = (PAIRS,)
+    objectives: tuple[str, ...] = (TITLES,)
     align: str | None = None
     """How the source's features are made alike to the target's."""
     contrast: str = CLIP

@@ -12,9 +12,9 @@ import torch
 from torch import nn
 
 from coldstart_models.data.catalogue import FloatMatrix, IntArray
-from coldstart_models.domain.aims import LABELS, NEIGHBOURS, SOURCE, Aims
+from coldstart_models.domain.aims import LABELS, NEIGHBOURS, PAIRS, SOURCE, TITLES, Aims
 from coldstart_models.domain.alignment import estimate_norms
-from coldstart_models.domain.examples import Cut, Examples, cut, digest
+from coldstart_models.domain.examples import ENOUGH, Cut, Examples, cut, digest
 from coldstart_models.domain.freedom import Freedom, photo_tower, text_tower
 from coldstart_models.domain.judging import Held, Judge, Score, held_out
 from coldstart_models.domain.learning import NO_ROWS, Schedule
@@ -47,7 +47,7 @@ class Setting:
     """Encoder of the titles, where pairs are learned from."""
     aims: Aims = field(default_factory=Aims)
     schedule: Schedule = field(default_factory=Schedule)
-    freedom: Freedom = field(default_factory=lambda: Freedom(blocks=3))
+    freedom: Freedom = field(default_factory=Freedom)
     text_freedom: Freedom = field(default_factory=Freedom)
     width: int = 512
     """D at most."""
@@ -60,7 +60,12 @@ class Setting:
 
     def __post_init__(self) -> None:
         if self.aims.needs_text and self.text is None:
-            raise ConfigError("pairs need an encoder of titles as well (--text-encoder)")
+            raise ConfigError("titles need an encoder of their own as well (--text-encoder)")
+        if TITLES in self.aims.objectives and {self.freedom, self.text_freedom} != {Freedom()}:
+            raise ConfigError(
+                f"objective {TITLES!r} learns heads alone, in one step: leave out --blocks, --lora "
+                f"and --text-lora, or name what they are to learn, such as --objective {PAIRS}"
+            )
         if self.aims.needs_views and self.views < 2:
             raise ConfigError(f"{self.views} view of a photo was asked for; views need 2 or more")
 
@@ -228,6 +233,11 @@ def _usable(target: Examples, aims: Aims, *, of_photos: bool) -> Examples:
     known = target.with_photo if of_photos else target.with_text
     if aims.needs_text:
         known = known & target.with_text
+        if known.sum() < ENOUGH:
+            raise NotEnoughData(
+                f"{known.sum()} of {len(target)} examples have a photo and a title, and {ENOUGH} "
+                "are needed; photos alone are learned from by --objective views,neighbours"
+            )
     return target.take(np.flatnonzero(known))
 
 

@@ -62,7 +62,10 @@ def run(tmp_path):
 
 
 def with_aims(objectives, **changes):
-    return replace(SETTING, aims=Aims(objectives=objectives, keep=0.1, **changes))
+    aims = Aims(objectives=objectives, keep=0.1, **changes)
+    return replace(
+        SETTING, aims=aims, freedom=SETTING.freedom if aims.learns or aims.align else Freedom()
+    )
 
 
 def test_pairs_become_two_artifacts_of_one_space_that_find_each_other(run, shop, tmp_path):
@@ -87,7 +90,7 @@ def test_titles_are_foretold_in_one_step_and_what_a_photo_was_is_kept(
     run, shop, tmp_path, monkeypatch
 ):
     monkeypatch.setattr("coldstart_models.domain.learning.Score.gain", lambda self, start: 1.1)
-    setting = replace(with_aims(("titles",)), freedom=Freedom(blocks=0))
+    setting = with_aims(("titles",))
     found = run(shop, setting)
     assert (found.record.kept, len(found.record.checks)) == (0, 1)
     image, text = (reloaded(tmp_path / "ours" / name) for name in ("image", "text"))
@@ -102,7 +105,7 @@ def test_titles_are_foretold_in_one_step_and_what_a_photo_was_is_kept(
 
 
 def test_what_is_foretold_weighs_as_validation_says(run, shop, tmp_path, monkeypatch):
-    setting = replace(with_aims(("titles",)), freedom=Freedom(blocks=0))
+    setting = with_aims(("titles",))
     found = run(shop, setting)
     kept = found.record.best
     assert kept.gain > 1.05  # titles name the shapes, so photos come to be told by shape
@@ -425,7 +428,9 @@ def test_a_text_encoder_learns_categories(shop, tmp_path):
 @pytest.mark.parametrize(
     ("setting", "told"),
     [
-        (lambda: replace(SETTING, text=None), "need an encoder of titles"),
+        (lambda: replace(SETTING, text=None), "titles need an encoder of their own"),
+        (lambda: Setting("tiny", "words", freedom=Freedom(rank=2)), "learns heads alone"),
+        (lambda: Setting("tiny", "words", text_freedom=Freedom(rank=2)), "learns heads alone"),
         (lambda: with_aims(("colours",)), "no objective 'colours'; known are titles, pairs"),
         (lambda: with_aims(("pairs",), align="mmd"), "no alignment 'mmd'; known are coral"),
         (lambda: Aims(objectives=()), "there is nothing to learn"),
@@ -443,8 +448,10 @@ def test_what_examples_lack_is_said(run, shop, elsewhere, tmp_path):
         run(shop, with_aims(("source",)))
     with pytest.raises(ConfigError, match="texts alone learns from labels"):
         run(shop, replace(SETTING, base="words"))
-    with pytest.raises(NotEnoughData, match="0 examples leave 0 to learn from; 40 are needed"):
-        run(elsewhere, SETTING)  # photos without titles
+    with pytest.raises(NotEnoughData, match="0 of 90 examples have a photo and a title, and 40"):
+        run(elsewhere, SETTING)
+    with pytest.raises(NotEnoughData, match="40 examples leave 20 to learn from; 40 are needed"):
+        run(shop.take(np.arange(40)), SETTING)
     unlabelled = replace(shop, categories=(None,) * len(shop))
     with pytest.raises(NotEnoughData, match="'labels' needs categories"):
         run(unlabelled, with_aims(("labels",)))

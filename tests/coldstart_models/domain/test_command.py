@@ -79,7 +79,8 @@ FAST = (
 def test_low_rank_changes_of_two_models_become_encoders_that_extract_takes(coldstart, shop):
     code, out, err = coldstart(
         *("encoders", "adapt", "--base", "hf-image:vit", "--text-encoder", "hf-text:bert"),
-        *("--lora", "4", "--text-lora", "2", "--out", "ours", "--json", *FAST),
+        *("--objective", "pairs", "--lora", "4", "--text-lora", "2"),
+        *("--out", "ours", "--json", *FAST),
     )
     assert code == 0, err
     told = json.loads(out)
@@ -107,6 +108,24 @@ def test_low_rank_changes_of_two_models_become_encoders_that_extract_takes(colds
         image.hash,
         image.encode([photo]).tolist(),
     )
+
+
+def test_titles_are_what_photos_learn_from_unless_told_otherwise(coldstart, folder):
+    code, out, err = coldstart(
+        *("encoders", "adapt", "--base", "hf-image:vit", "--text-encoder", "hf-text:bert"),
+        *("--photos", "shop", "--out", "ours", "--json", "--validate", "0.3"),
+    )
+    assert code == 0, err
+    told = json.loads(out)
+    assert (told["kept_epoch"], len(told["checks"])) == (0, 1)  # in one step
+    assert told["gain"] > 1
+    image, text = (load_encoder(f"folder:ours/{name}", device="cpu") for name in ("image", "text"))
+    assert image.space == text.space
+    assert image.width == text.width == 16 + 16
+    assert {path.name for path in (folder / "ours/image").iterdir()} == {
+        "config.json",
+        "head.safetensors",
+    }
 
 
 def test_what_was_found_is_told_with_the_next_step(coldstart, folder):
@@ -144,7 +163,11 @@ def test_the_cached_blocks_of_the_default_encoder_are_its_own(coldstart, folder)
             ["--objective", "colours"],
             "there is no objective 'colours'; known are titles, pairs, labels",
         ),
-        (["--base", "hf-image:vit", "--blocks", "1"], "is not a chain of blocks"),
+        (
+            ["--base", "hf-image:vit", "--objective", "views", "--blocks", "1"],
+            "is not a chain of blocks",
+        ),
+        (["--lora", "4"], "leave out --blocks, --lora and --text-lora, or name what they are"),
         (["--objective", "source"], "give their folder (--source)"),
         (["--objective", "labels", "--source", "nowhere"], "there is no folder nowhere"),
         (["--base", "hf-image:vit", "--align", "adabn"], "this encoder has none; choose coral"),
