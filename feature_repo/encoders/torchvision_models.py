@@ -125,12 +125,11 @@ def untrained(name: str, *, classes: int) -> "torch.nn.Module":
 
     _entries(name)  # an unknown name is told with the nearest
     options = {"transform_input": True, "init_weights": True} if name in AUXILIARY else {}
-    network: torch.nn.Module = torchvision.models.get_model(
-        name, weights=None, num_classes=classes, **options
-    )
+    network: Any = torchvision.models.get_model(name, weights=None, num_classes=classes, **options)
     if name in AUXILIARY:
         network.aux_logits = False  # what learns sees one output; the others keep their start
-    return network
+    found: torch.nn.Module = network
+    return found
 
 
 def last_layer(network: "torch.nn.Module") -> str:
