@@ -26,7 +26,7 @@ from coldstart_models.benchmark_run import read_stored
 from coldstart_models.domain.aims import Aims
 from coldstart_models.domain.examples import of_folder, of_home
 from coldstart_models.domain.freedom import Freedom
-from coldstart_models.domain.study import Setting
+from coldstart_models.domain.setting import Setting
 from coldstart_models.metrics import NDCG, bootstrap_intervals, seed_means
 from feature_repo.catalogs.registry import open_source, resolved
 from feature_repo.encoders.registry import EFFICIENTNET_LITE0, MINILM, load_encoder

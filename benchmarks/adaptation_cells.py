@@ -22,7 +22,8 @@ from coldstart_models.domain.adapted import adapt
 from coldstart_models.domain.examples import Examples, digest
 from coldstart_models.domain.feature_maps import text_vectors
 from coldstart_models.domain.judging import own_ranks
-from coldstart_models.domain.study import Setting, Study
+from coldstart_models.domain.setting import Setting
+from coldstart_models.domain.study import Study
 from coldstart_models.domain.towers import PENALTIES, ridge_head
 from coldstart_models.encoder_comparison import cold_ndcg
 from coldstart_models.errors import NotBetter

@@ -9,7 +9,7 @@ from coldstart_models.commands import console
 
 if TYPE_CHECKING:
     from coldstart_models.domain.adapted import Adapted
-    from coldstart_models.domain.study import Setting
+    from coldstart_models.domain.setting import Setting
 
 EXAMPLES: Final = """Examples:
 
@@ -113,7 +113,7 @@ def adapt(
 
     from coldstart_models.domain import aims, examples, freedom, learning
     from coldstart_models.domain.adapted import adapt as learn
-    from coldstart_models.domain.study import Setting
+    from coldstart_models.domain.setting import Setting
     from feature_repo.encoders.encoder import Encoder, Modality
     from feature_repo.encoders.registry import lasting_name, load_encoder
     from feature_repo.home import Home

@@ -13,7 +13,8 @@ from coldstart_models.domain.examples import Examples, digest
 from coldstart_models.domain.freedom import learned_backbone
 from coldstart_models.domain.judging import Held
 from coldstart_models.domain.learning import Record, learn
-from coldstart_models.domain.study import Setting, Study, study
+from coldstart_models.domain.setting import Setting
+from coldstart_models.domain.study import Study, study
 from coldstart_models.domain.towers import Tower
 from coldstart_models.errors import ConfigError, NotBetter
 from coldstart_models.progress import StepProgress
@@ -156,9 +157,14 @@ def _why_not(record: Record, setting: Setting) -> str:
     )
     return (
         f"nothing learned is better than {setting.base!r} on the validation items (best: "
-        f"{best.gain - 1:+.1%}{cost}): the base is kept and nothing is written. Learn slower "
-        "(--rate), free less of it (--blocks), or give it more items"
+        f"{best.gain - 1:+.1%}{cost}): the base is kept and nothing is written. {_advice(setting)}"
     )
+
+
+def _advice(setting: Setting) -> str:
+    if setting.aims.learns:
+        return "Learn slower (--rate), free less of it (--blocks), or give it more items"
+    return "Give it more items, or learn from something else (--objective)"
 
 
 def _save(one: Study, setting: Setting, out: Path) -> dict[str, Path]:

@@ -1,9 +1,8 @@
 """All that takes part in an adaptation, put together from examples and a setting."""
 
-import logging
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass, field, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,13 +11,14 @@ import torch
 from torch import nn
 
 from coldstart_models.data.catalogue import FloatMatrix, IntArray
-from coldstart_models.domain.aims import LABELS, NEIGHBOURS, PAIRS, SOURCE, TITLES, Aims
+from coldstart_models.domain.aims import LABELS, NEIGHBOURS, SOURCE, Aims
 from coldstart_models.domain.alignment import estimate_norms
-from coldstart_models.domain.examples import ENOUGH, Cut, Examples, cut, digest
-from coldstart_models.domain.freedom import Freedom, photo_tower, text_tower
+from coldstart_models.domain.examples import Cut, Examples, digest
+from coldstart_models.domain.freedom import photo_tower, text_tower
 from coldstart_models.domain.judging import Held, Judge, Score, held_out
 from coldstart_models.domain.learning import NO_ROWS, Schedule
 from coldstart_models.domain.objectives import Objectives, Teaching, mutual_neighbours
+from coldstart_models.domain.setting import Setting, parts_of, usable, with_source
 from coldstart_models.domain.towers import (
     Tower,
     centred_head,
@@ -32,42 +32,8 @@ from coldstart_models.retrieval import unit
 from feature_repo.encoders.content import open_photo
 from feature_repo.encoders.encoder import Encoder, Modality
 
-log = logging.getLogger(__name__)
 NORM_BATCH: Final = 64
 """Photos whose statistics are taken together."""
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """What is adapted to what end."""
-
-    base: str
-    """Encoder of photos or of texts, as `load_encoder` takes it."""
-    text: str | None = None
-    """Encoder of the titles, where pairs are learned from."""
-    aims: Aims = field(default_factory=Aims)
-    schedule: Schedule = field(default_factory=Schedule)
-    freedom: Freedom = field(default_factory=Freedom)
-    text_freedom: Freedom = field(default_factory=Freedom)
-    width: int = 512
-    """D at most."""
-    views: int = 2
-    """Of each photo, itself among them: learning sees one of them at random."""
-    validate: float = 0.15
-    hold: float = 0.1
-    most_forgotten: float = 0.1
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.aims.needs_text and self.text is None:
-            raise ConfigError("titles need an encoder of their own as well (--text-encoder)")
-        if TITLES in self.aims.objectives and {self.freedom, self.text_freedom} != {Freedom()}:
-            raise ConfigError(
-                f"objective {TITLES!r} learns heads alone, in one step: leave out --blocks, --lora "
-                f"and --text-lora, or name what they are to learn, such as --objective {PAIRS}"
-            )
-        if self.aims.needs_views and self.views < 2:
-            raise ConfigError(f"{self.views} view of a photo was asked for; views need 2 or more")
 
 
 @dataclass(slots=True)
@@ -94,21 +60,23 @@ class Study:
     def foretell_titles(self, start: Score, setting: Setting) -> None:
         """Give the towers the heads that are learned in closed form from photos and titles.
 
-        Of those to choose from, the ones that gain most over `start` on the validation items and
-        do not forget too much.
+        Of those to choose from, the ones that gain most over `start` on the validation items,
+        before all among those that do not forget too much.
         """
         assert self.photo is not None
         assert self.text is not None
-        rows, chosen = self.cut.learn, (-np.inf, self.photo.head, self.text.head)
+        rows, best = self.cut.learn, (False, -np.inf)
+        chosen = self.photo.head, self.text.head
         for photo, title in foretelling_heads(
             self.photo.all_features(rows), self.text.all_features(rows), width=setting.width
         ):
             self.photo.head = photo.to(self.photo.device)
             self.text.head = title.to(self.text.device)
             score = self.judge()
-            if score.forgotten(start) <= setting.most_forgotten and score.gain(start) > chosen[0]:
-                chosen = (score.gain(start), self.photo.head, self.text.head)
-        _, self.photo.head, self.text.head = chosen
+            found = score.forgotten(start) <= setting.most_forgotten, score.gain(start)
+            if found > best:
+                best, chosen = found, (self.photo.head, self.text.head)
+        self.photo.head, self.text.head = chosen
 
     def whole(self) -> tuple[Score, Held] | None:
         """What is found at the base's full width; None where its vectors were not cut."""
@@ -155,9 +123,9 @@ def study(
     encoder: Any = load(setting.base)
     of_photos = encoder.modality is Modality.IMAGE
     _require_fit(setting.aims, of_photos=of_photos, source=source)
-    chosen = _usable(target, setting.aims, of_photos=of_photos)
-    parts = _parts(chosen, setting, hold)
-    examples, of_source = _with_source(chosen, source if of_photos else None, setting)
+    chosen = usable(target, setting.aims, of_photos=of_photos)
+    parts = parts_of(chosen, setting, hold)
+    examples, of_source = with_source(chosen, source if of_photos else None, setting)
     tag = ""
     if norms:
         learned_from = [photo for row in parts.learn if (photo := chosen.photos[row]) is not None]
@@ -217,46 +185,6 @@ def study(
             *(rows.tobytes() for one in (parts, of_source) for rows in astuple(one)),
         ),
     )
-
-
-def _parts(chosen: Examples, setting: Setting, hold: Collection[str] | None) -> Cut:
-    rows = np.arange(len(chosen))
-    if hold is None:
-        return cut(rows, validate=setting.validate, hold=setting.hold, seed=setting.seed)
-    held = np.isin(chosen.ids.astype(str), list(hold))
-    others = cut(rows[~held], validate=setting.validate, hold=0.0, seed=setting.seed)
-    return replace(others, hold=rows[held])
-
-
-def _usable(target: Examples, aims: Aims, *, of_photos: bool) -> Examples:
-    """Those of the target that have what is learned from."""
-    known = target.with_photo if of_photos else target.with_text
-    if aims.needs_text:
-        known = known & target.with_text
-        if known.sum() < ENOUGH:
-            raise NotEnoughData(
-                f"{known.sum()} of {len(target)} examples have a photo and a title, and {ENOUGH} "
-                "are needed; photos alone are learned from by --objective views,neighbours"
-            )
-    return target.take(np.flatnonzero(known))
-
-
-def _with_source(
-    chosen: Examples, source: Examples | None, setting: Setting
-) -> tuple[Examples, Cut]:
-    """The target's examples, then the source's, and the rows of the latter."""
-    if source is None:
-        return chosen, Cut(NO_ROWS, NO_ROWS, NO_ROWS)
-    there = source.take(np.flatnonzero(source.with_photo))
-    rows = np.arange(len(chosen), len(chosen) + len(there))
-    try:
-        parts = cut(rows, validate=setting.validate, hold=0.0, seed=setting.seed)
-    except NotEnoughData as reason:
-        if setting.aims.needs_source:
-            raise NotEnoughData(f"of the source: {reason}") from reason
-        log.warning("of the source: %s; what is forgotten of it is not told", reason)
-        return chosen, Cut(NO_ROWS, NO_ROWS, NO_ROWS)
-    return chosen.then(there), parts
 
 
 def _require_fit(aims: Aims, *, of_photos: bool, source: Examples | None) -> None:

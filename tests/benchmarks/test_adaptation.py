@@ -13,7 +13,7 @@ from coldstart_models.benchmark_run import read_stored
 from coldstart_models.domain.aims import LABELS, PAIRS, Aims
 from coldstart_models.domain.examples import of_home
 from coldstart_models.domain.freedom import Freedom
-from coldstart_models.domain.study import Setting
+from coldstart_models.domain.setting import Setting
 from feature_repo.catalogs.registry import open_source
 from feature_repo.home import Home
 from feature_repo.jobs.ingest import ingest

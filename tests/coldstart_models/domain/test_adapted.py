@@ -16,7 +16,7 @@ from coldstart_models.domain.examples import Examples, cut, of_folder
 from coldstart_models.domain.freedom import Freedom
 from coldstart_models.domain.judging import Score, own_ranks
 from coldstart_models.domain.learning import Schedule
-from coldstart_models.domain.study import Setting
+from coldstart_models.domain.setting import Setting
 from coldstart_models.errors import ConfigError, NotBetter, NotEnoughData
 from feature_repo.encoders.folder import load_folder_encoder
 from tests.coldstart_models.domain.photos import drawn, listings, load, photo_encoder
