@@ -76,7 +76,7 @@ test: $(READY) ## Run the tests (ARGS='tests/validation -k gate' narrows them)
 
 # Spark is half a gigabyte that only its own tests need, so the lock leaves it out.
 .PHONY: test-spark
-test-spark: $(READY) ## Install Spark (Java 17 must be there) and run the tests of its stores
+test-spark: $(READY) ## Install Spark (Java 17 must be there) and run the tests of its stores (ARGS='-k spark-processes': on two executors)
 	$(UV) pip install --python $(BIN)/python --quiet "$$($(BIN)/python -c 'import tomllib; \
 		print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["spark"])')"
 	$(BIN)/python -m pytest -m slow tests/feature_repo/contract $(ARGS)
@@ -100,9 +100,9 @@ serve: $(READY) ## Serve recommendations from the state in COLDSTART_HOME
 # bench-ablation, bench-adaptation, bench-quality, bench-shots and bench-transfer take long and data
 # sets of yours (ARGS='--data DIR'): they are run by themselves.
 .PHONY: bench
-bench: bench-extraction bench-aggregation bench-ranking bench-gate bench-languages bench-materialize bench-streaming ## Run the benchmarks of speed, of the gate and of languages
+bench: bench-extraction bench-aggregation bench-ranking bench-gate bench-languages bench-materialize bench-serving bench-streaming ## Run the benchmarks of speed, of the gate and of languages
 
-bench-%: $(READY) benchmarks/%.py ## Run one (ablation, adaptation, aggregation, costs, extraction, extraction_memory, gate, languages, materialize, quality, ranking, shots, streaming, transfer); writes benchmarks/results/NAME*
+bench-%: $(READY) benchmarks/%.py ## Run one (ablation, adaptation, aggregation, costs, exploration, extraction, extraction_memory, gate, languages, materialize, quality, ranking, serving, shots, streaming, transfer); writes benchmarks/results/NAME*
 	$(BIN)/python -m benchmarks.$* $(ARGS)
 
 .PHONY: lock

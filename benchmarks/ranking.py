@@ -17,6 +17,7 @@ import numpy.typing as npt
 from benchmarks import results, shop
 from coldstart_models.recommending import Recommender
 from coldstart_models.user_history import UserHistory
+from feature_repo.catalogs.marketplace import MarketplaceSize
 from feature_repo.home import Home
 from validation import tables
 
@@ -53,14 +54,16 @@ def main() -> None:
     )
 
 
-def trained(home: Home) -> tuple[Recommender, list[str], npt.NDArray[np.float32]]:
+def trained(
+    home: Home, *, size: MarketplaceSize = shop.SIZE
+) -> tuple[Recommender, list[str], npt.NDArray[np.float32]]:
     """A recommender trained on a generated shop, the items it serves and their vectors."""
     from coldstart_models.training_job import train_job
     from feature_repo.jobs.aggregate import aggregate
     from feature_repo.jobs.extract import extract
     from feature_repo.store import Store
 
-    shop.ingested(home)
+    shop.ingested(home, size=size)
     extract(home=home, now=shop.AS_OF)
     aggregate(home=home, now=shop.AS_OF)
     store = Store(home)

@@ -9,31 +9,15 @@ import pandas as pd
 from coldstart_models.errors import UnknownItem
 from coldstart_models.user_history import UserHistory
 from feature_repo.event_log import event_log
-from feature_repo.feature_tables import HISTORY_LENGTH, ITEM_ADAPTATION
+from feature_repo.feature_tables import HISTORY_LENGTH
 from feature_repo.home import Home
 from validation import tables
 
 if TYPE_CHECKING:
     from coldstart_models.recommending import Recommender
-    from feature_repo.store import Store
 
 MAX_SUPPORT: Final = 20
 """Distinct first users a new listing learns from; more evidence is for the next training."""
-
-
-def adapt_listings(
-    chosen: Sequence[str],
-    *,
-    home: Home,
-    store: "Store",
-    recommender: "Recommender",
-    now: datetime,
-) -> tuple[str, ...]:
-    """Let the new ones of some chosen listings learn, and push what they learned; returns them."""
-    new, rows = adapted_rows(chosen, home=home, recommender=recommender)
-    if new:
-        store.push(ITEM_ADAPTATION.name, known_from(rows, now), now=now)
-    return new
 
 
 def adapted_rows(

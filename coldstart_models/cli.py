@@ -15,6 +15,7 @@ from coldstart_models.commands import (
     demo,
     encoders,
     evaluate,
+    experiment,
     extract,
     info,
     ingest,
@@ -66,6 +67,7 @@ for command in (
     app.command(name=command.NAME, epilog=command.EXAMPLES)(command.run)
 app.add_typer(quarantine.app, name=quarantine.NAME)
 app.add_typer(encoders.app, name=encoders.NAME)
+app.add_typer(experiment.app, name=experiment.NAME)
 
 
 def main() -> None:

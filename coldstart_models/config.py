@@ -15,6 +15,13 @@ Read from ``--config FILE``, else from the file that ``COLDSTART_CONFIG`` names,
 
     [meta]
     learner = "bayes"
+
+    [explore]
+    policy = "thompson"
+
+    [experiment]
+    name = "thompson-or-not"
+    variants = [{name = "control"}, {name = "thompson", policy = "thompson"}]
 """
 
 import difflib
@@ -29,6 +36,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from coldstart_models.errors import ConfigError
 
 if TYPE_CHECKING:
+    from coldstart_models.experiments.bucketing import Experiment
     from coldstart_models.tuning import Learning
     from validation.rules import Rules
 
@@ -143,6 +151,65 @@ class ServeConfig(_Frozen):
     """Of the requests, kept with the features they read for `coldstart skew`; 0 keeps none."""
 
 
+PolicyChoice = Literal["off", "greedy", "thompson", "linucb"]
+"""Of `exploration.exploring`; `greedy` gives slots away by the floor alone."""
+
+
+class ExploreConfig(_Frozen):
+    """Exposure for new listings whose scores are unsure; see docs/exploration.md."""
+
+    policy: PolicyChoice = "off"
+    """By which new listings are given slots."""
+    per_page: int = Field(default=1, ge=1, le=10)
+    """Slots of a page that are given away, never more than half of it."""
+    per_listing: int = Field(default=200, ge=1)
+    """Explored exposures after which a listing is ranked by its scores alone."""
+    floor: float = Field(default=0.1, gt=0, le=1)
+    """How often a slot goes to any of the page's arms, so that the log can value other policies."""
+    width: float = Field(default=1.0, ge=0)
+    """By how many deviations scores may move: of Thompson's draws, or LinUCB's bonus."""
+    draws: int = Field(default=256, ge=1, le=10_000)
+    """Of Thompson sampling, a page."""
+
+
+class VariantConfig(_Frozen):
+    """One arm of the experiment; what is not said is as without an experiment."""
+
+    name: str = Field(min_length=1)
+    weight: float = Field(default=1.0, gt=0)
+    model: str | None = None
+    policy: PolicyChoice | None = None
+    personal: float | None = Field(default=None, ge=0, le=1)
+
+
+class ExperimentConfig(_Frozen):
+    """The A/B test that the service runs; see docs/experiments.md."""
+
+    name: str | None = None
+    """Without a name there is none."""
+    salt: str | None = None
+    """Deals people to variants; by default the name."""
+    share: float = Field(default=1.0, gt=0, le=1)
+    """Of people who take part."""
+    planned_users: int = Field(default=10_000, ge=10)
+    """The number of users at which the sequential intervals are to be narrowest."""
+    window_days: float = Field(default=7.0, gt=0)
+    """How long after the first page a user's outcomes count."""
+    variants: tuple[VariantConfig, ...] = ()
+    """The first is what the others are compared with."""
+
+    def experiment(self) -> "Experiment | None":
+        """The test, if one is named. Raises ConfigError where it makes no sense."""
+        from coldstart_models.experiments.bucketing import Experiment, Variant
+
+        if self.name is None:
+            if self.variants:
+                raise ConfigError("[experiment] has variants and no name; give it a name")
+            return None
+        variants = tuple(Variant(**one.model_dump()) for one in self.variants)
+        return Experiment(self.name, variants, self.salt or self.name, self.share)
+
+
 class Config(_Frozen):
     """Everything a user may configure."""
 
@@ -151,6 +218,8 @@ class Config(_Frozen):
     train: TrainConfig = TrainConfig()
     meta: MetaConfig = MetaConfig()
     serve: ServeConfig = ServeConfig()
+    explore: ExploreConfig = ExploreConfig()
+    experiment: ExperimentConfig = ExperimentConfig()
 
 
 def load_config(path: Path | None = None) -> Config:

@@ -6,10 +6,11 @@ crash in the middle, ends in the same state. Several processes may take events i
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from coldstart_models.errors import NotEnoughData
@@ -19,7 +20,8 @@ from coldstart_models.listed_items import listed_items
 from coldstart_models.online_push import push_online, remember_position
 from feature_repo.event_log import event_log
 from feature_repo.home import Home
-from validation import tables
+from validation import reasons, tables
+from validation.checks import DUPLICATE_ID
 from validation.rules import NO_RULES, Rules
 
 if TYPE_CHECKING:
@@ -48,11 +50,12 @@ def event_taker(home: Home, *, rules: Rules = NO_RULES) -> "Callable[[pd.DataFra
     It has no model: new listings learn when the service comes past these events.
     """
     from feature_repo.store import Store
-    from validation import gate  # noqa: F401 - Great Expectations takes seconds to import
+    from validation import engine
 
     store = Store(home)
-    store.registered()
+    store.require_applied()
     event_log(home).warm()
+    engine.context()  # Great Expectations takes seconds to import
 
     def take(events: pd.DataFrame) -> EventsResult:
         now = datetime.now(UTC)
@@ -124,26 +127,11 @@ def _gated(
     """The sound events, the ids that came again after a sound one, and what was held back."""
     from validation import gate
 
-    ids = events[tables.EVENT_ID]
-    repeated = ids.notna() & ids.map(str).duplicated()  # an id may be anything yet, also a list
     checked = gate.check_events(
-        events[~repeated].reset_index(drop=True),
-        known_item_ids=listed_items(home).ids,
-        rules=rules,
-        now=now,
-        reported=False,
+        events, known_item_ids=listed_items(home).ids, rules=rules, now=now, reported=False
     )
-    accepted = checked.accepted
-    held = keep_quarantined(checked, home=home, source=source, now=now)
-    others = events[repeated]
-    spoilt = ~others[tables.EVENT_ID].map(str).isin(accepted[tables.EVENT_ID])
-    repeats = [str(event_id) for event_id in others.loc[~spoilt, tables.EVENT_ID]]
-    if spoilt.any():  # the first of the id was held back: the next one has its chance
-        more, again, held_too = _gated(
-            others[spoilt].reset_index(drop=True), home=home, source=source, rules=rules, now=now
-        )
-        new = ~more[tables.EVENT_ID].isin(accepted[tables.EVENT_ID])
-        repeats = [*repeats, *more.loc[~new, tables.EVENT_ID], *again]
-        accepted = pd.concat([accepted, more[new]], ignore_index=True) if new.any() else accepted
-        held = (*held, *held_too)
-    return accepted, repeats, held
+    rows = checked.quarantined
+    again = np.array([DUPLICATE_ID in checks for checks in rows[reasons.CHECKS]], dtype=bool)
+    bad = replace(checked, quarantined=rows[~again], received=len(events) - int(again.sum()))
+    held = keep_quarantined(bad, home=home, source=source, now=now)
+    return checked.accepted, rows.loc[again, reasons.KEY].tolist(), held

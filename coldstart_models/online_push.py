@@ -4,26 +4,27 @@ Two places in the log are kept beside it: up to where the online features are th
 up to where new listings have learned from their first users (which takes a model, so a service).
 They move after a push: what was appended but not pushed, because a process was killed in between,
 is pushed by whoever comes next. State is read and pushed under one lock, so an older state never
-replaces a newer one.
+replaces a newer one. Learning takes a model's time and is not done under it: where another call
+wrote what it learned meanwhile, listings learn again.
 """
 
 import fcntl
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
 
-from coldstart_models.adapting import adapt_listings
+from coldstart_models.adapting import adapted_rows, known_from
 from coldstart_models.feature_rows import item_stats_rows
 from coldstart_models.listed_items import listed_items
 from feature_repo.event_log import LogState, Position, event_log
-from feature_repo.feature_tables import ITEM_STATS, USER_HISTORY
+from feature_repo.feature_tables import ITEM_ADAPTATION, ITEM_STATS, USER_HISTORY
 from feature_repo.home import Home
 from feature_repo.jobs.arrival import EVENT_COLUMNS
-from feature_repo.lineage import log_position
+from feature_repo.lineage import log_reached
 from validation import tables
 from validation.whole_files import replacing
 
@@ -98,39 +99,63 @@ def push_online(
             rows = _of_users(some_users, home=home, now=now)
             pushed += list(rows[USER_HISTORY.name][tables.USER_ID]) if rows else []
             _push(rows | _of_items(some_items, home=home, now=now), store=store, now=now)
-        adapted: tuple[str, ...] = ()
-        learned = reached.adaptations
-        if recommender is not None:
-            later = _missed(state, [reached.adaptations])
-            positive = later[later[tables.EVENT_TYPE].isin(tables.POSITIVE_EVENT_TYPES)]
-            adapted = adapt_listings(
-                sorted({*chosen, *positive[tables.ITEM_ID]}),
-                home=home,
-                store=store,
-                recommender=recommender,
-                now=now,
-            )
-            learned = state.position
-        _keep(home, Reached(state.position, learned))
+        _keep(home, replace(reached, features=state.position))
+    adapted = (
+        _push_adaptations(chosen, home=home, store=store, recommender=recommender, now=now)
+        if recommender is not None
+        else ()
+    )
     return Pushed(tuple(pushed), adapted)
 
 
-def catch_up(home: Home, store: "Store", *, now: datetime) -> Pushed:
-    """Push again what came after the offline tables were computed.
+@contextmanager
+def caught_up(home: Home, store: "Store", *, now: datetime) -> Iterator[None]:
+    """Push again, after a materialization, what came after the offline tables were computed.
 
-    A materialization writes these tables' state over what was pushed since. Where nobody knows
-    how far of the log they reach, they are taken as complete.
+    It writes these tables' state over what was pushed since, and has done so in part where it
+    failed. Where nobody knows how far of the log they reach, they are taken as complete.
     """
-    places = [log_position(home, view) for view in (USER_HISTORY.name, ITEM_STATS.name)]
-    known = [place for place in places if place is not None]
-    since = min(known, key=lambda place: place.rows, default=None)
-    return push_online(home, store, recommender=None, now=now, since=since)
+    since = log_reached(home)  # now: `aggregate` may go on meanwhile
+    try:
+        yield
+    finally:
+        if event_log(home).exists():
+            push_online(home, store, recommender=None, now=now, since=since)
 
 
 def is_behind(home: Home) -> bool:
     """Whether the log has events that no new listing has learned from."""
-    reached = _reached(home)
-    return reached is not None and reached.adaptations != event_log(home).state().position
+    learned = _learned(home)
+    return learned is not None and learned != event_log(home).state().position
+
+
+def _push_adaptations(
+    chosen: Collection[str],
+    *,
+    home: Home,
+    store: "Store",
+    recommender: "Recommender",
+    now: datetime,
+) -> tuple[str, ...]:
+    """Let the new ones of some items, and of all with events that none has learned from, learn.
+
+    What they learned is written if nobody else did since, so an older lesson never replaces a newer
+    one.
+    """
+    while True:
+        learned = _learned(home)
+        state = event_log(home).state()
+        later = _missed(state, [learned] if learned else [])
+        positive = later[later[tables.EVENT_TYPE].isin(tables.POSITIVE_EVENT_TYPES)]
+        listings = sorted({*chosen, *positive[tables.ITEM_ID]})
+        new, rows = adapted_rows(listings, home=home, recommender=recommender)
+        with _pushing(home):
+            if _learned(home) == learned:
+                if new:
+                    store.push(ITEM_ADAPTATION.name, known_from(rows, now), now=now)
+                reached = _reached(home) or Reached(state.position, state.position)
+                _keep(home, replace(reached, adaptations=state.position))
+                return new
 
 
 def _missed(state: LogState, places: Sequence[Position]) -> "pd.DataFrame":
@@ -190,6 +215,12 @@ def _reached(home: Home) -> Reached | None:
     except FileNotFoundError:
         return None
     return Reached(**{name: Position(**place) for name, place in kept.items()})
+
+
+def _learned(home: Home) -> Position | None:
+    """Up to where new listings have learned; None where nobody wrote it down."""
+    reached = _reached(home)
+    return reached.adaptations if reached else None
 
 
 def _keep(home: Home, reached: Reached) -> None:

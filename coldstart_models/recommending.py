@@ -24,6 +24,8 @@ from coldstart_models.explaining import (
     sentence,
     strongest,
 )
+from coldstart_models.exploration.exploring import Turn
+from coldstart_models.exploration.page import Field
 from coldstart_models.feature_rows import adaptation_rows, vector_rows
 from coldstart_models.ranker import top_k
 from coldstart_models.siamese.files import load_folder
@@ -35,6 +37,7 @@ from coldstart_models.siamese.packing import pack, pack_deltas
 from coldstart_models.siamese.personal import moved
 from coldstart_models.siamese.population import Population
 from coldstart_models.siamese.scorer import Calibration, Profiles, SiameseScorer
+from coldstart_models.siamese.terms import Terms
 from coldstart_models.siamese.togetherness import Togetherness
 from coldstart_models.siamese.training import MetaSiamese, history_batch, to_vectors
 from coldstart_models.snapshot import Snapshot, microseconds, read_snapshot
@@ -55,6 +58,10 @@ class Recommendation:
     reason: str
     deviation: float | None = None
     """How unsure the score is (σ of `siamese.certainty`); None where it is not personal."""
+    propensity: float = 1.0
+    """With which the slot went to this listing, given those above it; 1 where nothing was drawn."""
+    explored: bool = False
+    """Whether the slot was given by the policy of exploration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +93,14 @@ class Recommender:
         self._space = Space.of(population)
         self._snapshot = snapshot
         self._writing = threading.Lock()
+        self._followers: tuple[Recommender, ...] = ()
 
     @classmethod
-    def load(cls, home: Home, *, tag: str = LATEST) -> "Recommender":
+    def load(cls, home: Home, *, tag: str = LATEST, kept: bool = False) -> "Recommender":
         """Load a model and the vectors it made.
+
+        Args:
+            kept: take the vectors that training kept beside the store (`Home.model_vectors`).
 
         Raises:
             ArtifactError: there is no such model, or no vectors of it.
@@ -104,7 +115,7 @@ class Recommender:
             head=head,
             network=network,
             population=population,
-            snapshot=read_snapshot(home, tag=stored.tag, widths=network.scorer.widths),
+            snapshot=read_snapshot(home, tag=stored.tag, widths=network.scorer.widths, kept=kept),
         )
 
     @property
@@ -114,6 +125,14 @@ class Recommender:
     @property
     def _scorer(self) -> SiameseScorer:
         return self._network.scorer
+
+    def lead(self, followers: "Sequence[Recommender]") -> None:
+        """Let other models' recommenders take in the same listings and customers as this one."""
+        self._followers = tuple(followers)
+
+    def serves(self, item_id: str) -> bool:
+        """Whether the listing can be recommended or scored."""
+        return item_id in self._snapshot.position
 
     def is_new(self, item_id: str) -> bool:
         """Whether hardly anybody has chosen the item yet. Raises UnknownItem."""
@@ -130,6 +149,7 @@ class Recommender:
         max_price: float | None = None,
         exclude: Collection[str] = (),
         personal: float | None = None,
+        turn: Turn | None = None,
     ) -> list[Recommendation]:
         """The k best listings for a person, best first.
 
@@ -140,6 +160,8 @@ class Recommender:
             exclude: item ids to leave out.
             personal: from 0, what sells in general, to 1, the person alone (see
                 `siamese.personal`); by default as the model learned it.
+            turn: gives some slots to new listings that are not the best, by a policy of
+                exploration; a person without a usable history gets none.
 
         Raises ConfigError for a `personal` outside 0 … 1.
         """
@@ -150,10 +172,24 @@ class Recommender:
         person = self._person(snapshot, history)
         if person is None:
             return self._most_popular(snapshot, rows, k=k)
-        scores = self._scores(snapshot, person, rows, personal=personal)
+        terms = self._terms(snapshot, person, rows)
+        scores = self._summed(snapshot, person, rows, terms, personal=personal)
         order = top_k(scores[None, :], snapshot.item_ids[rows], k)[0]
+        propensities, explored = np.ones(len(order)), frozenset[int]()
+        if turn is not None:
+            page = turn.arrange(
+                Field(
+                    snapshot.item_ids[rows],
+                    scores.astype(np.float64),
+                    self._directions(terms, personal=personal),
+                    snapshot.new[rows],
+                ),
+                order,
+            )
+            order, propensities = page.columns, page.propensities
+            explored = frozenset(page.places)
         best, reached = rows[order], scores[order].tolist()
-        unsure = self._deviations(snapshot, person, best)
+        unsure = self._network.certainty.deviation(terms.features(order)).tolist()
         return [
             self._recommendation(
                 snapshot,
@@ -161,8 +197,12 @@ class Recommender:
                 score,
                 self._told(snapshot, person, row, self._parts(snapshot, person, row)),
                 deviation=deviation,
+                propensity=propensity,
+                explored=place in explored,
             )
-            for row, score, deviation in zip(best.tolist(), reached, unsure, strict=True)
+            for place, (row, score, deviation, propensity) in enumerate(
+                zip(best.tolist(), reached, unsure, propensities.tolist(), strict=True)
+            )
         ]
 
     def score(
@@ -252,6 +292,8 @@ class Recommender:
             rows = pack(self._scorer.tower(to_vectors(inputs, factors)), prior)
         with self._writing:
             self._snapshot = self._snapshot.with_items(items, rows)
+        for follower in self._followers:
+            follower.add_listings(items, image, text)
         return vector_rows(ids, rows, tag=self.tag)
 
     def adapt(
@@ -286,6 +328,8 @@ class Recommender:
             self._snapshot = snapshot.with_delta(
                 row, delta[0], float(bias[0]), support=len(supporters)
             )
+        for follower in self._followers:
+            follower.adapt(item_id, supporters, times=times)
         return adaptation_rows([item_id], delta, bias, [len(supporters)], tag=self.tag)
 
     def _rows(self, snapshot: Snapshot, item_ids: Sequence[str]) -> IntArray:
@@ -311,7 +355,6 @@ class Recommender:
             calibration = Calibration.of(values, exists, prior)
         return _Person(tuple(str(snapshot.item_ids[i]) for i in known), profiles, calibration)
 
-    @torch.inference_mode()
     def _scores(
         self,
         snapshot: Snapshot,
@@ -321,14 +364,28 @@ class Recommender:
         personal: float | None = None,
     ) -> "np.typing.NDArray[np.float32]":
         """(C,) scores of the candidates in the given rows."""
+        terms = self._terms(snapshot, person, rows)
+        return self._summed(snapshot, person, rows, terms, personal=personal)
+
+    @torch.inference_mode()
+    def _terms(self, snapshot: Snapshot, person: "_Person", rows: IntArray) -> Terms:
+        """What the scores of the candidates in the given rows are made of."""
         candidates = snapshot.vectors.take(torch.from_numpy(rows))
-        scores = self._scorer(
-            snapshot.vectors,
-            person.profiles,
-            candidates,
-            torch.from_numpy(snapshot.prior[rows]),
-            calibration=person.calibration,
-        )
+        values, exists = self._scorer.term_values(snapshot.vectors, person.profiles, candidates)
+        return Terms(values, exists, torch.from_numpy(snapshot.prior[rows]), person.calibration)
+
+    @torch.inference_mode()
+    def _summed(
+        self,
+        snapshot: Snapshot,
+        person: "_Person",
+        rows: IntArray,
+        terms: Terms,
+        *,
+        personal: float | None,
+    ) -> "np.typing.NDArray[np.float32]":
+        """(C,) scores from their terms and what the listings' first customers add."""
+        scores = self._scorer.combine(terms.values, terms.exists, terms.prior, person.calibration)
         if snapshot.support[rows].any():
             deltas = {name: values[rows] for name, values in snapshot.by_modality.items()}
             added = effect(person.profiles, deltas, self._space.mean)
@@ -338,17 +395,14 @@ class Recommender:
         return np.asarray(scores.numpy(), dtype=np.float32)
 
     @torch.inference_mode()
-    def _deviations(self, snapshot: Snapshot, person: "_Person", rows: IntArray) -> list[float]:
-        """How unsure the scores of the candidates in the given rows are."""
-        found = self._scorer.features(
-            snapshot.vectors,
-            person.profiles,
-            snapshot.vectors.take(torch.from_numpy(rows)),
-            torch.from_numpy(snapshot.prior[rows]),
-            calibration=person.calibration,
-        )
-        deviations: list[float] = self._network.certainty.deviation(found[0]).tolist()
-        return deviations
+    def _directions(
+        self, terms: Terms, *, personal: float | None
+    ) -> "np.typing.NDArray[np.float64]":
+        """(C, T + 1): how the scores may move together, at a place of the control."""
+        features = terms.features()
+        if personal is not None:  # y_π = π t + (1 − π) g: the weight of g is given, not learned
+            features = torch.cat([personal * features[:, :-1], 0.0 * features[:, -1:]], dim=1)
+        return self._network.certainty.directions(features).numpy().astype(np.float64)
 
     def _general(self, snapshot: Snapshot, person: "_Person", rows: IntArray) -> torch.Tensor:
         """(C,) expected popularity of the candidates, standardised over the reference pool."""
@@ -399,6 +453,8 @@ class Recommender:
         reason: str,
         *,
         deviation: float | None = None,
+        propensity: float = 1.0,
+        explored: bool = False,
     ) -> Recommendation:
         return Recommendation(
             item_id=str(snapshot.item_ids[row]),
@@ -407,6 +463,8 @@ class Recommender:
             support=int(snapshot.support[row]),
             reason=reason,
             deviation=deviation,
+            propensity=propensity,
+            explored=explored,
         )
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import redis
 
@@ -22,7 +22,9 @@ from coldstart_models.event_stream import TOGETHER, Message
 
 ANSWER_SECONDS: Final = 10.0
 """How long a command may take beyond its own wait."""
-GROUP_GONE: Final = "NOGROUP"
+NO_GROUP: Final = "NOGROUP"
+GONE: Final = (NO_GROUP, "no such key")
+"""How Redis says that the group is gone, alone or with its stream."""
 
 T = TypeVar("T")
 
@@ -69,8 +71,7 @@ class RedisStream:
 
     def outstanding(self) -> int:
         """See `EventStream`. After deletions Redis may not know how many wait for delivery."""
-        groups = self._asked(lambda: self._redis.xinfo_groups(self.name))
-        own = next(group for group in groups if group["name"] == self._group.encode())
+        own = self._asked(self._own_group)
         return int(own["pending"]) + int(own.get("lag") or 0)
 
     def close(self) -> None:
@@ -82,8 +83,8 @@ class RedisStream:
                 )
                 if not held:
                     self._redis.xgroup_delconsumer(self.name, self._group, self._consumer)
-        except StreamLost:
-            pass  # the group forgets nothing by it
+        except StreamError:
+            pass  # the group forgets nothing by it, and may be gone
         self._redis.close()
 
     def _new(self, limit: int, wait: float) -> list[Message]:
@@ -135,6 +136,14 @@ class RedisStream:
             if not kept:
                 self._asked(partial(self._redis.xack, self.name, self._group, message_id))
 
+    def _own_group(self) -> dict[str, Any]:
+        """What Redis tells of the group. Raises its error of a group that is gone."""
+        for group in self._redis.xinfo_groups(self.name):
+            if group["name"] == self._group.encode():
+                found: dict[str, Any] = group
+                return found
+        raise redis.ResponseError(f"{NO_GROUP} {self._group!r} is not among the stream's groups")
+
     def _asked(self, command: Callable[[], T]) -> T:
         """What Redis answers; a group that is missing is made."""
         with _answering():
@@ -143,7 +152,7 @@ class RedisStream:
             try:
                 return command()
             except redis.ResponseError as error:
-                if GROUP_GONE not in str(error):
+                if not any(gone in str(error) for gone in GONE):
                     raise
                 self._make_group()
                 return command()

@@ -27,6 +27,7 @@ from coldstart_models.user_history import UserHistory
 from feature_repo.event_log import event_log
 from feature_repo.feature_tables import HISTORY_LENGTH
 from feature_repo.home import Home
+from feature_repo.vector_snapshot import Vectors as StoredVectors
 from validation import tables
 
 EPOCH: Final = pd.Timestamp("1970-01-01", tz="UTC")
@@ -195,12 +196,16 @@ def new_listings(items: pd.DataFrame, events: pd.DataFrame) -> BoolArray:
     return np.asarray(unchosen | (listed >= newest - NEW_FOR).fillna(False).to_numpy(bool))
 
 
-def read_snapshot(home: Home, *, tag: str, widths: dict[str, int]) -> Snapshot:
-    """The items whose vectors the model made. Raises ArtifactError where there are none."""
+def read_snapshot(home: Home, *, tag: str, widths: dict[str, int], kept: bool = False) -> Snapshot:
+    """The items whose vectors the model made. Raises ArtifactError where there are none.
+
+    Args:
+        kept: read the vectors that training kept of the model, not the store's.
+    """
     from feature_repo.store import Store
 
     store = Store(home)
-    stored = store.vectors("item_vector")
+    stored = _kept_vectors(home, tag) if kept else store.vectors("item_vector")
     ours = stored.tags == tag
     if not ours.any():
         raise ArtifactError(
@@ -235,6 +240,16 @@ def read_snapshot(home: Home, *, tag: str, widths: dict[str, int]) -> Snapshot:
         deltas=deltas,
         biases=biases,
         support=counts,
+    )
+
+
+def _kept_vectors(home: Home, tag: str) -> StoredVectors:
+    table = pq.read_table(home.model_vectors(tag), columns=[tables.ITEM_ID, "vector", "model"])
+    flat = np.asarray(table["vector"].combine_chunks().flatten(), dtype=np.float32)
+    return StoredVectors(
+        item_ids=table[tables.ITEM_ID].to_numpy().astype(object),
+        matrix=flat.reshape(table.num_rows, -1),
+        tags=table["model"].to_numpy().astype(object),
     )
 
 

@@ -29,6 +29,7 @@ from coldstart_models.data.episodes import first_users
 from coldstart_models.data.interactions import Interactions, read_interactions
 from coldstart_models.data.training_histories import FeatureHistories
 from coldstart_models.errors import NotEnoughData
+from coldstart_models.experiments.challenger import keep_vectors
 from coldstart_models.feature_rows import adaptation_rows, vector_rows
 from coldstart_models.general.artifact import load_general
 from coldstart_models.online_histories import READ
@@ -297,6 +298,7 @@ def _publish(
     store = Store(home)
     rows = vector_rows(training.catalogue.item_ids, pack(tower, prior), tag=tag)
     store.replace("item_vector", rows.assign(**{tables.EVENT_TIMESTAMP: now}), now=now)
+    keep_vectors(home, tag)
     adapted = _adaptations(model, training, tower, prior, population, tag=tag)
     store.replace("item_adaptation", adapted.assign(**{tables.EVENT_TIMESTAMP: now}), now=now)
     for view in ("item_vector", "item_adaptation"):

@@ -55,22 +55,23 @@ class EventIndex:
 
     @classmethod
     def open(cls, folder: Path) -> "EventIndex | None":
-        """The index in the folder; None where there is none, or one of another making."""
+        """The index in the folder; None where there is no whole one, or one of another making."""
         try:
-            facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return None
-        if facts != _facts():
-            return None
-        file = pa.ipc.open_file(pa.memory_map(str(folder / ROWS)))
-        batches = tuple(file.get_batch(number) for number in range(file.num_record_batches))
-        return cls(
-            batches=batches,
-            starts=np.cumsum([0, *(batch.num_rows for batch in batches)]).astype(np.int64),
-            hashes={key: np.load(folder / f"{key}.hashes.npy", mmap_mode="r") for key in KEYS},
-            numbers={key: np.load(folder / f"{key}.numbers.npy", mmap_mode="r") for key in KEYS},
-            sums=ItemSums.open(folder),
-        )
+            if json.loads((folder / FACTS).read_text(encoding="utf-8")) != _facts():
+                return None
+            file = pa.ipc.open_file(pa.memory_map(str(folder / ROWS)))
+            batches = tuple(file.get_batch(number) for number in range(file.num_record_batches))
+            return cls(
+                batches=batches,
+                starts=np.cumsum([0, *(batch.num_rows for batch in batches)]).astype(np.int64),
+                hashes={key: np.load(folder / f"{key}.hashes.npy", mmap_mode="r") for key in KEYS},
+                numbers={
+                    key: np.load(folder / f"{key}.numbers.npy", mmap_mode="r") for key in KEYS
+                },
+                sums=ItemSums.open(folder),
+            )
+        except (OSError, EOFError, ValueError, pa.ArrowException):
+            return None  # a file is missing or cut off: the cache was cleared, or power was lost
 
     def rows(self, column: str, among: Collection[str], columns: Sequence[str]) -> pa.Table:
         """Some columns, the key's among them, of the rows whose key is one of the values.

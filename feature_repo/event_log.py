@@ -37,6 +37,7 @@ from feature_repo.home import Home
 from feature_repo.jobs.item_newest import ItemLog
 from feature_repo.jobs.transaction import locked
 from validation import tables
+from validation.whole_files import flush
 
 GENERATION: Final = b"coldstart.generation"
 """Key in the large file's footer."""
@@ -251,6 +252,7 @@ class EventLog:
                 with pq.ParquetWriter(partial, _footed(state.generation), compression="zstd") as to:
                     for part in state._parts():
                         to.write_table(part)
+                flush(partial)
                 index = self._index_of(partial)
                 return state.tail.num_rows if self._put(partial, state, index) else 0
             finally:
@@ -375,6 +377,7 @@ class EventLog:
                     if identity_of(self.path) != state.identity:
                         return False
                     os.replace(partial, self.path)
+                    flush(self.path.parent)
                     for segment in self._segments(state.generation) or ():
                         if segment.end <= state.rows:
                             segment.path.unlink(missing_ok=True)
@@ -389,16 +392,17 @@ class EventLog:
 
     def _write(self, rows: pa.Table, state: LogState, *, start: int, level: int) -> None:
         folder = self.folder / state.generation
-        folder.mkdir(parents=True, exist_ok=True)
+        if not folder.is_dir():
+            folder.mkdir(parents=True)
+            flush(self.folder)
+            flush(self.folder.parent)
         end = start + rows.num_rows
         path = folder / f"{start:015d}-{end:015d}-{level}.parquet"
         partial = folder / f".{path.name}.{os.getpid()}.partial"
-        with partial.open("wb") as file:
-            pq.write_table(rows.cast(tables.EVENTS.schema), file, compression="zstd")
-            file.flush()
-            os.fsync(file.fileno())
+        pq.write_table(rows.cast(tables.EVENTS.schema), partial, compression="zstd")
+        flush(partial)
         os.replace(partial, path)
-        _flush(folder)
+        flush(folder)
 
     def _merge(self) -> None:
         """Make one file of the newest sixteen of a level, and so on upwards."""
@@ -421,7 +425,9 @@ class EventLog:
         rows, generation = tables.EVENTS.schema.empty_table(), new_generation()
         partial = self.path.with_name(f".{self.path.name}.{os.getpid()}.partial")
         write_base(rows, partial, generation=generation)
+        flush(partial)
         os.replace(partial, self.path)
+        flush(self.path.parent)
 
 
 @lru_cache(maxsize=8)
@@ -475,15 +481,6 @@ def _joined(segments: Sequence[Segment], base_rows: int) -> tuple[Segment, ...] 
         joined.append(segment)
         end = segment.end
     return tuple(joined)
-
-
-def _flush(folder: Path) -> None:
-    """Have a rename on disk."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 @contextmanager

@@ -82,8 +82,12 @@ class Home:
 
     @property
     def served(self) -> Path:
-        """A sample of what was served with the features it was made of, for `coldstart skew`."""
+        """What was served: a sample with its features, and explored and experiments' pages."""
         return self.root / "served"
+
+    def model_vectors(self, tag: str) -> Path:
+        """Item vectors of a model that may no longer be the served one, for experiments."""
+        return self.root / "model_vectors" / f"{tag.replace(':', '-')}.parquet"
 
     @property
     def checkpoints(self) -> Path:

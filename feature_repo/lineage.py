@@ -19,7 +19,7 @@ from typing import Any, Final
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from feature_repo.event_log import LogState, Position
+from feature_repo.event_log import LogState, Position, event_log
 from feature_repo.feature_tables import (
     CATEGORY_STATS,
     CREATED_TIMESTAMP,
@@ -43,6 +43,8 @@ AGGREGATED: Final = tuple(
     for table in (ITEM_PROFILE, ITEM_STATS, CATEGORY_STATS, *USER_BEHAVIOUR, *ITEM_BEHAVIOUR)
 )
 """What `aggregate` fills."""
+FROM_EVENTS: Final = tuple(table.name for table in (ITEM_STATS, *USER_BEHAVIOUR, *ITEM_BEHAVIOUR))
+"""Of these, what is made of its key's events alone and goes online with every new one."""
 MADE_BY: Final[Mapping[str, str]] = {
     **dict.fromkeys(AGGREGATED, "aggregate"),
     ITEM_IMAGE_EMBEDDING.name: "extract",
@@ -171,6 +173,25 @@ def log_position(home: Home, view: str) -> Position | None:
     """How far of the log the view's offline rows reach; None where nobody wrote it down."""
     read = _record(home, view).get("inputs", {}).get(tables.EVENTS.name)
     return Position(read["version"], read["rows"]) if read else None
+
+
+def log_reached(home: Home) -> Position | None:
+    """How far of the log all offline rows made of events reach; None where nobody wrote it down."""
+    places = [log_position(home, view) for view in FROM_EVENTS]
+    known = [place for place in places if place is not None]
+    return min(known, key=lambda place: place.rows, default=None)
+
+
+def keys_with_events(home: Home, view: str, *, since: Position | None) -> set[str]:
+    """Keys of the view that have events after a place in the log, whose rows these have changed.
+
+    There are none where the place is not in this log, or the view is not made of events.
+    """
+    state = event_log(home).state()
+    if view not in FROM_EVENTS or since is None or since.generation != state.generation:
+        return set()
+    key = FEATURE_TABLES[view].key
+    return set(state.after(since.rows, [key])[key].to_pylist())
 
 
 def file_input(path: Path) -> Input:

@@ -27,9 +27,10 @@ from feature_repo.wire_rows import WireRows
 
 KEYS_AT_ONCE = 10_000
 """Keys of one query, below SQLite's limit of variables."""
-
-
 PAGE_BYTES = 16_384
+BUSY_MILLISECONDS = 120_000
+"""How long a write waits for another process's: an executor of Spark holds the file while it writes
+a batch of rows, on a busy machine for longer than the five seconds that are Python's default."""
 
 
 def under_home(path: str) -> Path:
@@ -74,7 +75,9 @@ class HomeSqliteOnlineStore(SqliteOnlineStore):  # type: ignore[misc]
     def _get_conn(self, config: RepoConfig) -> sqlite3.Connection:
         fresh = self._conn is None
         connection: sqlite3.Connection = super()._get_conn(config)
-        if fresh:  # heard only by a new file: a vector of 1,664 floats fits a page
+        if fresh:
+            connection.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
+            # Heard only by a new file: a vector of 1,664 floats fits a page.
             connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         open_writes = _OPEN_WRITES.get()
         if open_writes is None:

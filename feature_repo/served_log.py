@@ -5,17 +5,15 @@ so on; the oldest goes. Ids stand there as in the event log and the online store
 sent with a request does not stand there. Only the owner of the process may read the files.
 """
 
-import json
 import math
-import os
 import threading
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final
 
+from feature_repo import rotating_lines
 from feature_repo.errors import JobError
 from feature_repo.home import Home
 
@@ -23,6 +21,8 @@ CURRENT: Final = "requests.jsonl"
 FILE_BYTES: Final = 16 * 1024 * 1024
 FILES: Final = 8
 """So many are kept; with `FILE_BYTES` this bounds the disk to 128 MiB."""
+
+KIND: Final = "served request"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,32 +62,15 @@ class ServedLog:
             "key": served.key,
             "features": {name: _plain(value) for name, value in served.features.items()},
         }
-        line = (json.dumps(told, ensure_ascii=False) + "\n").encode()
         with self._lock:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            if self._path.exists() and self._path.stat().st_size + len(line) > FILE_BYTES:
-                _rotate(self._path)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-            handle = os.open(self._path, flags, 0o600)
-            try:
-                os.write(handle, line)
-            finally:
-                os.close(handle)
+            rotating_lines.append(self._path, told, file_bytes=FILE_BYTES, files=FILES)
 
 
 def read_served(home: Home, *, since: datetime | None = None) -> Iterator[Served]:
     """The sample, oldest first. Raises JobError for a line that is not one of ours."""
-    for number in range(FILES, -1, -1):
-        path = _numbered(home.served / CURRENT, number)
-        if path.exists():
-            yield from _read(path, since)
-
-
-def _read(path: Path, since: datetime | None) -> Iterator[Served]:
-    lines = path.read_bytes().split(b"\n")
-    for number, line in enumerate(lines[:-1], start=1):  # after the last newline one is written
+    path = home.served / CURRENT
+    for file, line, told in rotating_lines.read(path, files=FILES, kind=KIND):
         try:
-            told = json.loads(line)
             served = Served(
                 datetime.fromisoformat(told["served_at"]),
                 told["endpoint"],
@@ -96,26 +79,9 @@ def _read(path: Path, since: datetime | None) -> Iterator[Served]:
                 told["features"],
             )
         except (ValueError, KeyError, TypeError) as error:
-            raise JobError(
-                f"{path}, line {number} is no served request ({error}); remove the file"
-            ) from error
+            raise rotating_lines.not_one(file, line, KIND, error) from error
         if since is None or served.served_at >= since:
             yield served
-
-
-def _rotate(path: Path) -> None:
-    for number in range(FILES - 1, 0, -1):
-        older = _numbered(path, number)
-        if older.exists():
-            if number == FILES - 1:
-                older.unlink()
-            else:
-                os.replace(older, _numbered(path, number + 1))
-    os.replace(path, _numbered(path, 1))
-
-
-def _numbered(path: Path, number: int) -> Path:
-    return path if number == 0 else path.with_name(f"{path.stem}.{number}{path.suffix}")
 
 
 def _plain(value: Any) -> Any:

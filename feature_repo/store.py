@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,7 @@ import pyarrow as pa
 from feature_repo.encoder_tables import served_rows, unserved_rows
 from feature_repo.environment import POSTGRES, SPARK, Environment
 from feature_repo.errors import NotApplied, StoreError, UnknownFeature
+from feature_repo.event_log import Position
 from feature_repo.feature_tables import (
     AS_OF_US,
     CATEGORY_ID,
@@ -29,7 +31,7 @@ from feature_repo.feature_tables import (
     create_missing,
 )
 from feature_repo.home import REPOSITORY, Home
-from feature_repo.lineage import lineage_of
+from feature_repo.lineage import keys_with_events, lineage_of
 from feature_repo.offline_tables import (
     append_rows,
     extent,
@@ -108,6 +110,22 @@ class Store:
         self.__dict__.pop("_services", None)
         return self.registered()
 
+    def require_applied(self) -> None:
+        """Raise NotApplied or StoreError where there is nothing to read."""
+        if self._applied:
+            return
+        if not self.home.root.is_dir():
+            raise StoreError(
+                f"there is no state folder {self.home.root}; run `coldstart ingest SOURCE`, or "
+                "point COLDSTART_HOME at the folder that has one"
+            )
+        ready = self._environment.registry_ready(self.home)
+        if not ready or not self._feast.list_feature_views():
+            raise NotApplied(
+                f"no features are registered in {self.home.root}; run `coldstart apply`"
+            )
+        self._applied = True
+
     def historical(
         self,
         entities: pd.DataFrame,
@@ -158,7 +176,7 @@ class Store:
             entity_rows: ids by name, e.g. ``[{"user_id": "u1", "item_id": "7"}]``.
             now: needed when features of the on-demand view are asked for.
         """
-        self._require_applied()
+        self.require_applied()
         rows = [dict(row) for row in entity_rows]
         if not rows:
             return []
@@ -185,7 +203,7 @@ class Store:
         The offline file is rewritten under a lock, so push offline in batches. Embeddings by an
         encoder that does not serve are kept in its own table, and do not go online.
         """
-        self._require_applied()
+        self.require_applied()
         rows, target = to_rows(frame, view=view, now=now), PushTo(to)
         if not rows.num_rows:
             return
@@ -226,7 +244,7 @@ class Store:
         progress: Progress | None = None,
     ) -> MaterializeResult:
         """Write each entity's latest row in [start, end] online; by default each table's range."""
-        self._require_applied()
+        self.require_applied()
         self._bring_offline()
         names = self._views(views)
         done = []
@@ -244,28 +262,39 @@ class Store:
         seed: int = 0,
         start: datetime | None = None,
         end: datetime | None = None,
+        since: Position | None = None,
     ) -> ReadBack:
         """Count the entities online, and compare a sample with their newest offline row, exactly.
 
-        `start` and `end` are those of the materialization, where it had any.
+        Args:
+            start: that of the materialization, where it had any.
+            end: likewise.
+            since: how far of the log the offline tables reached. An entity with later events is not
+                compared: whoever took these in made its online row newer.
         """
-        self._require_applied()
+        self.require_applied()
         checked, found, counts = 0, [], {}
         for view in self._views(views):
             table = feature_table(view)
             keys = newest_keys(self.home, view, start=start, end=end)
             counts[view] = Count(len(keys), self._count_online(view, keys))
             found += shortfall(view, counts[view])
-            size = min(sample, len(keys))
-            chosen = np.random.default_rng(seed).choice(len(keys), size, replace=False)
-            asked = [keys[number] for number in np.sort(chosen)]
+            still = sorted(set(keys) - keys_with_events(self.home, view, since=since))
+            size = min(sample, len(still))
+            chosen = np.random.default_rng(seed).choice(len(still), size, replace=False)
+            asked = [still[number] for number in np.sort(chosen)]
             rows = latest_rows(self.home, view, start=start, end=end, keys=asked).to_pylist()
             online = self.online(
                 [f"{view}:{column.name}" for column in table.features],
                 [{table.key: row[table.key]} for row in rows],
             )
-            checked += len(rows)
-            found += differences(rows, online, table=table)
+            # An event is in the log before it is online, so who moved meanwhile is known now.
+            moved = keys_with_events(self.home, view, since=since)
+            stood = [row[table.key] not in moved for row in rows]
+            checked += sum(stood)
+            found += differences(
+                list(compress(rows, stood)), list(compress(online, stood)), table=table
+            )
         return ReadBack(checked, tuple(found), counts)
 
     def _count_online(self, view: str, keys: Sequence[str]) -> int | None:
@@ -281,7 +310,7 @@ class Store:
 
     def registered(self) -> Registered:
         """What is registered, what is online and what is stale."""
-        self._require_applied()
+        self.require_applied()
         feast = self._feast
         return Registered(
             project=feast.project,
@@ -335,22 +364,6 @@ class Store:
             loaded = load_changed(self.home, settings=self._environment.values["offline_store"])
             if loaded:
                 log.info("loaded %s into PostgreSQL", ", ".join(loaded))
-
-    def _require_applied(self) -> None:
-        """Raise NotApplied or StoreError where there is nothing to read."""
-        if self._applied:
-            return
-        if not self.home.root.is_dir():
-            raise StoreError(
-                f"there is no state folder {self.home.root}; run `coldstart ingest SOURCE`, or "
-                "point COLDSTART_HOME at the folder that has one"
-            )
-        ready = self._environment.registry_ready(self.home)
-        if not ready or not self._feast.list_feature_views():
-            raise NotApplied(
-                f"no features are registered in {self.home.root}; run `coldstart apply`"
-            )
-        self._applied = True
 
     def _registered_beyond(self, defined: set[str]) -> list[Any]:
         feast = self._feast
@@ -422,7 +435,7 @@ class Store:
 
     def _asked(self, entities: pd.DataFrame, features: Features) -> pd.DataFrame:
         """What Feast needs of the entity rows: ids, UTC microseconds, row number, moment."""
-        self._require_applied()
+        self.require_applied()
         self._resolved(features)
         if tables.EVENT_TIMESTAMP not in entities.columns:
             raise StoreError(

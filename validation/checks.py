@@ -20,6 +20,8 @@ CLOCK_SKEW: Final = timedelta(minutes=5)
 
 READ: Final = "line_read"
 """Column that says whether the row's line could be read from its file."""
+DUPLICATE_ID: Final = "duplicate_id"
+"""The check that fails rows which pass every other one but come after such a row of their id."""
 
 
 class Severity(StrEnum):

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from validation import engine, facts, reasons, suites, tables
-from validation.checks import READ, Severity, readable
+from validation.checks import DUPLICATE_ID, READ, Severity, readable
 from validation.chunks import Chunk
 from validation.contents import FINGERPRINT
 from validation.engine import Finding, Run
@@ -64,7 +64,7 @@ def judged(
         accepted=table.to_pandas(table.to_arrow(kept)),
         key=coerced.frame[table.key],
         findings=[*reasons.telling(run.findings), *twice.findings],
-        details={**details, "duplicate_id": told, "line_readable": facts.unread_lines(raw)},
+        details={**details, DUPLICATE_ID: told, "line_readable": facts.unread_lines(raw)},
         validation={
             str(part.result["suite_name"]): part.result for part in (run, twice) if part.result
         },

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from validation import comparisons, listing_checks, log, tables
-from validation.checks import Check, Checklist, check_of
+from validation.checks import DUPLICATE_ID, Check, Checklist, check_of
 from validation.rules import NO_RULES, Rules
 
 if TYPE_CHECKING:
@@ -234,7 +234,7 @@ def identities(key: str, *, table: str) -> "ExpectationSuite":
     """The suite of what the other checks let through: of several rows of a key the first stays."""
     suite = Checklist(f"{table}_identities")
     suite.block(
-        "duplicate_id",
+        DUPLICATE_ID,
         key,
         f"{key} {{value}} {{detail}}; keep one row per id",
         kind="ExpectColumnValuesToHold",

@@ -1,4 +1,8 @@
-"""Files that a reader finds whole, the old one or the new one, whenever the writer dies."""
+"""Files that a reader finds whole, the old one or the new one, whenever the writer dies.
+
+A rename outlives the process at once, but the machine only when it was flushed: before anything
+else that holds the same rows is removed, flush the file, rename it and flush its folder.
+"""
 
 import os
 from collections.abc import Iterator
@@ -20,3 +24,12 @@ def replacing(path: Path) -> Iterator[Path]:
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def flush(path: Path) -> None:
+    """Have a file's content, or a folder's names, on the disk and not only in memory."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

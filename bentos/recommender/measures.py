@@ -51,6 +51,11 @@ def count_failed_checks(kind: str, rows: "Iterable[QuarantinedRow]") -> None:
             _failed_checks().labels(kind=kind, check=check).inc()
 
 
+def count_follow_failure(error: Exception) -> None:
+    """A look for events that others took in which failed, by the error's class."""
+    _follow_failures().labels(error=type(error).__name__).inc()
+
+
 @cache
 def _stage_seconds() -> "Histogram":
     from prometheus_client import Histogram
@@ -82,6 +87,15 @@ def _failed_checks() -> "Counter":
     from prometheus_client import Counter
 
     return Counter("coldstart_gate_failures", "Rows that failed a check", ["kind", "check"])
+
+
+@cache
+def _follow_failures() -> "Counter":
+    from prometheus_client import Counter
+
+    return Counter(
+        "coldstart_follow_failures", "Looks for events of other processes that failed", ["error"]
+    )
 
 
 @cache

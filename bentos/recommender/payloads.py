@@ -84,6 +84,9 @@ class RecommendRequest(Ranked):
     max_price: float | None = Field(None, gt=0)
     exclude: list[Id] = Field(default_factory=list, max_length=MAX_SCORED)
     exclude_seen: bool = Field(True, description="leave out what the history holds")
+    session_id: Id | None = Field(
+        None, description="of the visit, as its events name it; experiments tell visitors by it"
+    )
 
 
 class RecommendedItem(BaseModel):
@@ -95,6 +98,10 @@ class RecommendedItem(BaseModel):
         None, description="how unsure the score is, in its own units; unset where not personal"
     )
     reason: str
+    propensity: float = Field(
+        1.0, description="with which the place went to it, given those above; 1 if not drawn"
+    )
+    explored: bool = Field(False, description="whether the place was given by exploration")
     title: str | None = None
     category: str | None = None
     price: float | None = None
@@ -107,6 +114,8 @@ class RecommendResponse(BaseModel):
     fallback: Literal["popular"] | None = Field(
         None, description="set where the person has no history, so that nothing is personal"
     )
+    page_id: str | None = Field(None, description="of this page in the log, where pages are kept")
+    variant: str | None = Field(None, description="of the experiment, if the person takes part")
     model: str
     snapshot: str
 

@@ -10,7 +10,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -22,16 +22,19 @@ from bentoml.exceptions import BadInput, BentoMLException, NotFound, ServiceUnav
 from bentos.recommender import measures, payloads, storefront
 from bentos.recommender.packing import ProjectImage
 from bentos.recommender.photos import PhotoRefused, keep_photo, photo_root, resolve_photo
+from bentos.recommender.requests import Request
 from bentos.recommender.shelf import Shelf
 from coldstart_models.artifacts import LATEST, check_contract, find_model, observe_features
 from coldstart_models.config import load_config
 from coldstart_models.errors import ContractMismatch, ModelError, UnknownItem, UnknownUser
+from coldstart_models.experiments.lanes import Lanes
 from coldstart_models.intake import SERVICE_SOURCE
 from feature_repo.environment import Environment
 from feature_repo.errors import FeatureError
 from feature_repo.feature_tables import USER_HISTORY
 from feature_repo.home import Home
 from feature_repo.jobs.catalogue_reference import CatalogueReference
+from feature_repo.page_log import PageLog, explored_exposures
 from feature_repo.served_log import Served, ServedLog
 from validation import tables
 
@@ -44,6 +47,8 @@ if TYPE_CHECKING:
 MODEL_VARIABLE: Final = "COLDSTART_MODEL"
 FOLLOW_SECONDS: Final = 0.5
 """Between looks for events that a consumer took in."""
+LONGEST_FOLLOW_SECONDS: Final = 60.0
+"""The same while looking fails; doubled from failure to failure."""
 logger = logging.getLogger("bentoml.coldstart")
 
 os.environ.setdefault("BENTOML_DO_NOT_TRACK", "true")
@@ -61,6 +66,7 @@ class RecommenderService:
     """Personal recommendations of home-goods listings nobody has clicked yet."""
 
     def __init__(self) -> None:
+        from coldstart_models.experiments.challenger import load_challenger
         from coldstart_models.recommending import Recommender
         from feature_repo.store import Store
 
@@ -78,6 +84,13 @@ class RecommenderService:
         settings = load_config()
         self._rules = settings.gate.rules()
         self._served = ServedLog(self.home, share=settings.serve.logged_share)
+        self._pages = PageLog(self.home)
+        self._lanes = Lanes.of(
+            settings,
+            self.recommender,
+            spent=lambda: explored_exposures(self.home),
+            load=lambda tag: load_challenger(self.home, tag=tag),
+        )
         self._catalogue = CatalogueReference(self.home)
         gc.collect()
         gc.freeze()
@@ -108,20 +121,24 @@ class RecommenderService:
     def recommend(self, params: payloads.RecommendRequest, /) -> payloads.RecommendResponse:
         """The k best listings for a user or a session; the popular ones for a stranger."""
         history = self._history(params, endpoint="recommend")
+        request = Request.of(params, self._lanes, now=datetime.now(UTC))
         with measures.stage("recommend"), as_responses():
-            found = self.recommender.recommend(
+            found = request.lane.recommender.recommend(
                 history,
                 k=params.k,
                 pool=params.pool,
                 category=params.category,
                 max_price=params.max_price,
                 exclude=_excluded(params, history),
-                personal=params.personal,
+                personal=request.personal,
+                turn=request.turn,
             )
-        if history.item_ids:
-            return self._recommendations(found)
-        measures.count_fallback("no history")
-        return self._recommendations(found, fallback="popular")
+        if self._lanes.logged:
+            self._pages.keep(request.page(found))
+        fallback: Literal["popular"] | None = None if history.item_ids else "popular"
+        if fallback:
+            measures.count_fallback("no history")
+        return self._recommendations(found, fallback=fallback, request=request)
 
     @bentoml.api
     def score(self, params: payloads.ScoreRequest, /) -> payloads.ScoreResponse:
@@ -282,6 +299,7 @@ class RecommenderService:
         found: "list[Recommendation]",
         *,
         fallback: Literal["popular"] | None = None,
+        request: Request | None = None,
     ) -> payloads.RecommendResponse:
         new = sum(item.is_new for item in found)
         measures.count_recommended(new=new, known=len(found) - new)
@@ -293,11 +311,22 @@ class RecommenderService:
                 support=item.support,
                 deviation=item.deviation,
                 reason=item.reason,
+                propensity=item.propensity,
+                explored=item.explored,
                 **self.shelf.label(item.item_id),
             )
             for item in found
         ]
-        return payloads.RecommendResponse(items=items, fallback=fallback, **self._versions())
+        told = self._versions()
+        if request is not None:
+            told["model"] = request.lane.recommender.tag
+        return payloads.RecommendResponse(
+            items=items,
+            fallback=fallback,
+            page_id=request.page_id if request and self._lanes.logged else None,
+            variant=request.lane.variant if request else None,
+            **told,
+        )
 
     def _listing_frame(
         self, listings: list[payloads.Listing], *, now: datetime
@@ -331,14 +360,28 @@ class RecommenderService:
             except ServiceUnavailable as error:
                 logger.error("%s", error)
 
-    def _follow(self) -> None:
-        """Let new listings learn from events that other processes took in."""
+    def _follow(self, wait: Callable[[float], object] = time.sleep) -> None:
+        """Let new listings learn from events that other processes took in.
+
+        Nobody would start this thread again: it outlives every error, and looks less often while
+        they last.
+        """
+        pause = FOLLOW_SECONDS
         while True:
-            time.sleep(FOLLOW_SECONDS)
+            wait(pause)
             try:
                 self.follow()
-            except (FeatureError, ModelError) as error:
-                logger.error("new listings do not learn from others' events now: %s", error)
+            except Exception as error:
+                measures.count_follow_failure(error)
+                pause = min(2 * pause, LONGEST_FOLLOW_SECONDS)
+                logger.error(
+                    "new listings do not learn from others' events now, next try in %.0f s: %s",
+                    pause,
+                    error,
+                    exc_info=not isinstance(error, FeatureError | ModelError),
+                )
+            else:
+                pause = FOLLOW_SECONDS
 
     def follow(self) -> None:
         """As `_follow`, once; nothing where there is nothing new."""

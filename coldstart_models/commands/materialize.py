@@ -1,5 +1,6 @@
 """`coldstart materialize`: the newest features go online."""
 
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
@@ -27,23 +28,23 @@ def run(
     json: console.Json = False,
 ) -> None:
     """Write the newest row of every entity online; count them there and read a sample back."""
-    from coldstart_models.online_push import catch_up
+    from coldstart_models.online_push import caught_up
     from feature_repo.home import Home
     from feature_repo.jobs.materialize import materialize
     from feature_repo.store import Store
 
-    store = Store(Home.current())
-    with console.bar("materialize") as progress:
+    home = Home.current()
+    store = Store(home)
+    newest = nullcontext() if end else caught_up(home, store, now=datetime.now(UTC))
+    with console.bar("materialize") as progress, newest:
         done = materialize(
-            home=Home.current(),
+            home=home,
             store=store,
             start=console.moment(start, option="--start") if start else None,
             end=console.moment(end, option="--end") if end else None,
             views=view or None,
             progress=progress,
         )
-    if end is None:
-        catch_up(Home.current(), store, now=datetime.now(UTC))
     if json:
         console.print_json(done.as_dict())
         return

@@ -61,6 +61,12 @@ class Certainty(nn.Module):
         variance = ((features @ self.covariance) * features).sum(dim=-1)
         return variance.clamp_min(0.0).sqrt()
 
+    def directions(self, features: Tensor) -> Tensor:
+        """(…, T + 1) rows B of features φ, with B Bᵀ the scores' covariance: B z moves them so."""
+        variances, axes = torch.linalg.eigh(self.covariance)
+        root: Tensor = axes * variances.clamp_min(0.0).sqrt()
+        return features @ root
+
     def log_chances(self, scores: Tensor, deviation: Tensor) -> Tensor:
         """(B, C) log p of the next choice among the C candidates."""
         return _moderated(scores, deviation, float(self.scale), float(self.inflation))

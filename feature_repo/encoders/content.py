@@ -49,5 +49,5 @@ def text_hash(text: str) -> str:
 
 def file_hash(path: Path) -> str:
     """sha256 of a file's bytes."""
-    with open(path, "rb") as handle:
+    with open(path, "rb", buffering=0) as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()

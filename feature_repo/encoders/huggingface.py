@@ -39,12 +39,17 @@ def hugging_face_image(name: str, *, device: str) -> PixelEncoder:
         ][0]
         return pixels
 
+    def on_device(photos: "torch.Tensor") -> "torch.Tensor":
+        pixels: torch.Tensor = processor(images=list(photos), return_tensors="pt")["pixel_values"]
+        return pixels
+
     return PixelEncoder(
         model,
         name=f"hf-image:{folder.name if Path(name).is_dir() else name}",
         licence=model_licence(folder),
         digest=encoder_hash(digest, {"preprocessing": "the model's own"}),
         preprocess=preprocess,
+        on_device=on_device if getattr(processor, "backend", "") == "torchvision" else None,
         vectors=_from_tokens if missing else _from_model,
         device=device,
         space=shared_space(model, digest),

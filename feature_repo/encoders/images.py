@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from PIL import Image
 
 from feature_repo.encoders.content import UnreadablePhoto, open_photo
 from feature_repo.encoders.encoder import FloatMatrix, Modality, checked
-from feature_repo.encoders.jpegs import Jpeg, device_jpegs
+from feature_repo.encoders.jpegs import DeviceJpegs, Jpeg, device_jpegs
 from feature_repo.encoders.running import Runner, Staged
 from feature_repo.encoders.weights import encoder_hash
 
@@ -41,13 +42,65 @@ def white_square(image: Image.Image, *, size: int) -> npt.NDArray[np.uint8]:
     return np.asarray(square)
 
 
+def white_squares(photos: "torch.Tensor", *, size: int) -> "torch.Tensor":
+    """(N, size, size, 3) of (N, 3, H, W), uint8 on any device: what `white_square` makes of each,
+    up to a few levels, by another implementation of the same filter.
+    """
+    import torch
+
+    height, width = photos.shape[2:]
+    scale = size / max(height, width)
+    high, wide = (max(1, round(side * scale)) for side in (height, width))
+    if (high, wide) != (height, width):
+        resized = torch.nn.functional.interpolate(
+            photos.float(), size=(high, wide), mode="bicubic", antialias=True
+        )
+        photos = resized.round_().clamp_(0, 255).to(torch.uint8)
+    pixels = photos.permute(0, 2, 3, 1)
+    if high == wide:
+        return pixels.contiguous()
+    squares = pixels.new_full((len(pixels), size, size, 3), 255)
+    top, left = (size - high) // 2, (size - wide) // 2
+    squares[:, top : top + high, left : left + wide] = pixels
+    return squares
+
+
 class _OnRunner:
-    """What image encoders share: their stages are those of their runner."""
+    """What image encoders share: their stages are those of their runner, and on a GPU that can,
+    JPEG files are decoded there.
+    """
 
     modality = Modality.IMAGE
     id: str
     width: int
     runner: Runner
+    jpegs: DeviceJpegs | None
+
+    def prepare(self, content: Image.Image) -> npt.NDArray[Any]:
+        """One photo as `stage` takes it."""
+        raise NotImplementedError
+
+    def read(self, path: Path) -> "npt.NDArray[Any] | Jpeg":
+        """A photo file as `decoded` takes it. Raises UnreadablePhoto."""
+        jpeg = self.jpegs.read(path) if self.jpegs else None
+        return jpeg or self.prepare(open_photo(path))
+
+    def decoded(self, photos: Sequence[Any]) -> list[Any]:
+        """What `read` gave, as `stage` takes it, or why there is none."""
+        waiting = [number for number, photo in enumerate(photos) if isinstance(photo, Jpeg)]
+        found = list(photos)
+        if not waiting or self.jpegs is None:
+            return found
+        finished = self.jpegs.finished([photos[number] for number in waiting])
+        for number, one in zip(waiting, finished, strict=True):
+            found[number] = self._by_pillow(one.path) if isinstance(one, Jpeg) else one
+        return found
+
+    def _by_pillow(self, path: Path) -> "npt.NDArray[Any] | UnreadablePhoto":
+        try:
+            return self.prepare(open_photo(path))
+        except UnreadablePhoto as error:
+            return error
 
     @property
     def lag(self) -> int:
@@ -58,13 +111,12 @@ class _OnRunner:
         import torch
 
         if any(isinstance(one, torch.Tensor) for one in prepared):
-            rows = [
-                (one if isinstance(one, torch.Tensor) else torch.from_numpy(np.array(one))).to(
-                    self.runner.device
-                )
-                for one in prepared
-            ]
-            return self.runner.stage(torch.stack(rows))
+            return self.runner.gather(
+                [
+                    one if isinstance(one, torch.Tensor) else torch.from_numpy(np.array(one))
+                    for one in prepared
+                ]
+            )
         return self.runner.stage(torch.from_numpy(np.stack(prepared)))
 
     def launch(self, staged: Staged) -> "torch.Tensor":
@@ -109,38 +161,16 @@ class TorchImageEncoder(_OnRunner):
             torch.tensor(values, device=device)
             for values in (preprocessing.mean, preprocessing.std)
         )
-        self.jpegs = device_jpegs(size=preprocessing.size, device=device)
+        self.jpegs = device_jpegs(partial(white_squares, size=preprocessing.size), device=device)
         self.runner = Runner(self._vectors, device=device)
 
     def prepare(self, content: Image.Image) -> npt.NDArray[np.uint8]:
         """(S, S, 3)"""
         return white_square(content, size=self.input.size)
 
-    def read(self, path: Path) -> "npt.NDArray[np.uint8] | Jpeg":
-        """A photo file as `decoded` takes it. Raises UnreadablePhoto."""
-        jpeg = self.jpegs.read(path) if self.jpegs else None
-        return jpeg or self.prepare(open_photo(path))
-
-    def decoded(self, photos: Sequence[Any]) -> list[Any]:
-        """What `read` gave, as `stage` takes it: (S, S, 3) each, or why there is none."""
-        waiting = [number for number, photo in enumerate(photos) if isinstance(photo, Jpeg)]
-        found = list(photos)
-        if not waiting or self.jpegs is None:
-            return found
-        squares = self.jpegs.squares([photos[number] for number in waiting])
-        for number, square in zip(waiting, squares, strict=True):
-            found[number] = self._by_pillow(square.path) if isinstance(square, Jpeg) else square
-        return found
-
     def encode(self, batch: Sequence[Image.Image]) -> FloatMatrix:
         """(N, D)"""
         return self.forward([self.prepare(image) for image in batch])
-
-    def _by_pillow(self, path: Path) -> "npt.NDArray[np.uint8] | UnreadablePhoto":
-        try:
-            return self.prepare(open_photo(path))
-        except UnreadablePhoto as error:
-            return error
 
     def pixels(self, squares: "torch.Tensor") -> "torch.Tensor":
         """Staged photos (N, S, S, 3), which seen as (N, 3, S, S) are channels_last already, as the
@@ -168,15 +198,18 @@ class PixelEncoder(_OnRunner):
         vectors: Callable[[Any, "torch.Tensor"], "torch.Tensor"],
         device: str,
         space: str | None = None,
+        on_device: "Callable[[torch.Tensor], torch.Tensor] | None" = None,
     ) -> None:
         """`preprocess` makes (3, H, W) of an RGB photo, `vectors` (N, D) of the module and pixels.
 
-        `digest` becomes the hash, and the space where none is given.
+        `digest` becomes the hash, and the space where none is given. `on_device` does what
+        `preprocess` does, with photos (N, 3, H, W), uint8, that were decoded on the device.
         """
         self.id, self.licence, self.hash, self.space = name, licence, digest, space or digest
         self.device = device
         self.module = module.eval().to(device)
         self._preprocess = preprocess
+        self.jpegs = device_jpegs(on_device, device=device) if on_device else None
         self.runner = Runner(lambda pixels: vectors(self.module, pixels), device=device)
         probe = self.prepare(Image.new("RGB", (64, 64), "white"))
         self.width = self.launch(self.stage([probe])).shape[1]

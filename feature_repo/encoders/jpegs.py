@@ -1,12 +1,12 @@
 """JPEG photos decoded on the device that encodes them: nvJPEG, by torchvision, on a GPU.
 
-What it makes of a photo is what `white_square` makes, up to a few levels of 255: another decoder
-and another implementation of the same bicubic filter. Photos of other formats, turned ones, and
-files that end early are left to Pillow.
+Colours are those that Pillow finds, up to a few levels of 255: another decoder. Photos of other
+formats, turned ones, and files that end early are left to Pillow.
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import pairwise
@@ -50,33 +50,40 @@ class Jpeg:
 class DeviceJpegs:
     """Reads JPEG files in threads and decodes a batch of them on the device."""
 
-    def __init__(self, *, size: int, device: str) -> None:
-        """`size` is the side of the square in pixels."""
-        self.size, self.device = size, device
+    def __init__(self, finish: "Callable[[torch.Tensor], torch.Tensor]", *, device: str) -> None:
+        """`finish` makes of photos of one shape (N, 3, H, W), uint8, what an encoder stages."""
+        import torch
+
+        self.finish, self.device = finish, torch.device(device)
+        self._stream: Any = None
+        if self.device.type == "cuda":
+            self._stream = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
 
     def read(self, path: Path) -> Jpeg | None:
         """The file, or None where Pillow is to open it."""
-        import torch
+        from torchvision.io import read_file
 
         try:
-            data = path.read_bytes()
-        except OSError:
+            data = read_file(str(path))  # in one call that other threads need not wait for
+        except RuntimeError:
             return None
-        pixels = plain_pixels(data)
-        if pixels is None:
-            return None
-        return Jpeg(path, torch.frombuffer(bytearray(data), dtype=torch.uint8), pixels)
+        pixels = plain_pixels(data.numpy().tobytes())
+        return None if pixels is None else Jpeg(path, data, pixels)
 
-    def squares(self, jpegs: Sequence[Jpeg]) -> "list[torch.Tensor | Jpeg]":
-        """(S, S, 3) uint8 on the device of each, or the photo itself where it fails."""
+    def finished(self, jpegs: Sequence[Jpeg]) -> "list[torch.Tensor | Jpeg]":
+        """Each as `finish` makes it, there on the device, or the photo itself where it fails."""
+        with self._apart():
+            return self._finished(jpegs)
+
+    def _finished(self, jpegs: Sequence[Jpeg]) -> "list[torch.Tensor | Jpeg]":
         ends = np.cumsum([one.pixels for one in jpegs]) // AT_ONCE
         cuts = [0, *(np.flatnonzero(np.diff(ends)) + 1).tolist(), len(jpegs)]
-        return [
-            one for first, last in pairwise(cuts) for one in self._squares_of(jpegs[first:last])
-        ]
+        return [one for first, last in pairwise(cuts) for one in self._some(jpegs[first:last])]
 
-    def _squares_of(self, jpegs: Sequence[Jpeg]) -> "list[torch.Tensor | Jpeg]":
+    def _some(self, jpegs: Sequence[Jpeg]) -> "list[torch.Tensor | Jpeg]":
         """Of so many as fit on the device."""
+        import torch
+
         try:
             found: list[torch.Tensor | Jpeg] = [*self._decoded([one.data for one in jpegs])]
         except RuntimeError:
@@ -87,8 +94,8 @@ class DeviceJpegs:
                 shapes.setdefault(tuple(photo.shape), []).append(place)
         for places in shapes.values():
             photos = [cast("torch.Tensor", found[place]) for place in places]
-            for place, square in zip(places, self._resized(photos), strict=True):
-                found[place] = square
+            for place, one in zip(places, self.finish(torch.stack(photos)), strict=True):
+                found[place] = one
         return found
 
     def _alone(self, jpeg: Jpeg) -> "torch.Tensor | Jpeg":
@@ -100,29 +107,27 @@ class DeviceJpegs:
     def _decoded(self, data: "list[torch.Tensor]") -> "list[torch.Tensor]":
         from torchvision.io import ImageReadMode, decode_jpeg
 
+        self._wait()
         found: list[torch.Tensor] = decode_jpeg(data, mode=ImageReadMode.RGB, device=self.device)
         return found
 
-    def _resized(self, photos: "list[torch.Tensor]") -> "torch.Tensor":
-        """Whole photos (3, H, W) of one shape, centred on white: (N, S, S, 3)."""
+    @contextmanager
+    def _apart(self) -> Iterator[None]:
+        """On a GPU: with memory that no computation of another stream has used.
+
+        torchvision's decoder writes on a stream of its own, as soon as it is asked. Memory that it
+        is given may be free only once what the asking stream still has to do is done: what a model
+        was computing there would be overwritten.
+        """
         import torch
 
-        height, width = photos[0].shape[1:]
-        scale = self.size / max(height, width)
-        high, wide = (max(1, round(side * scale)) for side in (height, width))
-        levels = torch.stack(photos)
-        if (high, wide) != (height, width):
-            resized = torch.nn.functional.interpolate(
-                levels.float(), size=(high, wide), mode="bicubic", antialias=True
-            )
-            levels = resized.round_().clamp_(0, 255).to(torch.uint8)
-        levels = levels.permute(0, 2, 3, 1)
-        if high == wide:
-            return levels.contiguous()
-        squares = levels.new_full((len(photos), self.size, self.size, 3), 255)
-        top, left = (self.size - high) // 2, (self.size - wide) // 2
-        squares[:, top : top + high, left : left + wide] = levels
-        return squares
+        with torch.cuda.stream(self._stream):
+            yield
+        self._wait()
+
+    def _wait(self) -> None:
+        if self._stream is not None:
+            self._stream.synchronize()
 
 
 def plain_pixels(data: bytes) -> int | None:
@@ -173,7 +178,9 @@ def _is_upright(segment: bytes) -> bool:
         return False
 
 
-def device_jpegs(*, size: int, device: str) -> DeviceJpegs | None:
+def device_jpegs(
+    finish: "Callable[[torch.Tensor], torch.Tensor]", *, device: str
+) -> DeviceJpegs | None:
     """A decoder on a GPU whose torchvision has nvJPEG; None elsewhere, where Pillow is as fast."""
     if not device.startswith("cuda"):
         return None
@@ -181,7 +188,7 @@ def device_jpegs(*, size: int, device: str) -> DeviceJpegs | None:
 
     probe = BytesIO()
     Image.new("RGB", (16, 16), "white").save(probe, "JPEG")
-    jpegs = DeviceJpegs(size=size, device=device)
+    jpegs = DeviceJpegs(finish, device=device)
     data = torch.from_numpy(np.frombuffer(probe.getvalue(), np.uint8).copy())
-    found: Any = jpegs.squares([Jpeg(Path("probe"), data, pixels=16 * 16)])[0]
+    found: Any = jpegs.finished([Jpeg(Path("probe"), data, pixels=16 * 16)])[0]
     return None if isinstance(found, Jpeg) else jpegs

@@ -6,7 +6,8 @@ fetched only when the next batch is under way. On a processor the same calls do 
 the other. Results are float32; bfloat16 keeps their direction (cosine above 0.999 here).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -105,20 +106,35 @@ class Runner:
 
     def stage(self, inputs: "torch.Tensor | Mapping[str, torch.Tensor]") -> Staged:
         """Begin to copy a batch to the device; safe beside `launch` in another thread."""
-        import torch
-
         tensors = inputs if isinstance(inputs, Mapping) else {"": inputs}
         count = len(next(iter(tensors.values())))
-        if self._stream is None:
-            moved, arrived = {key: one.to(self.device) for key, one in tensors.items()}, None
-        else:
-            with torch.cuda.stream(self._stream):
-                moved = {
-                    key: one if one.is_cuda else one.pin_memory().to(self.device, non_blocking=True)
-                    for key, one in tensors.items()
-                }
-                arrived = self._stream.record_event()
-        return Staged(moved if isinstance(inputs, Mapping) else moved[""], count, arrived)
+        with self._copying():
+            moved = {key: self._moved(one) for key, one in tensors.items()}
+            return Staged(moved if isinstance(inputs, Mapping) else moved[""], count, self._event())
+
+    def gather(self, rows: "Sequence[torch.Tensor]") -> Staged:
+        """Make one batch of rows of which some are on the device already, all of them whole."""
+        import torch
+
+        with self._copying():
+            batch = torch.stack([self._moved(row) for row in rows])
+            staged = Staged(batch, len(rows), self._event())
+        if self._stream is not None:
+            self._stream.synchronize()  # the rows' memory may be used again once they are copied
+        return staged
+
+    def _copying(self) -> AbstractContextManager[Any]:
+        import torch
+
+        return torch.cuda.stream(self._stream)
+
+    def _moved(self, tensor: "torch.Tensor") -> "torch.Tensor":
+        if self.on_gpu and not tensor.is_cuda:
+            return tensor.pin_memory().to(self.device, non_blocking=True)
+        return tensor.to(self.device)
+
+    def _event(self) -> "torch.cuda.Event | None":
+        return None if self._stream is None else self._stream.record_event()
 
     def launch(self, staged: Staged) -> "torch.Tensor":
         """Begin to compute a batch: (N, D), which a GPU may not have finished."""

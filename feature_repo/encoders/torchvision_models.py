@@ -44,6 +44,7 @@ def torchvision_model(name: str, *, device: str, path: Path | None = None) -> Pi
         licence=entry.meta.get("license", LICENCE) if is_published(name, file) else "not stated",
         digest=encoder_hash(digest, {"network": name, **settings}),
         preprocess=lambda photo: preprocess(photo).numpy(),
+        on_device=preprocess,
         vectors=lambda module, pixels: module(pixels).flatten(1),
         device=device,
     )

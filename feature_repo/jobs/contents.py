@@ -1,6 +1,6 @@
 """What there is to encode: each item's photo or text with the hash that says if it changed."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,8 @@ from validation.tables import TIMESTAMP
 PHOTO_CHECK: Final = "photo_readable"
 ITEMS_AT_ONCE: Final = 8_192
 """Listings whose contents are looked at together."""
+TOGETHER: Final = 32
+"""Photos that a thread hashes at a time: to hand over a single small one takes as long as it."""
 READ_BUFFER: Final = 1 << 20
 """Bytes of a column that are read at once: a whole column would not fit everywhere."""
 VALUE: Final = "value"
@@ -86,8 +88,10 @@ def contents_of(
     values = values.dropna()
     if modality is Modality.IMAGE:
         # A photo that many items have, as a link to it, is read once.
-        paths = values.drop_duplicates()
-        digests = dict(zip(paths, pool.map(_photo_hash, paths), strict=True))
+        paths = values.drop_duplicates().tolist()
+        some = [paths[first : first + TOGETHER] for first in range(0, len(paths), TOGETHER)]
+        found = (one for hashes in pool.map(_photo_hashes, some) for one in hashes)
+        digests = dict(zip(paths, found, strict=True))
         hashes = values.map(digests).astype(object)
     else:
         hashes = values.map(text_hash).astype(object)
@@ -129,6 +133,10 @@ def _values(items: pd.DataFrame, modality: Modality) -> pd.Series:
         for title, description in zip(items[tables.TITLE], items[tables.DESCRIPTION], strict=True)
     ]
     return pd.Series(texts, index=items.index, dtype=object)
+
+
+def _photo_hashes(paths: Sequence[str]) -> list[str | None]:
+    return [_photo_hash(path) for path in paths]
 
 
 def _photo_hash(path: str) -> str | None:

@@ -37,11 +37,12 @@ from feature_repo.feature_tables import FeatureTable
 from feature_repo.home import Home
 from feature_repo.jobs.batches import Batch, Given, batches_of
 from feature_repo.jobs.contents import Refusal, contents_of
+from feature_repo.jobs.judging import Judging
 from feature_repo.jobs.merging import plan, write
 from feature_repo.jobs.parts import Parts
 from feature_repo.jobs.photo_text import check_photos_and_texts
-from feature_repo.jobs.pipeline import decoders
-from feature_repo.jobs.refusals import Judged, judged, quarantine_folder, quarantine_refused
+from feature_repo.jobs.pipeline import decoders, short_turns
+from feature_repo.jobs.refusals import quarantine_folder, quarantine_refused
 from feature_repo.jobs.worklist import Worklist, grouped, make_worklist
 from feature_repo.lineage import file_input, keep_lineage
 from feature_repo.offline_tables import locked
@@ -54,6 +55,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 Progress = Callable[[int, int], None]
 
+HASHERS: Final = 4
+"""Threads that hash photo files: of small ones more only wait for each other."""
 DEFAULTS: Final = {Modality.IMAGE: EFFICIENTNET_LITE0, Modality.TEXT: MINILM}
 
 
@@ -245,7 +248,7 @@ class _Extraction:
     def _run(
         self, parts: Parts, item_ids: Sequence[str] | None, progress: Progress | None
     ) -> ModalityResult:
-        with ThreadPoolExecutor(decoders()) as pool:
+        with ThreadPoolExecutor(HASHERS) as pool:
             work = make_worklist(
                 self.home.items,
                 folder=parts.work,
@@ -255,12 +258,19 @@ class _Extraction:
                 item_ids=item_ids,
                 pool=pool,
             )
+        with (
+            ThreadPoolExecutor(decoders()) as pool,
+            self._judging(parts, work) as judging,
+            short_turns(),
+        ):
             batches = self._batches(work, pool)
-            unreadable, pace = self._encode(batches, work, parts=parts, progress=progress)
-        refused = [*work.missing, *unreadable]
-        removed, verdict = self._merge(work, refused, parts, item_ids=item_ids)
+            unreadable, pace = self._encode(
+                batches, work, parts=parts, judging=judging, progress=progress
+            )
+            verdict = judging.verdict()
+        refused = [*work.missing, *unreadable, *verdict.refused]
+        removed = self._merge(work, refused, parts, item_ids=item_ids)
         unsound = work.count({refusal.item_id for refusal in verdict.refused})
-        refused += verdict.refused
         parts.clear()
         quarantine_refused(
             refused,
@@ -288,6 +298,17 @@ class _Extraction:
     def _stored(self) -> list[Path]:
         return [self._path] if self._path.exists() else []
 
+    def _judging(self, parts: Parts, work: Worklist) -> Judging:
+        return Judging(
+            parts.files(),
+            work,
+            self._path,
+            table=self.table,
+            encoder=self.encoder,
+            now=self.now,
+            lock=self.home.feature_table(self.table.name),
+        )
+
     def _batches(self, work: Worklist, pool: ThreadPoolExecutor) -> Iterator[Batch]:
         """What becomes of the work, here or on Ray."""
         if self.cluster is not None:
@@ -311,6 +332,7 @@ class _Extraction:
         work: Worklist,
         *,
         parts: Parts,
+        judging: Judging,
         progress: Progress | None,
     ) -> tuple[list[Refusal], Pace]:
         """Write each batch before the next is looked at; returns what was refused."""
@@ -319,6 +341,7 @@ class _Extraction:
         for one in batches:
             if one.rows.num_rows:
                 parts.add(one.rows)
+                judging.add(one.rows)
             count, seconds, last = count + 1, seconds + one.seconds, time.time()
             if not first or one.done_at < first:
                 first, of_first = one.done_at, one.seconds
@@ -335,27 +358,24 @@ class _Extraction:
         parts: Parts,
         *,
         item_ids: Sequence[str] | None,
-    ) -> tuple[int, Judged]:
-        """Make the table hold exactly the current contents; returns rows dropped and the verdict.
+    ) -> int:
+        """Make the table hold exactly the current contents; returns how many rows were dropped.
 
         This encoder's rows of items outside an extraction of some items stay while the catalogue
         has them.
         """
         with locked(self.home.feature_table(self.table.name)):
-            path, new = self._path, parts.files()
-            verdict = judged(
-                new, path, table=self.table, encoder=self.encoder, folder=work.folder, now=self.now
-            )
+            path = self._path
             merge = plan(
-                parts=new,
+                parts=parts.files(),
                 stored=path,
                 table=self.table,
                 encoder_hash=self.encoder.hash,
                 work=work,
                 catalogue=self.home.items,
                 item_ids=item_ids,
-                refused={one.item_id for one in (*refused, *verdict.refused)},
+                refused={one.item_id for one in refused},
             )
             if merge.changed:
                 write(merge, path, table=self.table, folder=work.folder)
-        return merge.removed, verdict
+        return merge.removed

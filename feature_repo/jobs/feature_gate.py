@@ -17,7 +17,8 @@ import pyarrow.parquet as pq
 from feature_repo.feature_tables import ENCODER_HASH, FEATURE_TABLES, FeatureTable, write_table
 from feature_repo.home import Home
 from feature_repo.jobs.contents import Refusal
-from feature_repo.jobs.refusals import VECTOR_CHECK, quarantine_refused
+from feature_repo.jobs.judging import VECTOR_CHECK
+from feature_repo.jobs.refusals import quarantine_refused
 from validation import gate, reasons, tables
 
 ROWS: Final = 20_000

@@ -42,9 +42,8 @@ class Later:
     """An item's events that came after the large file."""
 
     known: int = NOTHING.known
-    times: dict[str, list[int]] = field(
-        default_factory=lambda: {kind: [] for kind in tables.EVENT_TYPES}
-    )
+    times: dict[str, Moments] = field(default_factory=lambda: dict(NOTHING.times))
+    """Kind of event → when they happened, µs."""
     people: dict[str, tuple[int, int]] = field(default_factory=dict)
     """User → hash, and last time of a positive event."""
     weights: dict[int, int] = field(default_factory=dict)
@@ -84,7 +83,7 @@ class ItemLog:
         known = max(before.known, after.known)
         state = {"known": known}
         for kind in tables.EVENT_TYPES:
-            times, more = before.times[kind], np.array(after.times[kind], np.int64)
+            times, more = before.times[kind], after.times[kind]
             state[f"{kind}_count_{LIFE}"] = len(times) + len(more)
             if kind in COUNTED:
                 for name, length in WINDOWS.items():
@@ -139,32 +138,41 @@ def _since(ascending: Moments, moment: int) -> int:
 
 
 def _later(connection: duckdb.DuckDBPyConnection, events: pa.Table) -> dict[str, Later]:
-    """The events by item."""
+    """The events by item; only what is told of a kind, a person or an era comes out of DuckDB."""
     found: dict[str, Later] = {}
     if not events.num_rows:
         return found
     connection.register("events", events)
-    half_life = POPULARITY_HALF_LIFE_US
-    rows = connection.sql(
-        f"""SELECT item_id, user_id, event_type, {POSITIVE} AS positive, {KNOWN} AS known,
-                   {HAPPENED} AS us, {USER_HASH} AS hash FROM events"""
-    ).fetchall()
-    for item_id, user_id, kind, positive, known, us, hashed in rows:
+    connection.execute(
+        f"""CREATE TEMP TABLE later AS
+        SELECT item_id, user_id, event_type, {POSITIVE} AS positive, {KNOWN} AS known,
+               {HAPPENED} AS us, {USER_HASH} AS hash FROM events"""
+    )
+    connection.unregister("events")
+    kinds = connection.sql(
+        "SELECT item_id, event_type, max(known), list(us) FROM later GROUP BY ALL"
+    ).to_arrow_table()
+    item_ids, types, knowns, times = kinds.columns
+    for item_id, kind, known, own in zip(
+        item_ids.to_pylist(), types.to_pylist(), knowns.to_pylist(), times, strict=True
+    ):
         item = found.setdefault(item_id, Later())
         item.known = max(item.known, known)
-        item.times[kind].append(us)
-        if positive:
-            _, last = item.people.get(user_id, (hashed, us))
-            item.people[user_id] = (hashed, max(last, us))
+        item.times[kind] = own.values.to_numpy()
+    people = connection.sql(
+        """SELECT item_id, user_id, any_value(hash), max(us)
+        FROM later WHERE positive GROUP BY item_id, user_id"""
+    ).fetchall()
+    for item_id, user_id, hashed, last in people:
+        found[item_id].people[user_id] = (hashed, last)
+    half_life = POPULARITY_HALF_LIFE_US
     weights = connection.sql(
         f"""SELECT item_id, {era("known", half_life_us=half_life)} AS era,
                    sum({weight("us", "known", half_life_us=half_life)})::HUGEINT AS weight
-        FROM (SELECT item_id, {KNOWN} AS known, {HAPPENED} AS us FROM events WHERE {POSITIVE})
-        GROUP BY ALL"""
+        FROM later WHERE positive GROUP BY ALL"""
     ).fetchall()
     for item_id, number, total in weights:
         found[item_id].weights[number] = int(total)
-    connection.unregister("events")
     return found
 
 

@@ -31,8 +31,11 @@ PEOPLE_ENDS: Final = "items.people_ends.npy"
 TIMES: Final = "items.times.npy"
 PEOPLE: Final = "items.people.npy"
 PEOPLE_TIMES: Final = "items.people_times.npy"
-PERSON: Final = np.dtype([("hash", np.uint64), ("last", np.int64), ("row", np.uint32)])
-"""A user of an item: hash of the id, time of the last positive event in µs, a row that names it."""
+PERSON: Final = np.dtype([("hash", np.uint64), ("last", np.int64), ("row", np.uint32)], align=True)
+"""A user of an item: hash of the id, time of the last positive event in µs, a row that names it.
+
+Aligned, since NumPy copies all hashes of an item to search them where they are not.
+"""
 MEMORY: Final = "1GB"
 """What building may hold before it goes to disk."""
 BATCH: Final = 100_000
@@ -44,7 +47,7 @@ Moments = npt.NDArray[np.int64]
 
 def making() -> str:
     """What the sums must agree with to be read."""
-    return f"2 {duckdb.__version__} {POPULARITY_HALF_LIFE_US}"
+    return f"3 {duckdb.__version__} {POPULARITY_HALF_LIFE_US}"
 
 
 @dataclass(frozen=True, slots=True)

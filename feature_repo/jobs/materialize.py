@@ -9,6 +9,7 @@ from feature_repo.errors import StoreError
 from feature_repo.home import Home
 from feature_repo.jobs.feature_gate import hold_back_unsound
 from feature_repo.jobs.feature_quality import ViewQuality, as_dicts, feature_quality
+from feature_repo.lineage import log_reached
 from feature_repo.read_back import ReadBack
 from feature_repo.store import MaterializeResult, Store
 
@@ -56,7 +57,8 @@ def materialize(
 ) -> Materialized:
     """Materialize each view over its table's time range, or the part of it in [start, end].
 
-    With an `end` before the data's own, online is what was known then.
+    With an `end` before the data's own, online is what was known then. What came after the tables
+    were computed is to be pushed again afterwards.
 
     Args:
         now: when the gate holds back what is unsound; the clock's time unless given.
@@ -66,10 +68,11 @@ def materialize(
         StoreError: nothing is registered, an entity is missing online, or a value read online is
             not the offline one.
     """
+    since = log_reached(home)
     held_back = hold_back_unsound(home, now=now or datetime.now(UTC), views=views)
     used = store or Store(home)
     result = used.materialize(start, end, views=views, progress=progress)
-    proof = used.read_back(views=views, sample=SAMPLE, start=start, end=end)
+    proof = used.read_back(views=views, sample=SAMPLE, start=start, end=end, since=since)
     if not proof.agrees:
         raise StoreError(
             f"online is not offline in {len(proof.differences)} count(s) or value(s), of "

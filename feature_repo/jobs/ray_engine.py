@@ -1,54 +1,45 @@
 """Extraction on Ray Data: actors hold the encoder and do with the work what one process does.
 
-The work file is the border: a task is a stretch of its rows, which an actor reads, encodes and
-gives back batch by batch as Arrow tables with ``list<float32>`` vectors. This process writes them
-as parts, which are the checkpoint: an actor that dies is started again by Ray with its task, and a
-job that dies goes on without what is in a part. All machines must see the state folder and the
-photos at the same paths.
+The work file is the border: a task is a stretch of its rows, which an actor reads and encodes. Each
+batch it writes beside the job's parts and tells its number; this process makes parts of them. What
+is written is not encoded again: an actor that dies is started again by Ray and goes on with its
+task behind the last batch, and a job that dies goes on behind the last of every actor. An actor
+whose job has died ends before its next batch. All machines must see the state folder and the photos
+at the same paths.
 """
 
 import logging
 import os
+from collections import Counter, deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
+from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from feature_repo.encoder_tables import EMBEDDING_TABLES
-from feature_repo.encoders.encoder import Encoder
 from feature_repo.errors import JobError
-from feature_repo.feature_tables import ENCODER_HASH
+from feature_repo.feature_tables import EMBEDDING
 from feature_repo.jobs.batches import Batch, Given, batches_of
-from feature_repo.jobs.contents import PHOTO_CHECK, VALUE, Refusal
+from feature_repo.jobs.kept_batches import KeptBatches
 from feature_repo.jobs.pipeline import decoders
 from feature_repo.jobs.worklist import Worklist, work_rows
-from validation import tables
 
 BATCHES: Final = 8
 """Batches of a task."""
+FINISHED: Final = 2
+"""Tasks of a worker whose batches stay for a while: until Ray has heard that a task is over, it
+would give the task to another actor if this one died."""
 SPARE: Final = 2
 """Logical processors beside those of the actors: Ray Data's own tasks need some."""
-OBJECT_STORE: Final = 512 << 20
-"""Bytes of a local Ray's object store; some batches lie in it at a time."""
-ROW_BYTES: Final = 200
-"""Of a row beside its vector, at least."""
-REASON: Final = "refusal"
-SECONDS: Final = "model_seconds"
-"""Of the batch, in its first row; null in the others."""
-DONE: Final = "done_at"
+OBJECT_STORE: Final = 128 << 20
+"""Bytes of a local Ray's object store, through which only numbers of batches go."""
 UNIT: Final = "id"
-_TOLD: Final = {
-    VALUE: pa.string(),
-    REASON: pa.string(),
-    SECONDS: pa.float64(),
-    DONE: pa.float64(),
-}
-"""What a batch's table holds beside the columns of the embedding table."""
+NUMBER: Final = "batch"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +70,7 @@ def encoded_on_ray(
         return
     ray = _ray()
     with _Connected(ray, cluster):
-        rows = batch_size * BATCHES
-        tasks = -(-work.rows // rows)
+        tasks = -(-work.rows // (batch_size * BATCHES))
         resources = ray.cluster_resources()
         gpus = int(resources.get("GPU", 0))
         machines = sum(name.startswith("node:") for name in resources) - (
@@ -89,14 +79,14 @@ def encoded_on_ray(
         workers = min(cluster.workers or gpus or max(1, machines), tasks)
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
-        # A batch is told as soon as it is done, and not with others.
-        context.target_max_block_size = batch_size * (4 * width + ROW_BYTES)
+        context.target_max_block_size = 1  # a batch is told as soon as it is done
+        kept = KeptBatches(work.folder.parent, uuid4().hex)
         done = ray.data.range(tasks, override_num_blocks=tasks).map_batches(
             EncodingActor,
             fn_constructor_kwargs={
                 "given": given,
                 "path": str(work.path),
-                "rows": rows,
+                "kept": kept,
                 "batch_size": batch_size,
                 "threads": max(1, (os.cpu_count() or 1) * max(1, machines) // workers),
                 "now": now,
@@ -107,8 +97,51 @@ def encoded_on_ray(
             num_gpus=min(1.0, gpus / workers) if gpus else 0,
             compute=ray.data.ActorPoolStrategy(size=workers),
         )
-        for table in done.iter_batches(batch_size=None, batch_format="pyarrow"):
-            yield _told(table)
+        told = done.iter_batches(batch_size=None, batch_format="pyarrow")
+        numbers = (number for table in told for number in table[NUMBER].to_pylist())
+        count = -(-work.rows // batch_size)
+        with kept.wanted():
+            yield from _taken(numbers, kept, count=count, width=width, workers=workers)
+
+
+def _taken(
+    numbers: Iterator[int], kept: KeptBatches, *, count: int, width: int, workers: int
+) -> Iterator[Batch]:
+    """The batches of these numbers; their files go once the caller has had a task's whole."""
+    had, finished = Counter[int](), deque[int]()
+    for number in numbers:
+        batch = kept.find(number)
+        if batch is None:
+            raise JobError(
+                f"a worker says that it wrote {kept.path(number)}, which is not there: all "
+                "machines must see the state folder at the same path"
+            )
+        _require_width(batch, width)
+        yield batch  # the caller asks for the next one when it has written this one
+        task = number // BATCHES
+        had[task] += 1
+        if had[task] == len(_of_task(task, count)):
+            del had[task]
+            finished.append(task)
+        if len(finished) > FINISHED * workers:
+            kept.forget(_of_task(finished.popleft(), count))
+    for task in finished:
+        kept.forget(_of_task(task, count))
+
+
+def _of_task(task: int, count: int) -> range:
+    """Numbers of the task's batches, of so many in all."""
+    return range(task * BATCHES, min(count, (task + 1) * BATCHES))
+
+
+def _require_width(batch: Batch, width: int) -> None:
+    """Raise JobError where a worker's encoder is not this process's."""
+    widths = pc.unique(pc.list_value_length(batch.rows[EMBEDDING])).to_pylist()
+    if widths not in ([], [width]):
+        raise JobError(
+            f"a worker gave vectors of {widths} floats, and the encoder has {width} here: all "
+            "machines must have the same version of it"
+        )
 
 
 class EncodingActor:
@@ -119,7 +152,7 @@ class EncodingActor:
         *,
         given: Given,
         path: str,
-        rows: int,
+        kept: KeptBatches,
         batch_size: int,
         threads: int,
         now: datetime,
@@ -128,17 +161,31 @@ class EncodingActor:
 
         torch.set_num_threads(threads)
         self.encoder = given.load()
-        self.path, self.rows, self.batch_size, self.now = Path(path), rows, batch_size, now
+        self.path, self.kept, self.batch_size, self.now = Path(path), kept, batch_size, now
         self.pool = ThreadPoolExecutor(decoders())
 
     def __call__(self, tasks: pa.Table) -> Iterator[pa.Table]:
-        """The rows of the tasks' work, a table a batch."""
+        """Write the batches of the tasks that are not there yet; the number of each as it is."""
         for task in tasks[UNIT].to_pylist():
-            work = work_rows(self.path, first=task * self.rows, count=self.rows)
             size = self.batch_size
-            batches = (work.slice(first, size) for first in range(0, work.num_rows, size))
-            for batch in batches_of(batches, encoder=self.encoder, pool=self.pool, now=self.now):
-                yield _as_table(batch, self.encoder)
+            work = work_rows(self.path, first=task * size * BATCHES, count=size * BATCHES)
+            stretches = {
+                task * BATCHES + place: work.slice(place * size, size)
+                for place in range(-(-work.num_rows // size))
+            }
+            # Of an actor that died at this task.
+            there = {number for number in stretches if self.kept.path(number).exists()}
+            fresh = batches_of(
+                (stretch for number, stretch in stretches.items() if number not in there),
+                encoder=self.encoder,
+                pool=self.pool,
+                now=self.now,
+            )
+            for number in stretches:
+                if number not in there:
+                    self.kept.require_wanted()
+                    self.kept.keep(number, next(fresh))
+                yield pa.table({NUMBER: [number]})
 
 
 class _Connected:
@@ -186,50 +233,3 @@ def _ray() -> Any:
     for name in ("ray", "ray.data"):
         logging.getLogger(name).setLevel(logging.ERROR)
     return ray
-
-
-def _as_table(batch: Batch, encoder: Encoder) -> pa.Table:
-    """The batch's rows, then a row without a vector for each refusal."""
-    schema = _schema(encoder)
-    told = [
-        {
-            tables.ITEM_ID: refusal.item_id,
-            ENCODER_HASH: encoder.hash,
-            tables.SOURCE: refusal.source,
-            VALUE: refusal.value,
-            REASON: refusal.reason,
-        }
-        for refusal in batch.refused
-    ]
-    rows = pa.concat_tables(
-        [batch.rows, pa.Table.from_pylist(told, schema=schema)], promote_options="default"
-    ).cast(schema)
-    seconds = pa.array([batch.seconds] + [None] * (rows.num_rows - 1), pa.float64())
-    done = pa.array([batch.done_at] * rows.num_rows, pa.float64())
-    for name, column in ((SECONDS, seconds), (DONE, done)):
-        rows = rows.set_column(schema.get_field_index(name), schema.field(name), column)
-    return rows
-
-
-def _told(table: pa.Table) -> Batch:
-    """What `_as_table` made of a batch."""
-    refused = pc.is_valid(table[REASON])
-    names = [name for name in table.schema.names if name not in _TOLD]
-    return Batch(
-        table.filter(pc.invert(refused)).select(names),
-        [
-            Refusal(row[tables.ITEM_ID], PHOTO_CHECK, row[VALUE], row[tables.SOURCE], row[REASON])
-            for row in table.filter(refused)
-            .select([tables.ITEM_ID, VALUE, tables.SOURCE, REASON])
-            .to_pylist()
-        ],
-        pc.sum(table[SECONDS]).as_py() or 0.0,
-        pc.min(table[DONE]).as_py(),
-    )
-
-
-def _schema(encoder: Encoder) -> pa.Schema:
-    schema = EMBEDDING_TABLES[encoder.modality].schema
-    for name, kind in _TOLD.items():
-        schema = schema.append(pa.field(name, kind))
-    return schema

@@ -3,7 +3,8 @@
 The new files are written beside the old ones first. Then a journal is put in place in one
 step, which is the moment the change counts; then the files are renamed. A process killed
 before the journal leaves the old state; one killed after it leaves a journal that
-:func:`recover` finishes.
+:func:`recover` finishes. A machine that loses its power leaves no other state: each step is on
+the disk before the next one.
 """
 
 import fcntl
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from feature_repo.errors import JobError
+from validation.whole_files import flush
 
 JOURNAL: Final = ".pending.json"
 LOCK: Final = ".lock"
@@ -59,11 +61,12 @@ def commit(folder: Path, changes: Mapping[Path, bool]) -> None:
     journal = folder / JOURNAL
     names = {path.name: written for path, written in changes.items()}
     partial = partial_path(journal)
-    with partial.open("w", encoding="utf-8") as file:
-        json.dump(names, file)
-        file.flush()
-        os.fsync(file.fileno())
+    partial.write_text(json.dumps(names), encoding="utf-8")
+    contents = [partial_path(path) for path, written in changes.items() if written]
+    for path in (*contents, partial):
+        flush(path)
     os.replace(partial, journal)
+    flush(folder)
     recover(folder)
 
 
@@ -78,5 +81,6 @@ def recover(folder: Path) -> bool:
             path.unlink(missing_ok=True)
         elif partial_path(path).exists():
             os.replace(partial_path(path), path)
+    flush(folder)
     journal.unlink()
     return True

@@ -1,6 +1,7 @@
 """Stand-ins at the seams: an online store in memory, and a recommender whose answers are known."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
@@ -10,6 +11,8 @@ import pandas as pd
 
 from coldstart_models.errors import UnknownItem
 from coldstart_models.explaining import Contribution, Explanation
+from coldstart_models.exploration.exploring import Turn
+from coldstart_models.exploration.page import Field
 from coldstart_models.recommending import Recommendation
 from coldstart_models.user_history import UserHistory
 from feature_repo.encoders.encoder import Modality
@@ -78,6 +81,7 @@ class CountingRecommender:
         max_price: float | None,
         exclude: Collection[str],
         personal: float | None = None,
+        turn: Turn | None = None,
     ) -> list[Recommendation]:
         self.asked = {"pool": pool, "category": category, "max_price": max_price}
         if personal is not None:
@@ -85,7 +89,27 @@ class CountingRecommender:
         left = [item_id for item_id in sorted(self.prior) if item_id not in exclude]
         scores = self.score(history, left)
         order = sorted(zip(left, scores, strict=True), key=lambda pair: (-pair[1], pair[0]))
-        return [_recommendation(item_id, score) for item_id, score in order[:k]]
+        if turn is None or not history.item_ids:
+            return [_recommendation(item_id, score) for item_id, score in order[:k]]
+        ids, values = (
+            np.array(part, dtype=kind)
+            for part, kind in zip(zip(*order, strict=True), (object, float), strict=True)
+        )
+        field = Field(ids, values, np.eye(len(ids)), np.ones(len(ids), bool))
+        page = turn.arrange(field, np.arange(min(k, len(ids))))
+        return [
+            replace(
+                _recommendation(ids[column], values[column]),
+                propensity=float(propensity),
+                explored=place in page.places,
+            )
+            for place, (column, propensity) in enumerate(
+                zip(page.columns, page.propensities, strict=True)
+            )
+        ]
+
+    def lead(self, followers: "Sequence[CountingRecommender]") -> None:
+        self.followers = list(followers)
 
     def popular(self, *, k: int = 10, pool: str = "new") -> list[Recommendation]:
         return self.recommend(

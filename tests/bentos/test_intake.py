@@ -15,6 +15,7 @@ from prometheus_client import generate_latest
 from starlette.testclient import TestClient
 
 from coldstart_models.listing_encoders import ListingEncoders
+from feature_repo.errors import StoreError
 from feature_repo.event_log import event_log
 from feature_repo.home import Home
 from feature_repo.jobs import photo_text
@@ -79,6 +80,44 @@ def test_the_gate_is_loaded_before_the_first_listing_comes(service: Any) -> None
     engine.context.cache_clear()
     service._warm()
     assert engine.context.cache_info().currsize == 1
+
+
+def test_following_other_processes_outlives_every_error_and_waits_longer_after_each(
+    service: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Stopped(BaseException):
+        pass
+
+    class BugError(Exception):
+        pass
+
+    class SilentError(StoreError):
+        pass
+
+    errors = [BugError("a bug"), SilentError("no answer"), OSError("disk"), None, BugError("more")]
+    outcomes = iter(errors)
+    pauses: list[float] = []
+
+    def wait(pause: float) -> None:
+        pauses.append(pause)
+        if len(pauses) > len(errors):
+            raise Stopped
+
+    def follow() -> None:
+        error = next(outcomes)
+        if error is not None:
+            raise error
+
+    service.follow = follow
+    with pytest.raises(Stopped):
+        service._follow(wait)
+    assert pauses == [0.5, 1.0, 2.0, 4.0, 0.5, 1.0]
+    told = [record for record in caplog.records if "do not learn" in record.message]
+    assert [bool(record.exc_info) for record in told] == [True, False, True, True]
+    assert "next try in 1 s: a bug" in told[0].message
+    metrics = generate_latest().decode()
+    assert 'coldstart_follow_failures_total{error="BugError"} 2.0' in metrics
+    assert 'coldstart_follow_failures_total{error="SilentError"} 1.0' in metrics
 
 
 def test_the_same_event_id_again_changes_nothing(

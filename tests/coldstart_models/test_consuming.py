@@ -222,6 +222,39 @@ def test_a_group_that_is_gone_is_made_again_and_reads_from_the_start(
     assert again.id == first.id
 
 
+@pytest.mark.parametrize("lost", ["stream", "group"])
+def test_what_is_outstanding_of_a_group_that_is_gone_is_the_whole_stream(
+    server: str, client: Any, lost: str
+) -> None:
+    add(client, {**CLICK, "event_id": "a"})
+    source = stream(server)
+    assert len(source.read(limit=5, wait=0.1)) == 1
+    if lost == "stream":
+        client.delete("events")
+        assert source.outstanding() == 0
+        add(client, {**CLICK, "event_id": "b"}, {**CLICK, "event_id": "c"})
+        assert source.outstanding() == 2
+    else:
+        client.xgroup_destroy("events", "g")
+        assert source.outstanding() == 1
+
+
+def test_a_consumer_whose_stream_was_deleted_ends_without_an_error(
+    server: str, client: Any
+) -> None:
+    add(client, {**CLICK, "event_id": "a"})
+
+    def take(frame: pd.DataFrame) -> EventsResult:
+        client.delete("events")
+        return Taker()(frame)
+
+    source = stream(server)
+    done = run(source, take)
+    assert (done.messages, done.lag) == (1, 0)
+    client.delete("events")
+    source.close()
+
+
 def test_a_server_that_goes_away_is_waited_for(tmp_path: Path) -> None:
     port = redis_servers.free_port()
     server = redis_servers.start(tmp_path / "redis", port)

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from coldstart_models.event_intake import EventsResult, take_events
+from coldstart_models.event_intake import EventsResult, event_taker, take_events
 from coldstart_models.online_push import push_online
+from feature_repo.errors import NotApplied
 from feature_repo.event_log import event_log
 from feature_repo.feature_tables import ITEM_STATS, USER_HISTORY
 from feature_repo.home import Home
@@ -20,7 +21,7 @@ from feature_repo.jobs.aggregate import aggregate
 from feature_repo.jobs.catalogue import write
 from feature_repo.store import Store
 from tests.feature_repo.samples import write_items
-from validation import quarantine, tables
+from validation import engine, gate, quarantine, tables
 
 VIEWS = [USER_HISTORY.name, ITEM_STATS.name]
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -143,7 +144,7 @@ def test_after_any_interleaving_online_is_what_aggregate_computes(
             take(home, store, *rows)
         if fate == "compact":
             event_log(home).compact()
-    push_online(home, store, recommender=None, now=NOW)  # what a consumer does when it starts
+    push_online(home, store, recommender=None, now=NOW)  # as whoever takes events in next does
     aggregate(home=home, now=NOW)
     compared = store.read_back(views=VIEWS, sample=10**9)
     assert compared.differences == ()
@@ -204,6 +205,27 @@ def test_a_sound_event_counts_where_a_bad_one_of_its_id_came_first(
     assert history(store, "gita") == ["sofa"]
 
 
+def test_one_look_of_the_gate_judges_every_repeat(
+    home: Home, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[int] = []
+
+    def counted(frame: pd.DataFrame, **asked: Any) -> gate.GateResult:
+        looks.append(len(frame))
+        return check_events(frame, **asked)
+
+    check_events = gate.check_events
+    monkeypatch.setattr(gate, "check_events", counted)
+    bad = [click("often", "lea", f"ghost-{number}") for number in range(30)]
+    sound = [click("often", "lea", "rug"), click("often", "lea", "sofa")]
+    taken = take(home, store, *bad, *sound, click("often", "lea", "ghost"))
+    assert looks == [33]
+    assert (taken.accepted, taken.duplicates) == (("often",), ("often",))
+    assert [row.id for row in taken.quarantined] == ["often"] * 31
+    assert taken.quarantined[-1].reasons[0].startswith("Row 32: item 'ghost' is not in")
+    assert history(store, "lea") == ["rug"]
+
+
 @pytest.mark.parametrize("odd", [["a"], {"a": 1}, 7, 7.5, True, "\x00", "é" * 500])
 def test_any_json_value_may_be_an_id(home: Home, store: Store, odd: Any) -> None:
     taken = take(
@@ -236,6 +258,21 @@ def test_two_processes_that_quarantine_at_once_lose_no_row(home: Home, store: St
             one.result(120)
     held = set(quarantine.load(home.quarantine, "events")["key"])
     assert {f"bad-{n}" for n in range(8)} <= held
+
+
+def test_a_consumer_has_the_gate_loaded_before_its_first_event(home: Home, store: Store) -> None:
+    engine.context.cache_clear()
+    event_taker(home)
+    assert engine.context.cache_info().currsize == 1
+
+
+def test_a_consumer_starts_on_registered_features_and_reads_no_offline_table_for_it(
+    home: Home, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("feature_repo.store.extent", lambda *_, **__: pytest.fail("a table"))
+    event_taker(home)
+    with pytest.raises(NotApplied, match="run `coldstart apply`"):
+        event_taker(Home(tmp_path))
 
 
 def test_no_catalogue_is_told(tmp_path: Path, store: Store) -> None:

@@ -10,6 +10,9 @@ import torch
 from coldstart_models.data.splits import cutoff_split
 from coldstart_models.errors import UnknownItem
 from coldstart_models.explaining import PACE
+from coldstart_models.exploration.budget import ListingBudget
+from coldstart_models.exploration.exploring import Explorer
+from coldstart_models.exploration.thompson import Thompson
 from coldstart_models.recommending import Recommender
 from coldstart_models.siamese.packing import pack
 from coldstart_models.siamese.population import Population
@@ -92,6 +95,31 @@ def test_a_recommendation_says_how_unsure_it_is_and_a_strangers_does_not(recomme
     assert all(one.deviation > 0 for one in found)
     stranger = recommender.recommend(history_of(), k=4)
     assert [one.deviation for one in stranger] == [None] * 4
+
+
+@pytest.mark.parametrize("personal", [None, 0.5])
+def test_a_turn_explores_new_listings_and_tells_the_propensity(recommender, personal):
+    plain = recommender.recommend(HISTORY, k=4, personal=personal)
+    turn = Explorer(Thompson(floor=1.0), 1, ListingBudget(5)).turn("page")
+    found = recommender.recommend(HISTORY, k=4, personal=personal, turn=turn)
+    assert ids(found)[:3] == ids(plain)[:3]
+    assert [one.score for one in found[:3]] == [one.score for one in plain[:3]]
+    assert [one.explored for one in found] == [False, False, False, True]
+    assert [one.propensity for one in found[:3]] == [1.0] * 3
+    assert found[3].propensity == pytest.approx(1 / len(turn.page.arms))
+    assert found[3].is_new
+    if personal is None:  # the arms are as unsure as the recommendations say
+        known = dict(zip(turn.field.item_ids, turn.field.directions, strict=True))
+        assert [np.linalg.norm(known[one.item_id]) for one in found] == pytest.approx(
+            [one.deviation for one in found], rel=1e-3
+        )
+
+
+def test_a_stranger_is_shown_nothing_that_was_drawn(recommender):
+    turn = Explorer(Thompson(), 1, ListingBudget(5)).turn("page")
+    found = recommender.recommend(history_of(), k=4, turn=turn)
+    assert turn.page is None
+    assert {(one.explored, one.propensity) for one in found} == {(False, 1.0)}
 
 
 def test_another_department_is_not_recommended(recommender):

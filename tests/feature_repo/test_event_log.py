@@ -110,6 +110,42 @@ def test_compaction_keeps_order_generation_and_places(home: Home) -> None:
     assert log.compact() == 0
 
 
+def test_small_files_go_when_the_large_one_is_on_the_disk(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = EventLog(home)
+    log.append(batch("a"))
+    on_disk: set[int] = set()
+    fsync, unlink, gone = os.fsync, Path.unlink, []
+
+    def synced(handle: int) -> None:
+        fsync(handle)
+        on_disk.add(os.fstat(handle).st_ino)
+
+    def removed(path: Path, *, missing_ok: bool = False) -> None:
+        if path.suffix == ".parquet":
+            gone.append(path.name)
+            assert {home.events.stat().st_ino, home.events.parent.stat().st_ino} <= on_disk
+        unlink(path, missing_ok=missing_ok)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "unlink", removed)
+    assert log.compact() == 1
+    assert gone == [f"{0:015d}-{1:015d}-0.parquet"]
+
+
+def test_the_first_append_has_every_name_on_the_disk(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That of the empty large file too: its generation names the small files' folder."""
+    on_disk: set[int] = set()
+    monkeypatch.setattr(os, "fsync", lambda handle: on_disk.add(os.fstat(handle).st_ino))
+    EventLog(home).append(batch("a"))
+    (small,) = home.event_segments.rglob("*.parquet")
+    paths = (home.events, small, small.parent, home.event_segments, home.events.parent)
+    assert {path.stat().st_ino for path in paths} <= on_disk
+
+
 def test_a_state_stays_readable_after_its_files_are_gone(home: Home) -> None:
     log = EventLog(home)
     log.append(batch("a"))
@@ -224,6 +260,28 @@ def test_an_index_of_another_making_is_made_anew(
     facts.write_text("{}")
     assert EventLog(home).rows_where(tables.EVENT_ID, ["b"])[tables.EVENT_ID].tolist() == ["b"]
     assert facts.read_text() != "{}"
+
+
+@pytest.mark.parametrize("harm", ["missing", "empty", "cut off"])
+@pytest.mark.parametrize(
+    "name", ["index.json", "rows.arrow", "event_id.hashes.npy", "items.arrow", "items.people.npy"]
+)
+def test_an_index_that_is_not_whole_is_made_anew(
+    home: Home, monkeypatch: pytest.MonkeyPatch, name: str, harm: str
+) -> None:
+    monkeypatch.setattr(module, "INDEXED_FROM", 1)
+    event_log(home).append(batch("a", "b"))
+    event_log(home).compact()
+    (file,) = home.event_index.glob(f"*/{name}")
+    whole = file.read_bytes()
+    if harm == "missing":
+        file.unlink()
+    else:
+        file.write_bytes(whole[: 0 if harm == "empty" else len(whole) // 2])
+    log = EventLog(home)
+    assert log.rows_where(tables.EVENT_ID, ["b"])[tables.EVENT_ID].tolist() == ["b"]
+    assert log.of_items(["i"]) is not None
+    assert file.read_bytes() == whole
 
 
 def test_equal_hashes_do_not_mix_rows(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

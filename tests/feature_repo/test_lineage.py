@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from coldstart_models.online_push import catch_up
+from coldstart_models.online_push import caught_up
 from feature_repo.encoders.encoder import Modality
 from feature_repo.event_log import event_log
 from feature_repo.feature_tables import FEATURE_TABLES
@@ -100,12 +100,12 @@ def test_materialize_does_not_leave_an_older_state_over_a_pushed_one(home: Home)
     store.apply()
     new = events_frame(("ann", "rug", "click", "2024-01-02")).assign(event_id="new")
     event_log(home).append(tables.EVENTS.to_arrow(new))
-    store.materialize()
     feature = "user_history:history_item_ids"
     asked = [{"user_id": "ann"}]
     name = "user_history__history_item_ids"
-    assert store.online([feature], asked)[0][name] == ["lamp"]
-    assert catch_up(home, store, now=NOW).user_ids == ("ann",)
+    with caught_up(home, store, now=NOW):
+        store.materialize()
+        assert store.online([feature], asked)[0][name] == ["lamp"]
     assert store.online([feature], asked)[0][name] == ["lamp", "rug"]
 
 

@@ -13,11 +13,17 @@ from feature_repo.home import REPOSITORY, Home
 from feature_repo.store import Store
 from tests.feature_repo.contract.servers import postgres_programs, postgres_server
 
+SPARK_MASTERS = {
+    "spark": os.environ.get("COLDSTART_SPARK", "local[2]"),
+    "spark-processes": "local-cluster[2,1,1024]",
+}
+"""Threads of one process by default, or the master that is named; and two executors of one core
+and 1,024 MB each, as processes of their own beside the driver's."""
 ENVIRONMENTS = (
     "default",
     "redis",
     "postgres",
-    pytest.param("spark", marks=pytest.mark.slow),
+    *(pytest.param(name, marks=pytest.mark.slow) for name in SPARK_MASTERS),
 )
 
 
@@ -27,7 +33,7 @@ def environment(request: pytest.FixtureRequest) -> Iterator[str]:
     name = request.param
     with pytest.MonkeyPatch.context() as patched:
         if name != "default":
-            path = REPOSITORY / f"feature_store.{name}.yaml"
+            path = REPOSITORY / f"feature_store.{name.partition('-')[0]}.yaml"
             patched.setenv(ENVIRONMENT_VARIABLE, str(path))
         if name == "redis":
             if shutil.which("redis-server") is None:
@@ -46,13 +52,15 @@ def environment(request: pytest.FixtureRequest) -> Iterator[str]:
                 for variable, value in variables.items():
                     patched.setenv(variable, value)
                 yield name
-        elif name == "spark":
+        elif name in SPARK_MASTERS:
             if shutil.which("java") is None:
                 pytest.skip("Java is not installed")
             if importlib.util.find_spec("pyspark") is None:
                 pytest.skip("pyspark is not installed (extra `spark`)")
-            patched.setenv("COLDSTART_SPARK", os.environ.get("COLDSTART_SPARK", "local[2]"))
-            patched.setenv("SPARK_LOCAL_IP", "127.0.0.1")
+            patched.setenv("COLDSTART_SPARK", SPARK_MASTERS[name])
+            patched.setenv("SPARK_LOCAL_IP", os.environ.get("SPARK_LOCAL_IP", "127.0.0.1"))
+            # An executor's folder is another: its workers find this package by an absolute path.
+            patched.setenv("PYTHONPATH", str(REPOSITORY.parent), prepend=os.pathsep)
             yield name
             from pyspark.sql import SparkSession
 

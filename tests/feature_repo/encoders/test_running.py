@@ -1,5 +1,6 @@
 """How torch encoders run: the same vectors in stages, in bfloat16, compiled, from device JPEGs."""
 
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,13 @@ from PIL import Image
 
 from feature_repo.encoders.content import MAX_PIXELS, open_photo
 from feature_repo.encoders.encoder import stages_of
-from feature_repo.encoders.images import ImageInput, TorchImageEncoder, white_square
+from feature_repo.encoders.images import ImageInput, TorchImageEncoder, white_square, white_squares
 from feature_repo.encoders.jpegs import DeviceJpegs, Jpeg, plain_pixels
 from feature_repo.encoders.registry import load_encoder
 from feature_repo.encoders.running import Runner
 from feature_repo.errors import EncoderError
+from tests.feature_repo.encoders.test_hugging_face_families import save_clip, save_siglip, save_vit
+from tests.feature_repo.encoders.test_torchvision_models import saved as random_weights
 
 SIZE = 48
 
@@ -119,10 +122,10 @@ def test_photos_decoded_by_torchvision_are_those_of_pillow_up_to_a_few_levels(
 ) -> None:
     path = tmp_path / "photo.jpg"
     scene(1, size).save(path, quality=92)
-    jpegs = DeviceJpegs(size=SIZE, device="cpu")
+    jpegs = DeviceJpegs(partial(white_squares, size=SIZE), device="cpu")
     jpeg = jpegs.read(path)
     assert jpeg is not None
-    (square,) = jpegs.squares([jpeg])
+    (square,) = jpegs.finished([jpeg])
     assert isinstance(square, torch.Tensor)
     expected = white_square(open_photo(path), size=SIZE).astype(int)
     off = np.abs(square.numpy().astype(int) - expected)
@@ -130,7 +133,7 @@ def test_photos_decoded_by_torchvision_are_those_of_pillow_up_to_a_few_levels(
 
 
 def test_turned_transparent_and_cut_photos_are_left_to_pillow(tmp_path: Path) -> None:
-    jpegs = DeviceJpegs(size=SIZE, device="cpu")
+    jpegs = DeviceJpegs(partial(white_squares, size=SIZE), device="cpu")
     exif = Image.Exif()
     exif[0x0112] = 6
     scene(0).save(tmp_path / "turned.jpg", exif=exif)
@@ -183,12 +186,12 @@ def test_photos_are_decoded_a_few_at_a_time_where_they_are_large(
     for number, size in enumerate(sizes):
         scene(number, size).save(tmp_path / f"{number}.jpg", quality=95)
     monkeypatch.setattr("feature_repo.encoders.jpegs.AT_ONCE", 12_000)
-    decoder = DeviceJpegs(size=SIZE, device="cpu")
+    decoder = DeviceJpegs(partial(white_squares, size=SIZE), device="cpu")
     decoded: list[int] = []
     whole = decoder._decoded
     monkeypatch.setattr(decoder, "_decoded", lambda some: decoded.append(len(some)) or whole(some))
     read = [decoder.read(tmp_path / f"{number}.jpg") for number in range(len(sizes))]
-    found = decoder.squares([one for one in read if one])
+    found = decoder.finished([one for one in read if one])
     assert decoded == [2, 2, 2]
     for number, square in enumerate(found):
         assert isinstance(square, torch.Tensor)
@@ -206,7 +209,7 @@ def test_an_encoder_mixes_photos_of_both_decoders_and_refuses_what_neither_reads
     broken = (tmp_path / "2.jpg").read_bytes()
     (tmp_path / "2.jpg").write_bytes(broken[:20] + b"\xff\xd9")
     small = encoder()
-    small.jpegs = DeviceJpegs(size=SIZE, device="cpu")
+    small.jpegs = DeviceJpegs(partial(white_squares, size=SIZE), device="cpu")
     plain = Jpeg(tmp_path / "2.jpg", torch.frombuffer(bytearray(broken[:20]), dtype=torch.uint8), 1)
     read = [small.read(tmp_path / name) for name in ("0.jpg", "3.png", "1.jpg")]
     decoded = small.decoded([*read, plain])
@@ -219,3 +222,31 @@ def test_an_encoder_mixes_photos_of_both_decoders_and_refuses_what_neither_reads
     vectors = small.forward(decoded[:3])
     photos = [open_photo(tmp_path / name) for name in ("0.jpg", "3.png", "1.jpg")]
     np.testing.assert_allclose(vectors, small.encode(photos), atol=0.02)
+
+
+@pytest.mark.parametrize("kind", ["torchvision", "vit", "clip", "siglip"])
+def test_photos_that_a_device_decoded_are_preprocessed_as_others_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr(
+        "feature_repo.encoders.images.device_jpegs",
+        lambda finish, device: DeviceJpegs(finish, device=device),
+    )
+    if kind == "torchvision":
+        name = f"torchvision:squeezenet1_1:{random_weights(tmp_path, 'squeezenet1_1')}"
+    else:
+        {"vit": save_vit, "clip": save_clip, "siglip": save_siglip}[kind](tmp_path / kind)
+        name = f"hf-image:{tmp_path / kind}"
+    loaded: Any = load_encoder(name, device="cpu")
+    paths = [tmp_path / f"{number}.jpg" for number in range(3)]
+    for number, path in enumerate(paths):
+        scene(number, (90 + number // 2 * 40, 60)).save(path, quality=95)
+    read = [loaded.read(path) for path in paths]
+    assert all(isinstance(one, Jpeg) for one in read)
+    found = loaded.decoded(read)
+    for path, one in zip(paths, found, strict=True):
+        expected = loaded.prepare(open_photo(path))
+        assert one.shape == expected.shape
+        assert np.abs(one.numpy() - expected).mean() < 0.03 * np.abs(expected).max()
+    vectors = loaded.forward(found)
+    np.testing.assert_allclose(vectors[1], loaded.forward(found[1:2])[0], atol=1e-4)

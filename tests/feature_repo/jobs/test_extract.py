@@ -205,7 +205,7 @@ def test_vectors_judged_in_chunks_are_refused_and_told_as_all_at_once(
         return sorted(held["key"]), result.quarantined, result.encoded, result.unusual
 
     together = told("together")
-    monkeypatch.setattr("feature_repo.jobs.refusals.CHUNK", 9)
+    monkeypatch.setattr("feature_repo.jobs.judging.CHUNK", 9)
     assert told("chunks") == together
     assert together[1] > 5
 

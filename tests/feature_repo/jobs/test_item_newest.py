@@ -20,6 +20,7 @@ from feature_repo.jobs import item_newest
 from feature_repo.jobs.behaviour import ITEM_BEHAVIOUR, newest_rows
 from feature_repo.jobs.decay import ERA
 from feature_repo.jobs.item_behaviour import POPULARITY_HALF_LIFE_US
+from feature_repo.jobs.small_database import small_database
 from validation import tables
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -130,6 +131,71 @@ def test_a_short_log_has_no_sums_and_an_unknown_item_no_row(
     assert summed.newest_rows(["sofa"], now=NOW) == {}
     (row,) = summed.newest_rows(["sofa", "lamp"], now=NOW)[ITEM_STATS.name].to_dict("records")
     assert (row["item_id"], row["click_count"], row["user_count"]) == ("lamp", 1, 1)
+
+
+def test_what_came_after_the_large_file_is_grouped_before_python_sees_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two people's 400 events are two kinds, two people and an era."""
+
+    class Counting:
+        def __init__(self, asked: Any) -> None:
+            self._asked = asked
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._asked, name)
+
+        def sql(self, *arguments: Any) -> Any:
+            return Counting(self._asked.sql(*arguments))
+
+        def fetchall(self) -> list[Any]:
+            found: list[Any] = self._asked.fetchall()
+            seen.append(len(found))
+            return found
+
+        def to_arrow_table(self) -> Any:
+            found = self._asked.to_arrow_table()
+            seen.append(found.num_rows)
+            return found
+
+    seen: list[int] = []
+    monkeypatch.setattr(module, "INDEXED_FROM", 0)
+    log = EventLog(Home(tmp_path))
+    log.begin()
+    log.compact()
+    events = [
+        {"item_id": "lamp", "user_id": f"u{n % 2}", "event_type": kind, "late": None}
+        | {"event_timestamp": START + timedelta(minutes=n)}
+        for n in range(200)
+        for kind in ("impression", "click")
+    ]
+    log.append(table_of(events, 0))
+    summed = log.of_items(["lamp"])
+    assert summed is not None
+    with small_database() as connection:
+        later = item_newest._later(Counting(connection), summed.later)["lamp"]
+    assert seen == [2, 2, 1]
+    assert {kind: len(times) for kind, times in later.times.items() if len(times)} == {
+        "impression": 200,
+        "click": 200,
+    }
+    assert set(later.people) == {"u0", "u1"}
+
+
+def test_people_are_searched_where_they_are_mapped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "INDEXED_FROM", 1)
+    log = EventLog(Home(tmp_path))
+    event = {"item_id": "lamp", "event_type": "click", "event_timestamp": START, "late": None}
+    log.append(table_of([{**event, "user_id": f"u{n}"} for n in range(9)], 0))
+    log.compact()
+    summed = log.of_items(["lamp"])
+    assert summed is not None
+    lamp = summed.sums.of("lamp")
+    assert lamp is not None
+    assert len(lamp.people) == 9
+    assert all(lamp.people[name].flags.aligned for name in ("hash", "last", "row"))
 
 
 def test_no_event_of_the_large_file_is_read(

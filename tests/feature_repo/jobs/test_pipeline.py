@@ -1,5 +1,6 @@
 """The pipeline's overlap and its bounds, by an encoder that writes down what happens."""
 
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -9,9 +10,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pytest
 
 from feature_repo.encoders.encoder import FloatMatrix, Modality
-from feature_repo.jobs.pipeline import AHEAD, Encoded, encoded
+from feature_repo.jobs.pipeline import AHEAD, TURN, Encoded, encoded, short_turns
 from feature_repo.jobs.worklist import WORK
 from tests.feature_repo.samples import CountingEncoder, at, photo
 
@@ -108,3 +110,10 @@ def test_a_batch_of_which_nothing_can_be_read_has_refusals_and_no_vectors(tmp_pa
         [],
     ]
     assert [one.work.num_rows for one in done] == [0, 1, 1]
+
+
+def test_threads_take_short_turns_for_the_length_of_a_block() -> None:
+    usual = sys.getswitchinterval()
+    with short_turns():
+        assert sys.getswitchinterval() == pytest.approx(TURN, rel=0.01)
+    assert sys.getswitchinterval() == usual

@@ -1,47 +1,99 @@
-"""Extraction on a real Ray: the rows of one process, also where actors or the whole job die."""
+"""Extraction on a real Ray: the rows of one process, also where actors or the whole job die.
 
+Every batch that reaches the model is written down where no kill can undo it, so that what was
+encoded twice is counted and not guessed.
+"""
+
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from feature_repo.encoders.encoder import FloatMatrix, Modality
 from feature_repo.errors import JobError
 from feature_repo.feature_tables import ITEM_IMAGE_EMBEDDING, ITEM_TEXT_EMBEDDING
 from feature_repo.home import Home
 from feature_repo.jobs.extract import ExtractResult, extract
-from feature_repo.jobs.parts import Parts
 from feature_repo.jobs.ray_engine import RayCluster
 from tests.feature_repo.samples import NOW, CountingEncoder, photo, write_items
 from validation import quarantine
 
 PROJECT = Path(__file__).resolve().parents[3]
 TEXTS = ITEM_TEXT_EMBEDDING.name
+PHOTOS = ITEM_IMAGE_EMBEDDING.name
 COUNT = 400
 SIZE = 4
+CORRUPT = 123
 
 
-class MortalEncoder(CountingEncoder):
-    """Kills its own process once, at a batch that another process has not died at yet."""
+class RecordingEncoder(CountingEncoder):
+    """Writes down its process and the photos' numbers, then takes a while to encode them."""
 
-    def __init__(self, *, grave: Path, dies_at: int, seconds: float = 0.0) -> None:
-        super().__init__(Modality.TEXT)
-        self.grave, self.seconds, self.mortal_at = grave, seconds, dies_at
+    def __init__(self, journal: Path, *, seconds: float = 0.0) -> None:
+        super().__init__(Modality.IMAGE)
+        self.journal, self.seconds = journal, seconds
 
-    def forward(self, prepared: Sequence[Any]) -> FloatMatrix:
+    def prepare(self, content: Any) -> npt.NDArray[np.float32]:
+        return np.asarray(content, np.float32)[0, 0]
+
+    def forward(self, prepared: Sequence[npt.NDArray[np.float32]]) -> FloatMatrix:
+        numbers = [number_of(vector) for vector in prepared]
+        with self.journal.open("a", encoding="utf-8") as file:
+            file.write(json.dumps([os.getpid(), numbers]) + "\n")  # one write, whole or not at all
         time.sleep(self.seconds)
-        if self.batches + 1 == self.mortal_at and not self.grave.exists():
-            self.grave.write_text(str(os.getpid()))
-            os.kill(os.getpid(), signal.SIGKILL)
         return super().forward(prepared)
+
+
+def number_of(vector: Sequence[float]) -> int:
+    """Of the listing whose photo has this colour."""
+    return int(vector[1]) * 256 + int(vector[2])
+
+
+def entries(journal: Path) -> list[tuple[int, list[int]]]:
+    """(process, numbers) of each batch that reached a model."""
+    lines = journal.read_text(encoding="utf-8").splitlines() if journal.exists() else []
+    return [(pid, numbers) for pid, numbers in map(json.loads, lines)]
+
+
+def photographed(home: Home) -> Home:
+    """Listings with photos of different colours, of which that of `CORRUPT` cannot be read."""
+    rows = []
+    home.photos.mkdir(parents=True)
+    for number in range(COUNT):
+        path = home.photos / f"{number:04}.png"
+        Image.new("RGB", (8, 8), (9, number // 256, number % 256)).save(path)
+        rows.append({"item_id": f"i{number:04}", "image_path": str(path)})
+    path.with_name(f"{CORRUPT:04}.png").write_bytes(path.read_bytes()[:45])
+    write_items(home, *rows)
+    return home
+
+
+def assert_every_photo_once(home: Home, journal: Path, *, under_way: int) -> None:
+    """Rows, quarantine and journal; so many batches may have been encoded in vain."""
+    whole = [number for number in range(COUNT) if number != CORRUPT]
+    found = rows(home, PHOTOS)
+    assert found["item_id"].to_pylist() == [f"i{number:04}" for number in whole]
+    assert [number_of(vector) for vector in found["embedding"].to_pylist()] == whole
+    held = quarantine.load(home.quarantine, PHOTOS)
+    assert held["key"].tolist() == [f"i{CORRUPT:04}"]
+    assert f"{CORRUPT:04}.png" in held["reasons"][0][0]
+    times = Counter(number for _, numbers in entries(journal) for number in numbers)
+    assert sorted(times) == whole
+    assert times.total() - len(whole) <= under_way * SIZE
+    assert not home.encoder_parts(PHOTOS, RecordingEncoder(journal).hash).exists()
 
 
 @pytest.fixture(scope="module")
@@ -118,48 +170,54 @@ def test_a_corrupt_photo_goes_to_quarantine(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("_ray")
-def test_an_actor_that_is_killed_is_started_again_and_every_listing_comes_once(
-    home: Home, tmp_path: Path
-) -> None:
-    grave = tmp_path / "grave"
-    result = run(home, MortalEncoder(grave=grave, dies_at=5), cluster=RayCluster(workers=2))
-    assert int(grave.read_text()) != os.getpid()
-    assert result.encoded == COUNT
-    assert rows(home)["item_id"].to_pylist() == [f"i{n:04}" for n in range(COUNT)]
+def test_an_actor_that_is_killed_midway_costs_the_batch_that_it_was_at(tmp_path: Path) -> None:
+    home, journal = photographed(Home(tmp_path / "state")), tmp_path / "journal"
+    killed: list[int] = []
+
+    def kill_one(done: int, total: int) -> None:
+        if done >= total // 2 and not killed:
+            killed.append(entries(journal)[-1][0])
+            os.kill(killed[0], signal.SIGKILL)
+
+    encoder = RecordingEncoder(journal, seconds=0.1)
+    result = run(home, encoder, cluster=RayCluster(workers=2), progress=kill_one)
+    assert (result.encoded, result.quarantined) == (COUNT - 1, 1)
+    processes = {pid for pid, _ in entries(journal)}
+    assert len(processes) == 3  # two, and the one that took the place of
+    assert killed[0] in processes - {os.getpid()}
+    assert_every_photo_once(home, journal, under_way=1)
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("_ray")
 @pytest.mark.parametrize("cluster", [None, RayCluster(workers=2)], ids=["here", "on Ray"])
-def test_a_job_of_two_actors_that_is_killed_goes_on_and_every_listing_comes_once(
-    home: Home, tmp_path: Path, cluster: RayCluster | None
+def test_a_job_that_is_killed_midway_goes_on_and_costs_the_batch_that_each_actor_was_at(
+    tmp_path: Path, cluster: RayCluster | None
 ) -> None:
+    home, journal = photographed(Home(tmp_path / "state")), tmp_path / "journal"
     program = (
         "import sys; from pathlib import Path; from feature_repo.home import Home\n"
         "from feature_repo.jobs.ray_engine import RayCluster\n"
-        "from tests.feature_repo.jobs.test_ray_engine import MortalEncoder, run\n"
-        "encoder = MortalEncoder(grave=Path(sys.argv[2]), dies_at=0, seconds=0.2)\n"
+        "from tests.feature_repo.jobs.test_ray_engine import RecordingEncoder, run\n"
+        "encoder = RecordingEncoder(Path(sys.argv[2]), seconds=0.1)\n"
         "run(Home(Path(sys.argv[1])), encoder, cluster=RayCluster(workers=2))\n"
     )
     job = subprocess.Popen(
-        [sys.executable, "-c", program, str(home.root), str(tmp_path / "grave")], cwd=PROJECT
+        [sys.executable, "-c", program, str(home.root), str(journal)], cwd=PROJECT
     )
-    hash_ = CountingEncoder(Modality.TEXT).hash
-    parts = home.encoder_parts(TEXTS, hash_)
     until = time.monotonic() + 240
-    while len(list(parts.glob("batch-*.parquet"))) < 3 and time.monotonic() < until:
+    while len(entries(journal)) < COUNT // SIZE // 2 and time.monotonic() < until:
         assert job.poll() is None, "the job ended before it could be killed"
-        time.sleep(0.05)
+        time.sleep(0.02)
     job.kill()
     job.wait()
-    written = sum(
-        pq.read_metadata(path).num_rows
-        for path in Parts(home, ITEM_TEXT_EMBEDDING, encoder_hash=hash_).files()
-    )
-    assert 3 * SIZE <= written < COUNT
-    result = run(home, CountingEncoder(Modality.TEXT), cluster=cluster)
-    assert (result.skipped, result.encoded) == (written, COUNT - written)
-    assert rows(home)["item_id"].to_pylist() == [f"i{n:04}" for n in range(COUNT)]
+    assert not home.feature_table(PHOTOS).exists()
+    before = entries(journal)
+    assert len({pid for pid, _ in before}) == 2
+    result = run(home, RecordingEncoder(journal), cluster=cluster)
+    assert (result.encoded + result.skipped, result.quarantined) == (COUNT - 1, 1)
+    assert result.skipped >= (len(before) - 2) * SIZE - 1  # one of these batches lacks CORRUPT
+    assert_every_photo_once(home, journal, under_way=2)
 
 
 def test_without_ray_the_error_says_what_to_install(

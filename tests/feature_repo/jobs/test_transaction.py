@@ -61,6 +61,40 @@ def test_killed_between_two_renames_the_change_is_finished(
     assert not (tmp_path / JOURNAL).exists()
 
 
+def test_every_step_is_on_the_disk_before_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A journal on disk names whole files, and goes when their new names are there."""
+    file = staged(tmp_path / "a", "new")
+    steps: list[str] = []
+    replace, unlink = os.replace, Path.unlink
+
+    def flushed(path: Path) -> None:
+        steps.append(f"flush {path.relative_to(tmp_path)}")
+
+    def renamed(source: Path, target: Path) -> None:
+        steps.append(f"to {Path(target).name}")
+        replace(source, target)
+
+    def removed(path: Path, *, missing_ok: bool = False) -> None:
+        steps.append(f"remove {path.name}")
+        unlink(path, missing_ok=missing_ok)
+
+    monkeypatch.setattr(transaction, "flush", flushed)
+    monkeypatch.setattr(os, "replace", renamed)
+    monkeypatch.setattr(Path, "unlink", removed)
+    commit(tmp_path, {file: True})
+    assert steps == [
+        "flush .a.partial",
+        f"flush .{JOURNAL}.partial",
+        f"to {JOURNAL}",
+        "flush .",
+        "to a",
+        "flush .",
+        f"remove {JOURNAL}",
+    ]
+
+
 def test_a_change_holds_the_folder_and_gives_it_back(tmp_path: Path) -> None:
     folder = tmp_path / "catalog"
     taken = pytest.raises(JobError, match="another process is changing")

@@ -1,0 +1,1 @@
+"""Exposure for listings whose scores are unsure: policies, propensities, budgets, evaluation."""

@@ -1,0 +1,148 @@
+"""What a policy would have earned, from the log of another one.
+
+A logged page has context x, m explored slots that were drawn with propensities b_1 … b_m, and a
+reward R of the whole page, so that what the slots take from their neighbours counts. With
+π_j the new policy's probability of the same draw, given the slots before, and
+W_j = Π_{l ≤ j} π_l / b_l, the estimates of the new policy's mean reward are
+
+    IPS     mean of W_m R                                     (Horvitz & Thompson, 1952)
+    SNIPS   Σ W_m R / Σ W_m                                   (Swaminathan & Joachims, NIPS 2015)
+    DR      mean of W_m (R − G) + c(x) + Σ_j W_{j−1} Σ_i π_ji g(x, i),
+            G = c(x) + Σ_j g(x, drawn_j)                      (Dudík et al., ICML 2011)
+
+where c and g are a model of the reward, fitted on other people's pages. IPS and DR are unbiased
+whatever the model is worth, since the last sum is the mean of what W_m G adds; SNIPS is biased by
+O(1/N) and does not change when rewards are shifted. Pages of one person depend on each other, so
+the standard error is that of sums by person (linearised for SNIPS), with Student's t.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from coldstart_models.errors import NotEnoughData
+from coldstart_models.exploration.policy import Floats
+
+IPS: Final = "IPS"
+SNIPS: Final = "SNIPS"
+DR: Final = "DR"
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedPages:
+    """N pages of m explored slots, under the policy that was logged and a new one."""
+
+    reward: Floats
+    """(N,) of the whole page."""
+    person: npt.NDArray[np.int64]
+    """(N,) whose pages depend on each other."""
+    propensity: Floats
+    """(N, m) in (0, 1]: of what was drawn, as logged."""
+    target: Floats
+    """(N, m): the new policy's probability of the same draws."""
+
+    def __post_init__(self) -> None:
+        if not ((self.propensity > 0) & (self.propensity <= 1)).all():
+            raise ValueError("a logged propensity is not in (0, 1]")
+
+    @property
+    def weights(self) -> Floats:
+        """(N, m): W_j."""
+        return np.asarray(np.cumprod(self.target / self.propensity, axis=1))
+
+
+@dataclass(frozen=True, slots=True)
+class PredictedReward:
+    """A model of the pages' rewards, which has not seen their people."""
+
+    page: Floats
+    """(N,): c"""
+    drawn: Floats
+    """(N, m): g of what was drawn."""
+    expected: Floats
+    """(N, m): Σ_i π_ji g(x, i) under the new policy, given the slots before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A policy's mean reward a page, by one estimator."""
+
+    estimator: str
+    value: float
+    low: float
+    high: float
+    """With `low`, the interval."""
+    error: float
+    """Standard error."""
+
+    def covers(self, truth: float) -> bool:
+        """Whether the interval holds the true value."""
+        return self.low <= truth <= self.high
+
+
+def evaluate(
+    pages: LoggedPages, predicted: PredictedReward, *, confidence: float = 0.95
+) -> tuple[Estimate, Estimate, Estimate]:
+    """The mean reward of the new policy by IPS, SNIPS and DR.
+
+    Raises NotEnoughData for fewer than two people, or where the policies have no draw in common.
+    """
+    weights = pages.weights
+    last = weights[:, -1]
+    if not last.any():
+        raise NotEnoughData(
+            f"the new policy would have drawn nothing of what the {len(last)} logged pages "
+            "explored; log with a higher floor, or evaluate a policy nearer to the logged one"
+        )
+    plain = last * pages.reward
+    mean = float(last.mean())
+    normalised = float(plain.mean() / mean)
+    before = np.column_stack([np.ones(len(last)), weights[:, :-1]])
+    residual = pages.reward - predicted.page - predicted.drawn.sum(axis=1)
+    robust = last * residual + predicted.page + (before * predicted.expected).sum(axis=1)
+    told = (
+        (IPS, float(plain.mean()), plain - plain.mean()),
+        (SNIPS, normalised, last * (pages.reward - normalised) / mean),
+        (DR, float(robust.mean()), robust - robust.mean()),
+    )
+    return tuple(  # type: ignore[return-value]
+        _estimate(name, value, parts, pages.person, confidence=confidence)
+        for name, value, parts in told
+    )
+
+
+def on_policy(pages: LoggedPages, *, confidence: float = 0.95) -> Estimate:
+    """What the logged policy itself earned a page."""
+    value = float(pages.reward.mean())
+    return _estimate("logged", value, pages.reward - value, pages.person, confidence=confidence)
+
+
+def effective_pages(pages: LoggedPages) -> float:
+    """(Σ W)² / Σ W²: how many pages of the new policy the log is worth (Kish, 1965)."""
+    last = pages.weights[:, -1]
+    return float(last.sum() ** 2 / max(float((last**2).sum()), np.finfo(float).tiny))
+
+
+def _estimate(
+    name: str,
+    value: float,
+    parts: Floats,
+    person: npt.NDArray[np.int64],
+    *,
+    confidence: float,
+) -> Estimate:
+    """The interval of a mean whose deviations add up to zero, with people as clusters."""
+    _, owner = np.unique(person, return_inverse=True)
+    sums = np.bincount(owner, weights=parts)
+    people = len(sums)
+    if people < 2:
+        raise NotEnoughData(
+            f"the log holds explored pages of {people} person, expected at least two; "
+            "serve longer with `[explore] policy` set"
+        )
+    error = float(np.sqrt((sums**2).sum() * people / (people - 1)) / len(parts))
+    half = float(stats.t.ppf((1.0 + confidence) / 2.0, people - 1)) * error
+    return Estimate(name, value, value - half, value + half, error)

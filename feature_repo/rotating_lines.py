@@ -1,0 +1,80 @@
+"""JSON Lines that grow in a bounded space: a full file is numbered, the oldest one goes.
+
+``NAME.jsonl`` is written; ``NAME.1.jsonl`` is older, and so on. Only the owner of the process may
+read the files.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from feature_repo.errors import JobError
+
+
+def append(path: Path, told: Mapping[str, Any], *, file_bytes: int, files: int) -> None:
+    """Add one object; the caller lets one thread at a time come here.
+
+    Args:
+        file_bytes: a file is full where the line would make it larger.
+        files: so many numbered ones are kept.
+    """
+    line = (json.dumps(told, ensure_ascii=False) + "\n").encode()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists() and path.stat().st_size + len(line) > file_bytes:
+        _rotate(path, files=files)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        os.write(handle, line)
+    finally:
+        os.close(handle)
+
+
+def read(path: Path, *, files: int, kind: str) -> Iterator[tuple[Path, int, dict[str, Any]]]:
+    """File, line and object, oldest first; what follows the last newline is not written yet.
+
+    Args:
+        kind: what a line is, for the error.
+
+    Raises JobError for a line that is no JSON object.
+    """
+    for number in range(files, -1, -1):
+        one = _numbered(path, number)
+        if not one.exists():
+            continue
+        with one.open("rb") as lines:
+            for count, line in enumerate(lines, start=1):
+                if not line.endswith(b"\n"):
+                    break
+                yield one, count, _parsed(line, one, count, kind)
+
+
+def not_one(path: Path, number: int, kind: str, error: object) -> JobError:
+    """What to raise for a line that cannot be read."""
+    return JobError(f"{path}, line {number} is no {kind} ({error}); remove the file")
+
+
+def _parsed(line: bytes, path: Path, number: int, kind: str) -> dict[str, Any]:
+    try:
+        told = json.loads(line)
+    except ValueError as error:
+        raise not_one(path, number, kind, error) from error
+    if not isinstance(told, dict):
+        raise not_one(path, number, kind, "not an object")
+    return told
+
+
+def _rotate(path: Path, *, files: int) -> None:
+    for number in range(files - 1, 0, -1):
+        older = _numbered(path, number)
+        if older.exists():
+            if number == files - 1:
+                older.unlink()
+            else:
+                os.replace(older, _numbered(path, number + 1))
+    os.replace(path, _numbered(path, 1))
+
+
+def _numbered(path: Path, number: int) -> Path:
+    return path if number == 0 else path.with_name(f"{path.stem}.{number}{path.suffix}")

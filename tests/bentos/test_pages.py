@@ -1,0 +1,204 @@
+"""Explored pages and experiments through the service: what is shown is what is logged."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from starlette.testclient import TestClient
+
+from bentos.recommender.service import RecommenderService
+from coldstart_models.experiments.bucketing import Experiment, Variant
+from coldstart_models.exploration.exploring import seed_of
+from coldstart_models.exploration.linucb import LinUCB
+from coldstart_models.exploration.policy import Arms
+from coldstart_models.exploration.propensity import page_chances
+from coldstart_models.exploration.thompson import Thompson
+from feature_repo.home import Home
+from feature_repo.page_log import explored_exposures, read_pages
+from tests.bentos.fakes import CountingRecommender, MemoryStore
+
+EXPLORE = '[explore]\npolicy = "thompson"\nper_listing = 3\nfloor = 0.5\n'
+EXPERIMENT = """
+[experiment]
+name = "blend"
+variants = [
+  {name = "control"},
+  {name = "explored", policy = "linucb", personal = 0.25},
+  {name = "other", model = "coldstart-siamese:other"},
+]
+"""
+BLEND = Experiment(
+    "blend", (Variant("control"), Variant("explored"), Variant("other")), salt="blend"
+)
+SHOP = {f"item-{number:02d}": number / 100 for number in range(12)}
+
+
+@pytest.fixture
+def other() -> CountingRecommender:
+    """Another model, which likes the other end of the shop."""
+    made = CountingRecommender({item_id: -prior for item_id, prior in SHOP.items()})
+    made.tag = "coldstart-siamese:other"
+    return made
+
+
+@pytest.fixture
+def recommender() -> CountingRecommender:
+    return CountingRecommender(SHOP)
+
+
+@pytest.fixture
+def configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "coldstart.toml"
+    monkeypatch.setenv("COLDSTART_CONFIG", str(path))
+    path.write_text(EXPLORE)
+    return path
+
+
+@pytest.fixture
+def service(
+    configured: Path,
+    home: Home,
+    store: MemoryStore,
+    recommender: CountingRecommender,
+    other: CountingRecommender,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Any:
+    def load(home: Home, *, tag: str) -> CountingRecommender:
+        assert tag == other.tag
+        return other
+
+    monkeypatch.setattr("feature_repo.store.Store", lambda _: store)
+    monkeypatch.setattr(
+        "coldstart_models.recommending.Recommender.load", lambda home, tag: recommender
+    )
+    monkeypatch.setattr("coldstart_models.experiments.challenger.load_challenger", load)
+    return RecommenderService.inner()
+
+
+def ask(client: TestClient, **request: Any) -> dict[str, Any]:
+    answer = client.post("/recommend", json={"user_id": "ann", "k": 4, **request})
+    assert answer.status_code == 200, answer.text
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+def test_a_page_is_logged_as_it_was_shown_and_its_draw_can_be_repeated(
+    client: TestClient, home: Home
+) -> None:
+    body = ask(client)
+    (page,) = read_pages(home)
+    shown = body["items"]
+    assert page.page_id == body["page_id"]
+    assert page.item_ids == tuple(item["item_id"] for item in shown)
+    assert page.propensities == pytest.approx([item["propensity"] for item in shown])
+    assert [item["explored"] for item in shown] == [False, False, False, True]
+    assert page.explored == (4,)
+    assert page.item_ids[:3] == ("item-11", "item-10", "item-09")
+    assert page.item_ids[3] == page.arm_ids[page.drawn[0]]
+    assert page.policy == Thompson(floor=0.5).policy_id
+    assert (page.user_id, page.session_id, page.experiment) == ("ann", None, None)
+    assert page.arm_scores is not None
+    assert page.arm_directions is not None
+    chances = page_chances(
+        Thompson(floor=0.5),
+        Arms(page.arm_scores, page.arm_directions),
+        page.drawn,
+        rng=np.random.default_rng(seed_of(page.page_id)),
+    )
+    assert chances[0, page.drawn[0]] == pytest.approx(page.propensities[3])
+
+
+def test_a_listing_is_explored_no_more_than_its_budget_allows_also_after_a_restart(
+    client: TestClient, home: Home
+) -> None:
+    for _ in range(20):
+        ask(client)
+    exposures = explored_exposures(home)
+    assert max(exposures.values()) <= 3
+    assert sum(exposures.values()) == 20
+    again = RecommenderService.inner()
+    budget = again._lanes.default.explorer.budget
+    assert {item_id: budget.left(item_id) for item_id in exposures} == {
+        item_id: 3 - count for item_id, count in exposures.items()
+    }
+
+
+def test_nothing_is_explored_and_no_page_is_kept_unless_asked_for(
+    configured: Path, service: Any
+) -> None:
+    assert service._lanes.logged
+    configured.write_text("")
+    plain = RecommenderService.inner()
+    assert not plain._lanes.logged
+    assert plain._lanes.default.explorer is None
+
+
+@pytest.mark.usefixtures("home")
+class TestExperiment:
+    """The service under an experiment of three variants."""
+
+    @pytest.fixture
+    def configured(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        path = tmp_path / "coldstart.toml"
+        monkeypatch.setenv("COLDSTART_CONFIG", str(path))
+        path.write_text(EXPERIMENT)
+        return path
+
+    def test_variants_differ_by_policy_blend_and_model(
+        self,
+        client: TestClient,
+        home: Home,
+        store: MemoryStore,
+        recommender: CountingRecommender,
+        other: CountingRecommender,
+    ) -> None:
+        history = store.rows["user_history"]["ann"]
+        seen: dict[str, list[str]] = {}
+        for number in range(30):
+            user = f"user-{number}"
+            store.rows["user_history"][user] = history
+            body = ask(client, user_id=user)
+            variant = BLEND.variant_of(user)
+            assert variant is not None
+            assert body["variant"] == variant.name
+            seen.setdefault(variant.name, []).append(user)
+        assert set(seen) == {"control", "explored", "other"}
+        pages = {page.user_id: page for page in read_pages(home)}
+        assert len(pages) == 30
+        for user in seen["control"]:
+            assert pages[user].item_ids == ("item-11", "item-10", "item-09", "item-08")
+            assert (pages[user].policy, pages[user].personal) == (None, None)
+        for user in seen["explored"]:
+            assert pages[user].policy == LinUCB().policy_id
+            assert pages[user].personal == 0.25
+            assert pages[user].explored == (4,)
+        for user in seen["other"]:
+            assert pages[user].item_ids == ("item-00", "item-01", "item-02", "item-03")
+            assert pages[user].model == other.tag
+        assert recommender.followers == [other]
+
+    def test_a_person_stays_and_a_session_without_a_user_is_told_by_its_id(
+        self, client: TestClient, home: Home
+    ) -> None:
+        told = {ask(client)["variant"] for _ in range(5)}
+        assert len(told) == 1
+        session = [{"item_id": "item-05"}]
+        by_session = ask(client, user_id=None, session=session, session_id="visit-9")
+        assert by_session["variant"] == BLEND.variant_of("visit-9").name  # type: ignore[union-attr]
+        *_, page = read_pages(home)
+        assert (page.user_id, page.session_id) == (None, "visit-9")
+        nobody = ask(client, user_id=None, session=session)
+        assert nobody["variant"] is None
+
+    def test_a_requests_own_blend_goes_before_the_variants(
+        self, client: TestClient, home: Home, recommender: CountingRecommender
+    ) -> None:
+        user = next(
+            f"u{n}"
+            for n in range(99)
+            if BLEND.variant_of(f"u{n}").name == "explored"  # type: ignore[union-attr]
+        )
+        ask(client, user_id=user, personal=0.75)
+        (page,) = read_pages(home)
+        assert page.personal == 0.75

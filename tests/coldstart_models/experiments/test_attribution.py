@@ -1,0 +1,118 @@
+"""What came of a page, to the event: provable on a handful of rows."""
+
+from datetime import UTC, datetime, timedelta
+
+import pandas as pd
+import pytest
+
+from coldstart_models.experiments.attribution import credited, shown_frame, unit_events
+from coldstart_models.experiments.outcomes import units_of
+from feature_repo.page_log import ServedPage
+from validation import tables
+
+START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+PRICES = pd.Series({"sofa": 700.0, "lamp": 40.0, "chair": 80.0})
+
+
+def page(number, *, hours, user="ann", session=None, variant="control", items=("sofa", "lamp")):
+    return ServedPage(
+        page_id=f"p{number}",
+        served_at=START + timedelta(hours=hours),
+        user_id=user,
+        session_id=session,
+        model="m:1",
+        policy=None,
+        experiment="x",
+        variant=variant,
+        personal=None,
+        item_ids=tuple(items),
+        propensities=(1.0,) * len(items),
+    )
+
+
+def event(kind, item, *, hours, user="ann", session=None, quantity=None, price=None):
+    return {
+        tables.USER_ID: user,
+        tables.SESSION_ID: session,
+        tables.ITEM_ID: item,
+        tables.EVENT_TYPE: kind,
+        tables.EVENT_TIMESTAMP: pd.Timestamp(START + timedelta(hours=hours)),
+        tables.QUANTITY: quantity,
+        tables.UNIT_PRICE: price,
+    }
+
+
+def events_of(*rows):
+    frame = pd.DataFrame(rows).astype({tables.QUANTITY: float, tables.UNIT_PRICE: float})
+    return unit_events(frame, PRICES)
+
+
+def test_the_page_that_last_showed_the_listing_gets_the_credit_once():
+    shown = shown_frame([page(1, hours=0), page(2, hours=2), page(3, hours=3, items=["chair"])])
+    found = credited(
+        shown,
+        events_of(
+            event("click", "sofa", hours=1),
+            event("click", "lamp", hours=4),
+            event("click", "lamp", hours=5),
+            event("purchase", "lamp", hours=6, quantity=2, price=30.0),
+            event("purchase", "chair", hours=7),
+            event("click", "sofa", hours=40),  # too late
+            event("impression", "sofa", hours=2.5),  # nobody chose it
+            event("click", "chair", hours=5, user="bob"),  # somebody else
+        ),
+    )
+    told = found.set_index(["page_id", tables.ITEM_ID])[["clicks", "purchases", "revenue"]]
+    assert told.loc[("p1", "sofa")].tolist() == [1.0, 0.0, 0.0]
+    assert told.loc[("p1", "lamp")].tolist() == [0.0, 0.0, 0.0]
+    assert told.loc[("p2", "sofa")].tolist() == [0.0, 0.0, 0.0]
+    assert told.loc[("p2", "lamp")].tolist() == [1.0, 1.0, 60.0]
+    assert told.loc[("p3", "chair")].tolist() == [1.0, 1.0, 80.0]  # the listing's own price
+    assert found["position"].tolist() == [1, 2, 1, 2, 1]
+
+
+def test_a_visitor_without_a_user_is_credited_by_the_visit():
+    shown = shown_frame(
+        [page(1, hours=0, user=None, session="v1"), page(2, hours=0, user=None, session=None)]
+    )
+    assert set(shown["page_id"]) == {"p1"}
+    found = credited(shown, events_of(event("click", "sofa", hours=1, user="anon", session="v1")))
+    assert found["clicks"].tolist() == [1.0, 0.0]
+
+
+def test_a_units_outcomes_are_those_of_its_time_and_its_past_is_before_the_first_page():
+    shown = shown_frame(
+        [
+            page(1, hours=0),
+            page(2, hours=30),
+            page(3, hours=100),  # after ann's time
+            page(4, hours=1, user="bob", variant="new"),
+            page(5, hours=95, user="cid"),  # not over yet
+            page(6, hours=2, user="dee"),
+            page(7, hours=3, user="dee", variant="new"),  # moved
+        ]
+    )
+    found = units_of(
+        "x",
+        shown,
+        events_of(
+            event("click", "sofa", hours=-10),
+            event("purchase", "lamp", hours=-47, price=10.0),
+            event("click", "lamp", hours=-49),  # before the past that counts
+            event("click", "sofa", hours=1),
+            event("purchase", "lamp", hours=31),
+            event("purchase", "sofa", hours=101),
+            event("purchase", "chair", hours=5, user="bob"),  # not shown, bought all the same
+        ),
+        window=timedelta(hours=48),
+        now=START + timedelta(hours=120),
+    )
+    assert (found.unfinished, found.moved) == (1, 1)
+    assert found.dealt == {"control": 2, "new": 1}
+    ann, bob = found.table.to_dict("records")
+    assert (ann["unit"], ann["variant"]) == ("user:ann", "control")
+    assert (ann["impressions"], ann["clicks"]) == (4.0, 2.0)
+    assert (ann["bought"], ann["revenue"]) == (1.0, 40.0)
+    assert (ann["clicks_before"], ann["bought_before"], ann["revenue_before"]) == (2.0, 1.0, 10.0)
+    assert (bob["clicks"], bob["bought"], bob["revenue"]) == (0.0, 1.0, 80.0)
+    assert bob["revenue_before"] == pytest.approx(0.0)
