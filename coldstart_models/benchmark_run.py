@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from coldstart_models.benchmark_result import BenchmarkResult
-from coldstart_models.benchmarking import DEFAULT_SHOTS, Progress, benchmark
+from coldstart_models.benchmarking import DEFAULT_SHOTS, benchmark
 from coldstart_models.data.catalogue import Catalogue, load_catalogue
 from coldstart_models.data.interactions import read_interactions
 from coldstart_models.data.splits import (
@@ -26,13 +26,11 @@ from coldstart_models.data.splits import (
 )
 from coldstart_models.errors import ConfigError
 from coldstart_models.models import MODELS
+from coldstart_models.progress import StepProgress
 from feature_repo.catalogs.source import Ordering
 from feature_repo.event_log import event_log
 from feature_repo.home import Home
 from feature_repo.sources import SourceRecord, read_records
-
-StepProgress = Callable[[str], Progress]
-"""Step name → who is told how far it is."""
 
 
 @dataclass(frozen=True, slots=True)

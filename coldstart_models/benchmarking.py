@@ -49,6 +49,7 @@ from coldstart_models.metrics import (
     user_metrics,
 )
 from coldstart_models.models import MODELS, ORACLE, Model, build_ranker, find_model
+from coldstart_models.progress import Progress
 from coldstart_models.ranker import Ranker, RankingTask, Steerable, Sure, TrainingSet
 from coldstart_models.rankings import Labels, RankingsWriter
 from coldstart_models.reliability import Reliability, reliability
@@ -67,7 +68,6 @@ CHANCES_AT_ONCE: Final = 4_000_000
 
 NO_GROUPS: Final = Groups([], np.zeros(0, np.int64))
 
-Progress = Callable[[int, int], None]
 Key = tuple[str, int, str]
 """Model, shots, pool."""
 

@@ -28,6 +28,7 @@ from coldstart_models.metrics import (
 )
 from coldstart_models.peers.content import Space
 from coldstart_models.peers.neighbours import ContentNeighbours
+from coldstart_models.progress import StepProgress
 from coldstart_models.retrieval import DEPTHS, same_category, title_to_photo
 from feature_repo.encoders.encoder import Encoder, Modality
 from feature_repo.errors import EncoderError
@@ -35,8 +36,6 @@ from feature_repo.home import Home
 from validation import tables
 from validation.alignment import ENOUGH, FOLDS
 
-StepProgress = Callable[[str], Callable[[int, int], None]]
-"""Step name → who is told how far it is."""
 MAX_USERS: Final = 5_000
 """Users whose rankings are measured; of more an evenly spread part."""
 SPACES: Final = {Modality.IMAGE: Space.IMAGE, Modality.TEXT: Space.TEXT}

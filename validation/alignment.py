@@ -92,7 +92,7 @@ def align(photos: FloatMatrix, texts: FloatMatrix, *, seed: int = 0) -> Alignmen
         mismatched.append(_cosines(mapped, texts[others] - text_mean)[others != held])
     right, wrong = np.sort(matching), np.sort(np.concatenate(mismatched))
     return Alignment(
-        *_ridge(photos, texts),
+        *ridge(photos, texts),
         threshold=float(np.quantile(right, FALSE_WARNINGS)),
         matching=right,
         mismatched=wrong,
@@ -109,7 +109,7 @@ def held_out(
     """
     for held in folds(len(photos), generator=generator):
         others = np.setdiff1d(np.arange(len(photos)), held)
-        photo_mean, text_mean, weights = _ridge(photos[others], texts[others])
+        photo_mean, text_mean, weights = ridge(photos[others], texts[others])
         yield held, (photos[held] - photo_mean) @ weights, text_mean
 
 
@@ -119,15 +119,20 @@ def folds(count: int, *, generator: np.random.Generator) -> list[npt.NDArray[np.
     return [np.flatnonzero(fold_of == fold) for fold in range(FOLDS)]
 
 
-def _ridge(photos: FloatMatrix, texts: FloatMatrix) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Means and weights of the regression of centred texts on centred photos."""
-    photo_mean, text_mean = photos.mean(axis=0), texts.mean(axis=0)
-    centred = photos - photo_mean
+def ridge(
+    inputs: npt.NDArray[np.floating], targets: npt.NDArray[np.floating], *, penalty: float = PENALTY
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Means (P,) and (T,) and weights (P, T) of the regression of centred targets on inputs.
+
+    `penalty` is a share of the inputs' mean variance.
+    """
+    known, wanted = inputs.astype(np.float64), targets.astype(np.float64)
+    mean, aim = known.mean(axis=0), wanted.mean(axis=0)
+    centred = known - mean
     scatter = centred.T @ centred
-    penalty = PENALTY * np.trace(scatter) / len(scatter)
-    scatter[np.diag_indices_from(scatter)] += penalty
-    weights = np.linalg.solve(scatter, centred.T @ (texts - text_mean))
-    return photo_mean, text_mean, weights
+    floor = max(penalty * np.trace(scatter) / len(scatter), 1e-9)  # of inputs that are all alike
+    scatter[np.diag_indices_from(scatter)] += floor
+    return mean, aim, np.linalg.solve(scatter, centred.T @ (wanted - aim))
 
 
 def _cosines(left: npt.NDArray[np.floating], right: npt.NDArray[np.floating]) -> FloatArray:

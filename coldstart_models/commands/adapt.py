@@ -9,13 +9,13 @@ from coldstart_models.commands import console
 
 if TYPE_CHECKING:
     from coldstart_models.domain.adapted import Adapted
-    from coldstart_models.domain.study import Setting
+    from coldstart_models.domain.setting import Setting
 
 EXAMPLES: Final = """Examples:
 
   coldstart encoders adapt --out encoders/ours
 
-  coldstart encoders adapt --objective titles --out encoders/ours
+  coldstart encoders adapt --objective pairs --blocks 3 --out encoders/ours
 
   coldstart encoders adapt --objective labels --objective pairs --out encoders/ours
 
@@ -33,14 +33,14 @@ Afterwards:
 
   coldstart encoders use folder:encoders/ours/image
 """
-BLOCKS: Final = 3
-RANK: Final = 8
 HEAD_RATE: Final = 2.5
 """How much faster than the encoder's weights the heads learn."""
 
 
 def adapt(
-    out: Annotated[Path, typer.Option(help="Folder to write; of pairs it holds image and text.")],
+    out: Annotated[
+        Path, typer.Option(help="Folder to write; with titles or pairs it holds image and text.")
+    ],
     base: Annotated[
         str, typer.Option(help="Encoder to adapt, of `coldstart encoders list`.")
     ] = "efficientnet-lite0",
@@ -48,11 +48,14 @@ def adapt(
         Path | None, typer.Option(help="The base's weights file, as of resnet50.")
     ] = None,
     text_encoder: Annotated[
-        str, typer.Option(help="Encoder of the titles that pairs are learned from.")
+        str, typer.Option(help="Encoder of the titles that photos learn from.")
     ] = "minilm",
     objective: Annotated[
         list[str] | None,
-        typer.Option(help="titles, pairs, labels, views, neighbours, source; several add up."),
+        typer.Option(
+            help="titles (default of photos), pairs, labels (of texts), views, neighbours, source; "
+            "several add up, but for titles."
+        ),
     ] = None,
     align: Annotated[
         str | None, typer.Option(help="coral, dann or adabn: the source's photos to the home's.")
@@ -72,7 +75,7 @@ def adapt(
         ),
     ] = None,
     blocks: Annotated[
-        int | None, typer.Option(min=0, help=f"Last blocks that learn; {BLOCKS} by default.")
+        int | None, typer.Option(min=0, help="Last blocks that learn; 3 by default, 0 of titles.")
     ] = None,
     lora: Annotated[
         int, typer.Option(min=0, help="Rank of changes to linear layers, instead of blocks.")
@@ -92,9 +95,14 @@ def adapt(
     max_forgetting: Annotated[
         float, typer.Option(help="Share of the source's precision that may be lost.")
     ] = 0.1,
-    validate: Annotated[float, typer.Option(help="Share of items that judge.")] = 0.15,
+    validate: Annotated[
+        float, typer.Option(min=0, max=0.9, help="Share of items that judge.")
+    ] = 0.15,
     holdout: Annotated[
-        float, typer.Option(help="Share of items kept out, on which before and after is told.")
+        float,
+        typer.Option(
+            min=0, max=0.9, help="Share of items kept out, on which before and after is told."
+        ),
     ] = 0.1,
     seed: Annotated[int, typer.Option()] = 0,
     device: Annotated[str | None, typer.Option(help="A torch device.")] = None,
@@ -105,25 +113,30 @@ def adapt(
 
     from coldstart_models.domain import aims, examples, freedom, learning
     from coldstart_models.domain.adapted import adapt as learn
-    from coldstart_models.domain.alignment import ADABN
-    from coldstart_models.domain.study import Setting
-    from feature_repo.encoders.encoder import Encoder
-    from feature_repo.encoders.registry import MINILM, lasting_name, load_encoder
+    from coldstart_models.domain.setting import Setting
+    from feature_repo.encoders.encoder import Encoder, Modality
+    from feature_repo.encoders.registry import lasting_name, load_encoder
     from feature_repo.home import Home
 
+    def load(name: str) -> Encoder:
+        return load_encoder(name, device=device)
+
     named = lasting_name(f"{base}:{weights}" if weights is not None else base)
+    encoder = load(named)
     chosen = tuple(one for given in objective or [] for one in given.split(",") if one)
-    of_text = base == MINILM or base.startswith("hf-text:")
     if not chosen and align is None:
-        chosen = (aims.LABELS,) if of_text else (aims.PAIRS,)
-    if blocks is None and not lora and (set(chosen) - {aims.TITLES} or align not in (None, ADABN)):
-        blocks, lora = (0, RANK) if of_text else (BLOCKS, 0)
+        chosen = (aims.LABELS,) if encoder.modality is Modality.TEXT else (aims.TITLES,)
+    asked = aims.Aims(
+        objectives=chosen, align=align, contrast=contrast, supervision=supervision, keep=keep
+    )
+    free = freedom.Freedom(blocks=blocks or 0, rank=lora)
+    if blocks is None and not lora and asked.learns:
+        free = freedom.usual_freedom(encoder)
+    del encoder  # it is loaded anew to learn
     setting = Setting(
         base=named,
-        text=text_encoder if {aims.PAIRS, aims.TITLES} & set(chosen) else None,
-        aims=aims.Aims(
-            objectives=chosen, align=align, contrast=contrast, supervision=supervision, keep=keep
-        ),
+        text=lasting_name(text_encoder) if asked.needs_text else None,
+        aims=asked,
         schedule=learning.Schedule(
             epochs=epochs,
             batch=batch,
@@ -131,7 +144,7 @@ def adapt(
             head_rate=HEAD_RATE * rate,
             patience=patience,
         ),
-        freedom=freedom.Freedom(blocks=blocks or 0, rank=lora),
+        freedom=free,
         text_freedom=freedom.Freedom(rank=text_lora),
         width=width,
         views=views,
@@ -144,10 +157,6 @@ def adapt(
     listed, elsewhere = (
         (examples.of_folder(photos), None) if photos is not None else examples.of_home(home)
     )
-
-    def load(name: str) -> Encoder:
-        return load_encoder(name, device=device)
-
     with ExitStack() as stack:
         found = learn(
             listed,
@@ -180,14 +189,20 @@ def _tell(found: "Adapted", setting: "Setting") -> None:
             for check in checks
         ],
     )
-    before, after = found.before.as_dict(), found.after.as_dict()
-    if before:
+    whole, cut, after = (one.as_dict() for one in (found.whole, found.before, found.after))
+    if whole:
         console.print_table(
             "Held-out items, which were neither learned from nor chosen by",
-            ["measure", "before", "after", "gain"],
+            ["measure", "before", f"before, {setting.width} numbers", "after", "gain"],
             [
-                [name, value, after[name], f"{after[name] / value - 1:+.1%}" if value else "-"]
-                for name, value in before.items()
+                [
+                    name,
+                    value,
+                    cut[name],
+                    after[name],
+                    f"{after[name] / value - 1:+.1%}" if value else "-",
+                ]
+                for name, value in whole.items()
             ],
         )
     if found.record.best.forgotten:

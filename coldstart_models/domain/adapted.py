@@ -9,15 +9,17 @@ from typing import Any, Final
 
 from coldstart_models.domain.aims import TITLES
 from coldstart_models.domain.alignment import ADABN
-from coldstart_models.domain.examples import Examples
+from coldstart_models.domain.examples import Examples, digest
 from coldstart_models.domain.freedom import learned_backbone
 from coldstart_models.domain.judging import Held
 from coldstart_models.domain.learning import Record, learn
-from coldstart_models.domain.study import Setting, StepProgress, Study, digest, study
+from coldstart_models.domain.setting import Setting
+from coldstart_models.domain.study import Study, study
 from coldstart_models.domain.towers import Tower
-from coldstart_models.errors import NotBetter
+from coldstart_models.errors import ConfigError, NotBetter
+from coldstart_models.progress import StepProgress
 from feature_repo.encoders.encoder import Encoder
-from feature_repo.encoders.folder import FolderConfig, save_folder_encoder
+from feature_repo.encoders.folder import CONFIG, FolderConfig, save_folder_encoder
 
 IMAGE: Final = "image"
 TEXT: Final = "text"
@@ -32,7 +34,10 @@ class Adapted:
     folders: dict[str, Path]
     """Modality → artifact."""
     counts: dict[str, int]
+    whole: Held
+    """By all numbers of the base's vectors."""
     before: Held
+    """By as many of them as are learned from."""
     after: Held
 
     def as_dict(self) -> dict[str, Any]:
@@ -42,6 +47,7 @@ class Adapted:
             "gain": self.record.best.gain,
             "forgotten": self.record.best.forgotten,
             "items": self.counts,
+            "whole": self.whole.as_dict(),
             "before": self.before.as_dict(),
             "after": self.after.as_dict(),
             "checks": [asdict(check) for check in self.record.checks],
@@ -75,20 +81,25 @@ def adapt(
     Raises:
         NotBetter: nothing better than the base was found; nothing is written.
         NotEnoughData: too few examples have what is learned from.
-        ConfigError: the encoder cannot learn what is asked.
+        ConfigError: the encoder cannot learn what is asked, or `out` holds an artifact that would
+            stay beside the new one.
     """
+    _require_room(out, joint=setting.aims.needs_text)
     put_together = partial(
         study, target, setting, source, load=load, cache=cache, hold=hold, progress=progress
     )
     one = put_together()
     before, start = one.held(), one.judge()
+    whole = one.whole()
+    if whole is not None:
+        start = start.or_better(whole[0])
     if watch:
         watch(one)
     if setting.aims.align == ADABN:
         base, one = one.judge, put_together(norms=True)
         one.judge.start.update(base.start)
     if TITLES in setting.aims.objectives:
-        one.foretell_titles(width=setting.width)
+        one.foretell_titles(start, setting)
     record = learn(
         one.objectives,
         one.cut.learn,
@@ -102,21 +113,37 @@ def adapt(
         fingerprint=one.fingerprint,
         progress=progress("learn") if progress else None,
     )
-    (out / CHECKPOINT).unlink(missing_ok=True)
-    with suppress(OSError):
-        out.rmdir()  # where the checkpoint was all that it held
-    if record.best.gain <= 1 or record.best.forgotten > setting.most_forgotten:
+    if not (record.best.gain > 1 and record.best.forgotten <= setting.most_forgotten):
+        (out / CHECKPOINT).unlink(missing_ok=True)
+        with suppress(OSError):
+            out.rmdir()  # where the checkpoint was all that it held
         raise NotBetter(_why_not(record, setting))
     if watch:
         watch(one)
     after, folders = one.held(), _save(one, setting, out)
+    (out / CHECKPOINT).unlink(missing_ok=True)  # until here a run that is killed goes on from it
     counts = {
         "learned from": len(one.cut.learn),
         "validation": len(one.cut.validate),
         "held out": len(one.cut.hold),
         "source": len(one.source_learn),
     }
-    return Adapted(record, folders, counts, before, after)
+    return Adapted(record, folders, counts, whole[1] if whole else before, before, after)
+
+
+def _require_room(out: Path, *, joint: bool) -> None:
+    """A pair is two folders in `out`, a single encoder `out` itself: they do not mix."""
+    there = [
+        folder
+        for folder in ((out,) if joint else (out / IMAGE, out / TEXT))
+        if (folder / CONFIG).exists()
+    ]
+    if there:
+        made = "a pair's image and text" if joint else "one encoder"
+        raise ConfigError(
+            f"an artifact is already in {' and in '.join(map(str, there))}, and {made} would be "
+            "written beside it; give another folder (--out), or remove it first"
+        )
 
 
 def _why_not(record: Record, setting: Setting) -> str:
@@ -130,9 +157,14 @@ def _why_not(record: Record, setting: Setting) -> str:
     )
     return (
         f"nothing learned is better than {setting.base!r} on the validation items (best: "
-        f"{best.gain - 1:+.1%}{cost}): the base is kept and nothing is written. Learn slower "
-        "(--rate), free less of it (--blocks), or give it more items"
+        f"{best.gain - 1:+.1%}{cost}): the base is kept and nothing is written. {_advice(setting)}"
     )
+
+
+def _advice(setting: Setting) -> str:
+    if setting.aims.learns:
+        return "Learn slower (--rate), free less of it (--blocks), or give it more items"
+    return "Give it more items, or learn from something else (--objective)"
 
 
 def _save(one: Study, setting: Setting, out: Path) -> dict[str, Path]:

@@ -31,7 +31,7 @@ SUPERVISIONS: Final = (CONTRAST, CROSS_ENTROPY)
 class Aims:
     """Which losses are added up, and with what weights."""
 
-    objectives: tuple[str, ...] = (PAIRS,)
+    objectives: tuple[str, ...] = (TITLES,)
     align: str | None = None
     """How the source's features are made alike to the target's."""
     contrast: str = CLIP
@@ -72,8 +72,11 @@ class Aims:
 
     @property
     def needs_views(self) -> bool:
-        """Whether photos are seen in several views, to learn or, without objectives, to judge."""
-        return bool({VIEWS, NEIGHBOURS} & set(self.objectives)) or not self.objectives
+        """Whether photos are seen in several views, to learn or to judge.
+
+        Views judge what else says nothing of the target: the source's classes, and alignment alone.
+        """
+        return bool({VIEWS, NEIGHBOURS, SOURCE} & set(self.objectives)) or not self.objectives
 
 
 def _known(what: str, given: tuple[str, ...], names: tuple[str, ...]) -> None:

@@ -7,7 +7,6 @@ map. Distillation of features: Romero et al., "FitNets" (ICLR 2015), section 2.2
 published weights are not at hand: what comes out is a weights file as torchvision's are.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -21,17 +20,16 @@ from coldstart_models.data.catalogue import FloatMatrix, IntArray
 from coldstart_models.domain.examples import Examples, cut
 from coldstart_models.domain.views import view
 from coldstart_models.errors import ConfigError, NotEnoughData
+from coldstart_models.progress import Progress
 from coldstart_models.retrieval import unit
 from feature_repo.encoders.content import open_photo
 from feature_repo.encoders.encoder import Encoder
 from feature_repo.encoders.images import white_square
+from feature_repo.encoders.resnet import INPUT
+from feature_repo.encoders.running import has_bfloat16
 from feature_repo.encoders.torchvision_models import last_layer, untrained
 from validation.whole_files import replacing
 
-Progress = Callable[[int, int], None]
-MEAN: Final = (0.485, 0.456, 0.406)
-STD: Final = (0.229, 0.224, 0.225)
-"""What torchvision's networks expect of channels in [0, 1]."""
 SMALLEST: Final = 32
 """Side of a photo in pixels below which nothing is left of it at the network's end."""
 
@@ -82,6 +80,7 @@ def begin(
 
     Raises:
         NotEnoughData: no class has five photos.
+        ConfigError: the network cannot learn so, or not from photos of that size.
     """
     chosen = source.take(np.flatnonzero(source.with_photo))
     parts = cut(np.arange(len(chosen)), validate=0.15, hold=0.0, seed=setting.seed)
@@ -93,6 +92,7 @@ def begin(
     with torch.random.fork_rng():
         torch.manual_seed(setting.seed)
         pupil = _Pupil(setting.network, int(labels.max()) + 1, teacher)
+    _require_fit(pupil, setting)
     pupil.to(device).to(memory_format=torch.channels_last)
     targets = _vectors(teacher, paths) if teacher is not None else None
     losses = _learn(pupil, setting, learned, labels, paths, targets, progress)
@@ -102,6 +102,19 @@ def begin(
     with replacing(out) as partial:
         torch.save(state, partial)
     return Begun(out, len(learned), int(labels.max()) + 1, tuple(losses), accuracy)
+
+
+def _require_fit(pupil: "_Pupil", setting: Beginning) -> None:
+    """Try the network on two photos' numbers, before any photo is read."""
+    pupil.eval()
+    try:
+        with torch.no_grad():
+            pupil(torch.zeros(2, 3, setting.size, setting.size))
+    except (RuntimeError, AssertionError, ValueError) as error:
+        raise ConfigError(
+            f"{setting.network} takes no photos of {setting.size} pixels ({error}); give --size "
+            "224, or another network"
+        ) from error
 
 
 class _Pupil(nn.Module):
@@ -144,14 +157,13 @@ def _learn(
         optimizer, setting.rate, total_steps=per_epoch * setting.epochs
     )
     device, losses = next(pupil.parameters()).device, []
-    fast = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
     pupil.train()
     for epoch in range(setting.epochs):
         order, total = generator.permutation(rows), 0.0
         for number in range(per_epoch):
             chosen = order[number * setting.batch : (number + 1) * setting.batch]
             pixels = _pixels(paths, chosen, setting.size, generator).to(device)
-            with torch.autocast(device.type, torch.bfloat16, enabled=fast):
+            with torch.autocast(device.type, torch.bfloat16, enabled=has_bfloat16(device)):
                 features = pupil(pixels)
                 logits = pupil.classifier(features)
                 wanted = torch.from_numpy(labels[chosen]).to(device)
@@ -196,7 +208,7 @@ def _pixels(
         seen = view(photo, generator=generator) if generator is not None else photo
         squares.append(white_square(seen, size=size))
     pixels = torch.from_numpy(np.stack(squares)).float() / 255
-    return ((pixels - torch.tensor(MEAN)) / torch.tensor(STD)).permute(0, 3, 1, 2)
+    return ((pixels - torch.tensor(INPUT.mean)) / torch.tensor(INPUT.std)).permute(0, 3, 1, 2)
 
 
 def _vectors(teacher: Any, paths: list[Path]) -> FloatMatrix:

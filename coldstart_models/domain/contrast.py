@@ -75,19 +75,21 @@ def supervised_contrast(vectors: Tensor, labels: Tensor, *, temperature: float =
         vectors: (B, D).
         labels: (B,) int; negative where an example has none, and is only told apart.
     """
-    itself = torch.eye(len(vectors), dtype=torch.bool, device=vectors.device)
-    positive = (labels[:, None] == labels[None]) & (labels >= 0)[:, None] & ~itself
+    positive = (labels[:, None] == labels[None]) & (labels >= 0)[:, None]
     return positives_contrast(vectors, positive, temperature=temperature)
 
 
 def positives_contrast(vectors: Tensor, positive: Tensor, *, temperature: float) -> Tensor:
-    """:func:`supervised_contrast` with who belongs together as a (B, B) bool; 0 where nobody does.
+    """:func:`supervised_contrast` with who belongs together as a (B, B) bool, its diagonal aside.
+
+    0 where nobody belongs to another.
 
     With one positive each, another view of the same photo, it is NT-Xent: Chen et al., "SimCLR"
     (ICML 2020), equation 1.
     """
     itself = torch.eye(len(vectors), dtype=torch.bool, device=vectors.device)
     logits = (vectors @ vectors.T / temperature).masked_fill(itself, -math.inf)
+    positive = positive & ~itself
     log_share = functional.log_softmax(logits, dim=1).masked_fill(~positive, 0.0)
     count = positive.sum(1)
     counted = count > 0

@@ -5,9 +5,11 @@ title. Titles name categories in words, so what learns from pairs is not without
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +21,7 @@ from coldstart_models.data.splits import HOME_DOMAIN
 from coldstart_models.errors import NotEnoughData
 from coldstart_models.retrieval import category_labels
 from feature_repo.catalogs import files, table
-from feature_repo.encoders.content import listing_text
+from feature_repo.encoders.content import file_hash, listing_text
 from feature_repo.home import Home
 from validation import tables
 
@@ -74,6 +76,13 @@ class Examples:
             self.categories + others.categories,
         )
 
+    def digest(self) -> str:
+        """Hash of all their contents, photos byte by byte."""
+        with ThreadPoolExecutor() as pool:
+            photos = pool.map(lambda path: file_hash(path) if path else "", self.photos)
+            told = zip(self.ids, photos, self.texts, self.titles, self.categories, strict=True)
+            return digest(*(repr(one) for one in told))
+
     def labels(self, known: IntArray) -> IntArray:
         """(N,) numbers of the categories, told apart by what the known rows alone have.
 
@@ -93,6 +102,15 @@ class Examples:
             ],
             np.int64,
         )
+
+
+def digest(*parts: Any) -> str:
+    """sha256 of the parts, each with its length."""
+    found = sha256()
+    for part in parts:
+        data = part if isinstance(part, bytes) else str(part).encode()
+        found.update(len(data).to_bytes(8, "little") + data)
+    return found.hexdigest()
 
 
 def of_home(home: Home) -> tuple[Examples, Examples | None]:

@@ -1,7 +1,8 @@
-"""What stays frozen of an encoder, computed once: maps of photos, on disk, and vectors of texts.
+"""What stays frozen of an encoder, computed once and kept on disk.
 
-One array of float16, (N, V, …): V views of N photos, the first the photo itself. Computation goes
-on where it was stopped. The file's name is the hash of all that decides its numbers.
+Of photos one array of float16, (N, V, …): V views of N photos, the first the photo itself; of texts
+their vectors, shorter texts first. Computation goes on where it was stopped. The file's name is
+the hash of all that decides its numbers.
 """
 
 import json
@@ -18,15 +19,15 @@ import torch
 
 from coldstart_models.data.catalogue import FloatMatrix
 from coldstart_models.domain.views import view
+from coldstart_models.progress import Progress
 from feature_repo.encoders.content import UnreadablePhoto, file_hash, open_photo
 from feature_repo.errors import EncoderError
 from validation.whole_files import replacing
 
 BATCH: Final = 32
 """Photos whose maps are computed together; after each the file says how far it is."""
-VERSION: Final = 1
+VERSION: Final = 2
 """Of the views and of the file; another one makes the maps anew."""
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,45 @@ class MapPlan:
         return digest.hexdigest()[:24]
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """An array (N, …) on disk that is filled from its first row on."""
+
+    path: Path
+    count: int
+    """N"""
+    dtype: type[np.floating]
+
+    @property
+    def done(self) -> int:
+        """Rows that are there."""
+        told = self.path.with_suffix(".json")
+        if not (self.path.exists() and told.exists()):
+            return 0
+        return int(json.loads(told.read_text())["done"])
+
+    def append(self, rows: npt.NDArray[np.floating]) -> int:
+        """Write the next rows; how many are there now."""
+        done = self.done
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        whole: np.memmap[Any, Any] = np.lib.format.open_memmap(
+            self.path,
+            mode="r+" if done else "w+",
+            dtype=self.dtype,
+            shape=None if done else (self.count, *rows.shape[1:]),
+        )
+        whole[done : done + len(rows)] = rows
+        whole.flush()
+        with replacing(self.path.with_suffix(".json")) as partial:
+            partial.write_text(json.dumps({"done": done + len(rows)}))
+        return done + len(rows)
+
+    def mapped(self) -> npt.NDArray[Any]:
+        """All rows, read as they are asked for."""
+        found: npt.NDArray[Any] = np.load(self.path, mmap_mode="r")
+        return found
+
+
 def feature_maps(
     plan: MapPlan,
     *,
@@ -66,31 +106,21 @@ def feature_maps(
     Raises:
         EncoderError: a photo cannot be read.
     """
-    path = folder / f"{plan.name()}.npy"
-    done_path = path.with_suffix(".json")
-    folder.mkdir(parents=True, exist_ok=True)
-    there = path.exists() and done_path.exists()
-    done = json.loads(done_path.read_text())["done"] if there else 0
-    count, maps = len(plan.photos), None
+    count = len(plan.photos)
+    kept = _Kept(folder / f"{plan.name()}.npy", count, np.float16)
+    views = range(plan.views)
     with ThreadPoolExecutor() as pool, torch.no_grad():
-        for first in range(done, count, BATCH):
+        for first in range(kept.done, count, BATCH):
             photos = plan.photos[first : first + BATCH]
-            views = list(
-                pool.map(lambda one: views_of(one[0], one[1], plan), enumerate(photos, first))
+            asked = [(row, number) for row in range(first, first + len(photos)) for number in views]
+            prepared = list(
+                pool.map(lambda one: encoder.prepare(view_of(plan.photos[one[0]], *one)), asked)
             )
-            prepared = [encoder.prepare(one) for of_photo in views for one in of_photo]
             output = stem(encoder.stage(prepared).ready()).float().cpu().numpy()
-            if maps is None:
-                shape = (count, plan.views, *output.shape[1:])
-                maps = _opened(path, shape, new=done == 0)
-            maps[first : first + len(photos)] = output.reshape(len(photos), *maps.shape[1:])
-            maps.flush()
-            with replacing(done_path) as partial:
-                partial.write_text(json.dumps({"done": first + len(photos)}))
+            done = kept.append(output.reshape(len(photos), plan.views, *output.shape[1:]))
             if progress:
-                progress(first + len(photos), count)
-    found: npt.NDArray[np.float16] = np.load(path, mmap_mode="r")
-    return found
+                progress(done, count)
+    return kept.mapped()
 
 
 def text_vectors(
@@ -103,35 +133,22 @@ def text_vectors(
     digest = sha256(f"{VERSION} {encoder.hash}".encode())
     for text in texts:
         digest.update(f"{len(text)} {text}".encode())
-    path = folder / f"{digest.hexdigest()[:24]}.npy"
-    if path.exists():
-        kept: FloatMatrix = np.load(path)
-        return kept
+    kept = _Kept(folder / f"{digest.hexdigest()[:24]}.npy", len(texts), np.float32)
     order = np.argsort([len(text) for text in texts], kind="stable")
-    vectors = np.zeros((len(texts), encoder.width), np.float32)
-    for first in range(0, len(texts), BATCH):
-        chosen = order[first : first + BATCH]
-        vectors[chosen] = encoder.encode([texts[row] for row in chosen])
+    for first in range(kept.done, len(texts), BATCH):
+        done = kept.append(encoder.encode([texts[row] for row in order[first : first + BATCH]]))
         if progress:
-            progress(first + len(chosen), len(texts))
-    with replacing(path) as partial, partial.open("wb") as file:
-        np.save(file, vectors)
+            progress(done, len(texts))
+    vectors = np.zeros((len(texts), encoder.width), np.float32)
+    if len(texts):
+        vectors[order] = kept.mapped()
     return vectors
 
 
-def _opened(path: Path, shape: tuple[int, ...], *, new: bool) -> "np.memmap[Any, Any]":
-    mode = "w+" if new else "r+"
-    opened: np.memmap[Any, Any] = np.lib.format.open_memmap(
-        path, mode=mode, dtype=np.float16, shape=shape if new else None
-    )
-    return opened
-
-
-def views_of(row: int, path: Path, plan: MapPlan) -> list[Any]:
-    """The photo and its other views, the same ones whenever they are made."""
+def view_of(path: Path, row: int, number: int) -> Any:
+    """The photo itself, or the view of that number, the same one whenever it is made."""
     try:
         photo = open_photo(path)
     except UnreadablePhoto as error:
         raise EncoderError(f"{error}; ingest quarantines such photos") from error
-    generator = np.random.default_rng(row)
-    return [photo, *(view(photo, generator=generator) for _ in range(plan.views - 1))]
+    return view(photo, generator=np.random.default_rng((row, number))) if number else photo

@@ -1,10 +1,9 @@
 """How much of an encoder learns: its last blocks, low-rank changes, or its head alone."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -14,14 +13,18 @@ from torch import nn
 from coldstart_models.domain.blocks import split
 from coldstart_models.domain.feature_maps import (
     MapPlan,
-    Progress,
     feature_maps,
     text_vectors,
-    views_of,
+    view_of,
 )
 from coldstart_models.domain.lora import add_low_rank, merge
 from coldstart_models.domain.towers import StoredInputs, Tower, WholeInputs
 from coldstart_models.errors import ConfigError
+from coldstart_models.progress import Progress
+from feature_repo.encoders.encoder import Modality
+
+BLOCKS: Final = 3
+RANK: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,13 @@ class Freedom:
                 f"{self.blocks} blocks and rank {self.rank} were asked for: give one of the two, "
                 "or neither to learn a head alone"
             )
+
+
+def usual_freedom(encoder: Any) -> Freedom:
+    """The last blocks of photos, low-rank changes of texts; a head alone on what is not torch's."""
+    if encoder.modality is Modality.IMAGE:
+        return Freedom(blocks=BLOCKS)
+    return Freedom(rank=RANK if isinstance(getattr(encoder, "module", None), nn.Module) else 0)
 
 
 def photo_tower(
@@ -62,21 +72,26 @@ def photo_tower(
     Raises:
         ConfigError: the encoder cannot learn so.
     """
-    module, device = _module(encoder), torch.device(encoder.device)
+    module, device = _module(encoder), encoder.runner.device
     module.requires_grad_(False)
+    if freedom.rank:
+        add_low_rank(module, rank=freedom.rank, generator=torch.Generator().manual_seed(seed))
+        places = [(path, row) for part in (photos, others) for row, path in enumerate(part)]
+        return Tower(
+            WholeInputs(
+                encoder,
+                [views] * len(photos) + [1] * len(others),
+                lambda row, number: encoder.prepare(view_of(*places[row], number)),
+            ),
+            module,
+            compute=encoder.runner.computation,
+            device=device,
+        )
     plans = [
         MapPlan(paths, encoder.hash + tag, free=freedom.blocks, views=count)
         for paths, count in ((photos, views), (others, 1))
         if len(paths)
     ]
-    if freedom.rank:
-        add_low_rank(module, rank=freedom.rank, generator=torch.Generator().manual_seed(seed))
-        return Tower(
-            WholeInputs(encoder, [one for plan in plans for one in _prepared(encoder, plan)]),
-            module,
-            compute=encoder.runner.computation,
-            device=device,
-        )
     stem, free = _cut(encoder, module, freedom.blocks)
     maps = tuple(
         feature_maps(plan, encoder=encoder, stem=stem, folder=cache, progress=progress)
@@ -84,17 +99,6 @@ def photo_tower(
     )
     free.requires_grad_(True)
     return Tower(StoredInputs(maps, device), free, device=device)
-
-
-def _prepared(encoder: Any, plan: MapPlan) -> list[list[Any]]:
-    """All views of all photos as the encoder takes them."""
-    with ThreadPoolExecutor() as pool:
-        return list(
-            pool.map(
-                lambda one: [encoder.prepare(view) for view in views_of(one[0], one[1], plan)],
-                enumerate(plan.photos),
-            )
-        )
 
 
 def _cut(encoder: Any, module: nn.Module, blocks: int) -> tuple[Any, nn.Module]:
@@ -120,12 +124,18 @@ def text_tower(
     freedom: Freedom,
     seed: int,
     cache: Path,
+    beside: Tower | None = None,
     progress: Progress | None = None,
 ) -> Tower:
-    """A tower on texts (N,). Raises ConfigError for blocks: texts learn low-rank changes."""
+    """A tower on texts (N,), `beside` one on their photos.
+
+    Raises ConfigError for an encoder of photos, and for blocks: texts learn low-rank changes.
+    """
+    if encoder.modality is not Modality.TEXT:
+        raise ConfigError(f"{encoder.id!r} reads photos; titles need an encoder of texts")
     if freedom.blocks:
         raise ConfigError(f"{encoder.id!r} reads texts: it learns low-rank changes, not blocks")
-    device = torch.device(encoder.device)
+    device = _runs_on(encoder) or (beside.device if beside else torch.device("cpu"))
     if not freedom.rank:
         vectors = text_vectors(texts, encoder=encoder, folder=cache, progress=progress)
         return Tower(StoredInputs((vectors[:, None],), device), nn.Identity(), device=device)
@@ -133,7 +143,7 @@ def text_tower(
     generator = torch.Generator().manual_seed(seed)
     add_low_rank(module, rank=freedom.rank, generator=generator)
     return Tower(
-        WholeInputs(encoder, [[encoder.prepare(text)] for text in texts]),
+        WholeInputs(encoder, [1] * len(texts), lambda row, _: encoder.prepare(texts[row])),
         module,
         compute=encoder.runner.computation,
         device=device,
@@ -150,6 +160,15 @@ def learned_backbone(encoder: Any, tower: Tower) -> "dict[str, torch.Tensor] | N
     module = _module(encoder)
     merge(module)
     return {name: value.detach().clone() for name, value in module.state_dict().items()}
+
+
+def _runs_on(encoder: Any) -> torch.device | None:
+    """The device of what computes it, or of what it adapts does; None where that is not torch."""
+    runner = getattr(encoder, "runner", None)
+    if runner is None and hasattr(encoder, "base"):
+        return _runs_on(encoder.base)
+    found: torch.device | None = runner.device if runner is not None else None
+    return found
 
 
 def _module(encoder: Any) -> nn.Module:

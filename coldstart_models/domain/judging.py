@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from coldstart_models.data.catalogue import FloatMatrix, IntArray
-from coldstart_models.domain.aims import LABELS, SOURCE, Aims
+from coldstart_models.domain.aims import LABELS, Aims
 from coldstart_models.domain.examples import Examples
 from coldstart_models.domain.towers import Tower
 from coldstart_models.errors import NotEnoughData
@@ -17,6 +17,9 @@ from coldstart_models.retrieval import DEPTHS, same_category, unit
 PRECISION: Final = "precision@10"
 SOURCE_PRECISION: Final = "source precision@10"
 TITLE_RANK: Final = "title → photo, mean reciprocal rank"
+TITLES_NEAR: Final = "likeness of the titles of a photo's 10 nearest"
+LEAST_LIKENESS: Final = 0.01
+"""What is no more alike than titles at random, of which gains are no ratio."""
 VIEW_RANK: Final = "view → photo, mean reciprocal rank"
 AGREEMENT: Final = "agreement with the base"
 
@@ -29,6 +32,11 @@ class Score:
     """Measure → value, all of them."""
     judged: tuple[str, ...]
     """Those that decide."""
+
+    def or_better(self, other: "Score") -> "Score":
+        """The larger value of each measure."""
+        told = {name: max(value, other.told[name]) for name, value in self.told.items()}
+        return Score(told, self.judged)
 
     def gain(self, start: "Score") -> float:
         """Mean ratio of the deciding measures to those at the start; 1 is no change."""
@@ -55,18 +63,23 @@ class Judge:
     photo: Tower | None
     text: Tower | None
     start: dict[str, FloatMatrix] = field(default_factory=dict)
-    """Similarities at the first check."""
+    """Similarities and titles' vectors at the first check."""
 
     def __call__(self) -> Score:
         """Measure them as they are now. Raises NotEnoughData where nothing can be judged."""
         first, asked = self.photo or self.text, self.aims.objectives
         assert first is not None
+        if not len(self.rows):
+            raise NotEnoughData(
+                "no items are left to judge by; give a larger --validate, or more items"
+            )
         vectors = first.vectors(self.rows)
         told: dict[str, float] = {}
         judged = []
         if self.aims.needs_text and self.text is not None:
             told[TITLE_RANK] = _mean_reciprocal_rank(self.text.vectors(self.rows), vectors)
-            judged.append(TITLE_RANK)
+            told[TITLES_NEAR] = self._likeness(vectors, self.text)
+            judged += [TITLE_RANK, TITLES_NEAR]
         if LABELS in asked:
             precision = _precision(vectors, self.examples, self.rows)
             if precision is not None:
@@ -79,9 +92,7 @@ class Judge:
             of_source = first.vectors(self.source_rows)
             precision = _precision(of_source, self.examples, self.source_rows)
             if precision is not None:
-                told[SOURCE_PRECISION] = precision
-                if SOURCE in asked:
-                    judged.append(SOURCE_PRECISION)
+                told[SOURCE_PRECISION] = precision  # of what was forgotten: the target decides
         if not judged:
             raise NotEnoughData(
                 f"{len(self.rows)} validation items cannot judge {', '.join(asked) or 'nothing'}: "
@@ -89,6 +100,25 @@ class Judge:
             )
         told[AGREEMENT] = self._agreement(vectors)
         return Score(told, tuple(judged))
+
+    def _likeness(self, vectors: FloatMatrix, text: Tower) -> float:
+        """Mean cosine of an item's title with those of its nearest by photo.
+
+        Of centred vectors, the titles' as they were at the first check. It is to a category's
+        precision what titles are to categories, and needs none. At least LEAST_LIKENESS.
+        """
+        depth = min(max(DEPTHS), len(vectors) - 1)
+        if depth < 1:
+            return LEAST_LIKENESS
+        if TITLES_NEAR not in self.start:
+            titles = text.all_features(self.rows)
+            self.start[TITLES_NEAR] = unit(titles - titles.mean(axis=0))
+        titles, near = self.start[TITLES_NEAR], unit(vectors - vectors.mean(axis=0))
+        similarity = near @ near.T
+        np.fill_diagonal(similarity, -np.inf)
+        nearest = np.argsort(-similarity, axis=1, kind="stable")[:, :depth]
+        likeness = float(np.einsum("vd,vkd->vk", titles, titles[nearest]).mean())
+        return max(likeness, LEAST_LIKENESS)
 
     def _agreement(self, vectors: FloatMatrix) -> float:
         """Correlation of the items' similarities with those at the first check."""
@@ -141,9 +171,12 @@ def _precision(vectors: FloatMatrix, examples: Examples, rows: IntArray) -> floa
 
 
 def own_ranks(queries: FloatMatrix, answers: FloatMatrix) -> IntArray:
-    """(N,) how many answers are nearer to each query than its own."""
+    """(N,) how many other answers are as near to each query as its own, or nearer.
+
+    What is not a number counts as nearer: vectors that are all alike, or broken, find nothing.
+    """
     similarity = unit(queries) @ unit(answers).T
-    ranks = (similarity > np.diag(similarity)[:, None]).sum(axis=1)
+    ranks = (~(similarity < np.diag(similarity)[:, None])).sum(axis=1) - 1
     return np.asarray(ranks, dtype=np.int64)
 
 

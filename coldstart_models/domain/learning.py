@@ -22,10 +22,11 @@ from coldstart_models.data.catalogue import IntArray
 from coldstart_models.domain.judging import Score
 from coldstart_models.domain.objectives import Objectives
 from coldstart_models.errors import ConfigError
+from coldstart_models.progress import Progress
+from feature_repo.encoders.running import has_bfloat16
 from validation.whole_files import replacing
 
 log = logging.getLogger(__name__)
-Progress = Callable[[int, int], None]
 State = dict[str, Tensor]
 NO_ROWS: Final = np.zeros(0, np.int64)
 
@@ -100,7 +101,7 @@ def learn(
     Args:
         rows: of the target.
         judge: measures the towers as they are.
-        start: what it said of the base.
+        start: what it said of the base; of gains 1 is that.
         checkpoint: written after each epoch, and gone on from where it is of this `fingerprint`.
     """
     run = _Run(objectives, rows, source_rows, schedule, seed)
@@ -185,10 +186,7 @@ class _Run:
         if len(self.source_rows):
             count = min(self.schedule.batch, len(self.source_rows))
             source = self.generator.choice(self.source_rows, count, replace=False)
-        fast = self.device.type == "cuda" and torch.cuda.is_bf16_supported(
-            including_emulation=False
-        )
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=fast):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=has_bfloat16(self.device)):
             losses = dict(
                 self.objectives.losses(rows, source, progress=done, generator=self.generator)
             )

@@ -124,9 +124,10 @@ class Objectives(nn.Module):
             both, numbers = torch.cat([near, others]), np.concatenate([rows, rows])
             if VIEWS in asked:
                 same = self._tensor(numbers[:, None] == numbers[None])
-                yield VIEWS, _among(both, same)
+                yield VIEWS, positives_contrast(both, same, temperature=VIEW_TEMPERATURE)
             if NEIGHBOURS in asked:
-                yield NEIGHBOURS, _among(both, self._tensor(self._together(numbers)))
+                together = self._tensor(self._together(numbers))
+                yield NEIGHBOURS, positives_contrast(both, together, temperature=VIEW_TEMPERATURE)
         if self.aims.keep:
             kept = 1 - (near * self.start[rows]).sum(1)
             yield KEEP, self.aims.keep * kept.mean()
@@ -185,11 +186,6 @@ def mutual_neighbours(vectors: FloatMatrix, rows: IntArray) -> dict[int, IntArra
     np.put_along_axis(chosen, nearest, True, axis=1)
     mutual = chosen & chosen.T
     return {int(row): rows[mutual[place]] for place, row in enumerate(rows) if mutual[place].any()}
-
-
-def _among(vectors: Tensor, together: Tensor) -> Tensor:
-    itself = torch.eye(len(vectors), dtype=torch.bool, device=vectors.device)
-    return positives_contrast(vectors, together & ~itself, temperature=VIEW_TEMPERATURE)
 
 
 def _views(

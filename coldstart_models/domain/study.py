@@ -1,60 +1,39 @@
 """All that takes part in an adaptation, put together from examples and a setting."""
 
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field, replace
-from hashlib import sha256
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import torch
+from torch import nn
 
 from coldstart_models.data.catalogue import FloatMatrix, IntArray
 from coldstart_models.domain.aims import LABELS, NEIGHBOURS, SOURCE, Aims
 from coldstart_models.domain.alignment import estimate_norms
-from coldstart_models.domain.examples import Cut, Examples, cut
-from coldstart_models.domain.freedom import Freedom, photo_tower, text_tower
-from coldstart_models.domain.judging import Held, Judge, held_out
+from coldstart_models.domain.examples import Cut, Examples, digest
+from coldstart_models.domain.freedom import photo_tower, text_tower
+from coldstart_models.domain.judging import Held, Judge, Score, held_out
 from coldstart_models.domain.learning import NO_ROWS, Schedule
 from coldstart_models.domain.objectives import Objectives, Teaching, mutual_neighbours
-from coldstart_models.domain.towers import Tower, foretelling_heads, principal_head, ridge_head
+from coldstart_models.domain.setting import Setting, parts_of, usable, with_source
+from coldstart_models.domain.towers import (
+    Tower,
+    centred_head,
+    foretelling_heads,
+    principal_head,
+    ridge_head,
+)
 from coldstart_models.errors import ConfigError, NotEnoughData
+from coldstart_models.progress import StepProgress
 from coldstart_models.retrieval import unit
 from feature_repo.encoders.content import open_photo
 from feature_repo.encoders.encoder import Encoder, Modality
 
-StepProgress = Callable[[str], Callable[[int, int], None]]
-"""Step name → who is told how far it is."""
 NORM_BATCH: Final = 64
 """Photos whose statistics are taken together."""
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """What is adapted to what end."""
-
-    base: str
-    """Encoder of photos or of texts, as `load_encoder` takes it."""
-    text: str | None = None
-    """Encoder of the titles, where pairs are learned from."""
-    aims: Aims = field(default_factory=Aims)
-    schedule: Schedule = field(default_factory=Schedule)
-    freedom: Freedom = field(default_factory=lambda: Freedom(blocks=3))
-    text_freedom: Freedom = field(default_factory=Freedom)
-    width: int = 512
-    """D at most."""
-    views: int = 2
-    """Of each photo, itself among them: learning sees one of them at random."""
-    validate: float = 0.15
-    hold: float = 0.1
-    most_forgotten: float = 0.1
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.aims.needs_text and self.text is None:
-            raise ConfigError("pairs need an encoder of titles as well (--text-encoder)")
-        if self.aims.needs_views and self.views < 2:
-            raise ConfigError(f"{self.views} view of a photo was asked for; views need 2 or more")
 
 
 @dataclass(slots=True)
@@ -73,17 +52,51 @@ class Study:
     text: Tower | None
     objectives: Objectives
     judge: Judge
+    wide: list[nn.Linear] | None
+    """Heads to the base's full width, where the towers' are to less."""
     fingerprint: str
+    """Of the encoders, the examples' contents, their parts and the setting but for its schedule."""
 
-    def foretell_titles(self, *, width: int) -> None:
-        """Give the towers the heads that are learned in closed form from photos and titles."""
+    def foretell_titles(self, start: Score, setting: Setting) -> None:
+        """Give the towers the heads that are learned in closed form from photos and titles.
+
+        Of those to choose from, the ones that gain most over `start` on the validation items,
+        before all among those that do not forget too much.
+        """
         assert self.photo is not None
         assert self.text is not None
-        rows = self.cut.learn
-        photo, title = foretelling_heads(
-            self.photo.all_features(rows), self.text.all_features(rows), width=width
-        )
-        self.photo.head, self.text.head = photo.to(self.photo.device), title.to(self.text.device)
+        rows, best = self.cut.learn, (False, -np.inf)
+        chosen = self.photo.head, self.text.head
+        for photo, title in foretelling_heads(
+            self.photo.all_features(rows), self.text.all_features(rows), width=setting.width
+        ):
+            self.photo.head = photo.to(self.photo.device)
+            self.text.head = title.to(self.text.device)
+            score = self.judge()
+            found = score.forgotten(start) <= setting.most_forgotten, score.gain(start)
+            if found > best:
+                best, chosen = found, (self.photo.head, self.text.head)
+        self.photo.head, self.text.head = chosen
+
+    def whole(self) -> tuple[Score, Held] | None:
+        """What is found at the base's full width; None where its vectors were not cut."""
+        if self.wide is None:
+            return None
+        with self.at_full_width():
+            return self.judge(), self.held()
+
+    @contextmanager
+    def at_full_width(self) -> Iterator[None]:
+        """The towers with all numbers of the base's vectors, for as long as the block lasts."""
+        towers = [tower for tower in (self.photo, self.text) if tower is not None]
+        heads = [tower.head for tower in towers]
+        for tower, head in zip(towers, self.wide or heads, strict=True):
+            tower.head = head
+        try:
+            yield
+        finally:
+            for tower, head in zip(towers, heads, strict=True):
+                tower.head = head
 
     def held(self) -> Held:
         """What is measured of the held-out items as the towers are."""
@@ -110,9 +123,9 @@ def study(
     encoder: Any = load(setting.base)
     of_photos = encoder.modality is Modality.IMAGE
     _require_fit(setting.aims, of_photos=of_photos, source=source)
-    chosen = _usable(target, setting.aims, of_photos=of_photos)
-    parts = _parts(chosen, setting, hold)
-    examples, of_source = _with_source(chosen, source if of_photos else None, setting)
+    chosen = usable(target, setting.aims, of_photos=of_photos)
+    parts = parts_of(chosen, setting, hold)
+    examples, of_source = with_source(chosen, source if of_photos else None, setting)
     tag = ""
     if norms:
         learned_from = [photo for row in parts.learn if (photo := chosen.photos[row]) is not None]
@@ -126,7 +139,7 @@ def study(
             [path for path in chosen.photos if path is not None],
             [path for path in examples.photos[len(chosen) :] if path is not None],
             freedom=setting.freedom,
-            views=setting.views,
+            views=setting.views if setting.aims.learns or setting.aims.needs_views else 1,
             seed=setting.seed,
             cache=cache,
             tag=tag,
@@ -140,9 +153,10 @@ def study(
             freedom=setting.text_freedom if of_photos else setting.freedom,
             seed=setting.seed,
             cache=cache,
+            beside=photo,
             progress=told,
         )
-    start = _start(photo, text, parts, count=len(chosen), width=setting.width)
+    start, wide = _start(photo, text, parts, count=len(chosen), width=setting.width)
     teaching = _teaching(setting.aims, examples, parts, of_source, start)
     objectives = Objectives(
         setting.aims,
@@ -162,42 +176,15 @@ def study(
         text=text,
         objectives=objectives.to(objectives.first.device),
         judge=Judge(setting.aims, examples, parts.validate, of_source.validate, photo, text),
+        wide=wide,
         fingerprint=digest(
+            examples.digest(),
             repr(replace(setting, schedule=Schedule())),
             encoder.hash,
             getattr(text_encoder, "hash", ""),
-            *examples.ids,
+            *(rows.tobytes() for one in (parts, of_source) for rows in astuple(one)),
         ),
     )
-
-
-def _parts(chosen: Examples, setting: Setting, hold: Collection[str] | None) -> Cut:
-    rows = np.arange(len(chosen))
-    if hold is None:
-        return cut(rows, validate=setting.validate, hold=setting.hold, seed=setting.seed)
-    held = np.isin(chosen.ids.astype(str), list(hold))
-    others = cut(rows[~held], validate=setting.validate, hold=0.0, seed=setting.seed)
-    return replace(others, hold=rows[held])
-
-
-def _usable(target: Examples, aims: Aims, *, of_photos: bool) -> Examples:
-    """Those of the target that have what is learned from."""
-    known = target.with_photo if of_photos else target.with_text
-    if aims.needs_text:
-        known = known & target.with_text
-    return target.take(np.flatnonzero(known))
-
-
-def _with_source(
-    chosen: Examples, source: Examples | None, setting: Setting
-) -> tuple[Examples, Cut]:
-    """The target's examples, then the source's, and the rows of the latter."""
-    if source is None:
-        return chosen, Cut(NO_ROWS, NO_ROWS, NO_ROWS)
-    there = source.take(np.flatnonzero(source.with_photo))
-    rows = np.arange(len(chosen), len(chosen) + len(there))
-    parts = cut(rows, validate=setting.validate, hold=0.0, seed=setting.seed)
-    return chosen.then(there), parts
 
 
 def _require_fit(aims: Aims, *, of_photos: bool, source: Examples | None) -> None:
@@ -235,19 +222,31 @@ def _estimate(encoder: Any, photos: list[Path], progress: StepProgress | None) -
 
 def _start(
     photo: Tower | None, text: Tower | None, parts: Cut, *, count: int, width: int
-) -> FloatMatrix:
-    """Give the towers the heads to start from; the first one's vectors (T, D) of the target."""
+) -> tuple[FloatMatrix, list[nn.Linear] | None]:
+    """Give the towers the heads to start from.
+
+    Returns the first one's vectors (T, D) of the target, and where they have fewer numbers than
+    the base's the heads of all of those.
+    """
     first = photo or text
     assert first is not None
+    towers = [tower for tower in (photo, text) if tower is not None]
     features = first.all_features(np.arange(count))
-    head = principal_head(features[parts.learn], width=width)
-    start = head(torch.from_numpy(features)).detach().numpy()
-    first.head = head.to(first.device)
-    if photo is not None and text is not None:
-        titles = text.all_features(parts.learn)
-        text.head = ridge_head(titles, unit(start[parts.learn])).to(text.device)
-    found: FloatMatrix = start
-    return found
+    titles = text.all_features(parts.learn) if text is not None and len(towers) == 2 else None
+
+    def heads(head: nn.Linear) -> tuple[FloatMatrix, list[nn.Linear]]:
+        vectors: FloatMatrix = head(torch.from_numpy(features)).detach().numpy()
+        found = [head]
+        if titles is not None:
+            found.append(ridge_head(titles, unit(vectors[parts.learn])))
+        return vectors, [one.to(tower.device) for one, tower in zip(found, towers, strict=True)]
+
+    start, begun = heads(principal_head(features[parts.learn], width=width))
+    for tower, head in zip(towers, begun, strict=True):
+        tower.head = head
+    if features.shape[1] <= width:
+        return start, None
+    return start, heads(centred_head(features[parts.learn]))[1]
 
 
 def _teaching(
@@ -268,12 +267,3 @@ def _teaching(
     number = {title: place for place, title in enumerate(dict.fromkeys(titles))}
     neighbours = mutual_neighbours(start[parts.learn], parts.learn) if NEIGHBOURS in asked else {}
     return Teaching(labels, classes, np.array([number[one] for one in titles]), start, neighbours)
-
-
-def digest(*parts: Any) -> str:
-    """sha256 of the parts, each with its length."""
-    found = sha256()
-    for part in parts:
-        data = part if isinstance(part, bytes) else str(part).encode()
-        found.update(len(data).to_bytes(8, "little") + data)
-    return found.hexdigest()

@@ -3,8 +3,10 @@
 Shapes: N rows, B numbers of the base's output, D of a vector.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -13,9 +15,16 @@ import torch
 from torch import Tensor, nn
 
 from coldstart_models.data.catalogue import FloatMatrix, IntArray
+from validation.alignment import PENALTY, ridge
 
 AT_ONCE: Final = 256
 """Rows that are computed together where nothing is learned."""
+MOST_KEPT: Final = 2**30
+"""Bytes of prepared photos and texts that are kept in memory."""
+PENALTIES: Final = (0.1, 0.3, 1.0, 3.0)
+"""Of ridge regressions that are chosen from, as shares of the features' mean variance."""
+WEIGHTS: Final = (0.5, 1.0, 2.0, 4.0)
+"""Of what a photo foretells of its title, beside what its vector was."""
 
 
 class Inputs(Protocol):
@@ -52,24 +61,42 @@ class StoredInputs:
         return torch.from_numpy(found).to(self.device)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class WholeInputs:
-    """Photos or texts as the encoder prepares them, for an encoder that is computed as a whole."""
+    """Photos or texts as the encoder prepares them, for an encoder that is computed as a whole.
+
+    The first MOST_KEPT bytes of them stay in memory, and others are prepared when they are asked
+    for: a photo of 224 pixels is 600 kB for most encoders.
+    """
 
     encoder: Any
-    prepared: Sequence[Sequence[Any]]
-    """N times V; V may differ."""
+    counts: Sequence[int]
+    """(N,) views of each row."""
+    prepare: Callable[[int, int], Any]
+    """Row and view → what the encoder stages; called from several threads."""
+    kept: dict[tuple[int, int], Any] = field(default_factory=dict)
+    kept_bytes: int = 0
 
     @property
     def views(self) -> int:
-        return len(self.prepared[0])
+        return self.counts[0]
 
     def batch(self, rows: IntArray, views: IntArray) -> Any:
-        """As the encoder stages them."""
-        chosen = [
-            (of_row := self.prepared[row])[view % len(of_row)]
-            for row, view in zip(rows, views, strict=True)
+        """As the encoder stages them. A row with fewer views gives those it has."""
+        asked = [
+            (int(row), int(view) % self.counts[row]) for row, view in zip(rows, views, strict=True)
         ]
+        missing = [one for one in dict.fromkeys(asked) if one not in self.kept]
+        with ThreadPoolExecutor() as pool:
+            made = dict(
+                zip(missing, pool.map(lambda one: self.prepare(*one), missing), strict=True)
+            )
+        chosen = [made[one] if one in made else self.kept[one] for one in asked]
+        for one, value in made.items():
+            size = int(getattr(value, "nbytes", sys.getsizeof(value)))
+            if self.kept_bytes + size <= MOST_KEPT:
+                self.kept[one] = value
+                self.kept_bytes += size
         return self.encoder.stage(chosen).ready()
 
 
@@ -129,6 +156,12 @@ class Tower(nn.Module):
         return np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
 
 
+def centred_head(features: FloatMatrix) -> nn.Linear:
+    """All numbers of the features (N, B), less their means."""
+    mean = torch.from_numpy(features).double().mean(0)
+    return _linear(torch.eye(len(mean)), -mean)
+
+
 def principal_head(features: FloatMatrix, *, width: int) -> nn.Linear:
     """The head to start from: centred principal components, which keep angles and distances.
 
@@ -141,44 +174,48 @@ def principal_head(features: FloatMatrix, *, width: int) -> nn.Linear:
     return _linear(kept, -(kept @ mean))
 
 
-def ridge_head(features: FloatMatrix, targets: FloatMatrix, *, penalty: float = 0.1) -> nn.Linear:
-    """The head that maps features (N, B) to targets (N, D) best.
-
-    `penalty` is a share of the features' mean variance, as that of `validation.alignment`.
-    """
-    inputs, wanted = (torch.from_numpy(one).double() for one in (features, targets))
-    mean, aim = inputs.mean(0), wanted.mean(0)
-    centred = inputs - mean
-    scatter = centred.T @ centred
-    floor = (penalty * scatter.trace() / len(scatter)).clamp_min(1e-9)  # of constant features
-    scatter.diagonal().add_(floor)
-    weight = torch.linalg.solve(scatter, centred.T @ (wanted - aim)).T  # (D, B)
-    return _linear(weight, aim - weight @ mean)
+def ridge_head(
+    features: FloatMatrix, targets: FloatMatrix, *, penalty: float = PENALTY
+) -> nn.Linear:
+    """The head that maps features (N, B) to targets (N, D) best, as `alignment.ridge` does."""
+    mean, aim, weights = map(torch.from_numpy, ridge(features, targets, penalty=penalty))
+    return _linear(weights.T, aim - mean @ weights)
 
 
 def foretelling_heads(
     photos: FloatMatrix, titles: FloatMatrix, *, width: int
-) -> tuple[nn.Linear, nn.Linear]:
-    """Heads of photos (N, B) and titles (N, T) to one space of D0 + T numbers.
+) -> Iterator[tuple[nn.Linear, nn.Linear]]:
+    """Heads of photos (N, B) and titles (N, T) to one space of D0 + T numbers, to choose from.
 
-    A photo's vector is what it was (its D0 ≤ `width` principal components) and what its features
-    foretell of its title's vector by ridge regression, both of mean length 1; a title's is zeros
-    and its own centred vector.
+    A photo's vector is what it was (its D0 ≤ `width` principal components, of mean length 1) and
+    what its features foretell of its title's vector by ridge regression (of mean length w); a
+    title's is what it foretells of its photo's components and its own centred vector (both of mean
+    length 1). One pair for each of PENALTIES and of WEIGHTS.
     """
-    mean = torch.from_numpy(titles).mean(0)
-    foretold = ridge_head(photos, titles - mean.numpy())
-    weights, biases = [], []
-    for part in (principal_head(photos, width=width), foretold):
-        length = part(torch.from_numpy(photos)).detach().norm(dim=1).mean().clamp_min(1e-9)
-        weights.append(part.weight.detach() / length)
-        biases.append(part.bias.detach() / length)
-    before = len(weights[0])
-    own = torch.eye(titles.shape[1])
-    photo = _linear(torch.cat(weights), torch.cat(biases))
-    title = _linear(
-        torch.cat([torch.zeros(before, len(own)), own]), torch.cat([torch.zeros(before), -mean])
+    of_photos, of_titles = torch.from_numpy(photos), torch.from_numpy(titles)
+    components = _of_length(principal_head(photos, width=width), 1.0, of_photos)
+    foretold = ridge_head(titles, components(of_photos).detach().numpy())
+    own = _of_length(centred_head(titles), 1.0, of_titles)
+    title = _beside(_of_length(foretold, 1.0, of_titles), own)
+    targets = own(of_titles).detach().numpy()
+    for penalty in PENALTIES:
+        foretold = ridge_head(photos, targets, penalty=penalty)
+        for weight in WEIGHTS:
+            yield _beside(components, _of_length(foretold, weight, of_photos)), title
+
+
+def _beside(*heads: nn.Linear) -> nn.Linear:
+    """One head that gives what all of them give, one after the other."""
+    return _linear(
+        torch.cat([head.weight.detach() for head in heads]),
+        torch.cat([head.bias.detach() for head in heads]),
     )
-    return photo, title
+
+
+def _of_length(head: nn.Linear, length: float, inputs: Tensor) -> nn.Linear:
+    """The head scaled, so that the mean length of what it makes of the inputs is as asked."""
+    scale = length / head(inputs).detach().norm(dim=1).mean().clamp_min(1e-9)
+    return _linear(head.weight.detach() * scale, head.bias.detach() * scale)
 
 
 def _linear(weight: Tensor, bias: Tensor) -> nn.Linear:

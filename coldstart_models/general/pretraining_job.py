@@ -11,12 +11,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from coldstart_models.benchmark_run import DEFAULT_ENCODERS, Encoders, StepProgress
+from coldstart_models.benchmark_run import DEFAULT_ENCODERS, Encoders
 from coldstart_models.errors import ConfigError
 from coldstart_models.general.artifact import GeneralModel, Provenance, save_general, shop_labels
 from coldstart_models.general.contrast import GeneralSchedule
 from coldstart_models.general.pretraining import pretrain_tower
 from coldstart_models.general.shops import Shop, common_encoders, open_shop
+from coldstart_models.progress import StepProgress
 from feature_repo.catalogs.registry import resolved
 from feature_repo.home import Home
 

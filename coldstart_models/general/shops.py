@@ -11,7 +11,6 @@ from typing import Final
 from coldstart_models.benchmark_run import (
     DEFAULT_ENCODERS,
     Encoders,
-    StepProgress,
     StoredSource,
     encode_source,
     read_stored,
@@ -22,6 +21,7 @@ from coldstart_models.errors import ConfigError, ContractMismatch
 from coldstart_models.general.artifact import EncoderName, ShopRecord
 from coldstart_models.general.corpus import Corpus, make_corpus
 from coldstart_models.general.tower import PHOTO, TEXT
+from coldstart_models.progress import StepProgress
 from feature_repo.catalogs.registry import folder_of
 from feature_repo.home import Home
 from validation import tables

@@ -6,7 +6,6 @@
 """
 
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from feature_repo.encoders.content import open_photo
 from feature_repo.encoders.encoder import Encoder, FloatMatrix, Modality, checked, stages_of
 from feature_repo.encoders.weights import encoder_hash, folder_hash
 from feature_repo.errors import EncoderError
+from validation.whole_files import replacing
 
 if TYPE_CHECKING:
     import torch
@@ -110,18 +110,24 @@ def save_folder_encoder(
     backbone: Mapping[str, "torch.Tensor"] | None = None,
     head: Mapping[str, "torch.Tensor"] | None = None,
 ) -> None:
-    """Write an artifact. Raises EncoderError where it would change nothing of its base."""
+    """Write an artifact in place of one that may have been there; nothing of that one is left.
+
+    Until the last file is written the folder is no artifact: a reader never meets a mixture of two.
+    Raises EncoderError where it would change nothing of its base.
+    """
     from safetensors.torch import save_file
 
     if backbone is None and head is None:
         raise EncoderError("an encoder artifact needs a backbone, a head or both")
-    folder.mkdir(parents=True, exist_ok=True)
+    (folder / CONFIG).unlink(missing_ok=True)
     for name, tensors in ((BACKBONE, backbone), (HEAD, head)):
-        if tensors is not None:
-            save_file({key: value.contiguous() for key, value in tensors.items()}, folder / name)
-    partial = folder / f".{CONFIG}"
-    partial.write_text(json.dumps(asdict(config), indent=2) + "\n")
-    os.replace(partial, folder / CONFIG)
+        if tensors is None:
+            (folder / name).unlink(missing_ok=True)
+            continue
+        with replacing(folder / name) as partial:
+            save_file({key: value.contiguous() for key, value in tensors.items()}, partial)
+    with replacing(folder / CONFIG) as partial:
+        partial.write_text(json.dumps(asdict(config), indent=2) + "\n")
 
 
 def load_folder_encoder(

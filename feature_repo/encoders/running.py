@@ -68,7 +68,7 @@ class Runner:
         import torch
 
         self.device = torch.device(device)
-        self.precision = precision or _usual_precision(self.device)
+        self.precision = precision or (BFLOAT16 if has_bfloat16(self.device) else FLOAT32)
         if self.precision not in PRECISIONS:
             raise EncoderError(
                 f"precision {self.precision!r} is not known; it is one of {', '.join(PRECISIONS)}"
@@ -175,8 +175,8 @@ def _repeated(tensor: "torch.Tensor", count: int) -> "torch.Tensor":
     return tensor[torch.arange(count, device=tensor.device) % len(tensor)]
 
 
-def _usual_precision(device: "torch.device") -> str:
+def has_bfloat16(device: "torch.device") -> bool:
+    """Whether it is a GPU that computes in bfloat16 by itself."""
     import torch
 
-    fast = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-    return BFLOAT16 if fast else FLOAT32
+    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)

@@ -21,6 +21,8 @@ PINNED: Final = re.compile(r"-([0-9a-f]{8,})\.pth$")
 """torchvision's file names end in the first digits of the file's sha256."""
 SETTINGS: Final = ("resize_size", "crop_size", "mean", "std", "interpolation", "antialias")
 """What a preprocessing of torchvision is made of."""
+AUXILIARY: Final = ("googlenet", "inception_v3")
+"""Networks that classify in the middle as well while they learn."""
 LICENCE: Final = "BSD-3-Clause"
 """Of weights whose metadata name no other."""
 OLD_DENSENET: Final = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")
@@ -105,7 +107,7 @@ def headless(name: str, weights: Path, *, size: int) -> "torch.nn.Module":
         stored = torch.load(weights, map_location="cpu", weights_only=True)
         classes = len(next(reversed(stored.values())))
         options = {"image_size": size} if name.startswith("vit_") else {}
-        if name in ("googlenet", "inception_v3"):
+        if name in AUXILIARY:
             # Their weights expect inputs rescaled within, and random starts take a minute.
             options |= {"transform_input": True, "init_weights": False}
         network: torch.nn.Module = torchvision.models.get_model(
@@ -123,11 +125,12 @@ def untrained(name: str, *, classes: int) -> "torch.nn.Module":
     import torchvision
 
     _entries(name)  # an unknown name is told with the nearest
-    options = {"init_weights": True} if name in ("googlenet", "inception_v3") else {}
-    network: torch.nn.Module = torchvision.models.get_model(
-        name, weights=None, num_classes=classes, **options
-    )
-    return network
+    options = {"transform_input": True, "init_weights": True} if name in AUXILIARY else {}
+    network: Any = torchvision.models.get_model(name, weights=None, num_classes=classes, **options)
+    if name in AUXILIARY:
+        network.aux_logits = False  # what learns sees one output; the others keep their start
+    found: torch.nn.Module = network
+    return found
 
 
 def last_layer(network: "torch.nn.Module") -> str:

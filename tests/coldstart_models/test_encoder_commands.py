@@ -3,7 +3,10 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from feature_repo.encoders.registry import load_encoder
 
 
 @pytest.fixture
@@ -62,16 +65,17 @@ def tiny(tmp_path):
     from transformers import BertConfig, BertModel, BertTokenizerFast
 
     folder = tmp_path / "tiny"
-    folder.mkdir()
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "oak", "chair", "brass", "lamp"]
-    (folder / "vocab.txt").write_text("\n".join(words))
-    BertTokenizerFast(vocab_file=str(folder / "vocab.txt")).save_pretrained(folder)
+    vocabulary = {word: number for number, word in enumerate(words)}
+    BertTokenizerFast(vocab=vocabulary).save_pretrained(folder)
     shape = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2}
     BertModel(BertConfig(vocab_size=9, intermediate_size=8, **shape)).save_pretrained(folder)
     return folder
 
 
 def test_a_switch_from_the_first_extraction_to_the_way_back(coldstart, shop, tiny, tmp_path):
+    chair, lamp = load_encoder("hf-text:tiny", device="cpu").encode(["oak chair", "brass lamp"])
+    assert not np.allclose(chair, lamp)  # its words are known to it
     assert coldstart("extract")[0] == 0
     code, out, _ = coldstart("extract", "--text-encoder", "hf-text:tiny")
     assert code == 0

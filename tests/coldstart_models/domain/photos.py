@@ -83,7 +83,7 @@ class KindWords:
     """A real tiny text encoder: which kind a title names, and a little of its letters."""
 
     modality = Modality.TEXT
-    id, hash, space, licence, width, device = "words", "words 1", "words 1", "MIT", 8, "cpu"
+    id, hash, space, licence, width = "words", "words 1", "words 1", "MIT", 8
 
     def prepare(self, content):
         return content

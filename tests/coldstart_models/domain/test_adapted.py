@@ -1,6 +1,7 @@
 """An adaptation from photos to an artifact, on a tiny network and generated photos."""
 
 import json
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
@@ -13,9 +14,9 @@ from coldstart_models.domain.adapted import CHECKPOINT, adapt
 from coldstart_models.domain.aims import Aims
 from coldstart_models.domain.examples import Examples, cut, of_folder
 from coldstart_models.domain.freedom import Freedom
-from coldstart_models.domain.judging import Score
+from coldstart_models.domain.judging import Score, own_ranks
 from coldstart_models.domain.learning import Schedule
-from coldstart_models.domain.study import Setting
+from coldstart_models.domain.setting import Setting
 from coldstart_models.errors import ConfigError, NotBetter, NotEnoughData
 from feature_repo.encoders.folder import load_folder_encoder
 from tests.coldstart_models.domain.photos import drawn, listings, load, photo_encoder
@@ -61,7 +62,10 @@ def run(tmp_path):
 
 
 def with_aims(objectives, **changes):
-    return replace(SETTING, aims=Aims(objectives=objectives, keep=0.1, **changes))
+    aims = Aims(objectives=objectives, keep=0.1, **changes)
+    return replace(
+        SETTING, aims=aims, freedom=SETTING.freedom if aims.learns or aims.align else Freedom()
+    )
 
 
 def test_pairs_become_two_artifacts_of_one_space_that_find_each_other(run, shop, tmp_path):
@@ -86,17 +90,49 @@ def test_titles_are_foretold_in_one_step_and_what_a_photo_was_is_kept(
     run, shop, tmp_path, monkeypatch
 ):
     monkeypatch.setattr("coldstart_models.domain.learning.Score.gain", lambda self, start: 1.1)
-    setting = replace(with_aims(("titles",)), freedom=Freedom(blocks=0))
+    setting = with_aims(("titles",))
     found = run(shop, setting)
     assert (found.record.kept, len(found.record.checks)) == (0, 1)
     image, text = (reloaded(tmp_path / "ours" / name) for name in ("image", "text"))
     assert image.space == text.space
     assert image.width == text.width == 12 + 8
-    titles = text.encode(["lamp 1", "rug 3"])
-    assert not titles[:, :12].any()
+    lamp, rug = text.encode(["lamp 1", "rug 3"])
+    for part in (slice(12), slice(12, None)):  # what it foretells of its photo, and its own
+        assert not np.allclose(lamp[part], rug[part], atol=0.1)
     assert not (tmp_path / "ours" / "image" / "backbone.safetensors").exists()
     with pytest.raises(ConfigError, match="learned in one step, by itself"):
         with_aims(("titles", "labels"))
+
+
+def test_what_is_foretold_weighs_as_validation_says(run, shop, tmp_path, monkeypatch):
+    setting = with_aims(("titles",))
+    found = run(shop, setting)
+    kept = found.record.best
+    assert kept.gain > 1.05  # titles name the shapes, so photos come to be told by shape
+    assert found.after.precision[:, 1].mean() > found.whole.precision[:, 1].mean()
+    gains = []
+    for weight in (0.5, 1.0, 2.0, 4.0):
+        monkeypatch.setattr("coldstart_models.domain.towers.WEIGHTS", (weight,))
+        with suppress(NotBetter):
+            one = adapt(shop, setting, load=load, out=tmp_path / f"{weight}", cache=tmp_path)
+            gains.append(one.record.best.gain)
+    assert kept.gain == max(gains) > min(gains)
+
+
+def test_the_base_is_judged_at_its_full_width_as_well(run, shop, tmp_path):
+    """Of 16 numbers two say little: what is kept must be better than all of them."""
+    narrow = replace(with_aims(("labels",)), width=2)
+    seen = []
+    found = run(shop, narrow, watch=seen.append)
+    whole, cut = found.whole.as_dict(), found.before.as_dict()
+    assert whole["precision@10"] > cut["precision@10"]
+    assert seen[0].photo.head.out_features == 2
+    assert found.record.checks[0].gain < 1 < found.record.best.gain
+    kept = run(shop, replace(narrow, width=16))
+    assert kept.whole is kept.before
+    learns_nothing = replace(narrow, schedule=replace(SHORT, rate=0.0, head_rate=0.0, epochs=1))
+    with pytest.raises(NotBetter):
+        run(shop, learns_nothing)
 
 
 def test_the_artifact_gives_the_vectors_that_were_judged(run, shop, tmp_path, monkeypatch):
@@ -121,6 +157,21 @@ def test_the_artifact_gives_the_vectors_that_were_judged(run, shop, tmp_path, mo
     encoder = reloaded(tmp_path / "ours")
     vectors = encoder.encode([Image.open(path) for path in seen["paths"]])
     np.testing.assert_allclose(vectors, seen["vectors"], atol=5e-3)
+
+
+def test_a_pair_and_a_single_encoder_are_not_written_into_one_folder(run, shop, tmp_path):
+    run(shop, replace(SETTING, schedule=LONG))
+    with pytest.raises(
+        ConfigError, match=r"already in .*ours/image and in .*ours/text, and one encoder would"
+    ):
+        run(shop, with_aims(("labels",)))
+    adapt(shop, with_aims(("labels",)), load=load, out=tmp_path / "one", cache=tmp_path / "maps")
+    with pytest.raises(ConfigError, match=r"already in .*one, and a pair's image and text would"):
+        adapt(shop, SETTING, load=load, out=tmp_path / "one", cache=tmp_path / "maps")
+    assert reloaded(tmp_path / "one").modality == "image"
+    again = replace(with_aims(("labels",)), freedom=Freedom())  # a head alone
+    adapt(shop, again, load=load, out=tmp_path / "one", cache=tmp_path / "maps")
+    assert not (tmp_path / "one" / "backbone.safetensors").exists()
 
 
 def test_one_seed_is_one_artifact_and_another_another(shop, tmp_path):
@@ -164,24 +215,73 @@ def test_a_run_that_was_killed_ends_where_it_would_have(
     assert resumed.record == whole.record
 
 
-def test_a_checkpoint_of_another_setting_is_left_alone(run, shop, tmp_path, monkeypatch):
-    step = learning._Run._step
+@pytest.fixture
+def steps(monkeypatch):
+    """Epochs of the steps that were taken; `steps.dies` ends the run in that epoch."""
 
-    def dying(self, rows, number):
-        if self.epoch == 1:
+    class Steps(list):
+        dies = None
+
+    found, step = Steps(), learning._Run._step
+
+    def told(self, rows, number):
+        if self.epoch == found.dies:
             raise KeyboardInterrupt
+        found.append(self.epoch)
         return step(self, rows, number)
 
+    monkeypatch.setattr(learning._Run, "_step", told)
+    return found
+
+
+ANEW = [0, 0, 1, 1, 2, 2, 3, 3]
+"""Epochs of two steps."""
+
+
+def killed(run, shop, steps, **given):
+    """A run that was killed in its second epoch."""
+    steps.dies = 1
+    with pytest.raises(KeyboardInterrupt):
+        run(shop, SETTING, **given)
+    steps.dies = None
+    steps.clear()
+
+
+def test_a_checkpoint_of_another_setting_is_not_taken_up(run, shop, steps):
+    killed(run, shop, steps)
+    run(shop, replace(SETTING, width=10))
+    assert steps == ANEW
+
+
+@pytest.mark.parametrize("changed", ["titles", "texts", "categories", "photos", "held out"])
+def test_a_checkpoint_of_other_content_is_not_taken_up(run, shop, steps, tmp_path, changed):
+    killed(run, shop, steps, hold=set(shop.ids[:40]))
+    hold = set(shop.ids[:40])
+    if changed == "held out":
+        hold = set(shop.ids[1:41])
+    elif changed == "photos":
+        other = tmp_path / "other.png"
+        drawn(3, generator=np.random.default_rng(9)).save(other)
+        shop = replace(shop, photos=(other, *shop.photos[1:]))
+    else:
+        shop = replace(shop, **{changed: ("sofa 99", *getattr(shop, changed)[1:])})
+    with suppress(NotBetter):  # what it comes to is not asked here
+        run(shop, SETTING, hold=hold)
+    assert steps == ANEW
+
+
+def test_a_run_that_was_killed_while_it_saved_has_learned(run, shop, steps, monkeypatch):
+    def dying(*given):
+        raise KeyboardInterrupt
+
     with monkeypatch.context() as patched:
-        patched.setattr(learning._Run, "_step", dying)
+        patched.setattr("coldstart_models.domain.adapted._save", dying)
         with pytest.raises(KeyboardInterrupt):
             run(shop, SETTING)
-    done = []
-    monkeypatch.setattr(
-        learning._Run, "_step", lambda self, *given: done.append(1) or step(self, *given)
-    )
-    run(shop, replace(SETTING, width=10))
-    assert len(done) == 8
+    assert steps == ANEW
+    steps.clear()
+    assert run(shop, SETTING).record.kept > 0
+    assert steps == []
 
 
 def test_the_best_epoch_is_kept_and_learning_stops_without_a_gain(run, shop, monkeypatch):
@@ -197,7 +297,7 @@ def test_the_best_epoch_is_kept_and_learning_stops_without_a_gain(run, shop, mon
     )
     assert told
     setting = replace(with_aims(("labels",)), schedule=replace(SHORT, epochs=20, patience=2))
-    gains = iter([1.0, 1.0, 1.3, 1.2, 1.1, 1.25])
+    gains = iter([1.0, 1.0, 1.0, 1.3, 1.2, 1.1, 1.25])  # the base is measured at two widths
     found = run(shop, setting)
     assert found.record.kept == 1
     assert [check.epoch for check in found.record.checks] == [0, 1, 2, 3]
@@ -212,6 +312,31 @@ def test_what_is_no_better_than_the_base_is_not_written(run, shop, tmp_path):
     assert not (tmp_path / "ours").exists()
 
 
+def test_what_is_not_a_number_is_no_better_than_the_base(run, shop, tmp_path, monkeypatch):
+    monkeypatch.setattr(Score, "gain", lambda self, start: float("nan"))
+    with pytest.raises(NotBetter, match="the base is kept and nothing is written"):
+        run(shop, with_aims(("labels",)))
+    assert not (tmp_path / "ours").exists()
+
+
+@pytest.mark.parametrize("objectives", [("pairs",), ("labels",), ("views",)])
+def test_without_items_that_judge_nothing_is_judged(run, shop, objectives):
+    with pytest.raises(NotEnoughData, match=r"no items are left to judge by.*--validate"):
+        run(shop, replace(with_aims(objectives), validate=0.0))
+
+
+def test_an_answer_is_found_where_none_is_as_near():
+    vectors = np.eye(3, dtype=np.float32)
+    assert own_ranks(vectors, vectors).tolist() == [0, 0, 0]
+    assert own_ranks(vectors, vectors[[1, 0, 2]]).tolist() == [2, 2, 0]
+    alike = np.ones((3, 2), np.float32)
+    assert own_ranks(alike, alike).tolist() == [2, 2, 2]
+    broken = vectors.copy()
+    broken[1] = np.nan
+    assert own_ranks(vectors, broken).tolist() == [1, 2, 1]
+    assert own_ranks(broken, vectors).tolist() == [0, 2, 0]
+
+
 def test_an_epoch_that_forgot_the_source_is_not_kept(run, shop, elsewhere, tmp_path):
     kept = run(shop, with_aims(("labels",)), source=elsewhere)
     assert "source precision@10" in kept.record.best.told
@@ -220,14 +345,44 @@ def test_an_epoch_that_forgot_the_source_is_not_kept(run, shop, elsewhere, tmp_p
         run(shop, strict, source=elsewhere)
 
 
+def test_a_source_that_is_too_small_forbids_only_what_asks_for_it(run, shop, elsewhere):
+    few = elsewhere.take(np.arange(30))
+    found = run(shop, with_aims(("labels",)), source=few)
+    assert "source precision@10" not in found.record.best.told
+    assert found.record.best.forgotten == 0
+    with pytest.raises(NotEnoughData, match="of the source: 30 examples leave 22 to learn from"):
+        run(shop, with_aims(("labels",), align="coral"), source=few)
+
+
 @pytest.mark.parametrize("align", ["coral", "dann"])
-def test_the_source_is_learned_while_the_domains_are_aligned(run, shop, elsewhere, align):
+def test_the_source_is_learned_while_the_domains_are_aligned(
+    run, shop, elsewhere, align, monkeypatch
+):
+    monkeypatch.setattr("coldstart_models.domain.learning.Score.gain", lambda self, start: 2.0)
     setting = with_aims(("source",), align=align, supervision="cross-entropy")
     found = run(shop, setting, source=elsewhere)
-    first, last = found.record.checks[1].loss, found.record.checks[-1].loss
+    losses = [check.loss for check in found.record.checks[1:]]
+    first, last = losses[0], losses[-1]
     assert set(first) == {"keep", "source", align}
     assert last["source"] < first["source"]
     assert found.counts["source"] == 68  # of 90, 22 judge
+
+
+def test_what_is_learned_of_a_source_is_judged_on_the_shop(run, shop, elsewhere, monkeypatch):
+    """The source's classes are learned better and better; that is no gain of the shop's."""
+    judged = set()
+
+    def gain(self, start):
+        judged.update(self.judged)
+        return 2.0
+
+    monkeypatch.setattr("coldstart_models.domain.learning.Score.gain", gain)
+    setting = with_aims(("source",), supervision="cross-entropy")
+    found = run(shop, setting, source=elsewhere)
+    assert judged == {"view → photo, mean reciprocal rank"}
+    assert "source precision@10" in found.record.best.told
+    with pytest.raises(ConfigError, match="views need 2 or more"):
+        replace(setting, views=1)
 
 
 def test_coral_makes_the_covariances_alike(run, shop, elsewhere, monkeypatch):
@@ -273,7 +428,9 @@ def test_a_text_encoder_learns_categories(shop, tmp_path):
 @pytest.mark.parametrize(
     ("setting", "told"),
     [
-        (lambda: replace(SETTING, text=None), "need an encoder of titles"),
+        (lambda: replace(SETTING, text=None), "titles need an encoder of their own"),
+        (lambda: Setting("tiny", "words", freedom=Freedom(rank=2)), "learns heads alone"),
+        (lambda: Setting("tiny", "words", text_freedom=Freedom(rank=2)), "learns heads alone"),
         (lambda: with_aims(("colours",)), "no objective 'colours'; known are titles, pairs"),
         (lambda: with_aims(("pairs",), align="mmd"), "no alignment 'mmd'; known are coral"),
         (lambda: Aims(objectives=()), "there is nothing to learn"),
@@ -291,8 +448,10 @@ def test_what_examples_lack_is_said(run, shop, elsewhere, tmp_path):
         run(shop, with_aims(("source",)))
     with pytest.raises(ConfigError, match="texts alone learns from labels"):
         run(shop, replace(SETTING, base="words"))
-    with pytest.raises(NotEnoughData, match="0 examples leave 0 to learn from; 40 are needed"):
-        run(elsewhere, SETTING)  # photos without titles
+    with pytest.raises(NotEnoughData, match="0 of 90 examples have a photo and a title, and 40"):
+        run(elsewhere, SETTING)
+    with pytest.raises(NotEnoughData, match="40 examples leave 20 to learn from; 40 are needed"):
+        run(shop.take(np.arange(40)), SETTING)
     unlabelled = replace(shop, categories=(None,) * len(shop))
     with pytest.raises(NotEnoughData, match="'labels' needs categories"):
         run(unlabelled, with_aims(("labels",)))

@@ -40,6 +40,20 @@ def test_a_network_learns_classes_and_its_teacher_and_becomes_a_weights_file(sou
     assert all(torch.equal(one[name], two[name]) for name in one)
 
 
+def test_a_network_that_classifies_in_its_middle_is_begun_as_well(source, tmp_path):
+    file, few = tmp_path / "googlenet.pth", source.take(np.arange(60))
+    setting = Beginning(network="googlenet", size=32, epochs=1, batch=32)
+    found = begin(few, setting, out=file, device="cpu")
+    assert (found.photos, found.classes) == (51, 2)
+    assert load_encoder(f"torchvision:googlenet:{file}", device="cpu").width == 1024
+
+
+def test_a_network_of_one_size_of_photos_says_which(source, tmp_path):
+    with pytest.raises(ConfigError, match=r"vit_b_32 takes no photos of 64 pixels.*--size 224"):
+        begin(source, Beginning(network="vit_b_32"), out=tmp_path / "x.pth", device="cpu")
+    assert not (tmp_path / "x.pth").exists()
+
+
 def test_what_cannot_be_begun_says_why(source, tmp_path):
     with pytest.raises(ConfigError, match="no linear classifier"):
         begin(source, SMALL, out=tmp_path / "x.pth", device="cpu")

@@ -79,7 +79,8 @@ FAST = (
 def test_low_rank_changes_of_two_models_become_encoders_that_extract_takes(coldstart, shop):
     code, out, err = coldstart(
         *("encoders", "adapt", "--base", "hf-image:vit", "--text-encoder", "hf-text:bert"),
-        *("--lora", "4", "--text-lora", "2", "--out", "ours", "--json", *FAST),
+        *("--objective", "pairs", "--lora", "4", "--text-lora", "2"),
+        *("--out", "ours", "--json", *FAST),
     )
     assert code == 0, err
     told = json.loads(out)
@@ -107,6 +108,24 @@ def test_low_rank_changes_of_two_models_become_encoders_that_extract_takes(colds
         image.hash,
         image.encode([photo]).tolist(),
     )
+
+
+def test_titles_are_what_photos_learn_from_unless_told_otherwise(coldstart, folder):
+    code, out, err = coldstart(
+        *("encoders", "adapt", "--base", "hf-image:vit", "--text-encoder", "hf-text:bert"),
+        *("--photos", "shop", "--out", "ours", "--json", "--validate", "0.3"),
+    )
+    assert code == 0, err
+    told = json.loads(out)
+    assert (told["kept_epoch"], len(told["checks"])) == (0, 1)  # in one step
+    assert told["gain"] > 1
+    image, text = (load_encoder(f"folder:ours/{name}", device="cpu") for name in ("image", "text"))
+    assert image.space == text.space
+    assert image.width == text.width == 16 + 16
+    assert {path.name for path in (folder / "ours/image").iterdir()} == {
+        "config.json",
+        "head.safetensors",
+    }
 
 
 def test_what_was_found_is_told_with_the_next_step(coldstart, folder):
@@ -144,11 +163,16 @@ def test_the_cached_blocks_of_the_default_encoder_are_its_own(coldstart, folder)
             ["--objective", "colours"],
             "there is no objective 'colours'; known are titles, pairs, labels",
         ),
-        (["--base", "hf-image:vit", "--blocks", "1"], "is not a chain of blocks"),
+        (
+            ["--base", "hf-image:vit", "--objective", "views", "--blocks", "1"],
+            "is not a chain of blocks",
+        ),
+        (["--lora", "4"], "leave out --blocks, --lora and --text-lora, or name what they are"),
         (["--objective", "source"], "give their folder (--source)"),
         (["--objective", "labels", "--source", "nowhere"], "there is no folder nowhere"),
         (["--base", "hf-image:vit", "--align", "adabn"], "this encoder has none; choose coral"),
         (["--blocks", "99", "--objective", "labels"], "the backbone has 18; give 0 to 18"),
+        (["--objective", "labels", "--validate", "0"], "no items are left to judge by"),
     ],
 )
 def test_what_cannot_be_learned_is_one_line(coldstart, folder, arguments, told):
@@ -156,6 +180,42 @@ def test_what_cannot_be_learned_is_one_line(coldstart, folder, arguments, told):
     assert (code, out, len(err.splitlines())) == (2, "", 1)
     assert told in err
     assert not (folder / "ours").exists()
+
+
+def test_what_an_encoder_reads_is_its_own_word_and_not_its_names(
+    coldstart, folder, tmp_path, monkeypatch
+):
+    """A text artifact learns categories, and titles are read by it, from wherever it is loaded."""
+    monkeypatch.setattr("coldstart_models.domain.learning.Score.gain", lambda self, start: 1.1)
+    shop = ("encoders", "adapt", "--photos", "shop", "--json")
+    told = []
+    for base, out in (("hf-text:bert", "texts"), ("folder:texts", "again")):
+        code, out, err = coldstart(*shop, "--base", base, "--out", out, *FAST)
+        assert code == 0, err
+        told.append(json.loads(out))
+    assert [list(one["folders"]) for one in told] == [["text"], ["text"]]
+    code, _, err = coldstart(
+        *(*shop, "--base", "hf-image:vit", "--text-encoder", "folder:texts", "--out", "pair"),
+        *("--objective", "pairs", "--blocks", "0", *FAST),
+    )
+    assert code == 0, err
+    config = json.loads((folder / "pair/text/config.json").read_text())
+    assert config["base"] == f"folder:{folder / 'texts'}"
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    text = load_encoder(f"folder:{folder / 'pair/text'}", device="cpu")
+    assert text.encode(["a lamp"]).shape == (1, 8)
+
+
+@pytest.mark.parametrize("option", ["--validate", "--holdout"])
+@pytest.mark.parametrize(("share", "told"), [("-0.1", "equal to 0;"), ("0.95", "equal to 0.9;")])
+def test_a_share_of_items_is_one(coldstart, folder, option, share, told):
+    code, _, err = coldstart(
+        *("encoders", "adapt", "--photos", "shop", "--out", "ours", option, share)
+    )
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert f"Invalid value for '{option}'" in err
+    assert told in err
 
 
 def test_nothing_ingested_is_one_line(coldstart):

@@ -7,15 +7,25 @@ from PIL import Image
 from torch import nn
 
 from coldstart_models.domain import feature_maps as maps
+from coldstart_models.domain import towers
 from coldstart_models.domain.blocks import split
 from coldstart_models.domain.feature_maps import MapPlan, feature_maps
 from coldstart_models.domain.freedom import Freedom, learned_backbone, photo_tower, text_tower
 from coldstart_models.domain.lora import LowRank, add_low_rank, merge
-from coldstart_models.domain.towers import foretelling_heads, principal_head, ridge_head
+from coldstart_models.domain.towers import (
+    PENALTIES,
+    WEIGHTS,
+    Tower,
+    foretelling_heads,
+    principal_head,
+    ridge_head,
+)
 from coldstart_models.domain.views import view
 from coldstart_models.errors import ConfigError
+from feature_repo.encoders.running import Runner
 from feature_repo.errors import EncoderError
 from tests.coldstart_models.domain.photos import KindWords, drawn, listings, network, photo_encoder
+from validation.alignment import align
 
 
 def probe():
@@ -171,6 +181,77 @@ def test_a_text_encoder_that_stays_computes_its_vectors_once(tmp_path):
     )
 
 
+def test_vectors_of_texts_are_gone_on_with_where_it_stopped(tmp_path, monkeypatch):
+    monkeypatch.setattr(maps, "BATCH", 2)
+    texts, encoder, told = ["rug 1", "a lamp 3 with a long title", "sofa"], KindWords(), []
+    encode = encoder.encode
+
+    def dying(batch):
+        told.append(batch)
+        if len(told) == 2:
+            raise KeyboardInterrupt
+        return encode(batch)
+
+    encoder.encode = dying
+    with pytest.raises(KeyboardInterrupt):
+        maps.text_vectors(texts, encoder=encoder, folder=tmp_path)
+    found = maps.text_vectors(texts, encoder=encoder, folder=tmp_path)
+    assert told == [["sofa", "rug 1"], [texts[1]], [texts[1]]]
+    np.testing.assert_array_equal(found, encode(texts))
+
+
+def test_texts_are_where_their_encoder_computes_or_where_their_photos_are(tmp_path):
+    def tower(encoder, beside=None):
+        return text_tower(
+            encoder, ["rug"], freedom=Freedom(), seed=0, cache=tmp_path, beside=beside
+        )
+
+    photos = Tower(None, nn.Identity(), device=torch.device("meta"))
+    assert tower(KindWords()).device == torch.device("cpu")
+    assert tower(KindWords(), photos).device == torch.device("meta")
+    on_torch = KindWords()
+    on_torch.runner = Runner(lambda batch: batch, device="cpu")
+    adapted = KindWords()
+    adapted.base = on_torch
+    assert tower(adapted, photos).device == torch.device("cpu")
+    with pytest.raises(ConfigError, match="'tiny' reads photos; titles need an encoder of texts"):
+        tower(photo_encoder())
+
+
+def test_prepared_photos_take_no_more_memory_than_is_allowed(tmp_path, monkeypatch):
+    photos, prepared = listings(tmp_path / "photos", 10).photos, []
+    encoder = photo_encoder(module=nn.Sequential(network(), nn.Linear(16, 16)))
+    prepare = encoder.prepare
+    monkeypatch.setattr(encoder, "prepare", lambda one: prepared.append(1) or prepare(one))
+
+    def asked_twice(most):
+        monkeypatch.setattr(towers, "MOST_KEPT", most)
+        prepared.clear()
+        inputs = photo_tower(
+            encoder,
+            photos[:8],
+            photos[8:],
+            freedom=Freedom(rank=2),
+            views=2,
+            seed=0,
+            cache=tmp_path,
+        ).inputs
+        rows, views = np.arange(10).repeat(2), np.tile([0, 1], 10)
+        found = [inputs.batch(rows, views) for _ in range(2)]
+        assert torch.equal(*found)
+        assert inputs.kept_bytes <= most
+        return found[0], len(prepared)
+
+    one_photo = 32 * 32 * 3
+    whole, count = asked_twice(2**30)
+    assert count == 8 * 2 + 2  # the source's photos have one view
+    assert torch.equal(whole[16], whole[17])
+    assert not torch.equal(whole[0], whole[1])
+    bounded, count = asked_twice(5 * one_photo)
+    assert torch.equal(whole, bounded)
+    assert count == 18 + 13
+
+
 def test_the_sources_photos_follow_with_one_view_each(tmp_path):
     photos = listings(tmp_path / "photos", 10).photos
     encoder = photo_encoder()
@@ -215,20 +296,39 @@ def test_the_principal_head_keeps_distances_and_the_ridge_head_fits_a_map():
     np.testing.assert_allclose(fitted.detach().numpy(), targets, atol=1e-3)
 
 
+def test_a_ridge_head_is_the_map_that_the_gate_checks_photos_by():
+    generator = np.random.default_rng(0)
+    photos = generator.normal(size=(200, 6)).astype(np.float32)
+    titles = generator.normal(size=(200, 3)).astype(np.float32)
+    known, head = align(photos, titles), ridge_head(photos, titles)
+    np.testing.assert_allclose(head.weight.detach().numpy(), known.weights.T, atol=1e-6)
+    mapped = head(torch.from_numpy(photos)).detach().numpy()
+    expected = (photos - known.photo_mean) @ known.weights + known.text_mean
+    np.testing.assert_allclose(mapped, expected, atol=1e-5)
+
+
 def test_foretelling_heads_put_a_photo_beside_the_title_it_foretells():
     generator = np.random.default_rng(0)
     photos = generator.normal(size=(200, 6)).astype(np.float32)
     titles = (photos @ generator.normal(size=(6, 3)) + 2).astype(np.float32)
-    photo, title = foretelling_heads(photos, titles, width=4)
-    of_photos, of_titles = (
-        head(torch.from_numpy(one)).detach().numpy()
-        for head, one in ((photo, photos), (title, titles))
-    )
-    assert of_photos.shape == of_titles.shape == (200, 4 + 3)
-    for part in (of_photos[:, :4], of_photos[:, 4:]):
-        assert np.linalg.norm(part, axis=1).mean() == pytest.approx(1, abs=1e-4)
-    assert not of_titles[:, :4].any()
-    np.testing.assert_allclose(of_titles[:, 4:].mean(0), 0, atol=1e-5)
-    foretold, own = of_photos[:, 4:], of_titles[:, 4:]
-    lengths = np.linalg.norm(foretold, axis=1) * np.linalg.norm(own, axis=1)
-    assert ((foretold * own).sum(1) / lengths).mean() > 0.98
+    likeness = []
+    for weight, (photo, title) in zip(
+        WEIGHTS * len(PENALTIES), foretelling_heads(photos, titles, width=4), strict=True
+    ):
+        of_photos, of_titles = (
+            head(torch.from_numpy(one)).detach().numpy()
+            for head, one in ((photo, photos), (title, titles))
+        )
+        assert of_photos.shape == of_titles.shape == (200, 4 + 3)
+        for part, length in (
+            (of_photos[:, :4], 1),
+            (of_photos[:, 4:], weight),
+            (of_titles[:, :4], 1),
+            (of_titles[:, 4:], 1),
+        ):
+            assert np.linalg.norm(part, axis=1).mean() == pytest.approx(length, abs=1e-3)
+        np.testing.assert_allclose(of_titles[:, 4:].mean(0), 0, atol=1e-5)
+        foretold, own = of_photos[:, 4:], of_titles[:, 4:]
+        lengths = np.linalg.norm(foretold, axis=1) * np.linalg.norm(own, axis=1)
+        likeness.append(((foretold * own).sum(1) / lengths).mean())
+    assert likeness[0] > likeness[-1] > 0.98  # of an exact map: the less penalty the better

@@ -49,6 +49,14 @@ def test_clip_of_uninformative_vectors_is_the_log_of_the_batch():
     assert ClipLoss()(same, same).item() == pytest.approx(math.log(7), rel=1e-5)
 
 
+def test_nobody_belongs_to_itself():
+    vectors, together = near(4, 3), torch.tensor([0, 0, 1, 2])
+    together = together[:, None] == together[None]
+    without = together & ~torch.eye(4, dtype=torch.bool)
+    losses = [positives_contrast(vectors, one, temperature=0.1) for one in (together, without)]
+    assert losses[0] == losses[1] > 0
+
+
 def test_siglip_judges_every_pair_by_itself():
     photos, titles = near(3, 4), near(3, 4, seed=1)
     expected = 0.0

@@ -19,8 +19,8 @@ def text_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("tiny-bert")
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "red", "sofa", "lamp", "blue"]
-    (folder / "vocab.txt").write_text("\n".join(words))
-    BertTokenizerFast(vocab_file=str(folder / "vocab.txt")).save_pretrained(folder)
+    vocabulary = {word: number for number, word in enumerate(words)}
+    BertTokenizerFast(vocab=vocabulary).save_pretrained(folder)
     torch.manual_seed(0)
     shape = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2}
     BertModel(BertConfig(vocab_size=len(words), intermediate_size=8, **shape)).save_pretrained(
@@ -52,6 +52,8 @@ def test_a_text_model_by_folder_pools_only_real_tokens(text_model: Path) -> None
     together = encoder.encode(["red", "blue lamp red sofa sofa"])
     np.testing.assert_allclose(together[0], encoder.encode(["red"])[0], atol=1e-6)
     np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1, atol=1e-6)
+    red, blue = encoder.encode(["red", "blue"])
+    assert not np.allclose(red, blue)  # its words are known to it
 
 
 def test_an_image_model_by_folder_uses_its_own_preprocessing(image_model: Path) -> None:
@@ -110,6 +112,46 @@ def test_an_artifact_with_a_backbone_replaces_its_weights(
     save_folder_encoder(tmp_path, config=config, backbone=retrained)
     adapted = load_encoder("folder", path=tmp_path, device="cpu")
     assert not np.allclose(adapted.encode([colour("red")]), base.encode([colour("red")]))
+
+
+def test_an_artifact_written_over_another_keeps_nothing_of_it(
+    image_model: Path, tmp_path: Path
+) -> None:
+    config = FolderConfig(id="x", base=f"hf-image:{image_model}", licence="Apache-2.0")
+    base = load_encoder(f"hf-image:{image_model}", device="cpu")
+    state: dict[str, torch.Tensor] = getattr(base, "module").state_dict()  # noqa: B009
+    retrained = {name: value + 0.1 for name, value in state.items()}
+    head = {"weight": torch.randn(3, 8), "bias": torch.randn(3)}
+    save_folder_encoder(tmp_path / "x", config=config, backbone=retrained)
+    save_folder_encoder(tmp_path / "x", config=config, head=head)
+    save_folder_encoder(tmp_path / "fresh", config=config, head=head)
+    over, fresh = (
+        load_encoder(f"folder:{tmp_path / name}", device="cpu") for name in ("x", "fresh")
+    )
+    assert over.hash == fresh.hash
+    expected = base.encode([colour("red")]) @ head["weight"].numpy().T + head["bias"].numpy()
+    np.testing.assert_allclose(over.encode([colour("red")]), expected, atol=1e-6)
+    assert sorted(path.name for path in (tmp_path / "x").iterdir()) == [
+        "config.json",
+        "head.safetensors",
+    ]
+
+
+def test_a_writer_that_dies_over_an_artifact_leaves_none_and_no_mixture(
+    text_model: Path, tmp_path: Path
+) -> None:
+    config = FolderConfig(id="x", base=f"hf-text:{text_model}", licence="Apache-2.0")
+    head = {"weight": torch.randn(3, 8), "bias": torch.randn(3)}
+    save_folder_encoder(tmp_path, config=config, head=head)
+    shared = torch.zeros(3, 8)
+    with pytest.raises(RuntimeError, match="share memory"):
+        save_folder_encoder(
+            tmp_path, config=config, backbone={"a": torch.ones(2)}, head={"a": shared, "b": shared}
+        )
+    with pytest.raises(EncoderError, match=r"has no config\.json"):
+        load_encoder(f"folder:{tmp_path}")
+    save_folder_encoder(tmp_path, config=config, head=head)
+    assert load_encoder(f"folder:{tmp_path}", device="cpu").width == 3
 
 
 def test_artifacts_that_do_not_fit_are_refused(text_model: Path, tmp_path: Path) -> None:

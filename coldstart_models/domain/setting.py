@@ -1,0 +1,89 @@
+"""What is adapted to what end, and which examples take part in it, in which part."""
+
+import logging
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from coldstart_models.domain.aims import PAIRS, TITLES, Aims
+from coldstart_models.domain.examples import ENOUGH, Cut, Examples, cut
+from coldstart_models.domain.freedom import Freedom
+from coldstart_models.domain.learning import NO_ROWS, Schedule
+from coldstart_models.errors import ConfigError, NotEnoughData
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What is adapted to what end."""
+
+    base: str
+    """Encoder of photos or of texts, as `load_encoder` takes it."""
+    text: str | None = None
+    """Encoder of the titles, where pairs are learned from."""
+    aims: Aims = field(default_factory=Aims)
+    schedule: Schedule = field(default_factory=Schedule)
+    freedom: Freedom = field(default_factory=Freedom)
+    text_freedom: Freedom = field(default_factory=Freedom)
+    width: int = 512
+    """D at most."""
+    views: int = 2
+    """Of each photo, itself among them: learning sees one of them at random."""
+    validate: float = 0.15
+    hold: float = 0.1
+    most_forgotten: float = 0.1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.aims.needs_text and self.text is None:
+            raise ConfigError("titles need an encoder of their own as well (--text-encoder)")
+        if TITLES in self.aims.objectives and {self.freedom, self.text_freedom} != {Freedom()}:
+            raise ConfigError(
+                f"objective {TITLES!r} learns heads alone, in one step: leave out --blocks, --lora "
+                f"and --text-lora, or name what they are to learn, such as --objective {PAIRS}"
+            )
+        if self.aims.needs_views and self.views < 2:
+            raise ConfigError(f"{self.views} view of a photo was asked for; views need 2 or more")
+
+
+def usable(target: Examples, aims: Aims, *, of_photos: bool) -> Examples:
+    """Those of the target that have what is learned from."""
+    known = target.with_photo if of_photos else target.with_text
+    if aims.needs_text:
+        known = known & target.with_text
+        if known.sum() < ENOUGH:
+            raise NotEnoughData(
+                f"{known.sum()} of {len(target)} examples have a photo and a title, and {ENOUGH} "
+                "are needed; photos alone are learned from by --objective views,neighbours"
+            )
+    return target.take(np.flatnonzero(known))
+
+
+def parts_of(chosen: Examples, setting: Setting, hold: Collection[str] | None) -> Cut:
+    """The target's rows in their parts; those to hold out by their ids where they are given."""
+    rows = np.arange(len(chosen))
+    if hold is None:
+        return cut(rows, validate=setting.validate, hold=setting.hold, seed=setting.seed)
+    held = np.isin(chosen.ids.astype(str), list(hold))
+    others = cut(rows[~held], validate=setting.validate, hold=0.0, seed=setting.seed)
+    return replace(others, hold=rows[held])
+
+
+def with_source(
+    chosen: Examples, source: Examples | None, setting: Setting
+) -> tuple[Examples, Cut]:
+    """The target's examples, then the source's, and the rows of the latter."""
+    if source is None:
+        return chosen, Cut(NO_ROWS, NO_ROWS, NO_ROWS)
+    there = source.take(np.flatnonzero(source.with_photo))
+    rows = np.arange(len(chosen), len(chosen) + len(there))
+    try:
+        parts = cut(rows, validate=setting.validate, hold=0.0, seed=setting.seed)
+    except NotEnoughData as reason:
+        if setting.aims.needs_source:
+            raise NotEnoughData(f"of the source: {reason}") from reason
+        log.warning("of the source: %s; what is forgotten of it is not told", reason)
+        return chosen, Cut(NO_ROWS, NO_ROWS, NO_ROWS)
+    return chosen.then(there), parts
