@@ -61,7 +61,7 @@ def remember_position(home: Home) -> None:
     known = _reached(home)
     if known is not None and known.features.generation == generation:
         return
-    with _pushing(home):
+    with pushing(home):
         end, known = event_log(home).state().position, _reached(home)
         if known is None or known.features.generation != end.generation:
             _keep(home, Reached(end, end))
@@ -87,7 +87,7 @@ def push_online(
         chosen: items with positive events among them.
         since: push all with events after this place, also if they were pushed before.
     """
-    with _pushing(home):
+    with pushing(home):
         state = event_log(home).state()
         reached = _reached(home) or Reached(state.position, state.position)
         missed = _missed(state, [reached.features, *([since] if since else [])])
@@ -125,6 +125,13 @@ def catch_up(home: Home, store: "Store", *, now: datetime) -> Pushed:
     known = [place for place in places if place is not None]
     since = min(known, key=lambda place: place.rows, default=None)
     return push_online(home, store, recommender=None, now=now, since=since)
+
+
+def learn_anew(home: Home) -> None:
+    """Let every new listing learn again of the whole log, in whatever service comes next."""
+    with pushing(home):
+        end, known = event_log(home).state().position, _reached(home)
+        _keep(home, Reached(known.features if known else end, Position(end.generation, 0)))
 
 
 def is_behind(home: Home) -> bool:
@@ -199,7 +206,7 @@ def _keep(home: Home, reached: Reached) -> None:
 
 
 @contextmanager
-def _pushing(home: Home) -> Iterator[None]:
+def pushing(home: Home) -> Iterator[None]:
     """Wait until no other process reads the log to push what it says."""
     path = home.online_position.with_name(".online_position.lock")
     path.parent.mkdir(parents=True, exist_ok=True)

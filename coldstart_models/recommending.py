@@ -332,6 +332,13 @@ class Recommender:
             follower.adapt(item_id, supporters, times=times)
         return adaptation_rows([item_id], delta, bias, [len(supporters)], tag=self.tag)
 
+    def forget_adaptations(self, item_ids: Collection[str]) -> None:
+        """Let listings forget their first customers; ids that are not served are left out."""
+        with self._writing:
+            self._snapshot = self._snapshot.without_deltas(item_ids)
+        for follower in self._followers:
+            follower.forget_adaptations(item_ids)
+
     def _rows(self, snapshot: Snapshot, item_ids: Sequence[str]) -> IntArray:
         unknown = [item_id for item_id in item_ids if item_id not in snapshot.position]
         if unknown:

@@ -4,7 +4,7 @@ A snapshot never changes; a push makes the next one, so a request sees one state
 start to its end.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -166,6 +166,20 @@ class Snapshot:
         """The next version, in which one listing has learned from its first customers."""
         deltas, biases, supports = self.deltas.copy(), self.biases.copy(), self.support.copy()
         deltas[item_index], biases[item_index], supports[item_index] = delta, bias, support
+        return self._with_learned(deltas, biases, supports)
+
+    def without_deltas(self, item_ids: Collection[str]) -> "Snapshot":
+        """The next version, in which some listings have learned from nobody."""
+        known = pd.Index(self.item_ids).isin(list(item_ids))
+        return self._with_learned(
+            np.where(known[:, None], np.float32(0), self.deltas),
+            np.where(known, np.float32(0), self.biases),
+            np.where(known, 0, self.support),
+        )
+
+    def _with_learned(
+        self, deltas: FloatMatrix, biases: "npt.NDArray[np.float32]", supports: IntArray
+    ) -> "Snapshot":
         later = replace(
             self, version=self.version + 1, deltas=deltas, biases=biases, support=supports
         )

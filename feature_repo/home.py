@@ -85,6 +85,11 @@ class Home:
         """What was served: a sample with its features, and explored and experiments' pages."""
         return self.root / "served"
 
+    @property
+    def erasures(self) -> Path:
+        """Who was erased (by salted hash), receipts, and an erasure that is under way."""
+        return self.root / "erasures"
+
     def model_vectors(self, tag: str) -> Path:
         """Item vectors of a model that may no longer be the served one, for experiments."""
         return self.root / "model_vectors" / f"{tag.replace(':', '-')}.parquet"
