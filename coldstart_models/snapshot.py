@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -44,6 +44,7 @@ ITEM_COLUMNS: Final = (
     tables.PRICE,
     tables.AVAILABLE,
     tables.DOMAIN,
+    tables.LISTED_AT,
 )
 
 
@@ -103,6 +104,25 @@ class Snapshot:
         return np.asarray(prices)
 
     @cached_property
+    def listed_days(self) -> npt.NDArray[np.float64]:
+        """(N,) days since 1970 when each was listed; NaN where unknown."""
+        if tables.LISTED_AT not in self.items:
+            return np.full(len(self.items), np.nan)
+        listed = pd.to_datetime(self.items[tables.LISTED_AT], utc=True)
+        days = (listed - EPOCH) / pd.Timedelta(days=1)
+        return np.asarray(days.to_numpy(np.float64), np.float64)
+
+    @cached_property
+    def categories(self) -> tuple[IntArray, list[tuple[str, ...]]]:
+        """(N,) the number of each item's category, and each category's levels."""
+        numbers, paths = pd.factorize(self.items[tables.CATEGORY], use_na_sentinel=False)
+        levels = [
+            tuple(tables.category_levels(path if isinstance(path, str) else None))
+            for path in paths.tolist()
+        ]
+        return numbers, levels
+
+    @cached_property
     def target(self) -> BoolArray:
         """(N,): what is recommended: the home department where there is one, else everything.
 
@@ -140,24 +160,51 @@ class Snapshot:
         return rows, np.array(times, np.int64), traits
 
     def with_items(self, items: pd.DataFrame, rows: FloatMatrix) -> "Snapshot":
-        """The next version, in which these listings are new; ones with known ids are replaced."""
-        arriving = pd.Index(items[tables.ITEM_ID])
-        stay = ~self.items[tables.ITEM_ID].isin(arriving).to_numpy()
-        count = len(items)
+        """The next version, in which these listings are new.
+
+        One with a known id takes its place, and keeps how new it is and what it has learned.
+        """
+        known = pd.Index(self.item_ids).get_indexer(pd.Index(items[tables.ITEM_ID]))
+        arriving, old = known < 0, np.maximum(known, 0)
+
+        def learned(values: npt.NDArray[Any], otherwise: Any) -> npt.NDArray[Any]:
+            kept = values[old].copy()
+            kept[arriving] = otherwise
+            return kept
+
+        stay = np.ones(len(self.items), bool)
+        stay[known[~arriving]] = False
         together = pd.concat(
             [self.items[stay], items.reindex(columns=list(ITEM_COLUMNS))], ignore_index=True
         )
         order = np.argsort(together[tables.ITEM_ID].to_numpy(dtype=str), kind="stable")
-        width = self.deltas.shape[1]
+
+        def both(stored: npt.NDArray[Any], added: npt.NDArray[Any]) -> npt.NDArray[Any]:
+            return np.ascontiguousarray(np.concatenate([stored[stay], added])[order])
+
         return Snapshot(
             version=self.version + 1,
             items=together.iloc[order].reset_index(drop=True),
-            rows=np.ascontiguousarray(np.vstack([self.rows[stay], rows])[order]),
+            rows=both(self.rows, rows),
             widths=self.widths,
-            new=np.concatenate([self.new[stay], np.ones(count, bool)])[order],
-            deltas=np.vstack([self.deltas[stay], np.zeros((count, width), np.float32)])[order],
-            biases=np.concatenate([self.biases[stay], np.zeros(count, np.float32)])[order],
-            support=np.concatenate([self.support[stay], np.zeros(count, np.int64)])[order],
+            new=both(self.new, learned(self.new, True)),
+            deltas=both(self.deltas, learned(self.deltas, 0)),
+            biases=both(self.biases, learned(self.biases, 0)),
+            support=both(self.support, learned(self.support, 0)),
+        )
+
+    def without_items(self, item_ids: Collection[str]) -> "Snapshot":
+        """The next version, in which these listings are not; unknown ids are left out."""
+        stay = ~pd.Index(self.item_ids).isin(list(item_ids))
+        return Snapshot(
+            version=self.version + 1,
+            items=self.items[stay].reset_index(drop=True),
+            rows=self.rows[stay],
+            widths=self.widths,
+            new=self.new[stay],
+            deltas=self.deltas[stay],
+            biases=self.biases[stay],
+            support=self.support[stay],
         )
 
     def with_delta(
@@ -168,9 +215,10 @@ class Snapshot:
         deltas[item_index], biases[item_index], supports[item_index] = delta, bias, support
         return self._with_learned(deltas, biases, supports)
 
-    def without_deltas(self, item_ids: Collection[str]) -> "Snapshot":
-        """The next version, in which some listings have learned from nobody."""
-        known = pd.Index(self.item_ids).isin(list(item_ids))
+    def without_deltas(self, item_ids: Collection[str] | None) -> "Snapshot":
+        """The next version, in which some listings, None: all, have learned from nobody."""
+        ids = pd.Index(self.item_ids)
+        known = np.ones(len(ids), bool) if item_ids is None else ids.isin(list(item_ids))
         return self._with_learned(
             np.where(known[:, None], np.float32(0), self.deltas),
             np.where(known, np.float32(0), self.biases),

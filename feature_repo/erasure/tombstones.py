@@ -10,7 +10,6 @@ import hashlib
 import hmac
 import json
 import os
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,12 +21,12 @@ import pandas as pd
 import pyarrow as pa
 
 from feature_repo.home import Home
+from feature_repo.secret_files import secret
 from validation import coercion, tables
 from validation.whole_files import replacing
 
 USERS: Final = "users.json"
 SALT: Final = "salt"
-SALT_BYTES: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,16 +90,9 @@ class Tombstones:
 def bury(home: Home, user_id: str, *, now: datetime) -> str:
     """Refuse what the person did up to `now` from here on; returns the salted hash."""
     home.erasures.mkdir(parents=True, exist_ok=True, mode=0o700)
-    salt = home.erasures / SALT
-    if not salt.exists():
-        with replacing(salt) as partial:
-            handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(handle, "wb") as file:
-                file.write(secrets.token_bytes(SALT_BYTES))
-                file.flush()
-                os.fsync(file.fileno())
+    salt = secret(home.erasures / SALT)
     known = Tombstones.read(home)
-    named = Tombstones(salt.read_bytes(), {}).hash_of(user_id)
+    named = Tombstones(salt, {}).hash_of(user_id)
     told = {**known.erased_at, named: now.astimezone(UTC)}
     with replacing(home.erasures / USERS) as partial, partial.open("w", encoding="utf-8") as file:
         json.dump({user: moment.isoformat() for user, moment in told.items()}, file, indent=1)

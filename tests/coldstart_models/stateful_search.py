@@ -33,7 +33,7 @@ def _values(path: Path) -> str:
 
 def objects_with(root: object, word: str) -> list[str]:
     """What the object holds, however deep, that has the word: strings, bytes, arrays, tables."""
-    return [type(one).__name__ for one in _held(root) if word in _text(one)]
+    return [text[:300] for one in _held(root) if word in (text := _text(one))]
 
 
 def _held(root: object) -> Iterator[object]:
