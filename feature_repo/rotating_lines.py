@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from feature_repo.errors import JobError
-from validation.whole_files import replacing
+from validation.whole_files import remove_left_over, replacing
 
 
 def append(path: Path, told: Mapping[str, Any], *, file_bytes: int, files: int) -> None:
@@ -49,6 +49,7 @@ def drop(path: Path, *, files: int, going: Callable[[dict[str, Any]], bool]) -> 
     with _changing(path):
         for number in range(files, -1, -1):
             one = _numbered(path, number)
+            remove_left_over(one)
             if one.exists():
                 gone += _dropped(one, going)
     return gone

@@ -22,7 +22,7 @@ from validation import reasons, tables
 from validation.errors import QuarantineError
 from validation.result import GateResult
 from validation.tables import TIMESTAMP
-from validation.whole_files import replacing
+from validation.whole_files import remove_left_over, replacing
 
 FINGERPRINT: Final = "fingerprint"
 FIRST_SEEN: Final = "first_seen"
@@ -103,6 +103,7 @@ def release(
     Given nothing but the table, all of it goes.
     """
     with _locked(folder):
+        remove_left_over(folder / f"{table}.parquet")
         return _release(folder, table, source=source, keys=keys, fingerprints=fingerprints)
 
 

@@ -6,7 +6,9 @@ import bentoml
 
 from bentos.recommender import measures, payloads
 from bentos.recommender.state import State, logger
+from coldstart_models.errors import ModelError
 from feature_repo.erasure.tombstones import Tombstones
+from feature_repo.errors import FeatureError
 from feature_repo.event_log import identity_of
 
 
@@ -59,7 +61,11 @@ class People(State):
         from coldstart_models.erasing import finish_erasure
 
         with self._intake:
-            receipt = finish_erasure(self.home, self.store, recommender=self.recommender)
+            try:
+                receipt = finish_erasure(self.home, self.store, recommender=self.recommender)
+            except (FeatureError, ModelError) as error:
+                logger.error("an erasure that was killed is not finished yet: %s", error)
+                return
             if receipt is not None:
                 self.shelf.forget_users(Tombstones.read(self.home))
                 self._erasures = self._known_erasures()

@@ -31,7 +31,7 @@ from feature_repo.jobs.item_behaviour import STATS_SQL, category_stats_sql
 from feature_repo.offline_tables import locked
 from feature_repo.vector_snapshot import VIEWS, write_snapshot
 from validation import tables
-from validation.whole_files import replacing
+from validation.whole_files import remove_left_over, replacing
 
 BATCH: Final = 50_000
 USER_TABLES: Final = tuple(
@@ -118,6 +118,7 @@ def _rewritten(
         return 0
     gone = 0
     with locked(path):
+        remove_left_over(path)
         if not new and keys is not None and not _holds(home, table, keys):
             return 0
         listed = pa.array(list(keys or ()), pa.string())

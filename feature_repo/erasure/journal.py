@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from feature_repo.home import Home
-from validation.whole_files import replacing
+from validation.whole_files import remove_left_over, replacing
 
 PENDING: Final = "pending.json"
 RECEIPTS: Final = "receipts.jsonl"
@@ -78,6 +78,7 @@ def finish(home: Home, receipt: dict[str, object]) -> None:
     finally:
         os.close(handle)
     (home.erasures / PENDING).unlink()
+    remove_left_over(home.erasures / PENDING)
 
 
 def _write(path: Path, text: str) -> None:

@@ -42,12 +42,8 @@ def drop_pages(home: Home, user_id: str, *, session_ids: Collection[str]) -> int
 def drop_quarantined(home: Home, user_id: str) -> int:
     """Let events that are held back go where their row or a sentence names the person."""
     held = quarantine.load(home.quarantine, tables.EVENTS.name)
-    if held.empty:
-        return 0
     told = held[reasons.ROW].astype(str) + " " + held[reasons.REASONS].map(" ".join)
-    theirs = held.loc[told.map(_naming(user_id)), quarantine.FINGERPRINT]
-    if theirs.empty:
-        return 0
+    theirs = held.loc[told.map(_naming(user_id)).astype(bool), quarantine.FINGERPRINT]
     return quarantine.release(home.quarantine, tables.EVENTS.name, fingerprints=set(theirs))
 
 

@@ -128,7 +128,13 @@ def keep_copies(home: Home, store: Store) -> None:
     frame.to_parquet(home.reports / "rankings.parquet")
     (home.reports / "evaluation.html").write_text(f"<td>{USER}</td>", encoding="utf-8")
     (home.reports / "others.html").write_text(f"<td>{USER}-2</td>".replace("zq7x-2", "2"))
-    (home.events.parent / f".{home.events.name}.999.partial").write_text(USER, encoding="utf-8")
+    for path in (
+        home.events,
+        home.feature_table(USER_HISTORY.name),
+        home.served / "pages.jsonl",
+        home.quarantine / "events.parquet",
+    ):  # what writers that were killed left
+        path.with_name(f".{path.name}.999.partial").write_text(USER, encoding="utf-8")
 
 
 def erase(home: Home, store: Store, **more: Any) -> erasing.Receipt:
