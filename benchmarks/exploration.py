@@ -8,6 +8,7 @@ Counted is how often the 95 % interval holds it.
 """
 
 import argparse
+import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -36,7 +37,9 @@ PAIRS: Final[tuple[tuple[Policy, Policy], ...]] = (
     (Thompson(floor=0.2), LinUCB(floor=0.1)),
     (Thompson(floor=0.2), Greedy(floor=0.1)),
     (LinUCB(floor=0.5), Thompson(floor=0.2)),
+    (LinUCB(floor=0.5), Greedy(floor=0.1)),  # little in common: a log that is too small
 )
+WARM_UP: Final = 10
 UNLIMITED: Final = 1_000_000_000
 
 
@@ -121,18 +124,19 @@ def _covered(
     ]
     rows: list[dict[str, str | float]] = []
     for one in range(3):
-        values: Floats = np.array([estimates[one].value for estimates in found])
-        width = np.mean([estimates[one].high - estimates[one].low for estimates in found])
+        values: Floats = np.array([log.estimates[one].value for log in found])
+        width = np.mean([log.estimates[one].high - log.estimates[one].low for log in found])
         rows.append(
             {
                 "log → new": f"{_short(logged)} → {_short(new)}",
                 "log's worth": round(base, 4),
                 "new's worth": round(truth, 4),
-                "estimator": found[0][one].estimator,
+                "effective pages": round(float(np.mean([log.effective_pages for log in found]))),
+                "estimator": found[0].estimates[one].estimator,
                 "estimate": round(float(values.mean()), 4),
                 "width": round(float(width), 4),
                 "covered %": round(
-                    100 * float(np.mean([estimates[one].covers(truth) for estimates in found])), 1
+                    100 * float(np.mean([log.estimates[one].covers(truth) for log in found])), 1
                 ),
             }
         )
@@ -159,25 +163,32 @@ def _histories(home: Home) -> dict[str, UserHistory]:
     return histories_of(users, read_rows(users, store=store))
 
 
-def _costs(recommender: Recommender, history: UserHistory, *, calls: int) -> dict[str, object]:
-    """Milliseconds of a request for ten of all listings, plain and explored."""
+def _costs(
+    recommender: Recommender, history: UserHistory, *, calls: int
+) -> dict[str, dict[str, float]]:
+    """Milliseconds of a request for ten of all listings, plain and explored, in turns."""
     explorers = {
-        policy.policy_id: Explorer(policy, 1, ListingBudget(UNLIMITED), SHORTLIST)
-        for policy in (Thompson(), LinUCB())
+        "plain": None,
+        **{
+            _short(policy): Explorer(policy, 1, ListingBudget(UNLIMITED), SHORTLIST)
+            for policy in (Thompson(), LinUCB())
+        },
     }
-    costs: dict[str, object] = {
-        "plain": results.latencies(
-            lambda: recommender.recommend(history, k=PAGE, pool="all"), calls=calls
-        )
+    taken = {name: np.empty(calls) for name in explorers}
+    for call in range(-WARM_UP, calls):
+        for name, explorer in explorers.items():
+            began = time.perf_counter()
+            turn = explorer.turn(str(call)) if explorer else None
+            recommender.recommend(history, k=PAGE, pool="all", turn=turn)
+            if call >= 0:
+                taken[name][call] = 1000.0 * (time.perf_counter() - began)
+    return {
+        name: {
+            "p50 ms": round(float(np.median(times)), 2),
+            "p99 ms": round(float(np.percentile(times, 99)), 2),
+        }
+        for name, times in taken.items()
     }
-    for name, explorer in explorers.items():
-        costs[name] = results.latencies(
-            lambda explorer=explorer: recommender.recommend(  # type: ignore[misc]
-                history, k=PAGE, pool="all", turn=explorer.turn("page")
-            ),
-            calls=calls,
-        )
-    return costs
 
 
 if __name__ == "__main__":

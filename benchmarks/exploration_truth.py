@@ -14,7 +14,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from coldstart_models.exploration.evaluation import Estimate, LoggedPages, evaluate
+from coldstart_models.exploration.evaluation import (
+    Estimate,
+    LoggedPages,
+    effective_pages,
+    evaluate,
+)
 from coldstart_models.exploration.policy import Arms, Floats, Policy
 from coldstart_models.exploration.propensity import draw_slots, page_chances
 from coldstart_models.exploration.reward_model import (
@@ -43,6 +48,14 @@ class Pages:
 
     def __len__(self) -> int:
         return len(self.arms)
+
+
+@dataclass(frozen=True, slots=True)
+class Replication:
+    """What one log said."""
+
+    estimates: tuple[Estimate, Estimate, Estimate]
+    effective_pages: float
 
 
 def expected_clicks(above: Floats, *, most: int = BEHAVIOUR.most_clicks) -> Floats:
@@ -103,7 +116,7 @@ def replicate(
     people: int,
     visits: int,
     rng: np.random.Generator,
-) -> tuple[Estimate, Estimate, Estimate]:
+) -> Replication:
     """Log pages of people drawn at random, and estimate the new policy's value from them."""
     drawn_people = rng.integers(0, len(pages), people)
     person = np.repeat(np.arange(people), visits)
@@ -125,7 +138,7 @@ def replicate(
         features.expected[row, 0] = chances @ known[one]
         shown[row, :-1], shown[row, -1] = pages.kept[one], pages.above[one][drawn.arm]
     clicks = draw_clicks(shown, rng).astype(np.float64)
-    return evaluate(
-        LoggedPages(clicks, person, propensity, target),
-        predict_rewards(features, clicks, person),
+    log = LoggedPages(clicks, person, propensity, target)
+    return Replication(
+        evaluate(log, predict_rewards(features, clicks, person)), effective_pages(log)
     )

@@ -9,6 +9,7 @@ which events come.
 
 import base64
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -60,6 +61,13 @@ class ServedPage:
     arm_directions: Floats | None = None
     """(A, D): what a standard normal vector does to the scores."""
 
+    @property
+    def unit(self) -> str | None:
+        """Who saw it: ``user:ID``, ``session:ID``, or None where nobody can tell."""
+        if self.user_id is not None:
+            return f"user:{self.user_id}"
+        return f"session:{self.session_id}" if self.session_id is not None else None
+
 
 class PageLog:
     """Writes one process's pages. Safe to share between threads."""
@@ -105,12 +113,13 @@ def read_pages(home: Home, *, since: datetime | None = None) -> Iterator[ServedP
 
 def explored_exposures(home: Home) -> dict[str, int]:
     """item_id → how often it was given a place by exploration, as far as the log reaches."""
-    counts: dict[str, int] = {}
-    for page in read_pages(home):
-        for position in page.explored:
-            item_id = page.item_ids[position - 1]
-            counts[item_id] = counts.get(item_id, 0) + 1
-    return counts
+    counts: Counter[str] = Counter()
+    for file, line, told in rotating_lines.read(home.served / CURRENT, files=FILES, kind=KIND):
+        try:
+            counts.update(told["item_ids"][position - 1] for position in told["explored"])
+        except (KeyError, TypeError, IndexError) as error:
+            raise rotating_lines.not_one(file, line, KIND, error) from error
+    return dict(counts)
 
 
 def _told_arms(page: ServedPage) -> dict[str, Any] | None:
@@ -118,7 +127,7 @@ def _told_arms(page: ServedPage) -> dict[str, Any] | None:
         return None
     return {
         "item_ids": page.arm_ids,
-        "scores": [round(float(score), DECIMALS) for score in page.arm_scores],
+        "scores": page.arm_scores.round(DECIMALS).tolist(),
         "directions": base64.b64encode(page.arm_directions.astype("<f2").tobytes()).decode(),
     }
 

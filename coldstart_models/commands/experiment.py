@@ -103,40 +103,23 @@ def value(
     """What a policy of exploration would have earned a page, from the pages that were explored."""
     from dataclasses import asdict
 
-    import numpy as np
-
-    from coldstart_models.experiments.attribution import (
-        CREDIT,
-        PAGE_ID,
-        credited,
-        shown_frame,
-        unit_of,
-    )
+    from coldstart_models.experiments.attribution import CREDIT, PAGE_ID, credited, shown_frame
     from coldstart_models.exploration.exploring import build_policy
-    from coldstart_models.exploration.logged import is_explored, value_policy
+    from coldstart_models.exploration.logged import value_policy
     from feature_repo.home import Home
     from feature_repo.page_log import read_pages
 
     home, now = Home.current(), console.present(as_of)
     start = console.moment(since, option="--since") if since else None
-    pages = [
-        page
-        for page in read_pages(home)
-        if unit_of(page) is not None and page.served_at + CREDIT <= now
-    ]
-    outcomes = credited(shown_frame(pages), _events(home))
-    by_page = outcomes.groupby(PAGE_ID)[reward.value].sum()
-    explored = [
-        page for page in pages if is_explored(page) and (start is None or page.served_at >= start)
-    ]
+    shown = shown_frame(page for page in read_pages(home) if page.served_at + CREDIT <= now)
+    by_page = credited(shown, _events(home)).groupby(PAGE_ID)[reward.value].sum()
     found = value_policy(
         build_policy(policy.value, floor=floor, draws=draws, width=width),
-        explored,
-        by_page.reindex([page.page_id for page in explored]).to_numpy(dtype=np.float64),
-        [str(unit_of(page)) for page in explored],
+        read_pages(home, since=start),
+        {str(page_id): float(earned) for page_id, earned in by_page.items()},
     )
     if json:
-        console.print_json({"reward": reward.value, **asdict(found)})
+        console.print_json({"reward": reward.value, **asdict(found), "enough": found.enough})
         return
     console.print_table(
         f"{reward.value} a page, {found.pages} explored pages",
@@ -156,6 +139,11 @@ def value(
         f"the log is worth {found.effective_pages:.0f} pages of the new policy; "
         f"the largest weight is {found.largest_weight:.1f}"
     )
+    if not found.enough:
+        console.say(
+            "that is too little: the intervals are narrower than they should be. Log longer, or "
+            "with a higher `[explore] floor`"
+        )
 
 
 def _events(home: "Home") -> "pd.DataFrame":

@@ -37,19 +37,12 @@ EVENT_COLUMNS: Final = (
 EXPERIMENT: Final = "experiment"
 
 
-def unit_of(page: ServedPage) -> str | None:
-    """Who saw the page: ``user:ID``, ``session:ID``, or None where nobody can tell."""
-    if page.user_id is not None:
-        return f"user:{page.user_id}"
-    return f"session:{page.session_id}" if page.session_id is not None else None
-
-
 def shown_frame(pages: Iterable[ServedPage]) -> pd.DataFrame:
     """One row a listing that was shown to somebody, in the log's order."""
     rows = [
-        (page.page_id, unit, page.served_at, page.experiment, page.variant, item_id, position)
+        (page.page_id, page.unit, page.served_at, page.experiment, page.variant, item_id, position)
         for page in pages
-        if (unit := unit_of(page)) is not None
+        if page.unit is not None
         for position, item_id in enumerate(page.item_ids, start=1)
     ]
     names = [PAGE_ID, UNIT, SERVED_AT, EXPERIMENT, tables.VARIANT, tables.ITEM_ID, POSITION]

@@ -7,6 +7,7 @@ listings learn from the customers they have had.
 """
 
 import os
+import shutil
 from typing import Final
 
 import numpy as np
@@ -29,7 +30,10 @@ def keep_vectors(home: Home, tag: str) -> None:
     kept = home.model_vectors(tag)
     kept.parent.mkdir(parents=True, exist_ok=True)
     kept.unlink(missing_ok=True)
-    os.link(home.feature_table("item_vector"), kept)
+    try:
+        os.link(home.feature_table("item_vector"), kept)
+    except OSError:  # a file system without links
+        shutil.copyfile(home.feature_table("item_vector"), kept)
     by_age = sorted(kept.parent.glob("*.parquet"), key=lambda path: path.stat().st_mtime_ns)
     for old in by_age[:-KEPT_MODELS]:
         old.unlink()

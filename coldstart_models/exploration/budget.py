@@ -31,12 +31,16 @@ class ListingBudget:
             raise ConfigError(f"a listing's budget is {per_listing}, expected at least 1 exposure")
         self._per_listing = per_listing
         self._counts = Counter(dict(spent or {}))
-        self._over = pd.Index(self._spent_ids(), dtype=object)
+        over = [one for one, count in self._counts.items() if count >= per_listing]
+        self._over = pd.Index(over, dtype=object)
         self._lock = threading.Lock()
 
     def open(self, item_ids: npt.NDArray[np.object_]) -> Bools:
         """(C,): which listings have exposures left."""
-        return ~np.asarray(pd.Index(item_ids).isin(self._over), dtype=bool)
+        over = self._over
+        if over.empty:
+            return np.ones(len(item_ids), dtype=bool)
+        return ~np.asarray(pd.Index(item_ids).isin(over), dtype=bool)
 
     def left(self, item_id: str) -> int:
         """Exposures that a listing may still get."""
@@ -46,8 +50,6 @@ class ListingBudget:
         """Count one explored exposure of each."""
         with self._lock:
             self._counts.update(item_ids)
-            if any(self._counts[item_id] >= self._per_listing for item_id in item_ids):
-                self._over = pd.Index(self._spent_ids(), dtype=object)
-
-    def _spent_ids(self) -> list[str]:
-        return sorted(item for item, count in self._counts.items() if count >= self._per_listing)
+            over = [one for one in set(item_ids) if self._counts[one] >= self._per_listing]
+            if over:
+                self._over = self._over.union(pd.Index(over, dtype=object), sort=False)

@@ -59,7 +59,8 @@ class Turn:
     def arrange(self, field: Field, order: Columns) -> ExploredPage:
         """Explore the page that `order` would be, and count what its listings got."""
         explorer = self._explorer
-        eligible = field.new & explorer.budget.open(field.item_ids)
+        eligible = field.new.copy()
+        eligible[field.new] = explorer.budget.open(field.item_ids[field.new])
         page = arrange(
             field,
             order,

@@ -1,7 +1,8 @@
 """The page log as off-policy evaluation reads it, for a policy that was not there."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -17,13 +18,15 @@ from coldstart_models.exploration.exploring import seed_of
 from coldstart_models.exploration.policy import Arms, Floats, Policy
 from coldstart_models.exploration.propensity import page_chances
 from coldstart_models.exploration.reward_model import (
-    ARM_FEATURES,
     PageFeatures,
     arm_features,
     page_features,
     predict_rewards,
 )
 from feature_repo.page_log import ServedPage
+
+ENOUGH: Final = 150
+"""Effective pages below which intervals are too narrow (`make bench-exploration`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,11 @@ class PolicyValue:
     logged: Estimate
     estimates: tuple[Estimate, ...]
 
+    @property
+    def enough(self) -> bool:
+        """Whether the log is worth enough pages for the intervals to cover what they promise."""
+        return self.effective_pages >= ENOUGH
+
 
 def is_explored(page: ServedPage) -> bool:
     """Whether something was drawn for the page, and the log tells from what."""
@@ -45,45 +53,88 @@ def is_explored(page: ServedPage) -> bool:
 
 
 def value_policy(
-    policy: Policy, pages: Sequence[ServedPage], reward: Floats, units: Sequence[str]
+    policy: Policy, pages: Iterable[ServedPage], reward: Mapping[str, float]
 ) -> PolicyValue:
     """The policy's value, slots and arms being those of the explored pages.
 
     Args:
-        reward: (N,) of each page.
-        units: (N,) who saw it.
+        pages: read once, one after the other; those where nothing was drawn are passed over.
+        reward: of each page, by its id; pages without one are passed over.
 
     Raises NotEnoughData where too little was explored.
     """
-    if not pages:
+    rows = [
+        _row(policy, page, reward[page.page_id])
+        for page in pages
+        if is_explored(page) and page.page_id in reward
+    ]
+    if not rows:
         raise NotEnoughData(
             "no explored page is old enough to have its outcomes; set `[explore] policy` and serve"
         )
-    slots = max(len(page.explored) for page in pages)
-    propensity, target = np.ones((len(pages), slots)), np.ones((len(pages), slots))
-    drawn, expected = (np.zeros((len(pages), slots, ARM_FEATURES)) for _ in range(2))
-    context = []
-    for row, page in enumerate(pages):
-        if page.arm_scores is None or page.arm_directions is None:
-            raise ValueError(f"page {page.page_id} was not explored")
-        arms = Arms(page.arm_scores, page.arm_directions)
-        rng = np.random.default_rng(seed_of(f"{policy.policy_id}/{page.page_id}"))
-        chances = page_chances(policy, arms, page.drawn, rng=rng)
-        count, chosen = len(page.drawn), list(page.drawn)
-        propensity[row, :count] = [page.propensities[place - 1] for place in page.explored]
-        target[row, :count] = chances[np.arange(count), chosen]
-        known = arm_features(arms)
-        drawn[row, :count], expected[row, :count] = known[chosen], chances @ known
-        context.append(page_features(arms))
-    _, person = np.unique(np.asarray(units, dtype=str), return_inverse=True)
-    logged = LoggedPages(reward, person, propensity, target)
+    slots = max(len(row.propensity) for row in rows)
+    rewards = np.array([row.reward for row in rows])
+    _, person = np.unique(np.array([row.unit for row in rows]), return_inverse=True)
+    logged = LoggedPages(
+        rewards,
+        person,
+        _stacked([row.propensity for row in rows], slots, fill=1.0),
+        _stacked([row.target for row in rows], slots, fill=1.0),
+    )
     observed = on_policy(logged)
-    features = PageFeatures(np.array(context), drawn, expected)
+    features = PageFeatures(
+        np.array([row.context for row in rows]),
+        _stacked([row.drawn for row in rows], slots, fill=0.0),
+        _stacked([row.expected for row in rows], slots, fill=0.0),
+    )
     return PolicyValue(
         policy_id=policy.policy_id,
-        pages=len(pages),
+        pages=len(rows),
         effective_pages=effective_pages(logged),
         largest_weight=float(logged.weights[:, -1].max()),
         logged=observed,
-        estimates=evaluate(logged, predict_rewards(features, reward, person)),
+        estimates=evaluate(logged, predict_rewards(features, rewards, person)),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """What is kept of one page of m slots."""
+
+    unit: str
+    reward: float
+    propensity: Floats
+    """(m,)"""
+    target: Floats
+    """(m,)"""
+    drawn: Floats
+    """(m, F)"""
+    expected: Floats
+    """(m, F)"""
+    context: Floats
+
+
+def _row(policy: Policy, page: ServedPage, reward: float) -> _Row:
+    if page.arm_scores is None or page.arm_directions is None:
+        raise ValueError(f"page {page.page_id} was not explored")
+    arms = Arms(page.arm_scores, page.arm_directions)
+    rng = np.random.default_rng(seed_of(f"{policy.policy_id}/{page.page_id}"))
+    chances = page_chances(policy, arms, page.drawn, rng=rng)
+    known, chosen = arm_features(arms), list(page.drawn)
+    return _Row(
+        unit=str(page.unit),
+        reward=reward,
+        propensity=np.array([page.propensities[place - 1] for place in page.explored]),
+        target=chances[np.arange(len(chosen)), chosen],
+        drawn=known[chosen],
+        expected=chances @ known,
+        context=page_features(arms),
+    )
+
+
+def _stacked(parts: Sequence[Floats], slots: int, *, fill: float) -> Floats:
+    """(N, slots, …) of parts of up to so many slots."""
+    whole = np.full((len(parts), slots, *parts[0].shape[1:]), fill)
+    for row, part in enumerate(parts):
+        whole[row, : len(part)] = part
+    return whole

@@ -72,7 +72,7 @@ def test_the_intervals_cover_the_true_value(pages: Pages, logged: Policy, new: P
             people=150,
             visits=4,
             rng=np.random.default_rng([7, seed]),
-        )
+        ).estimates
         covered += [one.covers(truth) for one in found]
         errors += [one.error for one in found]
     assert (covered >= 90).all(), covered

@@ -109,7 +109,14 @@ def test_the_value_of_another_policy_is_told_from_the_log(logged, coldstart):
         assert one["low"] < truth + bought < one["high"]
     was = float(page_chances(LOGGED, ARMS, (0,), rng=np.random.default_rng(0))[0] @ CLICKED)
     assert found["logged"]["low"] < was + bought < found["logged"]["high"]
-    assert found["effective_pages"] < 4 * USERS
+    assert 150 < found["effective_pages"] < 4 * USERS
+    assert found["enough"]
+
+    code, out, _ = coldstart(
+        *("experiment", "value", "--policy", "greedy", "--as-of", LATER),
+        *("--since", (START + timedelta(days=3, hours=20)).isoformat()),
+    )
+    assert "that is too little" in out
 
     code, out, _ = coldstart("experiment", "value", "--policy", "thompson", "--as-of", LATER)
     assert code == 0

@@ -1,5 +1,6 @@
 """Off-policy estimates: unbiased by enumeration, honest about people, clear about nothing."""
 
+from datetime import UTC, datetime
 from itertools import permutations
 
 import numpy as np
@@ -14,9 +15,11 @@ from coldstart_models.exploration.evaluation import (
     on_policy,
 )
 from coldstart_models.exploration.linucb import LinUCB
+from coldstart_models.exploration.logged import value_policy
 from coldstart_models.exploration.policy import Arms, Greedy
-from coldstart_models.exploration.propensity import page_chances
+from coldstart_models.exploration.propensity import draw_slots, page_chances
 from coldstart_models.exploration.reward_model import PageFeatures, arm_features, predict_rewards
+from feature_repo.page_log import ServedPage
 
 ARMS = Arms(np.array([1.0, 0.8, -0.5, 0.3]), np.diag([0.1, 0.9, 0.4, 0.2]))
 LOGGED, NEW = LinUCB(floor=0.5), Greedy(floor=0.2)
@@ -110,3 +113,38 @@ def test_what_cannot_be_told_is_said():
         on_policy(LoggedPages(np.ones(3), np.zeros(3, int), one, one))
     with pytest.raises(ValueError, match=r"not in \(0, 1\]"):
         LoggedPages(np.ones(3), np.arange(3), 0 * one, one)
+
+
+def test_pages_of_fewer_slots_are_valued_beside_the_others():
+    """Two places were drawn on some pages and one on others; nobody's reward depends on it."""
+    pages, reward, rng = [], {}, np.random.default_rng(8)
+    for number in range(600):
+        drawn = draw_slots(LOGGED, ARMS, slots=1 + number % 2, rng=rng)
+        pages.append(
+            ServedPage(
+                page_id=str(number),
+                served_at=datetime(2026, 3, 1, tzinfo=UTC),
+                user_id=f"u{number % 200}",
+                session_id=None,
+                model="m:1",
+                policy=LOGGED.policy_id,
+                experiment=None,
+                variant=None,
+                personal=None,
+                item_ids=("top", *(f"arm-{one.arm}" for one in drawn)),
+                propensities=(1.0, *(one.propensity for one in drawn)),
+                explored=(2, 3)[: len(drawn)],
+                drawn=tuple(one.arm for one in drawn),
+                arm_ids=tuple(f"arm-{arm}" for arm in range(4)),
+                arm_scores=ARMS.scores,
+                arm_directions=ARMS.directions,
+            )
+        )
+        reward[str(number)] = float(drawn[0].arm == 0)
+    reward.pop("599")  # its outcomes are not known yet
+    found = value_policy(NEW, pages, reward)
+    truth = page_chances(NEW, ARMS, (0,), rng=RNG)[0, 0]
+    assert found.pages == 599
+    assert all(one.covers(truth) for one in found.estimates)
+    assert found.logged.value == pytest.approx(np.mean(list(reward.values())))
+    assert found.largest_weight > 1.0
