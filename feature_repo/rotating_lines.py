@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from feature_repo.errors import JobError
-from validation.whole_files import remove_left_over, replacing
+from validation.left_overs import remove_left_over
+from validation.whole_files import replacing
 
 
 def append(path: Path, told: Mapping[str, Any], *, file_bytes: int, files: int) -> None:

@@ -20,9 +20,10 @@ import pyarrow.parquet as pq
 
 from validation import reasons, tables
 from validation.errors import QuarantineError
+from validation.left_overs import remove_left_over
 from validation.result import GateResult
 from validation.tables import TIMESTAMP
-from validation.whole_files import remove_left_over, replacing
+from validation.whole_files import replacing
 
 FINGERPRINT: Final = "fingerprint"
 FIRST_SEEN: Final = "first_seen"

@@ -31,7 +31,8 @@ from feature_repo.jobs.item_behaviour import STATS_SQL, category_stats_sql
 from feature_repo.offline_tables import locked
 from feature_repo.vector_snapshot import VIEWS, write_snapshot
 from validation import tables
-from validation.whole_files import remove_left_over, replacing
+from validation.left_overs import remove_left_over
+from validation.whole_files import replacing
 
 BATCH: Final = 50_000
 USER_TABLES: Final = tuple(

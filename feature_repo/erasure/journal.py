@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Final
 
 from feature_repo.home import Home
-from validation.whole_files import remove_left_over, replacing
+from validation.left_overs import remove_left_over
+from validation.whole_files import replacing
 
 PENDING: Final = "pending.json"
 RECEIPTS: Final = "receipts.jsonl"
