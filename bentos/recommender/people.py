@@ -20,7 +20,7 @@ class People(State):
 
     @bentoml.api(route="/users/erase")
     def erase_user(self, params: payloads.EraseUserRequest, /) -> payloads.EraseUserResponse:
-        """Erase a person everywhere; `DELETE /users/{user_id}` does the same.
+        """Erase a person everywhere; `DELETE /users` with the same body does so too.
 
         It is done when this returns: stores, log, offline tables, logs of what was served, and
         what listings had learned from the person.

@@ -1,4 +1,4 @@
-"""One person or one listing by its address: `DELETE /users/ID`, `DELETE` and `PATCH /listings/ID`.
+"""The other verbs: `DELETE /users`, and `DELETE` and `PATCH /listings/ID` of one listing.
 
 They do what the endpoints of the same names do; Bento's own routes know POST alone.
 """
@@ -19,10 +19,12 @@ from bentos.recommender import payloads
 
 
 async def erase_user(request: Request) -> Response:
-    """As `users/erase`."""
-    asked = {"user_id": request.path_params["user_id"]}
+    """As `users/erase`. The id is in the body: an address is kept in metrics and access logs."""
+    given = await _object(request)
+    if isinstance(given, Response):
+        return given
     return await _answered(
-        "forget_user", payloads.EraseUserRequest, asked, lambda told: told.user_id
+        "forget_user", payloads.EraseUserRequest, given, lambda told: told.user_id
     )
 
 
@@ -34,14 +36,20 @@ async def delete_listing(request: Request) -> Response:
 
 async def update_listing(request: Request) -> Response:
     """As `listings/update`, of one; the body holds the fields that change."""
+    given = await _object(request)
+    if isinstance(given, Response):
+        return given
+    asked = {"listings": [{**given, "item_id": request.path_params["item_id"]}]}
+    return await _answered("change_listings", payloads.UpdateListingsRequest, asked)
+
+
+async def _object(request: Request) -> dict[str, Any] | Response:
+    """The body's JSON object, or why it is none."""
     try:
         given = json.loads(await request.body())
     except ValueError as error:
         return _refused(f"the body is not JSON: {error}", 400)
-    if not isinstance(given, dict):
-        return _refused("the body is not a JSON object of the fields that change", 400)
-    asked = {"listings": [{**given, "item_id": request.path_params["item_id"]}]}
-    return await _answered("change_listings", payloads.UpdateListingsRequest, asked)
+    return given if isinstance(given, dict) else _refused("the body is not a JSON object", 400)
 
 
 async def _answered(
@@ -68,7 +76,7 @@ def _refused(reason: str, status: int) -> Response:
 
 
 routes: Final = (
-    Route("/users/{user_id:path}", erase_user, methods=["DELETE"]),
+    Route("/users", erase_user, methods=["DELETE"]),
     Route("/listings/{item_id:path}", delete_listing, methods=["DELETE"]),
     Route("/listings/{item_id:path}", update_listing, methods=["PATCH"]),
 )

@@ -43,11 +43,12 @@ def test_the_service_forgets_a_person(
     if way == "POST":
         answer = known.post("/users/erase", json={"user_id": USER})
     else:
-        answer = known.delete(f"/users/{USER}")
+        answer = known.request("DELETE", "/users", json={"user_id": USER})
     assert answer.status_code == 200, answer.text
     assert answer.json()["erased"]["events"] == 1
     assert answer.json()["adapted_again"] == 1
     assert USER not in answer.text
+    assert USER not in known.get("/metrics").text
     assert files_with(home.root, USER) == []
     assert objects_with([vars(service), recommender], USER) == []
     assert known.get("/storefront/users").json() == {"user_ids": ["bob"]}
@@ -63,6 +64,8 @@ def test_the_service_forgets_a_person(
 
 def test_an_empty_id_is_refused(client: TestClient) -> None:
     assert client.post("/users/erase", json={"user_id": ""}).status_code == 400
+    assert client.request("DELETE", "/users", json={"user_id": ""}).status_code == 400
+    assert client.request("DELETE", "/users", content=b"u1").status_code == 400
 
 
 def test_what_another_process_erased_is_forgotten_and_learned_anew(
