@@ -41,7 +41,8 @@ from coldstart_models.siamese.scorer import Calibration, Profiles, SiameseScorer
 from coldstart_models.siamese.terms import Terms
 from coldstart_models.siamese.togetherness import Togetherness
 from coldstart_models.siamese.training import MetaSiamese, history_batch, to_vectors
-from coldstart_models.snapshot import Snapshot, microseconds, read_snapshot
+from coldstart_models.snapshot import Snapshot, microseconds
+from coldstart_models.snapshot_files import read_snapshot
 from coldstart_models.user_history import UserHistory
 from feature_repo.home import Home
 from validation import tables
