@@ -19,22 +19,32 @@ def pool_rows(
     pool: str,
     *,
     category: str | None = None,
+    min_price: float | None = None,
     max_price: float | None = None,
+    available: bool = True,
     exclude: Collection[str] = (),
 ) -> IntArray:
-    """Rows of the available items of a pool that pass the filters."""
+    """Rows of the items of a pool that pass the filters.
+
+    Args:
+        min_price: listings without a price go, as nobody knows that they cost so much.
+        max_price: listings without a price stay.
+        available: leave out what cannot be bought now.
+    """
     if pool not in (NEW, ALL):
         raise ValueError(f"pool is {pool!r}, expected {NEW!r} or {ALL!r}")
-    keep = snapshot.available & snapshot.target & (snapshot.new if pool == NEW else True)
+    keep = snapshot.target & (snapshot.new if pool == NEW else True)
+    if available:
+        keep &= snapshot.available
     if category is not None:
         wanted = tuple(tables.category_levels(category))
-        levels = snapshot.items[tables.CATEGORY].map(
-            lambda path: tuple(tables.category_levels(path if isinstance(path, str) else None))
-        )
-        keep &= np.array([path[: len(wanted)] == wanted for path in levels], dtype=bool)
+        numbers, levels = snapshot.categories
+        inside = np.array([path[: len(wanted)] == wanted for path in levels], dtype=bool)
+        keep &= inside[numbers]
+    if min_price is not None:
+        keep &= snapshot.prices >= min_price
     if max_price is not None:
-        prices = snapshot.items[tables.PRICE].to_numpy(dtype=np.float64)
-        keep &= ~(prices > max_price)
+        keep &= ~(snapshot.prices > max_price)
     if exclude:
         keep &= ~pd.Index(snapshot.item_ids).isin(list(exclude))
     return np.flatnonzero(keep)

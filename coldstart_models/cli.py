@@ -29,6 +29,7 @@ from coldstart_models.commands import (
     skew,
     train,
     tune,
+    users,
     validate,
 )
 
@@ -68,6 +69,7 @@ for command in (
 app.add_typer(quarantine.app, name=quarantine.NAME)
 app.add_typer(encoders.app, name=encoders.NAME)
 app.add_typer(experiment.app, name=experiment.NAME)
+app.add_typer(users.app, name=users.NAME)
 
 
 def main() -> None:

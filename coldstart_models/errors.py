@@ -8,6 +8,7 @@
     ├── ArtifactError      a model cannot be saved, found or read
     ├── ContractMismatch   a model was trained on other features than the store holds
     ├── NotBetter          an adapted encoder is no better than its base
+    ├── ErasureError       a person cannot be erased as asked
     └── StreamError        a message queue cannot be used as it was asked to be
         └── StreamLost     it does not answer now; it may later
 
@@ -58,3 +59,7 @@ class StreamError(ModelError):
 
 class StreamLost(StreamError):  # noqa: N818
     """The message queue does not answer now; it may later."""
+
+
+class ErasureError(ModelError):
+    """A person cannot be erased as asked."""

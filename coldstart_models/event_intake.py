@@ -18,6 +18,7 @@ from coldstart_models.event_stream import SOURCE as STREAM_SOURCE
 from coldstart_models.intake import SERVICE_SOURCE, QuarantinedRow, keep_quarantined
 from coldstart_models.listed_items import listed_items
 from coldstart_models.online_push import push_online, remember_position
+from feature_repo.erasure.tombstones import Tombstones
 from feature_repo.event_log import event_log
 from feature_repo.home import Home
 from validation import reasons, tables
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class EventsResult:
-    """What became of a batch; accepted + duplicates + quarantined is what was given."""
+    """What became of a batch: accepted + duplicates + quarantined + refused is what was given."""
 
     accepted: tuple[str, ...]
     """Event ids that were new."""
@@ -42,6 +43,8 @@ class EventsResult:
     """Users whose features were pushed."""
     adapted: tuple[str, ...]
     """New listings that learned from their first users."""
+    refused: tuple[str, ...] = ()
+    """Event ids of erased people, from before their erasure; they are kept nowhere."""
 
 
 def event_taker(home: Home, *, rules: Rules = NO_RULES) -> "Callable[[pd.DataFrame], EventsResult]":
@@ -96,6 +99,8 @@ def take_events(
     """
     if not home.items.exists():
         raise NotEnoughData(f"no catalogue at {home.items}; run `coldstart ingest SOURCE` first")
+    late = Tombstones.read(home).refused(events)
+    refused, events = events[late], events[~late]
     accepted, repeats, quarantined = _gated(events, home=home, source=source, rules=rules, now=now)
     known: set[str] = set()
     if len(accepted):
@@ -118,6 +123,7 @@ def take_events(
         quarantined=quarantined,
         user_ids=pushed.user_ids,
         adapted=pushed.adapted,
+        refused=tuple(map(str, refused[tables.EVENT_ID])),
     )
 
 

@@ -61,7 +61,7 @@ def remember_position(home: Home) -> None:
     known = _reached(home)
     if known is not None and known.features.generation == generation:
         return
-    with _pushing(home):
+    with pushing(home):
         end, known = event_log(home).state().position, _reached(home)
         if known is None or known.features.generation != end.generation:
             _keep(home, Reached(end, end))
@@ -87,7 +87,7 @@ def push_online(
         chosen: items with positive events among them.
         since: push all with events after this place, also if they were pushed before.
     """
-    with _pushing(home):
+    with pushing(home):
         state = event_log(home).state()
         reached = _reached(home) or Reached(state.position, state.position)
         missed = _missed(state, [reached.features, *([since] if since else [])])
@@ -100,7 +100,7 @@ def push_online(
             _push(rows | _of_items(some_items, home=home, now=now), store=store, now=now)
         _keep(home, replace(reached, features=state.position))
     adapted = (
-        _push_adaptations(chosen, home=home, store=store, recommender=recommender, now=now)
+        push_adaptations(chosen, home=home, store=store, recommender=recommender, now=now)
         if recommender is not None
         else ()
     )
@@ -122,13 +122,20 @@ def caught_up(home: Home, store: "Store", *, now: datetime) -> Iterator[None]:
             push_online(home, store, recommender=None, now=now, since=since)
 
 
+def learn_anew(home: Home) -> None:
+    """Let every new listing learn again of the whole log, in whatever service comes next."""
+    with pushing(home):
+        end, known = event_log(home).state().position, _reached(home)
+        _keep(home, Reached(known.features if known else end, Position(end.generation, 0)))
+
+
 def is_behind(home: Home) -> bool:
     """Whether the log has events that no new listing has learned from."""
     learned = _learned(home)
     return learned is not None and learned != event_log(home).state().position
 
 
-def _push_adaptations(
+def push_adaptations(
     chosen: Collection[str],
     *,
     home: Home,
@@ -148,7 +155,7 @@ def _push_adaptations(
         positive = later[later[tables.EVENT_TYPE].isin(tables.POSITIVE_EVENT_TYPES)]
         listings = sorted({*chosen, *positive[tables.ITEM_ID]})
         new, rows = adapted_rows(listings, home=home, recommender=recommender)
-        with _pushing(home):
+        with pushing(home):
             if _learned(home) == learned:
                 if new:
                     store.push(ITEM_ADAPTATION.name, known_from(rows, now), now=now)
@@ -229,7 +236,7 @@ def _keep(home: Home, reached: Reached) -> None:
 
 
 @contextmanager
-def _pushing(home: Home) -> Iterator[None]:
+def pushing(home: Home) -> Iterator[None]:
     """Wait until no other process reads the log to push what it says."""
     with alone(home.online_position.with_name(".online_position.lock")):
         yield

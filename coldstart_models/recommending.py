@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from coldstart_models.arranging import BEST_FIRST, Arrangement
 from coldstart_models.artifacts import LATEST, check_contract, find_model, observe_features
 from coldstart_models.candidates import NEW, pool_rows
 from coldstart_models.data.catalogue import Catalogue, Embeddings, IntArray
@@ -40,7 +41,8 @@ from coldstart_models.siamese.scorer import Calibration, Profiles, SiameseScorer
 from coldstart_models.siamese.terms import Terms
 from coldstart_models.siamese.togetherness import Togetherness
 from coldstart_models.siamese.training import MetaSiamese, history_batch, to_vectors
-from coldstart_models.snapshot import Snapshot, microseconds, read_snapshot
+from coldstart_models.snapshot import Snapshot, microseconds
+from coldstart_models.snapshot_files import read_snapshot
 from coldstart_models.user_history import UserHistory
 from feature_repo.home import Home
 from validation import tables
@@ -150,35 +152,49 @@ class Recommender:
         k: int = 10,
         pool: str = NEW,
         category: str | None = None,
+        min_price: float | None = None,
         max_price: float | None = None,
+        available: bool = True,
         exclude: Collection[str] = (),
         personal: float | None = None,
         turn: Turn | None = None,
+        arrangement: Arrangement = BEST_FIRST,
     ) -> list[Recommendation]:
-        """The k best listings for a person, best first.
+        """The k best listings for a person, best first unless arranged otherwise.
 
         Args:
             pool: ``new`` listings alone, or ``all``.
             category: a category path; listings in it and below it.
+            min_price: listings without a price go.
             max_price: listings without a price stay.
+            available: only what can be bought now.
             exclude: item ids to leave out.
             personal: from 0, what sells in general, to 1, the person alone (see
                 `siamese.personal`); by default as the model learned it.
             turn: gives some slots to new listings that are not the best, by a policy of
                 exploration; a person without a usable history gets none.
+            arrangement: more different or newer listings sooner; scores stay what they are.
 
         Raises ConfigError for a `personal` outside 0 … 1.
         """
         snapshot = self._snapshot
-        rows = pool_rows(snapshot, pool, category=category, max_price=max_price, exclude=exclude)
+        rows = pool_rows(
+            snapshot,
+            pool,
+            category=category,
+            min_price=min_price,
+            max_price=max_price,
+            available=available,
+            exclude=exclude,
+        )
         if not len(rows):
             return []
         person = self._person(snapshot, history)
         if person is None:
-            return self._most_popular(snapshot, rows, k=k)
+            return self._most_popular(snapshot, rows, k=k, arrangement=arrangement)
         terms = self._terms(snapshot, person, rows)
         scores = self._summed(snapshot, person, rows, terms, personal=personal)
-        order = top_k(scores[None, :], snapshot.item_ids[rows], k)[0]
+        order = arrangement.order(snapshot, rows, scores, k=k)
         propensities, explored = np.ones(len(order)), frozenset[int]()
         if turn is not None:
             page = turn.arrange(
@@ -340,6 +356,20 @@ class Recommender:
             follower.adapt(item_id, supporters, times=times)
         return adaptation_rows([item_id], delta, bias, [len(supporters)], tag=self.tag)
 
+    def remove_listings(self, item_ids: Collection[str]) -> None:
+        """Recommend and score these no more; unknown ids are left out."""
+        with self._writing:
+            self._snapshot = self._snapshot.without_items(item_ids)
+        for follower in self._followers:
+            follower.remove_listings(item_ids)
+
+    def forget_adaptations(self, item_ids: Collection[str] | None) -> None:
+        """Let listings, None: all, forget their first customers; unknown ids are left out."""
+        with self._writing:
+            self._snapshot = self._snapshot.without_deltas(item_ids)
+        for follower in self._followers:
+            follower.forget_adaptations(item_ids)
+
     def _rows(self, snapshot: Snapshot, item_ids: Sequence[str]) -> IntArray:
         unknown = [item_id for item_id in item_ids if item_id not in snapshot.position]
         if unknown:
@@ -459,9 +489,16 @@ class Recommender:
 
         return sentence(_title(snapshot, row), strongest(parts, title_of))
 
-    def _most_popular(self, snapshot: Snapshot, rows: IntArray, *, k: int) -> list[Recommendation]:
+    def _most_popular(
+        self,
+        snapshot: Snapshot,
+        rows: IntArray,
+        *,
+        k: int,
+        arrangement: Arrangement = BEST_FIRST,
+    ) -> list[Recommendation]:
         prior = snapshot.prior[rows]
-        best = top_k(prior[None, :], snapshot.item_ids[rows], k)[0]
+        best = arrangement.order(snapshot, rows, prior, k=k)
         return [
             self._recommendation(
                 snapshot,

@@ -4,30 +4,25 @@ A snapshot never changes; a push makes the next one, so a request sees one state
 start to its end.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import pyarrow.parquet as pq
 import torch
 
 from coldstart_models.data.catalogue import BoolArray, FloatMatrix, IntArray
 from coldstart_models.data.interactions import Histories, UserEvents, stack_histories
 from coldstart_models.data.splits import HOME_DOMAIN
 from coldstart_models.data.traits import event_traits
-from coldstart_models.errors import ArtifactError
 from coldstart_models.siamese.packing import unpack, unpack_deltas
 from coldstart_models.siamese.scorer import Vectors
 from coldstart_models.user_history import UserHistory
-from feature_repo.event_log import event_log
 from feature_repo.feature_tables import HISTORY_LENGTH
-from feature_repo.home import Home
-from feature_repo.vector_snapshot import Vectors as StoredVectors
 from validation import tables
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -44,6 +39,7 @@ ITEM_COLUMNS: Final = (
     tables.PRICE,
     tables.AVAILABLE,
     tables.DOMAIN,
+    tables.LISTED_AT,
 )
 
 
@@ -107,6 +103,25 @@ class Snapshot:
         return np.asarray(prices)
 
     @cached_property
+    def listed_days(self) -> npt.NDArray[np.float64]:
+        """(N,) days since 1970 when each was listed; NaN where unknown."""
+        if tables.LISTED_AT not in self.items:
+            return np.full(len(self.items), np.nan)
+        listed = pd.to_datetime(self.items[tables.LISTED_AT], utc=True)
+        days = (listed - EPOCH) / pd.Timedelta(days=1)
+        return np.asarray(days.to_numpy(np.float64), np.float64)
+
+    @cached_property
+    def categories(self) -> tuple[IntArray, list[tuple[str, ...]]]:
+        """(N,) the number of each item's category, and each category's levels."""
+        numbers, paths = pd.factorize(self.items[tables.CATEGORY], use_na_sentinel=False)
+        levels = [
+            tuple(tables.category_levels(path if isinstance(path, str) else None))
+            for path in paths.tolist()
+        ]
+        return numbers, levels
+
+    @cached_property
     def target(self) -> BoolArray:
         """(N,): what is recommended: the home department where there is one, else everything.
 
@@ -144,24 +159,51 @@ class Snapshot:
         return rows, np.array(times, np.int64), traits
 
     def with_items(self, items: pd.DataFrame, rows: FloatMatrix) -> "Snapshot":
-        """The next version, in which these listings are new; ones with known ids are replaced."""
-        arriving = pd.Index(items[tables.ITEM_ID])
-        stay = ~self.items[tables.ITEM_ID].isin(arriving).to_numpy()
-        count = len(items)
+        """The next version, in which these listings are new.
+
+        One with a known id takes its place, and keeps how new it is and what it has learned.
+        """
+        known = pd.Index(self.item_ids).get_indexer(pd.Index(items[tables.ITEM_ID]))
+        arriving, old = known < 0, np.maximum(known, 0)
+
+        def learned(values: npt.NDArray[Any], otherwise: Any) -> npt.NDArray[Any]:
+            kept = values[old].copy()
+            kept[arriving] = otherwise
+            return kept
+
+        stay = np.ones(len(self.items), bool)
+        stay[known[~arriving]] = False
         together = pd.concat(
             [self.items[stay], items.reindex(columns=list(ITEM_COLUMNS))], ignore_index=True
         )
         order = np.argsort(together[tables.ITEM_ID].to_numpy(dtype=str), kind="stable")
-        width = self.deltas.shape[1]
+
+        def both(stored: npt.NDArray[Any], added: npt.NDArray[Any]) -> npt.NDArray[Any]:
+            return np.ascontiguousarray(np.concatenate([stored[stay], added])[order])
+
         return Snapshot(
             version=self.version + 1,
             items=together.iloc[order].reset_index(drop=True),
-            rows=np.ascontiguousarray(np.vstack([self.rows[stay], rows])[order]),
+            rows=both(self.rows, rows),
             widths=self.widths,
-            new=np.concatenate([self.new[stay], np.ones(count, bool)])[order],
-            deltas=np.vstack([self.deltas[stay], np.zeros((count, width), np.float32)])[order],
-            biases=np.concatenate([self.biases[stay], np.zeros(count, np.float32)])[order],
-            support=np.concatenate([self.support[stay], np.zeros(count, np.int64)])[order],
+            new=both(self.new, learned(self.new, True)),
+            deltas=both(self.deltas, learned(self.deltas, 0)),
+            biases=both(self.biases, learned(self.biases, 0)),
+            support=both(self.support, learned(self.support, 0)),
+        )
+
+    def without_items(self, item_ids: Collection[str]) -> "Snapshot":
+        """The next version, in which these listings are not; unknown ids are left out."""
+        stay = ~pd.Index(self.item_ids).isin(list(item_ids))
+        return Snapshot(
+            version=self.version + 1,
+            items=self.items[stay].reset_index(drop=True),
+            rows=self.rows[stay],
+            widths=self.widths,
+            new=self.new[stay],
+            deltas=self.deltas[stay],
+            biases=self.biases[stay],
+            support=self.support[stay],
         )
 
     def with_delta(
@@ -170,6 +212,21 @@ class Snapshot:
         """The next version, in which one listing has learned from its first customers."""
         deltas, biases, supports = self.deltas.copy(), self.biases.copy(), self.support.copy()
         deltas[item_index], biases[item_index], supports[item_index] = delta, bias, support
+        return self._with_learned(deltas, biases, supports)
+
+    def without_deltas(self, item_ids: Collection[str] | None) -> "Snapshot":
+        """The next version, in which some listings, None: all, have learned from nobody."""
+        ids = pd.Index(self.item_ids)
+        known = np.ones(len(ids), bool) if item_ids is None else ids.isin(list(item_ids))
+        return self._with_learned(
+            np.where(known[:, None], np.float32(0), self.deltas),
+            np.where(known, np.float32(0), self.biases),
+            np.where(known, 0, self.support),
+        )
+
+    def _with_learned(
+        self, deltas: FloatMatrix, biases: "npt.NDArray[np.float32]", supports: IntArray
+    ) -> "Snapshot":
         later = replace(
             self, version=self.version + 1, deltas=deltas, biases=biases, support=supports
         )
@@ -198,70 +255,3 @@ def new_listings(items: pd.DataFrame, events: pd.DataFrame) -> BoolArray:
     newest = pd.to_datetime(events[tables.EVENT_TIMESTAMP], utc=True).max()
     listed = pd.to_datetime(items[tables.LISTED_AT], utc=True)
     return np.asarray(unchosen | (listed >= newest - NEW_FOR).fillna(False).to_numpy(bool))
-
-
-def read_snapshot(home: Home, *, tag: str, widths: dict[str, int], kept: bool = False) -> Snapshot:
-    """The items whose vectors the model made. Raises ArtifactError where there are none.
-
-    Args:
-        kept: read the vectors that training kept of the model, not the store's.
-    """
-    from feature_repo.store import Store
-
-    store = Store(home)
-    stored = _kept_vectors(home, tag) if kept else store.vectors("item_vector")
-    ours = stored.tags == tag
-    if not ours.any():
-        raise ArtifactError(
-            f"item_vector in {home.features} holds no vector of {tag}; run `coldstart train`, "
-            "or name a model whose vectors are there"
-        )
-    items = tables.ITEMS.to_pandas(pq.read_table(home.items)).set_index(tables.ITEM_ID)
-    served = pd.Index(stored.item_ids).isin(items.index) & ours
-    item_ids = stored.item_ids[served]
-    items = items.loc[list(item_ids)].reset_index()
-    read = [tables.ITEM_ID, tables.EVENT_TYPE, tables.EVENT_TIMESTAMP]
-    events = event_log(home).read(read).to_pandas()
-    adaptations = store.vectors("item_adaptation")
-    learned = _learned_of(home, tag)
-    deltas = np.zeros((len(item_ids), sum(widths.values())), np.float32)
-    biases = np.zeros(len(item_ids), np.float32)
-    counts = np.zeros(len(item_ids), np.int64)
-    position = {item_id: row for row, item_id in enumerate(item_ids)}
-    for item_id, delta, made_by in zip(
-        adaptations.item_ids, adaptations.matrix, adaptations.tags, strict=True
-    ):
-        if made_by == tag and item_id in position:
-            row = position[item_id]
-            deltas[row] = delta
-            biases[row], counts[row] = learned[item_id]
-    return Snapshot(
-        version=1,
-        items=items[list(ITEM_COLUMNS)],
-        rows=stored.matrix if served.all() else stored.matrix[served],
-        widths=widths,
-        new=new_listings(items, events),
-        deltas=deltas,
-        biases=biases,
-        support=counts,
-    )
-
-
-def _kept_vectors(home: Home, tag: str) -> StoredVectors:
-    table = pq.read_table(home.model_vectors(tag), columns=[tables.ITEM_ID, "vector", "model"])
-    flat = np.asarray(table["vector"].combine_chunks().flatten(), dtype=np.float32)
-    return StoredVectors(
-        item_ids=table[tables.ITEM_ID].to_numpy().astype(object),
-        matrix=flat.reshape(table.num_rows, -1),
-        tags=table["model"].to_numpy().astype(object),
-    )
-
-
-def _learned_of(home: Home, tag: str) -> dict[str, tuple[float, int]]:
-    """item_id → bias and support of the model's newest adaptation."""
-    columns = [tables.ITEM_ID, "bias", "support", "model", tables.EVENT_TIMESTAMP]
-    frame = pq.read_table(home.feature_table("item_adaptation"), columns=columns).to_pandas()
-    frame = frame[frame["model"] == tag].sort_values(tables.EVENT_TIMESTAMP, kind="stable")
-    newest = frame.drop_duplicates(tables.ITEM_ID, keep="last")
-    learned = zip(newest["bias"].astype(float), newest["support"].astype(int), strict=True)
-    return dict(zip(newest[tables.ITEM_ID], learned, strict=True))

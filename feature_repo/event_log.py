@@ -29,6 +29,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from feature_repo import event_index
+from feature_repo.erasure.tombstones import Tombstones
 from feature_repo.errors import JobError, StoreError
 from feature_repo.event_index import EventIndex, conforming
 from feature_repo.home import Home
@@ -151,7 +152,7 @@ class EventLog:
     """The log of one state folder. Safe to share between threads, and with other processes."""
 
     def __init__(self, home: Home) -> None:
-        self.path = home.events
+        self.path, self._home = home.events, home
         self.folder = home.event_segments
         self._indexes = home.event_index
         self._lock = threading.Lock()
@@ -219,6 +220,7 @@ class EventLog:
         """
         with locked(self.path.parent, wait=True):
             self._begin()
+            rows = Tombstones.read(self._home).admitted(rows)
             state = self.state()
             ids = rows[tables.EVENT_ID]
             held = self._find(state, tables.EVENT_ID, ids.to_pylist(), [tables.EVENT_ID])
@@ -347,8 +349,11 @@ class EventLog:
         index = EventIndex.open(folder)
         if index is None and identity_of(self.path) == state.identity:
             event_index.build(self.path, folder)
-            event_index.keep_only(folder)
-            index = EventIndex.open(folder)
+            if identity_of(self.path) != state.identity:  # replaced meanwhile, as an erasure does
+                shutil.rmtree(folder, ignore_errors=True)
+            else:
+                event_index.keep_only(folder)
+                index = EventIndex.open(folder)
         return conforming(pq.ParquetFile(state.source).read()) if index is None else index
 
     def _index_of(self, partial: Path) -> Path | None:

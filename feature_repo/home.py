@@ -85,6 +85,16 @@ class Home:
         """What was served: a sample with its features, and explored and experiments' pages."""
         return self.root / "served"
 
+    @property
+    def erasures(self) -> Path:
+        """Who was erased (by salted hash), receipts, and an erasure that is under way."""
+        return self.root / "erasures"
+
+    @property
+    def cursor_key(self) -> Path:
+        """What the tokens of the service's pages are signed with; only its owner may read it."""
+        return self.root / "cursor.key"
+
     def model_vectors(self, tag: str) -> Path:
         """Item vectors of a model that may no longer be the served one, for experiments."""
         return self.root / "model_vectors" / f"{tag.replace(':', '-')}.parquet"

@@ -27,6 +27,8 @@ from feature_repo.wire_rows import WireRows
 
 KEYS_AT_ONCE = 10_000
 """Keys of one query, below SQLite's limit of variables."""
+VACUUM_SECONDS = 30.0
+"""How long rewriting the file waits for those who read or write it."""
 PAGE_BYTES = 16_384
 BUSY_MILLISECONDS = 120_000
 """How long a write waits for another process's: an executor of Spark holds the file while it writes
@@ -103,6 +105,25 @@ class HomeSqliteOnlineStore(SqliteOnlineStore):  # type: ignore[misc]
                     for key, feature, value, text, number in rows.by_feature()
                 ),
             )
+
+    def remove_online(self, config: RepoConfig, view: FeatureView, keys: Sequence[bytes]) -> None:
+        """Delete the entities' values; their bytes are overwritten in the file."""
+        name = _table(config, view)
+        connection = self._get_conn(config)
+        connection.execute("PRAGMA secure_delete = ON")
+        with connection:
+            connection.executemany(
+                f'DELETE FROM "{name}" WHERE entity_key = ?', [(key,) for key in keys]
+            )
+
+    def forget_deleted(self, config: RepoConfig) -> None:
+        """Write the file anew, so that pages that once held deleted values are gone."""
+        connection = sqlite3.connect(self._get_db_path(config), timeout=VACUUM_SECONDS)
+        try:
+            connection.execute("PRAGMA secure_delete = ON")
+            connection.execute("VACUUM")
+        finally:
+            connection.close()
 
     def count_online(self, config: RepoConfig, view: FeatureView, keys: Sequence[bytes]) -> int:
         """How many of the entities have values of the view."""

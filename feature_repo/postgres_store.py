@@ -113,6 +113,12 @@ class WirePostgreSQLOnlineStore(PostgreSQLOnlineStore):  # type: ignore[misc]
                 )
             )
 
+    def remove_online(self, config: RepoConfig, view: FeatureView, keys: Sequence[bytes]) -> None:
+        """Delete the entities' rows; the server's vacuum frees what they took."""
+        asked = sql.SQL("DELETE FROM {} WHERE entity_key = ANY(%s)").format(_table(config, view))
+        with self._get_conn(config) as connection, connection.transaction():
+            connection.execute(asked, (list(keys),))
+
     def count_online(self, config: RepoConfig, view: FeatureView, keys: Sequence[bytes]) -> int:
         """How many of the entities have values of the view."""
         asked = sql.SQL("SELECT count(DISTINCT entity_key) FROM {} WHERE entity_key = ANY(%s)")

@@ -50,6 +50,15 @@ class WireRedisOnlineStore(RedisOnlineStore):  # type: ignore[misc]
                         pipe.expire(key, expiry)
                 pipe.execute()
 
+    def remove_online(self, config: RepoConfig, view: FeatureView, keys: Sequence[bytes]) -> None:
+        """Delete the view's fields of the entities; a hash without fields is gone."""
+        client, project = self._get_client(config.online_store), config.project.encode()
+        fields = [_mmh3(f"{_name(config, view)}:{feature.name}") for feature in view.features]
+        with client.pipeline(transaction=False) as pipe:
+            for key in keys:
+                pipe.hdel(key + project, _time_field(config, view), *fields)
+            pipe.execute()
+
     def count_online(self, config: RepoConfig, view: FeatureView, keys: Sequence[bytes]) -> int:
         """How many of the entities have values of the view."""
         client, project = self._get_client(config.online_store), config.project.encode()

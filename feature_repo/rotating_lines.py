@@ -4,17 +4,23 @@
 read the files.
 """
 
+import fcntl
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from feature_repo.errors import JobError
+from validation.left_overs import remove_left_over
+from validation.whole_files import replacing
 
 
 def append(path: Path, told: Mapping[str, Any], *, file_bytes: int, files: int) -> None:
     """Add one object; the caller lets one thread at a time come here.
+
+    Other processes that add or drop lines wait.
 
     Args:
         file_bytes: a file is full where the line would make it larger.
@@ -22,13 +28,61 @@ def append(path: Path, told: Mapping[str, Any], *, file_bytes: int, files: int) 
     """
     line = (json.dumps(told, ensure_ascii=False) + "\n").encode()
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists() and path.stat().st_size + len(line) > file_bytes:
-        _rotate(path, files=files)
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    with _changing(path):
+        if path.exists() and path.stat().st_size + len(line) > file_bytes:
+            _rotate(path, files=files)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            os.write(handle, line)
+        finally:
+            os.close(handle)
+
+
+def drop(path: Path, *, files: int, going: Callable[[dict[str, Any]], bool]) -> int:
+    """Rewrite the files without the objects that go; returns how many went.
+
+    Each file is replaced whole. A line that cannot be read, as of a writer that died, goes too:
+    nobody can say what it holds.
+    """
+    if not path.parent.is_dir():
+        return 0
+    gone = 0
+    with _changing(path):
+        for number in range(files, -1, -1):
+            one = _numbered(path, number)
+            remove_left_over(one)
+            if one.exists():
+                gone += _dropped(one, going)
+    return gone
+
+
+def _dropped(path: Path, going: Callable[[dict[str, Any]], bool]) -> int:
+    with path.open("rb") as lines:
+        gone = sum(_goes(line, going) for line in lines)
+    if not gone:
+        return 0
+    with replacing(path) as partial, path.open("rb") as lines:
+        handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "wb") as to:
+            to.writelines(line for line in lines if not _goes(line, going))
+            to.flush()
+            os.fsync(to.fileno())
+    return gone
+
+
+def _goes(line: bytes, going: Callable[[dict[str, Any]], bool]) -> bool:
     try:
-        os.write(handle, line)
-    finally:
-        os.close(handle)
+        told = json.loads(line)
+    except ValueError:
+        return True
+    return not isinstance(told, dict) or going(told)
+
+
+@contextmanager
+def _changing(path: Path) -> Iterator[None]:
+    with path.with_name(f".{path.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def read(path: Path, *, files: int, kind: str) -> Iterator[tuple[Path, int, dict[str, Any]]]:

@@ -220,6 +220,30 @@ class Store:
         if target is not PushTo.OFFLINE and served.num_rows:
             self._feast.push_rows(f"{view}{PUSH_SUFFIX}", served)
 
+    def remove_online(self, views: Sequence[str], keys: Sequence[str]) -> None:
+        """Delete some entities' values of views of one key from the online store for good."""
+        from feature_repo.wire_rows import entity_keys
+
+        self.require_applied()
+        feast = self._feast
+        online = feast._get_provider().online_store
+        if not hasattr(online, "remove_online"):
+            raise StoreError(
+                f"{type(online).__name__} cannot delete an entity; docs/stores.md lists those "
+                "that can"
+            )
+        for view in views:
+            wire_keys = entity_keys(feature_table(view).key, keys)
+            online.remove_online(feast.config, feast.get_feature_view(view), wire_keys)
+
+    def forget_deleted(self) -> None:
+        """Free what deleted values took, where the online store would keep their bytes; and let
+        an offline store that holds copies of the tables load them anew."""
+        online = self._feast._get_provider().online_store
+        if hasattr(online, "forget_deleted"):
+            online.forget_deleted(self._feast.config)
+        self._bring_offline()
+
     def replace(self, view: str, frame: pd.DataFrame, *, now: datetime) -> None:
         """Make these rows the view's whole offline table; `materialize` brings them online."""
         replace_rows(to_rows(frame, view=view, now=now), home=self.home, view=view)

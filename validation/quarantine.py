@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from validation import reasons, tables
 from validation.errors import QuarantineError
+from validation.left_overs import remove_left_over
 from validation.result import GateResult
 from validation.tables import TIMESTAMP
 from validation.whole_files import alone, replacing
@@ -101,6 +102,7 @@ def release(
     Given nothing but the table, all of it goes.
     """
     with _locked(folder):
+        remove_left_over(folder / f"{table}.parquet")
         return _release(folder, table, source=source, keys=keys, fingerprints=fingerprints)
 
 

@@ -6,50 +6,43 @@ in a snapshot of this process, which new listings and events keep fresh.
 """
 
 import gc
-import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final
 
 import bentoml
-from bentoml.exceptions import BadInput, BentoMLException, NotFound, ServiceUnavailable
+from bentoml.exceptions import BentoMLException, ServiceUnavailable
 
 from bentos.recommender import measures, payloads, storefront, threads
+from bentos.recommender.asking import Asking
+from bentos.recommender.changing import Changing
+from bentos.recommender.cursor import Cursors
 from bentos.recommender.packing import ProjectImage
-from bentos.recommender.photos import PhotoRefused, keep_photo, photo_root, resolve_photo
-from bentos.recommender.requests import Request
+from bentos.recommender.people import People
 from bentos.recommender.shelf import Shelf
+from bentos.recommender.state import logger
+from bentos.recommender.taking import Taking
 from coldstart_models.artifacts import LATEST, check_contract, find_model, observe_features
 from coldstart_models.config import load_config
-from coldstart_models.errors import ContractMismatch, ModelError, UnknownItem, UnknownUser
+from coldstart_models.errors import ContractMismatch, ModelError
 from coldstart_models.experiments.lanes import Lanes
-from coldstart_models.intake import SERVICE_SOURCE
 from feature_repo.environment import Environment
 from feature_repo.errors import FeatureError
-from feature_repo.feature_tables import USER_HISTORY
 from feature_repo.home import Home
 from feature_repo.jobs.catalogue_reference import CatalogueReference
 from feature_repo.page_log import PageLog, explored_exposures
-from feature_repo.served_log import Served, ServedLog
-from validation import tables
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from coldstart_models.recommending import Recommendation
-    from coldstart_models.user_history import UserHistory
+from feature_repo.secret_files import secret
+from feature_repo.served_log import ServedLog
 
 MODEL_VARIABLE: Final = "COLDSTART_MODEL"
 FOLLOW_SECONDS: Final = 0.5
 """Between looks for events that a consumer took in."""
 LONGEST_FOLLOW_SECONDS: Final = 60.0
 """The same while looking fails; doubled from failure to failure."""
-logger = logging.getLogger("bentoml.coldstart")
 
 os.environ.setdefault("BENTOML_DO_NOT_TRACK", "true")
 
@@ -62,7 +55,7 @@ os.environ.setdefault("BENTOML_DO_NOT_TRACK", "true")
     threads=4,
     traffic={"timeout": 60},
 )
-class RecommenderService:
+class RecommenderService(Asking, Taking, Changing, People):
     """Personal recommendations of home-goods listings nobody has clicked yet."""
 
     def __init__(self) -> None:
@@ -81,10 +74,12 @@ class RecommenderService:
         self.shelf = Shelf.load(self.home)
         self._intake = threading.Lock()
         self._encoders: Any = None
+        self._erasures = self._known_erasures()
         settings = load_config()
         self._rules = settings.gate.rules()
         self._served = ServedLog(self.home, share=settings.serve.logged_share)
         self._pages = PageLog(self.home)
+        self._cursors = Cursors(secret(self.home.cursor_key))
         self._lanes = Lanes.of(
             settings,
             self.recommender,
@@ -119,130 +114,6 @@ class RecommenderService:
             raise BentoMLException(f"the recommender does not start: {error}") from error
 
     @bentoml.api
-    def recommend(self, params: payloads.RecommendRequest, /) -> payloads.RecommendResponse:
-        """The k best listings for a user or a session; the popular ones for a stranger."""
-        history = self._history(params, endpoint="recommend")
-        request = Request.of(params, self._lanes, now=datetime.now(UTC))
-        with measures.stage("recommend"), as_responses():
-            found = request.lane.recommender.recommend(
-                history,
-                k=params.k,
-                pool=params.pool,
-                category=params.category,
-                max_price=params.max_price,
-                exclude=_excluded(params, history),
-                personal=request.personal,
-                turn=request.turn,
-            )
-        if self._lanes.logged:
-            self._pages.keep(request.page(found))
-        fallback: Literal["popular"] | None = None if history.item_ids else "popular"
-        if fallback:
-            measures.count_fallback("no history")
-        return self._recommendations(found, fallback=fallback, request=request)
-
-    @bentoml.api
-    def score(self, params: payloads.ScoreRequest, /) -> payloads.ScoreResponse:
-        """A person's score of each of up to 1,000 items, in the order asked."""
-        history = self._known_history(params, endpoint="score")
-        with measures.stage("score"), as_responses():
-            scores = self.recommender.score(history, params.item_ids, personal=params.personal)
-        named = zip(params.item_ids, scores, strict=True)
-        return payloads.ScoreResponse(
-            scores=[payloads.ItemScore(item_id=item, score=value) for item, value in named],
-            **self._versions(),
-        )
-
-    @bentoml.api
-    def explain(self, params: payloads.ExplainRequest, /) -> payloads.ExplainResponse:
-        """The parts a score is the sum of, and one sentence."""
-        history = self._known_history(params, endpoint="explain")
-        with measures.stage("explain"), as_responses():
-            told = self.recommender.explain(history, params.item_id, personal=params.personal)
-        return payloads.ExplainResponse(
-            item_id=told.item_id,
-            score=told.score,
-            sentence=told.sentence,
-            contributions=[
-                payloads.ContributionPart(
-                    history_item_id=part.history_item_id, term=part.term, value=part.value
-                )
-                for part in told.contributions
-            ],
-            **self._versions(),
-        )
-
-    @bentoml.api
-    def similar(self, params: payloads.SimilarRequest, /) -> payloads.SimilarResponse:
-        """Listings most like one listing."""
-        with measures.stage("similar"), as_responses():
-            found = self.recommender.similar(params.item_id, k=params.k)
-        return payloads.SimilarResponse(
-            items=[payloads.ItemScore(item_id=item, score=value) for item, value in found],
-            **self._versions(),
-        )
-
-    @bentoml.api
-    def popular(self, params: payloads.PopularRequest, /) -> payloads.RecommendResponse:
-        """What a person without any history is shown."""
-        with measures.stage("popular"), as_responses():
-            return self._recommendations(self.recommender.popular(k=params.k, pool=params.pool))
-
-    @bentoml.api
-    def events(self, params: payloads.EventsRequest, /) -> payloads.EventsResponse:
-        """Take a batch of events in: gate, log, features, few-shot adaptation."""
-        from coldstart_models.event_intake import take_events
-
-        now = datetime.now(UTC)
-        with measures.stage("events"), self._intake:
-            taken = take_events(
-                _event_frame(params.events, now=now),
-                home=self.home,
-                store=self.store,
-                recommender=self.recommender,
-                rules=self._rules,
-                now=now,
-            )
-        _count("events", taken.accepted, taken.quarantined, duplicates=len(taken.duplicates))
-        measures.count_failed_checks("events", taken.quarantined)
-        return payloads.EventsResponse(
-            accepted=list(taken.accepted),
-            duplicates=list(taken.duplicates),
-            quarantined=[_rejected(row.id, row.reasons) for row in taken.quarantined],
-            users=len(taken.user_ids),
-            adapted=list(taken.adapted),
-        )
-
-    @bentoml.api
-    def listings(self, params: payloads.ListingsRequest, /) -> payloads.ListingsResponse:
-        """Take new listings in: gate, encode, push; recommendable when this returns."""
-        from coldstart_models.listings import add_listings
-
-        now = datetime.now(UTC)
-        frame, refused = self._listing_frame(params.listings, now=now)
-        with measures.stage("listings"), self._intake, threads.all_processors():
-            result = add_listings(
-                frame,
-                home=self.home,
-                store=self.store,
-                recommender=self.recommender,
-                encoders=self._warm_encoders(),
-                rules=self._rules,
-                catalogue=self._catalogue,
-                now=now,
-            )
-        self.shelf.add(result.items)
-        rejected = [*refused, *(_rejected(row.id, row.reasons) for row in result.quarantined)]
-        _count("listings", result.accepted, rejected)
-        measures.count_failed_checks("listings", [*result.quarantined, *result.warned])
-        return payloads.ListingsResponse(
-            accepted=list(result.accepted),
-            quarantined=rejected,
-            warnings=[_rejected(row.id, row.reasons) for row in result.warned],
-            **self._versions(),
-        )
-
-    @bentoml.api
     def status(self) -> payloads.StatusResponse:
         """Which model and snapshot answer, and whether the stores are there."""
         environment = Environment.current()
@@ -255,103 +126,8 @@ class RecommenderService:
             **self._versions(),
         )
 
-    def _versions(self) -> dict[str, str]:
-        return {"model": self.recommender.tag, "snapshot": self.recommender.snapshot_version}
-
-    def _history(self, person: payloads.Person, *, endpoint: str) -> "UserHistory":
-        """Stored history, then the session's events on top; empty where there is neither."""
-        from coldstart_models.online_histories import extend_history
-
-        stored = None
-        if person.user_id is not None:
-            with measures.stage("history"):
-                stored = self._stored_history(person.user_id, endpoint=endpoint)
-        now = datetime.now(UTC)
-        return extend_history(
-            stored,
-            item_ids=[event.item_id for event in person.session],
-            event_types=[event.event_type for event in person.session],
-            timestamps=[event.event_timestamp or now for event in person.session],
-        )
-
-    def _stored_history(self, user_id: str, *, endpoint: str) -> "UserHistory | None":
-        """What the online store holds; a sample of it is kept for `coldstart skew`."""
-        from coldstart_models.online_histories import READ, histories_of, read_rows
-
-        now, rows = datetime.now(UTC), read_rows([user_id], store=self.store)
-        view = USER_HISTORY.name
-        read = {name: rows[0][f"{view}__{name}"] for name in READ}
-        self._served.keep(Served(now, endpoint, view, user_id, read))
-        return histories_of([user_id], rows).get(user_id)
-
-    def _known_history(self, person: payloads.Person, *, endpoint: str) -> "UserHistory":
-        if person.user_id is None and not person.session:
-            raise BadInput("give a user_id or a session: there is nobody to score for")
-        history = self._history(person, endpoint=endpoint)
-        if not history.item_ids:
-            raise NotFound(
-                f"no user {person.user_id!r} with events in the feature store; "
-                "send events first, or give a session"
-            )
-        return history
-
-    def _recommendations(
-        self,
-        found: "list[Recommendation]",
-        *,
-        fallback: Literal["popular"] | None = None,
-        request: Request | None = None,
-    ) -> payloads.RecommendResponse:
-        new = sum(item.is_new for item in found)
-        measures.count_recommended(new=new, known=len(found) - new)
-        items = [
-            payloads.RecommendedItem(
-                item_id=item.item_id,
-                score=item.score,
-                is_new=item.is_new,
-                support=item.support,
-                deviation=item.deviation,
-                reason=item.reason,
-                propensity=item.propensity,
-                explored=item.explored,
-                **self.shelf.label(item.item_id),
-            )
-            for item in found
-        ]
-        told = self._versions()
-        if request is not None:
-            told["model"] = request.lane.recommender.tag
-        return payloads.RecommendResponse(
-            items=items,
-            fallback=fallback,
-            page_id=request.page_id if request and self._lanes.logged else None,
-            variant=request.lane.variant if request else None,
-            **told,
-        )
-
-    def _listing_frame(
-        self, listings: list[payloads.Listing], *, now: datetime
-    ) -> "tuple[pd.DataFrame, list[payloads.Rejected]]":
-        """The listings as a raw items frame; those whose photo is refused stay out."""
-        import pandas as pd
-
-        root = photo_root(self.home)
-        rows, refused = [], []
-        for listing in listings:
-            row = listing.model_dump(exclude={"photo_path", "photo_base64"})
-            try:
-                if listing.photo_base64 is not None:
-                    row[tables.IMAGE_PATH] = str(keep_photo(listing.photo_base64, home=self.home))
-                elif listing.photo_path is not None:
-                    row[tables.IMAGE_PATH] = str(resolve_photo(listing.photo_path, root=root))
-            except PhotoRefused as reason:
-                refused.append(_rejected(listing.item_id, [str(reason)]))
-                continue
-            row[tables.LISTED_AT] = row[tables.LISTED_AT] or now
-            rows.append({**row, tables.SOURCE: SERVICE_SOURCE})
-        return pd.DataFrame(rows, columns=tables.ITEMS.names, dtype=object), refused
-
     def _warm(self) -> None:
+        self._finish_erasure()
         with self._intake:
             from validation import engine
 
@@ -388,28 +164,12 @@ class RecommenderService:
         """As `_follow`, once; nothing where there is nothing new."""
         from coldstart_models.online_push import is_behind, push_online
 
+        self._notice_erasures()
         if is_behind(self.home):
             with self._intake:
                 push_online(
                     self.home, self.store, recommender=self.recommender, now=datetime.now(UTC)
                 )
-
-    def _warm_encoders(self) -> Any:
-        """The model's encoders, loaded once. Raises ServiceUnavailable saying why not."""
-        if self._encoders is None:
-            from coldstart_models.listing_encoders import load_encoders
-
-            try:
-                with measures.stage("load encoders"):
-                    self._encoders = load_encoders(
-                        self.contract,
-                        home=self.home,
-                        image=os.environ.get("COLDSTART_IMAGE_ENCODER"),
-                        text=os.environ.get("COLDSTART_TEXT_ENCODER"),
-                    )
-            except (FeatureError, ModelError) as error:
-                raise ServiceUnavailable(f"new listings cannot be encoded: {error}") from error
-        return self._encoders
 
 
 def model_tag() -> str:
@@ -436,37 +196,3 @@ def require_registered(feature_service: str, *, home: Home) -> None:
             f"the model reads the feature service {feature_service!r}, which is not registered "
             f"in {home.root}; run `coldstart apply`, or train again on what is"
         )
-
-
-@contextmanager
-def as_responses() -> Iterator[None]:
-    """Turn what the recommender does not know into a 404 that names it."""
-    try:
-        yield
-    except (UnknownItem, UnknownUser) as error:
-        raise NotFound(str(error)) from error
-
-
-def _excluded(params: payloads.RecommendRequest, history: "UserHistory") -> set[str]:
-    seen = set(history.item_ids) if params.exclude_seen else set()
-    return seen | set(params.exclude)
-
-
-def _event_frame(events: list[payloads.Event], *, now: datetime) -> "pd.DataFrame":
-    import pandas as pd
-
-    rows = [{**event.model_dump(), tables.SOURCE: SERVICE_SOURCE} for event in events]
-    for row in rows:
-        row[tables.EVENT_TIMESTAMP] = row[tables.EVENT_TIMESTAMP] or now
-        row[tables.RECEIVED_AT] = now
-    return pd.DataFrame(rows, columns=tables.EVENTS.names, dtype=object)
-
-
-def _rejected(row_id: Any, reasons: Any) -> payloads.Rejected:
-    return payloads.Rejected(id=None if row_id is None else str(row_id), reasons=list(reasons))
-
-
-def _count(kind: str, accepted: Any, quarantined: Any, *, duplicates: int = 0) -> None:
-    measures.count_intake(kind, outcome="accepted", rows=len(accepted))
-    measures.count_intake(kind, outcome="quarantined", rows=len(quarantined))
-    measures.count_intake(kind, outcome="duplicate", rows=duplicates)

@@ -1,6 +1,7 @@
 """What is shown of an item beside its score: title, price, photo."""
 
 import threading
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -9,6 +10,7 @@ from urllib.parse import quote
 import pandas as pd
 import pyarrow.parquet as pq
 
+from feature_repo.erasure.tombstones import Tombstones
 from feature_repo.event_log import event_log
 from feature_repo.home import Home
 from validation import tables
@@ -50,6 +52,17 @@ class Shelf:
         """Add or replace the labels of accepted listings (canonical columns)."""
         with self._lock:
             self.tags = {**self.tags, **_tags(items)}
+
+    def remove(self, item_ids: Collection[str]) -> None:
+        """Show these no more."""
+        gone = set(item_ids)
+        with self._lock:
+            self.tags = {item: tag for item, tag in self.tags.items() if item not in gone}
+
+    def forget_users(self, gone: Tombstones) -> None:
+        """Name nobody who was erased."""
+        with self._lock:
+            self.user_ids = [user for user in self.user_ids if not gone.holds(user)]
 
     def photo_path(self, item_id: str) -> Path | None:
         """The photo of the item, if the catalogue names one that exists."""

@@ -14,6 +14,8 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from bentos.recommender import resources
+
 if TYPE_CHECKING:
     from bentos.recommender.shelf import Shelf
 
@@ -54,5 +56,6 @@ app: Final = Starlette(
         Route("/storefront", page),
         Route("/storefront/users", users),
         Route("/photos/{item_id:path}", photo),
+        *resources.routes,
     ]
 )

@@ -84,7 +84,7 @@ def aggregate(*, home: Home, now: datetime, progress: Progress | None = None) ->
     log_of_home.compact()
     logged = log_of_home.state()
     with duckdb.connect() as connection:
-        _load(connection, home, logged)
+        load(connection, home, logged)
         groups = _Groups(connection, progress)
         parts = {
             ITEM_PROFILE: _at_once(connection, PROFILE_SQL),
@@ -107,7 +107,7 @@ def aggregate(*, home: Home, now: datetime, progress: Progress | None = None) ->
     return AggregateResult(rows, created, time.perf_counter() - began, took)
 
 
-def _load(connection: duckdb.DuckDBPyConnection, home: Home, logged: LogState) -> None:
+def load(connection: duckdb.DuckDBPyConnection, home: Home, logged: LogState) -> None:
     """Make `items` and `events`; events keep the log's order as `number`."""
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET enable_progress_bar = false")  # the command has its own

@@ -28,6 +28,7 @@ import pandas as pd
 
 from feature_repo.catalogs import registry
 from feature_repo.catalogs.source import Ordering, SourceData
+from feature_repo.erasure.tombstones import Tombstones
 from feature_repo.errors import JobError
 from feature_repo.home import Home
 from feature_repo.jobs import transaction
@@ -183,6 +184,7 @@ def _ingest(
     rules: Rules,
     progress: Progress | None,
 ) -> IngestResult:
+    source = _without_erased(source, home)
     before = Catalogue.read(home, replace=replace)
     _refuse_other_source(source.name, spec, before.records)
     _refuse_unprefixed(source.items, prefix)
@@ -234,6 +236,21 @@ def _ingest(
         summaries=summaries,
         known_items=before.items,
     )
+
+
+def _without_erased(source: SourceData, home: Home) -> SourceData:
+    """The source without what people did before they were erased."""
+    gone = Tombstones.read(home)
+    late = gone.refused(source.events)
+    if late.any():
+        log.warning("%d events of erased people are left out of %s", late.sum(), source.name)
+        source = dataclasses.replace(source, events=source.events[~late].reset_index(drop=True))
+    if source.truth is not None and gone.erased_at:
+        users = source.truth[tables.USER_ID]
+        erased = [user for user in users.unique() if gone.holds(str(user))]
+        if erased:
+            source = dataclasses.replace(source, truth=source.truth[~users.isin(erased)])
+    return source
 
 
 def _refuse_other_source(name: str, spec: str, records: Mapping[str, SourceRecord]) -> None:

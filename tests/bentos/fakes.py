@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from coldstart_models.arranging import BEST_FIRST, Arrangement
 from coldstart_models.errors import UnknownItem
 from coldstart_models.explaining import Contribution, Explanation
 from coldstart_models.exploration.exploring import Turn
@@ -45,6 +46,14 @@ class MemoryStore:
             answers.append(answer)
         return answers
 
+    def remove_online(self, views: Sequence[str], keys: Sequence[str]) -> None:
+        for view in views:
+            for key in keys:
+                self.rows.get(view, {}).pop(key, None)
+
+    def forget_deleted(self) -> None:
+        """Nothing is left of what was removed."""
+
     def push(self, view: str, frame: pd.DataFrame, *, now: datetime, to: str = "both") -> None:
         self.pushes.append(view)
         for row in frame.to_dict("records"):
@@ -80,10 +89,16 @@ class CountingRecommender:
         category: str | None,
         max_price: float | None,
         exclude: Collection[str],
+        min_price: float | None = None,
+        available: bool = True,
         personal: float | None = None,
         turn: Turn | None = None,
+        arrangement: Arrangement = BEST_FIRST,
     ) -> list[Recommendation]:
         self.asked = {"pool": pool, "category": category, "max_price": max_price}
+        if min_price is not None or not available or arrangement != BEST_FIRST:
+            self.asked |= {"min_price": min_price, "available": available}
+            self.asked["arrangement"] = arrangement
         if personal is not None:
             self.asked["personal"] = personal
         left = [item_id for item_id in sorted(self.prior) if item_id not in exclude]
@@ -131,6 +146,13 @@ class CountingRecommender:
     def is_new(self, item_id: str) -> bool:
         self.score(UserHistory((), (), ()), [item_id])
         return True
+
+    def remove_listings(self, item_ids: Collection[str]) -> None:
+        self.prior = {item: value for item, value in self.prior.items() if item not in item_ids}
+
+    def forget_adaptations(self, item_ids: Collection[str] | None) -> None:
+        kept = self.adaptations if item_ids is not None else []
+        self.adaptations = [one for one in kept if one[0] not in (item_ids or ())]
 
     def add_listings(self, items: pd.DataFrame, image: Any, text: Any) -> pd.DataFrame:
         for item_id in items[tables.ITEM_ID]:

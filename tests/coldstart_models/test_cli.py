@@ -23,7 +23,7 @@ NAMES = [
     *("train", "meta-train", "tune"),
     *("evaluate", "benchmark", "recommend", "listings", "consume", "build", "serve", "demo"),
     *("info", "skew"),
-    *("quarantine", "encoders", "experiment"),
+    *("quarantine", "encoders", "experiment", "users"),
 ]
 LISTED = """
 import json, sys

@@ -188,6 +188,47 @@ def test_a_listing_without_a_department_is_recommendable_once_added(recommender)
     assert "z1" in ids(recommender.recommend(HISTORY, k=5))
 
 
+def test_a_listing_that_comes_again_keeps_what_it_learned(recommender):
+    recommender.adapt("b13", [HISTORY] * 3, times=[CUTOFF] * 3)
+    before = recommender._snapshot
+    row = before.position["b13"]
+    again = titled({"b13": "blue lamp 99", "z1": "oak chair 99"})
+    recommender.add_listings(again.frame, no_embeddings(2), no_embeddings(2))
+    after = recommender._snapshot
+    place = after.position["b13"]
+    assert after.support[place] == 3
+    assert after.biases[place] == before.biases[row]
+    np.testing.assert_array_equal(after.deltas[place], before.deltas[row])
+    assert after.new[place] == before.new[row]
+    assert after.items[tables.TITLE].iloc[place] == "blue lamp 99"
+    others = [item for item in before.item_ids if item != "b13"]
+    kept = [after.position[item] for item in others]
+    np.testing.assert_array_equal(
+        after.rows[kept], before.rows[[before.position[item] for item in others]]
+    )
+    assert after.support[after.position["z1"]] == 0
+
+
+def test_a_listing_forgets_its_first_customers(recommender):
+    before = recommender.score(HISTORY, ["b13", "a00"])
+    recommender.adapt("b13", [HISTORY] * 3, times=[CUTOFF] * 3)
+    assert recommender.score(HISTORY, ["b13", "a00"]) != before
+    recommender.forget_adaptations(["b13", "nowhere"])
+    assert recommender.score(HISTORY, ["b13", "a00"]) == before
+    recommender.adapt("b13", [HISTORY] * 3, times=[CUTOFF] * 3)
+    recommender.forget_adaptations(None)
+    assert recommender.score(HISTORY, ["b13", "a00"]) == before
+
+
+def test_a_removed_listing_is_not_served_any_more(recommender):
+    scores = recommender.score(HISTORY, ["a00", "b12"])
+    recommender.remove_listings(["b13", "nowhere"])
+    assert not recommender.serves("b13")
+    with pytest.raises(UnknownItem):
+        recommender.score(HISTORY, ["b13"])
+    assert len(recommender.score(HISTORY, ["a00", "b12"])) == len(scores)
+
+
 def test_a_stranger_gets_the_popular_and_an_unknown_item_is_named(recommender):
     stranger = UserHistory((), (), ())
     assert ids(recommender.recommend(stranger, k=3)) == ids(recommender.popular(k=3))

@@ -207,6 +207,21 @@ def test_awkward_values_of_every_view_are_read_back_by_count_and_value(store):
     )
 
 
+def test_what_is_removed_online_is_gone_and_what_stands_beside_it_stays(store):
+    rows = stats(("gone", "2024-01-01", 1), ("stays", "2024-01-01", 2))
+    store.push("item_stats", rows, now=NOW, to=PushTo.ONLINE)
+    store.push("item_vector", vectors(("gone", "2024-01-01", [1.0])), now=NOW, to=PushTo.ONLINE)
+    store.remove_online(["item_stats"], ["gone", "nobody"])
+    store.forget_deleted()
+    asked = [{"item_id": "gone"}, {"item_id": "stays"}]
+    assert [row[CLICKS] for row in store.online(STATS, asked)] == [None, 2]
+    (row,) = store.online(VECTOR, [{"item_id": "gone"}])
+    assert row["item_vector__vector"] == [1.0]
+    store.remove_online(["item_vector"], ["gone"])
+    (row,) = store.online(VECTOR, [{"item_id": "gone"}])
+    assert row["item_vector__vector"] is None
+
+
 def test_a_row_that_is_missing_online_is_found_by_its_count(store):
     store.replace("item_stats", stats(*((f"c{n}", "2024-01-01", n) for n in range(40))), now=NOW)
     store.materialize(views=["item_stats"])

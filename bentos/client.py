@@ -1,0 +1,206 @@
+"""A typed client of the service: one method an operation, the service's own payloads.
+
+    with Client("http://localhost:3000") as client:
+        page = client.recommend(user_id="u42", k=10)
+        for item in page.items:
+            print(item.item_id, item.reason)
+
+Of this project it needs the payloads alone: no torch, no Feast, no model.
+
+    ClientError
+    ├── Refused       the service says why: what was sent is wrong (400)
+    ├── NotThere      it knows no such person or listing (404)
+    └── Unavailable   it does not answer, or cannot now
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+
+import httpx
+from pydantic import BaseModel, ValidationError
+
+from bentos.recommender import payloads
+
+Answer = TypeVar("Answer", bound=BaseModel)
+TIMEOUT: Final = 60.0
+"""Seconds; the service's own."""
+
+
+class ClientError(Exception):
+    """What was asked was not done."""
+
+
+class Refused(ClientError):  # noqa: N818 - reads as the fact it states
+    """What was sent is wrong."""
+
+
+class NotThere(ClientError):  # noqa: N818
+    """The service knows no such person or listing."""
+
+
+class Unavailable(ClientError):  # noqa: N818
+    """The service does not answer, or cannot now; later it may."""
+
+
+class Client:
+    """The operations of one service. Safe to share between threads; close it at the end."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        timeout: float = TIMEOUT,
+        headers: Mapping[str, str] | None = None,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        """Nothing is sent yet.
+
+        Args:
+            url: where the service is, such as ``http://localhost:3000``.
+            timeout: seconds for one answer.
+            headers: sent with every request, such as a proxy's authorization.
+            transport: how requests travel, for tests and retries.
+        """
+        self._http = httpx.Client(
+            base_url=url, timeout=timeout, headers=dict(headers or {}), transport=transport
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._http.close()
+
+    def recommend(self, **asked: Any) -> payloads.RecommendResponse:
+        """The k best listings; the fields of `payloads.RecommendRequest` by name."""
+        return self._ask(
+            "recommend", _shaped(payloads.RecommendRequest, asked), payloads.RecommendResponse
+        )
+
+    def pages(self, **asked: Any) -> Iterator[payloads.RecommendResponse]:
+        """Page after page of `recommend` until the list ends; nothing comes twice."""
+        page = self.recommend(**asked)
+        yield page
+        while page.next is not None:
+            page = self.recommend(**{**asked, "after": page.next})
+            if not page.items:
+                return
+            yield page
+
+    def score(self, item_ids: Sequence[str], **person: Any) -> payloads.ScoreResponse:
+        """A person's score of each of up to 1,000 items, in order."""
+        asked = {**person, "item_ids": list(item_ids)}
+        return self._ask("score", _shaped(payloads.ScoreRequest, asked), payloads.ScoreResponse)
+
+    def explain(self, item_id: str, **person: Any) -> payloads.ExplainResponse:
+        """The parts a score is the sum of, and a sentence."""
+        asked = {**person, "item_id": item_id}
+        return self._ask(
+            "explain", _shaped(payloads.ExplainRequest, asked), payloads.ExplainResponse
+        )
+
+    def similar(self, item_id: str, *, k: int = 10) -> payloads.SimilarResponse:
+        """Listings most like one listing."""
+        asked = {"item_id": item_id, "k": k}
+        return self._ask(
+            "similar", _shaped(payloads.SimilarRequest, asked), payloads.SimilarResponse
+        )
+
+    def popular(self, **asked: Any) -> payloads.RecommendResponse:
+        """What somebody without any history is shown; `k` and `pool`."""
+        return self._ask(
+            "popular", _shaped(payloads.PopularRequest, asked), payloads.RecommendResponse
+        )
+
+    def events(
+        self, events: Sequence[payloads.Event | Mapping[str, Any]]
+    ) -> payloads.EventsResponse:
+        """Send a batch of events. Sending it again is harmless."""
+        asked = {"events": list(events)}
+        return self._ask("events", _shaped(payloads.EventsRequest, asked), payloads.EventsResponse)
+
+    def add_listings(
+        self, listings: Sequence[payloads.Listing | Mapping[str, Any]]
+    ) -> payloads.ListingsResponse:
+        """Send new listings; those accepted are recommendable when this returns."""
+        asked = {"listings": list(listings)}
+        return self._ask(
+            "listings", _shaped(payloads.ListingsRequest, asked), payloads.ListingsResponse
+        )
+
+    def update_listing(self, item_id: str, **changes: Any) -> payloads.ListingsResponse:
+        """Change fields of a listing; None empties one."""
+        change = _shaped(payloads.ListingChange, {**changes, "item_id": item_id})
+        asked = payloads.UpdateListingsRequest(listings=[change])
+        return self._ask("listings/update", asked, payloads.ListingsResponse)
+
+    def delete_listings(self, item_ids: Sequence[str]) -> payloads.DeleteListingsResponse:
+        """Delete listings; events on them stay."""
+        asked = _shaped(payloads.DeleteListingsRequest, {"item_ids": list(item_ids)})
+        return self._ask("listings/delete", asked, payloads.DeleteListingsResponse)
+
+    def adapt(
+        self, item_id: str, customers: Sequence[payloads.Customer | Mapping[str, Any]]
+    ) -> payloads.AdaptResponse:
+        """Let a listing learn from a few given customers."""
+        asked = _shaped(payloads.AdaptRequest, {"item_id": item_id, "customers": list(customers)})
+        return self._ask("adapt", asked, payloads.AdaptResponse)
+
+    def erase_user(self, user_id: str) -> payloads.EraseUserResponse:
+        """Erase a person everywhere; the receipt."""
+        asked = _shaped(payloads.EraseUserRequest, {"user_id": user_id})
+        return self._ask("users/erase", asked, payloads.EraseUserResponse)
+
+    def status(self) -> payloads.StatusResponse:
+        """Which model and snapshot answer."""
+        return self._ask("status", None, payloads.StatusResponse)
+
+    def _ask(self, path: str, asked: BaseModel | None, shape: type[Answer]) -> Answer:
+        body = {} if asked is None else asked.model_dump(mode="json", exclude_unset=True)
+        try:
+            answer = self._http.post(f"/{path}", json=body)
+        except httpx.TransportError as error:
+            raise Unavailable(f"{self._http.base_url} does not answer: {error}") from error
+        if answer.status_code != httpx.codes.OK:
+            raise _error(path, answer)
+        try:
+            return shape.model_validate_json(answer.content)
+        except ValidationError as error:
+            raise ClientError(
+                f"{path} answered what this version does not know; use the client of the "
+                f"service's version: {error}"
+            ) from error
+
+
+def _shaped(shape: type[Answer], asked: Mapping[str, Any]) -> Answer:
+    """The payload, checked before it is sent. Raises Refused."""
+    try:
+        return shape.model_validate(dict(asked))
+    except ValidationError as error:
+        raise Refused(str(error)) from error
+
+
+def _error(path: str, answer: httpx.Response) -> ClientError:
+    kinds = {400: Refused, 404: NotThere}
+    kind = kinds.get(answer.status_code, Unavailable if answer.status_code >= 500 else ClientError)
+    return kind(f"{path} answered {answer.status_code}: {_told(answer)}")
+
+
+def _told(answer: httpx.Response) -> str:
+    """The reason; Bento answers a list of one for its own exceptions."""
+    try:
+        body = answer.json()
+    except ValueError:
+        return answer.text[:500]
+    body = body[0] if isinstance(body, list) and body else body
+    return str(body.get("error", body) if isinstance(body, dict) else body)

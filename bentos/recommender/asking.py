@@ -1,0 +1,175 @@
+"""What is asked about people and listings: recommend, score, explain, similar, popular."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Literal
+
+import bentoml
+from bentoml.exceptions import BadInput, NotFound
+
+from bentos.recommender import measures, payloads
+from bentos.recommender.requests import Request
+from bentos.recommender.state import State, as_responses
+from coldstart_models.arranging import Arrangement
+from feature_repo.feature_tables import USER_HISTORY
+from feature_repo.served_log import Served
+
+if TYPE_CHECKING:
+    from coldstart_models.recommending import Recommendation
+    from coldstart_models.user_history import UserHistory
+
+
+class Asking(State):
+    """Endpoints that change nothing."""
+
+    @bentoml.api
+    def recommend(self, params: payloads.RecommendRequest, /) -> payloads.RecommendResponse:
+        """The k best listings for a user or a session; the popular ones for a stranger."""
+        shown = self._cursors.shown(params)
+        history = self._history(params, endpoint="recommend")
+        request = Request.of(params, self._lanes, now=datetime.now(UTC))
+        with measures.stage("recommend"), as_responses():
+            found = request.lane.recommender.recommend(
+                history,
+                k=params.k,
+                pool=params.pool,
+                category=params.category,
+                min_price=params.min_price,
+                max_price=params.max_price,
+                available=params.available,
+                exclude=_excluded(params, history).union(shown),
+                personal=request.personal,
+                turn=request.turn,
+                arrangement=Arrangement(params.diversity, params.freshness),
+            )
+        if self._lanes.logged:
+            self._pages.keep(request.page(found))
+        fallback: Literal["popular"] | None = None if history.item_ids else "popular"
+        if fallback:
+            measures.count_fallback("no history")
+        answer = self._recommendations(found, fallback=fallback, request=request)
+        if len(found) == params.k:
+            answer.next = self._cursors.after(params, [*shown, *(one.item_id for one in found)])
+        return answer
+
+    @bentoml.api
+    def score(self, params: payloads.ScoreRequest, /) -> payloads.ScoreResponse:
+        """A person's score of each of up to 1,000 items, in the order asked."""
+        history = self._known_history(params, endpoint="score")
+        with measures.stage("score"), as_responses():
+            scores = self.recommender.score(history, params.item_ids, personal=params.personal)
+        named = zip(params.item_ids, scores, strict=True)
+        return payloads.ScoreResponse(
+            scores=[payloads.ItemScore(item_id=item, score=value) for item, value in named],
+            **self._versions(),
+        )
+
+    @bentoml.api
+    def explain(self, params: payloads.ExplainRequest, /) -> payloads.ExplainResponse:
+        """The parts a score is the sum of, and one sentence."""
+        history = self._known_history(params, endpoint="explain")
+        with measures.stage("explain"), as_responses():
+            told = self.recommender.explain(history, params.item_id, personal=params.personal)
+        return payloads.ExplainResponse(
+            item_id=told.item_id,
+            score=told.score,
+            sentence=told.sentence,
+            contributions=[
+                payloads.ContributionPart(
+                    history_item_id=part.history_item_id, term=part.term, value=part.value
+                )
+                for part in told.contributions
+            ],
+            **self._versions(),
+        )
+
+    @bentoml.api
+    def similar(self, params: payloads.SimilarRequest, /) -> payloads.SimilarResponse:
+        """Listings most like one listing."""
+        with measures.stage("similar"), as_responses():
+            found = self.recommender.similar(params.item_id, k=params.k)
+        return payloads.SimilarResponse(
+            items=[payloads.ItemScore(item_id=item, score=value) for item, value in found],
+            **self._versions(),
+        )
+
+    @bentoml.api
+    def popular(self, params: payloads.PopularRequest, /) -> payloads.RecommendResponse:
+        """What a person without any history is shown."""
+        with measures.stage("popular"), as_responses():
+            return self._recommendations(self.recommender.popular(k=params.k, pool=params.pool))
+
+    def _history(self, person: payloads.Person, *, endpoint: str) -> "UserHistory":
+        """Stored history, then the session's events on top; empty where there is neither."""
+        from coldstart_models.online_histories import extend_history
+
+        stored = None
+        if person.user_id is not None:
+            with measures.stage("history"):
+                stored = self._stored_history(person.user_id, endpoint=endpoint)
+        now = datetime.now(UTC)
+        return extend_history(
+            stored,
+            item_ids=[event.item_id for event in person.session],
+            event_types=[event.event_type for event in person.session],
+            timestamps=[event.event_timestamp or now for event in person.session],
+        )
+
+    def _stored_history(self, user_id: str, *, endpoint: str) -> "UserHistory | None":
+        """What the online store holds; a sample of it is kept for `coldstart skew`."""
+        from coldstart_models.online_histories import READ, histories_of, read_rows
+
+        now, rows = datetime.now(UTC), read_rows([user_id], store=self.store)
+        view = USER_HISTORY.name
+        read = {name: rows[0][f"{view}__{name}"] for name in READ}
+        self._served.keep(Served(now, endpoint, view, user_id, read))
+        return histories_of([user_id], rows).get(user_id)
+
+    def _known_history(self, person: payloads.Person, *, endpoint: str) -> "UserHistory":
+        if person.user_id is None and not person.session:
+            raise BadInput("give a user_id or a session: there is nobody to score for")
+        history = self._history(person, endpoint=endpoint)
+        if not history.item_ids:
+            raise NotFound(
+                f"no user {person.user_id!r} with events in the feature store; "
+                "send events first, or give a session"
+            )
+        return history
+
+    def _recommendations(
+        self,
+        found: "list[Recommendation]",
+        *,
+        fallback: Literal["popular"] | None = None,
+        request: Request | None = None,
+    ) -> payloads.RecommendResponse:
+        new = sum(item.is_new for item in found)
+        measures.count_recommended(new=new, known=len(found) - new)
+        items = [
+            payloads.RecommendedItem(
+                item_id=item.item_id,
+                score=item.score,
+                is_new=item.is_new,
+                support=item.support,
+                deviation=item.deviation,
+                reason=item.reason,
+                propensity=item.propensity,
+                explored=item.explored,
+                **self.shelf.label(item.item_id),
+            )
+            for item in found
+        ]
+        told = self._versions()
+        if request is not None:
+            told["model"] = request.lane.recommender.tag
+        return payloads.RecommendResponse(
+            items=items,
+            fallback=fallback,
+            page_id=request.page_id if request and self._lanes.logged else None,
+            variant=request.lane.variant if request else None,
+            **told,
+        )
+
+
+def _excluded(params: payloads.RecommendRequest, history: "UserHistory") -> set[str]:
+    seen = set(history.item_ids) if params.exclude_seen else set()
+    return seen | set(params.exclude)

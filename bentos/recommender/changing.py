@@ -1,0 +1,130 @@
+"""Listings that change, go, or learn from customers that are given."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import bentoml
+
+from bentos.recommender import measures, payloads
+from bentos.recommender.photos import PhotoRefused, keep_photo, photo_root, resolve_photo
+from bentos.recommender.state import State, as_responses
+from bentos.recommender.taking import rejected
+from coldstart_models.adapting import known_from
+from coldstart_models.online_histories import extend_history
+from feature_repo.feature_tables import ITEM_ADAPTATION
+from validation import tables
+
+PHOTO: set[str] = {"photo_path", "photo_base64"}
+
+
+class Changing(State):
+    """Endpoints about listings that are there already."""
+
+    @bentoml.api(route="/listings/update")
+    def update_listings(
+        self, params: payloads.UpdateListingsRequest, /
+    ) -> payloads.ListingsResponse:
+        """Change listings; the same gate as for new ones. `PATCH /listings/{item_id}` does one."""
+        return self.change_listings(params)
+
+    @bentoml.api(route="/listings/delete")
+    def delete_listings(
+        self, params: payloads.DeleteListingsRequest, /
+    ) -> payloads.DeleteListingsResponse:
+        """Delete listings from catalogue, features and ranking; events on them stay.
+
+        `DELETE /listings/{item_id}` deletes one.
+        """
+        return self.remove_listings(params)
+
+    @bentoml.api
+    def adapt(self, params: payloads.AdaptRequest, /) -> payloads.AdaptResponse:
+        """Let one listing learn from a few given customers; it is ranked by it at once."""
+        now = datetime.now(UTC)
+        histories = [
+            extend_history(
+                None,
+                item_ids=[event.item_id for event in one.history],
+                event_types=[event.event_type for event in one.history],
+                timestamps=[event.event_timestamp or now for event in one.history],
+            )
+            for one in params.customers
+        ]
+        times = [_aware(one.chosen_at or now) for one in params.customers]
+        with measures.stage("adapt"), self._intake, as_responses():
+            rows = self.recommender.adapt(params.item_id, histories, times=times)
+            self.store.push(ITEM_ADAPTATION.name, known_from(rows, now), now=now)
+        return payloads.AdaptResponse(
+            item_id=params.item_id, support=len(histories), **self._versions()
+        )
+
+    def change_listings(self, params: payloads.UpdateListingsRequest) -> payloads.ListingsResponse:
+        """As the endpoint."""
+        from coldstart_models.delisting import update_listings
+
+        changes, refused = self._changes(params.listings)
+        results = []
+        with measures.stage("update listings"), self._intake, as_responses():
+            if changes:
+                results = update_listings(
+                    changes,
+                    home=self.home,
+                    store=self.store,
+                    recommender=self.recommender,
+                    encoders=self._warm_encoders(),
+                    rules=self._rules,
+                    catalogue=self._catalogue,
+                    now=datetime.now(UTC),
+                )
+        for result in results:
+            self.shelf.add(result.items)
+        held = [row for result in results for row in result.quarantined]
+        warned = [row for result in results for row in result.warned]
+        measures.count_failed_checks("listings", [*held, *warned])
+        return payloads.ListingsResponse(
+            accepted=[item_id for result in results for item_id in result.accepted],
+            quarantined=[*refused, *(rejected(row.id, row.reasons) for row in held)],
+            warnings=[rejected(row.id, row.reasons) for row in warned],
+            **self._versions(),
+        )
+
+    def remove_listings(
+        self, params: payloads.DeleteListingsRequest
+    ) -> payloads.DeleteListingsResponse:
+        """As the endpoint."""
+        from coldstart_models.delisting import delete_listings
+
+        with measures.stage("delete listings"), self._intake:
+            gone = delete_listings(
+                params.item_ids, home=self.home, store=self.store, recommender=self.recommender
+            )
+            self.shelf.remove(params.item_ids)
+        return payloads.DeleteListingsResponse(
+            deleted=list(gone.deleted),
+            unknown=list(gone.unknown),
+            rows=gone.rows,
+            **self._versions(),
+        )
+
+    def _changes(
+        self, listings: list[payloads.ListingChange]
+    ) -> tuple[dict[str, dict[str, Any]], list[payloads.Rejected]]:
+        """Item id → column → value of what was given; those whose photo is refused stay out."""
+        root, changes, refused = photo_root(self.home), dict[str, dict[str, Any]](), []
+        for one in listings:
+            given = one.model_dump(exclude_unset=True, exclude={*PHOTO, tables.ITEM_ID})
+            try:
+                if one.photo_base64 is not None:
+                    given[tables.IMAGE_PATH] = str(keep_photo(one.photo_base64, home=self.home))
+                elif one.photo_path is not None:
+                    given[tables.IMAGE_PATH] = str(resolve_photo(one.photo_path, root=root))
+            except PhotoRefused as reason:
+                refused.append(rejected(one.item_id, [str(reason)]))
+                continue
+            changes.setdefault(one.item_id, {}).update(given)
+        return changes, refused
+
+
+def _aware(moment: datetime) -> datetime:
+    """A time without a zone counts as UTC."""
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

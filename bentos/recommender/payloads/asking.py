@@ -1,0 +1,184 @@
+"""Requests and responses about people and listings."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from bentos.recommender.payloads.shapes import MAX_SCORED, MAX_SESSION, Count, Id, shaped
+
+
+class SessionEvent(BaseModel):
+    """What an anonymous visitor just did."""
+
+    model_config = shaped({"item_id": "sofa-1", "event_type": "click"})
+
+    item_id: Id
+    event_type: Literal["click", "cart", "purchase", "rating"] = "click"
+    event_timestamp: datetime | None = Field(None, description="now where it is not given")
+
+
+class Person(BaseModel):
+    """Who asks: a known user, an anonymous session (oldest event first), or both."""
+
+    model_config = shaped({"user_id": "user-1"})
+
+    user_id: Id | None = None
+    session: list[SessionEvent] = Field(default_factory=list, max_length=MAX_SESSION)
+
+
+class Ranked(Person):
+    """Whose ranking, and how personal."""
+
+    personal: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="from 0, what sells in general, to 1, the person alone; as learned by default",
+    )
+
+
+class RecommendRequest(Ranked):
+    """The k best listings for a person."""
+
+    model_config = shaped(
+        {
+            "user_id": "user-1",
+            "k": 10,
+            "category": "Home > Seating",
+            "max_price": 300,
+            "diversity": 0.3,
+        }
+    )
+
+    k: Count = 10
+    pool: Literal["new", "all"] = Field("new", description="new listings only, or every listing")
+    category: str | None = Field(None, description="a category path's beginning")
+    min_price: float | None = Field(None, ge=0, description="leaves out what has no price")
+    max_price: float | None = Field(None, gt=0, description="what has no price stays")
+    available: bool = Field(True, description="leave out what cannot be bought now")
+    diversity: float = Field(
+        0.0, ge=0, le=1, description="0: the best first; to 1: places go to what is less alike"
+    )
+    freshness: float = Field(0.0, ge=0, le=1, description="how much sooner newer listings come")
+    after: str | None = Field(
+        None,
+        max_length=60_000,
+        description="`next` of the page before, sent with the same request: the list goes on and "
+        "shows nothing twice, whatever was pushed meanwhile",
+    )
+    exclude: list[Id] = Field(default_factory=list, max_length=MAX_SCORED)
+    exclude_seen: bool = Field(True, description="leave out what the history holds")
+    session_id: Id | None = Field(
+        None, description="of the visit, as its events name it; experiments tell visitors by it"
+    )
+
+
+class RecommendedItem(BaseModel):
+    item_id: str
+    score: float
+    is_new: bool
+    support: int = Field(description="distinct people who chose it so far")
+    deviation: float | None = Field(
+        None, description="how unsure the score is, in its own units; unset where not personal"
+    )
+    reason: str
+    propensity: float = Field(
+        1.0, description="with which the place went to it, given those above; 1 if not drawn"
+    )
+    explored: bool = Field(False, description="whether the place was given by exploration")
+    title: str | None = None
+    category: str | None = None
+    price: float | None = None
+    currency: str | None = None
+    photo: str | None = Field(None, description="path of the photo on this server")
+
+
+class RecommendResponse(BaseModel):
+    items: list[RecommendedItem]
+    fallback: Literal["popular"] | None = Field(
+        None, description="set where the person has no history, so that nothing is personal"
+    )
+    next: str | None = Field(
+        None, description="send it as `after` for the next page; unset where the list ends"
+    )
+    page_id: str | None = Field(None, description="of this page in the log, where pages are kept")
+    variant: str | None = Field(None, description="of the experiment, if the person takes part")
+    model: str
+    snapshot: str
+
+
+class ScoreRequest(Ranked):
+    """A person's score of each of up to 1,000 items."""
+
+    model_config = shaped({"user_id": "user-1", "item_ids": ["sofa-1", "lamp-2"]})
+
+    item_ids: list[Id] = Field(min_length=1, max_length=MAX_SCORED)
+
+
+class ItemScore(BaseModel):
+    item_id: str
+    score: float
+
+
+class ScoreResponse(BaseModel):
+    scores: list[ItemScore] = Field(description="in the order asked")
+    model: str
+    snapshot: str
+
+
+class ExplainRequest(Ranked):
+    """Why a person's score of one item is what it is."""
+
+    model_config = shaped({"user_id": "user-1", "item_id": "lamp-2"})
+
+    item_id: Id
+
+
+class ContributionPart(BaseModel):
+    history_item_id: str | None = Field(description="null where no history item is behind it")
+    term: str
+    value: float
+
+
+class ExplainResponse(BaseModel):
+    item_id: str
+    score: float
+    contributions: list[ContributionPart] = Field(description="their values sum to the score")
+    sentence: str
+    model: str
+    snapshot: str
+
+
+class SimilarRequest(BaseModel):
+    """Listings like one listing."""
+
+    model_config = shaped({"item_id": "sofa-1", "k": 10})
+
+    item_id: Id
+    k: Count = 10
+
+
+class SimilarResponse(BaseModel):
+    items: list[ItemScore]
+    model: str
+    snapshot: str
+
+
+class PopularRequest(BaseModel):
+    """What a person without any history is shown."""
+
+    model_config = shaped({"k": 10, "pool": "new"})
+
+    k: Count = 10
+    pool: Literal["new", "all"] = "new"
+
+
+class StatusResponse(BaseModel):
+    model: str
+    snapshot: str
+    trained_at: datetime
+    feature_service: str
+    items: int = Field(description="listings of the catalogue")
+    online_store: Literal["ready", "missing"]
+    registry: Literal["ready", "missing"]

@@ -1,0 +1,1 @@
+"""Erasing a person: the log, what was derived of it, and what kept a copy."""

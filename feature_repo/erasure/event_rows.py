@@ -1,0 +1,131 @@
+"""Taking a person's rows out of the event log, its index and the places that are kept of it.
+
+The log is written again without them as one new generation; log and places come into force with
+one rename. Before it nothing has changed; what is left to do after it are files that nobody reads.
+"""
+
+import json
+import os
+import shutil
+from bisect import bisect_left
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from feature_repo.erasure.journal import Erasure
+from feature_repo.event_log import (
+    GENERATION,
+    NUMBER,
+    event_log,
+    identity_of,
+    new_generation,
+)
+from feature_repo.home import Home
+from feature_repo.jobs.transaction import commit, locked, partial_path
+from validation import tables
+from validation.whole_files import alone, replacing
+
+COMPACT_LOCK: Final = ".events.compact.lock"
+
+
+def described(home: Home, user_id: str, *, hash: str, now: datetime) -> Erasure:  # noqa: A002
+    """What is to be erased of the log as it is."""
+    state, numbers = event_log(home).state(), list[int]()
+    items, sessions = set[str](), set[str]()
+    for batch in state.batches():
+        own = batch.filter(pc.equal(batch[tables.USER_ID], user_id))
+        numbers += own[NUMBER].to_pylist()
+        items.update(own[tables.ITEM_ID].to_pylist())
+        sessions.update(own[tables.SESSION_ID].drop_null().to_pylist())
+    return Erasure(
+        user_id=user_id,
+        hash=hash,
+        erased_at=now.isoformat(),
+        old_generation=state.generation,
+        new_generation=new_generation(),
+        numbers=tuple(numbers),
+        item_ids=tuple(sorted(items)),
+        session_ids=tuple(sorted(sessions)),
+    )
+
+
+def rewrite_log(home: Home, erasure: Erasure) -> None:
+    """Put the log without the person's rows in place. Hold the lock of the online places.
+
+    Nothing is done where that was done before. It waits while others merge, append or ingest.
+    """
+    log, folder = event_log(home), home.events.parent
+    with alone(folder / COMPACT_LOCK), locked(folder, wait=True):
+        state = log.state()
+        if log.exists() and state.generation == erasure.old_generation and erasure.numbers:
+            partial = partial_path(home.events)
+            _write_without(state.batches(), erasure, partial)
+            log.index_ahead(partial)
+            changes = {home.events: True}
+            if home.online_position.exists():
+                moved = _moved_places(home.online_position, erasure)
+                partial_path(home.online_position).write_text(moved, encoding="utf-8")
+                changes[home.online_position] = True
+            commit(folder, changes)
+        _remove_left_over(home)
+    log.warm()
+
+
+def move_lineage(home: Home, erasure: Erasure) -> None:
+    """Let what is known of the offline tables' makers name the new log."""
+    for path in sorted((home.features / "lineage").glob("*.json")):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        read = record.get("inputs", {}).get(tables.EVENTS.name)
+        if read and read["version"] == erasure.old_generation:
+            read["version"] = erasure.new_generation
+            read["rows"] = _moved(read["rows"], erasure.numbers)
+            with replacing(path) as partial:
+                partial.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
+def _write_without(batches: pa.RecordBatchReader, erasure: Erasure, path: Path) -> None:
+    footed = tables.EVENTS.schema.with_metadata({GENERATION: erasure.new_generation.encode()})
+    with pq.ParquetWriter(path, footed, compression="zstd") as to:
+        for batch in batches:
+            kept = batch.filter(
+                pc.fill_null(pc.not_equal(batch[tables.USER_ID], erasure.user_id), True)
+            )
+            to.write_table(pa.Table.from_batches([kept]).drop_columns([NUMBER]))
+    with path.open("rb") as written:
+        os.fsync(written.fileno())
+
+
+def _moved_places(path: Path, erasure: Erasure) -> str:
+    """The places up to which the log is online, as places of the new log."""
+    kept: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+    for place in kept.values():
+        if place["generation"] == erasure.old_generation:
+            place["generation"] = erasure.new_generation
+            place["rows"] = _moved(place["rows"], erasure.numbers)
+    return json.dumps(kept) + "\n"
+
+
+def _moved(rows: int, numbers: Sequence[int]) -> int:
+    """How many of the first `rows` rows are left."""
+    return rows - bisect_left(numbers, rows)
+
+
+def _remove_left_over(home: Home) -> None:
+    """Remove files of the log before: small ones, indexes, and what a killed writer left.
+
+    Nobody writes them while the locks of merging and of the catalogue are held.
+    """
+    event_log(home).forget_replaced()
+    for path in home.events.parent.glob(f".{home.events.name}.*partial"):
+        path.unlink(missing_ok=True)
+    for path in home.event_segments.rglob(".*.partial"):
+        path.unlink(missing_ok=True)
+    current = identity_of(home.events)
+    for path in home.event_index.iterdir() if home.event_index.is_dir() else ():
+        if path.name != current:
+            shutil.rmtree(path, ignore_errors=True)

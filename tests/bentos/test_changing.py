@@ -1,0 +1,102 @@
+"""Listings change, go, and learn from customers that are given, over HTTP."""
+
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from starlette.testclient import TestClient
+
+from coldstart_models.listing_encoders import ListingEncoders
+from feature_repo.feature_tables import FEATURE_TABLES
+from feature_repo.home import Home
+from tests.bentos.fakes import ColourEncoder, CountingRecommender, MemoryStore
+from tests.bentos.test_service import error
+from validation import tables
+
+
+@pytest.fixture(autouse=True)
+def encoders(service: Any) -> None:
+    service._encoders = ListingEncoders(ColourEncoder("image"), ColourEncoder("text"))
+
+
+def catalogue(home: Home) -> pd.DataFrame:
+    frame: pd.DataFrame = tables.ITEMS.to_pandas(pq.read_table(home.items))
+    return frame.set_index(tables.ITEM_ID)
+
+
+@pytest.mark.parametrize("way", ["POST", "DELETE"])
+def test_a_deleted_listing_is_nowhere_but_in_histories(
+    client: TestClient, home: Home, store: MemoryStore, recommender: CountingRecommender, way: str
+) -> None:
+    new = {"item_id": "vase", "title": "Blue vase", "price": 20.0}
+    assert client.post("/listings", json={"listings": [new]}).json()["accepted"] == ["vase"]
+    assert "vase" in store.rows["item_vector"]
+    if way == "POST":
+        told = client.post("/listings/delete", json={"item_ids": ["vase", "none"]}).json()
+        assert (told["deleted"], told["unknown"]) == (["vase"], ["none"])
+    else:
+        told = client.delete("/listings/vase").json()
+        assert (told["deleted"], told["unknown"]) == (["vase"], [])
+    assert sorted(catalogue(home).index) == ["chair", "lamp", "sofa"]
+    assert "vase" not in recommender.prior
+    assert all("vase" not in rows for rows in store.rows.values())
+    for table in FEATURE_TABLES.values():
+        if table.key == tables.ITEM_ID:
+            stored = pq.read_table(home.feature_table(table.name))[tables.ITEM_ID].to_pylist()
+            assert "vase" not in stored
+    ids = [item["item_id"] for item in client.post("/recommend", json={}).json()["items"]]
+    assert sorted(ids) == ["chair", "lamp", "sofa"]
+    assert client.delete("/listings/vase").json()["unknown"] == ["vase"]
+
+
+@pytest.mark.parametrize("way", ["POST", "PATCH"])
+def test_an_update_changes_what_it_names_and_keeps_the_source(
+    client: TestClient, home: Home, way: str
+) -> None:
+    change = {"price": 65.0, "available": False}
+    if way == "POST":
+        body = {"listings": [{"item_id": "sofa", **change}]}
+        answer = client.post("/listings/update", json=body)
+    else:
+        answer = client.patch("/listings/sofa", json=change)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["accepted"] == ["sofa"]
+    row = catalogue(home).loc["sofa"]
+    assert (row[tables.PRICE], row[tables.AVAILABLE]) == (65.0, False)
+    assert (row[tables.TITLE], row[tables.SOURCE]) == ("Linen sofa", "tiny")
+    assert len(catalogue(home)) == 3
+    shown = client.post("/recommend", json={"k": 3}).json()["items"]
+    assert {item["item_id"]: item["price"] for item in shown}["sofa"] == 65.0
+
+
+def test_a_bad_change_is_held_back_and_the_listing_stays(client: TestClient, home: Home) -> None:
+    answer = client.patch("/listings/sofa", json={"price": -5})
+    assert answer.json()["accepted"] == []
+    assert "price" in answer.json()["quarantined"][0]["reasons"][0]
+    assert catalogue(home).loc["sofa", tables.PRICE] == 700.0
+
+
+def test_what_cannot_be_changed_says_why(client: TestClient) -> None:
+    assert client.patch("/listings/none", json={"price": 1}).status_code == 404
+    answer = client.post("/listings/update", json={"listings": [{"item_id": "none"}]})
+    assert answer.status_code == 404
+    assert "not in the catalogue: none" in error(answer)
+    assert client.patch("/listings/sofa", json={"colour": "red"}).status_code == 400
+    assert client.patch("/listings/sofa", content=b"no").status_code == 400
+
+
+def test_a_listing_learns_from_given_customers(
+    client: TestClient, store: MemoryStore, recommender: CountingRecommender
+) -> None:
+    customers = [
+        {"history": [{"item_id": "lamp", "event_timestamp": "2026-01-01T00:00:00Z"}]},
+        {"history": [], "chosen_at": "2026-01-02T00:00:00Z"},
+    ]
+    told = client.post("/adapt", json={"item_id": "chair", "customers": customers}).json()
+    assert (told["item_id"], told["support"]) == ("chair", 2)
+    assert recommender.adaptations == [("chair", 2)]
+    assert recommender.supporters == [[("lamp",), ()]]
+    assert store.rows["item_adaptation"]["chair"]["support"] == 2
+    none = client.post("/adapt", json={"item_id": "chair", "customers": []})
+    assert none.status_code == 400

@@ -1,0 +1,137 @@
+"""The client against a service in this process, and against a real server on loopback."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from starlette.testclient import TestClient
+
+from bentos.client import Client, ClientError, NotThere, Refused, Unavailable
+from bentos.recommender import payloads
+from coldstart_models.listing_encoders import ListingEncoders
+from feature_repo.home import Home
+from feature_repo.store import Store
+from tests.bentos.fakes import ColourEncoder
+from tests.bentos.servers import served
+from tests.coldstart_models.stateful_search import files_with
+
+CLICK = {
+    "event_id": "e1",
+    "user_id": "bob",
+    "item_id": "sofa",
+    "event_type": "click",
+    "event_timestamp": "2026-02-01T10:00:00Z",
+}
+
+
+class InProcess(httpx.BaseTransport):
+    """Sends to the application of a test client."""
+
+    def __init__(self, application: TestClient) -> None:
+        self._application = application
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        answer = self._application.request(
+            request.method,
+            request.url.raw_path.decode(),
+            content=request.read(),
+            headers={"content-type": "application/json"},
+        )
+        return httpx.Response(answer.status_code, content=answer.content)
+
+
+@pytest.fixture
+def ours(client: TestClient, service: Any) -> Iterator[Client]:
+    service._encoders = ListingEncoders(ColourEncoder("image"), ColourEncoder("text"))
+    with Client("http://test", transport=InProcess(client)) as ours:
+        yield ours
+
+
+def told_everything(client: Client) -> None:
+    """Every operation once, with the answer known beforehand."""
+    assert client.events([CLICK]).accepted == ["e1"]
+    assert client.events([payloads.Event(**CLICK)]).duplicates == ["e1"]
+    assert [one.score for one in client.score(["sofa", "lamp"], user_id="bob").scores] == [
+        1.75,
+        0.5,
+    ]
+    page = client.recommend(user_id="bob", k=1, exclude_seen=False, diversity=0.0)
+    assert (page.items[0].item_id, page.fallback) == ("sofa", None)
+    pages = client.pages(user_id="bob", k=1, exclude_seen=False)
+    assert [one.item_id for page in pages for one in page.items] == ["sofa", "lamp", "chair"]
+    assert client.explain("sofa", user_id="bob").score == 1.75
+    assert [one.item_id for one in client.similar("sofa", k=2).items] == ["chair", "lamp"]
+    assert client.popular(k=1).items[0].item_id == "sofa"
+    assert client.adapt("chair", [{"history": [{"item_id": "lamp"}]}]).support == 1
+    assert client.add_listings([{"item_id": "rug", "title": "Wool rug"}]).accepted == ["rug"]
+    assert client.update_listing("rug", price=30.0).accepted == ["rug"]
+    assert client.recommend(k=1).items[0].price == 30.0
+    assert client.delete_listings(["rug"]).deleted == ["rug"]
+    assert client.erase_user("bob").erased["events"] == 1
+    assert client.events([CLICK]).refused == ["e1"]
+    assert client.status().items == 3
+
+
+def test_every_operation_has_a_method(ours: Client) -> None:
+    told_everything(ours)
+
+
+def test_every_endpoint_of_the_service_is_in_the_client() -> None:
+    from bentos.recommender.service import RecommenderService
+
+    names = {"listings": "add_listings", "update_listings": "update_listing"}
+    for name in RecommenderService.apis:
+        assert callable(getattr(Client, names.get(name, name)))
+
+
+def test_errors_say_what_is_wrong(ours: Client) -> None:
+    with pytest.raises(NotThere, match="nobody"):
+        ours.explain("sofa", user_id="nobody")
+    with pytest.raises(NotThere, match="unknown items: none"):
+        ours.similar("none")
+    with pytest.raises(Refused, match="less than or equal to 100"):
+        ours.recommend(k=1000)
+    with pytest.raises(Refused, match="does not belong"):
+        ours.recommend(after="AAAA")
+    with pytest.raises(NotThere):
+        ours.update_listing("none", price=1)
+
+
+def test_a_service_that_is_not_there_is_unavailable() -> None:
+    with Client("http://127.0.0.1:9", timeout=2) as client, pytest.raises(Unavailable):
+        client.status()
+
+
+def test_an_answer_of_another_version_is_told() -> None:
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, json={"model": "x"}))
+    with (
+        Client("http://test", transport=transport) as client,
+        pytest.raises(ClientError, match="version"),
+    ):
+        client.status()
+
+
+def test_the_client_needs_no_model_and_no_store() -> None:
+    code = (
+        "import sys, bentos.client\n"
+        "print([name for name in ('torch', 'feast', 'great_expectations') if name in sys.modules])"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "[]"
+
+
+@pytest.mark.slow
+def test_the_client_talks_to_a_real_server(home: Home, tmp_path: Path) -> None:
+    home.registry.unlink()
+    Store(home).apply()
+    service = "tests.bentos.standin_service:RecommenderService"
+    with (
+        served("bentoml", "serve", service, home=home, log=tmp_path / "log") as (http, _),
+        Client(str(http.base_url)) as client,
+    ):
+        told_everything(client)
+        assert files_with(home.root, "bob") == []

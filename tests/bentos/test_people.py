@@ -1,0 +1,86 @@
+"""A person who is erased over HTTP is in no file and in nothing that the service holds."""
+
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from coldstart_models.erasing import erase_user
+from feature_repo.home import Home
+from tests.bentos.fakes import CountingRecommender, MemoryStore
+from tests.coldstart_models.stateful_search import files_with, objects_with
+from tests.coldstart_models.test_erasing import NOW
+
+USER = "person-zq7x"
+BEFORE = "2026-02-01T10:00:00Z"
+
+
+@pytest.fixture
+def known(client: TestClient, service: Any) -> TestClient:
+    """The person bought the sofa, asked for recommendations, and is on the storefront."""
+    events = [
+        {
+            "event_id": f"e-{user}",
+            "user_id": user,
+            "item_id": "sofa",
+            "event_type": "purchase",
+            "event_timestamp": BEFORE,
+        }
+        for user in (USER, "bob")
+    ]
+    assert client.post("/events", json={"events": events}).json()["users"] == 2
+    assert client.post("/recommend", json={"user_id": USER}).json()["fallback"] is None
+    service.shelf.user_ids = [USER, "bob"]
+    return client
+
+
+@pytest.mark.parametrize("way", ["POST", "DELETE"])
+def test_the_service_forgets_a_person(
+    known: TestClient, service: Any, home: Home, recommender: CountingRecommender, way: str
+) -> None:
+    assert files_with(home.root, USER) != []
+    assert objects_with(service, USER) != []
+    if way == "POST":
+        answer = known.post("/users/erase", json={"user_id": USER})
+    else:
+        answer = known.request("DELETE", "/users", json={"user_id": USER})
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["erased"]["events"] == 1
+    assert answer.json()["adapted_again"] == 1
+    assert USER not in answer.text
+    assert USER not in known.get("/metrics").text
+    assert files_with(home.root, USER) == []
+    assert objects_with([vars(service), recommender], USER) == []
+    assert known.get("/storefront/users").json() == {"user_ids": ["bob"]}
+    assert known.post("/recommend", json={"user_id": USER}).json()["fallback"] == "popular"
+    late = {"event_id": "e9", "user_id": USER, "item_id": "lamp", "event_type": "click"}
+    late["event_timestamp"] = BEFORE
+    taken = known.post("/events", json={"events": [late]}).json()
+    assert (taken["refused"], taken["accepted"]) == (["e9"], [])
+    del late["event_timestamp"]
+    taken = known.post("/events", json={"events": [late]}).json()
+    assert taken["accepted"] == ["e9"]
+
+
+def test_an_empty_id_is_refused(client: TestClient) -> None:
+    assert client.post("/users/erase", json={"user_id": ""}).status_code == 400
+    assert client.request("DELETE", "/users", json={"user_id": ""}).status_code == 400
+    assert client.request("DELETE", "/users", content=b"u1").status_code == 400
+
+
+def test_what_another_process_erased_is_forgotten_and_learned_anew(
+    known: TestClient,
+    service: Any,
+    home: Home,
+    store: MemoryStore,
+    recommender: CountingRecommender,
+) -> None:
+    learned_before = list(recommender.adaptations)
+    erase_user(USER, home=home, store=store, recommender=None, now=NOW)  # type: ignore[arg-type]
+    service.follow()
+    assert service.shelf.user_ids == ["bob"]
+    assert learned_before
+    assert recommender.adaptations == [("sofa", 1)]
+    assert objects_with([vars(service), recommender], USER) == []
+    service.follow()
+    assert recommender.adaptations == [("sofa", 1)]
