@@ -102,7 +102,7 @@ def cells(result: Mapping[str, Any]) -> str:
 def published(result: Mapping[str, Any]) -> str:
     """What `make bench-NAME` measured: its rows, then the machine and the other facts.
 
-    A list, such as the single points that rows are of, is left to the file.
+    A list of rows, such as the single points that the others are of, is left to the file.
     """
     rows = result["rows"]
     columns = list(rows[0])
@@ -110,10 +110,14 @@ def published(result: Mapping[str, Any]) -> str:
     facts = {
         name: value
         for name, value in result.items()
-        if name not in ("benchmark", "rows") and not isinstance(value, list)
+        if name not in ("benchmark", "rows") and not _are_rows(value)
     }
     told = "".join(f"- {name}: {fact(value)}\n" for name, value in facts.items())
     return f"{measured}\n{told}"
+
+
+def _are_rows(value: object) -> bool:
+    return isinstance(value, list) and any(isinstance(one, Mapping) for one in value)
 
 
 def compared(result: Mapping[str, Any]) -> str:

@@ -8,8 +8,9 @@ import typer
 from coldstart_models.commands import console
 
 NAME: Final = "users"
-EXAMPLES: Final = """Example:
+EXAMPLES: Final = """Examples:
 
+  coldstart users erase u42
   coldstart users erase u42 --json
 """
 

@@ -189,7 +189,7 @@ def test_full_files_make_room_and_the_oldest_goes(
     log = ServedLog(Home(tmp_path), share=1.0)
     for number in range(30):
         log.keep(served(number))
-    files = sorted(path.name for path in Home(tmp_path).served.iterdir())
+    files = sorted(path.name for path in Home(tmp_path).served.glob("[!.]*"))
     assert files == ["requests.1.jsonl", "requests.2.jsonl", "requests.jsonl"]
     keys = [one.key for one in read_served(Home(tmp_path))]
     assert keys == [f"u{n}" for n in range(30 - len(keys), 30)]
