@@ -433,10 +433,13 @@ class Recommender:
     ) -> "np.typing.NDArray[np.float32]":
         """(C,) scores from their terms and what the listings' first customers add."""
         scores = self._scorer.combine(terms.values, terms.exists, terms.prior, person.calibration)
-        if snapshot.support[rows].any():
-            deltas = {name: values[rows] for name, values in snapshot.by_modality.items()}
+        held = np.flatnonzero(snapshot.support[rows])
+        if len(held):
+            learned = rows[held]
+            deltas = {name: values[learned] for name, values in snapshot.by_modality.items()}
             added = effect(person.profiles, deltas, self._space.mean)
-            scores = scores + added + torch.from_numpy(snapshot.biases[rows])
+            added = added + torch.from_numpy(snapshot.biases[learned])
+            scores = scores.index_add(1, torch.from_numpy(held), added)
         general = self._general(snapshot, person, rows)
         scores = moved(scores[0], general, float(self._scorer.prior_weight.detach()), personal)
         return np.asarray(scores.numpy(), dtype=np.float32)
