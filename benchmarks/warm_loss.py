@@ -25,8 +25,9 @@ def warm_loss(
 ) -> dict[str, Any] | None:
     """NDCG@10 of users' later choices of warm items; None where nothing tells them.
 
-    Among new listings, the two differ by the adaptation alone: in both, nobody is ranked a listing
-    that he is a first customer of.
+    Beside it that of their choices of warm and new items, ranked together: what is a miss of the
+    one may be a hit of the other. Among new listings, with and without support differ by the
+    adaptation alone: in both, nobody is ranked a listing that he is a first customer of.
 
     Args:
         model: after meta-training.
@@ -39,9 +40,13 @@ def warm_loss(
         "alone, before meta-training": _alone(before, split, catalogue, warm),
         "alone, after": _alone(model, split, catalogue, warm),
     }
-    among = among_new(split, seed=seed)
-    if among is not None:
-        rehearsal = rehearsal_of(model, split.training_set(catalogue), among)
+    for pool, whose in (
+        (among_new(split, seed=seed), ""),
+        (mixed(split, seed=seed), ", all choices"),
+    ):
+        if pool is None:
+            continue
+        rehearsal = rehearsal_of(model, split.training_set(catalogue), pool)
         with torch.inference_mode():
             weights = model.network.learner.adapt(rehearsal.evidence)
             scores = {
@@ -49,23 +54,31 @@ def warm_loss(
                 "with support": rehearsal.adapted(weights).numpy(),
             }
         for how, found in scores.items():
-            value = pool_ndcg(found, among, catalogue).mean()
-            told[f"among new listings, {how}"] = float(value)
+            value = pool_ndcg(found, pool, catalogue).mean()
+            told[f"among new listings{whose}, {how}"] = float(value)
     return {name: round(value, DIGITS) for name, value in told.items()}
 
 
-def among_new(split: Split, *, seed: int) -> Pool | None:
-    """Warm and new items with the new ones' support; the truth is what is warm in it."""
+def mixed(split: Split, *, seed: int) -> Pool | None:
+    """Warm and new items with the new ones' support; the truth is what people chose of both."""
     full, shots = full_pool(split, cold_pool(split)), shots_pools(split, shots=SHOTS, seed=seed)
     if full is None or not shots:
+        return None
+    task = replace(full.task, support=shots[1].task.support)
+    return Pool(full.name, SHOTS, task, full.chosen, full.excluded)
+
+
+def among_new(split: Split, *, seed: int) -> Pool | None:
+    """The same; the truth is what is warm in it."""
+    full = mixed(split, seed=seed)
+    if full is None:
         return None
     cold = ~split.warm[full.task.candidates]
     chosen = full.chosen.multiply(sparse.csr_matrix(~cold[None, :])).tocsr().astype(bool)
     kept = np.flatnonzero(chosen.getnnz(axis=1) > 0)
     if not len(kept):
         return None
-    task = replace(full.task.of_users(kept), support=shots[1].task.support)
-    return Pool(full.name, SHOTS, task, chosen[kept], full.excluded[kept])
+    return Pool(full.name, SHOTS, full.task.of_users(kept), chosen[kept], full.excluded[kept])
 
 
 def _alone(model: SiameseModel, split: Split, catalogue: Catalogue, pool: Pool) -> float:
