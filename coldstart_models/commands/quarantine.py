@@ -174,17 +174,23 @@ def resubmit(
 
 
 def _write(rows: "pd.DataFrame", file: Path) -> None:
-    """Raises typer.BadParameter for an ending that is none of ours."""
+    """The file is there as a whole or not at all.
+
+    Raises typer.BadParameter for an ending that is none of ours.
+    """
+    from validation.whole_files import replacing
+
     told = rows.assign(reasons=rows["reasons"].map("; ".join))
-    if file.suffix == ".csv":
-        told.to_csv(file, index=False)
-    elif file.suffix in (".jsonl", ".ndjson"):
-        told.to_json(file, orient="records", lines=True, force_ascii=False)
-    elif file.suffix == ".parquet":
-        texts = told.astype(object).where(told.notna(), None)
-        texts.map(lambda value: value if value is None else str(value)).to_parquet(file)
-    else:
+    if file.suffix not in (".csv", ".jsonl", ".ndjson", ".parquet"):
         raise typer.BadParameter(f"{file} must end in .csv, .jsonl or .parquet")
+    with replacing(file) as partial:
+        if file.suffix == ".csv":
+            told.to_csv(partial, index=False)
+        elif file.suffix == ".parquet":
+            texts = told.astype(object).where(told.notna(), None)
+            texts.map(lambda value: value if value is None else str(value)).to_parquet(partial)
+        else:
+            told.to_json(partial, orient="records", lines=True, force_ascii=False)
 
 
 def _mended(file: Path) -> "pd.DataFrame":

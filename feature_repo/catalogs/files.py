@@ -72,6 +72,12 @@ def read_table(
     return frame
 
 
+def require_file(path: Path) -> None:
+    """Raise SourceError where there is no file."""
+    if not path.is_file():
+        raise SourceError(f"there is no file {path}; expected {', '.join(ENDINGS)}")
+
+
 def table_parts(
     path: Path, *, rows: int | None, encoding: str | None = None, delimiter: str | None = None
 ) -> Iterator[pd.DataFrame]:
@@ -80,6 +86,7 @@ def table_parts(
     Raises:
         SourceError: the file cannot be read or is empty.
     """
+    require_file(path)
     if path.stat().st_size == 0:
         raise SourceError(f"{path} is empty (0 bytes)")
     name, count = path.name.lower(), 0

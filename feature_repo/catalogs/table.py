@@ -88,8 +88,7 @@ def read_items(path: Path) -> pd.DataFrame:
 
 def item_parts(path: Path, *, rows: int | None) -> Iterator[pd.DataFrame]:
     """The listings of one file as `read_items` reads them, so many a frame."""
-    if not path.is_file():
-        raise SourceError(f"there is no file {path}; expected {', '.join(files.ENDINGS)}")
+    files.require_file(path)
     return _item_parts(path, TableMapping(), path.resolve().parent, rows)
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pandas as pd
@@ -130,6 +131,11 @@ def test_rows_that_are_not_held_are_refused(coldstart, tmp_path, shop):
     assert (code, "fingerprint, source" in err) == (2, True)
     assert coldstart("quarantine", "show", "nosuch")[0] == 2
     assert coldstart("quarantine", "export", "held.xlsx")[0] == 2
+    assert coldstart("quarantine", "export", "a/new/folder/held.jsonl")[0] == 0
+    assert Path("a/new/folder/held.jsonl").read_text()
+    code, _, err = coldstart(*as_of("quarantine", "resubmit", "absent.csv"))
+    assert (code, err.count("\n")) == (2, 1)
+    assert "there is no file absent.csv" in err
 
 
 def test_every_check_is_listed_once_with_its_sentence(coldstart):
