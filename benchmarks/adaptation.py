@@ -27,7 +27,7 @@ from coldstart_models.domain.aims import Aims
 from coldstart_models.domain.examples import of_folder, of_home
 from coldstart_models.domain.freedom import Freedom
 from coldstart_models.domain.setting import Setting
-from coldstart_models.metrics import NDCG, bootstrap_intervals, seed_means
+from coldstart_models.metrics import NDCG, FloatArray, bootstrap_intervals, seed_means
 from feature_repo.catalogs.registry import open_source, resolved
 from feature_repo.encoders.registry import EFFICIENTNET_LITE0, MINILM, load_encoder
 from feature_repo.home import Home
@@ -113,12 +113,8 @@ def _row(shop: str, variant: str, cells: Sequence[Cell]) -> results.Row:
         "kept": sum(one.better for one in cells) if variant != CUT else "–",
     }
     for number, name in enumerate(METRICS):
-
-        def stacked(side: Sequence[Found], number: int = number, name: str = name) -> Any:
-            return np.stack([one.users if name == NDCG else one.items[:, [number]] for one in side])
-
-        before = stacked([one.whole for one in cells])
-        after = stacked([one.after for one in cells])
+        before = np.stack([_column(one.whole, number) for one in cells])
+        after = np.stack([_column(one.after, number) for one in cells])
         if np.isnan(before).all():
             row[name] = "–"
             continue
@@ -127,6 +123,11 @@ def _row(shop: str, variant: str, cells: Sequence[Cell]) -> results.Row:
         gain = end / start - 1
         row[name] = f"{start:.4f} → {end:.4f}, {gain:+.1%} ({low:+.1%} to {high:+.1%})"
     return row
+
+
+def _column(found: Found, number: int) -> FloatArray:
+    """(N, 1) or (U, 1) of a metric."""
+    return found.users if METRICS[number] == NDCG else found.items[:, [number]]
 
 
 def _shop(name: str, data: Path) -> Shop:

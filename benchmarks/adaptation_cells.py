@@ -6,6 +6,7 @@ shop's contents, the encoders and the code.
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Final
 
@@ -35,16 +36,10 @@ from validation.whole_files import replacing
 
 SHARE: Final = 0.2
 """Of the items that are cold."""
-MEASURED: Final = (
-    "benchmarks.adaptation_cells",
-    "coldstart_models.encoder_comparison",
-    "coldstart_models.domain.adapted",
-)
-"""Modules that a cell's numbers come from."""
 Load = Callable[[str], Encoder]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Shop:
     """One data set, its cold items drawn by the seed."""
 
@@ -53,6 +48,7 @@ class Shop:
     target: Examples
     source: Examples | None
 
+    @cached_property
     def fingerprint(self) -> str:
         """Of the contents of photos, texts and the log."""
         log = self.stored.events.to_csv(index=False)
@@ -92,9 +88,8 @@ def cell(
         told: what the cell is called.
         folder: for the cells, and what is computed for them.
     """
-    hashes = [load(name).hash for name in (setting.base, MINILM)]
-    versions = [code_version(module) for module in MEASURED]
-    key = digest(repr(setting), SHARE, shop.fingerprint(), *hashes, *versions)[:16]
+    hashes = [_hash(load, name) for name in (setting.base, MINILM)]
+    key = digest(repr(setting), SHARE, shop.fingerprint, *hashes, code_version(__name__))[:16]
     path = folder / "cells" / f"{key}.npz"
     if not path.exists():
         if only_kept:
@@ -104,6 +99,12 @@ def cell(
     gain = np.nanmean(found.after.items[:, 1]) / np.nanmean(found.whole.items[:, 1]) - 1
     console.say(f"{told}: precision@10 {gain:+.1%}{'' if found.better else ' (the base is kept)'}")
     return found
+
+
+@cache
+def _hash(load: Load, name: str) -> str:
+    """Of an encoder, which is not kept: adapting changes it."""
+    return load(name).hash
 
 
 def _write(one: Cell, path: Path) -> None:

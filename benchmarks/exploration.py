@@ -9,6 +9,7 @@ Counted is how often the 95 % interval holds it.
 
 import argparse
 import time
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -26,7 +27,7 @@ from coldstart_models.exploration.thompson import Thompson
 from coldstart_models.online_histories import histories_of, read_rows
 from coldstart_models.recommending import Recommender
 from coldstart_models.user_history import UserHistory
-from feature_repo.catalogs.marketplace.choices import BEHAVIOUR
+from feature_repo.catalogs.marketplace.choices import outside_option
 from feature_repo.catalogs.marketplace.generation import UTILITY
 from feature_repo.home import Home
 from feature_repo.store import Store
@@ -86,8 +87,7 @@ def population(recommender: Recommender, histories: dict[str, UserHistory], *, h
     """Everybody's page with its arms as the scorer sees them, and their true utilities."""
     truth = pq.read_table(home.truth).to_pandas()
     utility = truth.pivot(index=tables.USER_ID, columns=tables.ITEM_ID, values=UTILITY)
-    outside = utility.mean(axis=1) + BEHAVIOUR.outside * utility.std(axis=1, ddof=0)
-    above = utility.sub(outside, axis=0)
+    above = utility.sub(outside_option(utility.to_numpy()), axis=0)
     explorer = Explorer(Greedy(), 1, ListingBudget(UNLIMITED))
     arms, kept, worth = [], [], []
     for user_id, history in histories.items():
@@ -150,9 +150,7 @@ def _short(policy: Policy) -> str:
 
 def _exact(policy: Policy) -> Policy:
     """With so many draws that its probabilities are those of the posterior."""
-    if isinstance(policy, Thompson):
-        return Thompson(draws=MANY_DRAWS, width=policy.width, floor=policy.floor)
-    return policy
+    return replace(policy, draws=MANY_DRAWS) if isinstance(policy, Thompson) else policy
 
 
 def _histories(home: Home) -> dict[str, UserHistory]:
@@ -182,13 +180,7 @@ def _costs(
             recommender.recommend(history, k=PAGE, pool="all", turn=turn)
             if call >= 0:
                 taken[name][call] = 1000.0 * (time.perf_counter() - began)
-    return {
-        name: {
-            "p50 ms": round(float(np.median(times)), 2),
-            "p99 ms": round(float(np.percentile(times, 99)), 2),
-        }
-        for name, times in taken.items()
-    }
+    return {name: results.quantiles(times, levels=(50, 99)) for name, times in taken.items()}
 
 
 if __name__ == "__main__":

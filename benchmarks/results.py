@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from coldstart_models.commands import console
 from validation.whole_files import replacing
@@ -69,8 +70,15 @@ def latencies(work: Callable[[], object], *, calls: int, warm_up: int = 10) -> d
     """Median and 99th percentile in milliseconds."""
     for _ in range(warm_up):
         work()
-    taken = np.array([seconds(work) for _ in range(calls)]) * 1000.0
+    return quantiles([1000.0 * seconds(work) for _ in range(calls)], levels=(50, 99), digits=3)
+
+
+def quantiles(
+    milliseconds: npt.ArrayLike, *, levels: Sequence[int] = (50, 95, 99), digits: int = 2
+) -> dict[str, float]:
+    """``p50 ms`` and so on: what all but so many in a hundred stay below."""
+    found = np.percentile(np.asarray(milliseconds, np.float64), levels)
     return {
-        "p50 ms": round(float(np.median(taken)), 3),
-        "p99 ms": round(float(np.percentile(taken, 99)), 3),
+        f"p{level} ms": round(float(value), digits)
+        for level, value in zip(levels, found, strict=True)
     }

@@ -18,10 +18,10 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -72,13 +72,14 @@ class Client:
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
 
     def post(self, path: str, body: object) -> Answer:
-        """JSON there and back."""
+        """JSON there, and back what is JSON; other answers as they are."""
         self.connection.request(
             "POST", path, json.dumps(body), {"Content-Type": "application/json"}
         )
         response = self.connection.getresponse()
         content = response.read()
-        return Answer(response.status, json.loads(content) if content else None)
+        told = response.headers.get_content_type() == "application/json"
+        return Answer(response.status, json.loads(content) if told and content else content)
 
 
 def main() -> None:
@@ -107,8 +108,8 @@ def main() -> None:
         floor = stack.enter_context(served(home, folder / "floor.log", FLOOR))
         body = {"user_id": user, "k": 10, "pool": "all", "exclude_seen": False}
         found, least = in_turns(
-            lambda: expect(Client(ours), "/recommend"),
-            lambda: expect(Client(floor), "/recommend"),
+            expect(Client(ours), "/recommend"),
+            expect(Client(floor), "/recommend"),
             body,
             calls=options.calls,
         )
@@ -127,15 +128,15 @@ def publish(
     options: argparse.Namespace,
 ) -> None:
     """The table and its facts."""
-    ours, floor = quantiles(found), quantiles(least)
+    ours, floor, new, event = (results.quantiles(one) for one in (found, least, shown, moved))
     results.publish(
         "serving",
         title=f"The service on loopback, {CANDIDATES} candidates, Redis online",
         rows=[
             {"what": "recommend 10 of 500", **ours},
             {"what": "floor: a raw read and a product", **floor},
-            {"what": "a listing, from its call until it is recommended", **quantiles(shown)},
-            {"what": "an event, from its call until recommendations move", **quantiles(moved)},
+            {"what": "a listing, from its call until it is recommended", **new},
+            {"what": "an event, from its call until recommendations move", **event},
         ],
         recommend_500={
             "p50_ms": ours["p50 ms"],
@@ -143,8 +144,8 @@ def publish(
             "floor_p99_ms": floor["p99 ms"],
             "ratio": round(ours["p99 ms"] / floor["p99 ms"], 2),
         },
-        time_to_recommendable={"p95_ms": quantiles(shown)["p95 ms"], "replicas": 1},
-        time_to_move={"p95_ms": quantiles(moved)["p95 ms"]},
+        time_to_recommendable={"p95_ms": new["p95 ms"], "replicas": 1},
+        time_to_move={"p95_ms": event["p95 ms"]},
         load=load,
         errors_5xx=load["errors_5xx"],
         calls=options.calls,
@@ -235,8 +236,8 @@ def expect(client: Client, path: str) -> Callable[[object], Any]:
 
 
 def in_turns(
-    ours: Callable[[], Callable[[object], Any]],
-    floor: Callable[[], Callable[[object], Any]],
+    ours: Callable[[object], Any],
+    floor: Callable[[object], Any],
     body: dict[str, Any],
     *,
     calls: int,
@@ -245,7 +246,7 @@ def in_turns(
 ) -> tuple[list[float], list[float]]:
     """Milliseconds of each call of either, a tenth of them at a time, so that both see the same."""
     taken: tuple[list[float], list[float]] = ([], [])
-    works = (ours(), floor())
+    works = (ours, floor)
     bodies = (body, {"user_id": body["user_id"], "k": body["k"]})
     for work, told in zip(works, bodies, strict=True):
         for _ in range(warm_up):
@@ -310,41 +311,30 @@ def times_to_move(client: Client, home: Home, count: int) -> list[float]:
 
 
 def under_load(port: int, body: dict[str, Any], *, clients: int, seconds: float) -> dict[str, Any]:
-    """What many clients get that ask again as soon as they have an answer."""
-    statuses: Counter[int] = Counter()
-    taken: list[float] = []
+    """What many clients get that ask again as soon as they have an answer.
+
+    A connection that breaks ends the run with its error: no answer is left out of the count.
+    """
     until = time.perf_counter() + seconds
 
-    def ask() -> None:
-        client, mine = Client(port), Counter[int]()
-        times = []
+    def ask(_: int) -> tuple[Counter[int], list[float]]:
+        client, mine, times = Client(port), Counter[int](), list[float]()
         while time.perf_counter() < until:
             began = time.perf_counter()
             mine[client.post("/recommend", body).status] += 1
             times.append(1000 * (time.perf_counter() - began))
-        statuses.update(mine)
-        taken.extend(times)
+        return mine, times
 
-    threads = [threading.Thread(target=ask) for _ in range(clients)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(clients) as pool:
+        found = list(pool.map(ask, range(clients)))
+    statuses = sum((counts for counts, _ in found), Counter[int]())
+    taken = [one for _, times in found for one in times]
     return {
         "clients": clients,
         "requests_per_second": round(statuses[200] / seconds, 1),
-        **{name.replace(" ", "_"): value for name, value in quantiles(taken).items()},
+        **{name.replace(" ", "_"): value for name, value in results.quantiles(taken).items()},
         "statuses": {str(status): count for status, count in sorted(statuses.items())},
         "errors_5xx": sum(count for status, count in statuses.items() if status >= 500),
-    }
-
-
-def quantiles(milliseconds: Sequence[float]) -> dict[str, float]:
-    """The median, and what 5 and 1 in a hundred exceed."""
-    found = np.percentile(np.array(milliseconds), [50, 95, 99])
-    return {
-        name: round(float(value), 2)
-        for name, value in zip(("p50 ms", "p95 ms", "p99 ms"), found, strict=True)
     }
 
 

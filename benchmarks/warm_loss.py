@@ -8,7 +8,7 @@ import torch
 from scipy import sparse
 
 from benchmarks.rehearsed import pool_ndcg, rehearsal_of
-from coldstart_models.data.catalogue import Catalogue
+from coldstart_models.data.catalogue import Catalogue, IntArray
 from coldstart_models.data.pools import Pool, cold_pool, full_pool, shots_pools, warm_pool
 from coldstart_models.data.splits import Split
 from coldstart_models.siamese.ranker import prepared_task
@@ -40,22 +40,21 @@ def warm_loss(
         "alone, before meta-training": _alone(before, split, catalogue, warm),
         "alone, after": _alone(model, split, catalogue, warm),
     }
-    for pool, whose in (
-        (among_new(split, seed=seed), ""),
-        (mixed(split, seed=seed), ", all choices"),
-    ):
-        if pool is None:
-            continue
-        rehearsal = rehearsal_of(model, split.training_set(catalogue), pool)
+    full = mixed(split, seed=seed)
+    if full is not None:
+        rehearsal = rehearsal_of(model, split.training_set(catalogue), full)
         with torch.inference_mode():
             weights = model.network.learner.adapt(rehearsal.evidence)
             scores = {
                 "without support": rehearsal.scores.numpy(),
                 "with support": rehearsal.adapted(weights).numpy(),
             }
-        for how, found in scores.items():
-            value = pool_ndcg(found, pool, catalogue).mean()
-            told[f"among new listings{whose}, {how}"] = float(value)
+        of_warm, users = warm_choices(full, split)
+        for whose, pool, rows in (("", of_warm, users), (", all choices", full, slice(None))):
+            for how, found in scores.items():
+                if len(pool.task.user_index):
+                    value = pool_ndcg(found[rows], pool, catalogue).mean()
+                    told[f"among new listings{whose}, {how}"] = float(value)
     return {name: round(value, DIGITS) for name, value in told.items()}
 
 
@@ -68,17 +67,13 @@ def mixed(split: Split, *, seed: int) -> Pool | None:
     return Pool(full.name, SHOTS, task, full.chosen, full.excluded)
 
 
-def among_new(split: Split, *, seed: int) -> Pool | None:
-    """The same; the truth is what is warm in it."""
-    full = mixed(split, seed=seed)
-    if full is None:
-        return None
+def warm_choices(full: Pool, split: Split) -> tuple[Pool, IntArray]:
+    """The pool of those who chose what is warm in it, that being the truth; and their places."""
     cold = ~split.warm[full.task.candidates]
     chosen = full.chosen.multiply(sparse.csr_matrix(~cold[None, :])).tocsr().astype(bool)
     kept = np.flatnonzero(chosen.getnnz(axis=1) > 0)
-    if not len(kept):
-        return None
-    return Pool(full.name, SHOTS, full.task.of_users(kept), chosen[kept], full.excluded[kept])
+    pool = Pool(full.name, SHOTS, full.task.of_users(kept), chosen[kept], full.excluded[kept])
+    return pool, kept
 
 
 def _alone(model: SiameseModel, split: Split, catalogue: Catalogue, pool: Pool) -> float:

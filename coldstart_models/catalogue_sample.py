@@ -1,7 +1,6 @@
 """A part of the catalogue, the same one each time, encoded anew by whichever encoder."""
 
 import time
-from collections.abc import Callable
 from datetime import datetime
 from hashlib import sha256
 
@@ -12,6 +11,7 @@ import pyarrow.parquet as pq
 from coldstart_models.data.catalogue import Catalogue, Embeddings
 from coldstart_models.errors import NotEnoughData
 from coldstart_models.listing_encoders import encode
+from coldstart_models.progress import Progress
 from feature_repo.encoders.content import listing_text
 from feature_repo.encoders.encoder import Encoder, Modality
 from feature_repo.home import Home
@@ -47,7 +47,7 @@ def encoded(
     encoder: Encoder,
     *,
     now: datetime,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> tuple[Embeddings, float]:
     """The items' embeddings in their order, and how many of them a second.
 

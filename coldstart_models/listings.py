@@ -4,7 +4,6 @@ The same path serves `coldstart listings FILE` and the service. A listing that c
 with the same id is updated. One bad listing never stops the good ones.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
@@ -23,6 +22,7 @@ from coldstart_models.intake import (
     told_rows,
 )
 from coldstart_models.listing_encoders import ListingEncoders, encode
+from coldstart_models.progress import Progress
 from feature_repo.feature_tables import (
     ITEM_IMAGE_EMBEDDING,
     ITEM_PROFILE,
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from coldstart_models.recommending import Recommender
     from feature_repo.store import Store
 
-Progress = Callable[[int, int], None]
 STEP: Final = "listings"
 
 

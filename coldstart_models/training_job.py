@@ -33,6 +33,7 @@ from coldstart_models.experiments.challenger import keep_vectors
 from coldstart_models.feature_rows import adaptation_rows, vector_rows
 from coldstart_models.general.artifact import load_general
 from coldstart_models.online_histories import READ
+from coldstart_models.progress import Progress
 from coldstart_models.ranker import TrainingSet
 from coldstart_models.siamese.checkpoints import Checkpoint
 from coldstart_models.siamese.curves import tensorboard
@@ -46,7 +47,7 @@ from coldstart_models.siamese.population import Population
 from coldstart_models.siamese.scorer import Vectors
 from coldstart_models.siamese.stages import SiameseModel, Watch, meta_train, pretrain
 from coldstart_models.siamese.togetherness import fit_togetherness
-from coldstart_models.siamese.training import Progress, Schedule, history_batch, to_vectors
+from coldstart_models.siamese.training import Schedule, history_batch, to_vectors
 from coldstart_models.snapshot import new_listings
 from feature_repo.catalogs.source import Ordering
 from feature_repo.event_log import event_log

@@ -9,7 +9,7 @@ that was stopped goes on.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from importlib.metadata import version
 from pathlib import Path
@@ -20,6 +20,7 @@ import numpy as np
 from coldstart_models.errors import ConfigError, NotEnoughData
 from coldstart_models.general.artifact import GeneralModel
 from coldstart_models.peers.selection import ValidationTask, validation_task
+from coldstart_models.progress import Progress
 from coldstart_models.ranker import TrainingSet
 from coldstart_models.siamese.ranker import SiameseRanker
 from coldstart_models.siamese.stages import META_SCHEDULE, fine_tune, pretrain
@@ -41,8 +42,6 @@ RANGES: Final = {
     "tower_decay": (1e-3, 1.0),
     "meta_weight_rate": (1e-3, 1e-1),
 }
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-Progress = Callable[[int, int], None]
+from coldstart_models.progress import Progress
 
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="A coldstart.toml.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]

@@ -8,7 +8,7 @@ With one shop, contents that were held out stand in for a shop.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -34,12 +34,12 @@ from coldstart_models.general.metric import (
 )
 from coldstart_models.general.problems import Problem
 from coldstart_models.general.tower import GeneralTower
+from coldstart_models.progress import Progress
 
 logger = logging.getLogger(__name__)
 
 HELD_OUT_SHARE: Final = 0.2
 """Of a shop's contents, on which it is checked where there is no other shop."""
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,16 +79,16 @@ class Checkpoint:
             return None
         before = copy.deepcopy(model.state_dict())
         try:
+            course = Course(**parts["course"])
             model.load_state_dict(parts["model"])
-        except RuntimeError:
+            optimizer.load_state_dict(parts["optimizer"])
+        except (RuntimeError, KeyError, TypeError, ValueError):
             logger.warning("the checkpoint %s is of other code: learning starts anew", self.path)
             model.load_state_dict(before)
             return None
-        optimizer.load_state_dict(parts["optimizer"])
         with torch.no_grad():
             scale.copy_(parts["scale"])
         generator.bit_generator.state = json.loads(parts["generator"])
-        course = Course(**parts["course"])
         logger.info("learning goes on from step %d of %s", course.step, self.path)
         return course
 

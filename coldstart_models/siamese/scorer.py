@@ -259,18 +259,13 @@ class SiameseScorer(nn.Module):
         profiles: "Profiles",
         candidates: Vectors,
         prior: Tensor,
-        *,
-        calibration: "Calibration | None" = None,
     ) -> Tensor:
-        """(B, C, T + 1): what the weights weigh, the standardised terms and then the prior.
+        """(B, C, T + 1): what the weights weigh, of candidates that are their own reference pool.
 
         The arguments are those of a score.
         """
         values, exists = self.term_values(vectors, profiles, candidates)
-        if calibration is None:
-            calibration = Calibration.of(values, exists, prior)
-        popular = calibration.popular(prior).expand(len(values), -1)
-        return torch.cat([calibration.standard(values, exists), popular[:, :, None]], dim=2)
+        return Calibration.of(values, exists, prior).features(values, exists, prior)
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,6 +297,11 @@ class Calibration:
     def popular(self, prior: Tensor) -> Tensor:
         """(C,) expected log popularity of candidates, standardised over the pool."""
         return (prior - self.prior_mean) / self.prior_deviation
+
+    def features(self, values: Tensor, exists: Tensor, prior: Tensor) -> Tensor:
+        """(B, C, T + 1): the standardised terms and then the prior."""
+        popular = self.popular(prior).expand(len(values), -1)
+        return torch.cat([self.standard(values, exists), popular[:, :, None]], dim=2)
 
 
 def spread_of(prior: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from coldstart_models.data.episodes import (
 from coldstart_models.errors import NotEnoughData
 from coldstart_models.general.artifact import GeneralModel
 from coldstart_models.general.trust import drawn_back, trust
+from coldstart_models.progress import Progress
 from coldstart_models.ranker import TrainingSet
 from coldstart_models.siamese.checkpoints import Checkpoint
 from coldstart_models.siamese.curves import Curves
@@ -43,7 +44,6 @@ from coldstart_models.siamese.training import (
     MetaSiamese,
     PastItems,
     PreparedEpisode,
-    Progress,
     Schedule,
     TrainingRecord,
     prepare,

@@ -24,5 +24,6 @@ class Terms:
     def features(self, columns: IntArray | None = None) -> torch.Tensor:
         """(C, T + 1): what the weights weigh, of all candidates or of some."""
         chosen = slice(None) if columns is None else torch.from_numpy(columns)
-        standard = self.calibration.standard(self.values[:, chosen], self.exists[:, chosen])[0]
-        return torch.cat([standard, self.calibration.popular(self.prior[chosen])[:, None]], dim=1)
+        return self.calibration.features(
+            self.values[:, chosen], self.exists[:, chosen], self.prior[chosen]
+        )[0]

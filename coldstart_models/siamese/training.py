@@ -11,7 +11,7 @@ among them: training can only help where a later launch agrees.
 
 import copy
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,6 +24,7 @@ from coldstart_models.data.catalogue import BoolArray, FloatMatrix, IntArray
 from coldstart_models.data.episodes import Episode, supported, user_batches
 from coldstart_models.data.interactions import Histories, Interactions
 from coldstart_models.metrics import NDCG_DEPTH, ranked_ndcg
+from coldstart_models.progress import Progress
 from coldstart_models.siamese.certainty import Certainty
 from coldstart_models.siamese.checkpoints import Checkpoint, Course
 from coldstart_models.siamese.contrast import contrast
@@ -56,7 +57,6 @@ TERMS_AT_ONCE: Final = 64_000_000
 TRAINING_HISTORY: Final = 100
 POPULATION_SIZE: Final = 300
 """Users, about, whose profiles supporters are compared with while learning."""
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)

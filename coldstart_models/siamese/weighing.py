@@ -108,16 +108,13 @@ def set_weights(model: "MetaSiamese", weights: Weights) -> None:
 @torch.inference_mode()
 def choices(model: "MetaSiamese", prepared: "PreparedEpisode", *, launches: bool) -> Choices:
     """The terms of all of an episode's users and candidates."""
-    from coldstart_models.siamese.training import history_batch
-
     scorer, users = model.scorer, len(prepared.histories)
     view = model.view(prepared, prepared.histories)
     exposure = None if model.date_term is None else prepared.dates[:, 0]
     blocks = []
     for start in range(0, users, USERS_AT_ONCE):
         rows = np.arange(start, min(start + USERS_AT_ONCE, users))
-        history = history_batch(prepared.histories.take(rows)).among(view.used)
-        profiles = scorer.profiles(view.vectors, history)
+        profiles = model.users(view, prepared.histories.take(rows))
         found = scorer.features(view.vectors, profiles, view.candidates, prepared.prior)
         if exposure is not None:
             alike = exposure[None, :, None].expand(*found.shape[:2], 1)

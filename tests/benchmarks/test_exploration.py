@@ -13,7 +13,7 @@ from benchmarks.exploration_truth import (
 from coldstart_models.exploration.linucb import LinUCB
 from coldstart_models.exploration.policy import Arms, Policy
 from coldstart_models.exploration.thompson import Thompson
-from feature_repo.catalogs.marketplace.choices import BEHAVIOUR
+from feature_repo.catalogs.marketplace.choices import outside_option
 from feature_repo.catalogs.marketplace.size import SIZES
 from feature_repo.catalogs.marketplace.stock import make_stock
 from feature_repo.catalogs.marketplace.tastes import make_shoppers, utilities
@@ -27,8 +27,7 @@ def pages() -> Pages:
     """People of the marketplace; a scorer that knows two blurred views of their utilities."""
     stock = [one for one in make_stock(SIZES["small"], seed=0) if one.is_home]
     utility = utilities(make_shoppers(PEOPLE, seed=0), stock)
-    above = utility - utility.mean(axis=1, keepdims=True)
-    above -= BEHAVIOUR.outside * utility.std(axis=1, keepdims=True)
+    above = utility - outside_option(utility)[:, None]
     rng = np.random.default_rng(0)
     views = above[..., None] + rng.normal(scale=1.5, size=(*above.shape, 2))
     views = (views - views.mean(axis=1, keepdims=True)) / views.std(axis=1, keepdims=True)

@@ -42,7 +42,7 @@ def few_shots(monkeypatch):
 
 def test_first_customers_are_ranked_their_own_listings_neither_without_support_nor_with(world):
     catalogue, split, model = world
-    pool = warm_loss.among_new(split, seed=0)
+    pool, _ = warm_loss.warm_choices(warm_loss.mixed(split, seed=0), split)
     assert len(np.unique(pool.task.support.item_index)) == 10
     model.network.learner = NoAdaptation()
     found = warm_loss.warm_loss(model, model, split, catalogue, seed=0)

@@ -121,12 +121,17 @@ class _Shelf:
     def of(cls, stock: Sequence[Listing], utility: Floats, behaviour: Behaviour) -> "_Shelf":
         return cls(
             utility,
-            utility.mean(axis=1) + behaviour.outside * utility.std(axis=1),
+            outside_option(utility, behaviour),
             np.array([one.listed_week for one in stock]),
             np.array([one.retired_week for one in stock]),
             np.array([one.price for one in stock]),
             np.zeros(utility.shape, bool),
         )
+
+
+def outside_option(utility: Floats, behaviour: Behaviour = BEHAVIOUR) -> Floats:
+    """(U,) what each user's utilities (U, N) are measured against: U_u0."""
+    return np.asarray(utility.mean(axis=1) + behaviour.outside * utility.std(axis=1))
 
 
 def propensities(
