@@ -4,9 +4,9 @@ Colours are those that Pillow finds, up to a few levels of 255: another decoder.
 formats, turned ones, and files that end early are left to Pillow.
 """
 
+import re
 import struct
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import pairwise
@@ -30,6 +30,8 @@ SCAN: Final = 0xDA
 EXIF: Final = 0xE1
 ADOBE: Final = 0xEE
 """Markers of a JPEG file's segments: the compressed data begin, and what programs left."""
+TURNED_BY_XMP: Final = re.compile(rb"tiff:Orientation(=[\"']|>)[02-9]")
+"""What Pillow asks where EXIF does not say how a photo stands."""
 FRAMES: Final = (0xC0, 0xC1, 0xC2)
 """Markers of photos compressed in the ways that every decoder knows."""
 OTHER_FRAMES: Final = (0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF)
@@ -72,13 +74,17 @@ class DeviceJpegs:
 
     def finished(self, jpegs: Sequence[Jpeg]) -> "list[torch.Tensor | Jpeg]":
         """Each as `finish` makes it, there on the device, or the photo itself where it fails."""
-        with self._apart():
-            return self._finished(jpegs)
+        import torch
 
-    def _finished(self, jpegs: Sequence[Jpeg]) -> "list[torch.Tensor | Jpeg]":
         ends = np.cumsum([one.pixels for one in jpegs]) // AT_ONCE
         cuts = [0, *(np.flatnonzero(np.diff(ends)) + 1).tolist(), len(jpegs)]
-        return [one for first, last in pairwise(cuts) for one in self._some(jpegs[first:last])]
+        # torchvision's decoder writes on a stream of its own, as soon as it is asked. Memory that
+        # it is given may be free only once what the asking stream still has to do is done: what a
+        # model was computing there would be overwritten. A stream apart has memory of its own.
+        with torch.cuda.stream(self._stream):
+            found = [one for first, last in pairwise(cuts) for one in self._some(jpegs[first:last])]
+        self._wait()
+        return found
 
     def _some(self, jpegs: Sequence[Jpeg]) -> "list[torch.Tensor | Jpeg]":
         """Of so many as fit on the device."""
@@ -110,20 +116,6 @@ class DeviceJpegs:
         self._wait()
         found: list[torch.Tensor] = decode_jpeg(data, mode=ImageReadMode.RGB, device=self.device)
         return found
-
-    @contextmanager
-    def _apart(self) -> Iterator[None]:
-        """On a GPU: with memory that no computation of another stream has used.
-
-        torchvision's decoder writes on a stream of its own, as soon as it is asked. Memory that it
-        is given may be free only once what the asking stream still has to do is done: what a model
-        was computing there would be overwritten.
-        """
-        import torch
-
-        with torch.cuda.stream(self._stream):
-            yield
-        self._wait()
 
     def _wait(self) -> None:
         if self._stream is not None:
@@ -169,7 +161,7 @@ def _usual_pixels(frame: bytes) -> int | None:
 
 def _is_upright(segment: bytes) -> bool:
     if not segment.startswith(b"Exif\0\0"):
-        return True
+        return TURNED_BY_XMP.search(segment) is None
     exif = Image.Exif()
     try:
         exif.load(segment)

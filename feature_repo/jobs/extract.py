@@ -302,7 +302,7 @@ class _Extraction:
         return Judging(
             parts.files(),
             work,
-            self._path,
+            lambda: self._path,
             table=self.table,
             encoder=self.encoder,
             now=self.now,
@@ -340,8 +340,8 @@ class _Extraction:
         first, of_first, last = 0.0, 0.0, 0.0
         for one in batches:
             if one.rows.num_rows:
-                parts.add(one.rows)
                 judging.add(one.rows)
+                parts.add(one.rows)
             count, seconds, last = count + 1, seconds + one.seconds, time.time()
             if not first or one.done_at < first:
                 first, of_first = one.done_at, one.seconds

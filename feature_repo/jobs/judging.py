@@ -1,7 +1,7 @@
 """What the gate says of new vectors, chunk by chunk while the next ones are encoded."""
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -54,32 +54,32 @@ class Judging:
         self,
         earlier: Sequence[Path],
         work: Worklist,
-        stored: Path,
+        stored: Callable[[], Path],
         *,
         table: FeatureTable,
         encoder: Encoder,
         now: datetime,
         lock: Path,
     ) -> None:
-        """`stored` is the table as it is; its rows of the same encoder and other items are usual.
+        """`stored` tells where the table is; rows of the same encoder and other items are usual.
 
         Args:
             earlier: files of rows that were encoded by a job that was ended.
             work: what is about to be encoded.
-            lock: held by whoever replaces the table.
+            lock: held by whoever replaces or moves the table.
         """
         self.encoder, self.now, self._lock = encoder, now, lock
         self._earlier = earlier
         self._work, self._stored, self._table = work, stored, table
         count = work.items + sum(pq.read_metadata(path).num_rows for path in earlier)
         self._size = max(1, min(CHUNK, CHUNK_BYTES // (4 * encoder.width)))
-        self._stride = -(-count // self._size)
+        self._stride = max(1, -(-count // self._size))
         self._seen, self._sample = 0, list[pa.Table]()
         self._refused: dict[str, Refusal] = {}
         self._unusual, self._notes = 0, tuple[str, ...]()
         self._held: list[pa.Table] = []
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="judge")
-        self._under_way: Future[None] = self._thread.submit(self._begin)
+        self._begun = self._under_way = self._thread.submit(self._begin)
 
     def __enter__(self) -> "Judging":
         return self
@@ -88,7 +88,12 @@ class Judging:
         self._thread.shutdown(wait=True, cancel_futures=True)
 
     def add(self, rows: pa.Table) -> None:
-        """Judge rows that were just encoded, once they are a chunk; one chunk waits at most."""
+        """Judge rows that were just encoded, once they are a chunk; one chunk waits at most.
+
+        Call it before they are written: earlier files, which may go then, were read by now.
+        """
+        if self._earlier:
+            self._begun.result()
         self._held.append(rows.select(JUDGED))
         while sum(one.num_rows for one in self._held) >= self._size:
             whole = pa.concat_tables(self._held)
@@ -102,13 +107,13 @@ class Judging:
         self._under_way.result()
         if rest is not None and rest.num_rows:
             self._judge(rest)
-        if self._sample:
+        if len(self._sample) > 1:
             self._notes = self._checked(pa.concat_tables(self._sample)).notes
         return Judged(list(self._refused.values()), self._unusual, self._notes)
 
     def _begin(self) -> None:
         with locked(self._lock):
-            self._reference = self._usual()
+            self._reference = self._usual(self._stored())
         for rows in _chunks(self._earlier, size=self._size):
             self._judge(rows)
 
@@ -121,10 +126,9 @@ class Judging:
         ):
             refusal = Refusal(key, VECTOR_CHECK, "", source or "", "; ".join(told))
             self._refused.setdefault(key, refusal)
-        if self._stride > 1:
-            places = np.arange(-self._seen % self._stride, rows.num_rows, self._stride)
-            self._sample.append(rows.take(pa.array(places)))
-            self._seen += rows.num_rows
+        places = np.arange(-self._seen % self._stride, rows.num_rows, self._stride)
+        self._sample.append(rows.take(pa.array(places)))
+        self._seen += rows.num_rows
 
     def _checked(self, rows: pa.Table) -> "GateResult":
         from validation import gate
@@ -137,11 +141,11 @@ class Judging:
             now=self.now,
         )
 
-    def _usual(self) -> FloatMatrix | None:
+    def _usual(self, stored: Path) -> FloatMatrix | None:
         """An evenly spread sample of the encoder's other rows; None without any."""
-        if not self._stored.exists():
+        if not stored.exists():
             return None
-        stored, table = self._stored, self._table
+        table = self._table
         rows = pq.read_metadata(stored).num_rows
         with connection(self._work.folder, rows=rows) as database:
             self._name_new(database)

@@ -137,6 +137,8 @@ def test_turned_transparent_and_cut_photos_are_left_to_pillow(tmp_path: Path) ->
     exif = Image.Exif()
     exif[0x0112] = 6
     scene(0).save(tmp_path / "turned.jpg", exif=exif)
+    scene(0).save(tmp_path / "xmp.jpg", xmp=b'<x tiff:Orientation="6"/>')
+    scene(0).save(tmp_path / "upright.jpg", xmp=b'<x tiff:Orientation="1"/>')
     scene(0).save(tmp_path / "photo.png")
     scene(0).convert("CMYK").save(tmp_path / "print.jpg")
     scene(0).save(tmp_path / "whole.jpg")
@@ -147,6 +149,9 @@ def test_turned_transparent_and_cut_photos_are_left_to_pillow(tmp_path: Path) ->
     huge[frame + 5 : frame + 9] = b"\xff\xff\xff\xff"
     (tmp_path / "bomb.jpg").write_bytes(huge)
     (tmp_path / "headless.jpg").write_bytes(whole[:frame] + whole[-2:])
+    assert open_photo(tmp_path / "xmp.jpg").size == scene(0).size[::-1]
+    assert jpegs.read(tmp_path / "xmp.jpg") is None
+    assert jpegs.read(tmp_path / "upright.jpg") is not None
     names = ("turned.jpg", "photo.png", "print.jpg", "cut.jpg", "absent.jpg", "bomb.jpg")
     assert [jpegs.read(tmp_path / name) for name in (*names, "headless.jpg")] == [None] * 7
     assert jpegs.read(tmp_path / "whole.jpg") is not None

@@ -1,6 +1,7 @@
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from feature_repo.errors import EncoderError, JobError
 from feature_repo.feature_tables import ITEM_IMAGE_EMBEDDING
 from feature_repo.home import Home
 from feature_repo.jobs.extract import ExtractResult, encode_items, extract
+from feature_repo.jobs.judging import Judging
 from feature_repo.jobs.parts import Parts
 from tests.feature_repo.samples import NOW, CountingEncoder, at, photo, write_chairs, write_items
 from validation import quarantine
@@ -208,6 +210,41 @@ def test_vectors_judged_in_chunks_are_refused_and_told_as_all_at_once(
     monkeypatch.setattr("feature_repo.jobs.judging.CHUNK", 9)
     assert told("chunks") == together
     assert together[1] > 5
+
+
+def test_earlier_batches_are_judged_before_they_are_put_together_with_new_ones(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(home, image_encoder(dies_at=2))
+    monkeypatch.setattr("feature_repo.jobs.parts.TOGETHER", 2)
+    usual = Judging._usual
+
+    def late(self: Judging, stored: Path) -> Any:
+        time.sleep(0.5)
+        return usual(self, stored)
+
+    monkeypatch.setattr(Judging, "_usual", late)
+    run(home, image_encoder())
+    assert list(stored(home).index) == list("abcde")
+
+
+def test_a_resumed_run_says_of_all_rows_what_an_uninterrupted_one_says(
+    home: Home, tmp_path: Path
+) -> None:
+    class Alike(CountingEncoder):
+        def forward(self, prepared: Sequence[Any]) -> Any:
+            return np.ones_like(super().forward(prepared))
+
+    with pytest.raises(KeyboardInterrupt):
+        run(home, Alike(Modality.IMAGE, dies_at=3))
+    resumed = run(home, Alike(Modality.IMAGE)).modalities["image"]
+    assert resumed.encoded == 1
+    whole = Home(tmp_path / "whole")
+    catalogue(whole)
+    told = run(whole, Alike(Modality.IMAGE)).modalities["image"].notes
+    assert "nearly the same for every item" in told[0]
+    assert resumed.notes == told
 
 
 def test_a_killed_run_resumed_gives_the_table_of_an_uninterrupted_one(
