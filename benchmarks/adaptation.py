@@ -22,6 +22,7 @@ import numpy as np
 
 from benchmarks import results
 from benchmarks.adaptation_cells import SHARE, Cell, Found, Shop, cell
+from benchmarks.choices import part_of
 from coldstart_models.benchmark_run import read_stored
 from coldstart_models.domain.aims import Aims
 from coldstart_models.domain.examples import of_folder, of_home
@@ -146,19 +147,19 @@ def _shop(name: str, data: Path) -> Shop:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks.adaptation", description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("data"), help="folder of the data sets")
-    parser.add_argument("--shops", type=_names, default=tuple(DATA), help=", ".join(DATA))
     parser.add_argument(
-        "--variants", type=_names, default=tuple(VARIANTS), help="; ".join(VARIANTS)
+        "--shops", type=part_of(DATA, ";"), default=tuple(DATA), help="; ".join(DATA)
+    )
+    parser.add_argument(
+        "--variants",
+        type=part_of(VARIANTS, ";"),
+        default=tuple(VARIANTS),
+        help="; ".join(VARIANTS),
     )
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--blocks", type=int, default=0, help="last blocks that learn as well")
     parser.add_argument("--no-measuring", action="store_true", help="publish what was measured")
     return parser.parse_args()
-
-
-def _names(given: str) -> tuple[str, ...]:
-    """Separated by semicolons: names of variants have commas."""
-    return tuple(part.strip() for part in given.split(";") if part.strip())
 
 
 if __name__ == "__main__":

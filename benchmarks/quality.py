@@ -24,6 +24,7 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks import quality_tables, tables
 from benchmarks.cells import Cell, Workbench, measured
+from benchmarks.choices import CUT_NAMES, part_of
 from benchmarks.grid import GRID, Cut, Opened, open_cut
 from benchmarks.kept_results import write
 from benchmarks.peers.tuning import TRIALS
@@ -140,8 +141,9 @@ def _usual() -> list[Cut]:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks.quality", description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("data"), help="folder of the data sets")
-    parser.add_argument("--cuts", type=_names, default=(), help="; ".join(cut.name for cut in GRID))
-    parser.add_argument("--models", type=_names, default=(), help="names, separated by commas")
+    parser.add_argument("--cuts", type=part_of(CUT_NAMES), default=(), help=", ".join(CUT_NAMES))
+    models = list(dict.fromkeys(model for cut in GRID for model in cut.models))
+    parser.add_argument("--models", type=part_of(models), default=(), help=", ".join(models))
     parser.add_argument("--seeds", type=int, default=5, help="at most so many seeds of a cut")
     parser.add_argument("--trials", type=int, default=TRIALS, help="of each peer's tuning")
     parser.add_argument("--hours", type=float, default=HOURS, help="start no cell after these")
@@ -152,10 +154,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--no-tables", action="store_true", help="measure alone")
     parser.add_argument("--no-measuring", action="store_true", help="write the tables alone")
     return parser.parse_args()
-
-
-def _names(given: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in given.split(",") if part.strip())
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from benchmarks import tables, transfer_tables
+from benchmarks.choices import CUT_NAMES, part_of
 from benchmarks.code_versions import code_version
 from benchmarks.grid import AS_OF, GRID, Cut, fingerprint_of
 from benchmarks.kept_results import digest_of, kept, kept_path
@@ -253,8 +254,12 @@ def _whole(results: list[dict[str, Any]]) -> dict[str, Any]:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks.transfer", description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("data"), help="folder of the data sets")
-    parser.add_argument("--targets", type=_names, default=TARGETS)
-    parser.add_argument("--sources", type=_names, default=SOURCES, help=", ".join(HOME_OF))
+    parser.add_argument(
+        "--targets", type=part_of(CUT_NAMES), default=TARGETS, help=", ".join(CUT_NAMES)
+    )
+    parser.add_argument(
+        "--sources", type=part_of(HOME_OF), default=SOURCES, help=", ".join(HOME_OF)
+    )
     parser.add_argument("--shares", type=_shares, default=SHARES)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--pretraining-seed", type=int, default=0)
@@ -269,12 +274,8 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _names(given: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in given.split(",") if part.strip())
-
-
 def _shares(given: str) -> tuple[float, ...]:
-    return tuple(float(part) for part in _names(given))
+    return tuple(float(part) for part in given.split(",") if part.strip())
 
 
 if __name__ == "__main__":
