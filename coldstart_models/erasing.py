@@ -19,6 +19,7 @@ from feature_repo.erasure.tombstones import bury
 from feature_repo.event_log import event_log
 from feature_repo.feature_tables import ITEM_ACTIVITY, ITEM_ADAPTATION, ITEM_STATS
 from feature_repo.home import Home
+from feature_repo.jobs.transaction import locked
 from validation import tables
 
 if TYPE_CHECKING:
@@ -95,8 +96,13 @@ def finish_erasure(
 
 
 def _begin(user_id: str, *, home: Home, now: datetime) -> Erasure:
-    """Refuse what the person did, then look at what there is of it."""
-    named = bury(home, user_id, now=now)
+    """Refuse what the person did, then look at what there is of it.
+
+    Who writes the log read the refusals under the same lock: what an ingest that runs now brings is
+    seen here, and what comes later is refused.
+    """
+    with locked(home.events.parent, wait=True):
+        named = bury(home, user_id, now=now)
     with pushing(home):
         erasure = event_rows.described(home, user_id, hash=named, now=now.astimezone(UTC))
         journal.begin(home, erasure)
@@ -112,9 +118,9 @@ def _finish(
     resumed: bool,
 ) -> Receipt:
     began = time.perf_counter()
-    user, items = erasure.user_id, erasure.item_ids
     with pushing(home):
-        event_rows.rewrite_log(home, erasure)
+        erasure = event_rows.rewrite_log(home, erasure)
+    user, items = erasure.user_id, erasure.item_ids
     event_rows.move_lineage(home, erasure)
     erased = {
         "events": len(erasure.numbers),

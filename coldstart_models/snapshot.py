@@ -232,7 +232,8 @@ class Snapshot:
         )
         # What was derived of the items and their vectors holds on.
         stale = {one.name for one in fields(self)} | {"by_modality"}
-        vars(later).update({name: kept for name, kept in vars(self).items() if name not in stale})
+        derived = vars(self).copy()  # requests derive more meanwhile
+        vars(later).update({name: kept for name, kept in derived.items() if name not in stale})
         return later
 
 

@@ -9,6 +9,7 @@ import os
 import shutil
 from bisect import bisect_left
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -17,10 +18,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from feature_repo.erasure import journal
 from feature_repo.erasure.journal import Erasure
 from feature_repo.event_log import (
     GENERATION,
     NUMBER,
+    Position,
     event_log,
     identity_of,
     new_generation,
@@ -47,6 +50,7 @@ def described(home: Home, user_id: str, *, hash: str, now: datetime) -> Erasure:
         hash=hash,
         erased_at=now.isoformat(),
         old_generation=state.generation,
+        old_rows=state.rows,
         new_generation=new_generation(),
         numbers=tuple(numbers),
         item_ids=tuple(sorted(items)),
@@ -54,15 +58,22 @@ def described(home: Home, user_id: str, *, hash: str, now: datetime) -> Erasure:
     )
 
 
-def rewrite_log(home: Home, erasure: Erasure) -> None:
+def rewrite_log(home: Home, erasure: Erasure) -> Erasure:
     """Put the log without the person's rows in place. Hold the lock of the online places.
 
     Nothing is done where that was done before. It waits while others merge, append or ingest.
+
+    Returns:
+        The erasure as it was done: a log that changed since it was described is looked at again.
     """
     log, folder = event_log(home), home.events.parent
     with alone(folder / COMPACT_LOCK), locked(folder, wait=True):
         state = log.state()
-        if log.exists() and state.generation == erasure.old_generation and erasure.numbers:
+        done = state.generation == erasure.new_generation
+        seen = Position(erasure.old_generation, erasure.old_rows)
+        if not done and state.position != seen:
+            erasure = _described_again(home, erasure)
+        if log.exists() and not done and erasure.numbers:
             partial = partial_path(home.events)
             _write_without(state.batches(), erasure, partial)
             log.index_ahead(partial)
@@ -74,6 +85,7 @@ def rewrite_log(home: Home, erasure: Erasure) -> None:
             commit(folder, changes)
         _remove_left_over(home)
     log.warm()
+    return erasure
 
 
 def move_lineage(home: Home, erasure: Erasure) -> None:
@@ -86,6 +98,18 @@ def move_lineage(home: Home, erasure: Erasure) -> None:
             read["rows"] = _moved(read["rows"], erasure.numbers)
             with replacing(path) as partial:
                 partial.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
+def _described_again(home: Home, erasure: Erasure) -> Erasure:
+    """What is to be erased of a log that an ingest replaced, or that grew, since; written down."""
+    now = described(home, erasure.user_id, hash=erasure.hash, now=erasure.moment)
+    again = replace(
+        now,
+        item_ids=tuple(sorted({*erasure.item_ids, *now.item_ids})),
+        session_ids=tuple(sorted({*erasure.session_ids, *now.session_ids})),
+    )
+    journal.begin(home, again)
+    return again
 
 
 def _write_without(batches: pa.RecordBatchReader, erasure: Erasure, path: Path) -> None:

@@ -33,6 +33,8 @@ class Erasure:
     old_generation: str
     new_generation: str
     """Of the log before and after."""
+    old_rows: int = -1
+    """Of the log before."""
     numbers: tuple[int, ...] = ()
     """Places of the person's rows in the log before, ascending."""
     item_ids: tuple[str, ...] = ()

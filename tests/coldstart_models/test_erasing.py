@@ -1,6 +1,8 @@
 """A person who is erased is in no file, and the rest is as if they had never come."""
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,11 +18,12 @@ from coldstart_models.event_intake import take_events
 from coldstart_models.online_push import push_online
 from feature_repo import event_log as event_log_module
 from feature_repo.erasure import event_rows, feature_rows, journal, kept_files
-from feature_repo.erasure.tombstones import bury
-from feature_repo.event_log import event_log
+from feature_repo.erasure.tombstones import Tombstones, bury
+from feature_repo.event_log import event_log, new_generation, write_base
 from feature_repo.feature_tables import CREATED_TIMESTAMP, FEATURE_TABLES, ITEM_STATS, USER_HISTORY
 from feature_repo.home import Home
 from feature_repo.jobs.aggregate import aggregate
+from feature_repo.jobs.transaction import locked
 from feature_repo.lineage import AGGREGATED, log_position
 from feature_repo.page_log import PageLog, ServedPage, read_pages
 from feature_repo.served_log import Served, ServedLog, read_served
@@ -258,6 +261,55 @@ def test_an_erasure_that_is_killed_is_finished(
     left = event_log(home).read([tables.EVENT_ID])[tables.EVENT_ID].to_pylist()
     assert left == ["e0", "e3", "e5", "e7"]
     assert finish_erasure(home, store, recommender=None) is None
+
+
+def ingested_again(home: Home) -> None:
+    """An ingest that read the log before puts it in place as a new one."""
+    state = event_log(home).state()
+    partial = home.events.with_name("next.parquet")
+    write_base(state.read(), partial, generation=new_generation())
+    partial.replace(home.events)
+    event_log(home).forget_replaced()
+
+
+def test_an_erasure_waits_for_an_ingest_that_read_whom_to_refuse(tmp_path: Path) -> None:
+    home, store = built(tmp_path / "home", EVENTS)
+    with ThreadPoolExecutor(1) as beside:
+        with locked(home.events.parent):
+            erasure = beside.submit(erase, home, store)
+            time.sleep(0.3)
+            assert Tombstones.read(home).erased_at == {}
+            ingested_again(home)
+        assert erasure.result(60).erased["events"] == 5
+    assert files_with(home.root, USER) == []
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_log_that_was_replaced_before_it_was_rewritten_is_looked_at_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed: bool
+) -> None:
+    home, store = built(tmp_path / "home", EVENTS)
+    rewrite = event_rows.rewrite_log
+
+    def late(*given: Any) -> Any:
+        ingested_again(home)
+        monkeypatch.setattr(event_rows, "rewrite_log", rewrite)
+        if killed:
+            raise Killed
+        return rewrite(*given)
+
+    monkeypatch.setattr(event_rows, "rewrite_log", late)
+    if killed:
+        with pytest.raises(Killed):
+            erase(home, store)
+        receipt = finish_erasure(home, store, recommender=None)
+        assert receipt is not None
+    else:
+        receipt = erase(home, store)
+    assert receipt.erased["events"] == 5
+    assert files_with(home.root, USER) == []
+    left = event_log(home).read([tables.EVENT_ID])[tables.EVENT_ID].to_pylist()
+    assert left == ["e0", "e3", "e5", "e7"]
 
 
 def test_a_person_nobody_knows_gets_a_receipt_of_nothing(shop: tuple[Home, Store]) -> None:

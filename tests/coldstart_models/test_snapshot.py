@@ -1,0 +1,43 @@
+"""Versions of what ranking reads: what changes, what holds on, and who reads beside it."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from coldstart_models.snapshot import ITEM_COLUMNS, Snapshot
+from validation import tables
+
+
+@pytest.fixture
+def snapshot() -> Snapshot:
+    """Two listings that nobody has chosen."""
+    items = pd.DataFrame({tables.ITEM_ID: ["a", "b"]}).reindex(columns=list(ITEM_COLUMNS))
+    return Snapshot(
+        version=1,
+        items=items,
+        rows=np.eye(2, 3, dtype=np.float32),
+        widths={"text": 2},
+        new=np.ones(2, bool),
+        deltas=np.zeros((2, 2), np.float32),
+        biases=np.zeros(2, np.float32),
+        support=np.zeros(2, np.int64),
+    )
+
+
+def test_a_listing_learns_while_a_request_derives_what_was_not_derived_yet(
+    snapshot: Snapshot,
+) -> None:
+    class Meanwhile(str):
+        """A name at which another thread's request comes in."""
+
+        def __hash__(self) -> int:
+            assert snapshot.position == {"a": 0, "b": 1}
+            return super().__hash__()
+
+    vars(snapshot)[Meanwhile("titles")] = ["told"]
+    for name in ("position", "item_ids"):
+        vars(snapshot).pop(name)
+    later = snapshot.with_delta(1, np.ones(2, np.float32), 0.5, support=3)
+    assert (later.version, later.support.tolist()) == (2, [0, 3])
+    assert later.titles == ["told"]
+    assert snapshot.support.tolist() == [0, 0]
