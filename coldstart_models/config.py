@@ -118,6 +118,10 @@ class TrainConfig(_Frozen):
     """Whether the served model may use listing dates."""
     general: Path | None = None
     """A folder that `pretrain` wrote, which `train` starts from; by default from nothing."""
+    device: Literal["cpu", "cuda", "auto"] = "cpu"
+    """Of the gradient steps, of `pretrain` too; ``auto`` is a GPU where there is one."""
+    processes: int = Field(default=1, ge=1)
+    """That share every step's users, a device each."""
     weight_rate: float | None = Field(default=None, gt=0)
     """Step size of the term weights in `train`; `coldstart tune` finds this and the next three."""
     tower_rate: float | None = Field(default=None, ge=0)

@@ -13,6 +13,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 
 from coldstart_models.adapting import MAX_SUPPORT
@@ -32,7 +34,9 @@ from coldstart_models.errors import NotEnoughData
 from coldstart_models.experiments.challenger import keep_vectors
 from coldstart_models.feature_rows import adaptation_rows, vector_rows
 from coldstart_models.general.artifact import load_general
+from coldstart_models.learning_costs import Cost, Meter
 from coldstart_models.online_histories import READ
+from coldstart_models.processes import CPU, found_device, require_alone, require_devices
 from coldstart_models.progress import Progress
 from coldstart_models.ranker import TrainingSet
 from coldstart_models.siamese.checkpoints import Checkpoint
@@ -70,6 +74,15 @@ COLUMNS: Final = (
     *(f"user_history:{column}" for column in READ),
 )
 """Feature columns that ranking reads."""
+LEARNED_FROM: Final = (
+    tables.USER_ID,
+    tables.ITEM_ID,
+    tables.EVENT_TYPE,
+    tables.EVENT_TIMESTAMP,
+    tables.QUANTITY,
+    tables.UNIT_PRICE,
+)
+"""Columns of the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +103,8 @@ class TrainResult:
     """How the learner of few shots was chosen; None before meta-training."""
     general: tuple[str, ...] = ()
     """Shops of the general model that training started from."""
+    cost: Cost | None = None
+    """Of learning, from reading the log to the model that is stored."""
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -104,6 +119,7 @@ class TrainResult:
             "adapted_listings": self.adapted,
             "learner": self.contest,
             "general": list(self.general),
+            "cost": self.cost.as_dict() if self.cost is not None else None,
         }
 
 
@@ -115,35 +131,48 @@ def train_job(
     dates: bool = False,
     general: Path | None = None,
     schedule: Schedule | None = None,
+    device: str = CPU,
+    processes: int = 1,
     progress: Progress | None = None,
 ) -> TrainResult:
     """Train a model on every domain and store it.
 
     Args:
         general: a folder of `coldstart pretrain` to start from; by default from nothing.
+        device: of the gradient steps, as `processes.found_device` takes it.
+        processes: that share a step's users.
 
     Raises:
         NotEnoughData: nothing was ingested or nobody chose anything.
         ArtifactError: the folder holds no general model.
         ContractMismatch: the general model is of other encoders than the features.
     """
+    meter = _meter(device, processes)
     read = _inputs(home)
     start = load_general(general) if general is not None else None
     training = read_training_set(home)
     told = start.told() if start is not None else None
     problem = [read, seed, dates, schedule, told]
-    with _watched(TRAIN, problem, training, home=home, now=now) as watch:
+    with _watched(TRAIN, problem, training, meter, home=home, now=now) as watch:
         model = pretrain(
             training,
             dates=dates,
             seed=seed,
             general=start,
             schedule=schedule,
-            progress=progress,
+            progress=meter.counting(progress),
             watch=watch,
         )
         return _publish(
-            model, training, home=home, now=now, seed=seed, stage=TRAIN, read=read, general=told
+            model,
+            training,
+            home=home,
+            now=now,
+            seed=seed,
+            stage=TRAIN,
+            read=read,
+            cost=meter.cost(),
+            general=told,
         )
 
 
@@ -154,6 +183,8 @@ def meta_train_job(
     seed: int = 0,
     learner: str = AUTO,
     schedule: Schedule | None = None,
+    device: str = CPU,
+    processes: int = 1,
     progress: Progress | None = None,
 ) -> TrainResult:
     """Meta-fine-tune the latest model on launch episodes and store the result.
@@ -162,10 +193,13 @@ def meta_train_job(
 
     Args:
         learner: of few shots; ``auto`` is the one that wins on validation.
+        device: as for `train_job`, likewise `processes`; learners of few shots learn on the
+            processor.
 
     Raises ArtifactError where there is no model yet, ContractMismatch where the features are not
     those it was trained on, ConfigError where no learner is called so.
     """
+    meter = _meter(device, processes)
     stored = find_model(home)
     check_contract(stored.contract, observe_features(home))
     read = _inputs(home)
@@ -176,7 +210,7 @@ def meta_train_job(
     model = SiameseModel(featurizer, inputs, fitted, network)
     histories = FeatureHistories(Store(home), training) if training.dated else None
     problem = [read, seed, schedule, stored.tag]
-    with _watched(META_TRAIN, problem, training, home=home, now=now) as watch:
+    with _watched(META_TRAIN, problem, training, meter, home=home, now=now) as watch:
         meta_train(
             model,
             training,
@@ -184,7 +218,7 @@ def meta_train_job(
             histories=histories,
             learner=learner,
             schedule=schedule,
-            progress=progress,
+            progress=meter.counting(progress),
             watch=watch,
         )
         return _publish(
@@ -195,14 +229,30 @@ def meta_train_job(
             seed=seed,
             stage=META_TRAIN,
             read=read,
+            cost=meter.cost(),
             parent=stored,
             general=stored.metadata.get("general"),
         )
 
 
+def _meter(device: str, processes: int) -> Meter:
+    """Begins to measure. Raises ConfigError where there are no such devices."""
+    require_alone()
+    found = found_device(device)
+    if processes > 1:
+        require_devices(found, processes)
+    return Meter(found, processes=processes)
+
+
 @contextmanager
 def _watched(
-    stage: str, problem: list[Any], training: TrainingSet, *, home: Home, now: datetime
+    stage: str,
+    problem: list[Any],
+    training: TrainingSet,
+    meter: Meter,
+    *,
+    home: Home,
+    now: datetime,
 ) -> Iterator[Watch]:
     """Where a stage leaves its checkpoint, gone once its model is stored, and its curves.
 
@@ -217,7 +267,7 @@ def _watched(
     key = hashlib.sha256(told.encode()).hexdigest()
     checkpoint = Checkpoint(home.checkpoints / f"{stage}.pt", key)
     with tensorboard(home.curves / f"{now:%Y%m%d-%H%M%S}-{stage}") as curves:
-        yield Watch(checkpoint, curves)
+        yield Watch(checkpoint, curves, str(meter.device), meter.processes)
     checkpoint.remove()
 
 
@@ -239,7 +289,9 @@ def training_set(catalogue: Catalogue, *, home: Home) -> TrainingSet:
     log = event_log(home)
     if not log.exists():
         raise NotEnoughData(f"no events at {home.events}; ingest a source that has events")
-    interactions = read_interactions(log.read().to_pandas(), catalogue)
+    rows = log.read(LEARNED_FROM)
+    chosen = pc.is_in(rows[tables.EVENT_TYPE], pa.array(tables.POSITIVE_EVENT_TYPES))
+    interactions = read_interactions(rows.filter(chosen).to_pandas(), catalogue)
     orderings = {record.ordering for record in read_records(home.sources).values()}
     return TrainingSet(
         catalogue,
@@ -259,6 +311,7 @@ def _publish(
     seed: int,
     stage: str,
     read: Mapping[str, Input],
+    cost: Cost,
     parent: StoredModel | None = None,
     general: Mapping[str, Any] | None = None,
 ) -> TrainResult:
@@ -276,6 +329,7 @@ def _publish(
         "general": general,
         "kept_step": record.kept_step,
         "validation_ndcg@10": [list(check) for check in record.checks],
+        "cost": cost.as_dict(),
         "learner": {"name": model.network.learner.name, "contest": contest},
         "terms": {
             f"{name} {kind}": float(weight)
@@ -315,6 +369,7 @@ def _publish(
         adapted=len(adapted),
         contest=contest,
         general=tuple(one["name"] for one in general["sources"]) if general else (),
+        cost=cost,
     )
 
 

@@ -95,6 +95,7 @@ def test_the_page_of_benchmarks_has_a_place_for_each():
         "streaming",
         "aggregation",
         "ranking",
+        "training",
         "gate",
         "materialize",
     ]
@@ -116,7 +117,17 @@ def test_help_lists_every_documented_target():
 
 
 @pytest.mark.parametrize(
-    "name", ["quality", "extraction", "ranking", "gate", "languages", "materialize", "transfer"]
+    "name",
+    [
+        "quality",
+        "extraction",
+        "ranking",
+        "gate",
+        "languages",
+        "materialize",
+        "training",
+        "transfer",
+    ],
 )
 def test_every_benchmark_of_the_makefile_is_a_module(name):
     assert (PROJECT / "benchmarks" / f"{name}.py").is_file()

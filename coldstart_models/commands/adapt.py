@@ -27,6 +27,8 @@ EXAMPLES: Final = """Examples:
 
   coldstart encoders adapt --base resnet50 --weights resnet50.pth --out encoders/resnet
 
+  coldstart encoders adapt --objective pairs --processes 4 --batch 512 --out encoders/ours
+
 Afterwards:
 
   coldstart extract --image-encoder folder:encoders/ours/image
@@ -105,24 +107,33 @@ def adapt(
         ),
     ] = 0.1,
     seed: Annotated[int, typer.Option()] = 0,
-    device: Annotated[str | None, typer.Option(help="A torch device.")] = None,
+    device: Annotated[
+        str, typer.Option(help="auto (a GPU where there is one), cpu, cuda, or one of torch's.")
+    ] = "auto",
+    processes: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Learn in so many processes, a GPU each or on the processor; they share --batch.",
+        ),
+    ] = 1,
     json: console.Json = False,
 ) -> None:
     """Adapt an encoder to the catalogue and save it as a folder; the base stays if it is better."""
     from contextlib import ExitStack
 
     from coldstart_models.domain import aims, examples, freedom, learning
-    from coldstart_models.domain.adapted import adapt as learn
+    from coldstart_models.domain.job import adapt_job
     from coldstart_models.domain.setting import Setting
-    from feature_repo.encoders.encoder import Encoder, Modality
+    from coldstart_models.processes import found_device, require_devices
+    from feature_repo.encoders.encoder import Modality
     from feature_repo.encoders.registry import lasting_name, load_encoder
     from feature_repo.home import Home
 
-    def load(name: str) -> Encoder:
-        return load_encoder(name, device=device)
-
+    if processes > 1:
+        require_devices(found_device(device), processes)
     named = lasting_name(f"{base}:{weights}" if weights is not None else base)
-    encoder = load(named)
+    encoder = load_encoder(named, device="cpu")  # here only to be asked what it is
     chosen = tuple(one for given in objective or [] for one in given.split(",") if one)
     if not chosen and align is None:
         chosen = (aims.LABELS,) if encoder.modality is Modality.TEXT else (aims.TITLES,)
@@ -132,7 +143,7 @@ def adapt(
     free = freedom.Freedom(blocks=blocks or 0, rank=lora)
     if blocks is None and not lora and asked.learns:
         free = freedom.usual_freedom(encoder)
-    del encoder  # it is loaded anew to learn
+    del encoder  # it is loaded anew to learn, on its device
     setting = Setting(
         base=named,
         text=lasting_name(text_encoder) if asked.needs_text else None,
@@ -158,15 +169,21 @@ def adapt(
         (examples.of_folder(photos), None) if photos is not None else examples.of_home(home)
     )
     with ExitStack() as stack:
-        found = learn(
+        drawn = home.curves / f"{console.present():%Y%m%d-%H%M%S}-adapt-{out.name}"
+        found = adapt_job(
             listed,
             setting,
-            load=load,
+            load=load_encoder,
             out=out,
             cache=home.feature_maps,
             source=examples.of_folder(source) if source is not None else elsewhere,
+            processes=processes,
+            device=device,
             progress=lambda step: stack.enter_context(console.bar(step)),
+            curves=drawn,
         )
+    if found is None:
+        return
     if json:
         console.print_json(found.as_dict())
         return
@@ -207,6 +224,7 @@ def _tell(found: "Adapted", setting: "Setting") -> None:
         )
     if found.record.best.forgotten:
         console.say(f"of the source's precision {found.record.best.forgotten:.1%} is forgotten")
+    console.say(str(found.cost))
     for modality, folder in found.folders.items():
         name = f"folder:{folder}"
         console.say(

@@ -20,6 +20,14 @@ AsOf = Annotated[
     typer.Option(help="The present, as YYYY-MM-DD or ISO 8601 (UTC); today by default."),
 ]
 
+Device = Annotated[
+    str | None,
+    typer.Option(help="Of the gradient steps: cpu, cuda, or auto, a GPU where there is one."),
+]
+Processes = Annotated[
+    int | None, typer.Option(min=1, help="That share every step's users, a device each.")
+]
+
 
 def present(as_of: str | None = None) -> datetime:
     """The moment a command works at. Raises typer.BadParameter for what is not a date."""

@@ -24,6 +24,8 @@ def run(
         str | None,
         typer.Option(help="Of a listing's first customers; `auto` is who wins on validation."),
     ] = None,
+    device: console.Device = None,
+    processes: console.Processes = None,
     config: console.ConfigFile = None,
     as_of: console.AsOf = None,
     json: console.Json = False,
@@ -41,6 +43,8 @@ def run(
             seed=settings.train.seed if seed is None else seed,
             learner=settings.meta.learner if learner is None else learner,
             schedule=settings.train.learning().meta_train,
+            device=device or settings.train.device,
+            processes=processes or settings.train.processes,
             progress=progress,
         )
     tell(result, json=json)

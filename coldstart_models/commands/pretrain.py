@@ -39,6 +39,7 @@ def run(
     workdir: Annotated[
         Path | None, typer.Option(help="Keep the shops' stores here; a later run takes them up.")
     ] = None,
+    device: console.Device = None,
     config: console.ConfigFile = None,
     as_of: console.AsOf = None,
     json: console.Json = False,
@@ -47,22 +48,28 @@ def run(
     from coldstart_models.config import load_config
     from coldstart_models.general.pretraining_job import DEFAULT_SOURCES, pretrain_job
     from coldstart_models.general.shops import licences_stated
+    from feature_repo.home import Home
 
     settings = load_config(config)
     with ExitStack() as stack:
-        model = pretrain_job(
+        now = console.present(as_of)
+        model, cost = pretrain_job(
             sources or DEFAULT_SOURCES,
             out=out,
-            now=console.present(as_of),
+            now=now,
             seed=settings.train.seed if seed is None else seed,
             workdir=workdir,
             licences=licences_stated(licence or []),
+            device=device or settings.train.device,
+            checkpoint=Home.current().checkpoints / f"{NAME}.json",
+            curves=Home.current().curves / f"{now:%Y%m%d-%H%M%S}-{NAME}",
             progress=lambda step: stack.enter_context(console.bar(step)),
         )
     if json:
-        console.print_json({"folder": str(out), **model.told()})
+        console.print_json({"folder": str(out), **model.told(), "cost": cost.as_dict()})
         return
     tell(model, out)
+    console.say(str(cost))
 
 
 def tell(model: "GeneralModel", out: Path) -> None:

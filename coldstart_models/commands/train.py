@@ -31,6 +31,8 @@ def run(
         Path | None,
         typer.Option(help="Start from this model of other shops, which `pretrain` wrote."),
     ] = None,
+    device: console.Device = None,
+    processes: console.Processes = None,
     config: console.ConfigFile = None,
     as_of: console.AsOf = None,
     json: console.Json = False,
@@ -49,6 +51,8 @@ def run(
             dates=settings.dates if dates is None else dates,
             general=general or settings.general,
             schedule=settings.learning().train,
+            device=device or settings.device,
+            processes=processes or settings.processes,
             progress=progress,
         )
     tell(result, json=json)
@@ -71,6 +75,8 @@ def tell(result: "TrainResult", *, json: bool) -> None:
         console.say(f"NDCG@10 on later items by step: {told}")
     else:
         console.say("too few items or events to learn on: the untrained start was kept")
+    if result.cost is not None:
+        console.say(str(result.cost))
     if result.contest is not None:
         tell_contest(result.contest)
 

@@ -1,5 +1,6 @@
 """An encoder, adapted: from examples to an artifact that is better than its base, or none."""
 
+import json
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -7,19 +8,26 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from coldstart_models.domain.aims import TITLES
+import torch
+
+from coldstart_models.domain.aims import PAIRS, TITLES
 from coldstart_models.domain.alignment import ADABN
 from coldstart_models.domain.examples import Examples, digest
 from coldstart_models.domain.freedom import learned_backbone
 from coldstart_models.domain.judging import Held
-from coldstart_models.domain.learning import Record, learn
+from coldstart_models.domain.learning import learn
+from coldstart_models.domain.record import Record
 from coldstart_models.domain.setting import Setting
 from coldstart_models.domain.study import Study, study
 from coldstart_models.domain.towers import Tower
 from coldstart_models.errors import ConfigError, NotBetter
+from coldstart_models.learning_costs import Cost, Meter
+from coldstart_models.processes import Processes
 from coldstart_models.progress import StepProgress
+from coldstart_models.siamese.curves import Curves
 from feature_repo.encoders.encoder import Encoder
-from feature_repo.encoders.folder import CONFIG, FolderConfig, save_folder_encoder
+from feature_repo.encoders.folder import CONFIG, RECORD, FolderConfig, save_folder_encoder
+from validation.whole_files import replacing
 
 IMAGE: Final = "image"
 TEXT: Final = "text"
@@ -39,6 +47,7 @@ class Adapted:
     before: Held
     """By as many of them as are learned from."""
     after: Held
+    cost: Cost
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -52,6 +61,7 @@ class Adapted:
             "after": self.after.as_dict(),
             "checks": [asdict(check) for check in self.record.checks],
             "folders": {name: str(path) for name, path in self.folders.items()},
+            "cost": self.cost.as_dict(),
         }
 
 
@@ -66,6 +76,8 @@ def adapt(
     hold: Collection[str] | None = None,
     watch: Callable[[Study], None] | None = None,
     progress: StepProgress | None = None,
+    processes: Processes | None = None,
+    curves: Curves | None = None,
 ) -> Adapted:
     """Learn, and save what is better than the base.
 
@@ -77,6 +89,9 @@ def adapt(
             tell what is forgotten.
         hold: ids of the items to hold out, instead of a share of them.
         watch: shown all that takes part, at the base and once it has learned.
+        processes: those that learn together; each calls this, and the first one computes what
+            stays, judges and writes. By default this one is by itself.
+        curves: told the losses of every step, and what every check found.
 
     Raises:
         NotBetter: nothing better than the base was found; nothing is written.
@@ -85,18 +100,24 @@ def adapt(
             stay beside the new one.
     """
     _require_room(out, joint=setting.aims.needs_text)
+    processes = processes or Processes(torch.device("cpu"))
+    require_steps(setting, processes.count)
+    meter = Meter(processes.device)
     put_together = partial(
         study, target, setting, source, load=load, cache=cache, hold=hold, progress=progress
     )
-    one = put_together()
-    before, start = one.held(), one.judge()
-    whole = one.whole()
+    with processes.first_before_others():
+        one = put_together()
+    before, start = processes.once(lambda: (one.held(), one.judge()))
+    whole = processes.once(one.whole)
     if whole is not None:
         start = start.or_better(whole[0])
     if watch:
         watch(one)
     if setting.aims.align == ADABN:
-        base, one = one.judge, put_together(norms=True)
+        base = one.judge
+        with processes.first_before_others():
+            one = put_together(norms=True)
         one.judge.start.update(base.start)
     if TITLES in setting.aims.objectives:
         one.foretell_titles(start, setting)
@@ -111,24 +132,56 @@ def adapt(
         most_forgotten=setting.most_forgotten,
         checkpoint=out / CHECKPOINT,
         fingerprint=one.fingerprint,
-        progress=progress("learn") if progress else None,
+        progress=meter.counting(progress("learn") if progress else None),
+        processes=processes,
+        curves=curves,
     )
     if not (record.best.gain > 1 and record.best.forgotten <= setting.most_forgotten):
-        (out / CHECKPOINT).unlink(missing_ok=True)
-        with suppress(OSError):
-            out.rmdir()  # where the checkpoint was all that it held
+        processes.once(lambda: _leave_nothing(out))
         raise NotBetter(_why_not(record, setting))
     if watch:
         watch(one)
-    after, folders = one.held(), _save(one, setting, out)
-    (out / CHECKPOINT).unlink(missing_ok=True)  # until here a run that is killed goes on from it
+    after = processes.once(one.held)
+    cost = Cost.together(processes.every(meter.cost()))
     counts = {
         "learned from": len(one.cut.learn),
         "validation": len(one.cut.validate),
         "held out": len(one.cut.hold),
         "source": len(one.source_learn),
     }
-    return Adapted(record, folders, counts, whole[1] if whole else before, before, after)
+    found = Adapted(
+        record, _folders(one, out), counts, whole[1] if whole else before, before, after, cost
+    )
+    if processes.first:
+        _save(one, setting, out)
+        for folder in found.folders.values():
+            _keep_record(found, folder)
+        (out / CHECKPOINT).unlink(missing_ok=True)  # until here a run that is killed goes on
+    return found
+
+
+def require_steps(setting: Setting, count: int) -> None:
+    """Raise ConfigError where there is nothing that several processes could share."""
+    if count > 1 and not setting.aims.learns:
+        asked = ", ".join(setting.aims.objectives) or str(setting.aims.align)
+        raise ConfigError(
+            f"{asked} is computed in one step, by one process: leave out --processes, or name what "
+            f"is learned step by step, such as --objective {PAIRS}"
+        )
+
+
+def _leave_nothing(out: Path) -> None:
+    """Where nothing better was found, no trace of the attempt."""
+    (out / CHECKPOINT).unlink(missing_ok=True)
+    with suppress(OSError):
+        out.rmdir()  # where the checkpoint was all that it held
+
+
+def _keep_record(found: Adapted, folder: Path) -> None:
+    """Beside an artifact, how it came to be and what that cost; no part of the encoder's hash."""
+    told = {name: value for name, value in found.as_dict().items() if name != "folders"}
+    with replacing(folder / RECORD) as partial:
+        partial.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
 
 
 def _require_room(out: Path, *, joint: bool) -> None:
@@ -167,7 +220,13 @@ def _advice(setting: Setting) -> str:
     return "Give it more items, or learn from something else (--objective)"
 
 
-def _save(one: Study, setting: Setting, out: Path) -> dict[str, Path]:
+def _folders(one: Study, out: Path) -> dict[str, Path]:
+    """Modality → where its artifact goes: a pair's are two folders in `out`."""
+    made = [name for name, tower in ((IMAGE, one.photo), (TEXT, one.text)) if tower is not None]
+    return {name: out / name if len(made) == 2 else out for name in made}
+
+
+def _save(one: Study, setting: Setting, out: Path) -> None:
     """Write the artifacts. Two that were learned together share a space."""
     made: dict[str, tuple[Any, Tower, str]] = {}
     if one.photo is not None:
@@ -189,9 +248,8 @@ def _save(one: Study, setting: Setting, out: Path) -> dict[str, Path]:
         for value in named.values()
     ]
     space = digest(*(value.cpu().numpy().tobytes() for value in weights)) if joint else None
-    folders = {}
+    folders = _folders(one, out)
     for name, (encoder, _, base) in made.items():
-        folders[name] = out / name if joint else out
         save_folder_encoder(
             folders[name],
             config=FolderConfig(
@@ -200,4 +258,3 @@ def _save(one: Study, setting: Setting, out: Path) -> dict[str, Path]:
             backbone=backbones[name],
             head=heads[name],
         )
-    return folders

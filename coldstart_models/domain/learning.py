@@ -3,6 +3,7 @@
 The parameters at the start are the first candidate: what is kept is better on the validation
 items, or it is they. A check that forgot too much of the source is no candidate.
 Everything random comes from the seed, so a run that was interrupted ends where it would have.
+Of processes that learn together all take the same steps; the first one judges and writes.
 """
 
 import json
@@ -21,8 +22,11 @@ from torch import Tensor
 from coldstart_models.data.catalogue import IntArray
 from coldstart_models.domain.judging import Score
 from coldstart_models.domain.objectives import Objectives
+from coldstart_models.domain.record import Check, Record
 from coldstart_models.errors import ConfigError
+from coldstart_models.processes import ALONE, Processes
 from coldstart_models.progress import Progress
+from coldstart_models.siamese.curves import Curves
 from feature_repo.encoders.running import has_bfloat16
 from validation.whole_files import replacing
 
@@ -55,33 +59,6 @@ class Schedule:
             )
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """What was found after an epoch."""
-
-    epoch: int
-    gain: float
-    """1 is the base."""
-    forgotten: float
-    """Share of the source's precision that is lost."""
-    loss: Mapping[str, float]
-    """Mean over the epoch; empty at the start."""
-    told: Mapping[str, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """What learning did; epoch 0 is the start."""
-
-    checks: tuple[Check, ...]
-    kept: int
-    """Epoch."""
-
-    @property
-    def best(self) -> Check:
-        return next(check for check in self.checks if check.epoch == self.kept)
-
-
 def learn(
     objectives: Objectives,
     rows: IntArray,
@@ -95,6 +72,8 @@ def learn(
     checkpoint: Path | None = None,
     fingerprint: str = "",
     progress: Progress | None = None,
+    processes: Processes = ALONE,
+    curves: Curves | None = None,
 ) -> Record:
     """Learn, and leave the objectives with the parameters that did best.
 
@@ -102,25 +81,32 @@ def learn(
         rows: of the target.
         judge: measures the towers as they are.
         start: what it said of the base; of gains 1 is that.
-        checkpoint: written after each epoch, and gone on from where it is of this `fingerprint`.
+        checkpoint: written after each epoch, and gone on from where it is of this `fingerprint`,
+            in any number of processes.
+        processes: a step's batch is that of all of them together.
+        curves: told the losses of every step, and what every check found.
     """
-    run = _Run(objectives, rows, source_rows, schedule, seed)
+    run = _Run(objectives, rows, source_rows, schedule, seed, processes)
     whole = sha256(f"{fingerprint} {asdict(schedule)} {seed} {most_forgotten}".encode()).hexdigest()
     if not (checkpoint is not None and run.resume(checkpoint, whole)):
-        first = judge()
+        first = processes.once(judge)
         run.checks.append(Check(0, first.gain(start), first.forgotten(start), {}, first.told))
         run.keep(0)
+        if curves is not None:
+            run.checks[0].draw(0, curves)
     epochs = schedule.epochs if objectives.aims.learns else 0
     while run.epoch < epochs and run.epoch - run.kept < schedule.patience:
-        losses = run.one_epoch(progress)
-        score = judge()
+        losses = run.one_epoch(progress, curves)
+        score = processes.once(judge)
         check = Check(run.epoch, score.gain(start), score.forgotten(start), losses, score.told)
         log.info("epoch %d: gain %.4f, forgotten %.4f", run.epoch, check.gain, check.forgotten)
         best = max(one.gain for one in run.checks if one.epoch == run.kept)
         run.checks.append(check)
         if check.gain > best and check.forgotten <= most_forgotten:
             run.keep(run.epoch)
-        if checkpoint is not None:
+        if curves is not None:
+            check.draw(run.steps, curves)
+        if checkpoint is not None and processes.first:
             run.save(checkpoint, whole)
     run.restore(run.best)
     return Record(tuple(run.checks), run.kept)
@@ -136,8 +122,10 @@ class _Run:
         source_rows: IntArray,
         schedule: Schedule,
         seed: int,
+        processes: Processes,
     ) -> None:
         self.objectives, self.schedule = objectives.eval(), schedule
+        self.processes = processes
         self.rows, self.source_rows = rows, source_rows
         self.device = objectives.first.device
         self.generator = np.random.default_rng(seed)
@@ -147,6 +135,12 @@ class _Run:
         self.epoch, self.kept = 0, 0
         self.checks: list[Check] = []
         self.best: State = {}
+        processes.align(self._learned() | {"start": objectives.start})
+
+    @property
+    def steps(self) -> int:
+        """Taken so far."""
+        return self.epoch * self.per_epoch
 
     def _groups(self) -> list[dict[str, Any]]:
         own = {
@@ -162,7 +156,7 @@ class _Run:
         )
         return [{"params": parameters, "lr": rate} for parameters, rate in parts if parameters]
 
-    def one_epoch(self, progress: Progress | None) -> dict[str, float]:
+    def one_epoch(self, progress: Progress | None, curves: Curves | None) -> dict[str, float]:
         """The mean of each loss."""
         totals: dict[str, float] = {}
         order = self.generator.permutation(self.rows)
@@ -171,15 +165,17 @@ class _Run:
             found = self._step(self._with_neighbours(chosen), number)
             for name, value in found.items():
                 totals[name] = totals.get(name, 0.0) + value / self.per_epoch
+            if curves:
+                for name, value in found.items():
+                    curves(f"loss/{name}", value, self.steps + number + 1)
             if progress:
-                steps = self.epoch * self.per_epoch + number + 1
-                progress(steps, self.schedule.epochs * self.per_epoch)
+                progress(self.steps + number + 1, self.schedule.epochs * self.per_epoch)
         self.epoch += 1
         return totals
 
     def _step(self, rows: IntArray, number: int) -> dict[str, float]:
         whole = self.schedule.epochs * self.per_epoch
-        done = (self.epoch * self.per_epoch + number) / whole
+        done = (self.steps + number) / whole
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = rate * _pace(done, self.schedule.warm_up)
         source = NO_ROWS
@@ -188,11 +184,18 @@ class _Run:
             source = self.generator.choice(self.source_rows, count, replace=False)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=has_bfloat16(self.device)):
             losses = dict(
-                self.objectives.losses(rows, source, progress=done, generator=self.generator)
+                self.objectives.losses(
+                    rows,
+                    source,
+                    progress=done,
+                    generator=self.generator,
+                    processes=self.processes,
+                )
             )
             total = torch.stack([loss.float() for loss in losses.values()]).sum()
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()  # type: ignore[no-untyped-call]
+        self.processes.average(self.objectives.parameters())
         torch.nn.utils.clip_grad_norm_(self.objectives.parameters(), 1.0)
         self.optimizer.step()
         return {name: float(loss.detach()) for name, loss in losses.items()}

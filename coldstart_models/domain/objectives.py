@@ -30,6 +30,7 @@ from coldstart_models.domain.contrast import (
     supervised_contrast,
 )
 from coldstart_models.domain.towers import Tower
+from coldstart_models.processes import ALONE, Processes
 from coldstart_models.retrieval import unit
 
 KEEP: Final = "keep"
@@ -97,30 +98,32 @@ class Objectives(nn.Module):
         *,
         progress: float,
         generator: np.random.Generator,
+        processes: Processes = ALONE,
     ) -> Iterator[tuple[str, Tensor]]:
         """Each loss by name, weighted; their sum is what is learned.
+
+        It is that of the whole batch, of whose rows each process runs its part through the towers.
 
         Args:
             rows: (R,) of the target; with neighbours, the second half are the first's.
             source_rows: (S,); none where no source takes part.
             progress: of the learning, 0 to 1.
-            generator: draws the views.
+            generator: draws the views; alike in all processes.
         """
         asked = self.aims.objectives
         views = _views(self.first, len(rows), generator)
-        vectors = self.first(rows, views)
+        vectors = _vectors(self.first, rows, views, processes)
         near = functional.normalize(vectors, dim=1)
         if self.contrast is not None and self.text is not None:
-            titles = functional.normalize(self.text(rows), dim=1)
+            titles = functional.normalize(_vectors(self.text, rows, None, processes), dim=1)
             shared = self._tensor(self.teaching.titles[rows])
             yield PAIRS, self.contrast(near, titles, shared[:, None] == shared[None])
         if LABELS in asked:
             labels = self.teaching.labels[rows]
             yield LABELS, self._supervised(vectors, labels, self.classes)
         if VIEWS in asked or NEIGHBOURS in asked:
-            others = functional.normalize(
-                self.first(rows, _views(self.first, len(rows), generator, but=views)), dim=1
-            )
+            again = _views(self.first, len(rows), generator, but=views)
+            others = functional.normalize(_vectors(self.first, rows, again, processes), dim=1)
             both, numbers = torch.cat([near, others]), np.concatenate([rows, rows])
             if VIEWS in asked:
                 same = self._tensor(numbers[:, None] == numbers[None])
@@ -132,12 +135,13 @@ class Objectives(nn.Module):
             kept = 1 - (near * self.start[rows]).sum(1)
             yield KEEP, self.aims.keep * kept.mean()
         if len(source_rows):
-            yield from self._source_losses(vectors, source_rows, progress, generator)
+            seen = _views(self.first, len(source_rows), generator)
+            of_source = _vectors(self.first, source_rows, seen, processes)
+            yield from self._source_losses(vectors, of_source, source_rows, progress)
 
     def _source_losses(
-        self, vectors: Tensor, rows: IntArray, progress: float, generator: np.random.Generator
+        self, vectors: Tensor, of_source: Tensor, rows: IntArray, progress: float
     ) -> Iterator[tuple[str, Tensor]]:
-        of_source = self.first(rows, _views(self.first, len(rows), generator))
         if SOURCE in self.aims.objectives:
             labels = self.teaching.source_labels[rows]
             yield SOURCE, self._supervised(of_source, labels, self.source_classes)
@@ -171,6 +175,14 @@ class Objectives(nn.Module):
 
     def _tensor(self, values: npt.NDArray[Any]) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(values)).to(self.first.device)
+
+
+def _vectors(tower: Tower, rows: IntArray, views: IntArray | None, processes: Processes) -> Tensor:
+    """(R, D) of all rows, each computed by the process whose part it is in."""
+    own = processes.part(rows)
+    return processes.gathered(
+        tower(own, None if views is None else processes.part(views)), len(rows)
+    )
 
 
 def mutual_neighbours(vectors: FloatMatrix, rows: IntArray) -> dict[int, IntArray]:

@@ -14,9 +14,10 @@ Senécal, 2008). Shops take turns, so that a large one counts no more than a sma
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -24,7 +25,9 @@ from coldstart_models.data.catalogue import BoolArray
 from coldstart_models.general.corpus import Corpus
 from coldstart_models.general.problems import Problem, Problems
 from coldstart_models.general.tower import GeneralTower
+from feature_repo.encoders.running import has_bfloat16
 
+PROCESSOR: Final = torch.device("cpu")
 INITIAL_TEMPERATURE: Final = 7.0
 INITIAL_SCALE: Final = 10.0
 BARRED: Final = -1e9
@@ -50,14 +53,32 @@ class GeneralSchedule:
 
 
 class Contrast(nn.Module):
-    """The tower and what only the loss needs."""
+    """The tower and what only the loss needs, on a device, to which contents are moved once."""
 
-    def __init__(self, widths: dict[str, int], *, seed: int) -> None:
+    def __init__(
+        self, widths: dict[str, int], *, seed: int, device: torch.device = PROCESSOR
+    ) -> None:
         super().__init__()
+        self.device = device
+        self._held: dict[tuple[int, str], tuple[Corpus, Tensor]] = {}
         self.tower = GeneralTower(widths, generator=torch.Generator().manual_seed(seed))
         count = len(widths)
         self.log_temperature = nn.Parameter(torch.full((count,), INITIAL_TEMPERATURE).log())
         self.log_scale = nn.Parameter(torch.full((count,), INITIAL_SCALE).log())
+        self.to(device)
+
+    def held(self, corpus: Corpus, name: str) -> Tensor:
+        """(N, D_m) contents of a shop on the device."""
+        key = id(corpus), name
+        if key not in self._held:  # with the corpus, or its id may come again
+            with torch.inference_mode(False):  # checks come first, and steps read them too
+                values = torch.from_numpy(corpus.values[name]).to(self.device)
+            self._held[key] = (corpus, values)
+        return self._held[key][1]
+
+    def placed(self, values: npt.NDArray[Any]) -> Tensor:
+        """A problem's numbers on the device."""
+        return torch.from_numpy(values).to(self.device)
 
     def scores(self, corpus: Corpus, problem: Problem, name: str) -> tuple[Tensor, Tensor]:
         """(B, C) nearest terms of one modality, and which rows and columns have it (B, C)."""
@@ -65,30 +86,31 @@ class Contrast(nn.Module):
         temperature = self.log_temperature[place].exp().clamp_max(40.0)
         present = corpus.present(name)
         used = np.unique(problem.histories[problem.histories >= 0])
-        vectors = self.tower(name, torch.from_numpy(corpus.values[name][used]))
-        candidates = self.tower(name, torch.from_numpy(corpus.values[name][problem.candidates]))
+        held = self.held(corpus, name)
+        vectors = self.tower(name, held[self.placed(used)])
+        candidates = self.tower(name, held[self.placed(problem.candidates)])
         told = (problem.histories >= 0) & present[problem.histories.clip(0)]
         weights = told / np.maximum(told.sum(axis=1, keepdims=True), 1)
         mixed = nn.functional.embedding_bag(
-            torch.from_numpy(np.searchsorted(used, problem.histories.clip(int(used.min())))),
-            (temperature * (vectors @ candidates.T)).exp(),
-            per_sample_weights=torch.from_numpy(weights.astype(np.float32)),
+            self.placed(np.searchsorted(used, problem.histories.clip(int(used.min())))),
+            (temperature * (vectors @ candidates.T).float()).exp(),
+            per_sample_weights=self.placed(weights.astype(np.float32)),
             mode="sum",
         )
         nearest = mixed.clamp_min(1e-30).log() / temperature
         exists = told.any(axis=1)[:, None] & present[problem.candidates]
-        return nearest, torch.from_numpy(exists)
+        return nearest, self.placed(exists)
 
     def loss(self, corpus: Corpus, problem: Problem) -> Tensor:
         """The contrast of the module's docstring, a mean over users and modalities."""
-        total, counted = torch.zeros(()), 0
-        rows = torch.arange(len(problem.target))
-        target = torch.from_numpy(problem.target)
+        total, counted = torch.zeros((), device=self.device), 0
+        rows = torch.arange(len(problem.target), device=self.device)
+        target = self.placed(problem.target)
         for place, name in enumerate(self.tower.widths):
             if name not in corpus.values or not len(problem.target):
                 continue
             nearest, exists = self.scores(corpus, problem, name)
-            ranked = exists & ~torch.from_numpy(problem.barred)
+            ranked = exists & ~self.placed(problem.barred)
             answered = ranked[rows, target]
             if not bool(answered.any()):
                 continue
@@ -130,7 +152,10 @@ def learning(
     for step in range(1, (schedule.steps if steps is None else steps) + 1):
         shop = problems[step % len(problems)]
         problem = shop.draw(generator, users=schedule.users, candidates=schedule.candidates)
-        loss = learner.loss(shop.corpus, problem)
+        with torch.autocast(
+            learner.device.type, torch.bfloat16, enabled=has_bfloat16(learner.device)
+        ):
+            loss = learner.loss(shop.corpus, problem)
         if loss.requires_grad:
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -151,15 +176,16 @@ def quality(learner: Contrast, corpus: Corpus, checks: Sequence[Problem]) -> flo
     """Mean NDCG@10 of one right answer each, over modalities, problems and users."""
     found = []
     for problem in (one for one in checks if len(one.target)):
-        rows = torch.arange(len(problem.target))
-        target = torch.from_numpy(problem.target)
+        rows = torch.arange(len(problem.target), device=learner.device)
+        target = learner.placed(problem.target)
         for name in corpus.values:
             nearest, exists = learner.scores(corpus, problem, name)
-            ranked = exists & ~torch.from_numpy(problem.barred)
+            ranked = exists & ~learner.placed(problem.barred)
             nearest = nearest.masked_fill(~ranked, BARRED)
             answered = ranked[rows, target]
             own = nearest[rows, target][:, None]
             rank = (nearest > own).sum(dim=1)[answered]
-            found.append(torch.where(rank < 10, 1.0 / torch.log2(rank + 2.0), torch.zeros(())))
+            gain = torch.where(rank < 10, 1.0 / torch.log2(rank + 2.0), torch.zeros_like(own[0]))
+            found.append(gain.cpu())
     values = torch.cat(found) if found else torch.zeros(0)
     return float(values.mean()) if len(values) else 0.0

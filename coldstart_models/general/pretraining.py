@@ -13,10 +13,12 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
+import torch
 
 from coldstart_models.data.catalogue import BoolArray
 from coldstart_models.errors import NotEnoughData
 from coldstart_models.general.contrast import (
+    PROCESSOR,
     Contrast,
     GeneralSchedule,
     learning,
@@ -24,6 +26,7 @@ from coldstart_models.general.contrast import (
     quality,
 )
 from coldstart_models.general.corpus import Corpus
+from coldstart_models.general.kept_runs import KeptRuns, problem_key
 from coldstart_models.general.metric import (
     SHRINKAGES,
     Covariances,
@@ -35,6 +38,7 @@ from coldstart_models.general.metric import (
 from coldstart_models.general.problems import Problem
 from coldstart_models.general.tower import GeneralTower
 from coldstart_models.progress import Progress
+from coldstart_models.siamese.curves import Curves
 
 logger = logging.getLogger(__name__)
 
@@ -83,9 +87,20 @@ def pretrain_tower(
     *,
     seed: int,
     schedule: GeneralSchedule | None = None,
+    device: torch.device = PROCESSOR,
     progress: Progress | None = None,
+    stepping: Progress | None = None,
+    curves: Curves | None = None,
+    kept: KeptRuns | None = None,
 ) -> Pretrained:
     """Learn the metric and the tower from all shops.
+
+    Args:
+        device: of the steps; the tower comes back on the processor.
+        progress: told how many of the runs are done.
+        stepping: told every step of every run.
+        curves: told the loss of every step, by the shop that is left out, and the mean quality.
+        kept: where runs are written once they are over, and not repeated from.
 
     Raises NotEnoughData without a shop, or where encoders' widths differ.
     """
@@ -99,20 +114,30 @@ def pretrain_tower(
     }
     means = {shrinkage: float(np.mean(found)) for shrinkage, found in by_shrinkage.items()}
     shrinkage = max(means, key=lambda one: means[one])
-    curves = []
+    key = problem_key(corpora, seed=seed, schedule=schedule, device=device)
+    found = kept.read(key) if kept is not None else []
     for done, fold in enumerate(folds):
-        curves.append(_curve(fold, shrinkage, widths, seed, schedule))
+        if done < len(found):
+            continue
+        drawn = _Drawn(f"loss without {fold.shop.name}", schedule.steps, stepping, curves)
+        found.append(_curve(fold, shrinkage, widths, seed, schedule, device, drawn))
+        if kept is not None:
+            kept.keep(key, found)
         if progress is not None:
             progress(done + 1, len(folds) + 1)
-    length = min(len(curve) for curve in curves)
-    mean = np.mean([curve[:length] for curve in curves], axis=0)
+    length = min(len(curve) for curve in found)
+    mean = np.mean([curve[:length] for curve in found], axis=0)
+    if curves is not None:
+        for place, value in enumerate(mean):
+            curves("ndcg@10 of shops left out", float(value), place * schedule.check_every)
     best = int(np.argmax(mean))
     metric = Metric(mean_covariances(told), shrinkage)
-    learner = Contrast(widths, seed=seed)
+    learner = Contrast(widths, seed=seed, device=device)
     steps = best * schedule.check_every
     all_moved = [in_metric(corpus, metric) for corpus in corpora]
-    for _ in learning(learner, all_moved, schedule, seed, steps=steps):
-        pass
+    drawn = _Drawn("loss", steps, stepping, curves)
+    for step, loss in learning(learner, all_moved, schedule, seed, steps=steps):
+        drawn(step, loss)
     if progress is not None:
         progress(len(folds) + 1, len(folds) + 1)
     record = GeneralRecord(
@@ -120,12 +145,12 @@ def pretrain_tower(
         kept_step=steps,
         shrinkages=means,
         by_shop={
-            fold.shop.name: (by_shrinkage[1.0][place], float(curves[place][best]))
+            fold.shop.name: (by_shrinkage[1.0][place], float(found[place][best]))
             for place, fold in enumerate(folds)
         },
     )
     logger.info("kept step %d of %s, shrinkage of %s", steps, record.checks, means)
-    return Pretrained(learner.tower.eval(), metric, record)
+    return Pretrained(learner.tower.cpu().eval(), metric, record)
 
 
 def in_metric(corpus: Corpus, metric: Metric) -> Corpus:
@@ -158,16 +183,39 @@ def _unlearned(fold: _Fold, shrinkage: float, widths: dict[str, int], seed: int)
     return quality(Contrast(widths, seed=seed), shop, fold.problems)
 
 
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """A run as it is watched."""
+
+    name: str
+    steps: int
+    stepping: Progress | None
+    curves: Curves | None
+
+    def __call__(self, step: int, loss: float) -> None:
+        if self.stepping is not None:
+            self.stepping(step, self.steps)
+        if self.curves is not None:
+            self.curves(self.name, loss, step)
+
+
 def _curve(
-    fold: _Fold, shrinkage: float, widths: dict[str, int], seed: int, schedule: GeneralSchedule
+    fold: _Fold,
+    shrinkage: float,
+    widths: dict[str, int],
+    seed: int,
+    schedule: GeneralSchedule,
+    device: torch.device,
+    drawn: _Drawn,
 ) -> list[float]:
     """The same at every check of a run that learns from the others, the last one repeated."""
     metric = Metric(fold.covariances, shrinkage)
     shop, others = in_metric(fold.shop, metric), [in_metric(one, metric) for one in fold.others]
-    learner = Contrast(widths, seed=seed)
+    learner = Contrast(widths, seed=seed, device=device)
     found = [quality(learner, shop, fold.problems)]
     run = learning(learner, others, schedule, seed, new=fold.known, known=fold.known)
-    for step, _ in run:
+    for step, loss in run:
+        drawn(step, loss)
         if step % schedule.check_every == 0:
             found.append(quality(learner, shop, fold.problems))
             if max(found) > max(found[-schedule.patience :]):

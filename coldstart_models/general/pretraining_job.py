@@ -1,6 +1,7 @@
 """The job `pretrain`: sources in, a folder with the general model out."""
 
 import hashlib
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -11,16 +12,24 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+import torch
+
 from coldstart_models.benchmark_run import DEFAULT_ENCODERS, Encoders
 from coldstart_models.errors import ConfigError
 from coldstart_models.general.artifact import GeneralModel, Provenance, save_general, shop_labels
-from coldstart_models.general.contrast import GeneralSchedule
+from coldstart_models.general.contrast import PROCESSOR, GeneralSchedule
+from coldstart_models.general.kept_runs import KeptRuns
 from coldstart_models.general.pretraining import pretrain_tower
 from coldstart_models.general.shops import Shop, common_encoders, open_shop
-from coldstart_models.progress import StepProgress
+from coldstart_models.learning_costs import Cost, Meter
+from coldstart_models.processes import CPU, found_device, require_alone
+from coldstart_models.progress import Progress, StepProgress
+from coldstart_models.siamese.curves import Curves, tensorboard
 from feature_repo.catalogs.registry import resolved
 from feature_repo.home import Home
+from validation.whole_files import replacing
 
+COST: Final = "cost.json"
 DEFAULT_SOURCES: Final = ("marketplace", "complete-journey")
 """What needs no download."""
 
@@ -35,9 +44,14 @@ def pretrain_job(
     licences: Mapping[str, str] | None = None,
     encoders: Encoders = DEFAULT_ENCODERS,
     schedule: GeneralSchedule | None = None,
+    device: str = CPU,
     progress: StepProgress | None = None,
-) -> GeneralModel:
+    curves: Path | None = None,
+    checkpoint: Path | None = None,
+) -> tuple[GeneralModel, Cost]:
     """Read every source, learn from all of them and write the model to `out`.
+
+    What it cost is written beside the model.
 
     Args:
         specs: sources as `coldstart ingest` takes them; each is a shop of its own.
@@ -45,13 +59,19 @@ def pretrain_job(
         now: time-zone aware; events after it are held back.
         workdir: keeps the shops' stores, so that a later run takes them up; by default they
             are made in a folder that is removed.
+        device: of the steps, as `processes.found_device` takes it.
+        curves: the folder for TensorBoard's.
         licences: source name → terms of its data, where the source does not say.
 
     Raises:
         ConfigError: no source, or one twice.
         NotEnoughData, SourceError: as `open_shop` says.
     """
+    require_alone()
+    kept = KeptRuns(checkpoint) if checkpoint is not None else None
+    meter = Meter(found_device(device))
     with ExitStack() as stack:
+        drawn = stack.enter_context(tensorboard(curves)) if curves is not None else None
         folder = workdir or Path(stack.enter_context(TemporaryDirectory(prefix="coldstart-")))
         shops = [
             open_shop(
@@ -64,9 +84,24 @@ def pretrain_job(
             )
             for spec in _distinct(specs)
         ]
-        model = pretrain_shops(shops, now=now, seed=seed, schedule=schedule, progress=progress)
+        model = pretrain_shops(
+            shops,
+            now=now,
+            seed=seed,
+            schedule=schedule,
+            device=meter.device,
+            progress=progress,
+            stepping=meter.counting(),
+            curves=drawn,
+            kept=kept,
+        )
     save_general(model, out)
-    return model
+    cost = meter.cost()
+    with replacing(out / COST) as partial:
+        partial.write_text(json.dumps(cost.as_dict(), indent=2) + "\n", encoding="utf-8")
+    if kept is not None:
+        kept.remove()
+    return model, cost
 
 
 def pretrain_shops(
@@ -75,9 +110,13 @@ def pretrain_shops(
     now: datetime,
     seed: int,
     schedule: GeneralSchedule | None = None,
+    device: torch.device = PROCESSOR,
     progress: StepProgress | None = None,
+    stepping: Progress | None = None,
+    curves: Curves | None = None,
+    kept: KeptRuns | None = None,
 ) -> GeneralModel:
-    """Learn from shops that are read already.
+    """Learn from shops that are read already; the arguments are those of `pretrain_tower`.
 
     Raises ConfigError where two have the same listings: neither would be left out while the other
     is learned from.
@@ -87,7 +126,14 @@ def pretrain_shops(
     labels = shop_labels([shop.record for shop in shops])
     corpora = [replace(shop.corpus, name=label) for shop, label in zip(shops, labels, strict=True)]
     made = pretrain_tower(
-        corpora, seed=seed, schedule=schedule, progress=progress("pretrain") if progress else None
+        corpora,
+        seed=seed,
+        schedule=schedule,
+        device=device,
+        progress=progress("pretrain") if progress else None,
+        stepping=stepping,
+        curves=curves,
+        kept=kept,
     )
     record = made.record
     provenance = Provenance(

@@ -100,7 +100,7 @@ class Checkpoint:
         if not self.path.exists():
             return None
         try:
-            parts: dict[str, Any] = torch.load(self.path, weights_only=True)
+            parts: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=True)
         except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile):
             logger.warning("the checkpoint %s cannot be read: learning starts anew", self.path)
             return None

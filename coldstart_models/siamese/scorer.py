@@ -81,6 +81,13 @@ class Vectors:
             {name: present[rows] for name, present in self.present.items()},
         )
 
+    def to(self, device: torch.device) -> "Vectors":
+        """The same on a device."""
+        return Vectors(
+            {name: values.to(device) for name, values in self.values.items()},
+            {name: present.to(device) for name, present in self.present.items()},
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class HistoryBatch:
@@ -101,6 +108,10 @@ class HistoryBatch:
         """The same events as rows of a selection; `used` is ascending and holds them all."""
         found = torch.searchsorted(used, self.rows.clamp_min(0))
         return HistoryBatch(torch.where(self.mask, found, self.rows), self.age_days, self.traits)
+
+    def to(self, device: torch.device) -> "HistoryBatch":
+        """The same on a device."""
+        return HistoryBatch(self.rows.to(device), self.age_days.to(device), self.traits.to(device))
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,13 +216,13 @@ class SiameseScorer(nn.Module):
         """Raw terms (B, C, T) and where they exist (B, C, T)."""
         values, exists = [], []
         for name in self.widths:
-            average = profiles.values[name] @ candidates.values[name].T
+            average = (profiles.values[name] @ candidates.values[name].T).float()
             temperature = self.temperature(name)
             events = vectors.values[name][profiles.used]  # (R, D)
             mixed = [
                 functional.embedding_bag(
                     profiles.compact,
-                    (temperature * (events @ some.T)).exp(),
+                    (temperature * (events @ some.T).float()).exp(),
                     per_sample_weights=profiles.weights[name],
                     mode="sum",
                 )

@@ -20,6 +20,7 @@ from coldstart_models.data.episodes import (
 from coldstart_models.errors import NotEnoughData
 from coldstart_models.general.artifact import GeneralModel
 from coldstart_models.general.trust import drawn_back, trust
+from coldstart_models.processes import CPU, Processes, found_device
 from coldstart_models.progress import Progress
 from coldstart_models.ranker import TrainingSet
 from coldstart_models.siamese.checkpoints import Checkpoint
@@ -34,6 +35,7 @@ from coldstart_models.siamese.rehearsing import (
     rehearse,
     with_shots,
 )
+from coldstart_models.siamese.sharing import train_together
 from coldstart_models.siamese.togetherness import (
     TOGETHER,
     WIDTH,
@@ -71,10 +73,14 @@ class EpisodeSet:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """What a stage of learning leaves behind while it runs."""
+    """What a stage of learning leaves behind while it runs, and what it runs on."""
 
     checkpoint: Checkpoint | None = None
     curves: Curves | None = None
+    device: str = CPU
+    """Of the gradient steps, as `processes.found_device` takes it."""
+    processes: int = 1
+    """That share a step's users."""
 
 
 @dataclass
@@ -114,7 +120,8 @@ def pretrain(
 
     Args:
         general: what other shops taught, to start from; nothing by default.
-        watch: where learning leaves checkpoints and curves; nowhere by default.
+        watch: where learning leaves checkpoints and curves, and what it runs on; by default
+            nowhere, and on the processor.
 
     Raises:
         NotEnoughData: the training set holds no choice of a warm item.
@@ -169,7 +176,8 @@ def meta_train(
     Args:
         learner: a name of `learners.registry`, or ``auto``: who ranks best on the validation
             episodes with their first customers known.
-        watch: where learning leaves checkpoints and curves; nowhere by default.
+        watch: where learning leaves checkpoints and curves, and what it runs on; by default
+            nowhere, and on the processor.
 
     Raises ConfigError where no learner is called so.
     """
@@ -343,13 +351,29 @@ def _learn(
     if not learning or not validation:
         model.records[stage] = TrainingRecord((), 0)
         return
+    schedule = schedule or Schedule()
+    if watch.processes > 1:
+        model.records[stage] = train_together(
+            model.network,
+            learning,
+            validation,
+            schedule=schedule,
+            seed=seed,
+            count=watch.processes,
+            device=watch.device,
+            progress=progress,
+            checkpoint=watch.checkpoint,
+            curves=watch.curves,
+        )
+        return
     model.records[stage] = train(
         model.network,
         learning,
         validation,
-        schedule=schedule or Schedule(),
+        schedule=schedule,
         generator=np.random.default_rng(seed),
         progress=progress,
         checkpoint=watch.checkpoint,
         curves=watch.curves,
+        processes=Processes(found_device(watch.device)),
     )

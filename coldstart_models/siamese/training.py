@@ -12,7 +12,7 @@ among them: training can only help where a later launch agrees.
 import copy
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -24,6 +24,7 @@ from coldstart_models.data.catalogue import BoolArray, FloatMatrix, IntArray
 from coldstart_models.data.episodes import Episode, supported, user_batches
 from coldstart_models.data.interactions import Histories, Interactions
 from coldstart_models.metrics import NDCG_DEPTH, ranked_ndcg
+from coldstart_models.processes import ALONE, Processes
 from coldstart_models.progress import Progress
 from coldstart_models.siamese.certainty import Certainty
 from coldstart_models.siamese.checkpoints import Checkpoint, Course
@@ -45,6 +46,7 @@ from coldstart_models.siamese.scorer import (
     Vectors,
 )
 from coldstart_models.siamese.togetherness import TOGETHER, FittedTogetherness
+from feature_repo.encoders.running import has_bfloat16
 
 logger = logging.getLogger(__name__)
 
@@ -92,6 +94,21 @@ class PreparedEpisode:
     barred: Tensor
     """(U, C) bool: support pairs, which may not be ranked."""
     episode: Episode
+
+    @property
+    def device(self) -> torch.device:
+        return self.candidates.device
+
+    def to(self, device: torch.device) -> "PreparedEpisode":
+        """The same with its tensors on a device."""
+        return replace(
+            self,
+            inputs=self.inputs.to(device),
+            **{
+                name: getattr(self, name).to(device)
+                for name in ("prior", "candidates", "dates", "log_popularity", "barred")
+            },
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,15 +162,16 @@ class MetaSiamese(nn.Module):
         self, view: "TaskView", histories: Histories, *, length: int | None = None
     ) -> Profiles:
         """The people of some histories, whose items the view holds."""
-        batch = history_batch(histories, length=length).among(view.used)
+        batch = history_batch(histories, length=length).to(view.used.device).among(view.used)
         return self.scorer.profiles(view.vectors, batch)
 
     def view(self, prepared: PreparedEpisode, histories: Histories) -> "TaskView":
         """The tower's outputs of the items that a task and some histories need."""
         support = prepared.episode.task.support
-        read = [history_batch(histories)]
+        known = [histories]
         if support is not None:
-            read += [history_batch(prepared.population), history_batch(support.histories)]
+            known += [prepared.population, support.histories]
+        read = [history_batch(one).to(prepared.device) for one in known]
         rows = [prepared.candidates, *(batch.rows.flatten().clamp_min(0) for batch in read)]
         used = torch.unique(torch.cat(rows))
         vectors = self.scorer.tower(prepared.inputs.take(used))
@@ -168,8 +186,8 @@ class MetaSiamese(nn.Module):
             owner = np.searchsorted(prepared.episode.task.candidates, support.item_index)
             evidence = Evidence.of(
                 supporters,
-                torch.from_numpy(owner),
-                torch.from_numpy(support.time_us),
+                torch.from_numpy(owner).to(prepared.device),
+                torch.from_numpy(support.time_us).to(prepared.device),
                 listings=candidates,
                 prior=prepared.prior,
                 space=space,
@@ -273,33 +291,45 @@ def train(
     progress: Progress | None = None,
     checkpoint: Checkpoint | None = None,
     curves: Curves | None = None,
+    processes: Processes = ALONE,
 ) -> TrainingRecord:
     """Learn in place, keep what did best on the validation episodes' mean NDCG@10.
+
+    The episodes are moved to the device once and the model is on the processor again afterwards.
+    On a GPU that computes in it steps are taken in bfloat16; checks are in float32, as it serves.
 
     Args:
         checkpoint: written at every check, and taken up where a stopped run left one.
         curves: told the loss of every step, and quality and term weights at every check.
+        processes: each scores its part of a step's users; the first one checks and writes.
     """
-    log_scale = nn.Parameter(torch.tensor(INITIAL_SCALE).log())
+    device = processes.device
+    model.to(device)
+    episodes, validation = ([one.to(device) for one in each] for each in (episodes, validation))
+    log_scale = nn.Parameter(torch.tensor(INITIAL_SCALE, device=device).log())
     optimizer = _optimizer(model, log_scale, schedule)
     course: Course | None = None
     if checkpoint is not None:
         course = checkpoint.restore(model, log_scale, optimizer, generator)
     if course is None:
-        course = Course(_quality(model, validation), copy.deepcopy(model.state_dict()))
+        quality = processes.once(lambda: _quality(model, validation))
+        course = Course(quality, copy.deepcopy(model.state_dict()))
         course.checks.append((0, course.best))
     for step in range(course.step + 1, schedule.steps + 1):
         if course.stale > schedule.patience:
             break
         prepared = episodes[step % len(episodes)]
         rows = next(user_batches(prepared.episode, size=BATCH_USERS, generator=generator))
-        scores = model(prepared, rows, length=TRAINING_HISTORY)
-        chosen = torch.from_numpy(prepared.episode.chosen[rows])
+        with torch.autocast(device.type, torch.bfloat16, enabled=has_bfloat16(device)):
+            own = model(prepared, processes.part(rows), length=TRAINING_HISTORY)
+        scores = processes.gathered(own, len(rows))
+        chosen = torch.from_numpy(prepared.episode.chosen[rows]).to(device)
         loss = contrast(
             scores, chosen, scale=log_scale.exp(), log_popularity=prepared.log_popularity
         )
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        processes.average([*model.parameters(), log_scale])
         optimizer.step()
         course.step = step
         if progress is not None:
@@ -307,10 +337,12 @@ def train(
         if curves is not None:
             curves("loss", float(loss.detach()), step)
         if step % schedule.check_every == 0:
-            _check(course, model, _quality(model, validation), curves)
-            if checkpoint is not None:
+            quality = processes.once(lambda: _quality(model, validation))
+            _check(course, model, quality, curves)
+            if checkpoint is not None and processes.first:
                 checkpoint.save(course, model, log_scale, optimizer, generator)
     model.load_state_dict(course.best_state)
+    model.to(ALONE.device)
     logger.info("kept step %d of %s", course.kept, course.checks)
     return TrainingRecord(tuple(course.checks), course.kept)
 
@@ -357,7 +389,7 @@ def score_task(model: MetaSiamese, prepared: PreparedEpisode) -> FloatMatrix:
     # Users of one batch share the similarities of the items that their histories share.
     size = max(BATCH_USERS, TERMS_AT_ONCE // (terms * max(1, len(prepared.candidates))))
     batches = [
-        model(prepared, np.arange(start, min(start + size, users)), view=view).numpy()
+        model(prepared, np.arange(start, min(start + size, users)), view=view).cpu().numpy()
         for start in range(0, users, size)
     ]
     return np.concatenate(batches) if batches else np.zeros((0, len(prepared.candidates)), "f4")

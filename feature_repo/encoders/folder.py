@@ -2,7 +2,8 @@
 
 ``config.json`` names the base encoder, the artifact's id and its licence; beside it stand
 ``backbone.safetensors`` (the base's weights, retrained), ``head.safetensors`` (`weight`
-(D, B) and `bias` (D,), applied to the base's B outputs), or both.
+(D, B) and `bias` (D,), applied to the base's B outputs), or both. ``learning.json``, where there
+is one, tells how it was learned; it is no part of the encoder.
 """
 
 import json
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import torch
 
 CONFIG, BACKBONE, HEAD = "config.json", "backbone.safetensors", "head.safetensors"
+RECORD = "learning.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +121,8 @@ def save_folder_encoder(
 
     if backbone is None and head is None:
         raise EncoderError("an encoder artifact needs a backbone, a head or both")
-    (folder / CONFIG).unlink(missing_ok=True)
+    for name in (CONFIG, RECORD):
+        (folder / name).unlink(missing_ok=True)
     for name, tensors in ((BACKBONE, backbone), (HEAD, head)):
         if tensors is None:
             (folder / name).unlink(missing_ok=True)
@@ -156,7 +159,8 @@ def load_folder_encoder(
             f"{folder / HEAD} must hold weight (D, {base.width}) and bias (D,); it holds "
             + ", ".join(f"{name} {tuple(tensor.shape)}" for name, tensor in head.items())
         )
-    return FolderEncoder(base, config=config, digest=folder_hash(folder), head=head)
+    digest = folder_hash(folder, but=(RECORD,))
+    return FolderEncoder(base, config=config, digest=digest, head=head)
 
 
 def _read_config(folder: Path) -> FolderConfig:

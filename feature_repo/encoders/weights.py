@@ -42,14 +42,16 @@ def encoder_hash(weights: str, preprocessing: Mapping[str, Any]) -> str:
     return hashlib.sha256(f"{weights}\n{settings}".encode()).hexdigest()
 
 
-def folder_hash(folder: Path) -> str:
-    """sha256 over the names and contents of a folder's files, hidden ones left out."""
+def folder_hash(folder: Path, *, but: Iterable[str] = ()) -> str:
+    """sha256 over the names and contents of a folder's files, but hidden and some named ones."""
+    left_out = {folder / name for name in but}
     return files_hash(
         folder,
         (
             path
             for path in folder.rglob("*")
             if path.is_file()
+            and path not in left_out
             and not any(part.startswith(".") for part in path.relative_to(folder).parts)
         ),
     )

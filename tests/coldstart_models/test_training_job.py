@@ -11,7 +11,8 @@ import pytest
 
 from coldstart_models.artifacts import find_model
 from coldstart_models.data.catalogue import load_catalogue
-from coldstart_models.errors import ContractMismatch
+from coldstart_models.errors import ConfigError, ContractMismatch
+from coldstart_models.learning_costs import Cost
 from coldstart_models.listing_encoders import load_encoders
 from coldstart_models.recommending import Recommender
 from coldstart_models.siamese.files import load_folder, save_folder
@@ -158,6 +159,24 @@ def test_a_stopped_job_leaves_a_checkpoint_and_a_finished_one_its_curves(large: 
     (curves,) = home.curves.iterdir()
     assert curves.name.endswith("-train")
     assert any(one.name.startswith("events.out.tfevents") for one in curves.iterdir())
+    cost = result.cost
+    assert cost is not None
+    assert (cost.steps, cost.devices, cost.device_peak_mb) == (len(steps), ("cpu",), None)
+    assert cost.wall_seconds > (cost.steps - 1) / cost.steps_per_second > 0
+    assert cost.processor_seconds > 0
+    assert cost.peak_mb > 50
+    assert find_model(home).metadata["cost"] == result.as_dict()["cost"] == cost.as_dict()
+    assert Cost.from_dict(cost.as_dict()) == cost
+    assert f"{cost.steps} steps, {cost.steps_per_second:,.2f} a second, on cpu" in str(cost)
+
+
+def test_a_job_is_not_one_of_several_that_each_do_all_of_it(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for job in (train_job, meta_train_job):
+        with pytest.raises(ConfigError, match=r"one of 2 processes .* run the command once"):
+            job(home=home, now=NOW)
 
 
 def test_training_and_the_snapshot_see_the_encoder_that_serves_alone(home: Home) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from coldstart_models.domain import learning
+from coldstart_models.domain import learning, record
 from coldstart_models.domain.adapted import CHECKPOINT, adapt
 from coldstart_models.domain.aims import Aims
 from coldstart_models.domain.examples import Examples, cut, of_folder
@@ -137,12 +137,12 @@ def test_the_base_is_judged_at_its_full_width_as_well(run, shop, tmp_path):
 
 def test_the_artifact_gives_the_vectors_that_were_judged(run, shop, tmp_path, monkeypatch):
     seen = {}
-    judge = learning.Record.best.fget
+    judge = record.Record.best.fget
 
-    def remember(record):
-        return judge(record)
+    def remember(found):
+        return judge(found)
 
-    monkeypatch.setattr(learning.Record, "best", property(remember))
+    monkeypatch.setattr(record.Record, "best", property(remember))
     from coldstart_models.domain import adapted
 
     saved = adapted._save

@@ -125,6 +125,7 @@ def test_titles_are_what_photos_learn_from_unless_told_otherwise(coldstart, fold
     assert {path.name for path in (folder / "ours/image").iterdir()} == {
         "config.json",
         "head.safetensors",
+        "learning.json",
     }
 
 
@@ -136,7 +137,22 @@ def test_what_was_found_is_told_with_the_next_step(coldstart, folder):
     assert code == 0, err
     assert "(kept)" in out
     assert "Held-out items" in out
+    assert "cost: " in out
     assert "next: `coldstart extract --image-encoder folder:ours`" in out
+
+
+def test_processes_that_the_command_starts_make_one_encoder(coldstart, folder):
+    code, out, err = coldstart(
+        *("encoders", "adapt", "--base", "hf-image:vit", "--lora", "4", "--processes", "2"),
+        *("--objective", "labels", "--photos", "shop", "--out", "ours", "--json", *FAST),
+        *("--device", "cpu"),
+    )
+    assert code == 0, err
+    told = json.loads(out)
+    assert told["gain"] > 1
+    assert told["cost"]["devices"] == ["cpu", "cpu"]
+    assert json.loads((folder / "ours/learning.json").read_text())["cost"] == told["cost"]
+    assert load_encoder("folder:ours", device="cpu").width == 8
 
 
 def test_the_cached_blocks_of_the_default_encoder_are_its_own(coldstart, folder):
@@ -172,6 +188,8 @@ def test_the_cached_blocks_of_the_default_encoder_are_its_own(coldstart, folder)
         (["--objective", "labels", "--source", "nowhere"], "there is no folder nowhere"),
         (["--base", "hf-image:vit", "--align", "adabn"], "this encoder has none; choose coral"),
         (["--blocks", "99", "--objective", "labels"], "the backbone has 18; give 0 to 18"),
+        (["--processes", "2"], "titles is computed in one step, by one process"),
+        (["--processes", "2", "--device", "gpu"], "there is no device 'gpu'"),
         (["--objective", "labels", "--validate", "0"], "no items are left to judge by"),
     ],
 )

@@ -10,6 +10,7 @@ from sklearn.metrics import roc_auc_score
 from coldstart_models.errors import ConfigError, ContractMismatch, NotEnoughData
 from coldstart_models.general.contrast import Contrast, GeneralSchedule, learning
 from coldstart_models.general.corpus import centred, make_corpus, warm_mean
+from coldstart_models.general.kept_runs import KeptRuns
 from coldstart_models.general.metric import (
     Metric,
     mean_covariances,
@@ -175,3 +176,36 @@ def test_a_problem_knows_nothing_of_its_new_contents():
             all((user, item) in chosen for item in [target, *items])
             for user in range(len(corpus.bounds) - 1)
         )
+
+
+def test_a_stopped_pretraining_repeats_no_run_that_was_over(learned, tmp_path):
+    corpora, kept = shops_of("a", "b", "c"), KeptRuns(tmp_path / "deep" / "pretrain.json")
+    losses = {}
+
+    def stopped(name, value, step):
+        if name == "loss without c":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pretrain_tower(corpora, seed=0, schedule=SHORT, kept=kept, curves=stopped)
+    found = pretrain_tower(
+        corpora,
+        seed=0,
+        schedule=SHORT,
+        kept=kept,
+        curves=lambda name, value, step: losses.setdefault(name, []).append(step),
+    )
+    assert set(losses) == {"loss without c", "loss", "ndcg@10 of shops left out"}
+    assert losses["loss"] == list(range(1, found.record.kept_step + 1))
+    assert found.record == learned.record
+    for name, value in learned.tower.state_dict().items():
+        assert torch.equal(found.tower.state_dict()[name], value)
+    losses.clear()
+    pretrain_tower(
+        corpora,
+        seed=1,
+        schedule=SHORT,
+        kept=kept,
+        curves=lambda name, value, step: losses.setdefault(name, []).append(step),
+    )
+    assert "loss without a" in losses  # another seed is another problem

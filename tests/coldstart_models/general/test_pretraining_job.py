@@ -94,6 +94,9 @@ def test_a_state_starts_from_the_general_model_and_is_served_without_it(
         ("p", "CC BY 4.0"),
         ("q", "ours"),
     ]
+    cost = json.loads((folder / "cost.json").read_text())
+    assert cost["devices"] == ["cpu"]
+    assert 40 <= cost["steps"] <= 60  # a run of 20 for each shop left out, and the last one
     home = opened(shops[2], Home(tmp_path / "state"))
     plain = train_job(home=home, now=NOW)
     assert plain.general == ()
