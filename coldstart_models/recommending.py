@@ -1,6 +1,7 @@
 """Ranking for people: a trained model over a snapshot of item vectors."""
 
 import threading
+import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -127,6 +128,16 @@ class Recommender:
     @property
     def snapshot_version(self) -> str:
         return str(self._snapshot.version)
+
+    @property
+    def snapshot_model(self) -> str:
+        """Tag of the model that made the snapshot's vectors."""
+        return self._snapshot.model
+
+    @property
+    def snapshot_age(self) -> float:
+        """Seconds since the snapshot took something in; never negative, whatever clocks do."""
+        return time.monotonic() - self._snapshot.made_at
 
     @property
     def _scorer(self) -> SiameseScorer:
