@@ -110,10 +110,11 @@ class Recommender:
             kept: take the vectors that training kept beside the store (`Home.model_vectors`).
 
         Raises:
-            ArtifactError: there is no such model, or no vectors of it.
+            ArtifactError: there is no such model, it is corrupt, or there are no vectors of it.
             ContractMismatch: the features are not those it was trained on.
         """
         stored = find_model(home, tag=tag)
+        stored.require_whole()
         check_contract(stored.contract, observe_features(home))
         featurizer, head, network, population = load_folder(stored.path)
         return cls(

@@ -122,6 +122,7 @@ class RecommenderService(Asking, Taking, Changing, People, Exposition):
         home = Home.current()
         try:
             stored = find_model(home, tag=model_tag())
+            stored.require_whole()
             check_contract(stored.contract, observe_features(home))
             require_registered(stored.contract.feature_service, home=home)
         except ModelError as error:
