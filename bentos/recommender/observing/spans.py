@@ -1,7 +1,7 @@
 """Spans within a request that is traced; Bento makes the request's own.
 
-Nothing is traced unless Bento's ``tracing`` is configured with a ``sample_rate``: its tracer
-samples nothing otherwise, and a stage then costs the look at the span above it.
+Nothing leaves the process unless Bento's ``tracing`` is configured: without a ``sample_rate`` its
+tracer begins no trace, and a stage then costs the look at the span above it.
 """
 
 from collections.abc import Iterator
