@@ -6,11 +6,12 @@ The store is `home.models`: with ``BENTOML_HOME`` set to that folder, plain ``be
 list`` shows the same models.
 """
 
+import hashlib
 import json
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -32,7 +33,12 @@ if TYPE_CHECKING:
 MODEL_NAME: Final = "coldstart-siamese"
 LATEST: Final = "latest"
 CONTRACT_KEY: Final = "contract"
+FILES_KEY: Final = "files"
+"""In Bento's metadata: a model's files and their SHA-256."""
 METADATA_FILE: Final = "metadata.json"
+_AGAIN: Final = (
+    "name another by COLDSTART_MODEL (`coldstart info` lists them), or run `coldstart train`"
+)
 MODEL_FILE: Final = "model.yaml"
 """What Bento writes into each model's folder."""
 
@@ -116,6 +122,20 @@ class StoredModel:
     contract: Contract
     metadata: dict[str, Any]
     created_at: datetime
+    files: Mapping[str, str] = field(default_factory=dict)
+    """File → SHA-256 as it was saved; empty of a model that an earlier release saved."""
+
+    def require_whole(self) -> None:
+        """Raise ArtifactError naming the first file that is not what was saved."""
+        for name, saved in self.files.items():
+            path = self.path / name
+            if not path.is_file():
+                raise ArtifactError(f"the model {self.tag} is corrupt: {name} is missing; {_AGAIN}")
+            if _sha256(path) != saved:
+                raise ArtifactError(
+                    f"the model {self.tag} is corrupt: {name} ({path.stat().st_size} bytes) is not "
+                    f"what was saved; {_AGAIN}"
+                )
 
 
 def save_model(
@@ -139,11 +159,16 @@ def save_model(
     import bentoml.models
     from bentoml.exceptions import BentoMLException
 
+    files = {
+        path.relative_to(folder).as_posix(): _sha256(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
     try:
         with bentoml.models.create(
             name,
             labels={"feature_service": contract.feature_service},
-            metadata={CONTRACT_KEY: contract.to_json()},
+            metadata={CONTRACT_KEY: contract.to_json(), FILES_KEY: files},
             _model_store=store,
         ) as model:
             shutil.copytree(folder, model.path, dirs_exist_ok=True)
@@ -257,7 +282,13 @@ def _stored(model: "Model") -> StoredModel:
         contract=Contract.from_json(model.info.metadata[CONTRACT_KEY]),
         metadata=json.loads((path / METADATA_FILE).read_text()),
         created_at=model.creation_time,
+        files=dict(model.info.metadata.get(FILES_KEY, {})),
     )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _encoder(path: Path) -> tuple[str | None, str | None]:

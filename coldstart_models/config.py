@@ -153,6 +153,12 @@ class ServeConfig(_Frozen):
     port: int = Field(default=3000, ge=1, le=65535)
     logged_share: float = Field(default=0.01, ge=0, le=1)
     """Of the requests, kept with the features they read for `coldstart skew`; 0 keeps none."""
+    store_deadline_ms: float = Field(default=150.0, gt=0, le=60_000)
+    """For a request's read of the online store; then the answer is made without it and says so."""
+    store_patience_s: float = Field(default=2.0, gt=0, le=60)
+    """For a push to the online store; then the log has the events and the features follow."""
+    max_in_flight: int = Field(default=64, ge=1, le=10_000)
+    """Requests held at once, worked on or waiting; more are sent away with 503."""
 
 
 PolicyChoice = Literal["off", "greedy", "thompson", "linucb"]

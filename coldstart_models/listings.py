@@ -23,6 +23,7 @@ from coldstart_models.intake import (
 )
 from coldstart_models.listing_encoders import ListingEncoders, encode
 from coldstart_models.progress import Progress
+from coldstart_models.stage_times import stage
 from feature_repo.feature_tables import (
     ITEM_IMAGE_EMBEDDING,
     ITEM_PROFILE,
@@ -85,25 +86,28 @@ def add_listings(
         raise NotEnoughData(f"no catalogue at {home.items}; run `coldstart ingest SOURCE` first")
     if frame.empty:
         return ListingsResult((), (), tables.ITEMS.empty())
-    taken = _accept(
-        frame,
-        home=home,
-        source=source,
-        rules=rules,
-        catalogue=catalogue or CatalogueReference(home),
-        now=now,
-        progress=progress,
-    )
+    with stage("gate", rows=len(frame)):
+        taken = _accept(
+            frame,
+            home=home,
+            source=source,
+            rules=rules,
+            catalogue=catalogue or CatalogueReference(home),
+            now=now,
+            progress=progress,
+        )
     items = taken.items
     if len(items):
-        image = encode(items, encoder=encoders.image, now=now)
-        text = encode(items, encoder=encoders.text, now=now)
-        store.push(ITEM_PROFILE.name, item_profile_rows(items, now=now), now=now)
-        for table, encoded in ((ITEM_IMAGE_EMBEDDING, image), (ITEM_TEXT_EMBEDDING, text)):
-            if len(encoded.rows):
-                store.push(table.name, encoded.rows, now=now)
-        vectors = recommender.add_listings(items, image.embeddings, text.embeddings)
-        store.push(ITEM_VECTOR.name, known_from(vectors, now), now=now)
+        with stage("encode", rows=len(items)):
+            image = encode(items, encoder=encoders.image, now=now)
+            text = encode(items, encoder=encoders.text, now=now)
+        with stage("push", items=len(items)):
+            store.push(ITEM_PROFILE.name, item_profile_rows(items, now=now), now=now)
+            for table, encoded in ((ITEM_IMAGE_EMBEDDING, image), (ITEM_TEXT_EMBEDDING, text)):
+                if len(encoded.rows):
+                    store.push(table.name, encoded.rows, now=now)
+            vectors = recommender.add_listings(items, image.embeddings, text.embeddings)
+            store.push(ITEM_VECTOR.name, known_from(vectors, now), now=now)
         unlike = _unlike(items, image.embeddings, text.embeddings, home=home, now=now)
         taken = replace(taken, warned=_told_together(taken.warned, unlike))
     return taken

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 from coldstart_models.adapting import adapted_rows, known_from
 from coldstart_models.feature_rows import item_stats_rows
 from coldstart_models.listed_items import listed_items
+from coldstart_models.stage_times import stage
 from feature_repo.event_log import LogState, Position, event_log
 from feature_repo.feature_tables import ITEM_ADAPTATION, ITEM_STATS, USER_HISTORY
 from feature_repo.home import Home
@@ -94,16 +95,18 @@ def push_online(
         users = sorted({*user_ids, *missed[tables.USER_ID]})
         items = sorted({*item_ids, *missed[tables.ITEM_ID]})
         pushed = list[str]()
-        for some_users, some_items in zip_longest(_parts(users), _parts(items), fillvalue=()):
-            rows = _of_users(some_users, home=home, now=now)
-            pushed += list(rows[USER_HISTORY.name][tables.USER_ID]) if rows else []
-            _push(rows | _of_items(some_items, home=home, now=now), store=store, now=now)
-        _keep(home, replace(reached, features=state.position))
-    adapted = (
-        push_adaptations(chosen, home=home, store=store, recommender=recommender, now=now)
-        if recommender is not None
-        else ()
-    )
+        with stage("push", users=len(users), items=len(items)):
+            for some_users, some_items in zip_longest(_parts(users), _parts(items), fillvalue=()):
+                rows = _of_users(some_users, home=home, now=now)
+                pushed += list(rows[USER_HISTORY.name][tables.USER_ID]) if rows else []
+                _push(rows | _of_items(some_items, home=home, now=now), store=store, now=now)
+            _keep(home, replace(reached, features=state.position))
+    adapted: tuple[str, ...] = ()
+    if recommender is not None:
+        with stage("learn", items=len(chosen)):
+            adapted = push_adaptations(
+                chosen, home=home, store=store, recommender=recommender, now=now
+            )
     return Pushed(tuple(pushed), adapted)
 
 

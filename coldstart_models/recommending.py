@@ -1,6 +1,7 @@
 """Ranking for people: a trained model over a snapshot of item vectors."""
 
 import threading
+import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -109,10 +110,11 @@ class Recommender:
             kept: take the vectors that training kept beside the store (`Home.model_vectors`).
 
         Raises:
-            ArtifactError: there is no such model, or no vectors of it.
+            ArtifactError: there is no such model, it is corrupt, or there are no vectors of it.
             ContractMismatch: the features are not those it was trained on.
         """
         stored = find_model(home, tag=tag)
+        stored.require_whole()
         check_contract(stored.contract, observe_features(home))
         featurizer, head, network, population = load_folder(stored.path)
         return cls(
@@ -127,6 +129,16 @@ class Recommender:
     @property
     def snapshot_version(self) -> str:
         return str(self._snapshot.version)
+
+    @property
+    def snapshot_model(self) -> str:
+        """Tag of the model that made the snapshot's vectors."""
+        return self._snapshot.model
+
+    @property
+    def snapshot_age(self) -> float:
+        """Seconds since the snapshot took something in; never negative, whatever clocks do."""
+        return time.monotonic() - self._snapshot.made_at
 
     @property
     def _scorer(self) -> SiameseScorer:

@@ -4,8 +4,9 @@ A snapshot never changes; a push makes the next one, so a request sees one state
 start to its end.
 """
 
+import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any, Final
@@ -61,6 +62,10 @@ class Snapshot:
     """(N,) of `item_adaptation`: added to a listing's every score."""
     support: IntArray
     """(N,): how many first customers each delta was learned from."""
+    model: str = ""
+    """Tag of the model that made the vectors."""
+    made_at: float = field(init=False, default_factory=time.monotonic)
+    """In seconds of this process's monotonic clock."""
 
     @cached_property
     def item_ids(self) -> npt.NDArray[np.object_]:
@@ -190,6 +195,7 @@ class Snapshot:
             deltas=both(self.deltas, learned(self.deltas, 0)),
             biases=both(self.biases, learned(self.biases, 0)),
             support=both(self.support, learned(self.support, 0)),
+            model=self.model,
         )
 
     def without_items(self, item_ids: Collection[str]) -> "Snapshot":
@@ -204,6 +210,7 @@ class Snapshot:
             deltas=self.deltas[stay],
             biases=self.biases[stay],
             support=self.support[stay],
+            model=self.model,
         )
 
     def with_delta(

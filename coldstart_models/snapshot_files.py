@@ -56,6 +56,7 @@ def read_snapshot(home: Home, *, tag: str, widths: dict[str, int], kept: bool = 
         deltas=deltas,
         biases=biases,
         support=counts,
+        model=tag,
     )
 
 

@@ -3,7 +3,8 @@
     FeatureError
     ├── StoreError           the feature store cannot do what was asked
     │   ├── NotApplied       nothing is registered yet: run `coldstart apply`
-    │   └── UnknownFeature   no such view, feature or service
+    │   ├── UnknownFeature   no such view, feature or service
+    │   └── StoreLost        the online store does not answer now; it may later
     ├── EncoderError         an encoder cannot be loaded, or its output is not usable
     └── JobError             a job's input is missing or has another shape
 
@@ -30,6 +31,10 @@ class NotApplied(StoreError):  # noqa: N818 - reads as the fact it states
 
 class UnknownFeature(StoreError):  # noqa: N818
     """No such feature view, feature or feature service."""
+
+
+class StoreLost(StoreError):  # noqa: N818
+    """The online store does not answer now; it may later."""
 
 
 class EncoderError(FeatureError):

@@ -11,6 +11,7 @@ rename, so a reader needs no lock: files that do not join up were being changed,
 again. ADR 0011 says why.
 """
 
+import logging
 import os
 import re
 import shutil
@@ -37,6 +38,8 @@ from feature_repo.jobs.item_newest import ItemLog
 from feature_repo.jobs.transaction import locked
 from validation import tables
 from validation.whole_files import alone, flush
+
+log = logging.getLogger(__name__)
 
 GENERATION: Final = b"coldstart.generation"
 """Key in the large file's footer."""
@@ -217,6 +220,9 @@ class EventLog:
 
         Args:
             rows: canonical events, each id once.
+
+        Raises OSError where they could not be written, the disk being full: none of them is in the
+        log then, and the log is as it was.
         """
         with locked(self.path.parent, wait=True):
             self._begin()
@@ -228,7 +234,10 @@ class EventLog:
             fresh = rows.filter(pc.invert(known))
             if fresh.num_rows:
                 self._write(fresh, state, start=state.rows, level=0)
-                self._merge()
+                try:
+                    self._merge()
+                except OSError as error:  # the rows are there; they lie in more files for now
+                    log.warning("the small files of the event log are not merged: %s", error)
         return set(ids.filter(known).to_pylist())
 
     def begin(self) -> None:
@@ -402,9 +411,12 @@ class EventLog:
         end = start + rows.num_rows
         path = folder / f"{start:015d}-{end:015d}-{level}.parquet"
         partial = folder / f".{path.name}.{os.getpid()}.partial"
-        pq.write_table(rows.cast(tables.EVENTS.schema), partial, compression="zstd")
-        flush(partial)
-        os.replace(partial, path)
+        try:
+            pq.write_table(rows.cast(tables.EVENTS.schema), partial, compression="zstd")
+            flush(partial)
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
         flush(folder)
 
     def _merge(self) -> None:

@@ -23,6 +23,7 @@ from feast.repo_config import RegistryConfig, RepoConfig
 from feast.utils import _utc_now
 
 from feature_repo.home import Home
+from feature_repo.store_faults import as_store_lost
 from feature_repo.wire_rows import WireRows
 
 KEYS_AT_ONCE = 10_000
@@ -68,6 +69,8 @@ class HomeSqliteOnlineStoreConfig(SqliteOnlineStoreConfig):  # type: ignore[misc
 class HomeSqliteOnlineStore(SqliteOnlineStore):  # type: ignore[misc]
     """Feast's SQLite online store under the state folder, in Feast's own table layout."""
 
+    _busy_milliseconds: int = BUSY_MILLISECONDS
+
     @staticmethod
     def _get_db_path(config: RepoConfig) -> str:
         path = under_home(config.online_store.path)
@@ -78,7 +81,7 @@ class HomeSqliteOnlineStore(SqliteOnlineStore):  # type: ignore[misc]
         fresh = self._conn is None
         connection: sqlite3.Connection = super()._get_conn(config)
         if fresh:
-            connection.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
+            connection.execute(f"PRAGMA busy_timeout = {self._busy_milliseconds}")
             # Heard only by a new file: a vector of 1,664 floats fits a page.
             connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         open_writes = _OPEN_WRITES.get()
@@ -86,6 +89,11 @@ class HomeSqliteOnlineStore(SqliteOnlineStore):  # type: ignore[misc]
             return connection
         open_writes.add(connection)
         return cast(sqlite3.Connection, _Uncommitted(connection))
+
+    def wait_at_most(self, config: RepoConfig, seconds: float) -> None:
+        """Wait so long, and not BUSY_MILLISECONDS, while another process holds the file."""
+        self._busy_milliseconds = round(1000 * seconds)
+        self._get_conn(config).execute(f"PRAGMA busy_timeout = {self._busy_milliseconds}")
 
     def write_wire_rows(self, config: RepoConfig, view: FeatureView, rows: WireRows) -> None:
         """Write the rows in one transaction; the last write of a key stays."""
@@ -145,19 +153,19 @@ def one_transaction() -> Iterator[None]:
     """What this thread writes online inside is there at once, or not at all where it fails.
 
     A commit waits for the disk several times, whatever it writes. Online stores other than SQLite
-    write as ever.
+    write as ever. Raises StoreLost where the file is locked or its disk full.
     """
     connections: set[sqlite3.Connection] = set()
     token = _OPEN_WRITES.set(connections)
     try:
         yield
+        with as_store_lost():
+            for connection in connections:
+                connection.commit()
     except BaseException:
         for connection in connections:
             connection.rollback()
         raise
-    else:
-        for connection in connections:
-            connection.commit()
     finally:
         _OPEN_WRITES.reset(token)
 

@@ -6,12 +6,14 @@ then be dropped without a word; here the last write stays, as in the other store
 """
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from feast import FeatureView, RepoConfig
 from feast.infra.online_stores.helpers import _mmh3, compute_versioned_name
 from feast.infra.online_stores.redis import RedisOnlineStore, RedisOnlineStoreConfig
 from google.protobuf.timestamp_pb2 import Timestamp
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from feature_repo.wire_rows import WireRows
 
@@ -30,6 +32,30 @@ class WireRedisOnlineStoreConfig(RedisOnlineStoreConfig):  # type: ignore[misc]
 
 class WireRedisOnlineStore(RedisOnlineStore):  # type: ignore[misc]
     """A hash an entity, with a field a feature and the event time of each view."""
+
+    _patience: float | None = None
+    """Seconds that a service waits for the server; None leaves it to the client's defaults."""
+
+    def wait_at_most(self, config: RepoConfig, seconds: float) -> None:
+        """Give up on an answer, or a connection, after so long, and connect anew once.
+
+        By default the client waits for ever, and tries a lost connection for seconds.
+        """
+        self._patience, self._client = seconds, None
+        self._get_client(config.online_store)
+
+    def _get_client(self, online_store_config: RedisOnlineStoreConfig) -> Any:
+        if self._patience is None or self._client:
+            return super()._get_client(online_store_config)
+        told = online_store_config.connection_string
+        for name in ("socket_timeout", "socket_connect_timeout"):
+            if f"{name}=" not in told:
+                told += f",{name}={self._patience}"
+        hurried = online_store_config.model_copy(update={"connection_string": told})
+        client = super()._get_client(hurried)
+        if hasattr(client, "set_retry"):
+            client.set_retry(Retry(NoBackoff(), 1))
+        return client
 
     def write_wire_rows(self, config: RepoConfig, view: FeatureView, rows: WireRows) -> None:
         """Write the rows; the last write of a key stays."""

@@ -21,13 +21,14 @@ import pyarrow as pa
 
 from feature_repo.encoder_tables import served_rows, unserved_rows
 from feature_repo.environment import POSTGRES, SPARK, Environment
-from feature_repo.errors import NotApplied, StoreError, UnknownFeature
+from feature_repo.errors import NotApplied, StoreError, StoreLost, UnknownFeature
 from feature_repo.event_log import Position
 from feature_repo.feature_tables import (
     AS_OF_US,
     CATEGORY_ID,
     FEATURE_TABLES,
     PUSH_SUFFIX,
+    USER_HISTORY,
     create_missing,
 )
 from feature_repo.home import REPOSITORY, Home
@@ -45,6 +46,7 @@ from feature_repo.offline_tables import (
 )
 from feature_repo.on_demand_features import ON_DEMAND_TABLES
 from feature_repo.read_back import Count, ReadBack, differences, shortfall
+from feature_repo.store_faults import as_store_lost
 from feature_repo.store_results import (
     MaterializedView,
     MaterializeResult,
@@ -75,6 +77,9 @@ KNOWN = frozenset(
     f"{table.name}:{column.name}" for table in FEATURE_TABLES.values() for column in table.features
 )
 """References of every stored feature."""
+NOBODY = "coldstart:nobody"
+"""The user whose features `probe` asks for."""
+_PROBED = f"{USER_HISTORY.name}:history_item_ids"
 _ROW = "coldstart_row"
 _EPOCH = pd.Timestamp("1970-01-01", tz="UTC")
 
@@ -175,6 +180,8 @@ class Store:
         Args:
             entity_rows: ids by name, e.g. ``[{"user_id": "u1", "item_id": "7"}]``.
             now: needed when features of the on-demand view are asked for.
+
+        Raises StoreLost where the online store does not answer.
         """
         self.require_applied()
         rows = [dict(row) for row in entity_rows]
@@ -187,9 +194,10 @@ class Store:
                 )
             moment = int((pd.Timestamp(now) - _EPOCH) // pd.Timedelta(microseconds=1))
             rows = [{**row, AS_OF_US: moment} for row in rows]
-        answer = self._feast.get_online_features(
-            features=self._resolved(features), entity_rows=rows, full_feature_names=True
-        ).to_dict()
+        with as_store_lost():
+            answer = self._feast.get_online_features(
+                features=self._resolved(features), entity_rows=rows, full_feature_names=True
+            ).to_dict()
         return [
             {name: _plain(values[index]) for name, values in answer.items()}
             for index in range(len(rows))
@@ -201,7 +209,8 @@ class Store:
         """Add rows of one view online, offline or both; the frame has the table's columns.
 
         The offline file is rewritten under a lock, so push offline in batches. Embeddings by an
-        encoder that does not serve are kept in its own table, and do not go online.
+        encoder that does not serve are kept in its own table, and do not go online. Raises
+        StoreLost where the online store does not take them.
         """
         self.require_applied()
         rows, target = to_rows(frame, view=view, now=now), PushTo(to)
@@ -218,7 +227,25 @@ class Store:
                 view,
             )
         if target is not PushTo.OFFLINE and served.num_rows:
-            self._feast.push_rows(f"{view}{PUSH_SUFFIX}", served)
+            with as_store_lost():
+                self._feast.push_rows(f"{view}{PUSH_SUFFIX}", served)
+
+    def probe(self) -> None:
+        """Read the features of nobody. Raises StoreLost where the online store is not there."""
+        self.require_applied()
+        if not self._environment.online_ready(self.home):
+            raise StoreLost(f"the online store {self.home.online_store} is not there")
+        self.online([_PROBED], [{tables.USER_ID: NOBODY}])
+
+    def wait_at_most(self, seconds: float) -> None:
+        """Have the online store's client give up sooner than suits a job, as a service must.
+
+        Heard by SQLite (another process's lock) and Redis (an answer that does not come).
+        """
+        feast = self._feast
+        online = feast._get_provider().online_store
+        if hasattr(online, "wait_at_most"):
+            online.wait_at_most(feast.config, seconds)
 
     def remove_online(self, views: Sequence[str], keys: Sequence[str]) -> None:
         """Delete some entities' values of views of one key from the online store for good."""
@@ -234,7 +261,8 @@ class Store:
             )
         for view in views:
             wire_keys = entity_keys(feature_table(view).key, keys)
-            online.remove_online(feast.config, feast.get_feature_view(view), wire_keys)
+            with as_store_lost():
+                online.remove_online(feast.config, feast.get_feature_view(view), wire_keys)
 
     def forget_deleted(self) -> None:
         """Free what deleted values took, where the online store would keep their bytes; and let

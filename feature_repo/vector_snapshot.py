@@ -3,7 +3,9 @@
 `materialize` writes a new version beside the last one and then names it in ``current.json``, by
 one atomic rename: a reader has the old version or the new one, whole. A push adds a small patch
 file to the version. ``current.json`` also tells which state of the offline table it mirrors; where
-the table has become another one since, there is no snapshot until the next `materialize`.
+the table has become another one since, there is no snapshot until the next `materialize`. It holds
+the checksums of its files, too: a version that a machine without power, or a full disk, left torn
+is refused and forgotten, the table itself is read, and the next `materialize` writes it anew.
 
     snapshots/item_vector/current.json         version, rows, width, patches, the table's state
     snapshots/item_vector/v000003/vectors.f32  N × D little-endian float32, ascending item_id
@@ -15,8 +17,9 @@ the table has become another one since, there is no snapshot until the next `mat
 import json
 import logging
 import shutil
+import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +29,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from feature_repo.errors import FeatureError
 from feature_repo.feature_tables import (
     CREATED_TIMESTAMP,
     FEATURE_TABLES,
@@ -35,16 +39,23 @@ from feature_repo.feature_tables import (
 from feature_repo.home import Home
 from feature_repo.newest_rows import TableColumns, newest_batches, newest_row_numbers
 from validation import tables
-from validation.whole_files import replacing
+from validation.whole_files import alone, flush, replacing
 
 log = logging.getLogger(__name__)
 
 VIEWS: Final = frozenset({ITEM_VECTOR.name})
 """Views that have a snapshot: those whose vectors a service holds in memory."""
 CURRENT: Final = "current.json"
+VECTORS: Final = "vectors.f32"
+ROWS: Final = "rows.arrow"
+CHECKED_BYTES: Final = 1 << 22
 BATCH: Final = 8_000
 ATTEMPTS: Final = 3
 """How often a reader looks again where a version was removed while it was being opened."""
+
+
+class TornSnapshot(FeatureError):  # noqa: N818 - reads as the fact it states
+    """A file of a snapshot is not what was written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +80,8 @@ class SnapshotState:
     patches: int
     table: str
     """State of the offline table: its file's number, size and time."""
+    checksums: dict[str, str] = field(default_factory=dict)
+    """File of the version → size and CRC-32; none of a version by an earlier release."""
 
     @property
     def folder(self) -> str:
@@ -91,7 +104,11 @@ def snapshot_state(home: Home, view: str) -> SnapshotState | None:
     current, table = home.vector_snapshots(view) / CURRENT, home.feature_table(view)
     if not current.exists() or not table.exists():
         return None
-    state = SnapshotState(**json.loads(current.read_text(encoding="utf-8")))
+    try:
+        state = SnapshotState(**json.loads(current.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        log.warning("%s is torn, the table itself is read: %s", current, error)
+        return None
     return state if state.table == table_state(table) else None
 
 
@@ -123,7 +140,7 @@ def write_snapshot(home: Home, view: str) -> SnapshotState | None:
             break
         if matrix is None:
             matrix = np.memmap(
-                version / "vectors.f32", np.dtype("<f4"), "w+", shape=(len(numbers), width)
+                version / VECTORS, np.dtype("<f4"), "w+", shape=(len(numbers), width)
             )
         matrix[place[first : first + len(block)]] = block
         first += len(block)
@@ -132,8 +149,18 @@ def write_snapshot(home: Home, view: str) -> SnapshotState | None:
         (folder / CURRENT).unlink(missing_ok=True)
         return None
     matrix.flush()
-    _write_rows(meta.take(order), version / "rows.arrow")
-    state = SnapshotState(last + 1, len(numbers), matrix.shape[1], 0, table_state(path))
+    _write_rows(meta.take(order), version / ROWS)
+    for name in (VECTORS, ROWS):
+        flush(version / name)
+    flush(version)
+    state = SnapshotState(
+        last + 1,
+        len(numbers),
+        matrix.shape[1],
+        0,
+        table_state(path),
+        {name: _checksum(version / name) for name in (VECTORS, ROWS)},
+    )
     _name_current(state, folder)
     for old in folder.glob("v[0-9]*"):
         if old.name < f"v{last:06d}":  # a reader may still be opening the one before
@@ -154,7 +181,11 @@ def patch_snapshot(home: Home, view: str, rows: pa.Table, *, mirrored: SnapshotS
         mirrored, patches=mirrored.patches + 1, table=table_state(home.feature_table(view))
     )
     columns = [*_described_by(table), table.vector]
-    _write_rows(rows.select(columns), folder / state.folder / f"{state.patches:06d}.arrow")
+    patch = folder / state.folder / _patch(state.patches)
+    _write_rows(rows.select(columns), patch)
+    flush(patch)
+    if state.checksums:
+        state = replace(state, checksums={**state.checksums, patch.name: _checksum(patch)})
     _name_current(state, folder)
 
 
@@ -163,26 +194,64 @@ def read_snapshot(home: Home, view: str) -> Vectors | None:
 
     The matrix may be written to: changes stay in this process.
     """
+    state: SnapshotState | None = None
     for _ in range(ATTEMPTS):
         if view not in VIEWS or (state := snapshot_state(home, view)) is None:
             return None
+        version = home.vector_snapshots(view) / state.folder
         try:
-            return _patched(home.vector_snapshots(view) / state.folder, state, FEATURE_TABLES[view])
+            _require_whole(version, state)
+            return _patched(version, state, FEATURE_TABLES[view])
         except FileNotFoundError:
             log.info("version %s of %s was replaced while it was being opened", state.name, view)
+        except (TornSnapshot, ValueError, OSError) as error:  # Arrow's errors are of these two
+            log.error("snapshot %s of %s is refused: %s", state.name, view, error)
+            _forget(home, view, state)
+            return None
+    if state is not None and snapshot_state(home, view) == state:
+        log.error("snapshot %s of %s is refused: it lacks files", state.name, view)
+        _forget(home, view, state)
     return None
 
 
+def _require_whole(version: Path, state: SnapshotState) -> None:
+    """Raise TornSnapshot naming the file that is not what was written."""
+    for name, written in state.checksums.items():
+        found = _checksum(version / name)
+        if found != written:
+            raise TornSnapshot(f"{name} is {found} and was written as {written} (size-checksum)")
+
+
+def _forget(home: Home, view: str, state: SnapshotState) -> None:
+    """Have no snapshot until the next `materialize`, unless another one was written meanwhile."""
+    with alone(home.vector_snapshots(view) / ".forget.lock"):
+        if snapshot_state(home, view) == state:
+            (home.vector_snapshots(view) / CURRENT).unlink(missing_ok=True)
+
+
+def _checksum(path: Path) -> str:
+    """Size and CRC-32 of a file: it finds what was torn, not what was forged."""
+    size = crc = 0
+    with path.open("rb") as file:
+        while block := file.read(CHECKED_BYTES):
+            size, crc = size + len(block), zlib.crc32(block, crc)
+    return f"{size}-{crc:08x}"
+
+
+def _patch(number: int) -> str:
+    return f"{number:06d}.arrow"
+
+
 def _patched(version: Path, state: SnapshotState, table: FeatureTable) -> Vectors:
-    meta = _read_rows(version / "rows.arrow")
+    meta = _read_rows(version / ROWS)
     matrix: npt.NDArray[np.float32] = np.asarray(
-        np.memmap(version / "vectors.f32", np.dtype("<f4"), "c", shape=(state.rows, state.width))
+        np.memmap(version / VECTORS, np.dtype("<f4"), "c", shape=(state.rows, state.width))
     )
     if not state.patches:
         return _vectors(meta, matrix, table)
     patch = _newest_patch(
         pa.concat_tables(
-            _read_rows(version / f"{number:06d}.arrow") for number in range(1, state.patches + 1)
+            _read_rows(version / _patch(number)) for number in range(1, state.patches + 1)
         ),
         table,
     )

@@ -1,15 +1,20 @@
 """What is asked about people and listings: recommend, score, explain, similar, popular."""
 
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import bentoml
 from bentoml.exceptions import BadInput, NotFound
 
 from bentos.recommender import measures, payloads
+from bentos.recommender.observing import spans
+from bentos.recommender.observing.request import keep_private
+from bentos.recommender.payloads.asking import Fallback
 from bentos.recommender.requests import Request
-from bentos.recommender.state import State, as_responses
+from bentos.recommender.state import LOST_AGAIN, State, as_responses, logger, not_now
 from coldstart_models.arranging import Arrangement
+from feature_repo.errors import StoreLost
 from feature_repo.feature_tables import USER_HISTORY
 from feature_repo.served_log import Served
 
@@ -25,9 +30,11 @@ class Asking(State):
     def recommend(self, params: payloads.RecommendRequest, /) -> payloads.RecommendResponse:
         """The k best listings for a user or a session; the popular ones for a stranger."""
         shown = self._cursors.shown(params)
-        history = self._history(params, endpoint="recommend")
-        request = Request.of(params, self._lanes, now=datetime.now(UTC))
-        with measures.stage("recommend"), as_responses():
+        history, lost = self._history(params, endpoint="recommend")
+        request = Request.of(params, self._lanes, now=self._clock.now())
+        events = len(history.item_ids)
+        rank = measures.stage("recommend", span="rank", k=params.k, pool=params.pool, events=events)
+        with rank, as_responses():
             found = request.lane.recommender.recommend(
                 history,
                 k=params.k,
@@ -42,10 +49,13 @@ class Asking(State):
                 arrangement=Arrangement(params.diversity, params.freshness),
             )
         if self._lanes.logged:
-            self._pages.keep(request.page(found))
-        fallback: Literal["popular"] | None = None if history.item_ids else "popular"
+            with unless_full("pages"):
+                self._pages.keep(request.page(found))
+        fallback: Fallback | None = None if history.item_ids else "popular"
+        if lost:
+            fallback = "store"
         if fallback:
-            measures.count_fallback("no history")
+            measures.count_fallback("store" if lost else "no history")
         answer = self._recommendations(found, fallback=fallback, request=request)
         if len(found) == params.k:
             answer.next = self._cursors.after(params, [*shown, *(one.item_id for one in found)])
@@ -54,19 +64,20 @@ class Asking(State):
     @bentoml.api
     def score(self, params: payloads.ScoreRequest, /) -> payloads.ScoreResponse:
         """A person's score of each of up to 1,000 items, in the order asked."""
-        history = self._known_history(params, endpoint="score")
-        with measures.stage("score"), as_responses():
+        history, lost = self._known_history(params, endpoint="score")
+        with measures.stage("score", span="rank", items=len(params.item_ids)), as_responses():
             scores = self.recommender.score(history, params.item_ids, personal=params.personal)
         named = zip(params.item_ids, scores, strict=True)
         return payloads.ScoreResponse(
             scores=[payloads.ItemScore(item_id=item, score=value) for item, value in named],
+            fallback="store" if lost else None,
             **self._versions(),
         )
 
     @bentoml.api
     def explain(self, params: payloads.ExplainRequest, /) -> payloads.ExplainResponse:
         """The parts a score is the sum of, and one sentence."""
-        history = self._known_history(params, endpoint="explain")
+        history, lost = self._known_history(params, endpoint="explain")
         with measures.stage("explain"), as_responses():
             told = self.recommender.explain(history, params.item_id, personal=params.personal)
         return payloads.ExplainResponse(
@@ -79,13 +90,14 @@ class Asking(State):
                 )
                 for part in told.contributions
             ],
+            fallback="store" if lost else None,
             **self._versions(),
         )
 
     @bentoml.api
     def similar(self, params: payloads.SimilarRequest, /) -> payloads.SimilarResponse:
         """Listings most like one listing."""
-        with measures.stage("similar"), as_responses():
+        with measures.stage("similar", span="rank", k=params.k), as_responses():
             found = self.recommender.similar(params.item_id, k=params.k)
         return payloads.SimilarResponse(
             items=[payloads.ItemScore(item_id=item, score=value) for item, value in found],
@@ -95,51 +107,68 @@ class Asking(State):
     @bentoml.api
     def popular(self, params: payloads.PopularRequest, /) -> payloads.RecommendResponse:
         """What a person without any history is shown."""
-        with measures.stage("popular"), as_responses():
+        with measures.stage("popular", span="rank", k=params.k), as_responses():
             return self._recommendations(self.recommender.popular(k=params.k, pool=params.pool))
 
-    def _history(self, person: payloads.Person, *, endpoint: str) -> "UserHistory":
-        """Stored history, then the session's events on top; empty where there is neither."""
+    def _history(self, person: payloads.Person, *, endpoint: str) -> "tuple[UserHistory, bool]":
+        """Stored history, then the session's events on top; empty where there is neither.
+
+        And whether the online store was lost, so that what it holds is missing.
+        """
         from coldstart_models.online_histories import extend_history
 
-        stored = None
+        stored, lost = None, False
         if person.user_id is not None:
-            with measures.stage("history"):
-                stored = self._stored_history(person.user_id, endpoint=endpoint)
-        now = datetime.now(UTC)
-        return extend_history(
+            keep_private([person.user_id])
+            with measures.stage("history", endpoint=endpoint):
+                try:
+                    stored = self._stored_history(person.user_id, endpoint=endpoint)
+                except StoreLost as error:
+                    lost = True
+                    measures.count_degraded(endpoint, reason="store")
+                    logger.warning("answered without the online store: %s", error)
+                spans.describe(lost=lost, events=len(stored.item_ids) if stored else 0)
+        now = self._clock.now()
+        session = extend_history(
             stored,
             item_ids=[event.item_id for event in person.session],
             event_types=[event.event_type for event in person.session],
             timestamps=[event.event_timestamp or now for event in person.session],
         )
+        return session, lost
 
     def _stored_history(self, user_id: str, *, endpoint: str) -> "UserHistory | None":
         """What the online store holds; a sample of it is kept for `coldstart skew`."""
         from coldstart_models.online_histories import READ, histories_of, read_rows
 
-        now, rows = datetime.now(UTC), read_rows([user_id], store=self.store)
+        now, rows = self._clock.now(), read_rows([user_id], store=self.store)
         view = USER_HISTORY.name
         read = {name: rows[0][f"{view}__{name}"] for name in READ}
-        self._served.keep(Served(now, endpoint, view, user_id, read))
+        with unless_full("requests"):
+            self._served.keep(Served(now, endpoint, view, user_id, read))
         return histories_of([user_id], rows).get(user_id)
 
-    def _known_history(self, person: payloads.Person, *, endpoint: str) -> "UserHistory":
+    def _known_history(
+        self, person: payloads.Person, *, endpoint: str
+    ) -> "tuple[UserHistory, bool]":
         if person.user_id is None and not person.session:
             raise BadInput("give a user_id or a session: there is nobody to score for")
-        history = self._history(person, endpoint=endpoint)
+        history, lost = self._history(person, endpoint=endpoint)
+        if not history.item_ids and lost:
+            told = "the online store does not answer, and the request has no session to go by"
+            raise not_now("store", told, retry_after=LOST_AGAIN)
         if not history.item_ids:
             raise NotFound(
                 f"no user {person.user_id!r} with events in the feature store; "
                 "send events first, or give a session"
             )
-        return history
+        return history, lost
 
     def _recommendations(
         self,
         found: "list[Recommendation]",
         *,
-        fallback: Literal["popular"] | None = None,
+        fallback: Fallback | None = None,
         request: Request | None = None,
     ) -> payloads.RecommendResponse:
         new = sum(item.is_new for item in found)
@@ -173,3 +202,16 @@ class Asking(State):
 def _excluded(params: payloads.RecommendRequest, history: "UserHistory") -> set[str]:
     seen = set(history.item_ids) if params.exclude_seen else set()
     return seen | set(params.exclude)
+
+
+@contextmanager
+def unless_full(log: str) -> Iterator[None]:
+    """Write to a log of what was served; where it takes nothing, the answer goes out all the same.
+
+    What is missing from it is counted.
+    """
+    try:
+        yield
+    except OSError as error:
+        measures.count_unlogged(log)
+        logger.warning("what was served is not in the log of %s: %s", log, error)

@@ -40,7 +40,7 @@ class Changing(State):
     @bentoml.api
     def adapt(self, params: payloads.AdaptRequest, /) -> payloads.AdaptResponse:
         """Let one listing learn from a few given customers; it is ranked by it at once."""
-        now = datetime.now(UTC)
+        now = self._clock.now()
         histories = [
             extend_history(
                 None,
@@ -74,7 +74,7 @@ class Changing(State):
                     encoders=self._warm_encoders(),
                     rules=self._rules,
                     catalogue=self._catalogue,
-                    now=datetime.now(UTC),
+                    now=self._clock.now(),
                 )
         for result in results:
             self.shelf.add(result.items)
@@ -94,7 +94,7 @@ class Changing(State):
         """As the endpoint."""
         from coldstart_models.delisting import delete_listings
 
-        with measures.stage("delete listings"), self._intake:
+        with measures.stage("delete listings"), as_responses(), self._intake:
             gone = delete_listings(
                 params.item_ids, home=self.home, store=self.store, recommender=self.recommender
             )

@@ -10,6 +10,9 @@ from functools import cache
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
+from bentos.recommender.observing import spans
+from coldstart_models.stage_times import measured_by
+
 if TYPE_CHECKING:
     from prometheus_client import Counter, Histogram
 
@@ -18,14 +21,60 @@ if TYPE_CHECKING:
 STAGE_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
 
+SHARE_BUCKETS: Final = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+
+
 @contextmanager
-def stage(name: str) -> Iterator[None]:
-    """Time one stage of a request: history, rank, explain, gate_and_encode …"""
+def stage(name: str, *, span: str | None = None, **attributes: spans.Value) -> Iterator[None]:
+    """Time one stage of a request, and the stages that the packages below it name.
+
+    Args:
+        name: the metric's label, such as history, recommend, explain, gate, encode, push.
+        span: what a trace calls it, by default the same.
+        attributes: of the span; never an id of a person.
+    """
     started = perf_counter()
     try:
-        yield
+        with spans.span(span or name, stage=name, **attributes), measured_by(_inner_stage):
+            yield
     finally:
         _stage_seconds().labels(stage=name).observe(perf_counter() - started)
+
+
+@contextmanager
+def _inner_stage(name: str, size: dict[str, str | int]) -> Iterator[None]:
+    with stage(name, span=None, **size):
+        yield
+
+
+def observe_store(operation: str, *, outcome: str, seconds: float) -> None:
+    """A read or a push of the online store: answered, lost or skipped."""
+    _store_seconds().labels(operation=operation, outcome=outcome).observe(seconds)
+
+
+def observe_store_share(endpoint: str, share: float) -> None:
+    """The part of a request's time, 0 to 1, that it waited for the online store."""
+    _store_share().labels(endpoint=endpoint).observe(share)
+
+
+def count_degraded(endpoint: str, *, reason: str) -> None:
+    """An answer that says itself that it is less than what was asked for."""
+    _degraded().labels(endpoint=endpoint, reason=reason).inc()
+
+
+def count_refused(reason: str, *, endpoint: str) -> None:
+    """A request that was sent away to come again: saturated, store or disk."""
+    _refused().labels(reason=reason, endpoint=endpoint).inc()
+
+
+def count_unlogged(log: str) -> None:
+    """A served request or page that its log could not take."""
+    _unlogged().labels(log=log).inc()
+
+
+def count_clock_step() -> None:
+    """The machine's clock was set back while the service ran."""
+    _clock_steps().inc()
 
 
 def count_recommended(*, new: int, known: int) -> None:
@@ -103,3 +152,55 @@ def _intake() -> "Counter":
     from prometheus_client import Counter
 
     return Counter("coldstart_intake_rows", "Rows taken in", ["kind", "outcome"])
+
+
+@cache
+def _store_seconds() -> "Histogram":
+    from prometheus_client import Histogram
+
+    return Histogram(
+        "coldstart_store_seconds",
+        "Time that the service waited for the online store",
+        ["operation", "outcome"],
+        buckets=STAGE_BUCKETS,
+    )
+
+
+@cache
+def _store_share() -> "Histogram":
+    from prometheus_client import Histogram
+
+    return Histogram(
+        "coldstart_store_share",
+        "Part of a request's time in the online store",
+        ["endpoint"],
+        buckets=SHARE_BUCKETS,
+    )
+
+
+@cache
+def _degraded() -> "Counter":
+    from prometheus_client import Counter
+
+    return Counter("coldstart_degraded_answers", "Answers that say less", ["endpoint", "reason"])
+
+
+@cache
+def _refused() -> "Counter":
+    from prometheus_client import Counter
+
+    return Counter("coldstart_refused_requests", "Requests sent away", ["endpoint", "reason"])
+
+
+@cache
+def _unlogged() -> "Counter":
+    from prometheus_client import Counter
+
+    return Counter("coldstart_unlogged", "Served requests or pages not logged", ["log"])
+
+
+@cache
+def _clock_steps() -> "Counter":
+    from prometheus_client import Counter
+
+    return Counter("coldstart_clock_steps_back", "Times the machine's clock was set back")

@@ -1,11 +1,10 @@
 """Erasing people, also those whom another process erased meanwhile."""
 
-from datetime import UTC, datetime
-
 import bentoml
 
 from bentos.recommender import measures, payloads
-from bentos.recommender.state import State, logger
+from bentos.recommender.observing.request import keep_private
+from bentos.recommender.state import State, as_responses, logger
 from coldstart_models.errors import ModelError
 from feature_repo.erasure.tombstones import Tombstones
 from feature_repo.errors import FeatureError
@@ -31,13 +30,14 @@ class People(State):
         """As the endpoint."""
         from coldstart_models.erasing import erase_user
 
-        with measures.stage("erase"), self._intake:
+        keep_private([user_id])
+        with measures.stage("erase"), as_responses(), self._intake:
             receipt = erase_user(
                 user_id,
                 home=self.home,
                 store=self.store,
                 recommender=self.recommender,
-                now=datetime.now(UTC),
+                now=self._clock.now(),
             )
             self.shelf.forget_users(Tombstones.read(self.home))
             self._erasures = self._known_erasures()

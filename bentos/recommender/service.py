@@ -11,8 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import bentoml
 from bentoml.exceptions import BentoMLException, ServiceUnavailable
@@ -20,18 +19,24 @@ from bentoml.exceptions import BentoMLException, ServiceUnavailable
 from bentos.recommender import measures, payloads, storefront, threads
 from bentos.recommender.asking import Asking
 from bentos.recommender.changing import Changing
+from bentos.recommender.clock import ServiceClock
 from bentos.recommender.cursor import Cursors
+from bentos.recommender.guarding import GuardedStore
+from bentos.recommender.observing import logs
+from bentos.recommender.observing.exposition import Exposition
+from bentos.recommender.observing.middleware import RequestMiddleware
 from bentos.recommender.packing import ProjectImage
 from bentos.recommender.people import People
+from bentos.recommender.readiness import require_registered
 from bentos.recommender.shelf import Shelf
 from bentos.recommender.state import logger
 from bentos.recommender.taking import Taking
 from coldstart_models.artifacts import LATEST, check_contract, find_model, observe_features
 from coldstart_models.config import load_config
-from coldstart_models.errors import ContractMismatch, ModelError
+from coldstart_models.errors import ModelError
 from coldstart_models.experiments.lanes import Lanes
 from feature_repo.environment import Environment
-from feature_repo.errors import FeatureError
+from feature_repo.errors import FeatureError, StoreLost
 from feature_repo.home import Home
 from feature_repo.jobs.catalogue_reference import CatalogueReference
 from feature_repo.page_log import PageLog, explored_exposures
@@ -43,6 +48,8 @@ FOLLOW_SECONDS: Final = 0.5
 """Between looks for events that a consumer took in."""
 LONGEST_FOLLOW_SECONDS: Final = 60.0
 """The same while looking fails; doubled from failure to failure."""
+FOLLOW_LOST_SECONDS: Final = 2.0
+"""The most while the online store is lost."""
 
 os.environ.setdefault("BENTOML_DO_NOT_TRACK", "true")
 
@@ -55,7 +62,7 @@ os.environ.setdefault("BENTOML_DO_NOT_TRACK", "true")
     threads=4,
     traffic={"timeout": 60},
 )
-class RecommenderService(Asking, Taking, Changing, People):
+class RecommenderService(Asking, Taking, Changing, People, Exposition):
     """Personal recommendations of home-goods listings nobody has clicked yet."""
 
     def __init__(self) -> None:
@@ -63,8 +70,15 @@ class RecommenderService(Asking, Taking, Changing, People):
         from coldstart_models.recommending import Recommender
         from feature_repo.store import Store
 
+        logs.install()
+        settings = load_config()
         self.home = Home.current()
-        self.store = Store(self.home)
+        store = Store(self.home)
+        store.wait_at_most(settings.serve.store_patience_s)
+        self._guard = GuardedStore(store, deadline=settings.serve.store_deadline_ms / 1000)
+        self.store = cast(Store, self._guard)
+        self.max_in_flight = settings.serve.max_in_flight
+        self._clock, self._looking = ServiceClock(), threading.Lock()
         stored = find_model(self.home, tag=model_tag())
         self.contract = stored.contract
         services = frozenset(self.store.registered().services)
@@ -75,7 +89,6 @@ class RecommenderService(Asking, Taking, Changing, People):
         self._intake = threading.Lock()
         self._encoders: Any = None
         self._erasures = self._known_erasures()
-        settings = load_config()
         self._rules = settings.gate.rules()
         self._served = ServedLog(self.home, share=settings.serve.logged_share)
         self._pages = PageLog(self.home)
@@ -105,9 +118,11 @@ class RecommenderService(Asking, Taking, Changing, People):
 
         A worker that refused would be started again and again; here the server exits.
         """
+        logs.install()
         home = Home.current()
         try:
             stored = find_model(home, tag=model_tag())
+            stored.require_whole()
             check_contract(stored.contract, observe_features(home))
             require_registered(stored.contract.feature_service, home=home)
         except ModelError as error:
@@ -123,6 +138,7 @@ class RecommenderService(Asking, Taking, Changing, People):
             items=len(self.shelf),
             online_store="ready" if environment.online_ready(self.home) else "missing",
             registry="ready" if environment.registry_ready(self.home) else "missing",
+            not_ready=list(self.not_ready()),
             **self._versions(),
         )
 
@@ -150,7 +166,8 @@ class RecommenderService(Asking, Taking, Changing, People):
                 self.follow()
             except Exception as error:
                 measures.count_follow_failure(error)
-                pause = min(2 * pause, LONGEST_FOLLOW_SECONDS)
+                lost = isinstance(error, StoreLost)  # then acknowledged events wait for us
+                pause = min(2 * pause, FOLLOW_LOST_SECONDS if lost else LONGEST_FOLLOW_SECONDS)
                 logger.error(
                     "new listings do not learn from others' events now, next try in %.0f s: %s",
                     pause,
@@ -168,8 +185,15 @@ class RecommenderService(Asking, Taking, Changing, People):
         if is_behind(self.home):
             with self._intake:
                 push_online(
-                    self.home, self.store, recommender=self.recommender, now=datetime.now(UTC)
+                    self.home, self.store, recommender=self.recommender, now=self._clock.now()
                 )
+
+
+bento_service: Any = RecommenderService  # what the decorator makes of the class
+bento_service.add_asgi_middleware(
+    RequestMiddleware,
+    routes=frozenset(f"/{one.route.strip('/')}" for one in bento_service.apis.values()),
+)
 
 
 def model_tag() -> str:
@@ -178,21 +202,3 @@ def model_tag() -> str:
     bento: Any = getattr(RecommenderService, "bento", None)
     packed = [str(model.tag) for model in bento.info.all_models] if bento else []
     return named or (packed[0] if packed else LATEST)
-
-
-def require_registered(feature_service: str, *, home: Home) -> None:
-    """Raise ContractMismatch where the registry cannot hold the feature service.
-
-    The registry is a protobuf, which spells names out: one that its bytes do not hold is not
-    registered. Asking Feast would take seconds; the worker does.
-    """
-    registry = Environment.current().registry_file(home)
-    if registry is None:  # in a database, which the worker asks
-        return
-    if not registry.exists():
-        raise ContractMismatch(f"no features are registered in {home.root}; run `coldstart apply`")
-    if feature_service.encode() not in registry.read_bytes():
-        raise ContractMismatch(
-            f"the model reads the feature service {feature_service!r}, which is not registered "
-            f"in {home.root}; run `coldstart apply`, or train again on what is"
-        )

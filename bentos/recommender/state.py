@@ -1,21 +1,25 @@
 """What the parts of the service share: it is the service's own, made when a worker starts."""
 
+import errno
 import logging
 import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
 
-from bentoml.exceptions import NotFound, ServiceUnavailable
+from bentoml.exceptions import BentoMLException, NotFound, ServiceUnavailable
 
 from bentos.recommender import measures
+from bentos.recommender.clock import ServiceClock
 from bentos.recommender.cursor import Cursors
+from bentos.recommender.observing.request import Refusal, current, refuse
 from bentos.recommender.shelf import Shelf
 from coldstart_models.artifacts import Contract
 from coldstart_models.errors import ModelError, UnknownItem, UnknownUser
 from coldstart_models.experiments.lanes import Lanes
-from feature_repo.errors import FeatureError
+from feature_repo.errors import FeatureError, StoreLost
 from feature_repo.home import Home
 from feature_repo.jobs.catalogue_reference import CatalogueReference
 from feature_repo.page_log import PageLog
@@ -23,10 +27,17 @@ from feature_repo.served_log import ServedLog
 from validation.rules import Rules
 
 if TYPE_CHECKING:
+    from bentos.recommender.guarding import GuardedStore
     from coldstart_models.recommending import Recommender
     from feature_repo.store import Store
 
 logger = logging.getLogger("bentoml.coldstart")
+
+LOST_AGAIN: Final = 1
+"""Seconds after which a client may ask again where the store is lost."""
+FULL_AGAIN: Final = 30
+"""The same where the disk is full: somebody has to make room."""
+FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class State:
@@ -34,6 +45,7 @@ class State:
 
     home: Home
     store: "Store"
+    """Read and pushed to through `_guard`."""
     contract: Contract
     recommender: "Recommender"
     shelf: Shelf
@@ -45,6 +57,10 @@ class State:
     _lanes: Lanes
     _cursors: Cursors
     _catalogue: CatalogueReference
+    _clock: ServiceClock
+    _guard: "GuardedStore"
+    max_in_flight: int
+    """Requests held at once."""
 
     def _versions(self) -> dict[str, str]:
         return {"model": self.recommender.tag, "snapshot": self.recommender.snapshot_version}
@@ -67,10 +83,40 @@ class State:
         return self._encoders
 
 
+class NotNow(BentoMLException):
+    """The request was not answered, and nothing of it was acknowledged; it may be sent again."""
+
+    def __init__(self, reason: str, *, status: HTTPStatus, retry_after: int) -> None:
+        super().__init__(reason, error_code=status)
+        refuse(Refusal(status, reason, retry_after))
+
+
 @contextmanager
 def as_responses() -> Iterator[None]:
-    """Turn what the recommender does not know into a 404 that names it."""
+    """Turn what the recommender does not know into a 404 that names it, and what fails beside the
+    service (its store, its disk) into an answer that says so and when to come again."""
     try:
         yield
     except (UnknownItem, UnknownUser) as error:
         raise NotFound(str(error)) from error
+    except StoreLost as error:
+        raise not_now("store", str(error), retry_after=LOST_AGAIN) from error
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        told = f"the disk of the service is full, nothing was taken in: {os.strerror(error.errno)}"
+        status = HTTPStatus.INSUFFICIENT_STORAGE
+        raise not_now("disk", told, status=status, retry_after=FULL_AGAIN) from error
+
+
+def not_now(
+    kind: str,
+    reason: str,
+    *,
+    retry_after: int,
+    status: HTTPStatus = HTTPStatus.SERVICE_UNAVAILABLE,
+) -> NotNow:
+    """The error to raise where a request is to come again; counted by its kind."""
+    request = current()
+    measures.count_refused(kind, endpoint=request.endpoint if request else "none")
+    return NotNow(reason, status=status, retry_after=retry_after)

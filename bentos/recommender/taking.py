@@ -1,13 +1,14 @@
 """What is told to the service: events that happened and listings that are new."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import bentoml
 
 from bentos.recommender import measures, payloads, threads
+from bentos.recommender.observing.request import keep_private
 from bentos.recommender.photos import PhotoRefused, keep_photo, photo_root, resolve_photo
-from bentos.recommender.state import State
+from bentos.recommender.state import State, as_responses
 from coldstart_models.intake import SERVICE_SOURCE
 from validation import tables
 
@@ -23,8 +24,9 @@ class Taking(State):
         """Take a batch of events in: gate, log, features, few-shot adaptation."""
         from coldstart_models.event_intake import take_events
 
-        now = datetime.now(UTC)
-        with measures.stage("events"), self._intake:
+        keep_private(event.user_id for event in params.events)
+        with measures.stage("events", rows=len(params.events)), as_responses(), self._intake:
+            now = self._clock.now()
             taken = take_events(
                 _event_frame(params.events, now=now),
                 home=self.home,
@@ -32,7 +34,10 @@ class Taking(State):
                 recommender=self.recommender,
                 rules=self._rules,
                 now=now,
+                deferrable=True,
             )
+        if taken.deferred:
+            measures.count_degraded("events", reason="store")
         _count("events", taken.accepted, taken.quarantined, duplicates=len(taken.duplicates))
         measures.count_failed_checks("events", taken.quarantined)
         return payloads.EventsResponse(
@@ -42,6 +47,7 @@ class Taking(State):
             refused=list(taken.refused),
             users=len(taken.user_ids),
             adapted=list(taken.adapted),
+            deferred=taken.deferred,
         )
 
     @bentoml.api
@@ -49,9 +55,15 @@ class Taking(State):
         """Take new listings in: gate, encode, push; recommendable when this returns."""
         from coldstart_models.listings import add_listings
 
-        now = datetime.now(UTC)
-        frame, refused = self._listing_frame(params.listings, now=now)
-        with measures.stage("listings"), self._intake, threads.all_processors():
+        now, rows = self._clock.now(), len(params.listings)
+        with as_responses():
+            frame, refused = self._listing_frame(params.listings, now=now)
+        with (
+            measures.stage("listings", rows=rows),
+            as_responses(),
+            self._intake,
+            threads.all_processors(),
+        ):
             result = add_listings(
                 frame,
                 home=self.home,

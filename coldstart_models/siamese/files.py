@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import torch
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from safetensors.torch import load_file as load_tensors
 from safetensors.torch import save_file as save_tensors
@@ -69,12 +70,17 @@ def save_folder(
 
 
 def load_folder(folder: Path) -> tuple[Featurizer, Togetherness, MetaSiamese, Population]:
-    """Read a model. Raises ArtifactError where a file is missing or of another version."""
+    """Read a model. Raises ArtifactError where a file is missing, torn or of another version."""
     missing = [name for name in (NETWORK, ARRAYS, CONFIG) if not (folder / name).exists()]
     if missing:
         raise ArtifactError(f"{folder} lacks {', '.join(missing)}; train the model again")
-    config = json.loads((folder / CONFIG).read_text())
-    arrays = load_file(folder / ARRAYS)
+    try:
+        config = json.loads((folder / CONFIG).read_text())
+        arrays, weights = load_file(folder / ARRAYS), load_tensors(folder / NETWORK)
+    except (SafetensorError, ValueError) as error:
+        raise ArtifactError(
+            f"{folder} is corrupt: {error}; name another model, or run `coldstart train` again"
+        ) from error
     featurizer = Featurizer(
         photo=_projection(arrays, "photo"),
         text=_projection(arrays, "text"),
@@ -94,7 +100,7 @@ def load_folder(folder: Path) -> tuple[Featurizer, Togetherness, MetaSiamese, Po
     )
     try:
         network.learner = build_learner(config["learner"], modalities=len(config["widths"]))
-        network.load_state_dict(load_tensors(folder / NETWORK))
+        network.load_state_dict(weights)
     except (KeyError, ConfigError, RuntimeError) as error:
         raise ArtifactError(
             f"{folder} was trained by another version of the code; run `coldstart train` again"

@@ -110,6 +110,12 @@ def application() -> Any:
 @pytest.fixture
 def client(service: Any, application: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
     """The whole HTTP application of Bento, in this process, around this test's service."""
-    monkeypatch.setattr(RecommenderService, "inner", lambda: service)
+
+    def made() -> Any:
+        return service
+
+    for hook in ("__is_ready__", "__metrics__"):  # Bento looks for them on the class
+        setattr(made, hook, getattr(RecommenderService.inner, hook))
+    monkeypatch.setattr(RecommenderService, "inner", made)
     with TestClient(application, base_url="http://test") as client:
         yield client

@@ -46,6 +46,12 @@ class MemoryStore:
             answers.append(answer)
         return answers
 
+    def probe(self) -> None:
+        """It is always there."""
+
+    def wait_at_most(self, seconds: float) -> None:
+        """It never waits."""
+
     def remove_online(self, views: Sequence[str], keys: Sequence[str]) -> None:
         for view in views:
             for key in keys:
@@ -65,6 +71,8 @@ class CountingRecommender:
 
     tag = "coldstart-siamese:test"
     snapshot_version = "snapshot-1"
+    snapshot_model = tag
+    snapshot_age = 0.0
 
     def __init__(self, prior: dict[str, float]) -> None:
         self.prior = dict(prior)

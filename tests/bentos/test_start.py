@@ -9,6 +9,8 @@ from bentoml.exceptions import BentoMLException
 
 from bentos.recommender.service import RecommenderService, model_tag
 from coldstart_models.artifacts import find_model, save_model
+from coldstart_models.errors import ArtifactError
+from coldstart_models.recommending import Recommender
 from feature_repo.home import Home
 from tests.bentos.conftest import CONTRACT
 
@@ -65,4 +67,19 @@ def test_an_older_model_can_be_named(
     monkeypatch.setenv("COLDSTART_MODEL", first)
 
     assert model_tag() == first
+    server_on_deployment(RecommenderService)
+
+
+def test_a_corrupt_model_is_refused_and_the_one_before_it_can_be_named(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = find_model(home).tag
+    corrupt = save(home, tmp_path / "other")
+    (find_model(home).path / "weights.json").write_text("{")
+
+    with pytest.raises(BentoMLException, match=rf"the model {corrupt} is corrupt: weights\.json"):
+        server_on_deployment(RecommenderService)
+    with pytest.raises(ArtifactError, match=r"is corrupt: weights\.json"):
+        Recommender.load(home)
+    monkeypatch.setenv("COLDSTART_MODEL", first)
     server_on_deployment(RecommenderService)

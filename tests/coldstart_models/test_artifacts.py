@@ -176,3 +176,30 @@ def test_plain_bentoml_lists_the_same_models(home: Home, tmp_path: Path) -> None
         check=True,
     )
     assert tag in listed.stdout
+
+
+@pytest.mark.parametrize("damage", ["cut", "changed", "gone"])
+def test_a_corrupt_model_is_refused_with_the_file_and_what_to_do(
+    home: Home, tmp_path: Path, damage: str
+) -> None:
+    save_model(folder(tmp_path), contract=CONTRACT, metadata={}, home=home)
+    stored = find_model(home)
+    stored.require_whole()
+    path = stored.path / "tower" / "weights.safetensors"
+    path.chmod(0o644)
+    if damage == "gone":
+        path.unlink()
+    else:
+        path.write_text("weig" if damage == "cut" else "wEights")
+
+    with pytest.raises(ArtifactError, match=r"is corrupt: tower/weights\.safetensors") as raised:
+        find_model(home).require_whole()
+    assert stored.tag in str(raised.value)
+    assert "COLDSTART_MODEL" in str(raised.value)
+
+
+def test_a_model_of_an_earlier_release_has_no_checksums_and_is_taken(
+    home: Home, tmp_path: Path
+) -> None:
+    save_model(folder(tmp_path), contract=CONTRACT, metadata={}, home=home)
+    replace(find_model(home), files={}).require_whole()

@@ -1,5 +1,6 @@
 """Mapped vectors are those of the offline table after any pushes, or are not there."""
 
+import json
 import shutil
 from datetime import timedelta
 
@@ -157,3 +158,55 @@ def test_after_any_pushes_writes_and_replacements_vectors_are_those_of_the_table
         else:
             write_snapshot(home, VIEW)
         assert_same(read_vectors(home, VIEW), from_table(home))
+
+
+def torn(home, name, *, keep):
+    """Cut a file of the newest version, or fill its end with zeros, as a lost write leaves it."""
+    path = home.vector_snapshots(VIEW) / snapshot_state(home, VIEW).folder / name
+    content = path.read_bytes()
+    cut = content[: len(content) // 2]
+    path.write_bytes(cut + bytes(len(content) - len(cut)) if keep else cut)
+
+
+@pytest.mark.parametrize("keep", [False, True], ids=["cut", "zeros"])
+@pytest.mark.parametrize("name", ["vectors.f32", "rows.arrow", "000001.arrow"])
+def test_a_torn_file_is_refused_the_table_is_read_and_the_next_version_is_whole(
+    home, caplog, name, keep
+):
+    write_snapshot(home, VIEW)
+    append_rows(rows(("c", 2, 9.0)), home=home, view=VIEW)
+    torn(home, name, keep=keep)
+
+    assert_same(read_vectors(home, VIEW), from_table(home))
+    assert "is refused" in caplog.text
+    assert name in caplog.text
+    assert snapshot_state(home, VIEW) is None
+
+    assert write_snapshot(home, VIEW).name == "2.0"
+    assert_same(read_snapshot(home, VIEW), from_table(home))
+
+
+def test_a_version_without_a_file_is_forgotten(home):
+    state = write_snapshot(home, VIEW)
+    (home.vector_snapshots(VIEW) / state.folder / "rows.arrow").unlink()
+    assert_same(read_vectors(home, VIEW), from_table(home))
+    assert snapshot_state(home, VIEW) is None
+
+
+@pytest.mark.parametrize("content", ["", '{"version": 1, "ro', '{"version": 1}', "[]"])
+def test_a_torn_name_of_the_version_is_no_version(home, content):
+    write_snapshot(home, VIEW)
+    (home.vector_snapshots(VIEW) / "current.json").write_text(content)
+    assert snapshot_state(home, VIEW) is None
+    append_rows(rows(("c", 2, 9.0)), home=home, view=VIEW)
+    assert_same(read_vectors(home, VIEW), from_table(home))
+
+
+def test_a_version_of_an_earlier_release_has_no_checksums_and_is_read(home):
+    write_snapshot(home, VIEW)
+    current = home.vector_snapshots(VIEW) / "current.json"
+    told = json.loads(current.read_text())
+    del told["checksums"]
+    current.write_text(json.dumps(told))
+    append_rows(rows(("c", 2, 9.0)), home=home, view=VIEW)
+    assert_same(read_snapshot(home, VIEW), from_table(home))

@@ -7,6 +7,11 @@ from pydantic import BaseModel, Field
 
 from bentos.recommender.payloads.shapes import MAX_SCORED, MAX_SESSION, Count, Id, shaped
 
+Fallback = Literal["popular", "store"]
+WITHOUT_STORE = (
+    "`store` where the online store did not answer in time, so that the session alone counts"
+)
+
 
 class SessionEvent(BaseModel):
     """What an anonymous visitor just did."""
@@ -96,8 +101,11 @@ class RecommendedItem(BaseModel):
 
 class RecommendResponse(BaseModel):
     items: list[RecommendedItem]
-    fallback: Literal["popular"] | None = Field(
-        None, description="set where the person has no history, so that nothing is personal"
+    fallback: Fallback | None = Field(
+        None,
+        description="`popular` where the person has no history, so that nothing is personal; "
+        "`store` where the online store did not answer in time: only the session counts, or "
+        "what is popular",
     )
     next: str | None = Field(
         None, description="send it as `after` for the next page; unset where the list ends"
@@ -123,6 +131,7 @@ class ItemScore(BaseModel):
 
 class ScoreResponse(BaseModel):
     scores: list[ItemScore] = Field(description="in the order asked")
+    fallback: Literal["store"] | None = Field(None, description=WITHOUT_STORE)
     model: str
     snapshot: str
 
@@ -146,6 +155,7 @@ class ExplainResponse(BaseModel):
     score: float
     contributions: list[ContributionPart] = Field(description="their values sum to the score")
     sentence: str
+    fallback: Literal["store"] | None = Field(None, description=WITHOUT_STORE)
     model: str
     snapshot: str
 
@@ -182,3 +192,6 @@ class StatusResponse(BaseModel):
     items: int = Field(description="listings of the catalogue")
     online_store: Literal["ready", "missing"]
     registry: Literal["ready", "missing"]
+    not_ready: list[str] = Field(
+        default_factory=list, description="why `/readyz` is 503; empty where it is 200"
+    )

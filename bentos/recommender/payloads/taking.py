@@ -74,6 +74,11 @@ class EventsResponse(BaseModel):
     )
     users: int = Field(description="users whose features were pushed")
     adapted: list[str] = Field(description="new listings that learned from these events")
+    deferred: bool = Field(
+        False,
+        description="the events are in the log for good; their features follow as soon as the "
+        "online store, which did not take them, does",
+    )
 
 
 class Listing(BaseModel):

@@ -1,0 +1,133 @@
+"""Around every request: its id, the bound of the queue, and reasons that a client can read.
+
+Bento has a bound of its own (`traffic.max_concurrency`), which sends away with 429 and says not
+when to come again; and it hides the reason of every answer from 500 on.
+"""
+
+import json
+from collections.abc import Awaitable, Callable, MutableMapping
+from http import HTTPStatus
+from time import perf_counter
+from typing import Any, Final
+
+import bentoml
+from opentelemetry import trace
+
+from bentos.recommender import measures
+from bentos.recommender.observing.load import LOAD, RETRY_AFTER
+from bentos.recommender.observing.request import (
+    HEADER,
+    ObservedRequest,
+    Refusal,
+    begin,
+    end,
+    request_id,
+)
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+OTHER: Final = "other"
+WORK: Final = frozenset({"POST", "PATCH", "DELETE"})
+"""Methods of the operations; pages, photos and probes are never sent away."""
+SATURATED: Final = Refusal(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "as many requests as the service holds are waiting; send this one again in a second",
+    RETRY_AFTER,
+)
+
+
+class RequestMiddleware:
+    """ASGI middleware of the service."""
+
+    def __init__(self, app: App, *, routes: frozenset[str]) -> None:
+        """Routes are the operations' addresses: only these become values of a metric's label."""
+        self._app, self._routes = app, routes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request = ObservedRequest(request_id(_header(scope, HEADER)), self._endpoint(scope))
+        trace.get_current_span().set_attribute("coldstart.request_id", request.id)
+        token, answer = begin(request), _Answer(request, send)
+        try:
+            if scope["method"] not in WORK:
+                await self._app(scope, receive, answer.pass_on)
+            elif LOAD.in_flight >= _bound():
+                request.refusal = SATURATED
+                measures.count_refused("saturated", endpoint=request.endpoint)
+                await answer.refuse(SATURATED)
+            else:
+                await self._work(scope, receive, answer)
+        finally:
+            end(token)
+
+    async def _work(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
+        request, began = answer.request, perf_counter()
+        LOAD.in_flight += 1
+        try:
+            await self._app(scope, receive, answer.pass_on)
+        finally:
+            LOAD.in_flight -= 1
+            if request.store_seconds:
+                share = request.store_seconds / max(perf_counter() - began, 1e-9)
+                measures.observe_store_share(request.endpoint, min(share, 1.0))
+
+    def _endpoint(self, scope: Scope) -> str:
+        path: str = scope["path"]
+        return path.strip("/") if path in self._routes else OTHER
+
+
+class _Answer:
+    """What goes back: with the request's id, and with the refusal where there is one."""
+
+    def __init__(self, request: ObservedRequest, send: Send) -> None:
+        self.request, self._send = request, send
+        self._replaced = False
+
+    async def pass_on(self, message: Message) -> None:
+        """Send a message of the application, or the refusal in place of its answer."""
+        if self._replaced:
+            return
+        if message["type"] == "http.response.start":
+            refusal = self.request.refusal
+            if refusal is not None and message["status"] >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                self._replaced = True
+                await self.refuse(refusal)
+                return
+            headers = [*message.get("headers", ()), self._named()]
+            message = {**message, "headers": headers}
+        await self._send(message)
+
+    async def refuse(self, refusal: Refusal) -> None:
+        """Answer with the refusal."""
+        body = json.dumps({"error": refusal.reason}).encode()
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+            (b"retry-after", str(refusal.retry_after).encode()),
+            self._named(),
+        ]
+        start = {"type": "http.response.start", "status": int(refusal.status), "headers": headers}
+        await self._send(start)
+        await self._send({"type": "http.response.body", "body": body})
+
+    def _named(self) -> tuple[bytes, bytes]:
+        return HEADER.encode(), self.request.id.encode()
+
+
+def _bound() -> int:
+    bound: int = bentoml.get_current_service().max_in_flight
+    return bound
+
+
+def _header(scope: Scope, name: str) -> str | None:
+    wanted = name.encode()
+    for key, value in scope["headers"]:
+        if key.lower() == wanted:
+            return str(value.decode("latin-1"))
+    return None

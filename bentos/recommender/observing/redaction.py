@@ -1,0 +1,41 @@
+"""What is blotted out of log lines: ids of the request's people, and secrets."""
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+PERSON: Final = "[person]"
+SECRET: Final = "[secret]"
+SHORTEST_SECRET: Final = 6
+"""Characters; a shorter value of a variable would blot out ordinary words."""
+
+_SECRET_NAMES: Final = re.compile(r"(PASSWORD|PASSWD|SECRET|TOKEN|_KEY)S?$", re.IGNORECASE)
+_ASSIGNED: Final = re.compile(
+    r"((?:password|passwd|secret|token|api[_-]?key|authorization)[\"']?\s*[=:]\s*[\"']?"
+    r"(?:bearer\s+|basic\s+)?)([^\s\"',;&)]+)",
+    re.IGNORECASE,
+)
+_IN_URL: Final = re.compile(r"(://[^/\s:@]*:)([^/\s@]+)(@)")
+
+
+def secrets_of(environment: Mapping[str, str] = os.environ) -> frozenset[str]:
+    """Values of the environment's variables that are named like secrets."""
+    return frozenset(
+        value
+        for name, value in environment.items()
+        if _SECRET_NAMES.search(name) and len(value) >= SHORTEST_SECRET
+    )
+
+
+def redacted(text: str, *, private: Iterable[str] = (), secrets: Iterable[str] = ()) -> str:
+    """The text without the ids, the values, and whatever is assigned to a secret's name."""
+    for secret in secrets:
+        text = text.replace(secret, SECRET)
+    text = _ASSIGNED.sub(rf"\g<1>{SECRET}", text)
+    text = _IN_URL.sub(rf"\g<1>{SECRET}\g<3>", text)
+    found = sorted((one for one in private if one in text), key=len, reverse=True)
+    if not found:
+        return text
+    either = "|".join(map(re.escape, found))
+    return re.sub(rf"(?<![A-Za-z0-9_])(?:{either})(?![A-Za-z0-9_])", PERSON, text)

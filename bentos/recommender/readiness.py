@@ -1,0 +1,103 @@
+"""Whether this worker should get requests: model, store and snapshot agree.
+
+Kubernetes and load balancers ask `/readyz` every few seconds. The answer is kept for a second; the
+tables are compared with the model's contract again only when one of them was written.
+"""
+
+import threading
+import time
+from typing import Final
+
+from bentos.recommender.state import State, logger
+from coldstart_models.artifacts import check_contract, observe_features
+from coldstart_models.errors import ContractMismatch
+from feature_repo.environment import Environment
+from feature_repo.errors import StoreError
+from feature_repo.home import Home
+
+KEPT_SECONDS: Final = 1.0
+
+
+class Readiness(State):
+    """What Bento asks before it answers `/readyz`."""
+
+    _looking: threading.Lock
+    _looked_at: float = float("-inf")
+    _reasons: tuple[str, ...] = ()
+    _fitted: tuple[object, ...] | None = None
+    """The files' states and the model for which the contract was found to hold."""
+
+    def __is_ready__(self) -> bool:
+        """Bento answers 503 where this is false."""
+        return not self.not_ready()
+
+    def not_ready(self) -> tuple[str, ...]:
+        """Why this worker should get no requests; empty where it should. Kept for a second."""
+        with self._looking:
+            if time.monotonic() - self._looked_at >= KEPT_SECONDS:
+                found = self._disagreements()
+                if found != self._reasons:
+                    self._tell(found)
+                self._reasons, self._looked_at = found, time.monotonic()
+            return self._reasons
+
+    def _disagreements(self) -> tuple[str, ...]:
+        found = []
+        made_by, serving = self.recommender.snapshot_model, self.recommender.tag
+        if made_by != serving:
+            found.append(f"the snapshot holds vectors of {made_by}, the model is {serving}")
+        try:
+            self._check_contract()
+        except ContractMismatch as error:
+            found.append(str(error))
+        try:
+            self.store.probe()
+        except StoreError as error:
+            found.append(str(error))
+        return tuple(found)
+
+    def _check_contract(self) -> None:
+        """Raise ContractMismatch where the tables are no longer those of the model."""
+        state = (self.contract, *_states(self))
+        if state == self._fitted:
+            return
+        check_contract(self.contract, observe_features(self.home))
+        require_registered(self.contract.feature_service, home=self.home)
+        self._fitted = state
+
+    def _tell(self, reasons: tuple[str, ...]) -> None:
+        if reasons:
+            logger.error("not ready: %s", "; ".join(reasons))
+        else:
+            logger.info("ready")
+
+
+def _states(state: State) -> tuple[tuple[str, int, int, int], ...]:
+    """What tells whether a feature table or the registry was written since."""
+    paths = [*sorted(state.home.features.glob("*.parquet")), state.home.registry]
+    found = []
+    for path in paths:
+        try:
+            stat = path.stat()
+        except FileNotFoundError:
+            continue
+        found.append((path.name, stat.st_ino, stat.st_size, stat.st_mtime_ns))
+    return tuple(found)
+
+
+def require_registered(feature_service: str, *, home: Home) -> None:
+    """Raise ContractMismatch where the registry cannot hold the feature service.
+
+    The registry is a protobuf, which spells names out: one that its bytes do not hold is not
+    registered. Asking Feast would take seconds; the worker does.
+    """
+    registry = Environment.current().registry_file(home)
+    if registry is None:  # in a database, which the worker asks
+        return
+    if not registry.exists():
+        raise ContractMismatch(f"no features are registered in {home.root}; run `coldstart apply`")
+    if feature_service.encode() not in registry.read_bytes():
+        raise ContractMismatch(
+            f"the model reads the feature service {feature_service!r}, which is not registered "
+            f"in {home.root}; run `coldstart apply`, or train again on what is"
+        )

@@ -1,0 +1,92 @@
+"""Ready is true while model, store and snapshot agree, and false as soon as they do not."""
+
+import time
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from starlette.testclient import TestClient
+
+from bentos.recommender import readiness
+from feature_repo.errors import StoreLost
+from feature_repo.home import Home
+from tests.bentos.fakes import CountingRecommender, MemoryStore
+
+
+@pytest.fixture(autouse=True)
+def always_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer is not kept, except where a test says so."""
+    monkeypatch.setattr(readiness, "KEPT_SECONDS", 0.0)
+
+
+def reasons(client: TestClient) -> list[str]:
+    told: list[str] = client.post("/status", json={}).json()["not_ready"]
+    return told
+
+
+def test_ready_while_all_agree(client: TestClient) -> None:
+    assert client.get("/readyz").status_code == 200
+    assert reasons(client) == []
+
+
+def test_not_ready_while_the_store_is_lost_and_ready_again_after(
+    client: TestClient, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost() -> None:
+        raise StoreLost("the online store does not answer: gone")
+
+    monkeypatch.setattr(store, "probe", lost)
+    assert client.get("/readyz").status_code == 503
+    assert reasons(client) == ["the online store does not answer: gone"]
+    monkeypatch.undo()
+    monkeypatch.setattr(readiness, "KEPT_SECONDS", 0.0)
+    assert client.get("/readyz").status_code == 200
+
+
+def test_not_ready_while_the_store_does_not_answer_in_time(
+    client: TestClient, service: Any, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service._guard.deadline = 0.05
+    monkeypatch.setattr(store, "probe", lambda: time.sleep(0.5))
+    began = time.monotonic()
+    assert client.get("/readyz").status_code == 503
+    assert time.monotonic() - began < 0.4
+    assert "within 50 ms" in reasons(client)[0]
+
+
+def test_not_ready_with_vectors_of_another_model(
+    client: TestClient, recommender: CountingRecommender
+) -> None:
+    recommender.snapshot_model = "coldstart-siamese:older"
+    assert client.get("/readyz").status_code == 503
+    assert "vectors of coldstart-siamese:older" in reasons(client)[0]
+
+
+def test_not_ready_once_the_features_are_no_longer_the_models(
+    client: TestClient, home: Home
+) -> None:
+    assert client.get("/readyz").status_code == 200
+    path = home.feature_table("user_history")
+    table = pq.read_table(path)
+    pq.write_table(table.drop_columns(["history_item_ids"]), path)
+    assert client.get("/readyz").status_code == 503
+    assert "the store lacks user_history:history_item_ids" in reasons(client)[0]
+    pq.write_table(table, path)
+    assert client.get("/readyz").status_code == 200
+
+
+def test_not_ready_once_nothing_is_registered(client: TestClient, home: Home) -> None:
+    home.registry.unlink()
+    assert client.get("/readyz").status_code == 503
+    assert "run `coldstart apply`" in reasons(client)[0]
+
+
+def test_an_answer_is_kept_for_a_second(
+    client: TestClient, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[float] = []
+    monkeypatch.setattr(readiness, "KEPT_SECONDS", 60.0)
+    monkeypatch.setattr(store, "probe", lambda: asked.append(time.monotonic()))
+    for _ in range(20):
+        assert client.get("/readyz").status_code == 200
+    assert len(asked) == 1
