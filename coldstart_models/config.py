@@ -149,6 +149,16 @@ class ServeConfig(_Frozen):
     port: int = Field(default=3000, ge=1, le=65535)
     logged_share: float = Field(default=0.01, ge=0, le=1)
     """Of the requests, kept with the features they read for `coldstart skew`; 0 keeps none."""
+    rate: float = Field(default=100.0, gt=0)
+    """Requests a second of one API key; keys.toml may say otherwise of a key."""
+    burst: int = Field(default=200, ge=1)
+    """Requests at once of one API key, after a pause."""
+    largest_body: int = Field(default=32_000_000, ge=1000)
+    """Bytes of a request; reading stops there."""
+    largest_photo: int = Field(default=10_000_000, ge=1000)
+    """Bytes of a photo that is sent."""
+    most_pixels: int = Field(default=50_000_000, ge=1000)
+    """Width × height of a photo, by its header: it is refused before it is decoded."""
 
 
 PolicyChoice = Literal["off", "greedy", "thompson", "linucb"]

@@ -56,6 +56,11 @@ def count_follow_failure(error: Exception) -> None:
     _follow_failures().labels(error=type(error).__name__).inc()
 
 
+def count_refusal(reason: str) -> None:
+    """A request that was not let in: no key, unknown key, scope, rate, body or media type."""
+    _refusals().labels(reason=reason).inc()
+
+
 @cache
 def _stage_seconds() -> "Histogram":
     from prometheus_client import Histogram
@@ -103,3 +108,10 @@ def _intake() -> "Counter":
     from prometheus_client import Counter
 
     return Counter("coldstart_intake_rows", "Rows taken in", ["kind", "outcome"])
+
+
+@cache
+def _refusals() -> "Counter":
+    from prometheus_client import Counter
+
+    return Counter("coldstart_refusals", "Requests that were not let in", ["reason"])

@@ -21,6 +21,8 @@ from bentos.recommender import measures, payloads, storefront, threads
 from bentos.recommender.asking import Asking
 from bentos.recommender.changing import Changing
 from bentos.recommender.cursor import Cursors
+from bentos.recommender.guarding import Guard, guarded
+from bentos.recommender.guarding.guard import refuse_without_keys
 from bentos.recommender.packing import ProjectImage
 from bentos.recommender.people import People
 from bentos.recommender.shelf import Shelf
@@ -76,6 +78,7 @@ class RecommenderService(Asking, Taking, Changing, People):
         self._encoders: Any = None
         self._erasures = self._known_erasures()
         settings = load_config()
+        self.guard = Guard.of(self.home, settings.serve)
         self._rules = settings.gate.rules()
         self._served = ServedLog(self.home, share=settings.serve.logged_share)
         self._pages = PageLog(self.home)
@@ -106,6 +109,7 @@ class RecommenderService(Asking, Taking, Changing, People):
         A worker that refused would be started again and again; here the server exits.
         """
         home = Home.current()
+        refuse_without_keys(home)
         try:
             stored = find_model(home, tag=model_tag())
             check_contract(stored.contract, observe_features(home))
@@ -170,6 +174,9 @@ class RecommenderService(Asking, Taking, Changing, People):
                 push_online(
                     self.home, self.store, recommender=self.recommender, now=datetime.now(UTC)
                 )
+
+
+guarded(RecommenderService)
 
 
 def model_tag() -> str:
