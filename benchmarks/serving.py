@@ -37,6 +37,7 @@ from PIL import Image
 from benchmarks import results
 from benchmarks.servers import redis_server
 from benchmarks.serving_floor import FOLDER_VARIABLE
+from coldstart_models.api_keys import OPEN_VARIABLE
 from feature_repo.catalogs.marketplace import MarketplaceSize
 from feature_repo.environment import ENVIRONMENT_VARIABLE
 from feature_repo.feature_tables import USER_HISTORY
@@ -195,7 +196,12 @@ def served(home: Home, log: Path, service: str | None = None) -> Iterator[int]:
     command = [sys.executable, "-m", "bentos.recommender.serve", *where]
     if service is not None:
         command = [sys.executable, "-m", "bentoml", "serve", service, *where]
-    environment = {**os.environ, "BENTOML_HOME": str(home.models), "BENTOML_DO_NOT_TRACK": "true"}
+    environment = {
+        **os.environ,
+        OPEN_VARIABLE: "1",
+        "BENTOML_HOME": str(home.models),
+        "BENTOML_DO_NOT_TRACK": "true",
+    }
     with log.open("wb") as output:
         process = subprocess.Popen(
             command, cwd=PROJECT, env=environment, stdout=output, stderr=output

@@ -1,6 +1,6 @@
 """A typed client of the service: one method an operation, the service's own payloads.
 
-    with Client("http://localhost:3000") as client:
+    with Client("http://localhost:3000", api_key=key) as client:
         page = client.recommend(user_id="u42", k=10)
         for item in page.items:
             print(item.item_id, item.reason)
@@ -8,9 +8,10 @@
 Of this project it needs the payloads alone: no torch, no Feast, no model.
 
     ClientError
-    ├── Refused       the service says why: what was sent is wrong (400)
+    ├── Refused       the service says why: what was sent is wrong (400, 413, 415)
+    ├── NotAllowed    no API key, or one that may not do this (401, 403)
     ├── NotThere      it knows no such person or listing (404)
-    └── Unavailable   it does not answer, or cannot now
+    └── Unavailable   it does not answer, cannot now, or is asked too often (429, 5xx)
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,6 +36,10 @@ class Refused(ClientError):  # noqa: N818 - reads as the fact it states
     """What was sent is wrong."""
 
 
+class NotAllowed(ClientError):  # noqa: N818
+    """No API key was sent, or one that may not do this."""
+
+
 class NotThere(ClientError):  # noqa: N818
     """The service knows no such person or listing."""
 
@@ -50,6 +55,7 @@ class Client:
         self,
         url: str,
         *,
+        api_key: str | None = None,
         timeout: float = TIMEOUT,
         headers: Mapping[str, str] | None = None,
         transport: httpx.BaseTransport | None = None,
@@ -58,13 +64,15 @@ class Client:
 
         Args:
             url: where the service is, such as ``http://localhost:3000``.
+            api_key: as `coldstart keys new` printed it; none for a service that is open.
             timeout: seconds for one answer.
             headers: sent with every request, such as a proxy's authorization.
             transport: how requests travel, for tests and retries.
         """
-        self._http = httpx.Client(
-            base_url=url, timeout=timeout, headers=dict(headers or {}), transport=transport
-        )
+        sent = dict(headers or {})
+        if api_key is not None:
+            sent["Authorization"] = f"Bearer {api_key}"
+        self._http = httpx.Client(base_url=url, timeout=timeout, headers=sent, transport=transport)
 
     def __enter__(self) -> Self:
         return self
@@ -191,16 +199,20 @@ def _shaped(shape: type[Answer], asked: Mapping[str, Any]) -> Answer:
 
 
 def _error(path: str, answer: httpx.Response) -> ClientError:
-    kinds = {400: Refused, 404: NotThere}
+    kinds = {
+        **dict.fromkeys((400, 413, 415), Refused),
+        **dict.fromkeys((401, 403), NotAllowed),
+        404: NotThere,
+        429: Unavailable,
+    }
     kind = kinds.get(answer.status_code, Unavailable if answer.status_code >= 500 else ClientError)
     return kind(f"{path} answered {answer.status_code}: {_told(answer)}")
 
 
 def _told(answer: httpx.Response) -> str:
-    """The reason; Bento answers a list of one for its own exceptions."""
+    """The reason."""
     try:
         body = answer.json()
     except ValueError:
         return answer.text[:500]
-    body = body[0] if isinstance(body, list) and body else body
     return str(body.get("error", body) if isinstance(body, dict) else body)

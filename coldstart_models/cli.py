@@ -19,6 +19,7 @@ from coldstart_models.commands import (
     extract,
     info,
     ingest,
+    keys,
     listings,
     materialize,
     meta_train,
@@ -70,6 +71,7 @@ app.add_typer(quarantine.app, name=quarantine.NAME)
 app.add_typer(encoders.app, name=encoders.NAME)
 app.add_typer(experiment.app, name=experiment.NAME)
 app.add_typer(users.app, name=users.NAME)
+app.add_typer(keys.app, name=keys.NAME)
 
 
 def main() -> None:

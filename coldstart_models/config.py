@@ -159,6 +159,16 @@ class ServeConfig(_Frozen):
     """For a push to the online store; then the log has the events and the features follow."""
     max_in_flight: int = Field(default=64, ge=1, le=10_000)
     """Requests held at once, worked on or waiting; more are sent away with 503."""
+    rate: float = Field(default=100.0, gt=0)
+    """Requests a second of one API key; keys.toml may say otherwise of a key."""
+    burst: int = Field(default=200, ge=1)
+    """Requests at once of one API key, after a pause."""
+    largest_body: int = Field(default=32_000_000, ge=1000)
+    """Bytes of a request; reading stops there."""
+    largest_photo: int = Field(default=10_000_000, ge=1000)
+    """Bytes of a photo that is sent."""
+    most_pixels: int = Field(default=50_000_000, ge=1000)
+    """Width × height of a photo, by its header: it is refused before it is decoded."""
 
 
 PolicyChoice = Literal["off", "greedy", "thompson", "linucb"]

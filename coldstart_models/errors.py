@@ -9,6 +9,7 @@
     ├── ContractMismatch   a model was trained on other features than the store holds
     ├── NotBetter          an adapted encoder is no better than its base
     ├── ErasureError       a person cannot be erased as asked
+    ├── ApiKeyError        a key of the service is not as it should be, or there is none
     └── StreamError        a message queue cannot be used as it was asked to be
         └── StreamLost     it does not answer now; it may later
 
@@ -63,3 +64,7 @@ class StreamLost(StreamError):  # noqa: N818
 
 class ErasureError(ModelError):
     """A person cannot be erased as asked."""
+
+
+class ApiKeyError(ModelError):
+    """A key of the service is not as it should be, or there is none."""

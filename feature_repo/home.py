@@ -95,6 +95,11 @@ class Home:
         """What the tokens of the service's pages are signed with; only its owner may read it."""
         return self.root / "cursor.key"
 
+    @property
+    def api_keys(self) -> Path:
+        """Who may ask the service for what (TOML, digests of the keys alone)."""
+        return self.root / "keys.toml"
+
     def model_vectors(self, tag: str) -> Path:
         """Item vectors of a model that may no longer be the served one, for experiments."""
         return self.root / "model_vectors" / f"{tag.replace(':', '-')}.parquet"

@@ -62,8 +62,9 @@ def count_degraded(endpoint: str, *, reason: str) -> None:
     _degraded().labels(endpoint=endpoint, reason=reason).inc()
 
 
-def count_refused(reason: str, *, endpoint: str) -> None:
-    """A request that was sent away to come again: saturated, store or disk."""
+def count_refused(reason: str, *, endpoint: str = "none") -> None:
+    """A request that was not let in (no key, unknown key, scope, rate, body, media type), or that
+    was sent away to come again (saturated, store, disk)."""
     _refused().labels(reason=reason, endpoint=endpoint).inc()
 
 

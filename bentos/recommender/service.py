@@ -21,10 +21,11 @@ from bentos.recommender.asking import Asking
 from bentos.recommender.changing import Changing
 from bentos.recommender.clock import ServiceClock
 from bentos.recommender.cursor import Cursors
-from bentos.recommender.guarding import GuardedStore
+from bentos.recommender.deadlines import GuardedStore
+from bentos.recommender.guarding import Guard, guarded
+from bentos.recommender.guarding.guard import refuse_without_keys
 from bentos.recommender.observing import logs
 from bentos.recommender.observing.exposition import Exposition
-from bentos.recommender.observing.middleware import RequestMiddleware
 from bentos.recommender.packing import ProjectImage
 from bentos.recommender.people import People
 from bentos.recommender.readiness import require_registered
@@ -75,8 +76,8 @@ class RecommenderService(Asking, Taking, Changing, People, Exposition):
         self.home = Home.current()
         store = Store(self.home)
         store.wait_at_most(settings.serve.store_patience_s)
-        self._guard = GuardedStore(store, deadline=settings.serve.store_deadline_ms / 1000)
-        self.store = cast(Store, self._guard)
+        self._online = GuardedStore(store, deadline=settings.serve.store_deadline_ms / 1000)
+        self.store = cast(Store, self._online)
         self.max_in_flight = settings.serve.max_in_flight
         self._clock, self._looking = ServiceClock(), threading.Lock()
         stored = find_model(self.home, tag=model_tag())
@@ -89,6 +90,7 @@ class RecommenderService(Asking, Taking, Changing, People, Exposition):
         self._intake = threading.Lock()
         self._encoders: Any = None
         self._erasures = self._known_erasures()
+        self.guard = Guard.of(self.home, settings.serve)
         self._rules = settings.gate.rules()
         self._served = ServedLog(self.home, share=settings.serve.logged_share)
         self._pages = PageLog(self.home)
@@ -120,6 +122,7 @@ class RecommenderService(Asking, Taking, Changing, People, Exposition):
         """
         logs.install()
         home = Home.current()
+        refuse_without_keys(home)
         try:
             stored = find_model(home, tag=model_tag())
             stored.require_whole()
@@ -189,11 +192,7 @@ class RecommenderService(Asking, Taking, Changing, People, Exposition):
                 )
 
 
-bento_service: Any = RecommenderService  # what the decorator makes of the class
-bento_service.add_asgi_middleware(
-    RequestMiddleware,
-    routes=frozenset(f"/{one.route.strip('/')}" for one in bento_service.apis.values()),
-)
+guarded(RecommenderService)
 
 
 def model_tag() -> str:

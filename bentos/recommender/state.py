@@ -27,7 +27,7 @@ from feature_repo.served_log import ServedLog
 from validation.rules import Rules
 
 if TYPE_CHECKING:
-    from bentos.recommender.guarding import GuardedStore
+    from bentos.recommender.deadlines import GuardedStore
     from coldstart_models.recommending import Recommender
     from feature_repo.store import Store
 
@@ -45,7 +45,7 @@ class State:
 
     home: Home
     store: "Store"
-    """Read and pushed to through `_guard`."""
+    """Read and pushed to through `_online`."""
     contract: Contract
     recommender: "Recommender"
     shelf: Shelf
@@ -58,7 +58,7 @@ class State:
     _cursors: Cursors
     _catalogue: CatalogueReference
     _clock: ServiceClock
-    _guard: "GuardedStore"
+    _online: "GuardedStore"
     max_in_flight: int
     """Requests held at once."""
 

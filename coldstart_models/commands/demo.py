@@ -16,6 +16,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from coldstart_models.api_keys import OPEN_VARIABLE
 from coldstart_models.commands import (
     aggregate,
     apply,
@@ -146,6 +147,7 @@ def _service(log: Path) -> Iterator[str]:
     with log.open("w") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "bentos.recommender.serve", "--port", str(port)],
+            env={**os.environ, OPEN_VARIABLE: "1"},  # on loopback, for as long as the demo
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,

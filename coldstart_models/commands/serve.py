@@ -13,6 +13,8 @@ EXAMPLES: Final = """Examples:
 
   coldstart serve
 
+  coldstart serve --open
+
   coldstart serve --port 3001 --bento coldstart_recommender:latest
 """
 
@@ -20,16 +22,23 @@ EXAMPLES: Final = """Examples:
 def run(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(min=1, max=65535)] = None,
+    open_to_all: Annotated[
+        bool, typer.Option("--open", help="Ask for no API key: development on this machine alone.")
+    ] = False,
     bento: Annotated[str | None, typer.Option(help="A built Bento's tag.")] = None,
     config: console.ConfigFile = None,
 ) -> None:
-    """Serve recommendations until interrupted."""
+    """Serve recommendations until interrupted, to who has a key (`coldstart keys new`)."""
+    from coldstart_models.api_keys import OPEN_VARIABLE, require_keys
     from coldstart_models.artifacts import find_model
     from coldstart_models.config import load_config
     from feature_repo.home import Home
 
     settings = load_config(config).serve
+    if open_to_all:
+        os.environ[OPEN_VARIABLE] = "1"
     find_model(Home.current())
+    require_keys(Home.current())
     command = [sys.executable, "-m", "bentos.recommender.serve"]
     command += ["--host", host or settings.host, "--port", str(port or settings.port)]
     os.execv(command[0], command + (["--bento", bento] if bento else []))

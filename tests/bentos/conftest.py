@@ -12,6 +12,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from bentos.recommender.service import RecommenderService
+from coldstart_models.api_keys import FILE_VARIABLE, KEYS_VARIABLE, OPEN_VARIABLE
 from coldstart_models.artifacts import Contract, save_model
 from feature_repo.feature_tables import create_missing
 from feature_repo.home import Home
@@ -31,6 +32,14 @@ CONTRACT = Contract(
     sources=("tiny",),
     columns=("user_history:history_item_ids",),
 )
+
+
+@pytest.fixture(autouse=True)
+def open_to_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No key is asked for, but where a test says otherwise."""
+    monkeypatch.setenv(OPEN_VARIABLE, "1")
+    monkeypatch.delenv(KEYS_VARIABLE, raising=False)
+    monkeypatch.delenv(FILE_VARIABLE, raising=False)
 
 
 @pytest.fixture

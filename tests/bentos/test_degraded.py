@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import REGISTRY
 from starlette.testclient import TestClient
 
-from bentos.recommender import guarding
+from bentos.recommender import deadlines
 from feature_repo.errors import StoreLost
 from feature_repo.event_log import event_log
 from feature_repo.home import Home
@@ -70,7 +70,7 @@ def counted(name: str, **labels: str) -> float:
 def test_a_slow_store_costs_its_deadline_and_the_answer_says_so(
     client: TestClient, service: Any, faulty: Faulty
 ) -> None:
-    assert service._guard.deadline == 0.15
+    assert service._online.deadline == 0.15
     before = counted("coldstart_degraded_answers_total", endpoint="recommend", reason="store")
     faulty.hang()
     began = time.monotonic()
@@ -112,13 +112,13 @@ def test_a_score_of_a_person_whom_only_the_store_knows_is_refused_for_now(
 def test_a_store_that_hangs_holds_no_more_threads_than_its_own(
     client: TestClient, service: Any, faulty: Faulty
 ) -> None:
-    service._guard.deadline = 0.05
+    service._online.deadline = 0.05
     faulty.hang()
     with ThreadPoolExecutor(8) as pool:
         sent = [pool.submit(client.post, "/recommend", json={"user_id": "ann"}) for _ in range(24)]
         answers = [one.result(30) for one in sent]
     assert {answer.json()["fallback"] for answer in answers} == {"store"}
-    assert faulty.calls <= guarding.THREADS
+    assert faulty.calls <= deadlines.THREADS
     assert client.post("/popular", json={"k": 1}).status_code == 200
 
 
@@ -126,20 +126,20 @@ def test_a_store_that_fails_again_and_again_is_left_alone_for_a_second(
     service: Any, faulty: Faulty, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moment = [100.0]
-    service._guard._now = lambda: moment[0]
+    service._online._now = lambda: moment[0]
     faulty.lose("online")
     for _ in range(10):
         with pytest.raises(StoreLost):
             service.store.online(["user_history:history_item_ids"], [{"user_id": "ann"}])
-    assert faulty.calls == guarding.FAILURES
-    assert service._guard.resting
+    assert faulty.calls == deadlines.FAILURES
+    assert service._online.resting
     faulty.mend()
     with pytest.raises(StoreLost, match="left alone"):
         service.store.online(["user_history:history_item_ids"], [{"user_id": "ann"}])
-    moment[0] += guarding.REST_SECONDS
+    moment[0] += deadlines.REST_SECONDS
     asked = service.store.online(["user_history:history_item_ids"], [{"user_id": "ann"}])
     assert asked[0]["user_history__history_item_ids"] == ["lamp", "lamp"]
-    assert not service._guard.resting
+    assert not service._online.resting
 
 
 def test_events_are_acknowledged_when_the_log_has_them_and_their_features_follow(
@@ -154,7 +154,7 @@ def test_events_are_acknowledged_when_the_log_has_them_and_their_features_follow
         service.follow()
 
     faulty.mend()
-    service._guard._rests_until = 0.0
+    service._online._rests_until = 0.0
     service.follow()
     assert store.rows["user_history"]["bob"]["history_item_ids"] == ["sofa"]
     assert store.rows["item_stats"]["sofa"]["click_count"] == 1

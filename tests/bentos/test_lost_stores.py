@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from bentos.recommender import guarding, readiness
+from bentos.recommender import deadlines, readiness
 from bentos.recommender.service import RecommenderService
 from feature_repo.environment import ENVIRONMENT_VARIABLE
 from feature_repo.errors import StoreLost
@@ -152,7 +152,7 @@ def test_redis_that_takes_what_is_sent_and_never_answers(
     redis.signal(signal.SIGSTOP)
     try:
         waits = []
-        for _ in range(guarding.FAILURES + 3):
+        for _ in range(deadlines.FAILURES + 3):
             began = time.monotonic()
             assert fallback(client) == "store"
             waits.append(time.monotonic() - began)

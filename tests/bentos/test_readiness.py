@@ -46,7 +46,7 @@ def test_not_ready_while_the_store_is_lost_and_ready_again_after(
 def test_not_ready_while_the_store_does_not_answer_in_time(
     client: TestClient, service: Any, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    service._guard.deadline = 0.05
+    service._online.deadline = 0.05
     monkeypatch.setattr(store, "probe", lambda: time.sleep(0.5))
     began = time.monotonic()
     assert client.get("/readyz").status_code == 503

@@ -76,5 +76,5 @@ class _Gauges:
         yield GaugeMetricFamily(
             "coldstart_store_resting",
             "1 while the online store is left alone after failures",
-            value=float(service._guard.resting),
+            value=float(service._online.resting),
         )

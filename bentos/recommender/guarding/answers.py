@@ -1,0 +1,124 @@
+"""One shape of every error, and the one place that unexpected exceptions end in.
+
+An error is `{"error": "…"}`; a wrong request also has `detail`, one entry a field. What failed
+inside the service is told as a plain 500: its log has the rest, under the request's id where it
+has one.
+"""
+
+import json
+import logging
+import re
+from typing import Any, Final
+
+from bentos.recommender.guarding.asgi import App, Message, Receive, Scope, Send, header
+
+logger = logging.getLogger("bentoml.coldstart")
+
+FAILED: Final = "the service failed; its log tells why"
+REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+TOLD_FIELDS: Final = 5
+LONGEST: Final = 1 << 20
+"""Bytes of an error's own body that are read."""
+
+
+class PlainAnswers:
+    """Shapes what is not a success."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        answer = _Answer(scope, send)
+        try:
+            await self._app(scope, receive, answer.send)
+        except Exception:
+            logger.exception("request %s failed", request_id(scope) or "without an id")
+            if answer.started:
+                raise
+            await answer.fail()
+
+
+class _Answer:
+    """Passes a success on; keeps an error until it is whole."""
+
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self._scope, self._send = scope, send
+        self._start: Message | None = None
+        self._body = b""
+        self.started = False
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            if message["status"] >= 400:
+                self._start = message
+                return
+            self.started = True
+        elif self._start is not None:
+            self._body += message.get("body", b"")[: LONGEST - len(self._body)]
+            if not message.get("more_body", False):
+                start, self._start = self._start, None
+                await self._finish(start, told(start["status"], self._body))
+            return
+        await self._send(message)
+
+    async def fail(self) -> None:
+        start: Message = {"type": "http.response.start", "status": 500, "headers": []}
+        await self._finish(start, {"error": FAILED})
+
+    async def _finish(self, start: Message, error: dict[str, Any]) -> None:
+        named = request_id(self._scope)
+        if start["status"] >= 500 and named is not None:
+            error["request_id"] = named
+        body = json.dumps(error).encode()
+        kept = [
+            pair
+            for pair in start["headers"]
+            if pair[0].lower() not in (b"content-type", b"content-length")
+        ]
+        length = str(len(body)).encode()
+        typed = [(b"content-type", b"application/json"), (b"content-length", length)]
+        self.started = True
+        await self._send({**start, "headers": [*kept, *typed]})
+        await self._send({"type": "http.response.body", "body": body})
+
+
+def told(status: int, body: bytes) -> dict[str, Any]:
+    """What an error's body says, as one object with `error`."""
+    if status == 500:
+        return {"error": FAILED}
+    try:
+        given = json.loads(body)
+    except ValueError:
+        return {"error": body.decode("utf-8", "replace").strip() or f"status {status}"}
+    if isinstance(given, list) and given:  # as Bento tells its own exceptions
+        given = given[0]
+    if not isinstance(given, dict) or "error" not in given:
+        return {"error": str(given)}
+    detail = given.get("detail")
+    if isinstance(detail, list):
+        given = {"error": sentence(detail), "detail": [_field(one) for one in detail]}
+    return given
+
+
+def sentence(detail: list[dict[str, Any]]) -> str:
+    """The first wrong fields of a request, each by name."""
+    said = [f"{one['field']}: {one['reason']}" for one in map(_field, detail[:TOLD_FIELDS])]
+    more = len(detail) - TOLD_FIELDS
+    return "; ".join(said) + (f"; and {more} more" if more > 0 else "")
+
+
+def _field(one: dict[str, Any]) -> dict[str, Any]:
+    place = ".".join(str(part) for part in one.get("loc", ())) or "the body"
+    reason = str(one.get("msg", "wrong"))
+    if one.get("type") == "extra_forbidden":
+        reason = "no such field"
+    return {"field": place, "reason": reason}
+
+
+def request_id(scope: Scope) -> str | None:
+    """The id that a request came with, where it is one."""
+    given = header(scope, b"x-request-id")
+    return given.decode() if given and REQUEST_ID.fullmatch(given) else None

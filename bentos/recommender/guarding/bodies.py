@@ -1,0 +1,82 @@
+"""How much, and of what kind: a body is read piece by piece and no further than it may be long.
+
+Only JSON comes in. Bento would also take forms and pickles, and fetch what a form's field names as
+an address: none of that is reached. A body without a type, which a page of somebody else could
+have a browser send, is refused as well.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from bentos.recommender import measures
+from bentos.recommender.guarding import asgi
+from bentos.recommender.guarding import guard as rules
+from bentos.recommender.guarding.asgi import App, Message, Receive, Scope, Send, header, refuse
+
+BODILESS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+CLOSE: Final = (b"connection", b"close")
+"""What is left of a body that is too long is not read."""
+
+
+class BoundedBodies:
+    """Hands a whole JSON body of an allowed length on, or refuses it."""
+
+    def __init__(self, app: App, *, guard: Callable[[], rules.Guard | None] | None = None) -> None:
+        self._app = app
+        self._guard = guard or rules.current
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        bodiless = scope["type"] != "http" or scope["method"] in BODILESS
+        guard = None if bodiless else self._guard()
+        if guard is None:
+            await self._app(scope, receive, send)
+            return
+        told = header(scope, b"content-length")
+        if told is not None and told.isdigit() and int(told) > guard.largest_body:
+            await _too_long(send, guard.largest_body)
+            return
+        parts: list[bytes] = []
+        length, more = 0, True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return
+            part = message.get("body", b"")
+            length += len(part)
+            if length > guard.largest_body:
+                parts.clear()
+                await _too_long(send, guard.largest_body)
+                return
+            if part:
+                parts.append(part)
+            more = message.get("more_body", False)
+        if length and _kind(scope) != asgi.JSON:
+            measures.count_refused("media type")
+            await refuse(send, 415, "the body must be JSON: `Content-Type: application/json`")
+            return
+        await self._app(scope, _replayed(b"".join(parts), receive), send)
+
+
+def _kind(scope: Scope) -> bytes:
+    told = header(scope, b"content-type") or b""
+    return told.partition(b";")[0].strip().lower()
+
+
+async def _too_long(send: Send, most: int) -> None:
+    measures.count_refused("body")
+    error = f"the body is longer than {most} bytes; send less at once"
+    await refuse(send, 413, error, headers=[CLOSE])
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    """What was read, once; then what the connection tells further."""
+    first = True
+
+    async def replay() -> Message:
+        nonlocal first
+        if first:
+            first = False
+            return {"type": "http.request", "body": body, "more_body": False}
+        return await receive()
+
+    return replay
