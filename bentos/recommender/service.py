@@ -25,6 +25,7 @@ from bentos.recommender.guarding import Guard, guarded
 from bentos.recommender.guarding.guard import refuse_without_keys
 from bentos.recommender.packing import ProjectImage
 from bentos.recommender.people import People
+from bentos.recommender.photos import PhotoLimits
 from bentos.recommender.shelf import Shelf
 from bentos.recommender.state import logger
 from bentos.recommender.taking import Taking
@@ -78,6 +79,7 @@ class RecommenderService(Asking, Taking, Changing, People):
         self._encoders: Any = None
         self._erasures = self._known_erasures()
         settings = load_config()
+        self._photo_limits = PhotoLimits(settings.serve.largest_photo, settings.serve.most_pixels)
         self.guard = Guard.of(self.home, settings.serve)
         self._rules = settings.gate.rules()
         self._served = ServedLog(self.home, share=settings.serve.logged_share)

@@ -26,8 +26,10 @@ class BoundedBodies:
         self._guard = guard or rules.current
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        guard = self._guard()
-        if scope["type"] != "http" or guard is None or scope["method"] in BODILESS:
+        guard = None
+        if scope["type"] == "http" and scope["method"] not in BODILESS:
+            guard = self._guard()
+        if guard is None:
             await self._app(scope, receive, send)
             return
         told = header(scope, b"content-length")
