@@ -6,7 +6,8 @@ from typing import Any
 import bentoml
 
 from bentos.recommender import measures, payloads
-from bentos.recommender.photos import PhotoRefused, keep_photo, photo_root, resolve_photo
+from bentos.recommender.identities import wrong_ids
+from bentos.recommender.photos import PhotoRefused
 from bentos.recommender.state import State, as_responses
 from bentos.recommender.taking import rejected
 from coldstart_models.adapting import known_from
@@ -110,16 +111,18 @@ class Changing(State):
         self, listings: list[payloads.ListingChange]
     ) -> tuple[dict[str, dict[str, Any]], list[payloads.Rejected]]:
         """Item id → column → value of what was given; those whose photo is refused stay out."""
-        root, changes, refused = photo_root(self.home), dict[str, dict[str, Any]](), []
+        changes, refused = dict[str, dict[str, Any]](), []
         for one in listings:
             given = one.model_dump(exclude_unset=True, exclude={*PHOTO, tables.ITEM_ID})
+            reasons = wrong_ids(given)
             try:
-                if one.photo_base64 is not None:
-                    given[tables.IMAGE_PATH] = str(keep_photo(one.photo_base64, home=self.home))
-                elif one.photo_path is not None:
-                    given[tables.IMAGE_PATH] = str(resolve_photo(one.photo_path, root=root))
+                photo = self._photo(one)
+                if photo is not None:
+                    given[tables.IMAGE_PATH] = str(photo)
             except PhotoRefused as reason:
-                refused.append(rejected(one.item_id, [str(reason)]))
+                reasons.append(str(reason))
+            if reasons:
+                refused.append(rejected(one.item_id, reasons))
                 continue
             changes.setdefault(one.item_id, {}).update(given)
         return changes, refused

@@ -3,20 +3,50 @@
 import base64
 import binascii
 import hashlib
+import io
 import os
+import re
+import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from PIL import Image
+
 from feature_repo.home import Home
+from validation.photos import FORMATS
 from validation.whole_files import replacing
 
 ROOT_VARIABLE: Final = "COLDSTART_PHOTO_ROOT"
-MAX_BYTES: Final = 10_000_000
 UPLOADS: Final = "listings"
+
+
+ADDRESS: Final = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*:(?=[/\\])|\s*data:|\s*[/\\]{2}")
+SUFFIXES: Final = {
+    "JPEG": ".jpg",
+    "MPO": ".jpg",
+    "PNG": ".png",
+    "WEBP": ".webp",
+    "GIF": ".gif",
+    "BMP": ".bmp",
+    "TIFF": ".tiff",
+}
 
 
 class PhotoRefused(ValueError):  # noqa: N818 - reads as the fact it states
     """A photo that may not or cannot be read. The message is the listing's reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoLimits:
+    """How much a photo that is sent may be."""
+
+    largest: int = 10_000_000
+    """Bytes."""
+    most_pixels: int = 50_000_000
+
+
+DEFAULT_LIMITS: Final = PhotoLimits()
 
 
 def photo_root(home: Home) -> Path:
@@ -33,35 +63,56 @@ def resolve_photo(named: str, *, root: Path) -> Path:
     """
     if "\0" in named:
         raise PhotoRefused("photo_path holds a NUL character")
-    path = (root / named).resolve()
-    if not path.is_relative_to(root):
-        raise PhotoRefused(f"photo_path {named!r} is outside the allowed photo folder")
-    if not path.is_file():
-        raise PhotoRefused(f"photo_path {named!r} is not a file in the allowed photo folder")
+    if ADDRESS.match(named):
+        raise PhotoRefused("photo_path is an address; send the photo itself as photo_base64")
+    try:
+        path = (root / named).resolve()
+        if not path.is_relative_to(root):
+            raise PhotoRefused(f"photo_path {named!r} is outside the allowed photo folder")
+        if not path.is_file():
+            raise PhotoRefused(f"photo_path {named!r} is not a file in the allowed photo folder")
+    except (OSError, RuntimeError, ValueError) as error:  # too long a name, or links in a circle
+        if isinstance(error, PhotoRefused):
+            raise
+        raise PhotoRefused(f"photo_path {named[:80]!r} cannot be a file's name") from error
     return path
 
 
-def keep_photo(encoded: str, *, home: Home) -> Path:
+def keep_photo(encoded: str, *, home: Home, limits: PhotoLimits = DEFAULT_LIMITS) -> Path:
     """Write a base64 photo under the home, named by its content. Raises PhotoRefused.
 
-    Whether it is an image at all is for the gate to say; the suffix only follows its first
-    bytes.
+    Its header is read and nothing decoded: what is no photo, or would have too many pixels, is
+    never written. Whether the rest can be decoded is for the gate to say.
     """
-    if len(encoded) > MAX_BYTES * 4 // 3 + 4:
-        raise PhotoRefused(f"photo_base64 is longer than {MAX_BYTES} bytes")
+    if len(encoded) > limits.largest * 4 // 3 + 4:
+        raise PhotoRefused(f"photo_base64 is longer than {limits.largest} bytes")
     try:
         content = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError) as error:
         raise PhotoRefused(f"photo_base64 is not base64: {error}") from error
-    path = home.photos / UPLOADS / f"{hashlib.sha256(content).hexdigest()}{_suffix(content)}"
+    suffix = _suffix(content, limits)
+    path = home.photos / UPLOADS / f"{hashlib.sha256(content).hexdigest()}{suffix}"
     if not path.exists():
         with replacing(path) as partial:
             partial.write_bytes(content)
     return path
 
 
-def _suffix(content: bytes) -> str:
-    for start, suffix in ((b"\xff\xd8", ".jpg"), (b"\x89PNG", ".png"), (b"GIF8", ".gif")):
-        if content.startswith(start):
-            return suffix
-    return ".webp" if content[8:12] == b"WEBP" else ".bin"
+def _suffix(content: bytes, limits: PhotoLimits) -> str:
+    """By what the header says the content is, of the formats that the gate decodes."""
+    kinds = ", ".join(FORMATS)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of sizes and of broken metadata: both are refused
+            with Image.open(io.BytesIO(content), formats=FORMATS) as photo:
+                width, height = photo.size
+                kind = str(photo.format)
+    except Image.DecompressionBombError as error:
+        raise PhotoRefused(f"the photo has more than {limits.most_pixels} pixels") from error
+    except Exception as error:  # whatever a decoder makes of bytes that somebody thought out
+        raise PhotoRefused(f"photo_base64 is no photo that can be read ({kinds})") from error
+    if width * height > limits.most_pixels:
+        raise PhotoRefused(
+            f"the photo has {width} × {height} pixels; at most {limits.most_pixels} are taken"
+        )
+    return SUFFIXES[kind]

@@ -3,19 +3,20 @@
 They do what the endpoints of the same names do; Bento's own routes know POST alone.
 """
 
-import json
 from collections.abc import Callable
 from typing import Any, Final
 
 import bentoml
 from bentoml.exceptions import BentoMLException
 from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from bentos.recommender import payloads
+from bentos.recommender.state import logger
 
 
 async def erase_user(request: Request) -> Response:
@@ -46,7 +47,7 @@ async def update_listing(request: Request) -> Response:
 async def _object(request: Request) -> dict[str, Any] | Response:
     """The body's JSON object, or why it is none."""
     try:
-        given = json.loads(await request.body())
+        given = from_json(await request.body(), allow_inf_nan=False)
     except ValueError as error:
         return _refused(f"the body is not JSON: {error}", 400)
     return given if isinstance(given, dict) else _refused("the body is not a JSON object", 400)
@@ -62,12 +63,17 @@ async def _answered(
     try:
         told = shape.model_validate(asked)
     except ValidationError as error:
-        return _refused(str(error), 400)
+        detail = error.errors(include_url=False, include_context=False, include_input=False)
+        return JSONResponse({"error": error.title, "detail": detail}, status_code=400)
     method = getattr(bentoml.get_current_service(), name)
     try:
         answer: BaseModel = await run_in_threadpool(method, given(told))
     except BentoMLException as error:
-        return _refused(str(error), int(error.error_code))
+        status = int(error.error_code)
+        if status >= 500:
+            logger.error("%s: %s", name, error)
+            return _refused("the service cannot do this now; its log tells why", status)
+        return _refused(str(error), status)
     return JSONResponse(answer.model_dump(mode="json"))
 
 

@@ -28,6 +28,7 @@ from bentos.recommender.observing import logs
 from bentos.recommender.observing.exposition import Exposition
 from bentos.recommender.packing import ProjectImage
 from bentos.recommender.people import People
+from bentos.recommender.photos import PhotoLimits
 from bentos.recommender.readiness import require_registered
 from bentos.recommender.shelf import Shelf
 from bentos.recommender.state import logger
@@ -90,6 +91,7 @@ class RecommenderService(Asking, Taking, Changing, People, Exposition):
         self._intake = threading.Lock()
         self._encoders: Any = None
         self._erasures = self._known_erasures()
+        self._photo_limits = PhotoLimits(settings.serve.largest_photo, settings.serve.most_pixels)
         self.guard = Guard.of(self.home, settings.serve)
         self._rules = settings.gate.rules()
         self._served = ServedLog(self.home, share=settings.serve.logged_share)

@@ -7,14 +7,16 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from bentoml.exceptions import BentoMLException, NotFound, ServiceUnavailable
 
-from bentos.recommender import measures
+from bentos.recommender import measures, payloads
 from bentos.recommender.clock import ServiceClock
 from bentos.recommender.cursor import Cursors
 from bentos.recommender.observing.request import Refusal, current, refuse
+from bentos.recommender.photos import PhotoLimits, keep_photo, photo_root, resolve_photo
 from bentos.recommender.shelf import Shelf
 from coldstart_models.artifacts import Contract
 from coldstart_models.errors import ModelError, UnknownItem, UnknownUser
@@ -61,9 +63,18 @@ class State:
     _online: "GuardedStore"
     max_in_flight: int
     """Requests held at once."""
+    _photo_limits: PhotoLimits
 
     def _versions(self) -> dict[str, str]:
         return {"model": self.recommender.tag, "snapshot": self.recommender.snapshot_version}
+
+    def _photo(self, listing: payloads.Listing | payloads.ListingChange) -> Path | None:
+        """The file of a listing's photo, kept if it was sent; None without. Raises PhotoRefused."""
+        if listing.photo_base64 is not None:
+            return keep_photo(listing.photo_base64, home=self.home, limits=self._photo_limits)
+        if listing.photo_path is not None:
+            return resolve_photo(listing.photo_path, root=photo_root(self.home))
+        return None
 
     def _warm_encoders(self) -> Any:
         """The model's encoders, loaded once. Raises ServiceUnavailable saying why not."""

@@ -1,11 +1,10 @@
 """The storefront page and its photos, served beside the API.
 
 A photo is found by its item's id in the catalogue and in nothing else: no part of a request
-ever becomes part of a path.
+ever becomes part of a path. Photos take no key, as browsers show them on the shop's own pages.
 """
 
 import mimetypes
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import bentoml
@@ -14,23 +13,17 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from bentos.recommender import resources
+from bentos.recommender import pages, resources
 
 if TYPE_CHECKING:
     from bentos.recommender.shelf import Shelf
 
-PAGE: Final = Path(__file__).resolve().parent / "storefront.html"
 SHOWN_USERS: Final = 50
 
 
 def _shelf() -> "Shelf":
     shelf: Shelf = bentoml.get_current_service().shelf
     return shelf
-
-
-def page(_: Request) -> Response:
-    """The page itself: one file, nothing loaded from elsewhere."""
-    return FileResponse(PAGE, media_type="text/html")
 
 
 def users(_: Request) -> Response:
@@ -47,13 +40,13 @@ def photo(request: Request) -> Response:
     kind = mimetypes.guess_type(path.name)[0] or ""
     if not kind.startswith("image/"):
         return JSONResponse({"error": f"item {item_id!r} has no image file"}, status_code=404)
-    headers = {"X-Content-Type-Options": "nosniff", "Cache-Control": "max-age=300"}
+    headers = {"Cache-Control": "max-age=300", "Cross-Origin-Resource-Policy": "cross-origin"}
     return FileResponse(path, media_type=kind, headers=headers)
 
 
 app: Final = Starlette(
     routes=[
-        Route("/storefront", page),
+        *pages.routes,
         Route("/storefront/users", users),
         Route("/photos/{item_id:path}", photo),
         *resources.routes,

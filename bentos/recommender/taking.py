@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 import bentoml
 
 from bentos.recommender import measures, payloads, threads
+from bentos.recommender.identities import shown, wrong_ids
 from bentos.recommender.observing.request import keep_private
-from bentos.recommender.photos import PhotoRefused, keep_photo, photo_root, resolve_photo
+from bentos.recommender.photos import PhotoRefused
 from bentos.recommender.state import State, as_responses
 from coldstart_models.intake import SERVICE_SOURCE
 from validation import tables
@@ -27,8 +28,9 @@ class Taking(State):
         keep_private(event.user_id for event in params.events)
         with measures.stage("events", rows=len(params.events)), as_responses(), self._intake:
             now = self._clock.now()
+            frame, unnamed = _event_frame(params.events, now=now)
             taken = take_events(
-                _event_frame(params.events, now=now),
+                frame,
                 home=self.home,
                 store=self.store,
                 recommender=self.recommender,
@@ -38,12 +40,13 @@ class Taking(State):
             )
         if taken.deferred:
             measures.count_degraded("events", reason="store")
-        _count("events", taken.accepted, taken.quarantined, duplicates=len(taken.duplicates))
+        held = [*unnamed, *(rejected(row.id, row.reasons) for row in taken.quarantined)]
+        _count("events", taken.accepted, held, duplicates=len(taken.duplicates))
         measures.count_failed_checks("events", taken.quarantined)
         return payloads.EventsResponse(
             accepted=list(taken.accepted),
             duplicates=list(taken.duplicates),
-            quarantined=[rejected(row.id, row.reasons) for row in taken.quarantined],
+            quarantined=held,
             refused=list(taken.refused),
             users=len(taken.user_ids),
             adapted=list(taken.adapted),
@@ -91,36 +94,45 @@ class Taking(State):
         """The listings as a raw items frame; those whose photo is refused stay out."""
         import pandas as pd
 
-        root = photo_root(self.home)
         rows, refused = [], []
         for listing in listings:
             row = listing.model_dump(exclude={"photo_path", "photo_base64"})
+            reasons = wrong_ids(row)
             try:
-                if listing.photo_base64 is not None:
-                    row[tables.IMAGE_PATH] = str(keep_photo(listing.photo_base64, home=self.home))
-                elif listing.photo_path is not None:
-                    row[tables.IMAGE_PATH] = str(resolve_photo(listing.photo_path, root=root))
+                if not reasons:
+                    photo = self._photo(listing)
+                    row[tables.IMAGE_PATH] = None if photo is None else str(photo)
             except PhotoRefused as reason:
-                refused.append(rejected(listing.item_id, [str(reason)]))
+                reasons = [str(reason)]
+            if reasons:
+                refused.append(rejected(listing.item_id, reasons))
                 continue
             row[tables.LISTED_AT] = row[tables.LISTED_AT] or now
             rows.append({**row, tables.SOURCE: SERVICE_SOURCE})
         return pd.DataFrame(rows, columns=tables.ITEMS.names, dtype=object), refused
 
 
-def _event_frame(events: list[payloads.Event], *, now: datetime) -> "pd.DataFrame":
+def _event_frame(
+    events: list[payloads.Event], *, now: datetime
+) -> "tuple[pd.DataFrame, list[payloads.Rejected]]":
+    """The events as a raw frame; those with ids that are none stay out."""
     import pandas as pd
 
-    rows = [{**event.model_dump(), tables.SOURCE: SERVICE_SOURCE} for event in events]
-    for row in rows:
+    rows, refused = [], []
+    for event in events:
+        row = {**event.model_dump(), tables.SOURCE: SERVICE_SOURCE, tables.RECEIVED_AT: now}
+        reasons = wrong_ids(row)
+        if reasons:
+            refused.append(rejected(event.event_id, reasons))
+            continue
         row[tables.EVENT_TIMESTAMP] = row[tables.EVENT_TIMESTAMP] or now
-        row[tables.RECEIVED_AT] = now
-    return pd.DataFrame(rows, columns=tables.EVENTS.names, dtype=object)
+        rows.append(row)
+    return pd.DataFrame(rows, columns=tables.EVENTS.names, dtype=object), refused
 
 
 def rejected(row_id: Any, reasons: Any) -> payloads.Rejected:
     """A row that was not taken, with its reasons."""
-    return payloads.Rejected(id=None if row_id is None else str(row_id), reasons=list(reasons))
+    return payloads.Rejected(id=shown(row_id), reasons=list(reasons))
 
 
 def _count(kind: str, accepted: Any, quarantined: Any, *, duplicates: int = 0) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from feature_repo.errors import EncoderError
+from validation.photos import FORMATS
 
 MAX_PIXELS = 50_000_000
 """A photo with more pixels is refused before it is decoded: a decompression bomb."""
@@ -18,7 +19,7 @@ class UnreadablePhoto(EncoderError):  # noqa: N818 - reads as the fact it states
 def open_photo(path: Path) -> Image.Image:
     """The decoded photo, upright and RGB; transparency becomes white. Raises UnreadablePhoto."""
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise UnreadablePhoto(
                     f"{path} has {image.width} × {image.height} pixels; "

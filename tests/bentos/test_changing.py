@@ -83,7 +83,9 @@ def test_what_cannot_be_changed_says_why(client: TestClient) -> None:
     assert answer.status_code == 404
     assert "not in the catalogue: none" in error(answer)
     assert client.patch("/listings/sofa", json={"colour": "red"}).status_code == 400
-    assert client.patch("/listings/sofa", content=b"no").status_code == 400
+    assert client.patch("/listings/sofa", content=b"no").status_code == 415
+    json = {"Content-Type": "application/json"}
+    assert client.patch("/listings/sofa", content=b"no", headers=json).status_code == 400
 
 
 def test_a_listing_learns_from_given_customers(

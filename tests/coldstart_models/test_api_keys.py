@@ -133,7 +133,8 @@ def test_nobody_can_ask_without_a_key_unless_the_switch_says_so(
     require_keys(home)
 
 
-def test_a_key_is_printed_once_listed_and_revoked(coldstart, home: Home) -> None:
+def test_a_key_is_printed_once_listed_and_revoked(coldstart) -> None:
+    home = Home.current()
     code, out, err = coldstart("keys", "new", "shop", "--scope", "read", "--scope", "events")
     assert code == 0
     token = out.strip()
@@ -162,7 +163,7 @@ def test_a_key_is_printed_once_listed_and_revoked(coldstart, home: Home) -> None
     assert (code, "no key named 'shop' (there: ops)" in err) == (2, True)
 
 
-def test_serve_without_a_key_says_what_to_do(coldstart, home: Home, monkeypatch) -> None:
+def test_serve_without_a_key_says_what_to_do(coldstart, monkeypatch) -> None:
     monkeypatch.setattr("coldstart_models.artifacts.find_model", lambda home: None)
     code, _, err = coldstart("serve")
     assert code == 2

@@ -24,7 +24,7 @@ SHOWN: Final = frozenset(
     {"/", "/docs.json", "/schema.json", "/storefront", "/livez", "/readyz", "/healthz"}
 )
 """What holds nothing of the shop or of people: pages, their description, and whether it lives."""
-SHOWN_BELOW: Final = ("/photos/", "/static_content/", "/pages/")
+SHOWN_BELOW: Final = ("/photos/", "/static_content/")
 """Photos are on the shop's own pages, where browsers fetch them without a key."""
 READ: Final = {"/storefront/users": Scope.READ, "/metrics": Scope.METRICS}
 

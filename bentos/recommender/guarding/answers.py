@@ -36,9 +36,10 @@ class PlainAnswers:
             await self._app(scope, receive, answer.send)
         except Exception:
             logger.exception("request %s failed", request_id(scope) or "without an id")
-            if answer.started:
+            if not answer.started:
+                await answer.fail()
+            elif not answer.finished:
                 raise
-            await answer.fail()
 
 
 class _Answer:
@@ -48,7 +49,7 @@ class _Answer:
         self._scope, self._send = scope, send
         self._start: Message | None = None
         self._body = b""
-        self.started = False
+        self.started = self.finished = False
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -62,6 +63,8 @@ class _Answer:
                 start, self._start = self._start, None
                 await self._finish(start, told(start["status"], self._body))
             return
+        elif not message.get("more_body", False):
+            self.finished = True
         await self._send(message)
 
     async def fail(self) -> None:
@@ -80,7 +83,7 @@ class _Answer:
         ]
         length = str(len(body)).encode()
         typed = [(b"content-type", b"application/json"), (b"content-length", length)]
-        self.started = True
+        self.started = self.finished = True
         await self._send({**start, "headers": [*kept, *typed]})
         await self._send({"type": "http.response.body", "body": body})
 

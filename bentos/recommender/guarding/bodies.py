@@ -26,8 +26,9 @@ class BoundedBodies:
         self._guard = guard or rules.current
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        bodiless = scope["type"] != "http" or scope["method"] in BODILESS
-        guard = None if bodiless else self._guard()
+        guard = None
+        if scope["type"] == "http" and scope["method"] not in BODILESS:
+            guard = self._guard()
         if guard is None:
             await self._app(scope, receive, send)
             return

@@ -5,7 +5,15 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from bentos.recommender.payloads.shapes import MAX_SCORED, MAX_SESSION, Count, Id, shaped
+from bentos.recommender.payloads.shapes import (
+    MAX_SCORED,
+    MAX_SESSION,
+    Count,
+    Id,
+    Line,
+    Moment,
+    shaped,
+)
 
 Fallback = Literal["popular", "store"]
 WITHOUT_STORE = (
@@ -20,7 +28,7 @@ class SessionEvent(BaseModel):
 
     item_id: Id
     event_type: Literal["click", "cart", "purchase", "rating"] = "click"
-    event_timestamp: datetime | None = Field(None, description="now where it is not given")
+    event_timestamp: Moment | None = Field(None, description="now where it is not given")
 
 
 class Person(BaseModel):
@@ -58,7 +66,7 @@ class RecommendRequest(Ranked):
 
     k: Count = 10
     pool: Literal["new", "all"] = Field("new", description="new listings only, or every listing")
-    category: str | None = Field(None, description="a category path's beginning")
+    category: Line | None = Field(None, description="a category path's beginning")
     min_price: float | None = Field(None, ge=0, description="leaves out what has no price")
     max_price: float | None = Field(None, gt=0, description="what has no price stays")
     available: bool = Field(True, description="leave out what cannot be bought now")

@@ -1,8 +1,11 @@
 """What the payloads are built of."""
 
+import math
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 MAX_SCORED: Final = 1000
 MAX_EVENTS: Final = 1000
@@ -10,13 +13,58 @@ MAX_LISTINGS: Final = 100
 MAX_SESSION: Final = 50
 MAX_CUSTOMERS: Final = 20
 """As many as a listing learns from in the log, too."""
+LONGEST_ID: Final = 200
+LONGEST_PATH: Final = 1000
+UNSEEN: Final = r"\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069"
+"""Characters that control rather than show: of C0 and C1, line ends, and turns of direction."""
+PRINTED: Final = rf"^[^{UNSEEN}]+$"
+WIDEST_INTEGER: Final = 2**63
+FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
-Id = Annotated[str, Field(min_length=1, max_length=200)]
+
+def _is_text(value: Any) -> Any:
+    """A number would be taken for seconds since 1970."""
+    if isinstance(value, str | datetime | None):
+        return value
+    raise PydanticCustomError("moment_type", "expected a time as text (ISO 8601)")
+
+
+def _in_range(value: datetime) -> datetime:
+    if FIRST <= (value if value.tzinfo else value.replace(tzinfo=UTC)) < LAST:
+        return value
+    raise PydanticCustomError("moment_range", "expected a time from 1970 to 2199")
+
+
+def _sound(value: Any) -> Any:
+    """Refuse what JSON or 64 bits cannot hold, however deep it lies."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise PydanticCustomError("finite_number", "expected a finite number")
+    if isinstance(value, int) and not -WIDEST_INTEGER <= value < WIDEST_INTEGER:
+        raise PydanticCustomError("wide_integer", "expected a number of at most 64 bits")
+    if isinstance(value, dict):
+        for one in value.values():
+            _sound(one)
+    elif isinstance(value, list):
+        for one in value:
+            _sound(one)
+    return value
+
+
+Id = Annotated[str, Field(min_length=1, max_length=LONGEST_ID, pattern=PRINTED)]
+Line = Annotated[str, Field(max_length=1000, pattern=rf"^[^{UNSEEN}]*$")]
 Count = Annotated[int, Field(ge=1, le=100)]
-Loose = Any
+Moment = Annotated[
+    datetime, BeforeValidator(_is_text), Field(strict=False), AfterValidator(_in_range)
+]
+Loose = Annotated[Any, AfterValidator(_sound)]
 """A value that the gate judges, not the request's schema."""
 
 
 def shaped(example: dict[str, Any]) -> ConfigDict:
-    """OpenAPI 3.0, which Bento writes, knows one `example` a schema."""
-    return ConfigDict(extra="forbid", json_schema_extra={"example": example})
+    """Nothing is guessed: no field that is not named, no text for a number, no NaN.
+
+    OpenAPI 3.0, which Bento writes, knows one `example` a schema.
+    """
+    return ConfigDict(
+        extra="forbid", strict=True, allow_inf_nan=False, json_schema_extra={"example": example}
+    )

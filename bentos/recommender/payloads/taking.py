@@ -1,18 +1,19 @@
 """Events and listings that are told to the service."""
 
-from datetime import datetime
-from typing import Final
+from typing import Annotated, Final
 
 from pydantic import BaseModel, Field
 
 from bentos.recommender.payloads.asking import SessionEvent
 from bentos.recommender.payloads.shapes import (
+    LONGEST_PATH,
     MAX_CUSTOMERS,
     MAX_EVENTS,
     MAX_LISTINGS,
     MAX_SESSION,
     Id,
     Loose,
+    Moment,
     shaped,
 )
 
@@ -31,6 +32,9 @@ EXAMPLE_LISTING: Final = {
     "currency": "EUR",
     "photo_path": "lamp-9.jpg",
 }
+
+
+PhotoPath = Annotated[str, Field(max_length=LONGEST_PATH)]
 
 
 class Event(BaseModel):
@@ -98,7 +102,7 @@ class Listing(BaseModel):
     listed_at: Loose = Field(None, description="ISO 8601; now where it is not given")
     available: Loose = None
     domain: Loose = None
-    photo_path: str | None = Field(
+    photo_path: PhotoPath | None = Field(
         None, description="a file under the allowed photo folders of the server"
     )
     photo_base64: str | None = Field(None, description="or the photo itself")
@@ -137,7 +141,7 @@ class ListingChange(BaseModel):
     listed_at: Loose = None
     available: Loose = None
     domain: Loose = None
-    photo_path: str | None = Field(None, description="as of a new listing")
+    photo_path: PhotoPath | None = Field(None, description="as of a new listing")
     photo_base64: str | None = None
 
 
@@ -171,7 +175,7 @@ class Customer(BaseModel):
     model_config = shaped({"history": [{"item_id": "sofa-1", "event_type": "purchase"}]})
 
     history: list[SessionEvent] = Field(max_length=MAX_SESSION, description="oldest first")
-    chosen_at: datetime | None = Field(None, description="now where it is not given")
+    chosen_at: Moment | None = Field(None, description="now where it is not given")
 
 
 class AdaptRequest(BaseModel):
