@@ -96,6 +96,21 @@ def go_back(home: Home, *, now: datetime) -> Choice:
     return chosen
 
 
+def note_started(home: Home, tag: str) -> None:
+    """Remember what a service began to serve, so that the first choice can be taken back to it."""
+    if _started(home) != tag:
+        with replacing(home.started_model) as partial:
+            partial.write_text(json.dumps({"model": tag}) + "\n", encoding="utf-8")
+
+
+def _started(home: Home) -> str | None:
+    """What a service began to serve last; None where that is not known."""
+    try:
+        return str(json.loads(home.started_model.read_text(encoding="utf-8"))["model"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
+
+
 def _readable_choice(home: Home) -> Choice | None:
     """A file that says nothing is written over."""
     try:
@@ -105,8 +120,11 @@ def _readable_choice(home: Home) -> Choice | None:
 
 
 def _otherwise(home: Home, chosen: StoredModel) -> str | None:
-    """What services served that nobody had told: the newest model but the chosen one."""
-    others = [model.tag for model in list_models(home) if model.tag != chosen.tag]
+    """What services serve that nobody told: what one began with, else the newest other model."""
+    known, started = [model.tag for model in list_models(home)], _started(home)
+    if started in known:
+        return started
+    others = [tag for tag in known if tag != chosen.tag]
     return others[-1] if others else None
 
 

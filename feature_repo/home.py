@@ -177,5 +177,10 @@ class Home:
         return self.root / "served_model.json"
 
     @property
+    def started_model(self) -> Path:
+        """What a service began to serve last (JSON)."""
+        return self.root / "started_model.json"
+
+    @property
     def reports(self) -> Path:
         return self.root / "reports"

@@ -38,7 +38,7 @@ from coldstart_models.artifacts import check_contract, find_model, observe_featu
 from coldstart_models.config import load_config
 from coldstart_models.errors import ModelError
 from coldstart_models.experiments.lanes import Lanes
-from coldstart_models.served_model import MODEL_VARIABLE, served_tag
+from coldstart_models.served_model import MODEL_VARIABLE, note_started, served_tag
 from feature_repo.environment import Environment
 from feature_repo.errors import FeatureError, StoreLost
 from feature_repo.home import Home
@@ -105,6 +105,7 @@ class RecommenderService(Swapping, Asking, Taking, Changing, People, Exposition)
         )
         self._serving = Serving(stored.contract, recommender, lanes)
         self._catalogue = CatalogueReference(self.home)
+        note_started(self.home, recommender.tag)
         threads.one_each()
         gc.collect()
         gc.freeze()

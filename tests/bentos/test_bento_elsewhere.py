@@ -88,6 +88,4 @@ def test_a_bento_serves_from_its_own_folder_in_an_environment_of_its_own(
     finally:
         server.terminate()
         server.wait(60)
-    assert (
-        sorted(path.relative_to(bento) for path in bento.rglob("*")) == files
-    )
+    assert sorted(path.relative_to(bento) for path in bento.rglob("*")) == files

@@ -9,7 +9,14 @@ import pytest
 
 from coldstart_models.artifacts import save_model
 from coldstart_models.errors import ArtifactError
-from coldstart_models.served_model import REMEMBERED, choose, go_back, read_choice, served_tag
+from coldstart_models.served_model import (
+    REMEMBERED,
+    choose,
+    go_back,
+    note_started,
+    read_choice,
+    served_tag,
+)
 from feature_repo.home import Home
 from tests.coldstart_models.test_artifacts import CONTRACT, folder
 
@@ -46,6 +53,14 @@ def test_choices_are_taken_back_one_by_one(home: Home, tags: list[str]) -> None:
     with pytest.raises(ArtifactError, match="no model was chosen before"):
         go_back(home, now=NOW)
     assert served_tag(home) == second
+
+
+def test_the_first_choice_is_taken_back_to_what_a_service_had_begun_with(
+    home: Home, tags: list[str]
+) -> None:
+    note_started(home, tags[0])
+    choose(home, tag=tags[1], now=NOW)
+    assert go_back(home, now=NOW).tag == tags[0]
 
 
 def test_going_back_without_any_choice_says_what_to_do(home: Home, tags: list[str]) -> None:
