@@ -23,6 +23,7 @@ from coldstart_models.commands import (
     listings,
     materialize,
     meta_train,
+    models,
     pretrain,
     quarantine,
     recommend,
@@ -70,6 +71,7 @@ for command in (
 app.add_typer(quarantine.app, name=quarantine.NAME)
 app.add_typer(encoders.app, name=encoders.NAME)
 app.add_typer(experiment.app, name=experiment.NAME)
+app.add_typer(models.app, name=models.NAME)
 app.add_typer(users.app, name=users.NAME)
 app.add_typer(keys.app, name=keys.NAME)
 

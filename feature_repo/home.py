@@ -172,5 +172,15 @@ class Home:
         return self.root / "bentoml"
 
     @property
+    def served_model(self) -> Path:
+        """Which model to serve, and which before (JSON); see `coldstart_models.served_model`."""
+        return self.root / "served_model.json"
+
+    @property
+    def started_model(self) -> Path:
+        """What a service began to serve last (JSON)."""
+        return self.root / "started_model.json"
+
+    @property
     def reports(self) -> Path:
         return self.root / "reports"

@@ -12,7 +12,7 @@ from bentos.recommender.observing import spans
 from bentos.recommender.observing.request import keep_private
 from bentos.recommender.payloads.asking import Fallback
 from bentos.recommender.requests import Request
-from bentos.recommender.state import LOST_AGAIN, State, as_responses, logger, not_now
+from bentos.recommender.state import LOST_AGAIN, Serving, State, as_responses, logger, not_now
 from coldstart_models.arranging import Arrangement
 from feature_repo.errors import StoreLost
 from feature_repo.feature_tables import USER_HISTORY
@@ -29,9 +29,9 @@ class Asking(State):
     @bentoml.api
     def recommend(self, params: payloads.RecommendRequest, /) -> payloads.RecommendResponse:
         """The k best listings for a user or a session; the popular ones for a stranger."""
-        shown = self._cursors.shown(params)
+        serving, shown = self._serving, self._cursors.shown(params)
         history, lost = self._history(params, endpoint="recommend")
-        request = Request.of(params, self._lanes, now=self._clock.now())
+        request = Request.of(params, serving.lanes, now=self._clock.now())
         events = len(history.item_ids)
         rank = measures.stage("recommend", span="rank", k=params.k, pool=params.pool, events=events)
         with rank, as_responses():
@@ -48,7 +48,7 @@ class Asking(State):
                 turn=request.turn,
                 arrangement=Arrangement(params.diversity, params.freshness),
             )
-        if self._lanes.logged:
+        if serving.lanes.logged:
             with unless_full("pages"):
                 self._pages.keep(request.page(found))
         fallback: Fallback | None = None if history.item_ids else "popular"
@@ -56,7 +56,7 @@ class Asking(State):
             fallback = "store"
         if fallback:
             measures.count_fallback("store" if lost else "no history")
-        answer = self._recommendations(found, fallback=fallback, request=request)
+        answer = self._recommendations(found, serving, fallback=fallback, request=request)
         if len(found) == params.k:
             answer.next = self._cursors.after(params, [*shown, *(one.item_id for one in found)])
         return answer
@@ -64,22 +64,24 @@ class Asking(State):
     @bentoml.api
     def score(self, params: payloads.ScoreRequest, /) -> payloads.ScoreResponse:
         """A person's score of each of up to 1,000 items, in the order asked."""
+        serving = self._serving
         history, lost = self._known_history(params, endpoint="score")
         with measures.stage("score", span="rank", items=len(params.item_ids)), as_responses():
-            scores = self.recommender.score(history, params.item_ids, personal=params.personal)
+            scores = serving.recommender.score(history, params.item_ids, personal=params.personal)
         named = zip(params.item_ids, scores, strict=True)
         return payloads.ScoreResponse(
             scores=[payloads.ItemScore(item_id=item, score=value) for item, value in named],
             fallback="store" if lost else None,
-            **self._versions(),
+            **serving.versions(),
         )
 
     @bentoml.api
     def explain(self, params: payloads.ExplainRequest, /) -> payloads.ExplainResponse:
         """The parts a score is the sum of, and one sentence."""
+        serving = self._serving
         history, lost = self._known_history(params, endpoint="explain")
         with measures.stage("explain"), as_responses():
-            told = self.recommender.explain(history, params.item_id, personal=params.personal)
+            told = serving.recommender.explain(history, params.item_id, personal=params.personal)
         return payloads.ExplainResponse(
             item_id=told.item_id,
             score=told.score,
@@ -91,24 +93,27 @@ class Asking(State):
                 for part in told.contributions
             ],
             fallback="store" if lost else None,
-            **self._versions(),
+            **serving.versions(),
         )
 
     @bentoml.api
     def similar(self, params: payloads.SimilarRequest, /) -> payloads.SimilarResponse:
         """Listings most like one listing."""
+        serving = self._serving
         with measures.stage("similar", span="rank", k=params.k), as_responses():
-            found = self.recommender.similar(params.item_id, k=params.k)
+            found = serving.recommender.similar(params.item_id, k=params.k)
         return payloads.SimilarResponse(
             items=[payloads.ItemScore(item_id=item, score=value) for item, value in found],
-            **self._versions(),
+            **serving.versions(),
         )
 
     @bentoml.api
     def popular(self, params: payloads.PopularRequest, /) -> payloads.RecommendResponse:
         """What a person without any history is shown."""
+        serving = self._serving
         with measures.stage("popular", span="rank", k=params.k), as_responses():
-            return self._recommendations(self.recommender.popular(k=params.k, pool=params.pool))
+            found = serving.recommender.popular(k=params.k, pool=params.pool)
+        return self._recommendations(found, serving)
 
     def _history(self, person: payloads.Person, *, endpoint: str) -> "tuple[UserHistory, bool]":
         """Stored history, then the session's events on top; empty where there is neither.
@@ -167,6 +172,7 @@ class Asking(State):
     def _recommendations(
         self,
         found: "list[Recommendation]",
+        serving: Serving,
         *,
         fallback: Fallback | None = None,
         request: Request | None = None,
@@ -187,13 +193,13 @@ class Asking(State):
             )
             for item in found
         ]
-        told = self._versions()
+        told = serving.versions()
         if request is not None:
             told["model"] = request.lane.recommender.tag
         return payloads.RecommendResponse(
             items=items,
             fallback=fallback,
-            page_id=request.page_id if request and self._lanes.logged else None,
+            page_id=request.page_id if request and serving.lanes.logged else None,
             variant=request.lane.variant if request else None,
             **told,
         )

@@ -4,45 +4,105 @@ import argparse
 import json
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from coldstart_models.artifacts import LATEST, find_model
+from coldstart_models.artifacts import find_model
 from coldstart_models.errors import ModelError
+from coldstart_models.served_model import served_tag
 from feature_repo.home import Home
 
 HERE = Path(__file__).resolve().parent
+MIB = 2**20
 
 
-def build_bento(home: Home, *, model: str = LATEST) -> str:
-    """Build a Bento that names the model it serves, in the home's Bento store; returns its tag.
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A Bento and what it weighs, in bytes."""
+
+    tag: str
+    folder: Path
+    torch: str
+    packages: int
+    """How many the requirements name."""
+    code: int
+    description: int
+    """Requirements, API and Dockerfile."""
+    model: int
+
+    def told(self) -> str:
+        """For a person."""
+        parts = {"code": self.code, "description": self.description, "model": self.model}
+        sizes = ", ".join(f"{name} {size / MIB:.1f} MiB" for name, size in parts.items())
+        total = sum(parts.values()) / MIB
+        return f"{self.tag}\n{total:.1f} MiB: {sizes}; {self.packages} packages, torch {self.torch}"
+
+    def to_json(self, home: Home) -> dict[str, Any]:
+        """For a program."""
+        return {
+            "bento": self.tag,
+            "bentoml_home": str(home.models),
+            "folder": str(self.folder),
+            "torch": self.torch,
+            "packages": self.packages,
+            "bytes": {"code": self.code, "description": self.description, "model": self.model},
+        }
+
+
+def build_bento(home: Home, *, model: str | None = None, torch: str = "cuda") -> Built:
+    """Build a Bento that names the model it serves, in the home's Bento store.
 
     Bento reads BENTOML_HOME once a process: call this where it is not yet imported, or where
     it already points to `home.models`.
+
+    Args:
+        model: tag or version; by default the one that is served.
+        torch: which build of torch its requirements install; see `requirements.Torch`.
     """
-    stored = find_model(home, tag=model)
+    stored = find_model(home, tag=model or served_tag(home))
     os.environ["BENTOML_HOME"] = str(home.models)
     os.environ.setdefault("BENTOML_DO_NOT_TRACK", "true")
     import bentoml
     import yaml  # type: ignore[import-untyped]
 
     options = yaml.safe_load((HERE / "bentofile.yaml").read_text())
-    bento = bentoml.bentos.build(**options, models=[stored.tag], build_ctx=str(HERE))
-    return str(bento.tag)
+    bento = bentoml.bentos.build(
+        **options, models=[stored.tag], build_ctx=str(HERE), args={"torch": torch}
+    )
+    folder = Path(bento.path)
+    requirements = (folder / "env" / "python" / "requirements.txt").read_text()
+    code = _size(folder / "src")
+    return Built(
+        tag=str(bento.tag),
+        folder=folder,
+        torch=torch,
+        packages=sum(line[:1].isalnum() for line in requirements.splitlines()),
+        code=code,
+        description=_size(folder) - code,
+        model=_size(stored.path),
+    )
 
 
 def main() -> None:
-    """Print the tag; exit with 2 and one line where there is no model."""
+    """Print the tag and the size; exit with 2 and one line where there is no model."""
     parser = argparse.ArgumentParser(prog="bentos.recommender.build", description=__doc__)
-    parser.add_argument("--model", default=LATEST, help="tag or version of the model to serve")
+    parser.add_argument("--model", help="tag or version of the model; the served one by default")
+    parser.add_argument("--torch", choices=["cuda", "cpu"], default="cuda", help="build of torch")
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args()
     home = Home.current()
     try:
-        tag = build_bento(home, model=options.model)
+        built = build_bento(home, model=options.model, torch=options.torch)
     except ModelError as error:
         print(error, file=sys.stderr)
         raise SystemExit(2) from None
-    print(json.dumps({"bento": tag, "bentoml_home": str(home.models)}) if options.json else tag)
+    print(json.dumps(built.to_json(home)) if options.json else built.told())
+
+
+def _size(folder: Path) -> int:
+    """Bytes of the files in a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 if __name__ == "__main__":

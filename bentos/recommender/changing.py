@@ -53,10 +53,11 @@ class Changing(State):
         ]
         times = [_aware(one.chosen_at or now) for one in params.customers]
         with measures.stage("adapt"), self._intake, as_responses():
-            rows = self.recommender.adapt(params.item_id, histories, times=times)
+            serving = self._serving
+            rows = serving.recommender.adapt(params.item_id, histories, times=times)
             self.store.push(ITEM_ADAPTATION.name, known_from(rows, now), now=now)
         return payloads.AdaptResponse(
-            item_id=params.item_id, support=len(histories), **self._versions()
+            item_id=params.item_id, support=len(histories), **serving.versions()
         )
 
     def change_listings(self, params: payloads.UpdateListingsRequest) -> payloads.ListingsResponse:
@@ -66,12 +67,13 @@ class Changing(State):
         changes, refused = self._changes(params.listings)
         results = []
         with measures.stage("update listings"), self._intake, as_responses():
+            serving = self._serving
             if changes:
                 results = update_listings(
                     changes,
                     home=self.home,
                     store=self.store,
-                    recommender=self.recommender,
+                    recommender=serving.recommender,
                     encoders=self._warm_encoders(),
                     rules=self._rules,
                     catalogue=self._catalogue,
@@ -86,7 +88,7 @@ class Changing(State):
             accepted=[item_id for result in results for item_id in result.accepted],
             quarantined=[*refused, *(rejected(row.id, row.reasons) for row in held)],
             warnings=[rejected(row.id, row.reasons) for row in warned],
-            **self._versions(),
+            **serving.versions(),
         )
 
     def remove_listings(
@@ -96,15 +98,16 @@ class Changing(State):
         from coldstart_models.delisting import delete_listings
 
         with measures.stage("delete listings"), as_responses(), self._intake:
+            serving = self._serving
             gone = delete_listings(
-                params.item_ids, home=self.home, store=self.store, recommender=self.recommender
+                params.item_ids, home=self.home, store=self.store, recommender=serving.recommender
             )
             self.shelf.remove(params.item_ids)
         return payloads.DeleteListingsResponse(
             deleted=list(gone.deleted),
             unknown=list(gone.unknown),
             rows=gone.rows,
-            **self._versions(),
+            **serving.versions(),
         )
 
     def _changes(

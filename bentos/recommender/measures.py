@@ -106,6 +106,11 @@ def count_follow_failure(error: Exception) -> None:
     _follow_failures().labels(error=type(error).__name__).inc()
 
 
+def count_swap(outcome: str) -> None:
+    """A chosen model that took the served one's place (swapped), or did not (refused)."""
+    _swaps().labels(outcome=outcome).inc()
+
+
 @cache
 def _stage_seconds() -> "Histogram":
     from prometheus_client import Histogram
@@ -146,6 +151,13 @@ def _follow_failures() -> "Counter":
     return Counter(
         "coldstart_follow_failures", "Looks for events of other processes that failed", ["error"]
     )
+
+
+@cache
+def _swaps() -> "Counter":
+    from prometheus_client import Counter
+
+    return Counter("coldstart_model_swaps", "Chosen models that were tried", ["outcome"])
 
 
 @cache

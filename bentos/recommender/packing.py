@@ -5,7 +5,6 @@ A Bento's build folder may not reach outside itself, and our packages stand besi
 imports: plain ``bentoml build`` and ``coldstart build`` make the same Bento.
 """
 
-import importlib.metadata
 import importlib.util
 import shutil
 from pathlib import Path
@@ -13,9 +12,14 @@ from typing import Any, Final
 
 from bentoml.images import Image
 
+from bentos.recommender.requirements import Torch, requirements
+
 PACKAGES: Final = ("validation", "feature_repo", "coldstart_models", "bentos")
-DISTRIBUTION: Final = "coldstart-home"
 LOCK: Final = "requirements.txt"
+STATE_FOLDER: Final = "/var/lib/coldstart"
+"""Where a container expects the state folder; a volume that is mounted there takes its owner."""
+OWNER: Final = "bentoml"
+"""Bento's user in its containers, of number 1034."""
 
 
 class ProjectImage(Image):
@@ -26,8 +30,21 @@ class ProjectImage(Image):
         return super().freeze(bento_fs, envs, platform_)
 
     def _freeze_python_requirements(self, bento_fs: Path, platform_: str | None = None) -> str:
-        """Our lock as it is. Bento's own step would ask for uv, and lock anew over the network."""
-        return requirements()
+        """Of our lock. Bento's own step would ask for uv, and lock anew over the network."""
+        return requirements(package_folder("bentos").parent / LOCK, torch=Torch.asked())
+
+
+def project_image() -> ProjectImage:
+    """A state folder that Bento's user owns is the one addition to Bento's own image."""
+    image = ProjectImage(lock_python_packages=False)
+    image.post_commands.append(f"install -d -o {OWNER} -g {OWNER} {STATE_FOLDER}")
+    return image
+
+
+def image_variables() -> list[dict[str, str]]:
+    """Environment of an image, while it is built and when it runs, by the variant of torch."""
+    told = {"BENTOML_DO_NOT_TRACK": "true", **Torch.asked().variables()}
+    return [{"name": name, "value": value} for name, value in told.items()]
 
 
 def copy_packages(target: Path) -> None:
@@ -42,15 +59,6 @@ def package_folder(name: str) -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise ModuleNotFoundError(f"no package {name!r}; install the project first (make setup)")
     return Path(spec.submodule_search_locations[0])
-
-
-def requirements() -> str:
-    """The lock of the checkout, or what the installed distribution asks for without one."""
-    lock = package_folder("bentos").parent / LOCK
-    if lock.is_file():
-        return lock.read_text()
-    declared = importlib.metadata.requires(DISTRIBUTION) or []
-    return "".join(f"{line}\n" for line in declared if "extra ==" not in line)
 
 
 def _left_out(folder: str, names: list[str]) -> list[str]:

@@ -43,7 +43,8 @@ class Readiness(State):
 
     def _disagreements(self) -> tuple[str, ...]:
         found = []
-        made_by, serving = self.recommender.snapshot_model, self.recommender.tag
+        recommender = self.recommender  # once: another may take its place meanwhile
+        made_by, serving = recommender.snapshot_model, recommender.tag
         if made_by != serving:
             found.append(f"the snapshot holds vectors of {made_by}, the model is {serving}")
         try:

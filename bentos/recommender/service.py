@@ -26,17 +26,20 @@ from bentos.recommender.guarding import Guard, guarded
 from bentos.recommender.guarding.guard import refuse_without_keys
 from bentos.recommender.observing import logs
 from bentos.recommender.observing.exposition import Exposition
-from bentos.recommender.packing import ProjectImage
+from bentos.recommender.packed_model import bring_model, packed_tag
+from bentos.recommender.packing import image_variables, project_image
 from bentos.recommender.people import People
 from bentos.recommender.photos import PhotoLimits
 from bentos.recommender.readiness import require_registered
 from bentos.recommender.shelf import Shelf
-from bentos.recommender.state import logger
+from bentos.recommender.state import Serving, logger
+from bentos.recommender.swapping import Swapping
 from bentos.recommender.taking import Taking
-from coldstart_models.artifacts import LATEST, check_contract, find_model, observe_features
+from coldstart_models.artifacts import check_contract, find_model, observe_features
 from coldstart_models.config import load_config
 from coldstart_models.errors import ModelError
 from coldstart_models.experiments.lanes import Lanes
+from coldstart_models.served_model import MODEL_VARIABLE, note_started, served_tag
 from feature_repo.environment import Environment
 from feature_repo.errors import FeatureError, StoreLost
 from feature_repo.home import Home
@@ -45,7 +48,6 @@ from feature_repo.page_log import PageLog, explored_exposures
 from feature_repo.secret_files import secret
 from feature_repo.served_log import ServedLog
 
-MODEL_VARIABLE: Final = "COLDSTART_MODEL"
 FOLLOW_SECONDS: Final = 0.5
 """Between looks for events that a consumer took in."""
 LONGEST_FOLLOW_SECONDS: Final = 60.0
@@ -59,17 +61,18 @@ os.environ.setdefault("BENTOML_DO_NOT_TRACK", "true")
 @bentoml.asgi_app(storefront.app, path="/")
 @bentoml.service(
     name="coldstart_recommender",
-    image=ProjectImage(lock_python_packages=False),
+    image=project_image(),
+    envs=image_variables(),
     workers=1,
     threads=4,
     traffic={"timeout": 60},
 )
-class RecommenderService(Asking, Taking, Changing, People, Exposition):
+class RecommenderService(Swapping, Asking, Taking, Changing, People, Exposition):
     """Personal recommendations of home-goods listings nobody has clicked yet."""
 
     def __init__(self) -> None:
         from coldstart_models.experiments.challenger import load_challenger
-        from coldstart_models.recommending import Recommender
+        from coldstart_models.served_recommender import load_served
         from feature_repo.store import Store
 
         logs.install()
@@ -82,11 +85,10 @@ class RecommenderService(Asking, Taking, Changing, People, Exposition):
         self.max_in_flight = settings.serve.max_in_flight
         self._clock, self._looking = ServiceClock(), threading.Lock()
         stored = find_model(self.home, tag=model_tag())
-        self.contract = stored.contract
         services = frozenset(self.store.registered().services)
         observed = replace(observe_features(self.home), feature_services=services)
-        check_contract(self.contract, observed)
-        self.recommender = Recommender.load(self.home, tag=stored.tag)
+        check_contract(stored.contract, observed)
+        recommender = load_served(self.home, tag=stored.tag)
         self.shelf = Shelf.load(self.home)
         self._intake = threading.Lock()
         self._encoders: Any = None
@@ -97,13 +99,15 @@ class RecommenderService(Asking, Taking, Changing, People, Exposition):
         self._served = ServedLog(self.home, share=settings.serve.logged_share)
         self._pages = PageLog(self.home)
         self._cursors = Cursors(secret(self.home.cursor_key))
-        self._lanes = Lanes.of(
+        lanes = Lanes.of(
             settings,
-            self.recommender,
+            recommender,
             spent=lambda: explored_exposures(self.home),
             load=lambda tag: load_challenger(self.home, tag=tag),
         )
+        self._serving = Serving(stored.contract, recommender, lanes)
         self._catalogue = CatalogueReference(self.home)
+        note_started(self.home, recommender.tag)
         threads.one_each()
         gc.collect()
         gc.freeze()
@@ -125,6 +129,7 @@ class RecommenderService(Asking, Taking, Changing, People, Exposition):
         logs.install()
         home = Home.current()
         refuse_without_keys(home)
+        bring_model(packing_bento(), home)
         try:
             stored = find_model(home, tag=model_tag())
             stored.require_whole()
@@ -136,15 +141,18 @@ class RecommenderService(Asking, Taking, Changing, People, Exposition):
     @bentoml.api
     def status(self) -> payloads.StatusResponse:
         """Which model and snapshot answer, and whether the stores are there."""
-        environment = Environment.current()
+        environment, serving = Environment.current(), self._serving
+        refused_model, reason = self._refused or (None, None)
         return payloads.StatusResponse(
-            trained_at=self.contract.trained_at,
-            feature_service=self.contract.feature_service,
+            trained_at=serving.contract.trained_at,
+            feature_service=serving.contract.feature_service,
             items=len(self.shelf),
             online_store="ready" if environment.online_ready(self.home) else "missing",
             registry="ready" if environment.registry_ready(self.home) else "missing",
             not_ready=list(self.not_ready()),
-            **self._versions(),
+            refused_model=refused_model,
+            refused_because=reason,
+            **serving.versions(),
         )
 
     def _warm(self) -> None:
@@ -168,6 +176,7 @@ class RecommenderService(Asking, Taking, Changing, People, Exposition):
         while True:
             wait(pause)
             try:
+                self.follow_choice()
                 self.follow()
             except Exception as error:
                 measures.count_follow_failure(error)
@@ -198,8 +207,11 @@ guarded(RecommenderService)
 
 
 def model_tag() -> str:
-    """The model to serve: COLDSTART_MODEL, else the Bento's, else the latest of the home."""
+    """The model to serve: COLDSTART_MODEL, else the chosen one, the Bento's, the latest."""
     named = os.environ.get(MODEL_VARIABLE)
-    bento: Any = getattr(RecommenderService, "bento", None)
-    packed = [str(model.tag) for model in bento.info.all_models] if bento else []
-    return named or (packed[0] if packed else LATEST)
+    return named or served_tag(Home.current(), packed=packed_tag(packing_bento()))
+
+
+def packing_bento() -> Any:
+    """The Bento that this process serves; None where it serves a checkout."""
+    return getattr(RecommenderService, "bento", None)

@@ -6,11 +6,12 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from bentoml.exceptions import BentoMLException, NotFound, ServiceUnavailable
+from bentoml.exceptions import BentoMLException, NotFound
 
 from bentos.recommender import measures, payloads
 from bentos.recommender.clock import ServiceClock
@@ -19,9 +20,9 @@ from bentos.recommender.observing.request import Refusal, current, refuse
 from bentos.recommender.photos import PhotoLimits, keep_photo, photo_root, resolve_photo
 from bentos.recommender.shelf import Shelf
 from coldstart_models.artifacts import Contract
-from coldstart_models.errors import ModelError, UnknownItem, UnknownUser
+from coldstart_models.errors import UnknownItem, UnknownUser
 from coldstart_models.experiments.lanes import Lanes
-from feature_repo.errors import FeatureError, StoreLost
+from feature_repo.errors import StoreLost
 from feature_repo.home import Home
 from feature_repo.jobs.catalogue_reference import CatalogueReference
 from feature_repo.page_log import PageLog
@@ -42,21 +43,36 @@ FULL_AGAIN: Final = 30
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """What answers: a request takes it once and stays with it, whatever is swapped meanwhile."""
+
+    contract: Contract
+    recommender: "Recommender"
+    lanes: Lanes
+
+    def versions(self) -> dict[str, str]:
+        """What a response names."""
+        return {"model": self.recommender.tag, "snapshot": self.recommender.snapshot_version}
+
+
 class State:
-    """The attributes of a worker."""
+    """The attributes of a worker.
+
+    Who reads more than one of what is served takes `_serving` once, or holds `_intake`, under
+    which alone it changes.
+    """
 
     home: Home
     store: "Store"
     """Read and pushed to through `_online`."""
-    contract: Contract
-    recommender: "Recommender"
     shelf: Shelf
+    _serving: Serving
     _intake: threading.Lock
     _encoders: Any
     _rules: Rules
     _served: ServedLog
     _pages: PageLog
-    _lanes: Lanes
     _cursors: Cursors
     _catalogue: CatalogueReference
     _clock: ServiceClock
@@ -65,8 +81,19 @@ class State:
     """Requests held at once."""
     _photo_limits: PhotoLimits
 
-    def _versions(self) -> dict[str, str]:
-        return {"model": self.recommender.tag, "snapshot": self.recommender.snapshot_version}
+    @property
+    def contract(self) -> Contract:
+        """Of the served model."""
+        return self._serving.contract
+
+    @property
+    def recommender(self) -> "Recommender":
+        """Of the served model."""
+        return self._serving.recommender
+
+    @property
+    def _lanes(self) -> Lanes:
+        return self._serving.lanes
 
     def _photo(self, listing: payloads.Listing | payloads.ListingChange) -> Path | None:
         """The file of a listing's photo, kept if it was sent; None without. Raises PhotoRefused."""
@@ -77,21 +104,8 @@ class State:
         return None
 
     def _warm_encoders(self) -> Any:
-        """The model's encoders, loaded once. Raises ServiceUnavailable saying why not."""
-        if self._encoders is None:
-            from coldstart_models.listing_encoders import load_encoders
-
-            try:
-                with measures.stage("load encoders"):
-                    self._encoders = load_encoders(
-                        self.contract,
-                        home=self.home,
-                        image=os.environ.get("COLDSTART_IMAGE_ENCODER"),
-                        text=os.environ.get("COLDSTART_TEXT_ENCODER"),
-                    )
-            except (FeatureError, ModelError) as error:
-                raise ServiceUnavailable(f"new listings cannot be encoded: {error}") from error
-        return self._encoders
+        """The served model's encoders, loaded once; see `swapping`."""
+        raise NotImplementedError
 
 
 class NotNow(BentoMLException):

@@ -67,11 +67,12 @@ class Taking(State):
             self._intake,
             threads.all_processors(),
         ):
+            serving = self._serving
             result = add_listings(
                 frame,
                 home=self.home,
                 store=self.store,
-                recommender=self.recommender,
+                recommender=serving.recommender,
                 encoders=self._warm_encoders(),
                 rules=self._rules,
                 catalogue=self._catalogue,
@@ -85,7 +86,7 @@ class Taking(State):
             accepted=list(result.accepted),
             quarantined=held,
             warnings=[rejected(row.id, row.reasons) for row in result.warned],
-            **self._versions(),
+            **serving.versions(),
         )
 
     def _listing_frame(

@@ -31,20 +31,21 @@ def run(
     from coldstart_models.config import load_config
     from coldstart_models.listing_encoders import load_encoders
     from coldstart_models.listings import add_listings
-    from coldstart_models.recommending import Recommender
+    from coldstart_models.served_model import served_tag
+    from coldstart_models.served_recommender import load_served
     from feature_repo.home import Home
     from feature_repo.store import Store
 
     home, now, rules = Home.current(), console.present(as_of), load_config(config).gate.rules()
     frame = read_listings(file)
-    recommender = Recommender.load(home)
+    recommender = load_served(home, tag=served_tag(home))
     with console.bar("listings") as progress:
         result = add_listings(
             frame,
             home=home,
             store=Store(home),
             recommender=recommender,
-            encoders=load_encoders(find_model(home).contract, home=home),
+            encoders=load_encoders(find_model(home, tag=recommender.tag).contract, home=home),
             now=now,
             source=source,
             rules=rules,

@@ -46,12 +46,13 @@ def run(
 
     from coldstart_models.errors import UnknownUser
     from coldstart_models.online_histories import read_histories
-    from coldstart_models.recommending import Recommender
+    from coldstart_models.served_model import served_tag
+    from coldstart_models.served_recommender import load_served
     from feature_repo.home import Home
     from feature_repo.store import Store
 
     home = Home.current()
-    recommender = Recommender.load(home)
+    recommender = load_served(home, tag=served_tag(home))
     history = read_histories([user], store=Store(home)).get(user)
     if history is None:
         raise UnknownUser(

@@ -8,6 +8,7 @@ listings learn from the customers they have had.
 
 import os
 import shutil
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -17,12 +18,13 @@ from coldstart_models.artifacts import find_model
 from coldstart_models.data.catalogue import load_catalogue
 from coldstart_models.errors import ArtifactError
 from coldstart_models.recommending import Recommender
+from coldstart_models.served_model import read_choice
 from feature_repo.event_log import event_log
 from feature_repo.home import Home
 from validation import tables
 
 KEPT_MODELS: Final = 3
-"""So many models' vectors stay; the oldest go."""
+"""So many models' vectors stay; the oldest go, but for the served one and what it replaced."""
 
 
 def keep_vectors(home: Home, tag: str) -> None:
@@ -34,9 +36,18 @@ def keep_vectors(home: Home, tag: str) -> None:
         os.link(home.feature_table("item_vector"), kept)
     except OSError:  # a file system without links
         shutil.copyfile(home.feature_table("item_vector"), kept)
+    needed = _chosen_vectors(home)
     by_age = sorted(kept.parent.glob("*.parquet"), key=lambda path: path.stat().st_mtime_ns)
     for old in by_age[:-KEPT_MODELS]:
-        old.unlink()
+        if old not in needed:
+            old.unlink()
+
+
+def _chosen_vectors(home: Home) -> set[Path]:
+    """Of the model that is served, and of the one that a rollback would serve."""
+    choice = read_choice(home)
+    tags = (choice.tag, *choice.earlier[-1:]) if choice else ()
+    return {home.model_vectors(tag) for tag in tags}
 
 
 def load_challenger(home: Home, *, tag: str) -> Recommender:

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from coldstart_models.experiments.bucketing import Experiment
 from coldstart_models.exploration.budget import ListingBudget
 from coldstart_models.exploration.exploring import Explorer, build_policy
 
@@ -37,10 +36,40 @@ class Lanes:
     """The lanes of a service."""
 
     def __init__(
-        self, default: Lane, experiment: Experiment | None, variants: dict[str, Lane]
+        self,
+        settings: "Config",
+        recommender: "Recommender",
+        *,
+        models: "dict[str, Recommender]",
+        budget: ListingBudget,
     ) -> None:
-        self.default = default
-        self._experiment, self._variants = experiment, variants
+        """Take `of` for a service's first lanes.
+
+        Args:
+            models: by tag, those of the variants among them; the served one leads the others.
+        """
+        explore, experiment = settings.explore, settings.experiment.experiment()
+        asked = experiment.variants if experiment else ()
+        self.models = {
+            recommender.tag: recommender,
+            **{one.model: models[one.model] for one in asked if one.model},
+        }
+        self.default = Lane(recommender, _explorer(explore.policy, explore, budget))
+        self._settings, self._budget, self._experiment = settings, budget, experiment
+        self._variants = {
+            variant.name: Lane(
+                self.models[variant.model] if variant.model else recommender,
+                _explorer(variant.policy or explore.policy, explore, budget),
+                variant.personal,
+                experiment.name if experiment else None,
+                variant.name,
+            )
+            for variant in asked
+        }
+        for model in self.models.values():
+            if model is not recommender:
+                model.lead(())
+        recommender.lead(self.followers)
 
     @classmethod
     def of(
@@ -67,19 +96,21 @@ class Lanes:
         for tag in sorted({one.model for one in asked if one.model}):
             if tag not in models:
                 models[tag] = load(tag)
-        recommender.lead([one for one in models.values() if one is not recommender])
-        default = Lane(recommender, _explorer(settings.explore.policy, settings.explore, budget))
-        lanes = {
-            variant.name: Lane(
-                models[variant.model] if variant.model else recommender,
-                _explorer(variant.policy or settings.explore.policy, settings.explore, budget),
-                variant.personal,
-                experiment.name if experiment else None,
-                variant.name,
-            )
-            for variant in asked
-        }
-        return cls(default, experiment, lanes)
+        return cls(settings, recommender, models=models, budget=budget)
+
+    @property
+    def followers(self) -> "list[Recommender]":
+        """The variants' models, which take in what the served one takes in."""
+        return [one for one in self.models.values() if one is not self.default.recommender]
+
+    def served_by(self, recommender: "Recommender") -> "Lanes":
+        """The same lanes with another model in place of the served one, which leads no more.
+
+        What was explored stays counted, and a variant that names its model keeps it.
+        """
+        self.default.recommender.lead(())
+        models = {**self.models, recommender.tag: recommender}
+        return Lanes(self._settings, recommender, models=models, budget=self._budget)
 
     @property
     def logged(self) -> bool:

@@ -23,7 +23,7 @@ NAMES = [
     *("train", "meta-train", "tune"),
     *("evaluate", "benchmark", "recommend", "listings", "consume", "build", "serve", "demo"),
     *("info", "skew"),
-    *("quarantine", "encoders", "experiment", "users", "keys"),
+    *("quarantine", "encoders", "experiment", "models", "users", "keys"),
 ]
 LISTED = """
 import json, sys

@@ -200,6 +200,10 @@ class StatusResponse(BaseModel):
     items: int = Field(description="listings of the catalogue")
     online_store: Literal["ready", "missing"]
     registry: Literal["ready", "missing"]
+    refused_model: str | None = Field(
+        default=None, description="the model that was chosen and is not served"
+    )
+    refused_because: str | None = Field(default=None, description="why it is not")
     not_ready: list[str] = Field(
         default_factory=list, description="why `/readyz` is 503; empty where it is 200"
     )

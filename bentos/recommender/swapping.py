@@ -1,0 +1,176 @@
+"""Serving another model without a pause: it is loaded and checked beside the served one first.
+
+`coldstart models use` writes which model to serve into the state folder; each worker's follow
+thread looks there. Until the last check has passed nothing changes, and a model that fails one is
+refused: the served one goes on. Then one assignment puts the new one in its place. A request keeps
+what it began with, so it ends on the old model, which goes when the last such request has ended.
+"""
+
+import gc
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from bentoml.exceptions import ServiceUnavailable
+
+from bentos.recommender import measures
+from bentos.recommender.state import Serving, State, logger
+from coldstart_models.artifacts import Contract, check_contract, find_model, observe_features
+from coldstart_models.errors import ModelError
+from coldstart_models.listing_encoders import ListingEncoders, load_encoders
+from coldstart_models.served_model import MODEL_VARIABLE, read_choice
+from feature_repo.errors import FeatureError
+from feature_repo.event_log import identity_of
+
+if TYPE_CHECKING:
+    from coldstart_models.recommending import Recommender
+
+
+class Meanwhile:
+    """What the served model took in while another was loaded; the other then takes it in too."""
+
+    def __init__(self) -> None:
+        self.calls: list[Callable[[Any], object]] = []
+        self.listings = 0
+
+    def add_listings(self, *given: Any) -> None:
+        self.listings += 1
+        self.calls.append(lambda model: model.add_listings(*given))
+
+    def adapt(self, *given: Any, **named: Any) -> None:
+        self.calls.append(lambda model: model.adapt(*given, **named))
+
+    def remove_listings(self, *given: Any) -> None:
+        self.calls.append(lambda model: model.remove_listings(*given))
+
+    def forget_adaptations(self, *given: Any) -> None:
+        self.calls.append(lambda model: model.forget_adaptations(*given))
+
+
+class EncodedOtherwise(ModelError):  # noqa: N818 - reads as the fact it states
+    """Listings came meanwhile, in the vectors of other encoders: load again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A model that passed its checks."""
+
+    contract: Contract
+    recommender: "Recommender"
+    encoders: ListingEncoders | None
+    """None where those of the served model are its own too."""
+
+
+class Swapping(State):
+    """The served model follows the state folder's choice."""
+
+    _choice_seen: str = ""
+    """The choice, as a file, that was acted on."""
+    _refused: tuple[str, str] | None = None
+    """A chosen model that is not served, and why."""
+
+    def follow_choice(self) -> None:
+        """Serve what was chosen, if it was not looked at yet and passes its checks."""
+        written = identity_of(self.home.served_model)
+        if not written or written == self._choice_seen or os.environ.get(MODEL_VARIABLE):
+            return
+        tag = "unreadable"
+        try:
+            choice = read_choice(self.home)
+            tag = choice.tag if choice else self.recommender.tag
+            if tag != self.recommender.tag:
+                self._swap(tag)
+            self._refused = None
+        except EncodedOtherwise as error:
+            logger.info("%s is loaded again: %s", tag, error)
+            return
+        except Exception as error:  # whatever is wrong with it, the served model goes on
+            self._refuse(tag, error)
+        self._choice_seen = written
+
+    def _refuse(self, tag: str, error: Exception) -> None:
+        reason = str(error) or type(error).__name__
+        self._refused = (tag, reason)
+        measures.count_swap("refused")
+        logger.error(
+            "%s is refused, %s goes on: %s",
+            tag,
+            self.recommender.tag,
+            reason,
+            exc_info=not isinstance(error, FeatureError | ModelError),
+        )
+
+    def _swap(self, tag: str) -> None:
+        """Raises what is wrong with the model; then nothing has changed."""
+        began, before = time.monotonic(), self.recommender.tag
+        serving, meanwhile = self._serving, Meanwhile()
+        variant = serving.lanes.models.get(tag)
+        # Under the lock: what is being taken in is in the state folder before it is read.
+        with self._intake:
+            followers: list[Any] = [*serving.lanes.followers, meanwhile]
+            serving.recommender.lead(followers)
+        try:
+            found = self._candidate(tag, variant)
+            with self._intake:
+                if variant is None:
+                    self._replay(meanwhile, found)
+                lanes = serving.lanes.served_by(found.recommender)
+                if found.encoders is not None:
+                    self._encoders = found.encoders
+                self._serving = Serving(found.contract, found.recommender, lanes)
+        except BaseException:
+            with self._intake:
+                serving.recommender.lead(serving.lanes.followers)
+            raise
+        del serving, variant, found, lanes, meanwhile, followers
+        gc.collect()  # only what came since the last freeze is looked through
+        gc.freeze()
+        measures.count_swap("swapped")
+        logger.info("serving %s after %s, %.1f s", tag, before, time.monotonic() - began)
+
+    def _candidate(self, tag: str, loaded: "Recommender | None") -> Candidate:
+        """The model, checked; `loaded` where an experiment's variant has it already."""
+        from coldstart_models.served_recommender import examine, load_served
+
+        with measures.stage("load model"):
+            stored = find_model(self.home, tag=tag)
+            services = frozenset(self.store.registered().services)
+            observed = replace(observe_features(self.home), feature_services=services)
+            check_contract(stored.contract, observed)
+            recommender = loaded or load_served(self.home, tag=stored.tag)
+            examine(recommender)
+        encoders = None
+        if _encoders_of(stored.contract) != _encoders_of(self.contract):
+            encoders = self._load_encoders(stored.contract)
+        return Candidate(stored.contract, recommender, encoders)
+
+    def _replay(self, meanwhile: Meanwhile, found: Candidate) -> None:
+        if meanwhile.listings and found.encoders is not None:
+            raise EncodedOtherwise(f"{meanwhile.listings} batches of listings came meanwhile")
+        for call in meanwhile.calls:
+            call(found.recommender)
+
+    def _load_encoders(self, contract: Contract) -> ListingEncoders:
+        """The encoders of a model. Raises FeatureError or ModelError saying why not."""
+        with measures.stage("load encoders"):
+            return load_encoders(
+                contract,
+                home=self.home,
+                image=os.environ.get("COLDSTART_IMAGE_ENCODER"),
+                text=os.environ.get("COLDSTART_TEXT_ENCODER"),
+            )
+
+    def _warm_encoders(self) -> Any:
+        """The served model's encoders, loaded once. Raises ServiceUnavailable saying why not."""
+        if self._encoders is None:
+            try:
+                self._encoders = self._load_encoders(self.contract)
+            except (FeatureError, ModelError) as error:
+                raise ServiceUnavailable(f"new listings cannot be encoded: {error}") from error
+        return self._encoders
+
+
+def _encoders_of(contract: Contract) -> tuple[str, str]:
+    return contract.image_encoder_hash, contract.text_encoder_hash

@@ -1,0 +1,94 @@
+"""Any stored model over today's listings, ready to serve: also one that was not trained last.
+
+The feature tables hold the vectors of the model that was trained last, and those of the listings
+that whichever model was served took in since. A model takes up what it made itself, and makes the
+vectors of the rest from the stored embeddings, as for new listings.
+"""
+
+import math
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pandas as pd
+
+from coldstart_models.adapting import adapted_rows
+from coldstart_models.artifacts import find_model
+from coldstart_models.data.catalogue import load_catalogue
+from coldstart_models.errors import ArtifactError
+from coldstart_models.user_history import UserHistory
+from feature_repo.event_log import event_log
+from feature_repo.home import Home
+from feature_repo.offline_tables import read_vectors
+from validation import tables
+
+if TYPE_CHECKING:
+    from coldstart_models.recommending import Recommender
+
+AT_ONCE: Final = 2048
+"""Listings whose vectors are made together; bounds the memory, and how long others wait."""
+
+
+def load_served(home: Home, *, tag: str) -> "Recommender":
+    """A recommender of the model over every listing of the catalogue that has features.
+
+    Raises:
+        ArtifactError: there is no such model, it cannot be read, or nothing is kept of the vectors
+            that it made.
+        ContractMismatch: it was trained on other features than the store holds.
+    """
+    from coldstart_models.recommending import Recommender
+
+    stored = find_model(home, tag=tag)
+    listed, foreign = _listings(home, "item_vector", stored.tag)
+    if not foreign:
+        return Recommender.load(home, tag=stored.tag)
+    if home.model_vectors(stored.tag).exists():
+        recommender = Recommender.load(home, tag=stored.tag, kept=True)
+        _encode(recommender, listed, home=home)
+        _learn(recommender, _chosen(home), home=home)
+    else:
+        recommender = Recommender.load(home, tag=stored.tag)
+        _encode(recommender, foreign, home=home)
+        _learn(recommender, _listings(home, "item_adaptation", stored.tag)[1], home=home)
+    return recommender
+
+
+def examine(recommender: "Recommender") -> None:
+    """Raise ArtifactError where the recommender cannot answer with finite scores."""
+    best = recommender.popular(k=1, pool="all")
+    if not best:
+        raise ArtifactError(f"{recommender.tag} serves no listing; run `coldstart train`")
+    moment = pd.Timestamp.now(tz="UTC").to_pydatetime()
+    history = UserHistory((best[0].item_id,), (tables.CLICK,), (moment,))
+    scores = [best[0].score, *recommender.score(history, [best[0].item_id])]
+    if not all(math.isfinite(score) for score in scores):
+        raise ArtifactError(
+            f"{recommender.tag} scores {best[0].item_id!r} as {scores}, expected finite numbers; "
+            "train again"
+        )
+
+
+def _listings(home: Home, view: str, tag: str) -> tuple[frozenset[str], frozenset[str]]:
+    """All listings of the view, and those whose newest row is another model's."""
+    stored = read_vectors(home, view)
+    return frozenset(stored.item_ids), frozenset(stored.item_ids[stored.tags != tag])
+
+
+def _chosen(home: Home) -> frozenset[str]:
+    events = event_log(home).read([tables.ITEM_ID, tables.EVENT_TYPE]).to_pandas()
+    positive = events[tables.EVENT_TYPE].isin(tables.POSITIVE_EVENT_TYPES)
+    return frozenset(events.loc[positive, tables.ITEM_ID])
+
+
+def _encode(recommender: "Recommender", item_ids: frozenset[str], *, home: Home) -> None:
+    """Make the vectors of some listings, of their features as they are now."""
+    catalogue = load_catalogue(home)
+    rows = np.flatnonzero(pd.Index(catalogue.item_ids).isin(list(item_ids)))
+    for first in range(0, len(rows), AT_ONCE):
+        some = catalogue.take(rows[first : first + AT_ONCE])
+        recommender.add_listings(some.frame, some.image, some.text)
+
+
+def _learn(recommender: "Recommender", item_ids: frozenset[str], *, home: Home) -> None:
+    """Let the new ones of the listings learn from the customers they have had."""
+    adapted_rows(sorted(item_ids), home=home, recommender=recommender)
