@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from coldstart_models.errors import ArtifactError
@@ -61,7 +62,13 @@ def read_snapshot(home: Home, *, tag: str, widths: dict[str, int], kept: bool = 
 
 
 def _kept_vectors(home: Home, tag: str) -> StoredVectors:
-    table = pq.read_table(home.model_vectors(tag), columns=[tables.ITEM_ID, "vector", "model"])
+    path = home.model_vectors(tag)
+    try:
+        table = pq.read_table(path, columns=[tables.ITEM_ID, "vector", "model"])
+    except pa.ArrowException as error:
+        raise ArtifactError(
+            f"{path} cannot be read, it may be torn: {error}; run `coldstart train` again"
+        ) from error
     flat = np.asarray(table["vector"].combine_chunks().flatten(), dtype=np.float32)
     return StoredVectors(
         item_ids=table[tables.ITEM_ID].to_numpy().astype(object),

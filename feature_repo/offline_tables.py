@@ -222,7 +222,13 @@ def read_vectors(home: Home, view: str) -> Vectors:
         return mapped
     if view in EMBEDDING_VIEWS:
         require_one_encoder(home.feature_table(view))
-    rows = latest_rows(home, view)
+    try:
+        rows = latest_rows(home, view)
+    except duckdb.Error as error:
+        raise StoreError(
+            f"{home.feature_table(view)} cannot be read, it may be torn: {error}; run "
+            "`coldstart extract` (or `coldstart train`) again"
+        ) from error
     vectors = rows[table.vector].combine_chunks()
     widths = set(pc.list_value_length(vectors).to_pylist())
     if len(widths) > 1:

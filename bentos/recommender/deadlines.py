@@ -66,10 +66,11 @@ class GuardedStore:
         self._read(self._store.probe, though_resting=True)
 
     def push(
-        self, view: str, frame: "pd.DataFrame", *, now: "datetime", to: "PushTo | str" = "both"
+        self, view: str, frame: "pd.DataFrame", *, now: "datetime", to: "PushTo | None" = None
     ) -> None:
         """As of `Store`, on this thread: what was half pushed must be known to be."""
-        self._measured("push", lambda: self._store.push(view, frame, now=now, to=to))
+        where = {} if to is None else {"to": to}
+        self._measured("push", lambda: self._store.push(view, frame, now=now, **where))
 
     def _read(self, read: Callable[[], Answer], *, though_resting: bool = False) -> Answer:
         return self._measured("read", lambda: self._in_time(read), though_resting=though_resting)

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import bentoml
 from bentoml.exceptions import BentoMLException, ServiceUnavailable
@@ -48,6 +48,9 @@ from feature_repo.page_log import PageLog, explored_exposures
 from feature_repo.secret_files import secret
 from feature_repo.served_log import ServedLog
 
+if TYPE_CHECKING:
+    from feature_repo.store import Store
+
 FOLLOW_SECONDS: Final = 0.5
 """Between looks for events that a consumer took in."""
 LONGEST_FOLLOW_SECONDS: Final = 60.0
@@ -79,15 +82,16 @@ class RecommenderService(Swapping, Asking, Taking, Changing, People, Exposition)
         settings = load_config()
         self.home = Home.current()
         store = Store(self.home)
-        store.wait_at_most(settings.serve.store_patience_s)
-        self._online = GuardedStore(store, deadline=settings.serve.store_deadline_ms / 1000)
-        self.store = cast(Store, self._online)
         self.max_in_flight = settings.serve.max_in_flight
         self._clock, self._looking = ServiceClock(), threading.Lock()
         stored = find_model(self.home, tag=model_tag())
-        services = frozenset(self.store.registered().services)
+        services = frozenset(store.registered().services)
         observed = replace(observe_features(self.home), feature_services=services)
         check_contract(stored.contract, observed)
+        store.wait_at_most(settings.serve.store_patience_s)
+        self._first_read(store)
+        self._online = GuardedStore(store, deadline=settings.serve.store_deadline_ms / 1000)
+        self.store = cast(Store, self._online)
         recommender = load_served(self.home, tag=stored.tag)
         self.shelf = Shelf.load(self.home)
         self._intake = threading.Lock()
@@ -154,6 +158,13 @@ class RecommenderService(Swapping, Asking, Taking, Changing, People, Exposition)
             refused_because=reason,
             **serving.versions(),
         )
+
+    def _first_read(self, store: "Store") -> None:
+        """Let Feast load the registry and connect now: a request's deadline is too short for it."""
+        try:
+            store.probe()
+        except StoreLost as error:
+            logger.error("starting without the online store: %s", error)
 
     def _warm(self) -> None:
         self._finish_erasure()

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from feature_repo.errors import StoreError
 from feature_repo.home import Home
 from feature_repo.offline_tables import append_rows, read_vectors, replace_rows, to_rows
 from feature_repo.vector_snapshot import read_snapshot, snapshot_state, write_snapshot
@@ -210,3 +211,11 @@ def test_a_version_of_an_earlier_release_has_no_checksums_and_is_read(home):
     current.write_text(json.dumps(told))
     append_rows(rows(("c", 2, 9.0)), home=home, view=VIEW)
     assert_same(read_snapshot(home, VIEW), from_table(home))
+
+
+def test_a_torn_table_is_named(home):
+    path = home.feature_table(VIEW)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(StoreError, match=r"item_vector\.parquet cannot be read, it may be torn"):
+        read_vectors(home, VIEW)
