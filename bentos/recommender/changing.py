@@ -5,10 +5,10 @@ from typing import Any
 
 import bentoml
 
-from bentos.recommender import measures, payloads
-from bentos.recommender.photos import PhotoRefused, keep_photo, photo_root, resolve_photo
+from bentos.recommender import measures, payloads, threads
+from bentos.recommender.photos import PhotoRefused, given_photo
 from bentos.recommender.state import State, as_responses
-from bentos.recommender.taking import rejected
+from bentos.recommender.taking import count, rejected
 from coldstart_models.adapting import known_from
 from coldstart_models.online_histories import extend_history
 from feature_repo.feature_tables import ITEM_ADAPTATION
@@ -64,7 +64,12 @@ class Changing(State):
 
         changes, refused = self._changes(params.listings)
         results = []
-        with measures.stage("update listings"), self._intake, as_responses():
+        with (
+            measures.stage("update listings"),
+            self._intake,
+            threads.all_processors(),
+            as_responses(),
+        ):
             if changes:
                 results = update_listings(
                     changes,
@@ -76,14 +81,17 @@ class Changing(State):
                     catalogue=self._catalogue,
                     now=self._clock.now(),
                 )
-        for result in results:
-            self.shelf.add(result.items)
-        held = [row for result in results for row in result.quarantined]
+            for result in results:
+                self.shelf.add(result.items)
+        accepted = [item_id for result in results for item_id in result.accepted]
+        failed = [row for result in results for row in result.quarantined]
+        held = [*refused, *(rejected(row.id, row.reasons) for row in failed)]
         warned = [row for result in results for row in result.warned]
-        measures.count_failed_checks("listings", [*held, *warned])
+        count("listings", accepted, held)
+        measures.count_failed_checks("listings", [*failed, *warned])
         return payloads.ListingsResponse(
-            accepted=[item_id for result in results for item_id in result.accepted],
-            quarantined=[*refused, *(rejected(row.id, row.reasons) for row in held)],
+            accepted=accepted,
+            quarantined=held,
             warnings=[rejected(row.id, row.reasons) for row in warned],
             **self._versions(),
         )
@@ -110,17 +118,16 @@ class Changing(State):
         self, listings: list[payloads.ListingChange]
     ) -> tuple[dict[str, dict[str, Any]], list[payloads.Rejected]]:
         """Item id → column → value of what was given; those whose photo is refused stay out."""
-        root, changes, refused = photo_root(self.home), dict[str, dict[str, Any]](), []
+        changes, refused = dict[str, dict[str, Any]](), []
         for one in listings:
             given = one.model_dump(exclude_unset=True, exclude={*PHOTO, tables.ITEM_ID})
             try:
-                if one.photo_base64 is not None:
-                    given[tables.IMAGE_PATH] = str(keep_photo(one.photo_base64, home=self.home))
-                elif one.photo_path is not None:
-                    given[tables.IMAGE_PATH] = str(resolve_photo(one.photo_path, root=root))
+                photo = given_photo(one, home=self.home)
             except PhotoRefused as reason:
                 refused.append(rejected(one.item_id, [str(reason)]))
                 continue
+            if photo is not None:
+                given[tables.IMAGE_PATH] = str(photo)
             changes.setdefault(one.item_id, {}).update(given)
         return changes, refused
 

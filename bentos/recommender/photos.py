@@ -5,10 +5,13 @@ import binascii
 import hashlib
 import os
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from feature_repo.home import Home
 from validation.whole_files import replacing
+
+if TYPE_CHECKING:
+    from bentos.recommender.payloads import Listing, ListingChange
 
 ROOT_VARIABLE: Final = "COLDSTART_PHOTO_ROOT"
 MAX_BYTES: Final = 10_000_000
@@ -23,6 +26,15 @@ def photo_root(home: Home) -> Path:
     """The folder photos named by path must lie in: COLDSTART_PHOTO_ROOT, or the home's."""
     named = os.environ.get(ROOT_VARIABLE)
     return Path(named).expanduser().resolve() if named else home.photos.resolve()
+
+
+def given_photo(listing: "Listing | ListingChange", *, home: Home) -> Path | None:
+    """The photo that a listing brings or names; None where it does neither. Raises PhotoRefused."""
+    if listing.photo_base64 is not None:
+        return keep_photo(listing.photo_base64, home=home)
+    if listing.photo_path is not None:
+        return resolve_photo(listing.photo_path, root=photo_root(home))
+    return None
 
 
 def resolve_photo(named: str, *, root: Path) -> Path:
@@ -55,7 +67,7 @@ def keep_photo(encoded: str, *, home: Home) -> Path:
         raise PhotoRefused(f"photo_base64 is not base64: {error}") from error
     path = home.photos / UPLOADS / f"{hashlib.sha256(content).hexdigest()}{_suffix(content)}"
     if not path.exists():
-        with replacing(path) as partial:
+        with replacing(path, durable=True) as partial:
             partial.write_bytes(content)
     return path
 

@@ -7,7 +7,7 @@ import bentoml
 
 from bentos.recommender import measures, payloads, threads
 from bentos.recommender.observing.request import keep_private
-from bentos.recommender.photos import PhotoRefused, keep_photo, photo_root, resolve_photo
+from bentos.recommender.photos import PhotoRefused, given_photo
 from bentos.recommender.state import State, as_responses
 from coldstart_models.intake import SERVICE_SOURCE
 from validation import tables
@@ -38,7 +38,7 @@ class Taking(State):
             )
         if taken.deferred:
             measures.count_degraded("events", reason="store")
-        _count("events", taken.accepted, taken.quarantined, duplicates=len(taken.duplicates))
+        count("events", taken.accepted, taken.quarantined, duplicates=len(taken.duplicates))
         measures.count_failed_checks("events", taken.quarantined)
         return payloads.EventsResponse(
             accepted=list(taken.accepted),
@@ -74,9 +74,9 @@ class Taking(State):
                 catalogue=self._catalogue,
                 now=now,
             )
-        self.shelf.add(result.items)
+            self.shelf.add(result.items)  # in here: a deletion that came later stays one
         held = [*refused, *(rejected(row.id, row.reasons) for row in result.quarantined)]
-        _count("listings", result.accepted, held)
+        count("listings", result.accepted, held)
         measures.count_failed_checks("listings", [*result.quarantined, *result.warned])
         return payloads.ListingsResponse(
             accepted=list(result.accepted),
@@ -91,18 +91,16 @@ class Taking(State):
         """The listings as a raw items frame; those whose photo is refused stay out."""
         import pandas as pd
 
-        root = photo_root(self.home)
         rows, refused = [], []
         for listing in listings:
             row = listing.model_dump(exclude={"photo_path", "photo_base64"})
             try:
-                if listing.photo_base64 is not None:
-                    row[tables.IMAGE_PATH] = str(keep_photo(listing.photo_base64, home=self.home))
-                elif listing.photo_path is not None:
-                    row[tables.IMAGE_PATH] = str(resolve_photo(listing.photo_path, root=root))
+                photo = given_photo(listing, home=self.home)
             except PhotoRefused as reason:
                 refused.append(rejected(listing.item_id, [str(reason)]))
                 continue
+            if photo is not None:
+                row[tables.IMAGE_PATH] = str(photo)
             row[tables.LISTED_AT] = row[tables.LISTED_AT] or now
             rows.append({**row, tables.SOURCE: SERVICE_SOURCE})
         return pd.DataFrame(rows, columns=tables.ITEMS.names, dtype=object), refused
@@ -123,7 +121,8 @@ def rejected(row_id: Any, reasons: Any) -> payloads.Rejected:
     return payloads.Rejected(id=None if row_id is None else str(row_id), reasons=list(reasons))
 
 
-def _count(kind: str, accepted: Any, quarantined: Any, *, duplicates: int = 0) -> None:
+def count(kind: str, accepted: Any, quarantined: Any, *, duplicates: int = 0) -> None:
+    """Count rows taken in, for `/metrics`."""
     measures.count_intake(kind, outcome="accepted", rows=len(accepted))
     measures.count_intake(kind, outcome="quarantined", rows=len(quarantined))
     measures.count_intake(kind, outcome="duplicate", rows=duplicates)
