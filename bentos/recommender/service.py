@@ -37,6 +37,7 @@ from coldstart_models.config import load_config
 from coldstart_models.errors import ModelError
 from coldstart_models.experiments.lanes import Lanes
 from feature_repo.environment import Environment
+from feature_repo.erasure import journal
 from feature_repo.errors import FeatureError, StoreLost
 from feature_repo.home import Home
 from feature_repo.jobs.catalogue_reference import CatalogueReference
@@ -85,11 +86,11 @@ class RecommenderService(Asking, Taking, Changing, People, Exposition):
         services = frozenset(self.store.registered().services)
         observed = replace(observe_features(self.home), feature_services=services)
         check_contract(self.contract, observed)
+        self._erasures = journal.receipts(self.home)  # whom what is loaded next does not know
         self.recommender = Recommender.load(self.home, tag=stored.tag)
         self.shelf = Shelf.load(self.home)
         self._intake = threading.Lock()
         self._encoders: Any = None
-        self._erasures = self._known_erasures()
         self.guard = Guard.of(self.home, settings.serve)
         self._rules = settings.gate.rules()
         self._served = ServedLog(self.home, share=settings.serve.logged_share)
