@@ -187,15 +187,12 @@ class Asking(State):
             )
             for item in found
         ]
-        told = self._versions()
-        if request is not None:
-            told["model"] = request.lane.recommender.tag
         return payloads.RecommendResponse(
             items=items,
             fallback=fallback,
             page_id=request.page_id if request and self._lanes.logged else None,
             variant=request.lane.variant if request else None,
-            **told,
+            **self._versions(request.lane.recommender if request else None),
         )
 
 

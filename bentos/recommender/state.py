@@ -62,8 +62,10 @@ class State:
     max_in_flight: int
     """Requests held at once."""
 
-    def _versions(self) -> dict[str, str]:
-        return {"model": self.recommender.tag, "snapshot": self.recommender.snapshot_version}
+    def _versions(self, recommender: "Recommender | None" = None) -> dict[str, str]:
+        """Of what answered; by default the served recommender."""
+        answering = recommender or self.recommender
+        return {"model": answering.tag, "snapshot": answering.snapshot_version}
 
     def _warm_encoders(self) -> Any:
         """The model's encoders, loaded once. Raises ServiceUnavailable saying why not."""
