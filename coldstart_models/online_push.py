@@ -26,7 +26,7 @@ from feature_repo.home import Home
 from feature_repo.jobs.arrival import EVENT_COLUMNS
 from feature_repo.lineage import log_reached
 from validation import tables
-from validation.whole_files import alone, replacing
+from validation.whole_files import alone, flush, replacing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -236,6 +236,7 @@ def _keep(home: Home, reached: Reached) -> None:
     if reached != _reached(home):
         with replacing(home.online_position) as partial:
             partial.write_text(json.dumps(asdict(reached)) + "\n", encoding="utf-8")
+            flush(partial)  # an older place than the newest is pushed from again, no place is not
 
 
 @contextmanager

@@ -35,12 +35,12 @@ from coldstart_models.siamese.inputs import Featurizer
 from coldstart_models.siamese.learners.evidence import Evidence
 from coldstart_models.siamese.learners.learner import effect
 from coldstart_models.siamese.learners.space import Space
-from coldstart_models.siamese.packing import pack, pack_deltas
+from coldstart_models.siamese.packing import keep_block, pack, pack_deltas
 from coldstart_models.siamese.personal import moved
 from coldstart_models.siamese.population import Population
 from coldstart_models.siamese.scorer import Calibration, Profiles, SiameseScorer
 from coldstart_models.siamese.terms import Terms
-from coldstart_models.siamese.togetherness import Togetherness
+from coldstart_models.siamese.togetherness import TOGETHER, Togetherness
 from coldstart_models.siamese.training import MetaSiamese, history_batch, to_vectors
 from coldstart_models.snapshot import Snapshot, microseconds
 from coldstart_models.snapshot_files import read_snapshot
@@ -316,6 +316,9 @@ class Recommender:
     ) -> pd.DataFrame:
         """Make listings recommendable at once; returns their `item_vector` rows.
 
+        What goes together with a listing is predicted of its content; one that people have chosen
+        long since keeps what they taught.
+
         Args:
             items: canonical items in ascending `item_id`.
             image: their photos' embeddings, in order.
@@ -327,7 +330,13 @@ class Recommender:
         with torch.inference_mode():
             rows = pack(self._scorer.tower(to_vectors(inputs, factors)), prior)
         with self._writing:
-            self._snapshot = self._snapshot.with_items(items, rows)
+            snapshot = self._snapshot
+            places = pd.Index(snapshot.item_ids).get_indexer(pd.Index(ids))
+            chosen = (places >= 0) & ~snapshot.new[places]
+            rows[chosen] = keep_block(
+                rows[chosen], snapshot.rows[places[chosen]], name=TOGETHER, widths=snapshot.widths
+            )
+            self._snapshot = snapshot.with_items(items, rows)
         for follower in self._followers:
             follower.add_listings(items, image, text)
         return vector_rows(ids, rows, tag=self.tag)

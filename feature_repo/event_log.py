@@ -37,7 +37,7 @@ from feature_repo.home import Home
 from feature_repo.jobs.item_newest import ItemLog
 from feature_repo.jobs.transaction import locked
 from validation import tables
-from validation.whole_files import alone, flush
+from validation.whole_files import alone, flush, replacing
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +58,8 @@ INDEXED_FROM: Final = 50_000
 READ_ROWS: Final = 100_000
 ATTEMPTS: Final = 100
 LOCK_SECONDS: Final = 5.0
+COMPACT_LOCK: Final = ".events.compact.lock"
+"""Beside the large file: held by who writes that anew."""
 _NOT_EVENTS: Final = "{} is not the events table ({}); ingest again with --replace"
 
 
@@ -251,14 +253,14 @@ class EventLog:
 
         Others append and read meanwhile. Where an ingest runs nothing is done.
         """
-        with alone(self.path.with_name(".events.compact.lock")):
+        with alone(self.path.with_name(COMPACT_LOCK)):
             state = self.state()
             if not state.segments:
                 self._prepare(state)
                 return 0
             partial = self.path.with_name(f".{self.path.name}.{os.getpid()}.partial")
             try:
-                with pq.ParquetWriter(partial, _footed(state.generation), compression="zstd") as to:
+                with pq.ParquetWriter(partial, footed(state.generation), compression="zstd") as to:
                     for part in state._parts():
                         to.write_table(part)
                 flush(partial)
@@ -410,14 +412,8 @@ class EventLog:
             flush(self.folder.parent)
         end = start + rows.num_rows
         path = folder / f"{start:015d}-{end:015d}-{level}.parquet"
-        partial = folder / f".{path.name}.{os.getpid()}.partial"
-        try:
+        with replacing(path, durable=True) as partial:
             pq.write_table(rows.cast(tables.EVENTS.schema), partial, compression="zstd")
-            flush(partial)
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
-        flush(folder)
 
     def _merge(self) -> None:
         """Make one file of the newest sixteen of a level, and so on upwards."""
@@ -438,11 +434,8 @@ class EventLog:
         if self.exists():
             return
         rows, generation = tables.EVENTS.schema.empty_table(), new_generation()
-        partial = self.path.with_name(f".{self.path.name}.{os.getpid()}.partial")
-        write_base(rows, partial, generation=generation)
-        flush(partial)
-        os.replace(partial, self.path)
-        flush(self.path.parent)
+        with replacing(self.path, durable=True) as partial:
+            write_base(rows, partial, generation=generation)
 
 
 @lru_cache(maxsize=8)
@@ -453,7 +446,7 @@ def event_log(home: Home) -> EventLog:
 
 def write_base(rows: pa.Table, path: Path, *, generation: str) -> None:
     """Write a large file."""
-    with pq.ParquetWriter(path, _footed(generation), compression="zstd") as writer:
+    with pq.ParquetWriter(path, footed(generation), compression="zstd") as writer:
         writer.write_table(rows.cast(tables.EVENTS.schema))
 
 
@@ -471,7 +464,8 @@ def identity_of(path: Path) -> str:
     return f"{found.st_ino:x}-{found.st_mtime_ns:x}-{found.st_size:x}"
 
 
-def _footed(generation: str) -> pa.Schema:
+def footed(generation: str) -> pa.Schema:
+    """The schema of a large file, with the log's generation in its footer."""
     return tables.EVENTS.schema.with_metadata({GENERATION: generation.encode()})
 
 

@@ -345,8 +345,11 @@ def parquet_format(schema: pa.Schema) -> dict[str, Any]:
 
 
 def write_table(content: pa.Table, path: Path) -> None:
-    """Write Parquet so that a reader sees the old file or the whole new one."""
-    with replacing(path) as partial:
+    """Write Parquet so that a reader sees the old file or the whole new one.
+
+    It is on the disk then: who pushed rows, or changed the catalogue, is told that they are there.
+    """
+    with replacing(path, durable=True) as partial:
         pq.write_table(content, partial, **parquet_format(content.schema))
 
 

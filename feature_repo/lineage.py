@@ -191,7 +191,7 @@ def keys_with_events(home: Home, view: str, *, since: Position | None) -> set[st
     if view not in FROM_EVENTS or since is None or since.generation != state.generation:
         return set()
     key = FEATURE_TABLES[view].key
-    return set(state.after(since.rows, [key])[key].to_pylist())
+    return set(state.after(since.rows, [key])[key].unique().to_pylist())
 
 
 def file_input(path: Path) -> Input:

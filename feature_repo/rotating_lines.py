@@ -4,7 +4,6 @@
 read the files.
 """
 
-import fcntl
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -13,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from feature_repo.errors import JobError
-from validation.left_overs import remove_left_over
-from validation.whole_files import replacing
+from validation.whole_files import alone, remove_left_over, replacing
 
 
 def append(path: Path, told: Mapping[str, Any], *, file_bytes: int, files: int) -> None:
@@ -41,15 +39,16 @@ def append(path: Path, told: Mapping[str, Any], *, file_bytes: int, files: int) 
 def drop(path: Path, *, files: int, going: Callable[[dict[str, Any]], bool]) -> int:
     """Rewrite the files without the objects that go; returns how many went.
 
-    Each file is replaced whole. A line that cannot be read, as of a writer that died, goes too:
-    nobody can say what it holds.
+    Each file is replaced whole, and who adds lines waits for one file at most. The newest comes
+    first: what is rotated meanwhile moves on to a number that is still to come. A line that cannot
+    be read, as of a writer that died, goes too: nobody can say what it holds.
     """
     if not path.parent.is_dir():
         return 0
     gone = 0
-    with _changing(path):
-        for number in range(files, -1, -1):
-            one = _numbered(path, number)
+    for number in range(files + 1):
+        one = _numbered(path, number)
+        with _changing(path):
             remove_left_over(one)
             if one.exists():
                 gone += _dropped(one, going)
@@ -61,12 +60,10 @@ def _dropped(path: Path, going: Callable[[dict[str, Any]], bool]) -> int:
         gone = sum(_goes(line, going) for line in lines)
     if not gone:
         return 0
-    with replacing(path) as partial, path.open("rb") as lines:
+    with replacing(path, durable=True) as partial, path.open("rb") as lines:
         handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(handle, "wb") as to:
             to.writelines(line for line in lines if not _goes(line, going))
-            to.flush()
-            os.fsync(to.fileno())
     return gone
 
 
@@ -80,8 +77,7 @@ def _goes(line: bytes, going: Callable[[dict[str, Any]], bool]) -> bool:
 
 @contextmanager
 def _changing(path: Path) -> Iterator[None]:
-    with path.with_name(f".{path.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with alone(path.with_name(f".{path.name}.lock")):
         yield
 
 
@@ -93,15 +89,24 @@ def read(path: Path, *, files: int, kind: str) -> Iterator[tuple[Path, int, dict
 
     Raises JobError for a line that is no JSON object.
     """
-    for number in range(files, -1, -1):
-        one = _numbered(path, number)
-        if not one.exists():
-            continue
-        with one.open("rb") as lines:
-            for count, line in enumerate(lines, start=1):
-                if not line.endswith(b"\n"):
-                    break
-                yield one, count, _parsed(line, one, count, kind)
+    for one in kept(path, files=files):
+        for count, told in read_file(one, kind=kind):
+            yield one, count, told
+
+
+def kept(path: Path, *, files: int) -> list[Path]:
+    """The files that there are, oldest first."""
+    named = (_numbered(path, number) for number in range(files, -1, -1))
+    return [one for one in named if one.exists()]
+
+
+def read_file(path: Path, *, kind: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """As `read`, of one file: line and object."""
+    with path.open("rb") as lines:
+        for count, line in enumerate(lines, start=1):
+            if not line.endswith(b"\n"):
+                break
+            yield count, _parsed(line, path, count, kind)
 
 
 def not_one(path: Path, number: int, kind: str, error: object) -> JobError:

@@ -32,7 +32,8 @@ from feature_repo.feature_tables import (
     create_missing,
 )
 from feature_repo.home import REPOSITORY, Home
-from feature_repo.lineage import keys_with_events, lineage_of
+from feature_repo.late_rows import TableBefore, table_before
+from feature_repo.lineage import FROM_EVENTS, keys_with_events, lineage_of
 from feature_repo.offline_tables import (
     append_rows,
     extent,
@@ -259,8 +260,10 @@ class Store:
                 f"{type(online).__name__} cannot delete an entity; docs/stores.md lists those "
                 "that can"
             )
+        if not views:
+            return
+        wire_keys = entity_keys(feature_table(views[0]).key, keys)
         for view in views:
-            wire_keys = entity_keys(feature_table(view).key, keys)
             with as_store_lost():
                 online.remove_online(feast.config, feast.get_feature_view(view), wire_keys)
 
@@ -532,7 +535,8 @@ class Store:
         first, last = start or held.start, end or held.end
         feast, began = self._feast, time.perf_counter()
         registered = feast.get_feature_view(view)
-        with _without_notices():
+        path = self.home.feature_table(view)
+        with table_before(path, feature_table(view)) as before, _without_notices():
             feast._get_provider().materialize_single_feature_view(
                 config=feast.config,
                 feature_view=registered,
@@ -543,20 +547,37 @@ class Store:
                 project=feast.project,
                 tqdm_builder=lambda length: None,
             )
-        unserved = unserved_rows(self.home, view)
-        if unserved.num_rows:  # what only an encoder that served earlier has rows of is null now
-            feast._get_provider().ingest_df(registered, unserved.to_pandas())
+            unserved = unserved_rows(self.home, view)
+            if unserved.num_rows:  # what only an encoder that served earlier has is null now
+                feast._get_provider().ingest_df(registered, unserved.to_pandas())
+            if start is None and end is None:
+                self._bring_late(view, before)
         registered.tags.update(lineage_of(self.home, view).tags())
         feast.registry.apply_feature_view(registered, feast.project)
         feast.registry.apply_materialization(registered, feast.project, first, last)
         if view in SNAPSHOT_VIEWS and start is None and end is None:
-            with locked(self.home.feature_table(view)):
+            with locked(path):
                 mirrored = snapshot_state(self.home, view)
                 if mirrored is None or mirrored.patches:
                     write_snapshot(self.home, view)
         seconds = time.perf_counter() - began
         log.info("materialized %d rows of %s in %.1f s", held.keys, view, seconds)
         return MaterializedView(view, held.keys, seconds, first, last)
+
+    def _bring_late(self, view: str, before: TableBefore) -> None:
+        """Write again what was pushed meanwhile, and delete again what was deleted.
+
+        Rows made of events are left to who pushes again what the log says (`lineage.FROM_EVENTS`).
+        """
+        with locked(before.path):
+            came, went = before.changes()
+            for first in range(0, len(came) if view not in FROM_EVENTS else 0, DEFAULT_CHUNK):
+                keys = came[first : first + DEFAULT_CHUNK]
+                rows = latest_rows(self.home, view, keys=keys)
+                with as_store_lost():
+                    self._feast.push_rows(f"{view}{PUSH_SUFFIX}", rows)
+            if went and hasattr(self._feast._get_provider().online_store, "remove_online"):
+                self.remove_online([view], went)
 
 
 def _feature_store(config: "RepoConfig") -> Any:

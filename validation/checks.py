@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 CLOCK_SKEW: Final = timedelta(minutes=5)
 """How far ahead of `now` a time may lie: clocks differ."""
 
+HOLD: Final = "column_values.hold"
+"""The metric of a check whose column says by itself which rows pass."""
 READ: Final = "line_read"
 """Column that says whether the row's line could be read from its file."""
 DUPLICATE_ID: Final = "duplicate_id"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
-from validation.checks import check_of
+from validation.checks import HOLD, check_of
 from validation.engine import Finding, Run, context, run
 from validation.errors import GateError
 
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 BATCH: Final = "rows"
 """Name of the frame in Great Expectations' engine."""
 UNCAUGHT: Final = {"catch_exceptions": False}
-HOLD: Final = "column_values.hold"
-"""The metric of a check whose column says by itself which rows pass."""
 
 
 def found(suite: "ExpectationSuite", frame: pd.DataFrame) -> Run:

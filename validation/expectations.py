@@ -26,11 +26,13 @@ from great_expectations.expectations.metrics.map_metric_provider import (
     multicolumn_condition_partial,
 )
 
+from validation.checks import HOLD
+
 UNIT_TOLERANCE = 1e-3
 
 
 class ColumnValuesHold(ColumnMapMetricProvider):
-    condition_metric_name = "column_values.hold"
+    condition_metric_name = HOLD
     filter_column_isnull = False
 
     @column_condition_partial(engine=PandasExecutionEngine)
@@ -45,7 +47,7 @@ class ExpectColumnValuesToHold(ColumnMapExpectation):
     whether the item is known, whether another source owns the id.
     """
 
-    map_metric: ClassVar[str] = "column_values.hold"
+    map_metric: ClassVar[str] = HOLD
 
 
 class ColumnMomentsWithin(ColumnMapMetricProvider):

@@ -18,10 +18,9 @@ import pyarrow.parquet as pq
 
 from validation import reasons, tables
 from validation.errors import QuarantineError
-from validation.left_overs import remove_left_over
 from validation.result import GateResult
 from validation.tables import TIMESTAMP
-from validation.whole_files import alone, replacing
+from validation.whole_files import alone, remove_left_over, replacing
 
 FINGERPRINT: Final = "fingerprint"
 FIRST_SEEN: Final = "first_seen"
@@ -167,5 +166,5 @@ def _write(stay: pd.DataFrame, new: pd.DataFrame, path: Path) -> None:
         pa.Table.from_pandas(part[SCHEMA.names], schema=SCHEMA, preserve_index=False)
         for part in (stay, new)
     ]
-    with replacing(path) as partial:
+    with replacing(path, durable=True) as partial:
         pq.write_table(pa.concat_tables(parts), partial)

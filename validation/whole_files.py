@@ -1,7 +1,8 @@
 """Files that a reader finds whole, the old one or the new one, whenever the writer dies; locks.
 
-A rename outlives the process at once, but the machine only when it was flushed: before anything
-else that holds the same rows is removed, flush the file, rename it and flush its folder.
+A rename outlives the process at once, but the machine only when it was flushed: without that a
+crash of the machine may leave an empty file. What is acknowledged to somebody is replaced
+`durable`; what the next run of a command makes again need not be.
 """
 
 import fcntl
@@ -12,19 +13,38 @@ from pathlib import Path
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
     """A path to write to; the file takes the place of `path` if the block ends well.
 
     Where `path` is a link, of what it points to: the link stays.
+
+    Args:
+        durable: the file is on the disk when the block ends, whatever happens to the machine.
     """
     path = path.resolve() if path.is_symlink() else path
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         yield partial
+        if durable:
+            flush(partial)
         os.replace(partial, path)
+        if durable:
+            flush(path.parent)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def remove_left_over(path: Path) -> int:
+    """Remove what writers that were killed left beside the file; returns how many.
+
+    Hold the lock of those who write it.
+    """
+    path = path.resolve() if path.is_symlink() else path
+    left = list(path.parent.glob(f".{path.name}.*.partial"))
+    for one in left:
+        one.unlink(missing_ok=True)
+    return len(left)
 
 
 def flush(path: Path) -> None:

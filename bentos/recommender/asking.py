@@ -193,15 +193,12 @@ class Asking(State):
             )
             for item in found
         ]
-        told = serving.versions()
-        if request is not None:
-            told["model"] = request.lane.recommender.tag
         return payloads.RecommendResponse(
             items=items,
             fallback=fallback,
             page_id=request.page_id if request and serving.lanes.logged else None,
             variant=request.lane.variant if request else None,
-            **told,
+            **serving.versions(request.lane.recommender if request else None),
         )
 
 

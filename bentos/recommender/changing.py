@@ -5,11 +5,11 @@ from typing import Any
 
 import bentoml
 
-from bentos.recommender import measures, payloads
+from bentos.recommender import measures, payloads, threads
 from bentos.recommender.identities import wrong_ids
 from bentos.recommender.photos import PhotoRefused
 from bentos.recommender.state import State, as_responses
-from bentos.recommender.taking import rejected
+from bentos.recommender.taking import count, rejected
 from coldstart_models.adapting import known_from
 from coldstart_models.online_histories import extend_history
 from feature_repo.feature_tables import ITEM_ADAPTATION
@@ -66,7 +66,12 @@ class Changing(State):
 
         changes, refused = self._changes(params.listings)
         results = []
-        with measures.stage("update listings"), self._intake, as_responses():
+        with (
+            measures.stage("update listings"),
+            self._intake,
+            threads.all_processors(),
+            as_responses(),
+        ):
             serving = self._serving
             if changes:
                 results = update_listings(
@@ -79,14 +84,17 @@ class Changing(State):
                     catalogue=self._catalogue,
                     now=self._clock.now(),
                 )
-        for result in results:
-            self.shelf.add(result.items)
-        held = [row for result in results for row in result.quarantined]
+            for result in results:
+                self.shelf.add(result.items)
+        accepted = [item_id for result in results for item_id in result.accepted]
+        failed = [row for result in results for row in result.quarantined]
+        held = [*refused, *(rejected(row.id, row.reasons) for row in failed)]
         warned = [row for result in results for row in result.warned]
-        measures.count_failed_checks("listings", [*held, *warned])
+        count("listings", accepted, held)
+        measures.count_failed_checks("listings", [*failed, *warned])
         return payloads.ListingsResponse(
-            accepted=[item_id for result in results for item_id in result.accepted],
-            quarantined=[*refused, *(rejected(row.id, row.reasons) for row in held)],
+            accepted=accepted,
+            quarantined=held,
             warnings=[rejected(row.id, row.reasons) for row in warned],
             **serving.versions(),
         )
@@ -120,13 +128,13 @@ class Changing(State):
             reasons = wrong_ids(given)
             try:
                 photo = self._photo(one)
-                if photo is not None:
-                    given[tables.IMAGE_PATH] = str(photo)
             except PhotoRefused as reason:
                 reasons.append(str(reason))
             if reasons:
                 refused.append(rejected(one.item_id, reasons))
                 continue
+            if photo is not None:
+                given[tables.IMAGE_PATH] = str(photo)
             changes.setdefault(one.item_id, {}).update(given)
         return changes, refused
 

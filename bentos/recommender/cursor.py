@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from bentoml.exceptions import BadInput
 
-from bentos.recommender.payloads.shapes import MAX_SCORED
+from bentos.recommender.payloads.shapes import MAX_SCORED, MAX_TOKEN
 
 if TYPE_CHECKING:
     from bentos.recommender.payloads import RecommendRequest
@@ -58,7 +58,8 @@ class Cursors:
         if len(shown) >= MAX_SCORED:
             return None
         body = zlib.compress(json.dumps(list(shown), separators=(",", ":")).encode(), 9)
-        return base64.urlsafe_b64encode(self._signature(params, body) + body).decode("ascii")
+        token = base64.urlsafe_b64encode(self._signature(params, body) + body).decode("ascii")
+        return token if len(token) <= MAX_TOKEN else None
 
     def _signature(self, params: "RecommendRequest", body: bytes) -> bytes:
         asked = params.model_dump(mode="json", exclude=set(MOVES))

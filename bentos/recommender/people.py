@@ -6,16 +6,16 @@ from bentos.recommender import measures, payloads
 from bentos.recommender.observing.request import keep_private
 from bentos.recommender.state import State, as_responses, logger
 from coldstart_models.errors import ModelError
+from feature_repo.erasure import journal
 from feature_repo.erasure.tombstones import Tombstones
 from feature_repo.errors import FeatureError
-from feature_repo.event_log import identity_of
 
 
 class People(State):
     """Endpoints about a person as such."""
 
-    _erasures: str
-    """The receipts that this process knows of."""
+    _erasures: int
+    """How many receipts of all there are this process has heeded."""
 
     @bentoml.api(route="/users/erase")
     def erase_user(self, params: payloads.EraseUserRequest, /) -> payloads.EraseUserResponse:
@@ -40,17 +40,20 @@ class People(State):
                 now=self._clock.now(),
             )
             self.shelf.forget_users(Tombstones.read(self.home))
-            self._erasures = self._known_erasures()
+            self._erasures += 1  # another process's receipt beside it is still to be noticed
         return payloads.EraseUserResponse.model_validate(receipt.as_dict())
 
     def _notice_erasures(self) -> None:
         """Forget, in memory too, whom another process erased; listings learn anew."""
-        if self._known_erasures() == self._erasures:
+        if journal.receipts(self.home) == self._erasures:
             return
         from coldstart_models.online_push import learn_anew
 
         with self._intake:
-            self._erasures = self._known_erasures()
+            known = journal.receipts(self.home)
+            if known == self._erasures:  # it was one of this process, which has told by now
+                return
+            self._erasures = known
             self.shelf.forget_users(Tombstones.read(self.home))
             self.recommender.forget_adaptations(None)
             learn_anew(self.home)
@@ -68,8 +71,5 @@ class People(State):
                 return
             if receipt is not None:
                 self.shelf.forget_users(Tombstones.read(self.home))
-                self._erasures = self._known_erasures()
+                self._erasures += 1
                 logger.info("finished an erasure that was killed: %s", receipt.user_hash)
-
-    def _known_erasures(self) -> str:
-        return identity_of(self.home.erasures / "receipts.jsonl")

@@ -9,13 +9,16 @@ import re
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from PIL import Image
 
 from feature_repo.home import Home
 from validation.photos import FORMATS
 from validation.whole_files import replacing
+
+if TYPE_CHECKING:
+    pass
 
 ROOT_VARIABLE: Final = "COLDSTART_PHOTO_ROOT"
 UPLOADS: Final = "listings"
@@ -93,7 +96,7 @@ def keep_photo(encoded: str, *, home: Home, limits: PhotoLimits = DEFAULT_LIMITS
     suffix = _suffix(content, limits)
     path = home.photos / UPLOADS / f"{hashlib.sha256(content).hexdigest()}{suffix}"
     if not path.exists():
-        with replacing(path) as partial:
+        with replacing(path, durable=True) as partial:
             partial.write_bytes(content)
     return path
 

@@ -41,6 +41,7 @@ from coldstart_models.errors import ModelError
 from coldstart_models.experiments.lanes import Lanes
 from coldstart_models.served_model import MODEL_VARIABLE, note_started, served_tag
 from feature_repo.environment import Environment
+from feature_repo.erasure import journal
 from feature_repo.errors import FeatureError, StoreLost
 from feature_repo.home import Home
 from feature_repo.jobs.catalogue_reference import CatalogueReference
@@ -92,11 +93,11 @@ class RecommenderService(Swapping, Asking, Taking, Changing, People, Exposition)
         self._first_read(store)
         self._online = GuardedStore(store, deadline=settings.serve.store_deadline_ms / 1000)
         self.store = cast(Store, self._online)
+        self._erasures = journal.receipts(self.home)  # whom what is loaded next does not know
         recommender = load_served(self.home, tag=stored.tag)
         self.shelf = Shelf.load(self.home)
         self._intake = threading.Lock()
         self._encoders: Any = None
-        self._erasures = self._known_erasures()
         self._photo_limits = PhotoLimits(settings.serve.largest_photo, settings.serve.most_pixels)
         self.guard = Guard.of(self.home, settings.serve)
         self._rules = settings.gate.rules()

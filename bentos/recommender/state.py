@@ -51,9 +51,10 @@ class Serving:
     recommender: "Recommender"
     lanes: Lanes
 
-    def versions(self) -> dict[str, str]:
-        """What a response names."""
-        return {"model": self.recommender.tag, "snapshot": self.recommender.snapshot_version}
+    def versions(self, lane: "Recommender | None" = None) -> dict[str, str]:
+        """What a response names: of the lane that answered, by default of what is served."""
+        answering = lane or self.recommender
+        return {"model": answering.tag, "snapshot": answering.snapshot_version}
 
 
 class State:

@@ -5,6 +5,7 @@ other take each other's. Encoding a batch of listings is large and gets all proc
 """
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -18,8 +19,16 @@ def one_each() -> None:
 
 @contextmanager
 def all_processors() -> Iterator[None]:
-    """For the length of a block; requests meanwhile may have several, too."""
+    """For the length of a block, and this thread alone.
+
+    `torch.set_num_threads` also sets what every thread begins with that first computes later, and
+    that one keeps it: so the default is set back from another thread, which leaves this one's.
+    """
+    torch.get_num_threads()  # else this thread's first computation takes the default, not its own
     torch.set_num_threads(os.cpu_count() or 1)
+    other = threading.Thread(target=one_each, name="coldstart-one-each")
+    other.start()
+    other.join()
     try:
         yield
     finally:

@@ -20,7 +20,6 @@ CREDIT: Final = timedelta(hours=24)
 UNIT: Final = "unit"
 PAGE_ID: Final = "page_id"
 SERVED_AT: Final = "served_at"
-POSITION: Final = "position"
 CLICKS: Final = "clicks"
 PURCHASES: Final = "purchases"
 REVENUE: Final = "revenue"
@@ -40,12 +39,12 @@ EXPERIMENT: Final = "experiment"
 def shown_frame(pages: Iterable[ServedPage]) -> pd.DataFrame:
     """One row a listing that was shown to somebody, in the log's order."""
     rows = [
-        (page.page_id, page.unit, page.served_at, page.experiment, page.variant, item_id, position)
+        (page.page_id, page.unit, page.served_at, page.experiment, page.variant, item_id)
         for page in pages
         if page.unit is not None
-        for position, item_id in enumerate(page.item_ids, start=1)
+        for item_id in page.item_ids
     ]
-    names = [PAGE_ID, UNIT, SERVED_AT, EXPERIMENT, tables.VARIANT, tables.ITEM_ID, POSITION]
+    names = [PAGE_ID, UNIT, SERVED_AT, EXPERIMENT, tables.VARIANT, tables.ITEM_ID]
     frame = pd.DataFrame(rows, columns=names)
     frame[SERVED_AT] = pd.to_datetime(frame[SERVED_AT], utc=True).astype("datetime64[us, UTC]")
     return frame

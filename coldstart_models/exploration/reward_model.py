@@ -17,8 +17,6 @@ from coldstart_models.exploration.policy import Arms, Floats
 
 FOLDS: Final = 5
 RIDGE: Final = 1.0
-ARM_FEATURES: Final = 5
-PAGE_FEATURES: Final = 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,19 @@ def unpack(
     return Vectors(values, present), np.ascontiguousarray(rows[:, -1])
 
 
+def keep_block(
+    rows: FloatMatrix, stored: FloatMatrix, *, name: str, widths: dict[str, int]
+) -> FloatMatrix:
+    """(N, ΣD_m + 1) rows with one modality's block of the stored ones, where these have it."""
+    names = list(widths)
+    start = sum(widths[one] for one in names[: names.index(name)])
+    block = slice(start, start + widths[name])
+    both = rows.copy()
+    has = np.any(stored[:, block] != 0, axis=1)
+    both[has, block] = stored[has, block]
+    return both
+
+
 def pack_deltas(deltas: dict[str, torch.Tensor], widths: dict[str, int]) -> FloatMatrix:
     """(C, ΣD_m) rows of the `item_adaptation` view."""
     return np.hstack([deltas[name].numpy() for name in widths])

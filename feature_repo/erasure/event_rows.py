@@ -5,14 +5,13 @@ one rename. Before it nothing has changed; what is left to do after it are files
 """
 
 import json
-import os
 import shutil
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,10 +20,11 @@ import pyarrow.parquet as pq
 from feature_repo.erasure import journal
 from feature_repo.erasure.journal import Erasure
 from feature_repo.event_log import (
-    GENERATION,
+    COMPACT_LOCK,
     NUMBER,
     Position,
     event_log,
+    footed,
     identity_of,
     new_generation,
 )
@@ -32,8 +32,6 @@ from feature_repo.home import Home
 from feature_repo.jobs.transaction import commit, locked, partial_path
 from validation import tables
 from validation.whole_files import alone, replacing
-
-COMPACT_LOCK: Final = ".events.compact.lock"
 
 
 def described(home: Home, user_id: str, *, hash: str, now: datetime) -> Erasure:  # noqa: A002
@@ -113,15 +111,12 @@ def _described_again(home: Home, erasure: Erasure) -> Erasure:
 
 
 def _write_without(batches: pa.RecordBatchReader, erasure: Erasure, path: Path) -> None:
-    footed = tables.EVENTS.schema.with_metadata({GENERATION: erasure.new_generation.encode()})
-    with pq.ParquetWriter(path, footed, compression="zstd") as to:
+    with pq.ParquetWriter(path, footed(erasure.new_generation), compression="zstd") as to:
         for batch in batches:
             kept = batch.filter(
                 pc.fill_null(pc.not_equal(batch[tables.USER_ID], erasure.user_id), True)
             )
             to.write_table(pa.Table.from_batches([kept]).drop_columns([NUMBER]))
-    with path.open("rb") as written:
-        os.fsync(written.fileno())
 
 
 def _moved_places(path: Path, erasure: Erasure) -> str:

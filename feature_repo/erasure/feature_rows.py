@@ -29,10 +29,9 @@ from feature_repo.jobs.aggregate import load
 from feature_repo.jobs.behaviour import BEHAVIOUR_SQL, ITEM_BEHAVIOUR
 from feature_repo.jobs.item_behaviour import STATS_SQL, category_stats_sql
 from feature_repo.offline_tables import locked
-from feature_repo.vector_snapshot import VIEWS, write_snapshot
+from feature_repo.vector_snapshot import VIEWS, snapshot_state, write_snapshot
 from validation import tables
-from validation.left_overs import remove_left_over
-from validation.whole_files import replacing
+from validation.whole_files import remove_left_over, replacing
 
 BATCH: Final = 50_000
 USER_TABLES: Final = tuple(
@@ -43,13 +42,15 @@ USER_TABLES: Final = tuple(
 def drop_rows(home: Home, table: FeatureTable, keys: Collection[str]) -> int:
     """Rewrite a table without the rows of some keys; returns how many went.
 
-    A mirror of the table's vectors is written anew, and the older ones go.
+    A mirror of the table's vectors is written anew if rows went, or if it is not that of the table,
+    as after a run that was killed; and the older ones go.
     """
     gone = _rewritten(home, table, keys, ())
     folder = home.vector_snapshots(table.name)
     if table.name in VIEWS and folder.exists():
         with locked(home.feature_table(table.name)):
-            state = write_snapshot(home, table.name)
+            state = None if gone else snapshot_state(home, table.name)
+            state = state or write_snapshot(home, table.name)
         for version in folder.glob("v[0-9]*"):
             if state is None or version.name != state.folder:
                 shutil.rmtree(version)

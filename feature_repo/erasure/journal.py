@@ -10,13 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
+from feature_repo.event_log import identity_of
 from feature_repo.home import Home
 from validation import whole_files
-from validation.left_overs import remove_left_over
-from validation.whole_files import replacing
+from validation.whole_files import flush, remove_left_over, replacing
 
 PENDING: Final = "pending.json"
 RECEIPTS: Final = "receipts.jsonl"
@@ -57,7 +58,7 @@ def alone(home: Home) -> Iterator[None]:
 
 def begin(home: Home, erasure: Erasure) -> None:
     """Write down what is to be done; it is on disk when this returns."""
-    with replacing(home.erasures / PENDING) as partial:
+    with replacing(home.erasures / PENDING, durable=True) as partial:
         _write(partial, json.dumps(asdict(erasure)))
 
 
@@ -79,13 +80,27 @@ def finish(home: Home, receipt: dict[str, object]) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+    flush(home.erasures)
     (home.erasures / PENDING).unlink()
     remove_left_over(home.erasures / PENDING)
+
+
+def receipts(home: Home) -> int:
+    """How many erasures were finished."""
+    path = home.erasures / RECEIPTS
+    return _lines(path, identity_of(path))
+
+
+@lru_cache(maxsize=8)
+def _lines(path: Path, identity: str) -> int:
+    """Of a file as it is; `identity` says of which."""
+    if not identity:
+        return 0
+    with path.open("rb") as lines:
+        return sum(1 for _ in lines)
 
 
 def _write(path: Path, text: str) -> None:
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(text)
-        file.flush()
-        os.fsync(file.fileno())

@@ -9,7 +9,6 @@ happened later begin a new life under the id. ADR 0021 says why.
 import hashlib
 import hmac
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -94,8 +93,7 @@ def bury(home: Home, user_id: str, *, now: datetime) -> str:
     known = Tombstones.read(home)
     named = Tombstones(salt, {}).hash_of(user_id)
     told = {**known.erased_at, named: now.astimezone(UTC)}
-    with replacing(home.erasures / USERS) as partial, partial.open("w", encoding="utf-8") as file:
-        json.dump({user: moment.isoformat() for user, moment in told.items()}, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
+    with replacing(home.erasures / USERS, durable=True) as partial:
+        moments = {user: moment.isoformat() for user, moment in told.items()}
+        partial.write_text(json.dumps(moments, indent=1), encoding="utf-8")
     return named

@@ -21,7 +21,7 @@ from feature_repo.errors import JobError
 from feature_repo.jobs.batches import Batch
 from feature_repo.jobs.contents import Refusal
 from feature_repo.jobs.parts import STRINGS
-from validation.whole_files import replacing
+from validation.whole_files import alone, replacing
 
 _TOLD: Final = b"coldstart_batch"
 """Key of a file's metadata: what is known of the batch beside its rows."""
@@ -47,8 +47,7 @@ class KeptBatches:
     @contextmanager
     def wanted(self) -> Iterator[None]:
         """What the job does, in its own process, while its workers may work."""
-        with self._lock.open("w") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+        with alone(self._lock):
             yield
 
     def require_wanted(self) -> None:

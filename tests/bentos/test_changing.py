@@ -1,10 +1,13 @@
 """Listings change, go, and learn from customers that are given, over HTTP."""
 
+import os
 from typing import Any
 
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+import torch
+from prometheus_client import REGISTRY
 from starlette.testclient import TestClient
 
 from coldstart_models.listing_encoders import ListingEncoders
@@ -102,3 +105,52 @@ def test_a_listing_learns_from_given_customers(
     assert store.rows["item_adaptation"]["chair"]["support"] == 2
     none = client.post("/adapt", json={"item_id": "chair", "customers": []})
     assert none.status_code == 400
+
+
+@pytest.mark.parametrize("way", ["listings", "listings/update"])
+def test_listings_are_encoded_on_all_processors_and_shown_before_others_change_them(
+    client: TestClient, service: Any, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    usual, processors, held = torch.get_num_threads(), set[int](), list[bool]()
+    add, run = service.shelf.add, CountingRecommender.add_listings
+
+    def watched(*given: Any) -> pd.DataFrame:
+        processors.add(torch.get_num_threads())
+        return run(*given)
+
+    def shown(items: pd.DataFrame) -> None:
+        held.append(service._intake.locked())
+        add(items)
+
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    monkeypatch.setattr(CountingRecommender, "add_listings", watched)
+    monkeypatch.setattr(service.shelf, "add", shown)
+    named = "vase" if way == "listings" else "sofa"
+    try:
+        answer = client.post(
+            f"/{way}", json={"listings": [{"item_id": named, "title": "A blue one"}]}
+        )
+    finally:
+        torch.set_num_threads(usual)
+    assert answer.json()["accepted"] == [named]
+    assert processors == {3}
+    assert held == [True]
+
+
+def test_changed_listings_are_counted(client: TestClient) -> None:
+    def counted() -> dict[str, float]:
+        return {
+            outcome: REGISTRY.get_sample_value(
+                "coldstart_intake_rows_total", {"kind": "listings", "outcome": outcome}
+            )
+            or 0.0
+            for outcome in ("accepted", "quarantined")
+        }
+
+    before = counted()
+    changes = [{"item_id": "sofa", "price": 65.0}, {"item_id": "lamp", "price": -5.0}]
+    client.post("/listings/update", json={"listings": changes})
+    assert {name: count - before[name] for name, count in counted().items()} == {
+        "accepted": 1,
+        "quarantined": 1,
+    }

@@ -14,6 +14,8 @@ from coldstart_models.exploration.linucb import LinUCB
 from coldstart_models.exploration.policy import Arms
 from coldstart_models.exploration.propensity import page_chances
 from coldstart_models.exploration.thompson import Thompson
+from feature_repo import page_log, rotating_lines
+from feature_repo.erasure.kept_files import drop_pages
 from feature_repo.home import Home
 from feature_repo.page_log import explored_exposures, read_pages
 from tests.bentos.fakes import CountingRecommender, MemoryStore
@@ -124,6 +126,32 @@ def test_a_listing_is_explored_no_more_than_its_budget_allows_also_after_a_resta
     }
 
 
+def test_exposures_of_full_files_are_counted_once_and_again_after_an_erasure(
+    client: TestClient, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page_log, "FILE_BYTES", 3_000)
+    for number in range(8):
+        ask(client, user_id=f"user-{number % 2}", session=[{"item_id": "item-05"}])
+    read = list[str]()
+    read_file = rotating_lines.read_file
+
+    def watched(path: Path, *, kind: str) -> Any:
+        read.append(path.name)
+        return read_file(path, kind=kind)
+
+    monkeypatch.setattr(rotating_lines, "read_file", watched)
+    exposures = explored_exposures(home)
+    assert sum(exposures.values()) == 8
+    assert len(read) > 2
+    read.clear()
+    assert explored_exposures(home) == exposures
+    assert read == ["pages.jsonl"]
+    assert drop_pages(home, "user-0", session_ids=()) == 4
+    assert sum(explored_exposures(home).values()) == 4
+    (home.served / page_log.EXPOSURES).write_text("")
+    assert sum(explored_exposures(home).values()) == 4
+
+
 def test_nothing_is_explored_and_no_page_is_kept_unless_asked_for(
     configured: Path, service: Any
 ) -> None:
@@ -154,7 +182,9 @@ class TestExperiment:
         other: CountingRecommender,
     ) -> None:
         history = store.rows["user_history"]["ann"]
+        other.snapshot_version = "snapshot-7"
         seen: dict[str, list[str]] = {}
+        told: dict[str, set[tuple[str, str]]] = {}
         for number in range(30):
             user = f"user-{number}"
             store.rows["user_history"][user] = history
@@ -163,6 +193,7 @@ class TestExperiment:
             assert variant is not None
             assert body["variant"] == variant.name
             seen.setdefault(variant.name, []).append(user)
+            told.setdefault(variant.name, set()).add((body["model"], body["snapshot"]))
         assert set(seen) == {"control", "explored", "other"}
         pages = {page.user_id: page for page in read_pages(home)}
         assert len(pages) == 30
@@ -173,6 +204,8 @@ class TestExperiment:
             assert pages[user].policy == LinUCB().policy_id
             assert pages[user].personal == 0.25
             assert pages[user].explored == (4,)
+        assert told["other"] == {(other.tag, other.snapshot_version)}
+        assert told["control"] == {(recommender.tag, recommender.snapshot_version)}
         for user in seen["other"]:
             assert pages[user].item_ids == ("item-00", "item-01", "item-02", "item-03")
             assert pages[user].model == other.tag

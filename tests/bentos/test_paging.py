@@ -3,9 +3,11 @@
 import base64
 from typing import Any
 
+import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
+from bentos.recommender.payloads.shapes import MAX_TOKEN
 from coldstart_models.arranging import Arrangement
 from feature_repo.home import Home
 from tests.bentos.fakes import CountingRecommender
@@ -79,3 +81,19 @@ def test_controls_and_filters_reach_the_recommender(
     asked = {"min_price": 5.0, "available": False, "arrangement": Arrangement(0.4, 0.2)}
     assert {name: recommender.asked[name] for name in asked} == asked
     assert client.post("/recommend", json={"diversity": 2}).status_code == 400
+
+
+def test_a_list_ends_where_its_token_would_be_too_long_to_send(
+    client: TestClient, recommender: CountingRecommender
+) -> None:
+    random = np.random.default_rng(0)
+    alphabet = np.array([chr(code) for code in range(0x4E00, 0x9000)])
+    ids = ["".join(random.choice(alphabet, 200)) for _ in range(300)]
+    recommender.prior = {item_id: float(number) for number, item_id in enumerate(ids)}
+    shown, token = page(client, k=50)
+    while token:
+        assert len(token) <= MAX_TOKEN
+        more, token = page(client, k=50, after=token)
+        shown += more
+    assert 50 <= len(shown) < 300
+    assert len({*shown}) == len(shown)

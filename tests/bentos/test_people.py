@@ -1,11 +1,15 @@
 """A person who is erased over HTTP is in no file and in nothing that the service holds."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
+from bentos.recommender.service import RecommenderService
 from coldstart_models.erasing import erase_user
+from feature_repo.erasure import journal
 from feature_repo.home import Home
 from tests.bentos.fakes import CountingRecommender, MemoryStore
 from tests.coldstart_models.stateful_search import files_with, objects_with
@@ -83,4 +87,58 @@ def test_what_another_process_erased_is_forgotten_and_learned_anew(
     assert recommender.adaptations == [("sofa", 1)]
     assert objects_with([vars(service), recommender], USER) == []
     service.follow()
+    assert recommender.adaptations == [("sofa", 1)]
+
+
+def another_receipt(home: Home) -> None:
+    """Another process finishes an erasure."""
+    journal.begin(home, journal.Erasure("other", "hash", NOW.isoformat(), "0", "0"))
+    journal.finish(home, {"user_hash": "hash"})
+
+
+def test_an_erasure_while_the_model_is_loaded_is_noticed(
+    home: Home, store: MemoryStore, recommender: CountingRecommender, monkeypatch: Any
+) -> None:
+    def load(home: Home, tag: str) -> CountingRecommender:
+        another_receipt(home)
+        recommender.adaptations = [("sofa", 1)]
+        return recommender
+
+    monkeypatch.setattr("feature_repo.store.Store", lambda _: store)
+    monkeypatch.setattr("coldstart_models.recommending.Recommender.load", load)
+    RecommenderService.inner()._notice_erasures()
+    assert recommender.adaptations == []
+
+
+def test_an_erasure_beside_one_of_its_own_is_noticed(
+    known: TestClient, service: Any, home: Home, recommender: CountingRecommender, monkeypatch: Any
+) -> None:
+    def beside(*given: Any, **named: Any) -> Any:
+        receipt = erase_user(*given, **named)
+        another_receipt(home)
+        recommender.adaptations.append(("lamp", 1))
+        return receipt
+
+    monkeypatch.setattr("coldstart_models.erasing.erase_user", beside)
+    known.post("/users/erase", json={"user_id": USER})
+    assert ("lamp", 1) in recommender.adaptations
+    service._notice_erasures()
+    assert recommender.adaptations == []
+    recommender.adaptations.append(("sofa", 1))
+    service._notice_erasures()
+    assert recommender.adaptations == [("sofa", 1)]
+
+
+def test_an_erasure_of_its_own_that_is_finishing_is_not_anothers(
+    service: Any, home: Home, recommender: CountingRecommender, monkeypatch: Any
+) -> None:
+    @contextmanager
+    def finishing() -> Iterator[None]:
+        service._erasures += 1
+        yield
+
+    recommender.adaptations = [("sofa", 1)]
+    another_receipt(home)
+    monkeypatch.setattr(service, "_intake", finishing())
+    service._notice_erasures()
     assert recommender.adaptations == [("sofa", 1)]

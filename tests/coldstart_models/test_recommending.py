@@ -17,6 +17,7 @@ from coldstart_models.recommending import Recommender
 from coldstart_models.siamese.packing import pack
 from coldstart_models.siamese.population import Population
 from coldstart_models.siamese.stages import pretrain
+from coldstart_models.siamese.togetherness import TOGETHER
 from coldstart_models.siamese.training import history_batch, to_vectors
 from coldstart_models.snapshot import ITEM_COLUMNS, Snapshot
 from coldstart_models.user_history import UserHistory
@@ -207,6 +208,26 @@ def test_a_listing_that_comes_again_keeps_what_it_learned(recommender):
         after.rows[kept], before.rows[[before.position[item] for item in others]]
     )
     assert after.support[after.position["z1"]] == 0
+
+
+def test_an_updated_listing_keeps_what_people_chose_together_with_it(recommender):
+    before = recommender._snapshot
+    old = next(str(item) for item, new in zip(before.item_ids, before.new, strict=True) if not new)
+    again = titled({old: "blue lamp 99", "b13": "oak chair 99"})
+    made = recommender.add_listings(again.frame, no_embeddings(2), no_embeddings(2))
+    after = recommender._snapshot
+
+    def factors(snapshot, item):
+        return snapshot.vectors.values[TOGETHER][snapshot.position[item]].numpy()
+
+    assert factors(before, old).any()
+    np.testing.assert_array_equal(factors(after, old), factors(before, old))
+    assert not np.array_equal(factors(after, "b13"), factors(before, "b13"))  # of content alone
+    assert not np.array_equal(after.rows[after.position[old]], before.rows[before.position[old]])
+    np.testing.assert_array_equal(
+        np.stack(made.set_index(tables.ITEM_ID).loc[old, ["vector"]].tolist())[0],
+        after.rows[after.position[old]],
+    )
 
 
 def test_a_listing_forgets_its_first_customers(recommender):

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from feature_repo.erasure.feature_rows import drop_rows
 from feature_repo.errors import StoreError
+from feature_repo.feature_tables import ITEM_VECTOR
 from feature_repo.home import Home
 from feature_repo.offline_tables import append_rows, read_vectors, replace_rows, to_rows
 from feature_repo.vector_snapshot import read_snapshot, snapshot_state, write_snapshot
@@ -219,3 +221,16 @@ def test_a_torn_table_is_named(home):
     path.write_bytes(content[: len(content) // 2])
     with pytest.raises(StoreError, match=r"item_vector\.parquet cannot be read, it may be torn"):
         read_vectors(home, VIEW)
+
+
+def test_the_mirror_is_written_anew_only_where_rows_went_or_it_is_not_that_of_the_table(home):
+    before = write_snapshot(home, VIEW)
+    assert drop_rows(home, ITEM_VECTOR, ["nobody"]) == 0
+    assert snapshot_state(home, VIEW) == before
+    assert drop_rows(home, ITEM_VECTOR, ["a"]) == 2
+    assert snapshot_state(home, VIEW).version == before.version + 1
+    assert read_snapshot(home, VIEW).item_ids.tolist() == ["b"]
+    assert len(list(home.vector_snapshots(VIEW).glob("v*"))) == 1
+    replace_rows(rows(("c", 0, 1.0)), home=home, view=VIEW)  # and killed before the mirror
+    assert drop_rows(home, ITEM_VECTOR, ["a"]) == 0
+    assert read_snapshot(home, VIEW).item_ids.tolist() == ["c"]

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from bentos.recommender.payloads.shapes import (
     MAX_SCORED,
     MAX_SESSION,
+    MAX_TOKEN,
     Count,
     Id,
     Line,
@@ -76,7 +77,7 @@ class RecommendRequest(Ranked):
     freshness: float = Field(0.0, ge=0, le=1, description="how much sooner newer listings come")
     after: str | None = Field(
         None,
-        max_length=60_000,
+        max_length=MAX_TOKEN,
         description="`next` of the page before, sent with the same request: the list goes on and "
         "shows nothing twice, whatever was pushed meanwhile",
     )

@@ -11,6 +11,8 @@ MAX_SCORED: Final = 1000
 MAX_EVENTS: Final = 1000
 MAX_LISTINGS: Final = 100
 MAX_SESSION: Final = 50
+MAX_TOKEN: Final = 60_000
+"""Characters of what a list goes on by."""
 MAX_CUSTOMERS: Final = 20
 """As many as a listing learns from in the log, too."""
 LONGEST_ID: Final = 200

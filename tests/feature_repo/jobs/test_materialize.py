@@ -1,16 +1,21 @@
+from datetime import timedelta
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from feature_repo.erasure.feature_rows import drop_rows
 from feature_repo.errors import NotApplied, StoreError
-from feature_repo.feature_tables import ITEM_PROFILE
+from feature_repo.feature_tables import ITEM_PROFILE, ITEM_VECTOR
 from feature_repo.home import Home
 from feature_repo.jobs.aggregate import aggregate
 from feature_repo.jobs.materialize import materialize
+from feature_repo.local_stores import HomeSqliteOnlineStore
 from feature_repo.read_back import differences, same
 from feature_repo.store import Store
-from tests.feature_repo.samples import NOW, write_items
+from tests.feature_repo.samples import NOW, at, write_items
+
+LISTED = at("2024-01-01")
 
 
 def test_values_online_that_are_not_the_offline_ones_are_an_error_that_names_them(
@@ -89,3 +94,35 @@ def test_progress_counts_views(tmp_path: Path) -> None:
         progress=lambda done, total: seen.append((done, total)),
     )
     assert seen == [(1, 2), (2, 2)]
+
+
+LAMP = {"item_id": "lamp", "vector": [1.0, 2.0], "model": "old"}
+RUG = {"item_id": "rug", "vector": [3.0, 4.0], "model": "old"}
+
+
+def vectors(*rows: dict[str, object], at: pd.Timestamp = LISTED) -> pd.DataFrame:
+    return pd.DataFrame([{**row, "event_timestamp": at} for row in rows])
+
+
+def test_what_is_pushed_or_deleted_while_older_rows_are_written_stays_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, beside = Store(Home(tmp_path)), Store(Home(tmp_path))
+    store.apply()
+    view = ITEM_VECTOR.name
+    store.push(view, vectors(LAMP, RUG), now=NOW)
+    write = HomeSqliteOnlineStore.write_wire_rows
+
+    def late(*given: object) -> None:
+        monkeypatch.setattr(HomeSqliteOnlineStore, "write_wire_rows", write)
+        later = NOW + timedelta(minutes=1)
+        beside.push(view, vectors({**LAMP, "model": "new"}), now=later)
+        beside.push(view, vectors({**LAMP, "item_id": "vase"}), now=later)
+        drop_rows(store.home, ITEM_VECTOR, ["rug"])
+        beside.remove_online([view], ["rug"])
+        write(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(HomeSqliteOnlineStore, "write_wire_rows", late)
+    materialize(home=store.home, store=store, views=[view], now=NOW)
+    found = store.online([f"{view}:model"], [{"item_id": one} for one in ("lamp", "rug", "vase")])
+    assert [row[f"{view}__model"] for row in found] == ["new", None, "old"]
