@@ -205,8 +205,10 @@ def write_shop(home: Home, count: int, *, generator: np.random.Generator) -> Non
         chosen[rows] = items[(generator.random(len(rows)) ** 2 * there).astype(np.int64)]
     catalogue = {
         tables.ITEM_ID: [f"i{number:05d}" for number in range(LISTINGS)],
-        tables.TITLE: [f"{_word(category[number])} number {number}" for number in range(LISTINGS)],
-        tables.CATEGORY: [f"Home > {_word(one)}" for one in category],
+        tables.TITLE: [
+            f"{_word(number % CATEGORIES)} number {number}" for number in range(LISTINGS)
+        ],
+        tables.CATEGORY: [f"Home > {_word(number % CATEGORIES)}" for number in range(LISTINGS)],
         tables.PRICE: np.round(generator.gamma(2.0, 40.0, LISTINGS) + 1.0, 2),
         tables.LISTED_AT: pa.array(listed).cast(tables.TIMESTAMP),
         tables.SOURCE: ["generated"] * LISTINGS,
