@@ -206,9 +206,9 @@ def write_shop(home: Home, count: int, *, generator: np.random.Generator) -> Non
     catalogue = {
         tables.ITEM_ID: [f"i{number:05d}" for number in range(LISTINGS)],
         tables.TITLE: [
-            f"{_word(int(category[number]))} number {number}" for number in range(LISTINGS)
+            f"{_word(number % CATEGORIES)} number {number}" for number in range(LISTINGS)
         ],
-        tables.CATEGORY: [f"Home > {_word(int(one))}" for one in category],
+        tables.CATEGORY: [f"Home > {_word(number % CATEGORIES)}" for number in range(LISTINGS)],
         tables.PRICE: np.round(generator.gamma(2.0, 40.0, LISTINGS) + 1.0, 2),
         tables.LISTED_AT: pa.array(listed).cast(tables.TIMESTAMP),
         tables.SOURCE: ["generated"] * LISTINGS,

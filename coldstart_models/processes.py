@@ -155,13 +155,16 @@ def joined(device: str | None = None) -> Processes:
     if int(os.environ.get(COUNT, "1")) < 2:
         return Processes(chosen)
     from accelerate import Accelerator, InitProcessGroupKwargs
+    from accelerate.utils import check_cuda_p2p_ib_support
 
     here = int(os.environ.get("LOCAL_WORLD_SIZE", os.environ[COUNT]))
     require_devices(chosen, here)
+    if chosen.type == CUDA and not check_cuda_p2p_ib_support():
+        os.environ |= {"NCCL_P2P_DISABLE": "1", "NCCL_IB_DISABLE": "1"}  # as its launcher does
     accelerator = Accelerator(
         cpu=chosen.type == CPU, kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)]
     )
-    return Processes(accelerator.device, accelerator)
+    return Processes(chosen if chosen.type == CPU else accelerator.device, accelerator)
 
 
 def require_alone() -> None:

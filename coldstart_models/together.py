@@ -14,6 +14,8 @@ from coldstart_models.processes import COUNT, CPU, Processes, found_device, join
 from feature_repo.errors import FeatureError
 
 HERE: Final = "127.0.0.1"
+LOOPBACK: Final = ("lo", "lo0")
+"""Names of the interface that leads back to this machine, on Linux and macOS."""
 POLL_SECONDS: Final = 0.1
 TOLD, MADE, FAILED = "told", "made", "failed"
 Tell = Callable[..., None]
@@ -100,7 +102,9 @@ def _process(
         "RANK": str(place),
         "LOCAL_RANK": str(place),
     }
-    if found_device(device).type == CPU:  # they share the processor
+    if found_device(device).type == CPU:  # they share the processor, and talk on this machine alone
+        for name in [name for _, name in socket.if_nameindex() if name in LOOPBACK]:
+            os.environ["GLOO_SOCKET_IFNAME"] = name
         threads = max(1, torch.get_num_threads() // count)
         os.environ["OMP_NUM_THREADS"] = str(threads)  # accelerate sets torch's by it
         torch.set_num_threads(threads)

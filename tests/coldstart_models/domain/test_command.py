@@ -141,6 +141,7 @@ def test_what_was_found_is_told_with_the_next_step(coldstart, folder):
     assert "next: `coldstart extract --image-encoder folder:ours`" in out
 
 
+@pytest.mark.slow
 def test_processes_that_the_command_starts_make_one_encoder(coldstart, folder):
     code, out, err = coldstart(
         *("encoders", "adapt", "--base", "hf-image:vit", "--lora", "4", "--processes", "2"),

@@ -86,9 +86,9 @@ def test_every_loss_has_the_gradients_of_the_whole_batch():
     heard = []
     alone, *_ = gradients(ALONE, lambda *said: None)
     shared, places, agreed = together(
-        gradients, count=3, device="cpu", heard=lambda *said: heard.append(said)
+        gradients, count=2, device="cpu", heard=lambda *said: heard.append(said)
     )
-    assert (places, agreed) == ([0, 1, 2], "of 0")
+    assert (places, agreed) == ([0, 1], "of 0")
     assert heard == [(aims.objectives,) for aims in AIMS]
     for aims, (losses, wanted), (found, ours) in zip(AIMS, alone, shared, strict=True):
         assert losses.keys() == found.keys(), aims
@@ -151,6 +151,7 @@ def test_two_processes_make_the_encoder_that_one_makes(shop, tmp_path):
     assert any(path.name.startswith("events.out") for path in (tmp_path / "curves").iterdir())
 
 
+@pytest.mark.slow
 def test_what_one_process_began_two_go_on_with(shop, tmp_path, monkeypatch):
     """The checkpoint is read by both: were it not, they would take all eight steps."""
     setting = replace(SETTING, schedule=replace(SHORT, rate=2e-3, head_rate=2e-3))
@@ -176,6 +177,7 @@ def test_what_one_process_began_two_go_on_with(shop, tmp_path, monkeypatch):
     assert not (tmp_path / "ours" / CHECKPOINT).exists()
 
 
+@pytest.mark.slow
 def test_what_went_wrong_in_the_processes_is_raised_here(shop, tmp_path):
     lazy = replace(SHORT, rate=0.0, head_rate=0.0, epochs=1)
     with pytest.raises(NotBetter, match="nothing learned is better than 'tiny'"):
