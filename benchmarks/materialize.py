@@ -197,11 +197,8 @@ def straight_into_sqlite(wire: WireRows, path: Path) -> None:
         "PRIMARY KEY (entity_key, feature_name))"
     )
     connection.execute("CREATE INDEX t_ek ON t (entity_key)")
-    moment, per_entity = int(MOMENT.timestamp()), len(wire.values)
-    ready = [
-        (key, feature, value, text, moment, moment)
-        for key, feature, value, text, _ in wire.by_feature()
-    ]
+    moments, per_entity = [int(MOMENT.timestamp())] * len(wire), len(wire.values)
+    ready = list(wire.by_feature(moments, moments))
     for first in range(0, len(ready), 2_000 * per_entity):
         with connection:
             connection.executemany(

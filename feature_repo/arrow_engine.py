@@ -7,6 +7,7 @@ by its offline store. An online store that has no `write_wire_rows` gets rows as
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -19,11 +20,15 @@ from feast.infra.registry.base_registry import BaseRegistry
 from feast.repo_config import FeastConfigBaseModel
 
 from feature_repo.feature_tables import FEATURE_TABLES
+from feature_repo.local_stores import one_transaction
 from feature_repo.newest_rows import TableColumns, newest_batches
 from feature_repo.wire_rows import WireRows, wire_rows
 
 BATCH = 2_000
 """Rows read, serialized and written at once."""
+TOGETHER = 4
+"""Batches that a store with transactions commits at once: each commit waits for the disk, and those
+who push wait for it."""
 
 
 class WireRowsOnlineStore(Protocol):
@@ -51,8 +56,11 @@ class ArrowEngine(LocalComputeEngine):  # type: ignore[misc]
         store: WireRowsOnlineStore = self.online_store
         table = FEATURE_TABLES[view.name]
         batches = (wire_rows(batch, table=table) for batch in self._newest(task))
-        for rows in _ahead(batches):
-            store.write_wire_rows(self.repo_config, view, rows)
+        ready = _ahead(batches)
+        for first in ready:
+            with one_transaction():
+                for rows in chain([first], islice(ready, TOGETHER - 1)):
+                    store.write_wire_rows(self.repo_config, view, rows)
         return LocalMaterializationJob(
             job_id=f"{view.name}-{task.start_time}-{task.end_time}",
             status=MaterializationJobStatus.SUCCEEDED,

@@ -30,7 +30,7 @@ KEYS_AT_ONCE = 10_000
 """Keys of one query, below SQLite's limit of variables."""
 VACUUM_SECONDS = 30.0
 """How long rewriting the file waits for those who read or write it."""
-PAGE_BYTES = 16_384
+PAGE_BYTES = 32_768
 BUSY_MILLISECONDS = 120_000
 """How long a write waits for another process's: an executor of Spark holds the file while it writes
 a batch of rows, on a busy machine for longer than the five seconds that are Python's default."""
@@ -82,7 +82,7 @@ class HomeSqliteOnlineStore(SqliteOnlineStore):  # type: ignore[misc]
         connection: sqlite3.Connection = super()._get_conn(config)
         if fresh:
             connection.execute(f"PRAGMA busy_timeout = {self._busy_milliseconds}")
-            # Heard only by a new file: a vector of 1,664 floats fits a page.
+            # Heard only by a new file: four vectors of 1,664 floats fit a page.
             connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         open_writes = _OPEN_WRITES.get()
         if open_writes is None:
@@ -97,9 +97,13 @@ class HomeSqliteOnlineStore(SqliteOnlineStore):  # type: ignore[misc]
 
     def write_wire_rows(self, config: RepoConfig, view: FeatureView, rows: WireRows) -> None:
         """Write the rows in one transaction; the last write of a key stays."""
-        # Seconds since 1970, as Feast's adapter of datetimes writes them.
-        event = [int(moment.timestamp()) for moment in rows.event_times]
-        created = [moment and int(moment.timestamp()) for moment in rows.created_times]
+        # Seconds since 1970, as Feast's adapter of datetimes writes them; many rows share a time.
+        seconds = {
+            moment: moment and int(moment.timestamp())
+            for moment in {*rows.event_times, *rows.created_times}
+        }
+        event = [seconds[moment] for moment in rows.event_times]
+        created = [seconds[moment] for moment in rows.created_times]
         name = _table(config, view)
         with self._get_conn(config) as connection:
             connection.executemany(
@@ -108,10 +112,7 @@ class HomeSqliteOnlineStore(SqliteOnlineStore):  # type: ignore[misc]
                 "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (entity_key, feature_name) DO UPDATE SET "
                 "value = excluded.value, value_text = excluded.value_text, "
                 "event_ts = excluded.event_ts, created_ts = excluded.created_ts",
-                (
-                    (key, feature, value, text, event[number], created[number])
-                    for key, feature, value, text, number in rows.by_feature()
-                ),
+                rows.by_feature(event, created),
             )
 
     def remove_online(self, config: RepoConfig, view: FeatureView, keys: Sequence[bytes]) -> None:
@@ -153,8 +154,12 @@ def one_transaction() -> Iterator[None]:
     """What this thread writes online inside is there at once, or not at all where it fails.
 
     A commit waits for the disk several times, whatever it writes. Online stores other than SQLite
-    write as ever. Raises StoreLost where the file is locked or its disk full.
+    write as ever. A block inside another is part of it. Raises StoreLost where the file is locked
+    or its disk full.
     """
+    if _OPEN_WRITES.get() is not None:
+        yield
+        return
     connections: set[sqlite3.Connection] = set()
     token = _OPEN_WRITES.set(connections)
     try:

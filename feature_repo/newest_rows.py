@@ -65,7 +65,7 @@ def newest_batches(
 ) -> Iterator[pa.RecordBatch]:
     """The newest rows in the file's order, at most `size` at a time, of the columns named."""
     wanted = newest_row_numbers(path, columns=columns, start=start, end=end)
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(path, memory_map=True) as file:
         first = 0
         for batch in file.iter_batches(batch_size=size, columns=list(names)):
             low, high = np.searchsorted(wanted, (first, first + batch.num_rows))

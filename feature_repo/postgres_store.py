@@ -92,10 +92,10 @@ class WirePostgreSQLOnlineStore(PostgreSQLOnlineStore):  # type: ignore[misc]
             )
             with cursor.copy(arriving) as copy:
                 copy.set_types(list(ARRIVING.values()))
-                for key, feature, value, text, number in rows.by_feature():
+                for row in rows.by_feature(event, created, range(len(rows))):
+                    _, feature, value, *_ = row
                     vector = _searchable(value) if feature == searched else None
-                    moments = event[number], created[number]
-                    copy.write_row((key, feature, value, text, *moments, number, vector))
+                    copy.write_row((*row, vector))
             cursor.execute(
                 sql.SQL(
                     "INSERT INTO {0} ({1}, vector_value) "

@@ -5,13 +5,17 @@ vector of a new model at the listing's old time and a materialization up to an e
 then be dropped without a word; here the last write stays, as in the other stores.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain, islice
 from typing import Any, Literal
 
 from feast import FeatureView, RepoConfig
 from feast.infra.online_stores.helpers import _mmh3, compute_versioned_name
-from feast.infra.online_stores.redis import RedisOnlineStore, RedisOnlineStoreConfig
+from feast.infra.online_stores.redis import RedisOnlineStore, RedisOnlineStoreConfig, RedisType
 from google.protobuf.timestamp_pb2 import Timestamp
+from redis import Redis, ResponseError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -19,6 +23,8 @@ from feature_repo.wire_rows import WireRows
 
 COMMANDS: int = 500
 """Commands sent to the server at once."""
+PACKED: int = 100
+"""Rows whose commands make one run of bytes: with vectors a good half of a megabyte."""
 
 
 class WireRedisOnlineStoreConfig(RedisOnlineStoreConfig):  # type: ignore[misc]
@@ -59,22 +65,16 @@ class WireRedisOnlineStore(RedisOnlineStore):  # type: ignore[misc]
 
     def write_wire_rows(self, config: RepoConfig, view: FeatureView, rows: WireRows) -> None:
         """Write the rows; the last write of a key stays."""
-        client, expiry = self._get_client(config.online_store), config.online_store.key_ttl_seconds
-        time_field, project = _time_field(config, view), config.project.encode()
-        fields = [_mmh3(f"{_name(config, view)}:{feature}") for feature in rows.values]
-        columns = list(rows.values.values())
-        for first in range(0, len(rows), COMMANDS):
-            with client.pipeline(transaction=False) as pipe:
-                for number in range(first, min(first + COMMANDS, len(rows))):
-                    key, moment = rows.keys[number] + project, Timestamp()
-                    moment.FromDatetime(rows.event_times[number])
-                    written = [time_field, moment.SerializeToString()]
-                    for field, values in zip(fields, columns, strict=True):
-                        written += (field, values[number])
-                    pipe.execute_command("HSET", key, *written)
-                    if expiry:
-                        pipe.expire(key, expiry)
-                pipe.execute()
+        store, client = config.online_store, self._get_client(config.online_store)
+        written = _Written(config, view, rows)
+        if store.redis_type == RedisType.redis_cluster:
+            _write_by_slot(client, written, expiry=store.key_ttl_seconds)
+        else:
+            write_packed(
+                client,
+                lambda: written.packed(expiry=store.key_ttl_seconds),
+                replies=len(rows) * (2 if store.key_ttl_seconds else 1),
+            )
 
     def remove_online(self, config: RepoConfig, view: FeatureView, keys: Sequence[bytes]) -> None:
         """Delete the view's fields of the entities; a hash without fields is gone."""
@@ -95,6 +95,107 @@ class WireRedisOnlineStore(RedisOnlineStore):  # type: ignore[misc]
                     pipe.hexists(key + project, time_field)
                 found += sum(pipe.execute())
         return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """Rows of a view as the hashes that Feast reads."""
+
+    config: RepoConfig
+    view: FeatureView
+    rows: WireRows
+
+    @property
+    def fields(self) -> list[bytes]:
+        """The time's, then one a feature."""
+        name = _name(self.config, self.view)
+        features = [_mmh3(f"{name}:{feature}") for feature in self.rows.values]
+        return [_time_field(self.config, self.view), *features]
+
+    def hashes(self) -> Iterator[tuple[bytes, ...]]:
+        """Key, then the value of each field, row by row."""
+        project, moments = self.config.project.encode(), self.rows.event_times
+        # Many rows share a time.
+        times = {moment: _serialized(moment) for moment in set(moments)}
+        keys = (key + project for key in self.rows.keys)
+        return zip(keys, map(times.__getitem__, moments), *self.rows.values.values(), strict=True)
+
+    def packed(self, *, expiry: int | None) -> Iterator[bytes]:
+        """The commands in Redis' protocol, many of them in a run of bytes."""
+        fields = self.fields
+        head = b"*%d\r\n$4\r\nHSET\r\n$" % (2 + 2 * len(fields))
+        between = [b"\r\n$%d\r\n%b\r\n$" % (len(field), field) for field in fields]
+        hashes = self.hashes()
+        while some := list(islice(hashes, PACKED)):
+            run: list[bytes] = []
+            for key, *values in some:
+                run += (head, b"%d\r\n" % len(key), key)
+                for before, value in zip(between, values, strict=True):
+                    run += (before, b"%d\r\n" % len(value), value)
+                run.append(b"\r\n")
+                if expiry:
+                    run.append(pack(b"EXPIRE", key, b"%d" % expiry))
+            yield b"".join(run)
+
+
+def write_packed(client: Redis, runs: Callable[[], Iterable[bytes]], *, replies: int) -> None:
+    """Send commands that are bytes already, then hear what the server says of each.
+
+    redis-py's pipeline sends every vector by a call of its own, each of which hands the interpreter
+    to the thread that prepares the next rows and waits to get it back.
+
+    Args:
+        runs: the commands, to be asked for again where the connection was lost.
+
+    Raises:
+        ResponseError: what the server said of the first command that it refused.
+    """
+
+    def sent() -> None:
+        connection.send_packed_command(runs())
+        refused: ResponseError | None = None
+        for _ in range(replies):
+            try:
+                connection.read_response()
+            except ResponseError as error:
+                refused = refused or error
+        if refused is not None:
+            raise refused
+
+    connection = client.connection_pool.get_connection()
+    try:
+        connection.retry.call_with_retry(sent, lambda _: connection.disconnect())
+    except BaseException as error:
+        # Replies that nobody has read would be taken for those of the next commands.
+        if not isinstance(error, ResponseError):
+            connection.disconnect()
+        raise
+    finally:
+        client.connection_pool.release(connection)
+
+
+def pack(*words: bytes) -> bytes:
+    """One command in Redis' protocol: the count of its words, then each behind its length."""
+    return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%b\r\n" % (len(one), one) for one in words)
+
+
+def _write_by_slot(client: Any, written: _Written, *, expiry: int | None) -> None:
+    """The rows into a cluster: its client knows which server holds which key."""
+    fields, hashes = written.fields, written.hashes()
+    while some := list(islice(hashes, COMMANDS)):
+        with client.pipeline(transaction=False) as pipe:
+            for key, *values in some:
+                pairs = chain.from_iterable(zip(fields, values, strict=True))
+                pipe.execute_command("HSET", key, *pairs)
+                if expiry:
+                    pipe.expire(key, expiry)
+            pipe.execute()
+
+
+def _serialized(moment: datetime) -> bytes:
+    made = Timestamp()
+    made.FromDatetime(moment)
+    return bytes(made.SerializeToString())
 
 
 def _name(config: RepoConfig, view: FeatureView) -> str:

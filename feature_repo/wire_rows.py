@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from itertools import pairwise, repeat
+from itertools import chain, pairwise, repeat
 from typing import Any, Final
 
 import numpy as np
@@ -62,15 +62,17 @@ class WireRows:
     def __len__(self) -> int:
         return len(self.keys)
 
-    def by_feature(self) -> Iterator[tuple[bytes, str, bytes, str | None, int]]:
-        """Key, feature, value, text and row number of every value, row by row."""
-        numbers = range(len(self))
+    def by_feature(self, *beside: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+        """Key, feature, value and text of every value, row by row.
+
+        Args:
+            beside: N entries each, such as times; a row's stand behind each of its values.
+        """
         columns = [
-            zip(self.keys, repeat(name), values, self.texts[name], numbers, strict=False)
+            zip(self.keys, repeat(name), values, self.texts[name], *beside, strict=False)
             for name, values in self.values.items()
         ]
-        for row in zip(*columns, strict=True):
-            yield from row
+        return chain.from_iterable(zip(*columns, strict=True))
 
 
 def wire_rows(rows: pa.RecordBatch | pa.Table, *, table: FeatureTable) -> WireRows:
