@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
+from coldstart_models.blocks import Blocks, Learned
 from coldstart_models.data.catalogue import BoolArray, FloatMatrix, IntArray
 from coldstart_models.data.interactions import Histories, UserEvents, stack_histories
 from coldstart_models.data.splits import HOME_DOMAIN
@@ -91,6 +92,17 @@ class Snapshot:
     def prior(self) -> npt.NDArray[np.float32]:
         """(N,) expected log popularity from content."""
         return self._unpacked[1]
+
+    @cached_property
+    def blocks(self) -> Blocks:
+        """Candidates as requests read them."""
+        offered = np.flatnonzero(self.new & self.target)
+        return Blocks(self.vectors, self.prior, reference=self.reference, new=offered)
+
+    @cached_property
+    def learned(self) -> Learned:
+        """What first customers taught, of the listings that have any."""
+        return Learned.of(self)
 
     @cached_property
     def by_modality(self) -> dict[str, torch.Tensor]:
@@ -238,7 +250,7 @@ class Snapshot:
             self, version=self.version + 1, deltas=deltas, biases=biases, support=supports
         )
         # What was derived of the items and their vectors holds on.
-        stale = {one.name for one in fields(self)} | {"by_modality"}
+        stale = {one.name for one in fields(self)} | {"by_modality", "learned"}
         derived = vars(self).copy()  # requests derive more meanwhile
         vars(later).update({name: kept for name, kept in derived.items() if name not in stale})
         return later
