@@ -11,6 +11,7 @@ from torch import Tensor
 
 from coldstart_models.data.catalogue import IntArray
 from coldstart_models.siamese.scorer import Vectors
+from coldstart_models.siamese.similarities import Similarities
 
 if TYPE_CHECKING:
     from coldstart_models.snapshot import Snapshot
@@ -94,6 +95,11 @@ class Blocks:
     @cached_property
     def whole(self) -> Block:
         return Block(np.arange(len(self._prior)), self._vectors)
+
+    @cached_property
+    def similarities(self) -> Similarities | None:
+        """What is kept of a small catalogue from request to request; None of a large one."""
+        return Similarities.of(self._vectors)
 
     @cached_property
     def reference(self) -> Block:

@@ -11,6 +11,7 @@ from torch import Tensor
 from coldstart_models.data.catalogue import IntArray
 from coldstart_models.siamese.scorer import Calibration, SiameseScorer
 from coldstart_models.siamese.sight import Past, Sight, contributions
+from coldstart_models.siamese.sketch import LARGE
 from coldstart_models.siamese.terms import Terms
 from coldstart_models.siamese.training import history_batch
 
@@ -25,6 +26,8 @@ class Person:
 
     scorer: SiameseScorer
     snapshot: "Snapshot"
+    rows: IntArray
+    """(C,) of the candidates."""
     past_rows: IntArray
     """(H,) of the history events that the snapshot knows."""
     past: Past
@@ -45,11 +48,16 @@ class Person:
         snapshot: "Snapshot",
         history: "UserHistory",
         rows: IntArray,
+        *,
+        most: int | None = None,
+        mean: Tensor | None = None,
     ) -> "Person | None":
         """None where the snapshot knows no item of the history.
 
         Args:
             rows: (C,) of the candidates.
+            most: of very many candidates, ascending, keep so many that may be the best.
+            mean: (ΣD_m,) of the population's profiles, to keep whom first customers lifted.
         """
         histories = snapshot.histories([history])
         if not histories.mask.any():
@@ -62,9 +70,21 @@ class Person:
             age_days=batch.age_days[0],
             traits=batch.traits[0],
         )
+        kept, reference = snapshot.blocks.similarities, snapshot.blocks.reference
+        prior = snapshot.blocks.reference_prior
+        if most is not None and len(rows) > max(LARGE, most) and snapshot.sketch is not None:
+            seen = Calibration.of(*Sight.of(scorer, past, reference.vectors).batch(), prior)
+            lifted = torch.zeros(0), rows[:0]
+            if mean is not None:
+                lifted = snapshot.learned.added(rows, past.centred(mean))
+            rows = snapshot.sketch.best(scorer, past, seen, rows, most=most, lifted=lifted)
         ascending = rows if _ascends(rows) else np.unique(rows)
-        block, reference = snapshot.blocks.around(ascending), snapshot.blocks.reference
-        sight = Sight.of(scorer, past, block.vectors)
+        if kept is None:
+            block = snapshot.blocks.around(ascending)
+            sight = Sight.of(scorer, past, block.vectors)
+        else:
+            block = snapshot.blocks.whole
+            sight = Sight.of_known(scorer, past, block.vectors, kept, batch.rows[0])
         if block.holds(reference.rows):
             pool = sight.batch(torch.from_numpy(block.columns(reference.rows)))
         else:
@@ -73,12 +93,13 @@ class Person:
         return cls(
             scorer=scorer,
             snapshot=snapshot,
+            rows=rows,
             past_rows=histories.item_index[0],
             past=past,
             sight=sight,
             columns=None if all_of_it else torch.from_numpy(block.columns(rows)),
             present=torch.stack([block.vectors.present[name] for name in scorer.widths]),
-            calibration=Calibration.of(*pool, snapshot.blocks.reference_prior),
+            calibration=Calibration.of(*pool, prior),
             prior=torch.from_numpy(snapshot.prior[rows]),
         )
 
@@ -105,7 +126,7 @@ class Person:
         columns = at if self.columns is None else self.columns[at]
         found = contributions(
             self.scorer,
-            self.sight.of_candidates(columns),
+            self.sight.similar(columns),
             self.past.weights,
             self.present[:, columns],
             mean=self.calibration.mean[0, 0],

@@ -3,8 +3,9 @@
 import threading
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ import torch
 from coldstart_models.arranging import BEST_FIRST, Arrangement
 from coldstart_models.artifacts import LATEST, check_contract, find_model, observe_features
 from coldstart_models.candidates import NEW, pool_rows
+from coldstart_models.catching_up import Standing
 from coldstart_models.data.catalogue import Catalogue, Embeddings, IntArray
 from coldstart_models.errors import UnknownItem
 from coldstart_models.explaining import (
@@ -38,14 +40,19 @@ from coldstart_models.siamese.packing import pack, pack_deltas
 from coldstart_models.siamese.personal import moved
 from coldstart_models.siamese.population import Population
 from coldstart_models.siamese.scorer import SiameseScorer
+from coldstart_models.siamese.sketch import LARGE, MOST, Sketch
 from coldstart_models.siamese.terms import Terms
 from coldstart_models.siamese.togetherness import Togetherness
 from coldstart_models.siamese.training import MetaSiamese, history_batch, to_vectors
 from coldstart_models.snapshot import Snapshot, microseconds
+from coldstart_models.snapshot_changes import taken_up
 from coldstart_models.snapshot_files import read_snapshot
 from coldstart_models.user_history import UserHistory
 from feature_repo.home import Home
 from validation import tables
+
+MOST_A_PLACE: Final = 10
+"""Of very many listings, as many as this a place are scored exactly; at least `MOST`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +91,7 @@ class Recommender:
         self._network, self._population = network.eval(), population
         self._space = Space.of(population)
         self._population_mean = torch.cat([population.mean[name] for name in network.scorer.widths])
-        self._snapshot = snapshot
+        self._snapshot = self._sketched(snapshot)
         self._writing = threading.Lock()
         self._followers: tuple[Recommender, ...] = ()
 
@@ -103,14 +110,23 @@ class Recommender:
         stored.require_whole()
         check_contract(stored.contract, observe_features(home))
         featurizer, head, network, population = load_folder(stored.path)
+        snapshot = read_snapshot(home, tag=stored.tag, widths=network.scorer.widths, kept=kept)
         return cls(
             tag=stored.tag,
             featurizer=featurizer,
             head=head,
             network=network,
             population=population,
-            snapshot=read_snapshot(home, tag=stored.tag, widths=network.scorer.widths, kept=kept),
+            snapshot=snapshot,
         )
+
+    def _sketched(self, snapshot: Snapshot) -> Snapshot:
+        """With a sketch of each listing, where there are very many."""
+        if len(snapshot.items) <= LARGE:
+            return snapshot
+        large = replace(snapshot, sketch=Sketch.fit(self._scorer, snapshot.rows))
+        large.warm()
+        return large
 
     @property
     def snapshot_version(self) -> str:
@@ -187,10 +203,17 @@ class Recommender:
         )
         if not len(rows):
             return []
-        person = Person.of(self._scorer, snapshot, history, rows)
+        person = Person.of(
+            self._scorer,
+            snapshot,
+            history,
+            rows,
+            most=max(MOST, MOST_A_PLACE * k),
+            mean=self._population_mean,
+        )
         if person is None:
             return self._most_popular(snapshot, rows, k=k, arrangement=arrangement)
-        terms = person.terms
+        rows, terms = person.rows, person.terms
         scores = self._summed(person, rows, terms, personal=personal)
         order = arrangement.order(snapshot, rows, scores, k=k)
         propensities, explored = np.ones(len(order)), frozenset[int]()
@@ -315,6 +338,29 @@ class Recommender:
         for follower in self._followers:
             follower.add_listings(items, image, text)
         return vector_rows(ids, rows, tag=self.tag)
+
+    @property
+    def leads(self) -> bool:
+        """Whether other models' recommenders follow this one."""
+        return bool(self._followers)
+
+    def take_up(self, stands: "Standing") -> None:
+        """Serve listings as another process left them; what is known already changes nothing."""
+        with self._writing:
+            self._snapshot, changed = taken_up(self._snapshot, stands)
+        places = np.flatnonzero(changed)
+        for follower in self._followers:
+            follower.remove_listings(stands.gone)
+            if len(places):
+                image, text = (one.take(places) for one in (stands.image, stands.text))
+                follower.add_listings(stands.items.iloc[places].reset_index(drop=True), image, text)
+
+    def reload(self, home: Home) -> None:
+        """Take the vectors up from the store again, where too much changed to say what."""
+        fresh = read_snapshot(home, tag=self.tag, widths=self._scorer.widths)
+        with self._writing:
+            later = replace(fresh, version=self._snapshot.version + 1)
+            self._snapshot = self._sketched(later)
 
     def adapt(
         self, item_id: str, supporters: Sequence[UserHistory], *, times: Sequence[datetime]

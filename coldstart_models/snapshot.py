@@ -23,6 +23,7 @@ from coldstart_models.data.splits import HOME_DOMAIN
 from coldstart_models.data.traits import event_traits
 from coldstart_models.siamese.packing import unpack, unpack_deltas
 from coldstart_models.siamese.scorer import Vectors
+from coldstart_models.siamese.sketch import Sketch
 from coldstart_models.user_history import UserHistory
 from feature_repo.feature_tables import HISTORY_LENGTH
 from validation import tables
@@ -67,6 +68,14 @@ class Snapshot:
     """Tag of the model that made the vectors."""
     made_at: float = field(init=False, default_factory=time.monotonic)
     """In seconds of this process's monotonic clock."""
+    sketch: Sketch | None = None
+    """Of a large catalogue, to find the best by."""
+
+    def warm(self) -> None:
+        """Make now what the first request would wait for."""
+        for name in ("position", "titles", "prices", "available", "target", "categories"):
+            getattr(self, name)
+        _ = self.vectors, self.blocks.reference, self.blocks.new, self.learned
 
     @cached_property
     def item_ids(self) -> npt.NDArray[np.object_]:
@@ -208,6 +217,7 @@ class Snapshot:
             biases=both(self.biases, learned(self.biases, 0)),
             support=both(self.support, learned(self.support, 0)),
             model=self.model,
+            sketch=self.sketch and self.sketch.rearranged(stay, rows, order),
         )
 
     def without_items(self, item_ids: Collection[str]) -> "Snapshot":
@@ -223,6 +233,7 @@ class Snapshot:
             biases=self.biases[stay],
             support=self.support[stay],
             model=self.model,
+            sketch=self.sketch and self.sketch.where(stay),
         )
 
     def with_delta(
@@ -232,6 +243,19 @@ class Snapshot:
         deltas, biases, supports = self.deltas.copy(), self.biases.copy(), self.support.copy()
         deltas[item_index], biases[item_index], supports[item_index] = delta, bias, support
         return self._with_learned(deltas, biases, supports)
+
+    def with_lessons(
+        self,
+        rows: IntArray,
+        deltas: FloatMatrix,
+        biases: "npt.NDArray[np.float32]",
+        support: IntArray,
+    ) -> "Snapshot":
+        """The next version, in which the listings of some rows have learned just this."""
+        all_deltas, all_biases = self.deltas.copy(), self.biases.copy()
+        all_support = self.support.copy()
+        all_deltas[rows], all_biases[rows], all_support[rows] = deltas, biases, support
+        return self._with_learned(all_deltas, all_biases, all_support)
 
     def without_deltas(self, item_ids: Collection[str] | None) -> "Snapshot":
         """The next version, in which some listings, None: all, have learned from nobody."""

@@ -11,6 +11,7 @@ from bentos.recommender.state import State, as_responses
 from bentos.recommender.taking import rejected
 from coldstart_models.adapting import known_from
 from coldstart_models.online_histories import extend_history
+from feature_repo import listing_changes
 from feature_repo.feature_tables import ITEM_ADAPTATION
 from validation import tables
 
@@ -54,6 +55,7 @@ class Changing(State):
         with measures.stage("adapt"), self._intake, as_responses():
             rows = self.recommender.adapt(params.item_id, histories, times=times)
             self.store.push(ITEM_ADAPTATION.name, known_from(rows, now), now=now)
+            listing_changes.record(self.home, [params.item_id])
         return payloads.AdaptResponse(
             item_id=params.item_id, support=len(histories), **self._versions()
         )

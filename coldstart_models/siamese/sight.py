@@ -5,7 +5,9 @@ multiplied with the candidates once a modality, and averages, nearest terms and 
 that product. The numbers are the same to rounding.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -18,6 +20,7 @@ from coldstart_models.siamese.scorer import (
     SiameseScorer,
     Vectors,
 )
+from coldstart_models.siamese.similarities import Similarities
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +85,8 @@ class Past:
 class Sight:
     """What a person's past is to C candidates."""
 
-    similar: list[Tensor | None]
-    """M × (H, C): s_h; None where the past has no such modality."""
+    similar: Callable[[Tensor], Tensor]
+    """Columns (K,) of candidates → (M, K, H): s_h; zero where the past has no such modality."""
     values: Tensor
     """(T, C): raw terms, in the order of `SiameseScorer.terms`,"""
     exists: Tensor
@@ -93,23 +96,54 @@ class Sight:
     def of(cls, scorer: SiameseScorer, past: Past, candidates: Vectors) -> "Sight":
         """Of candidates that are laid out in one block each modality."""
         size = len(candidates.present[next(iter(scorer.widths))])
-        count = len(past.values)
         temperatures = scorer.log_temperature.clamp_max(LARGEST_LOG_TEMPERATURE).exp().tolist()
-        values = torch.zeros(count, 2, size)
+        values = torch.zeros(len(past.values), 2, size)
         similar: list[Tensor | None] = []
         for place, name in enumerate(scorer.widths):
             if not past.known[place]:
                 similar.append(None)
                 continue
             found = past.values[place] @ candidates.values[name].T  # (H, C)
-            temperature = temperatures[place]
-            mixed = past.weights[place] @ (found * temperature).exp_()
+            mixed = past.weights[place] @ (found * temperatures[place]).exp_()
             values[place, 0] = past.weights[place] @ found
-            values[place, 1] = mixed.clamp_min_(1e-30).log_().div_(temperature)
+            values[place, 1] = _nearest(mixed, temperatures[place])
             similar.append(found)
-        there = torch.stack([candidates.present[name] for name in scorer.widths])
-        there &= torch.tensor(past.known)[:, None]
-        return cls(similar, values.flatten(0, 1), there.repeat_interleave(2, dim=0))
+        return cls(
+            partial(_columns_of, similar), values.flatten(0, 1), _exists(scorer, past, candidates)
+        )
+
+    @classmethod
+    def of_known(
+        cls,
+        scorer: SiameseScorer,
+        past: Past,
+        candidates: Vectors,
+        similarities: Similarities,
+        rows: Tensor,
+    ) -> "Sight":
+        """Of all items of a small catalogue, whose products are kept.
+
+        Args:
+            rows: (H,) of the past's events.
+        """
+        similarities.require(scorer, rows)
+        temperatures = scorer.log_temperature.clamp_max(LARGEST_LOG_TEMPERATURE).exp().tolist()
+        values = torch.zeros(len(past.values), 2, similarities.plain.shape[2])
+        events = rows[None]
+        for place, known in enumerate(past.known):
+            if not known:
+                continue
+            weights = past.weights[place][None]
+            for kind, products in enumerate((similarities.plain, similarities.mixed)):
+                values[place, kind] = functional.embedding_bag(
+                    events, products[place], per_sample_weights=weights, mode="sum"
+                )[0]
+            values[place, 1] = _nearest(values[place, 1], temperatures[place])
+
+        def similar(columns: Tensor) -> Tensor:
+            return similarities.plain[:, rows[None, :], columns[:, None]]
+
+        return cls(similar, values.flatten(0, 1), _exists(scorer, past, candidates))
 
     def batch(self, columns: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Values and existence of all or of some candidates as a batch of one: (1, C, T)."""
@@ -118,13 +152,26 @@ class Sight:
         values, exists = (of.index_select(1, columns).T[None] for of in (self.values, self.exists))
         return values, exists
 
-    def of_candidates(self, columns: Tensor) -> Tensor:
-        """(M, C, H): similarities to some candidates; zero where the past has no such modality."""
-        size = next(one.shape[0] for one in self.similar if one is not None)
-        nothing = torch.zeros(len(columns), size)
-        return torch.stack(
-            [nothing if one is None else one.index_select(1, columns).T for one in self.similar]
-        )
+
+def _nearest(mixed: Tensor, temperature: float) -> Tensor:
+    """1/τ log Σ_h ω_h exp(τ s_h) of the sum."""
+    return mixed.clamp_min(1e-30).log_().div_(temperature)
+
+
+def _exists(scorer: SiameseScorer, past: Past, candidates: Vectors) -> Tensor:
+    """(T, C)"""
+    there = torch.stack([candidates.present[name] for name in scorer.widths])
+    there &= torch.tensor(past.known)[:, None]
+    return there.repeat_interleave(2, dim=0)
+
+
+def _columns_of(similar: list[Tensor | None], columns: Tensor) -> Tensor:
+    """(M, K, H) of M × (H, C)."""
+    size = next(one.shape[0] for one in similar if one is not None)
+    nothing = torch.zeros(len(columns), size)
+    return torch.stack(
+        [nothing if one is None else one.index_select(1, columns).T for one in similar]
+    )
 
 
 def contributions(

@@ -14,6 +14,7 @@ from coldstart_models.siamese.scorer import (
     safe_log,
 )
 from coldstart_models.siamese.sight import Past, Sight, contributions
+from coldstart_models.siamese.similarities import Similarities
 
 WIDTHS = {"photo": 12, "text": 9, "words": 7, "together": 5}
 ITEMS, EVENTS = 60, 11
@@ -99,7 +100,7 @@ def test_contributions_follow_the_formula_a_modality_and_a_candidate_at_a_time(s
     columns = torch.tensor([40, 3, 59])
     found = contributions(
         scorer,
-        Sight.of(scorer, past, vectors).of_candidates(columns),
+        Sight.of(scorer, past, vectors).similar(columns),
         past.weights,
         torch.stack([vectors.present[name][columns] for name in WIDTHS]),
         mean=calibration.mean[0, 0],
@@ -148,3 +149,29 @@ def test_a_block_serves_what_fills_it_and_other_candidates_get_their_own() -> No
     for block in (blocks.whole, blocks.new, own):
         for name, values in block.vectors.values.items():
             torch.testing.assert_close(values, vectors.values[name][torch.from_numpy(block.rows)])
+
+
+@pytest.mark.parametrize("seed", range(8))
+@torch.inference_mode()
+def test_what_is_kept_of_a_small_catalogue_gives_the_same_also_when_asked_again(seed: int) -> None:
+    scorer, vectors, history = world(seed)
+    past, rows = past_of(scorer, vectors, history), history.rows[0]
+    kept = Similarities.of(vectors)
+    assert kept is not None
+    fresh = Sight.of(scorer, past, vectors)
+    columns = torch.tensor([5, 41])
+    kept.require(scorer, rows[:3])
+    for _ in range(2):
+        found = Sight.of_known(scorer, past, vectors, kept, rows)
+        there = found.exists
+        assert torch.equal(there, fresh.exists)
+        torch.testing.assert_close(found.values * there, fresh.values * there)
+        present = torch.tensor(past.known)[:, None, None]
+        torch.testing.assert_close(
+            found.similar(columns) * present, fresh.similar(columns) * present
+        )
+
+
+def test_a_large_catalogue_keeps_no_similarities() -> None:
+    many = Vectors({"text": torch.zeros(5_000, 1)}, {"text": torch.ones(5_000, dtype=torch.bool)})
+    assert Similarities.of(many) is None
