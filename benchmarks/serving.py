@@ -59,6 +59,7 @@ def main() -> None:
     parser.add_argument(
         "--listings", type=int, nargs="*", default=[100_000], help="to find the best twenty of"
     )
+    parser.add_argument("--batch", type=int, default=1_000, help="listings in one call")
     options = parser.parse_args()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="coldstart-bench-")))
@@ -96,6 +97,7 @@ def main() -> None:
             told_by("benchmarks.serving_retrieval", str(home.root), str(count))
             for count in options.listings
         ]
+        batch = told_by("benchmarks.serving_batch", str(home.root), str(options.batch))
     rows = {
         "recommend 10 of 500": found,
         "floor: a raw read and a product": least,
@@ -104,7 +106,7 @@ def main() -> None:
         "an event, from its call until recommendations move": moved,
         "the same, in each of two workers": known,
     }
-    publish(rows, load, most, profile, retrieval, options)
+    publish(rows, load, most, profile, retrieval, batch, options)
 
 
 def told_by(module: str, *arguments: str) -> Any:
@@ -126,6 +128,7 @@ def publish(
     most: dict[str, Any] | None,
     profile: dict[str, float],
     retrieval: Sequence[dict[str, Any]],
+    batch: dict[str, Any],
     options: argparse.Namespace,
 ) -> None:
     """The table and its facts."""
@@ -148,6 +151,7 @@ def publish(
         saturation={"workers": WORKERS, **most} if most else "wrk is not installed",
         profile=profile,
         retrieval={str(one["listings"]): one for one in retrieval},
+        batch=batch,
         errors_5xx=errors,
         calls=options.calls,
     )
