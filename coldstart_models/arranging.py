@@ -9,7 +9,6 @@ import torch
 
 from coldstart_models.data.catalogue import IntArray
 from coldstart_models.errors import ConfigError
-from coldstart_models.ranker import top_k
 
 if TYPE_CHECKING:
     from coldstart_models.snapshot import Snapshot
@@ -21,6 +20,8 @@ FRESH_DEVIATIONS: Final = 2.0
 CHOSEN_FROM: Final = 5
 """MMR chooses each of k places from the best 5 k listings."""
 FEWEST: Final = 100
+MANY: Final = 100
+"""Above so many candidates a place they are not all sorted."""
 
 Scores = npt.NDArray[np.float32]
 
@@ -43,16 +44,15 @@ class Arrangement:
         """Columns of the k listings to show, in order.
 
         Args:
-            rows: (C,) rows of the candidates in the snapshot.
+            rows: (C,) rows of the candidates in the snapshot, ascending, as their ids are.
             scores: (C,)
         """
         if self.freshness:
             spread = float(scores.std()) * FRESH_DEVIATIONS * self.freshness
             scores = np.asarray(scores + spread * freshness(snapshot)[rows], np.float32)
-        ids = snapshot.item_ids[rows]
         if not self.diversity:
-            return np.asarray(top_k(scores[None, :], ids, k)[0])
-        best = np.asarray(top_k(scores[None, :], ids, max(CHOSEN_FROM * k, FEWEST))[0])
+            return first_best(scores, k)
+        best = first_best(scores, max(CHOSEN_FROM * k, FEWEST))
         places = marginal_relevance(
             scores[best], alike(snapshot, rows[best]), k=k, relevance=1.0 - self.diversity
         )
@@ -60,6 +60,19 @@ class Arrangement:
 
 
 BEST_FIRST: Final = Arrangement()
+
+
+def first_best(scores: Scores, k: int) -> IntArray:
+    """Columns of the k best, best first; of equal ones the first column goes first.
+
+    Args:
+        scores: (C,) finite.
+    """
+    if len(scores) <= MANY * k:
+        return np.argsort(-scores, kind="stable")[:k]
+    least = np.partition(scores, len(scores) - k)[len(scores) - k]
+    above = np.flatnonzero(scores >= least)
+    return above[np.argsort(-scores[above], kind="stable")[:k]]
 
 
 def marginal_relevance(

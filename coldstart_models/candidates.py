@@ -4,7 +4,6 @@ from collections.abc import Collection
 from typing import Final
 
 import numpy as np
-import pandas as pd
 
 from coldstart_models.data.catalogue import IntArray
 from coldstart_models.snapshot import Snapshot
@@ -46,5 +45,6 @@ def pool_rows(
     if max_price is not None:
         keep &= ~(snapshot.prices > max_price)
     if exclude:
-        keep &= ~pd.Index(snapshot.item_ids).isin(list(exclude))
+        position = snapshot.position
+        keep[[position[item_id] for item_id in exclude if item_id in position]] = False
     return np.flatnonzero(keep)

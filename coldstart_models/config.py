@@ -151,6 +151,8 @@ class ServeConfig(_Frozen):
 
     host: str = "127.0.0.1"
     port: int = Field(default=3000, ge=1, le=65535)
+    workers: int = Field(default=1, ge=1)
+    """Processes that answer, each with the vectors in memory."""
     logged_share: float = Field(default=0.01, ge=0, le=1)
     """Of the requests, kept with the features they read for `coldstart skew`; 0 keeps none."""
     store_deadline_ms: float = Field(default=150.0, gt=0, le=60_000)

@@ -16,6 +16,7 @@ import pyarrow as pa
 from coldstart_models.errors import UnknownItem
 from coldstart_models.listing_encoders import ListingEncoders
 from coldstart_models.listings import ListingsResult, add_listings
+from feature_repo import listing_changes
 from feature_repo.erasure.feature_rows import drop_rows
 from feature_repo.feature_tables import FEATURE_TABLES, write_table
 from feature_repo.home import Home
@@ -61,6 +62,7 @@ def delete_listings(
             left = photos[~photos[tables.ITEM_ID].isin(asked)]
             kept = pa.Table.from_pandas(left, schema=SCHEMA, preserve_index=False)
             write_table(kept, home.photo_fingerprints)
+    listing_changes.record(home, asked)
     recommender.remove_listings(asked)
     rows = {table.name: drop_rows(home, table, asked) for table in ITEM_TABLES}
     store.remove_online([table.name for table in ITEM_TABLES], sorted(asked))

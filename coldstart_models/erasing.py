@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from coldstart_models.errors import ErasureError
 from coldstart_models.online_push import learn_anew, push_adaptations, push_online, pushing
+from feature_repo import listing_changes
 from feature_repo.erasure import event_rows, feature_rows, journal, kept_files
 from feature_repo.erasure.journal import Erasure
 from feature_repo.erasure.tombstones import bury
@@ -164,6 +165,7 @@ def _bring_online(
             learn_anew(home)
         else:
             recommender.forget_adaptations(items)
+            listing_changes.record(home, items)
             adapted = push_adaptations(
                 sorted(_items_with_events(home, items, kinds=tables.POSITIVE_EVENT_TYPES)),
                 home=home,

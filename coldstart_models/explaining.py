@@ -1,21 +1,21 @@
 """Why an item: the parts its score is the exact sum of, and a sentence made from them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from coldstart_models.siamese.population import Population
 from coldstart_models.siamese.scorer import (
-    NEAREST,
     Calibration,
     Profiles,
     SiameseScorer,
     Vectors,
-    safe_log,
 )
+from coldstart_models.siamese.sight import contributions
 
 POPULARITY: Final = "popularity"
 FIRST_CUSTOMERS: Final = "first customers"
@@ -69,27 +69,21 @@ def history_contributions(
     So where the term counts for a candidate (its weight is positive), an event that is more like it
     never counts less, be v above the mean μ or below.
     """
-    counts = (candidates.present[next(iter(scorer.widths))].shape[0], users.compact.shape[1])
-    parts = {name: torch.zeros(counts) for name in scorer.widths}
-    similarities = {
-        name: (candidates.values[name] @ vectors.values[name][users.used].T)[:, users.compact[0]]
-        for name in scorer.widths
-        if bool(users.present[name][0])
-    }
-    for position, (name, kind) in enumerate(scorer.terms):
-        if name not in similarities:
-            continue
-        similar, weights = similarities[name], users.weights[name][0]
-        mean, deviation = calibration.mean[0, 0, position], calibration.deviation[0, 0, position]
-        part = weights * (similar - mean)
-        if kind == NEAREST:
-            temperature = scorer.temperature(name)
-            logits = temperature * similar + safe_log(users.weights[name])
-            ahead = logits.logsumexp(dim=1) / temperature - (weights * similar).sum(dim=1)
-            part = part + torch.softmax(logits, dim=1) * ahead[:, None]
-        part = part / deviation * scorer.term_weights[position]
-        parts[name] = parts[name] + part * candidates.present[name][:, None]
-    return parts
+    events = [vectors.values[name][users.used][users.compact[0]] for name in scorer.widths]
+    parts = contributions(
+        scorer,
+        torch.stack(
+            [
+                candidates.values[name] @ past.T
+                for name, past in zip(scorer.widths, events, strict=True)
+            ]
+        ),
+        torch.stack([users.weights[name][0] for name in scorer.widths]),
+        torch.stack([candidates.present[name] for name in scorer.widths]),
+        mean=calibration.mean[0, 0],
+        deviation=calibration.deviation[0, 0],
+    )
+    return dict(zip(scorer.widths, parts, strict=True))
 
 
 def first_customer_contributions(
@@ -127,20 +121,25 @@ def sentence(title: str, reasons: list[tuple[str, str]]) -> str:
 
 
 def strongest(
-    parts: dict[str, torch.Tensor], title_of: Callable[[int], str], *, most: int = 2
+    parts: npt.NDArray[np.float32],
+    names: Sequence[str],
+    title_of: Callable[[int], str],
+    *,
+    most: int = 2,
 ) -> list[tuple[str, str]]:
     """The history items that add most, each with its strongest modality, best first.
 
     Args:
+        parts: (M, H) what each event adds by modality.
+        names: of the modalities.
         title_of: title of an event's item, by the event's place.
     """
-    stacked = torch.stack(list(parts.values())).numpy()  # (M, H)
-    names = list(parts)
+    totals = parts.sum(axis=0)
     best: list[tuple[str, str]] = []
-    for event in np.argsort(-stacked.sum(axis=0), kind="stable"):
-        if stacked[:, event].sum() <= 0 or len(best) == most:
+    for event in np.argsort(-totals, kind="stable").tolist():
+        if totals[event] <= 0 or len(best) == most:
             break
-        reason = (title_of(int(event)), names[int(stacked[:, event].argmax())])
+        reason = (title_of(event), names[int(parts[:, event].argmax())])
         if reason[0] not in {chosen for chosen, _ in best}:
             best.append(reason)
     return best

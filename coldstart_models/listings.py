@@ -24,6 +24,7 @@ from coldstart_models.intake import (
 from coldstart_models.listing_encoders import ListingEncoders, encode
 from coldstart_models.progress import Progress
 from coldstart_models.stage_times import stage
+from feature_repo import listing_changes
 from feature_repo.feature_tables import (
     ITEM_IMAGE_EMBEDDING,
     ITEM_PROFILE,
@@ -108,6 +109,7 @@ def add_listings(
                     store.push(table.name, encoded.rows, now=now)
             vectors = recommender.add_listings(items, image.embeddings, text.embeddings)
             store.push(ITEM_VECTOR.name, known_from(vectors, now), now=now)
+            listing_changes.record(home, list(items[tables.ITEM_ID]))
         unlike = _unlike(items, image.embeddings, text.embeddings, home=home, now=now)
         taken = replace(taken, warned=_told_together(taken.warned, unlike))
     return taken

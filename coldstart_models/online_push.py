@@ -20,6 +20,7 @@ from coldstart_models.adapting import adapted_rows, known_from
 from coldstart_models.feature_rows import item_stats_rows
 from coldstart_models.listed_items import listed_items
 from coldstart_models.stage_times import stage
+from feature_repo import listing_changes
 from feature_repo.event_log import LogState, Position, event_log
 from feature_repo.feature_tables import ITEM_ADAPTATION, ITEM_STATS, USER_HISTORY
 from feature_repo.home import Home
@@ -162,6 +163,7 @@ def push_adaptations(
             if _learned(home) == learned:
                 if new:
                     store.push(ITEM_ADAPTATION.name, known_from(rows, now), now=now)
+                    listing_changes.record(home, new)
                 reached = _reached(home) or Reached(state.position, state.position)
                 _keep(home, replace(reached, adaptations=state.position))
                 return new

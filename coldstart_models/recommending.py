@@ -3,8 +3,9 @@
 import threading
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ import torch
 from coldstart_models.arranging import BEST_FIRST, Arrangement
 from coldstart_models.artifacts import LATEST, check_contract, find_model, observe_features
 from coldstart_models.candidates import NEW, pool_rows
+from coldstart_models.catching_up import Standing
 from coldstart_models.data.catalogue import Catalogue, Embeddings, IntArray
 from coldstart_models.errors import UnknownItem
 from coldstart_models.explaining import (
@@ -22,31 +24,35 @@ from coldstart_models.explaining import (
     Contribution,
     Explanation,
     first_customer_contributions,
-    history_contributions,
     sentence,
     strongest,
 )
 from coldstart_models.exploration.exploring import Turn
 from coldstart_models.exploration.page import Field
 from coldstart_models.feature_rows import adaptation_rows, vector_rows
+from coldstart_models.person import Person
 from coldstart_models.ranker import top_k
 from coldstart_models.siamese.files import load_folder
 from coldstart_models.siamese.inputs import Featurizer
 from coldstart_models.siamese.learners.evidence import Evidence
-from coldstart_models.siamese.learners.learner import effect
 from coldstart_models.siamese.learners.space import Space
 from coldstart_models.siamese.packing import keep_block, pack, pack_deltas
 from coldstart_models.siamese.personal import moved
 from coldstart_models.siamese.population import Population
-from coldstart_models.siamese.scorer import Calibration, Profiles, SiameseScorer
+from coldstart_models.siamese.scorer import SiameseScorer
+from coldstart_models.siamese.sketch import LARGE, MOST, Sketch
 from coldstart_models.siamese.terms import Terms
 from coldstart_models.siamese.togetherness import TOGETHER, Togetherness
 from coldstart_models.siamese.training import MetaSiamese, history_batch, to_vectors
 from coldstart_models.snapshot import Snapshot, microseconds
+from coldstart_models.snapshot_changes import taken_up
 from coldstart_models.snapshot_files import read_snapshot
 from coldstart_models.user_history import UserHistory
 from feature_repo.home import Home
 from validation import tables
+
+MOST_A_PLACE: Final = 10
+"""Of very many listings, as many as this a place are scored exactly; at least `MOST`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,20 +73,6 @@ class Recommendation:
     """Whether the slot was given by the policy of exploration."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Person:
-    """A user seen by the scorer, with the reference pool's calibration."""
-
-    item_ids: tuple[str, ...]
-    """Of the history events that the snapshot knows, in the order of the profile's events."""
-    profiles: Profiles
-    calibration: Calibration
-    values: torch.Tensor
-    """(1, R, T) raw terms of the reference pool,"""
-    exists: torch.Tensor
-    """and where they exist."""
-
-
 class Recommender:
     """One model on one state folder. Safe to share between threads."""
 
@@ -98,7 +90,8 @@ class Recommender:
         self._featurizer, self._head = featurizer, head
         self._network, self._population = network.eval(), population
         self._space = Space.of(population)
-        self._snapshot = snapshot
+        self._population_mean = torch.cat([population.mean[name] for name in network.scorer.widths])
+        self._snapshot = self._sketched(snapshot)
         self._writing = threading.Lock()
         self._followers: tuple[Recommender, ...] = ()
 
@@ -117,14 +110,23 @@ class Recommender:
         stored.require_whole()
         check_contract(stored.contract, observe_features(home))
         featurizer, head, network, population = load_folder(stored.path)
+        snapshot = read_snapshot(home, tag=stored.tag, widths=network.scorer.widths, kept=kept)
         return cls(
             tag=stored.tag,
             featurizer=featurizer,
             head=head,
             network=network,
             population=population,
-            snapshot=read_snapshot(home, tag=stored.tag, widths=network.scorer.widths, kept=kept),
+            snapshot=snapshot,
         )
+
+    def _sketched(self, snapshot: Snapshot) -> Snapshot:
+        """With a sketch of each listing, where there are very many."""
+        if len(snapshot.items) <= LARGE:
+            return snapshot
+        large = replace(snapshot, sketch=Sketch.fit(self._scorer, snapshot.rows))
+        large.warm()
+        return large
 
     @property
     def snapshot_version(self) -> str:
@@ -201,11 +203,18 @@ class Recommender:
         )
         if not len(rows):
             return []
-        person = self._person(snapshot, history)
+        person = Person.of(
+            self._scorer,
+            snapshot,
+            history,
+            rows,
+            most=max(MOST, MOST_A_PLACE * k),
+            mean=self._population_mean,
+        )
         if person is None:
             return self._most_popular(snapshot, rows, k=k, arrangement=arrangement)
-        terms = self._terms(snapshot, person, rows)
-        scores = self._summed(snapshot, person, rows, terms, personal=personal)
+        rows, terms = person.rows, person.terms
+        scores = self._summed(person, rows, terms, personal=personal)
         order = arrangement.order(snapshot, rows, scores, k=k)
         propensities, explored = np.ones(len(order)), frozenset[int]()
         if turn is not None:
@@ -221,7 +230,7 @@ class Recommender:
             order, propensities = page.columns, page.propensities
             explored = frozenset(page.places)
         best, reached = rows[order], scores[order].tolist()
-        told = self._sentences(snapshot, person, best)
+        told = self._sentences(person, best, order)
         unsure = self._network.certainty.deviation(terms.features(order)).tolist()
         return [
             self._recommendation(
@@ -248,10 +257,10 @@ class Recommender:
         """
         snapshot = self._snapshot
         rows = self._rows(snapshot, item_ids)
-        person = self._person(snapshot, history)
+        person = Person.of(self._scorer, snapshot, history, rows)
         if person is None:
             return [float(value) for value in snapshot.prior[rows]]
-        scores = self._scores(snapshot, person, rows, personal=personal)
+        scores = self._summed(person, rows, person.terms, personal=personal)
         return [float(value) for value in scores]
 
     def explain(
@@ -260,24 +269,22 @@ class Recommender:
         """Take one score apart. Raises UnknownItem."""
         snapshot = self._snapshot
         row = int(self._rows(snapshot, [item_id])[0])
-        person = self._person(snapshot, history)
+        person = Person.of(self._scorer, snapshot, history, np.array([row]))
         if person is None:
             popularity = float(snapshot.prior[row])
             part = Contribution(None, POPULARITY, popularity)
             return Explanation(item_id, popularity, (part,), sentence(_title(snapshot, row), []))
-        parts = {
-            name: values[0]
-            for name, values in self._parts(snapshot, person, np.array([row])).items()
-        }
+        parts = person.parts(np.array([0]))[:, 0]
         adapted = self._adapted(snapshot, person, row)
-        general = float(self._general(snapshot, person, np.array([row]))[0])
+        general = float(person.general()[0])
         weight = float(self._scorer.prior_weight.detach())
         share = 1.0 if personal is None else personal
         prior = moved(weight * general, general, weight, personal)
         contributions = [Contribution(None, POPULARITY, prior)]
         if snapshot.biases[row]:
             contributions.append(Contribution(None, PACE, share * float(snapshot.biases[row])))
-        for name, values in [*parts.items(), (FIRST_CUSTOMERS, adapted)]:
+        named = zip(self._scorer.widths, parts, strict=True)
+        for name, values in [*named, (FIRST_CUSTOMERS, adapted.numpy())]:
             contributions += [
                 Contribution(chosen, name, share * float(value))
                 for chosen, value in zip(person.item_ids, values, strict=True)
@@ -285,9 +292,9 @@ class Recommender:
             ]
         return Explanation(
             item_id,
-            float(self._scores(snapshot, person, np.array([row]), personal=personal)[0]),
+            float(self._summed(person, np.array([row]), person.terms, personal=personal)[0]),
             tuple(contributions),
-            self._told(snapshot, person, row, parts),
+            self._told(person, row, parts),
         )
 
     def similar(self, item_id: str, *, k: int = 10) -> list[tuple[str, float]]:
@@ -340,6 +347,29 @@ class Recommender:
         for follower in self._followers:
             follower.add_listings(items, image, text)
         return vector_rows(ids, rows, tag=self.tag)
+
+    @property
+    def leads(self) -> bool:
+        """Whether other models' recommenders follow this one."""
+        return bool(self._followers)
+
+    def take_up(self, stands: "Standing") -> None:
+        """Serve listings as another process left them; what is known already changes nothing."""
+        with self._writing:
+            self._snapshot, changed = taken_up(self._snapshot, stands)
+        places = np.flatnonzero(changed)
+        for follower in self._followers:
+            follower.remove_listings(stands.gone)
+            if len(places):
+                image, text = (one.take(places) for one in (stands.image, stands.text))
+                follower.add_listings(stands.items.iloc[places].reset_index(drop=True), image, text)
+
+    def reload(self, home: Home) -> None:
+        """Take the vectors up from the store again, where too much changed to say what."""
+        fresh = read_snapshot(home, tag=self.tag, widths=self._scorer.widths)
+        with self._writing:
+            later = replace(fresh, version=self._snapshot.version + 1)
+            self._snapshot = self._sketched(later)
 
     def adapt(
         self, item_id: str, supporters: Sequence[UserHistory], *, times: Sequence[datetime]
@@ -400,70 +430,19 @@ class Recommender:
             )
         return np.array([snapshot.position[item_id] for item_id in item_ids], dtype=np.int64)
 
-    def _person(self, snapshot: Snapshot, history: UserHistory) -> "_Person | None":
-        """None where the snapshot knows no item of the history."""
-        histories = snapshot.histories([history])
-        if not histories.mask.any():
-            return None
-        known = histories.item_index[0]
-        with torch.inference_mode():
-            profiles = self._scorer.profiles(snapshot.vectors, history_batch(histories))
-            reference = snapshot.vectors.take(torch.from_numpy(snapshot.reference))
-            values, exists = self._scorer.term_values(snapshot.vectors, profiles, reference)
-            prior = torch.from_numpy(snapshot.prior[snapshot.reference])
-            calibration = Calibration.of(values, exists, prior)
-        chosen = tuple(str(snapshot.item_ids[i]) for i in known)
-        return _Person(chosen, profiles, calibration, values, exists)
-
-    def _scores(
-        self,
-        snapshot: Snapshot,
-        person: "_Person",
-        rows: IntArray,
-        *,
-        personal: float | None = None,
-    ) -> "np.typing.NDArray[np.float32]":
-        """(C,) scores of the candidates in the given rows."""
-        terms = self._terms(snapshot, person, rows)
-        return self._summed(snapshot, person, rows, terms, personal=personal)
-
-    @torch.inference_mode()
-    def _terms(self, snapshot: Snapshot, person: "_Person", rows: IntArray) -> Terms:
-        """What the scores of the candidates in the given rows are made of."""
-        reference = snapshot.reference
-        place = np.minimum(np.searchsorted(reference, rows), len(reference) - 1)
-        known = reference[place] == rows
-        values, exists = (of[:, torch.from_numpy(place)] for of in (person.values, person.exists))
-        if not known.all():  # what the reference pool holds was computed for the calibration
-            others = snapshot.vectors.take(torch.from_numpy(rows[~known]))
-            here = torch.from_numpy(~known)
-            values[:, here], exists[:, here] = self._scorer.term_values(
-                snapshot.vectors, person.profiles, others
-            )
-        return Terms(values, exists, torch.from_numpy(snapshot.prior[rows]), person.calibration)
-
     @torch.inference_mode()
     def _summed(
-        self,
-        snapshot: Snapshot,
-        person: "_Person",
-        rows: IntArray,
-        terms: Terms,
-        *,
-        personal: float | None,
+        self, person: Person, rows: IntArray, terms: Terms, *, personal: float | None
     ) -> "np.typing.NDArray[np.float32]":
         """(C,) scores from their terms and what the listings' first customers add."""
         scores = self._scorer.combine(terms.values, terms.exists, terms.prior, person.calibration)
-        held = np.flatnonzero(snapshot.support[rows])
+        centred = person.past.centred(self._population_mean)
+        added, held = person.snapshot.learned.added(rows, centred)
         if len(held):
-            learned = rows[held]
-            deltas = {name: values[learned] for name, values in snapshot.by_modality.items()}
-            added = effect(person.profiles, deltas, self._space.mean)
-            added = added + torch.from_numpy(snapshot.biases[learned])
-            scores = scores.index_add(1, torch.from_numpy(held), added)
-        general = self._general(snapshot, person, rows)
-        scores = moved(scores[0], general, float(self._scorer.prior_weight.detach()), personal)
-        return np.asarray(scores.numpy(), dtype=np.float32)
+            scores[0, torch.from_numpy(held)] += added
+        weight = float(self._scorer.prior_weight.detach())
+        summed = moved(scores[0], person.general(), weight, personal)
+        return np.asarray(summed.numpy(), dtype=np.float32)
 
     @torch.inference_mode()
     def _directions(
@@ -475,43 +454,37 @@ class Recommender:
             features = torch.cat([personal * features[:, :-1], 0.0 * features[:, -1:]], dim=1)
         return self._network.certainty.directions(features).numpy().astype(np.float64)
 
-    def _general(self, snapshot: Snapshot, person: "_Person", rows: IntArray) -> torch.Tensor:
-        """(C,) expected popularity of the candidates, standardised over the reference pool."""
-        return person.calibration.popular(torch.from_numpy(snapshot.prior[rows]))
-
     @torch.inference_mode()
-    def _parts(
-        self, snapshot: Snapshot, person: "_Person", rows: IntArray
-    ) -> "dict[str, torch.Tensor]":
-        """Modality → (C, H): the history's parts in each listing's score."""
-        candidates = snapshot.vectors.take(torch.from_numpy(rows))
-        return history_contributions(
-            self._scorer, snapshot.vectors, person.profiles, candidates, person.calibration
-        )
-
-    @torch.inference_mode()
-    def _adapted(self, snapshot: Snapshot, person: "_Person", row: int) -> torch.Tensor:
+    def _adapted(self, snapshot: Snapshot, person: Person, row: int) -> torch.Tensor:
         """The first customers' part by history event."""
         delta = {name: values[row] for name, values in snapshot.by_modality.items()}
         return first_customer_contributions(
-            self._scorer, snapshot.vectors, person.profiles, delta, self._population
+            self._scorer,
+            snapshot.vectors,
+            person.past.profiles(self._scorer, person.past_rows),
+            delta,
+            self._population,
         )
 
-    def _sentences(self, snapshot: Snapshot, person: "_Person", rows: IntArray) -> list[str]:
-        """Why each listing."""
-        parts = self._parts(snapshot, person, rows)
-        return [
-            self._told(snapshot, person, row, {name: of[place] for name, of in parts.items()})
-            for place, row in enumerate(rows.tolist())
-        ]
+    def _sentences(self, person: Person, rows: IntArray, places: IntArray) -> list[str]:
+        """Why each listing.
 
-    def _told(
-        self, snapshot: Snapshot, person: "_Person", row: int, parts: "dict[str, torch.Tensor]"
-    ) -> str:
+        Args:
+            rows: (K,) of the listings.
+            places: (K,) of the same among the person's candidates.
+        """
+        parts = person.parts(places)
+        return [self._told(person, row, parts[:, at]) for at, row in enumerate(rows.tolist())]
+
+    def _told(self, person: Person, row: int, parts: "np.typing.NDArray[np.float32]") -> str:
+        snapshot = person.snapshot
+
         def title_of(event: int) -> str:
-            return _title(snapshot, snapshot.position[person.item_ids[event]])
+            return _title(snapshot, int(person.past_rows[event]))
 
-        return sentence(_title(snapshot, row), strongest(parts, title_of))
+        return sentence(
+            _title(snapshot, row), strongest(parts, list(self._scorer.widths), title_of)
+        )
 
     def _most_popular(
         self,

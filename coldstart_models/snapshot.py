@@ -16,12 +16,14 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
+from coldstart_models.blocks import Blocks, Learned
 from coldstart_models.data.catalogue import BoolArray, FloatMatrix, IntArray
 from coldstart_models.data.interactions import Histories, UserEvents, stack_histories
 from coldstart_models.data.splits import HOME_DOMAIN
 from coldstart_models.data.traits import event_traits
 from coldstart_models.siamese.packing import unpack, unpack_deltas
 from coldstart_models.siamese.scorer import Vectors
+from coldstart_models.siamese.sketch import Sketch
 from coldstart_models.user_history import UserHistory
 from feature_repo.feature_tables import HISTORY_LENGTH
 from validation import tables
@@ -66,6 +68,14 @@ class Snapshot:
     """Tag of the model that made the vectors."""
     made_at: float = field(init=False, default_factory=time.monotonic)
     """In seconds of this process's monotonic clock."""
+    sketch: Sketch | None = None
+    """Of a large catalogue, to find the best by."""
+
+    def warm(self) -> None:
+        """Make now what the first request would wait for."""
+        for name in ("position", "titles", "prices", "available", "target", "categories"):
+            getattr(self, name)
+        _ = self.vectors, self.blocks.reference, self.blocks.new, self.learned
 
     @cached_property
     def item_ids(self) -> npt.NDArray[np.object_]:
@@ -91,6 +101,17 @@ class Snapshot:
     def prior(self) -> npt.NDArray[np.float32]:
         """(N,) expected log popularity from content."""
         return self._unpacked[1]
+
+    @cached_property
+    def blocks(self) -> Blocks:
+        """Candidates as requests read them."""
+        offered = np.flatnonzero(self.new & self.target)
+        return Blocks(self.vectors, self.prior, reference=self.reference, new=offered)
+
+    @cached_property
+    def learned(self) -> Learned:
+        """What first customers taught, of the listings that have any."""
+        return Learned.of(self)
 
     @cached_property
     def by_modality(self) -> dict[str, torch.Tensor]:
@@ -196,6 +217,7 @@ class Snapshot:
             biases=both(self.biases, learned(self.biases, 0)),
             support=both(self.support, learned(self.support, 0)),
             model=self.model,
+            sketch=self.sketch and self.sketch.rearranged(stay, rows, order),
         )
 
     def without_items(self, item_ids: Collection[str]) -> "Snapshot":
@@ -211,6 +233,7 @@ class Snapshot:
             biases=self.biases[stay],
             support=self.support[stay],
             model=self.model,
+            sketch=self.sketch and self.sketch.where(stay),
         )
 
     def with_delta(
@@ -220,6 +243,19 @@ class Snapshot:
         deltas, biases, supports = self.deltas.copy(), self.biases.copy(), self.support.copy()
         deltas[item_index], biases[item_index], supports[item_index] = delta, bias, support
         return self._with_learned(deltas, biases, supports)
+
+    def with_lessons(
+        self,
+        rows: IntArray,
+        deltas: FloatMatrix,
+        biases: "npt.NDArray[np.float32]",
+        support: IntArray,
+    ) -> "Snapshot":
+        """The next version, in which the listings of some rows have learned just this."""
+        all_deltas, all_biases = self.deltas.copy(), self.biases.copy()
+        all_support = self.support.copy()
+        all_deltas[rows], all_biases[rows], all_support[rows] = deltas, biases, support
+        return self._with_learned(all_deltas, all_biases, all_support)
 
     def without_deltas(self, item_ids: Collection[str] | None) -> "Snapshot":
         """The next version, in which some listings, None: all, have learned from nobody."""
@@ -238,7 +274,7 @@ class Snapshot:
             self, version=self.version + 1, deltas=deltas, biases=biases, support=supports
         )
         # What was derived of the items and their vectors holds on.
-        stale = {one.name for one in fields(self)} | {"by_modality"}
+        stale = {one.name for one in fields(self)} | {"by_modality", "learned"}
         derived = vars(self).copy()  # requests derive more meanwhile
         vars(later).update({name: kept for name, kept in derived.items() if name not in stale})
         return later

@@ -81,6 +81,11 @@ class Home:
         return self.root / "catalog" / "online_position.json"
 
     @property
+    def listing_changes(self) -> Path:
+        """Which listings changed, in order, for every process that serves them."""
+        return self.root / "catalog" / "listing_changes.jsonl"
+
+    @property
     def served(self) -> Path:
         """What was served: a sample with its features, and explored and experiments' pages."""
         return self.root / "served"

@@ -12,6 +12,7 @@ from bentos.recommender.state import State, as_responses
 from bentos.recommender.taking import count, rejected
 from coldstart_models.adapting import known_from
 from coldstart_models.online_histories import extend_history
+from feature_repo import listing_changes
 from feature_repo.feature_tables import ITEM_ADAPTATION
 from validation import tables
 
@@ -56,6 +57,7 @@ class Changing(State):
             serving = self._serving
             rows = serving.recommender.adapt(params.item_id, histories, times=times)
             self.store.push(ITEM_ADAPTATION.name, known_from(rows, now), now=now)
+            listing_changes.record(self.home, [params.item_id])
         return payloads.AdaptResponse(
             item_id=params.item_id, support=len(histories), **serving.versions()
         )

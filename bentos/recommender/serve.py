@@ -27,7 +27,12 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=3000)
     parser.add_argument("--bento", help="tag of a built Bento; this checkout's code without it")
+    parser.add_argument("--workers", type=int, help="processes that answer; else COLDSTART_WORKERS")
     options = parser.parse_args()
+    if options.workers is not None:
+        if options.workers < 1:
+            parser.error(f"--workers is {options.workers}; give 1 or more")
+        os.environ["COLDSTART_WORKERS"] = str(options.workers)
     os.environ["BENTOML_HOME"] = str(Home.current().models)
     os.environ.setdefault("BENTOML_DO_NOT_TRACK", "true")
     arguments = command(host=options.host, port=options.port, bento=options.bento)

@@ -1,39 +1,36 @@
 """The BentoML service: reads a person's features, asks the recommender, answers.
 
 Nothing is ranked here and no feature is made here; see `coldstart_models.recommending`,
-`coldstart_models.event_intake` and `coldstart_models.listings`. One worker: item vectors live
-in a snapshot of this process, which new listings and events keep fresh.
+`coldstart_models.event_intake` and `coldstart_models.listings`. Item vectors live in a snapshot of
+each worker, which new listings and events keep fresh; see `following` for those of others.
 """
 
 import gc
 import os
 import threading
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import bentoml
 from bentoml.exceptions import BentoMLException, ServiceUnavailable
 
-from bentos.recommender import measures, payloads, storefront, threads
+from bentos.recommender import payloads, storefront, threads
 from bentos.recommender.asking import Asking
 from bentos.recommender.changing import Changing
 from bentos.recommender.clock import ServiceClock
 from bentos.recommender.cursor import Cursors
 from bentos.recommender.deadlines import GuardedStore
+from bentos.recommender.following import Following
 from bentos.recommender.guarding import Guard, guarded
 from bentos.recommender.guarding.guard import refuse_without_keys
 from bentos.recommender.observing import logs
 from bentos.recommender.observing.exposition import Exposition
 from bentos.recommender.packed_model import bring_model, packed_tag
 from bentos.recommender.packing import image_variables, project_image
-from bentos.recommender.people import People
 from bentos.recommender.photos import PhotoLimits
 from bentos.recommender.readiness import require_registered
 from bentos.recommender.shelf import Shelf
 from bentos.recommender.state import Serving, logger
-from bentos.recommender.swapping import Swapping
 from bentos.recommender.taking import Taking
 from coldstart_models.artifacts import check_contract, find_model, observe_features
 from coldstart_models.config import load_config
@@ -42,9 +39,10 @@ from coldstart_models.experiments.lanes import Lanes
 from coldstart_models.served_model import MODEL_VARIABLE, note_started, served_tag
 from feature_repo.environment import Environment
 from feature_repo.erasure import journal
-from feature_repo.errors import FeatureError, StoreLost
+from feature_repo.errors import StoreLost
 from feature_repo.home import Home
 from feature_repo.jobs.catalogue_reference import CatalogueReference
+from feature_repo.listing_changes import ListingChanges
 from feature_repo.page_log import PageLog, explored_exposures
 from feature_repo.secret_files import secret
 from feature_repo.served_log import ServedLog
@@ -52,12 +50,7 @@ from feature_repo.served_log import ServedLog
 if TYPE_CHECKING:
     from feature_repo.store import Store
 
-FOLLOW_SECONDS: Final = 0.5
-"""Between looks for events that a consumer took in."""
-LONGEST_FOLLOW_SECONDS: Final = 60.0
-"""The same while looking fails; doubled from failure to failure."""
-FOLLOW_LOST_SECONDS: Final = 2.0
-"""The most while the online store is lost."""
+WORKERS_VARIABLE: Final = "COLDSTART_WORKERS"
 
 os.environ.setdefault("BENTOML_DO_NOT_TRACK", "true")
 
@@ -67,11 +60,11 @@ os.environ.setdefault("BENTOML_DO_NOT_TRACK", "true")
     name="coldstart_recommender",
     image=project_image(),
     envs=image_variables(),
-    workers=1,
+    workers=int(os.environ.get(WORKERS_VARIABLE) or 1),
     threads=4,
     traffic={"timeout": 60},
 )
-class RecommenderService(Swapping, Asking, Taking, Changing, People, Exposition):
+class RecommenderService(Asking, Taking, Changing, Following, Exposition):
     """Personal recommendations of home-goods listings nobody has clicked yet."""
 
     def __init__(self) -> None:
@@ -93,7 +86,9 @@ class RecommenderService(Swapping, Asking, Taking, Changing, People, Exposition)
         self._first_read(store)
         self._online = GuardedStore(store, deadline=settings.serve.store_deadline_ms / 1000)
         self.store = cast(Store, self._online)
-        self._erasures = journal.receipts(self.home)  # whom what is loaded next does not know
+        # What changes from here on is noticed: whom and what is loaded next may not know.
+        self._erasures = journal.receipts(self.home)
+        self._listing_changes, self._missed = ListingChanges(self.home), set()
         recommender = load_served(self.home, tag=stored.tag)
         self.shelf = Shelf.load(self.home)
         self._intake = threading.Lock()
@@ -122,7 +117,7 @@ class RecommenderService(Swapping, Asking, Taking, Changing, People, Exposition)
     def warm_up(self) -> None:
         """Load the gate and the encoders beside the first requests, not within one."""
         threading.Thread(target=self._warm, name="coldstart-warm-up", daemon=True).start()
-        threading.Thread(target=self._follow, name="coldstart-follow", daemon=True).start()
+        self.start_following()
 
     @bentoml.on_deployment
     @staticmethod
@@ -177,42 +172,6 @@ class RecommenderService(Swapping, Asking, Taking, Changing, People, Exposition)
                 self._warm_encoders()
             except ServiceUnavailable as error:
                 logger.error("%s", error)
-
-    def _follow(self, wait: Callable[[float], object] = time.sleep) -> None:
-        """Let new listings learn from events that other processes took in.
-
-        Nobody would start this thread again: it outlives every error, and looks less often while
-        they last.
-        """
-        pause = FOLLOW_SECONDS
-        while True:
-            wait(pause)
-            try:
-                self.follow_choice()
-                self.follow()
-            except Exception as error:
-                measures.count_follow_failure(error)
-                lost = isinstance(error, StoreLost)  # then acknowledged events wait for us
-                pause = min(2 * pause, FOLLOW_LOST_SECONDS if lost else LONGEST_FOLLOW_SECONDS)
-                logger.error(
-                    "new listings do not learn from others' events now, next try in %.0f s: %s",
-                    pause,
-                    error,
-                    exc_info=not isinstance(error, FeatureError | ModelError),
-                )
-            else:
-                pause = FOLLOW_SECONDS
-
-    def follow(self) -> None:
-        """As `_follow`, once; nothing where there is nothing new."""
-        from coldstart_models.online_push import is_behind, push_online
-
-        self._notice_erasures()
-        if is_behind(self.home):
-            with self._intake:
-                push_online(
-                    self.home, self.store, recommender=self.recommender, now=self._clock.now()
-                )
 
 
 guarded(RecommenderService)

@@ -48,6 +48,11 @@ class Shelf:
     def __len__(self) -> int:
         return len(self.tags)
 
+    def replace(self, other: "Shelf") -> None:
+        """Show what another one does."""
+        with self._lock:
+            self.tags, self.user_ids = other.tags, other.user_ids
+
     def add(self, items: pd.DataFrame) -> None:
         """Add or replace the labels of accepted listings (canonical columns)."""
         with self._lock:

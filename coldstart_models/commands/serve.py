@@ -15,6 +15,8 @@ EXAMPLES: Final = """Examples:
 
   coldstart serve --open
 
+  coldstart serve --workers 2
+
   coldstart serve --port 3001 --bento coldstart_recommender:latest
 """
 
@@ -25,6 +27,10 @@ def run(
     open_to_all: Annotated[
         bool, typer.Option("--open", help="Ask for no API key: development on this machine alone.")
     ] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, envvar="COLDSTART_WORKERS", help="Processes that answer."),
+    ] = None,
     bento: Annotated[str | None, typer.Option(help="A built Bento's tag.")] = None,
     config: console.ConfigFile = None,
 ) -> None:
@@ -41,4 +47,5 @@ def run(
     require_keys(Home.current())
     command = [sys.executable, "-m", "bentos.recommender.serve"]
     command += ["--host", host or settings.host, "--port", str(port or settings.port)]
+    command += ["--workers", str(workers or settings.workers)]
     os.execv(command[0], command + (["--bento", bento] if bento else []))

@@ -4,11 +4,18 @@ A row holds every modality's block in the order of the model's widths, then one 
 expected log popularity. A block of zeros says that the item has no such modality.
 """
 
+from typing import Final
+
 import numpy as np
 import torch
 
 from coldstart_models.data.catalogue import FloatMatrix
 from coldstart_models.siamese.scorer import Vectors
+
+COPIED_BYTES: Final = 512 * 1024**2
+"""Rows up to which a second copy, a modality at a time, is worth its memory."""
+AT_ONCE: Final = 65_536
+"""Rows looked at together; bounds the memory."""
 
 
 def packed_width(widths: dict[str, int]) -> int:
@@ -25,12 +32,19 @@ def pack(vectors: Vectors, prior: "np.typing.NDArray[np.float32]") -> FloatMatri
 def unpack(
     rows: FloatMatrix, widths: dict[str, int]
 ) -> tuple[Vectors, "np.typing.NDArray[np.float32]"]:
-    """The vectors with their masks, and the prior (N,)."""
+    """The vectors with their masks, and the prior (N,).
+
+    Of very many rows the blocks stay where they are, in a file where the rows are mapped from one.
+    """
     values, present, start = {}, {}, 0
     for name, width in widths.items():
-        block = np.ascontiguousarray(rows[:, start : start + width])
+        block = rows[:, start : start + width]
+        if rows.nbytes <= COPIED_BYTES:
+            block = np.ascontiguousarray(block)
         values[name] = torch.from_numpy(block)
-        present[name] = torch.from_numpy(np.any(block != 0, axis=1))
+        parts = (block[first : first + AT_ONCE] for first in range(0, len(rows), AT_ONCE))
+        known = [np.any(part != 0, axis=1) for part in parts]
+        present[name] = torch.from_numpy(np.concatenate(known) if known else np.zeros(0, bool))
         start += width
     return Vectors(values, present), np.ascontiguousarray(rows[:, -1])
 

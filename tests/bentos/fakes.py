@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 
 from coldstart_models.arranging import BEST_FIRST, Arrangement
+from coldstart_models.catching_up import Standing
 from coldstart_models.errors import UnknownItem
 from coldstart_models.explaining import Contribution, Explanation
 from coldstart_models.exploration.exploring import Turn
@@ -18,6 +20,7 @@ from coldstart_models.recommending import Recommendation
 from coldstart_models.user_history import UserHistory
 from feature_repo.encoders.encoder import Modality
 from feature_repo.feature_tables import FEATURE_TABLES
+from feature_repo.home import Home
 from validation import tables
 
 PRIOR = {"chair": 0.25, "lamp": 0.5, "sofa": 0.75}
@@ -130,6 +133,19 @@ class CountingRecommender:
                 zip(page.columns, page.propensities, strict=True)
             )
         ]
+
+    leads = False
+
+    def take_up(self, stands: Standing) -> None:
+        """As listings that were added here."""
+        self.remove_listings(stands.gone)
+        for item_id in stands.items[tables.ITEM_ID]:
+            self.prior.setdefault(item_id, 9.0)
+
+    def reload(self, home: Home) -> None:
+        """Serve the whole catalogue."""
+        listed = pq.read_table(home.items, columns=[tables.ITEM_ID])[tables.ITEM_ID].to_pylist()
+        self.prior = {item_id: self.prior.get(item_id, 9.0) for item_id in listed}
 
     def lead(self, followers: "Sequence[CountingRecommender]") -> None:
         self.followers = list(followers)

@@ -112,7 +112,7 @@ def test_following_other_processes_outlives_every_error_and_waits_longer_after_e
     with pytest.raises(Stopped):
         service._follow(wait)
     assert pauses == [0.5, 1.0, 2.0, 4.0, 0.5, 1.0]
-    told = [record for record in caplog.records if "do not learn" in record.message]
+    told = [record for record in caplog.records if "is not taken up now" in record.message]
     assert [bool(record.exc_info) for record in told] == [True, False, True, True]
     assert "next try in 1 s: a bug" in told[0].message
     metrics = generate_latest().decode()

@@ -3,8 +3,10 @@
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -56,3 +58,44 @@ def test_the_server_answers_measures_and_stops(
     assert server.wait(60) is not None
     with pytest.raises(httpx.TransportError):
         client.get("/livez")
+
+
+def test_two_workers_serve_each_others_listings_and_events(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.registry.unlink()
+    Store(home).apply()
+    monkeypatch.setenv("COLDSTART_WORKERS", "2")
+    with served("bentoml", "serve", SERVICE, home=home, log=tmp_path / "server.log") as (client, _):
+
+        def asked_anew(path: str, body: object) -> list[Any]:
+            """Answers of connections of their own, which the workers share out."""
+            answers = []
+            for _ in range(12):
+                with httpx.Client(base_url=client.base_url, timeout=60) as new:
+                    answers.append(new.post(path, json=body).json())
+            return answers
+
+        def until(holds: Callable[[], bool], *, seconds: float) -> float:
+            began = time.monotonic()
+            while not holds():
+                assert time.monotonic() - began < seconds
+            return time.monotonic() - began
+
+        def best() -> set[str]:
+            return {answer["items"][0]["item_id"] for answer in asked_anew("/recommend", {"k": 1})}
+
+        listing = {"item_id": "rug", "title": "Wool rug"}
+        told = client.post("/listings", json={"listings": [listing]}).json()
+        assert told["accepted"] == ["rug"]
+        until(lambda: best() == {"rug"}, seconds=5.0)
+        event = {"event_id": "e1", "user_id": "bob", "item_id": "sofa", "event_type": "click"}
+        assert client.post("/events", json={"events": [event]}).json()["accepted"] == ["e1"]
+
+        def known() -> bool:
+            answers = asked_anew("/recommend", {"user_id": "bob", "k": 1})
+            return all(answer["fallback"] is None for answer in answers)
+
+        until(known, seconds=1.0)
+        client.post("/listings/delete", json={"item_ids": ["rug"]})
+        until(lambda: best() == {"sofa"}, seconds=5.0)

@@ -4,7 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from coldstart_models.arranging import BEST_FIRST, Arrangement, freshness, marginal_relevance
+from coldstart_models.arranging import (
+    BEST_FIRST,
+    Arrangement,
+    first_best,
+    freshness,
+    marginal_relevance,
+)
 from coldstart_models.candidates import pool_rows
 from coldstart_models.errors import ConfigError
 from coldstart_models.snapshot import Snapshot
@@ -100,3 +106,11 @@ def test_filters_by_category_price_and_availability(snapshot: Snapshot) -> None:
     assert rows(min_price=15) == ["d"]
     assert rows(max_price=15) == ["a", "c"]
     assert rows(min_price=5, max_price=15, exclude=["c"]) == ["a"]
+
+
+def test_of_many_candidates_the_best_are_the_same_as_of_all_sorted() -> None:
+    generator = np.random.default_rng(0)
+    scores = generator.integers(0, 40, 5_000).astype(np.float32)
+    for k in (1, 7, 30):
+        expected = np.argsort(-scores, kind="stable")[:k]
+        assert first_best(scores, k).tolist() == expected.tolist()

@@ -1,0 +1,110 @@
+"""How soon a new listing is recommended, and how soon an event moves what is shown."""
+
+import base64
+import io
+import time
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import numpy as np
+import pyarrow.parquet as pq
+from PIL import Image
+
+from benchmarks.serving_processes import Client, expect
+from feature_repo.home import Home
+from validation import tables
+
+POLL_SECONDS: Final = 0.01
+LONGEST_WAIT: Final = 30.0
+IN_A_ROW: Final = 12
+"""Answers of new connections that must show it, where several workers answer."""
+
+
+def times_to_be_shown(port: int, count: int, *, workers: int = 1) -> list[float]:
+    """Milliseconds from the call with a new listing until `recommend` shows it.
+
+    Of several workers each answers some of the new connections: `IN_A_ROW` of them must show it.
+    """
+    client = Client(port)
+    take, recommend = expect(client, "/listings"), expect(client, "/recommend")
+
+    def shown(asked: object) -> bool:
+        if workers == 1:
+            return bool(recommend(asked)["items"])
+        for _ in range(IN_A_ROW):
+            with closing(Client(port)) as new:
+                if not expect(new, "/recommend")(asked)["items"]:
+                    return False
+        return True
+
+    found = []
+    for number in range(count):
+        category = f"Home > Benchmark {workers} {number}"
+        listing = {
+            "item_id": f"new-{workers}-{number}",
+            "title": f"Oak side table with a drawer, number {number}",
+            "category": category,
+            "price": 100.0 + number,
+            "currency": "EUR",
+            "photo_base64": _photo(number),
+        }
+        began = time.perf_counter()
+        told = take({"listings": [listing]})
+        if told["accepted"] != [listing["item_id"]]:
+            raise RuntimeError(f"the listing was not accepted: {told}")
+        _until(
+            lambda asked={"k": 10, "category": category}: shown(asked)  # type: ignore[misc]
+        )
+        found.append(1000 * (time.perf_counter() - began))
+    return found
+
+
+def times_to_move(port: int, home: Home, count: int, *, workers: int = 1) -> list[float]:
+    """Milliseconds from the call with a first event until a stranger gets personal answers."""
+    take = expect(Client(port), "/events")
+
+    def moved(user: str) -> bool:
+        for _ in range(1 if workers == 1 else IN_A_ROW):
+            with closing(Client(port)) as new:
+                if expect(new, "/recommend")({"user_id": user})["fallback"] is not None:
+                    return False
+        return True
+
+    item = pq.read_table(home.items, columns=[tables.ITEM_ID])[tables.ITEM_ID][0].as_py()
+    found = []
+    for number in range(count):
+        user = f"stranger-{workers}-{number}"
+        event = {
+            "event_id": f"moved-{workers}-{number}",
+            "user_id": user,
+            "item_id": item,
+            "event_type": "click",
+            "event_timestamp": datetime.now(UTC).isoformat(),
+        }
+        began = time.perf_counter()
+        told = take({"events": [event]})
+        if told["accepted"] != [event["event_id"]]:
+            raise RuntimeError(f"the event was not accepted: {told}")
+        _until(lambda asked=user: moved(asked))  # type: ignore[misc]
+        found.append(1000 * (time.perf_counter() - began))
+    return found
+
+
+def _until(holds: Callable[[], Any]) -> None:
+    """Ask until it holds. Raises RuntimeError where it does not in `LONGEST_WAIT` seconds."""
+    until = time.perf_counter() + LONGEST_WAIT
+    while not holds():
+        if time.perf_counter() > until:
+            raise RuntimeError(f"it did not show in {LONGEST_WAIT:.0f} s")
+        time.sleep(POLL_SECONDS)
+
+
+def _photo(seed: int) -> str:
+    """A photo of its own as base64: soft blobs, as a picture without any edge would be blurred."""
+    generator = np.random.default_rng(seed)
+    blocks = generator.integers(0, 256, (12, 12, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(blocks).resize((480, 480), Image.Resampling.NEAREST).save(buffer, "JPEG")
+    return base64.b64encode(buffer.getvalue()).decode()

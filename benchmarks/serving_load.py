@@ -1,0 +1,133 @@
+"""Many clients at once: how many answers, how late, how many errors, and what memory does."""
+
+import json
+import shutil
+import subprocess
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import psutil  # type: ignore[import-untyped]
+
+from benchmarks import results
+from benchmarks.serving_processes import Client
+
+MIB: Final = 1024**2
+CONNECTIONS: Final = 32
+RUN_SECONDS: Final = 10
+WARM_SECONDS: Final = 5
+BUSY: Final = "503"
+"""What a full queue answers: the service says that it is saturated, it does not fail."""
+SCRIPT: Final = """
+wrk.method = "POST"
+wrk.headers["Content-Type"] = "application/json"
+wrk.body = %s
+local threads = {}
+function setup(thread) table.insert(threads, thread) end
+function init(args) statuses = "" counts = {} end
+function response(status)
+  counts[status] = (counts[status] or 0) + 1
+  local told = {}
+  for key, count in pairs(counts) do told[#told + 1] = key .. ":" .. count end
+  statuses = table.concat(told, ",")
+end
+function done(summary, latency, requests)
+  local sums = {}
+  for _, thread in ipairs(threads) do
+    for key, count in string.gmatch(thread:get("statuses"), "(%%d+):(%%d+)") do
+      sums[key] = (sums[key] or 0) + tonumber(count)
+    end
+  end
+  local failed = summary.errors.connect + summary.errors.read + summary.errors.write
+  if failed + summary.errors.timeout > 0 then sums["599"] = failed + summary.errors.timeout end
+  local told = {}
+  for key, count in pairs(sums) do told[#told + 1] = '"' .. key .. '": ' .. count end
+  print(string.format('{"p99_ms": %%.2f, "statuses": {%%s}}',
+    latency:percentile(99) / 1000, table.concat(told, ", ")))
+end
+"""
+"""Counts answers by status; 599 stands for connections that broke and answers that never came."""
+
+
+def under_load(port: int, body: dict[str, Any], *, clients: int, seconds: float) -> dict[str, Any]:
+    """What many clients get that ask again as soon as they have an answer.
+
+    A connection that breaks ends the run with its error: no answer is left out of the count.
+    """
+    until = time.perf_counter() + seconds
+
+    def ask(_: int) -> tuple[Counter[int], list[float]]:
+        client, mine, times = Client(port), Counter[int](), list[float]()
+        while time.perf_counter() < until:
+            began = time.perf_counter()
+            mine[client.post("/recommend", body).status] += 1
+            times.append(1000 * (time.perf_counter() - began))
+        return mine, times
+
+    with ThreadPoolExecutor(clients) as pool:
+        found = list(pool.map(ask, range(clients)))
+    statuses = sum((counts for counts, _ in found), Counter[int]())
+    taken = [one for _, times in found for one in times]
+    return {
+        "clients": clients,
+        "requests_per_second": round(statuses[200] / seconds, 1),
+        **{name.replace(" ", "_"): value for name, value in results.quantiles(taken).items()},
+        "statuses": {str(status): count for status, count in sorted(statuses.items())},
+        "errors_5xx": sum(count for status, count in statuses.items() if status >= 500),
+    }
+
+
+def saturated(port: int, pid: int, body: dict[str, Any], *, requests: int) -> dict[str, Any] | None:
+    """What `wrk` gets of the service as fast as it answers, and its memory before and after.
+
+    None where wrk is not installed (Debian: apt install wrk).
+    """
+    program = shutil.which("wrk")
+    if program is None:
+        return None
+    with TemporaryDirectory(prefix="coldstart-wrk-") as folder:
+        script = Path(folder) / "ask.lua"
+        script.write_text(SCRIPT % json.dumps(json.dumps(body)), encoding="utf-8")
+        _wrk(program, script, port, seconds=WARM_SECONDS)
+        before, answered, statuses, seconds = memory(pid), 0, Counter[str](), 0
+        latest = {}
+        while answered < requests:
+            latest = _wrk(program, script, port, seconds=RUN_SECONDS)
+            statuses.update(latest["statuses"])
+            seconds += RUN_SECONDS
+            answered = statuses.total()
+    errors = sum(count for status, count in statuses.items() if status[0] == "5" and status != BUSY)
+    return {
+        "connections": CONNECTIONS,
+        "requests": answered,
+        "requests_per_second": round(answered / seconds, 1),
+        "p99_ms": latest["p99_ms"],
+        "statuses": dict(sorted(statuses.items())),
+        "errors_5xx": errors,
+        "mib_before": round(before / MIB, 1),
+        "mib_after": round(memory(pid) / MIB, 1),
+    }
+
+
+def memory(pid: int) -> int:
+    """Bytes that a process and all below it hold (USS: what would be free without them)."""
+    top = psutil.Process(pid)
+    return sum(one.memory_full_info().uss for one in [top, *top.children(recursive=True)])
+
+
+def _wrk(program: str, script: Path, port: int, *, seconds: int) -> dict[str, Any]:
+    """One run; what the script prints at its end."""
+    told = subprocess.run(
+        [
+            *(program, "-t", "2", "-c", str(CONNECTIONS), "-d", f"{seconds}s"),
+            *("--timeout", "30s", "-s", str(script), f"http://127.0.0.1:{port}/recommend"),
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found: dict[str, Any] = json.loads(told.stdout.strip().splitlines()[-1])
+    return found

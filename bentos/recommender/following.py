@@ -1,0 +1,108 @@
+"""Keeping up with other processes: workers, the command line, consumers of events."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+from bentos.recommender import measures
+from bentos.recommender.people import People
+from bentos.recommender.shelf import Shelf
+from bentos.recommender.state import logger
+from bentos.recommender.swapping import Swapping
+from coldstart_models.errors import ModelError
+from feature_repo.errors import FeatureError, StoreLost
+from feature_repo.listing_changes import ListingChanges
+
+FOLLOW_SECONDS: Final = 0.5
+"""Between looks for what others changed."""
+LONGEST_FOLLOW_SECONDS: Final = 60.0
+"""The same while looking fails; doubled from failure to failure."""
+FOLLOW_LOST_SECONDS: Final = 2.0
+"""The most while the online store is lost."""
+
+
+class Following(Swapping, People):
+    """Threads that look."""
+
+    _listing_changes: ListingChanges
+    _missed: set[str]
+    """Listings that changed and could not be taken up yet."""
+
+    def start_following(self) -> None:
+        """Look until the process ends; one thread for events and the choice of a model, one for
+        listings.
+
+        Learning from events takes a model's time and waits for what is being taken in, which a
+        listing of another worker need not.
+        """
+        for name, look in (("events", self._keep_up), ("listings", self.take_up_listings)):
+            threading.Thread(
+                target=self._follow,
+                kwargs={"look": look},
+                name=f"coldstart-follow-{name}",
+                daemon=True,
+            ).start()
+
+    def _follow(
+        self,
+        wait: Callable[[float], object] = time.sleep,
+        look: Callable[[], None] | None = None,
+    ) -> None:
+        """Nobody would start this thread again: it outlives every error, and looks less often
+        while they last.
+        """
+        pause = FOLLOW_SECONDS
+        while True:
+            wait(pause)
+            try:
+                (look or self.follow)()
+            except Exception as error:
+                measures.count_follow_failure(error)
+                lost = isinstance(error, StoreLost)  # then acknowledged events wait for us
+                pause = min(2 * pause, FOLLOW_LOST_SECONDS if lost else LONGEST_FOLLOW_SECONDS)
+                logger.error(
+                    "what other processes changed is not taken up now, next try in %.0f s: %s",
+                    pause,
+                    error,
+                    exc_info=not isinstance(error, FeatureError | ModelError),
+                )
+            else:
+                pause = FOLLOW_SECONDS
+
+    def _keep_up(self) -> None:
+        self.follow_choice()
+        self.follow()
+
+    def follow(self) -> None:
+        """Let new listings learn from events that other processes took in, once."""
+        from coldstart_models.online_push import is_behind, push_online
+
+        self._notice_erasures()
+        if is_behind(self.home):
+            with self._intake:
+                push_online(
+                    self.home, self.store, recommender=self.recommender, now=self._clock.now()
+                )
+
+    def take_up_listings(self) -> None:
+        """Serve listings as other processes left them, once."""
+        from coldstart_models.catching_up import catch_up
+
+        changed = self._listing_changes.ids()
+        if changed is None:
+            self.recommender.reload(self.home)
+            self.shelf.replace(Shelf.load(self.home))
+            self._missed = set()
+            return
+        self._missed |= set(changed)
+        if not self._missed:
+            return
+        for stands in catch_up(
+            sorted(self._missed), home=self.home, store=self.store, recommender=self.recommender
+        ):
+            if len(stands.items):
+                self.shelf.add(stands.items)
+            if stands.gone:
+                self.shelf.remove(stands.gone)
+        self._missed = set()

@@ -1,0 +1,139 @@
+"""A person as a snapshot knows them, beside the candidates of one request."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from coldstart_models.data.catalogue import IntArray
+from coldstart_models.siamese.scorer import Calibration, SiameseScorer
+from coldstart_models.siamese.sight import Past, Sight, contributions
+from coldstart_models.siamese.sketch import LARGE
+from coldstart_models.siamese.terms import Terms
+from coldstart_models.siamese.training import history_batch
+
+if TYPE_CHECKING:
+    from coldstart_models.snapshot import Snapshot
+    from coldstart_models.user_history import UserHistory
+
+
+@dataclass(frozen=True)
+class Person:
+    """A user seen by the scorer, with the reference pool's calibration."""
+
+    scorer: SiameseScorer
+    snapshot: "Snapshot"
+    rows: IntArray
+    """(C,) of the candidates."""
+    past_rows: IntArray
+    """(H,) of the history events that the snapshot knows."""
+    past: Past
+    sight: Sight
+    columns: Tensor | None
+    """(C,) of the candidates in what is seen; None where they are all of it."""
+    present: Tensor
+    """(M, C') which of what is seen has which modality."""
+    calibration: Calibration
+    prior: Tensor
+    """(C,) expected log popularity of the candidates."""
+
+    @classmethod
+    @torch.inference_mode()
+    def of(
+        cls,
+        scorer: SiameseScorer,
+        snapshot: "Snapshot",
+        history: "UserHistory",
+        rows: IntArray,
+        *,
+        most: int | None = None,
+        mean: Tensor | None = None,
+    ) -> "Person | None":
+        """None where the snapshot knows no item of the history.
+
+        Args:
+            rows: (C,) of the candidates.
+            most: of very many candidates, ascending, keep so many that may be the best.
+            mean: (ΣD_m,) of the population's profiles, to keep whom first customers lifted.
+        """
+        histories = snapshot.histories([history])
+        if not histories.mask.any():
+            return None
+        batch = history_batch(histories)
+        past = Past.of(
+            scorer,
+            snapshot.vectors,
+            batch.rows[0],
+            age_days=batch.age_days[0],
+            traits=batch.traits[0],
+        )
+        kept, reference = snapshot.blocks.similarities, snapshot.blocks.reference
+        prior = snapshot.blocks.reference_prior
+        if most is not None and len(rows) > max(LARGE, most) and snapshot.sketch is not None:
+            seen = Calibration.of(*Sight.of(scorer, past, reference.vectors).batch(), prior)
+            lifted = torch.zeros(0), rows[:0]
+            if mean is not None:
+                lifted = snapshot.learned.added(rows, past.centred(mean))
+            rows = snapshot.sketch.best(scorer, past, seen, rows, most=most, lifted=lifted)
+        ascending = rows if _ascends(rows) else np.unique(rows)
+        if kept is None:
+            block = snapshot.blocks.around(ascending)
+            sight = Sight.of(scorer, past, block.vectors)
+        else:
+            block = snapshot.blocks.whole
+            sight = Sight.of_known(scorer, past, block.vectors, kept, batch.rows[0])
+        if block.holds(reference.rows):
+            pool = sight.batch(torch.from_numpy(block.columns(reference.rows)))
+        else:
+            pool = Sight.of(scorer, past, reference.vectors).batch()
+        all_of_it = ascending is rows and len(rows) == len(block.rows)
+        return cls(
+            scorer=scorer,
+            snapshot=snapshot,
+            rows=rows,
+            past_rows=histories.item_index[0],
+            past=past,
+            sight=sight,
+            columns=None if all_of_it else torch.from_numpy(block.columns(rows)),
+            present=torch.stack([block.vectors.present[name] for name in scorer.widths]),
+            calibration=Calibration.of(*pool, prior),
+            prior=torch.from_numpy(snapshot.prior[rows]),
+        )
+
+    @cached_property
+    def item_ids(self) -> tuple[str, ...]:
+        """Of the H events."""
+        return tuple(str(self.snapshot.item_ids[row]) for row in self.past_rows)
+
+    @property
+    def terms(self) -> Terms:
+        """What the candidates' scores are made of."""
+        values, exists = self.sight.batch(self.columns)
+        return Terms(values, exists, self.prior, self.calibration)
+
+    @torch.inference_mode()
+    def general(self) -> Tensor:
+        """(C,) expected popularity of the candidates, standardised over the reference pool."""
+        return self.calibration.popular(self.prior)
+
+    @torch.inference_mode()
+    def parts(self, places: IntArray) -> "np.typing.NDArray[np.float32]":
+        """(M, K, H): the history's parts in the score of some of the candidates, by modality."""
+        at = torch.from_numpy(places)
+        columns = at if self.columns is None else self.columns[at]
+        found = contributions(
+            self.scorer,
+            self.sight.similar(columns),
+            self.past.weights,
+            self.present[:, columns],
+            mean=self.calibration.mean[0, 0],
+            deviation=self.calibration.deviation[0, 0],
+        )
+        return np.asarray(found.numpy(), np.float32)
+
+
+def _ascends(rows: IntArray) -> bool:
+    return bool((rows[1:] > rows[:-1]).all())

@@ -1,0 +1,139 @@
+"""A second recommender takes up what a first one changed, and then ranks just as it does."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from coldstart_models.adapting import known_from
+from coldstart_models.catching_up import catch_up
+from coldstart_models.recommending import Recommender
+from feature_repo.feature_tables import ITEM_ADAPTATION, ITEM_VECTOR
+from feature_repo.home import Home
+from feature_repo.store import PushTo, Store
+from tests.coldstart_models.checkerboard import CUTOFF, board, no_embeddings, titled
+from tests.coldstart_models.test_recommending import HISTORY, recommender
+from validation import tables
+
+__all__ = ["recommender"]
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def home(tmp_path):
+    home = Home(tmp_path / "home")
+    home.items.parent.mkdir(parents=True)
+    Store(home).apply()
+    write_items(home, board().frame)
+    return home
+
+
+def write_items(home, frame):
+    pq.write_table(tables.ITEMS.to_arrow(frame), home.items)
+
+
+@pytest.fixture
+def second(recommender):
+    """The same model and vectors, in another process as it were."""
+    return Recommender(
+        tag=recommender.tag,
+        featurizer=recommender._featurizer,
+        head=recommender._head,
+        network=recommender._network,
+        population=recommender._population,
+        snapshot=replace(recommender._snapshot),
+    )
+
+
+def ranked(one):
+    found = one.recommend(HISTORY, k=10, pool="all", available=False)
+    return [(item.item_id, item.score, item.support, item.is_new, item.reason) for item in found]
+
+
+def added(recommender, store, home, listed, titles):
+    """As `listings.add_listings` does after the gate."""
+    new = titled(titles)
+    rows = recommender.add_listings(
+        new.frame, no_embeddings(len(titles)), no_embeddings(len(titles))
+    )
+    after = listed[~listed[tables.ITEM_ID].isin(list(titles))]
+    after = tables.ITEMS.to_pandas(
+        tables.ITEMS.to_arrow(pd.concat([after, new.frame]).reset_index(drop=True))
+    )
+    write_items(home, after)
+    store.push(ITEM_VECTOR.name, known_from(rows, NOW), now=NOW, to=PushTo.ONLINE)
+    return after
+
+
+def test_listings_lessons_and_deletions_are_taken_up_exactly(recommender, second, home):
+    store = Store(home)
+    listed = added(recommender, store, home, board().frame, {"z1": "oak chair 98", "z2": "lamp"})
+    learned = recommender.adapt("z1", [HISTORY] * 3, times=[CUTOFF] * 3)
+    store.push(ITEM_ADAPTATION.name, known_from(learned, NOW), now=NOW, to=PushTo.ONLINE)
+    assert ranked(second) != ranked(recommender)
+    (stands,) = catch_up(["z1", "z2"], home=home, store=store, recommender=second)
+    assert list(stands.items[tables.ITEM_ID]) == ["z1", "z2"]
+    assert ranked(second) == ranked(recommender)
+    here, there = recommender._snapshot, second._snapshot
+    np.testing.assert_array_equal(here.rows, there.rows)
+    np.testing.assert_array_equal(here.deltas, there.deltas)
+
+    listed = added(recommender, store, home, listed, {"z2": "oak chair 99"})
+    write_items(home, listed[listed[tables.ITEM_ID] != "z1"])
+    recommender.remove_listings(["z1"])
+    (stands,) = catch_up(["z1", "z2"], home=home, store=store, recommender=second)
+    assert stands.gone == ("z1",)
+    assert ranked(second) == ranked(recommender)
+    assert not second.serves("z1")
+
+
+def test_what_is_known_already_changes_nothing(recommender, home):
+    store = Store(home)
+    added(recommender, store, home, board().frame, {"z1": "oak chair 98"})
+    version = recommender.snapshot_version
+    catch_up(["z1", "nowhere"], home=home, store=store, recommender=recommender)
+    assert recommender.snapshot_version == version
+
+
+def test_a_lesson_that_is_gone_online_is_forgotten(recommender, second, home):
+    store = Store(home)
+    added(recommender, store, home, board().frame, {"z1": "oak chair 98"})
+    catch_up(["z1"], home=home, store=store, recommender=second)
+    before = ranked(second)
+    second.adapt("z1", [HISTORY] * 3, times=[CUTOFF] * 3)
+    assert ranked(second) != before
+    catch_up(["z1"], home=home, store=store, recommender=second)
+    assert ranked(second) == before
+
+
+def test_another_models_vectors_are_left(recommender, second, home):
+    store = Store(home)
+    recommender.tag = "m:2"
+    added(recommender, store, home, board().frame, {"z1": "oak chair 98"})
+    (stands,) = catch_up(["z1"], home=home, store=store, recommender=second)
+    assert stands.items.empty
+    assert not second.serves("z1")
+
+
+def test_recommenders_that_follow_take_listings_up_by_their_own_model(recommender, second, home):
+    store = Store(home)
+    follower = Recommender(
+        tag="m:2",
+        featurizer=second._featurizer,
+        head=second._head,
+        network=second._network,
+        population=second._population,
+        snapshot=second._snapshot,
+    )
+    second.lead([follower])
+    added(recommender, store, home, board().frame, {"z1": "oak chair 98"})
+    catch_up(["z1"], home=home, store=store, recommender=second)
+    assert follower.serves("z1")
+    assert follower.score(HISTORY, ["z1"]) == pytest.approx(second.score(HISTORY, ["z1"]), abs=1e-3)
+    write_items(home, board().frame)
+    catch_up(["z1"], home=home, store=store, recommender=second)
+    assert not follower.serves("z1")

@@ -1,0 +1,80 @@
+"""Every process that serves learns of each listing that changed, in whatever process."""
+
+import pytest
+
+from feature_repo import listing_changes
+from feature_repo.home import Home
+from feature_repo.listing_changes import ListingChanges, record
+
+
+def test_a_reader_is_told_each_change_once_from_where_it_began(tmp_path):
+    home = Home(tmp_path)
+    early = ListingChanges(home)
+    record(home, ["b", "a"])
+    late = ListingChanges(home)
+    assert early.ids() == ["a", "b"]
+    assert early.ids() == []
+    assert late.ids() == []
+    record(home, ["c"])
+    record(home, ["a"])
+    record(home, [])
+    assert early.ids() == ["a", "c"]
+    assert late.ids() == ["a", "c"]
+
+
+def test_a_large_batch_and_a_full_file_lose_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(listing_changes, "FILE_BYTES", 300)
+    monkeypatch.setattr(listing_changes, "PART", 4)
+    home = Home(tmp_path)
+    reader = ListingChanges(home)
+    told = []
+    for number in range(30):
+        batch = [f"i{number:02d}-{part}" for part in range(6)]
+        record(home, batch)
+        found = reader.ids()
+        assert found == batch
+        told += found
+    assert len(told) == 180
+    folder = home.listing_changes.parent
+    assert sum(path.stat().st_size for path in folder.glob("*.jsonl")) < 3 * 300
+
+
+def test_who_was_away_for_too_long_is_told_to_start_from_everything(tmp_path, monkeypatch):
+    monkeypatch.setattr(listing_changes, "FILE_BYTES", 60)
+    home = Home(tmp_path)
+    reader = ListingChanges(home)
+    for number in range(12):
+        record(home, [f"i{number}"])
+    assert reader.ids() is None
+    record(home, ["later"])
+    assert reader.ids() == ["later"]
+
+
+def test_a_line_that_is_being_written_is_read_when_it_is_whole(tmp_path):
+    home = Home(tmp_path)
+    record(home, ["a"])
+    reader = ListingChanges(home)
+    with home.listing_changes.open("a") as file:
+        file.write('{"number": 2, "item')
+    assert reader.ids() == []
+    with home.listing_changes.open("a") as file:
+        file.write('_ids": ["b"]}\n')
+    assert reader.ids() == ["b"]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_readers_of_one_folder_do_not_take_each_others_changes(tmp_path, count):
+    home = Home(tmp_path)
+    readers = [ListingChanges(home) for _ in range(count)]
+    record(home, ["x"])
+    assert [reader.ids() for reader in readers] == [["x"]] * count
+
+
+def test_a_line_that_a_dead_writer_tore_does_not_hide_the_next(tmp_path):
+    home = Home(tmp_path)
+    reader = ListingChanges(home)
+    record(home, ["a"])
+    with home.listing_changes.open("a") as file:
+        file.write('{"number": 2, "it')
+    record(home, ["b"])
+    assert reader.ids() == ["a", "b"]
