@@ -60,11 +60,12 @@ format: $(READY) ## Format and fix what can be fixed
 	$(BIN)/ruff format .
 
 .PHONY: lint
-lint: $(READY) ## Check style, spelling and which package imports which
+lint: $(READY) ## Check style, spelling, which package imports which, and known holes of dependencies
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	git ls-files -z --cached --others --exclude-standard | xargs -0 $(BIN)/codespell
 	$(BIN)/lint-imports
+	$(BIN)/python -m audit.dependencies requirements.txt
 
 .PHONY: types
 types: $(READY) ## Check the types

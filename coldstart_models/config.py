@@ -162,7 +162,7 @@ class ServeConfig(_Frozen):
     max_in_flight: int = Field(default=64, ge=1, le=10_000)
     """Requests held at once, worked on or waiting; more are sent away with 503."""
     rate: float = Field(default=100.0, gt=0)
-    """Requests a second of one API key; keys.toml may say otherwise of a key."""
+    """Requests a second of one API key; api_keys.toml may say otherwise of a key."""
     burst: int = Field(default=200, ge=1)
     """Requests at once of one API key, after a pause."""
     largest_body: int = Field(default=32_000_000, ge=1000)

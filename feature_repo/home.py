@@ -103,7 +103,7 @@ class Home:
     @property
     def api_keys(self) -> Path:
         """Who may ask the service for what (TOML, digests of the keys alone)."""
-        return self.root / "keys.toml"
+        return self.root / "api_keys.toml"
 
     def model_vectors(self, tag: str) -> Path:
         """Item vectors of a model that may no longer be the served one, for experiments."""

@@ -9,16 +9,13 @@ import re
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from PIL import Image
 
 from feature_repo.home import Home
 from validation.photos import FORMATS
 from validation.whole_files import replacing
-
-if TYPE_CHECKING:
-    pass
 
 ROOT_VARIABLE: Final = "COLDSTART_PHOTO_ROOT"
 UPLOADS: Final = "listings"

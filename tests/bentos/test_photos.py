@@ -1,12 +1,21 @@
 """A listing's photo comes from the allowed folder or from the request, and from nowhere else."""
 
-import base64
+import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from bentos.recommender.photos import PhotoRefused, keep_photo, photo_root, resolve_photo
+from bentos.recommender.photos import (
+    PhotoLimits,
+    PhotoRefused,
+    keep_photo,
+    photo_root,
+    resolve_photo,
+)
 from feature_repo.home import Home
+from tests.bentos.pictures import bomb, picture, sent
 
 
 @pytest.fixture
@@ -58,7 +67,7 @@ def test_the_root_is_the_homes_photos_unless_named(
 
 def test_the_same_sent_photo_is_kept_once(tmp_path: Path) -> None:
     home = Home(tmp_path)
-    encoded = base64.b64encode(b"\x89PNG then more").decode()
+    encoded = sent(picture("PNG"))
 
     path = keep_photo(encoded, home=home)
 
@@ -76,3 +85,102 @@ def test_what_is_not_base64_is_refused(tmp_path: Path) -> None:
 def test_a_photo_of_unreasonable_size_is_refused_before_decoding(tmp_path: Path) -> None:
     with pytest.raises(PhotoRefused, match="longer than 10000000 bytes"):
         keep_photo("A" * 13_400_000, home=Home(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("kind", "suffix"),
+    [("JPEG", ".jpg"), ("PNG", ".png"), ("WEBP", ".webp"), ("GIF", ".gif"), ("TIFF", ".tiff")],
+)
+def test_a_photo_is_named_by_what_its_header_says(tmp_path: Path, kind: str, suffix: str) -> None:
+    assert keep_photo(sent(picture(kind)), home=Home(tmp_path)).suffix == suffix
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\xff\xd8", b"\x89PNG then more", b"<svg/>", b"%!PS-Adobe-3.0 EPSF-3.0\n"]
+)
+def test_what_is_no_photo_is_never_written(tmp_path: Path, content: bytes) -> None:
+    home = Home(tmp_path)
+    with pytest.raises(PhotoRefused, match="is no photo that can be read"):
+        keep_photo(sent(content), home=home)
+    assert not home.photos.exists()
+
+
+def test_a_bomb_is_refused_by_its_header_and_never_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def decode(self: object) -> None:
+        raise AssertionError("it was decoded")
+
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", decode)
+    home = Home(tmp_path)
+    for side, told in ((60_000, "more than 50000000"), (8000, "8000 × 8000")):
+        with pytest.raises(PhotoRefused, match=f"{told}.*pixels"):
+            keep_photo(sent(bomb(side, side)), home=home)
+    limits = PhotoLimits(most_pixels=10_000)
+    with pytest.raises(PhotoRefused, match="101 × 100 pixels; at most 10000"):
+        keep_photo(sent(bomb(101, 100)), home=home, limits=limits)
+    assert not home.photos.exists()
+    assert keep_photo(sent(bomb(100, 100)), home=home, limits=limits).is_file()
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        "http://127.0.0.1/a.jpg",
+        "https://shop.test/a.jpg",
+        "file:///etc/passwd",
+        "ftp://x/y",
+        "data:image/png;base64,AAAA",
+        "//shop.test/a.jpg",
+    ],
+)
+def test_an_address_is_never_opened(
+    root: Path, named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_: pytest.fail("it was asked for"))
+    with pytest.raises(PhotoRefused, match="is an address"):
+        resolve_photo(named, root=root)
+
+
+@pytest.mark.parametrize("named", ["/proc/self/environ", "/proc/self/root/etc/passwd", "/dev/zero"])
+def test_what_the_system_shows_as_files_is_outside(root: Path, named: str) -> None:
+    with pytest.raises(PhotoRefused, match="outside the allowed photo folder"):
+        resolve_photo(named, root=root)
+
+
+def test_links_to_folders_and_to_themselves_lead_nowhere(root: Path) -> None:
+    (root / "out").symlink_to(root.parent)
+    (root / "loop").symlink_to(root / "loop")
+    (root / "proc").symlink_to("/proc/self")
+    with pytest.raises(PhotoRefused, match="outside the allowed photo folder"):
+        resolve_photo("out/secret.txt", root=root)
+    with pytest.raises(PhotoRefused, match="outside the allowed photo folder"):
+        resolve_photo("proc/environ", root=root)
+    with pytest.raises(PhotoRefused):
+        resolve_photo("loop", root=root)
+
+
+def test_a_pipe_is_no_file(root: Path) -> None:
+    os.mkfifo(root / "pipe.jpg")
+    with pytest.raises(PhotoRefused, match="is not a file"):
+        resolve_photo("pipe.jpg", root=root)
+
+
+@pytest.mark.parametrize("named", ["a" * 5000, "deep/" * 2000, "a\ud800.jpg"])
+def test_what_no_file_can_be_called_is_refused(root: Path, named: str) -> None:
+    with pytest.raises(PhotoRefused):
+        resolve_photo(named, root=root)
+
+
+@given(named=st.text(max_size=60), climbs=st.integers(0, 6))
+@settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_no_name_at_all_leads_outside_the_root(root: Path, named: str, climbs: int) -> None:
+    for asked in (named, "../" * climbs + named, "/" + named, "deep/./../" * climbs + named):
+        try:
+            found = resolve_photo(asked, root=root)
+        except PhotoRefused:
+            continue
+        assert found.is_relative_to(root)
+        assert found.is_file()

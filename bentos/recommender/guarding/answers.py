@@ -1,21 +1,19 @@
 """One shape of every error, and the one place that unexpected exceptions end in.
 
 An error is `{"error": "…"}`; a wrong request also has `detail`, one entry a field. What failed
-inside the service is told as a plain 500: its log has the rest, under the request's id where it
-has one.
+inside the service is told as a plain 500 with the request's id, under which its log has the rest.
 """
 
 import json
 import logging
-import re
 from typing import Any, Final
 
-from bentos.recommender.guarding.asgi import App, Message, Receive, Scope, Send, header
+from bentos.recommender.guarding.asgi import App, Message, Receive, Scope, Send
+from bentos.recommender.observing.request import current
 
 logger = logging.getLogger("bentoml.coldstart")
 
 FAILED: Final = "the service failed; its log tells why"
-REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 TOLD_FIELDS: Final = 5
 LONGEST: Final = 1 << 20
 """Bytes of an error's own body that are read."""
@@ -31,11 +29,11 @@ class PlainAnswers:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        answer = _Answer(scope, send)
+        answer = _Answer(send)
         try:
             await self._app(scope, receive, answer.send)
         except Exception:
-            logger.exception("request %s failed", request_id(scope) or "without an id")
+            logger.exception("request %s failed", request_id() or "without an id")
             if not answer.started:
                 await answer.fail()
             elif not answer.finished:
@@ -45,8 +43,8 @@ class PlainAnswers:
 class _Answer:
     """Passes a success on; keeps an error until it is whole."""
 
-    def __init__(self, scope: Scope, send: Send) -> None:
-        self._scope, self._send = scope, send
+    def __init__(self, send: Send) -> None:
+        self._send = send
         self._start: Message | None = None
         self._body = b""
         self.started = self.finished = False
@@ -72,7 +70,7 @@ class _Answer:
         await self._finish(start, {"error": FAILED})
 
     async def _finish(self, start: Message, error: dict[str, Any]) -> None:
-        named = request_id(self._scope)
+        named = request_id()
         if start["status"] >= 500 and named is not None:
             error["request_id"] = named
         body = json.dumps(error).encode()
@@ -121,7 +119,7 @@ def _field(one: dict[str, Any]) -> dict[str, Any]:
     return {"field": place, "reason": reason}
 
 
-def request_id(scope: Scope) -> str | None:
-    """The id that a request came with, where it is one."""
-    given = header(scope, b"x-request-id")
-    return given.decode() if given and REQUEST_ID.fullmatch(given) else None
+def request_id() -> str | None:
+    """The id of the request at hand; None outside of the service."""
+    request = current()
+    return None if request is None else request.id

@@ -1,0 +1,1 @@
+"""What is checked of the project as a whole, beside its code."""
