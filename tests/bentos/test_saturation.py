@@ -68,3 +68,26 @@ def test_a_request_that_fails_leaves_its_place(client: TestClient, service: Any)
     for _ in range(3):
         assert client.post("/similar", json={"item_id": "ghost"}).status_code == 404
     assert LOAD.in_flight == 0
+
+
+def test_who_asks_does_not_wait_for_what_is_being_taken_in(
+    client: TestClient, service: Any
+) -> None:
+    def click(number: int) -> dict[str, Any]:
+        event = {"event_id": f"e{number}", "user_id": "bob", "item_id": "sofa"}
+        told = {**event, "event_type": "click", "event_timestamp": "2026-02-01T10:00:00Z"}
+        return {"events": [told]}
+
+    with ThreadPoolExecutor(8) as pool:
+        with service._intake:  # as a batch of listings that is being encoded
+            sent = [pool.submit(client.post, "/events", json=click(one)) for one in range(8)]
+            until(lambda: LOAD.in_flight == 8)
+            began = time.monotonic()
+            for _ in range(5):
+                assert client.post("/recommend", json={"user_id": "ann"}).status_code == 200
+            assert time.monotonic() - began < 5.0
+            assert not any(one.done() for one in sent)
+        answers = [one.result(60) for one in sent]
+    assert {answer.status_code for answer in answers} == {200}
+    taken = [event for answer in answers for event in answer.json()["accepted"]]
+    assert sorted(taken) == [f"e{number}" for number in range(8)]

@@ -1,20 +1,26 @@
 """Around every request: its id, the bound of the queue, and reasons that a client can read.
 
+Taking in is done one at a time. Without places of their own, four batches of events that wait for a
+batch of listings would hold every thread, and nobody would be recommended anything meanwhile.
+
 Bento has a bound of its own (`traffic.max_concurrency`), which sends away with 429 and says not
 when to come again; and it hides the reason of every answer from 500 on.
 """
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from http import HTTPStatus
 from time import perf_counter
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 import bentoml
 from opentelemetry import trace
 
 from bentos.recommender import measures
-from bentos.recommender.observing.load import LOAD, RETRY_AFTER
+from bentos.recommender.observing.load import LOAD, RETRY_AFTER, THREADS
 from bentos.recommender.observing.request import (
     HEADER,
     ObservedRequest,
@@ -33,6 +39,12 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 OTHER: Final = "other"
 WORK: Final = frozenset({"POST", "PATCH", "DELETE"})
 """Methods of the operations; pages, photos and probes are never sent away."""
+TAKING: Final = frozenset(
+    {"events", "listings", "listings/update", "listings/delete", "adapt", "users/erase"}
+)
+"""Operations of which one is done at a time: those that wait hold no thread."""
+TAKING_AT_ONCE: Final = THREADS // 2
+"""Threads that they may have; the others are left to who asks."""
 SATURATED: Final = Refusal(
     HTTPStatus.SERVICE_UNAVAILABLE,
     "as many requests as the service holds are waiting; send this one again in a second",
@@ -46,6 +58,9 @@ class RequestMiddleware:
     def __init__(self, app: App, *, routes: frozenset[str]) -> None:
         """Routes are the operations' addresses: only these become values of a metric's label."""
         self._app, self._routes = app, routes
+        self._places: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = (
+            WeakKeyDictionary()
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -70,12 +85,20 @@ class RequestMiddleware:
         request, began = answer.request, perf_counter()
         LOAD.in_flight += 1
         try:
-            await self._app(scope, receive, answer.pass_on)
+            async with self._place(request.endpoint):
+                await self._app(scope, receive, answer.pass_on)
         finally:
             LOAD.in_flight -= 1
             if request.store_seconds:
                 share = request.store_seconds / max(perf_counter() - began, 1e-9)
                 measures.observe_store_share(request.endpoint, min(share, 1.0))
+
+    def _place(self, endpoint: str) -> AbstractAsyncContextManager[object]:
+        """Where a request waits before it gets a thread."""
+        if endpoint not in TAKING:
+            return nullcontext()
+        loop = asyncio.get_running_loop()  # a semaphore belongs to one
+        return self._places.setdefault(loop, asyncio.Semaphore(TAKING_AT_ONCE))
 
     def _endpoint(self, scope: Scope) -> str:
         path: str = scope["path"]
