@@ -11,7 +11,7 @@ from coldstart_models.data.catalogue import load_catalogue
 from coldstart_models.errors import ArtifactError
 from coldstart_models.recommending import Recommender
 from coldstart_models.served_model import choose
-from coldstart_models.served_recommender import examine, load_served
+from coldstart_models.served_recommender import examine, load_served, take_up_changes
 from coldstart_models.training_job import train_job
 from coldstart_models.user_history import UserHistory
 from feature_repo.home import Home
@@ -54,6 +54,13 @@ def test_models_go_and_come_back_over_the_same_listings(home: Home) -> None:
 
     list_like(newest, "n1", home=home)  # by the newer model, which is served
     list_like(back, "n2", home=home)  # by the older one, after a rollback
+    served, gone = take_up_changes(["n1"], home=home, store=Store(home), recommender=back)
+    assert ([list(items[tables.ITEM_ID]) for items in served], gone) == ([["n1"]], frozenset())
+    assert back.serves("n1")  # its vector was the other model's
+    served, gone = take_up_changes(["none"], home=home, store=Store(home), recommender=back)
+    assert (served, gone) == ([], {"none"})
+    back.reload(home)
+    assert sorted(back._snapshot.item_ids) == sorted([*ITEMS, "n1", "n2"])
     for tag in (first, second):
         again = load_served(home, tag=tag)
         assert again.tag == tag
