@@ -366,7 +366,9 @@ class Recommender:
 
     def reload(self, home: Home) -> None:
         """Take the vectors up from the store again, where too much changed to say what."""
-        fresh = read_snapshot(home, tag=self.tag, widths=self._scorer.widths)
+        from coldstart_models.served_recommender import load_served
+
+        fresh = load_served(home, tag=self.tag)._snapshot
         with self._writing:
             later = replace(fresh, version=self._snapshot.version + 1)
             self._snapshot = self._sketched(later)

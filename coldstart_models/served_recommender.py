@@ -6,6 +6,7 @@ vectors of the rest from the stored embeddings, as for new listings.
 """
 
 import math
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -17,12 +18,14 @@ from coldstart_models.data.catalogue import load_catalogue
 from coldstart_models.errors import ArtifactError
 from coldstart_models.user_history import UserHistory
 from feature_repo.event_log import event_log
+from feature_repo.feature_tables import ITEM_ADAPTATION, ITEM_VECTOR
 from feature_repo.home import Home
 from feature_repo.offline_tables import read_vectors
 from validation import tables
 
 if TYPE_CHECKING:
     from coldstart_models.recommending import Recommender
+    from feature_repo.store import Store
 
 AT_ONCE: Final = 2048
 """Listings whose vectors are made together; bounds the memory, and how long others wait."""
@@ -39,7 +42,7 @@ def load_served(home: Home, *, tag: str) -> "Recommender":
     from coldstart_models.recommending import Recommender
 
     stored = find_model(home, tag=tag)
-    listed, foreign = _listings(home, "item_vector", stored.tag)
+    listed, foreign = _listings(home, ITEM_VECTOR.name, stored.tag)
     if not foreign:
         return Recommender.load(home, tag=stored.tag)
     if home.model_vectors(stored.tag).exists():
@@ -49,7 +52,7 @@ def load_served(home: Home, *, tag: str) -> "Recommender":
     else:
         recommender = Recommender.load(home, tag=stored.tag)
         _encode(recommender, foreign, home=home)
-        _learn(recommender, _listings(home, "item_adaptation", stored.tag)[1], home=home)
+        _learn(recommender, _listings(home, ITEM_ADAPTATION.name, stored.tag)[1], home=home)
     return recommender
 
 
@@ -68,6 +71,25 @@ def examine(recommender: "Recommender") -> None:
         )
 
 
+def take_up_changes(
+    item_ids: Collection[str], *, home: Home, store: "Store", recommender: "Recommender"
+) -> tuple[list[pd.DataFrame], frozenset[str]]:
+    """Serve listings as other processes left them; also processes that serve another model.
+
+    Returns the items that are served now (canonical columns), and ids that are no more.
+    """
+    from coldstart_models.catching_up import catch_up
+
+    found = catch_up(sorted(item_ids), home=home, store=store, recommender=recommender)
+    gone = frozenset(item_id for stands in found for item_id in stands.gone)
+    items = [stands.items for stands in found if len(stands.items)]
+    left = set(item_ids) - gone - {one for frame in items for one in frame[tables.ITEM_ID]}
+    foreign = left & _listings(home, ITEM_VECTOR.name, recommender.tag)[1] if left else left
+    if foreign:
+        items += _encode(recommender, foreign, home=home)
+    return items, gone
+
+
 def _listings(home: Home, view: str, tag: str) -> tuple[frozenset[str], frozenset[str]]:
     """All listings of the view, and those whose newest row is another model's."""
     stored = read_vectors(home, view)
@@ -80,13 +102,18 @@ def _chosen(home: Home) -> frozenset[str]:
     return frozenset(events.loc[positive, tables.ITEM_ID])
 
 
-def _encode(recommender: "Recommender", item_ids: frozenset[str], *, home: Home) -> None:
-    """Make the vectors of some listings, of their features as they are now."""
+def _encode(
+    recommender: "Recommender", item_ids: Collection[str], *, home: Home
+) -> list[pd.DataFrame]:
+    """Make the vectors of some listings, of their features as they are now; returns these."""
     catalogue = load_catalogue(home)
     rows = np.flatnonzero(pd.Index(catalogue.item_ids).isin(list(item_ids)))
+    made = []
     for first in range(0, len(rows), AT_ONCE):
         some = catalogue.take(rows[first : first + AT_ONCE])
         recommender.add_listings(some.frame, some.image, some.text)
+        made.append(some.frame)
+    return made
 
 
 def _learn(recommender: "Recommender", item_ids: frozenset[str], *, home: Home) -> None:

@@ -87,7 +87,7 @@ class Following(Swapping, People):
 
     def take_up_listings(self) -> None:
         """Serve listings as other processes left them, once."""
-        from coldstart_models.catching_up import catch_up
+        from coldstart_models.served_recommender import take_up_changes
 
         changed = self._listing_changes.ids()
         if changed is None:
@@ -98,11 +98,11 @@ class Following(Swapping, People):
         self._missed |= set(changed)
         if not self._missed:
             return
-        for stands in catch_up(
-            sorted(self._missed), home=self.home, store=self.store, recommender=self.recommender
-        ):
-            if len(stands.items):
-                self.shelf.add(stands.items)
-            if stands.gone:
-                self.shelf.remove(stands.gone)
+        served, gone = take_up_changes(
+            self._missed, home=self.home, store=self.store, recommender=self.recommender
+        )
+        for items in served:
+            self.shelf.add(items)
+        if gone:
+            self.shelf.remove(gone)
         self._missed = set()

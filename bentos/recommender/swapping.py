@@ -23,6 +23,7 @@ from coldstart_models.listing_encoders import ListingEncoders, load_encoders
 from coldstart_models.served_model import MODEL_VARIABLE, read_choice
 from feature_repo.errors import FeatureError
 from feature_repo.event_log import identity_of
+from feature_repo.listing_changes import ListingChanges
 
 if TYPE_CHECKING:
     from coldstart_models.recommending import Recommender
@@ -68,11 +69,14 @@ class Swapping(State):
 
     _choice_seen: str = ""
     """The choice, as a file, that was acted on."""
+    _owed: frozenset[str] | None = frozenset()
+    """Listings to look at again after a swap; None where too many changed to name them."""
     _refused: tuple[str, str] | None = None
     """A chosen model that is not served, and why."""
 
     def follow_choice(self) -> None:
         """Serve what was chosen, if it was not looked at yet and passes its checks."""
+        self._take_up_owed()
         written = identity_of(self.home.served_model)
         if not written or written == self._choice_seen or os.environ.get(MODEL_VARIABLE):
             return
@@ -105,6 +109,7 @@ class Swapping(State):
     def _swap(self, tag: str) -> None:
         """Raises what is wrong with the model; then nothing has changed."""
         began, before = time.monotonic(), self.recommender.tag
+        changes = ListingChanges(self.home)
         serving, meanwhile = self._serving, Meanwhile()
         variant = serving.lanes.models.get(tag)
         # Under the lock: what is being taken in is in the state folder before it is read.
@@ -124,11 +129,27 @@ class Swapping(State):
             with self._intake:
                 serving.recommender.lead(serving.lanes.followers)
             raise
+        missed = changes.ids()
+        self._owed = None if missed is None else frozenset(missed)
         del serving, variant, found, lanes, meanwhile, followers
         gc.collect()  # only what came since the last freeze is looked through
         gc.freeze()
         measures.count_swap("swapped")
         logger.info("serving %s after %s, %.1f s", tag, before, time.monotonic() - began)
+
+    def _take_up_owed(self) -> None:
+        """What other processes changed of the listings while the served model was loaded.
+
+        The thread that looks for such changes may have told them to the model of before alone.
+        """
+        from coldstart_models.served_recommender import take_up_changes
+
+        owed = self._owed
+        if owed is None:
+            self.recommender.reload(self.home)
+        elif owed:
+            take_up_changes(owed, home=self.home, store=self.store, recommender=self.recommender)
+        self._owed = frozenset()
 
     def _candidate(self, tag: str, loaded: "Recommender | None") -> Candidate:
         """The model, checked; `loaded` where an experiment's variant has it already."""

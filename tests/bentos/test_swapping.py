@@ -22,6 +22,7 @@ from coldstart_models.recommending import Recommendation
 from coldstart_models.served_model import choose, go_back
 from coldstart_models.user_history import UserHistory
 from feature_repo.home import Home
+from feature_repo.listing_changes import record
 from tests.bentos.conftest import CONTRACT
 from tests.bentos.fakes import PRIOR, ColourEncoder, CountingRecommender
 
@@ -99,7 +100,7 @@ def loading(monkeypatch: pytest.MonkeyPatch, service: Any) -> Loading:
 @pytest.fixture
 def quiet(monkeypatch: pytest.MonkeyPatch, service: Any) -> None:
     """Only the test lets the service look."""
-    monkeypatch.setattr(service, "_follow", lambda: None)
+    monkeypatch.setattr(service, "start_following", lambda: None)
 
 
 @pytest.fixture
@@ -272,6 +273,27 @@ def test_what_comes_while_a_model_is_loaded_is_in_both(
     assert service.recommender.tag == other
     assert sorted(service.recommender.prior) == sorted(old.prior) == ["lamp", "sofa", "vase"]
     assert old.followers == []  # it takes nothing in any more
+
+
+def test_what_another_process_lists_while_a_model_is_loaded_is_taken_up(
+    client: TestClient,
+    service: Any,
+    home: Home,
+    other: str,
+    loading: Loading,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    taken: list[list[str]] = []
+    monkeypatch.setattr(
+        "coldstart_models.served_recommender.take_up_changes",
+        lambda ids, *, recommender, **_: taken.append([recommender.tag, *sorted(ids)]),
+    )
+    loading.meanwhile = lambda: record(home, ["rug", "vase"])
+    choose(home, tag=other, now=CHOSEN_AT)
+    service.follow_choice()
+    service.follow_choice()
+    service.follow_choice()
+    assert taken == [[other, "rug", "vase"]]
 
 
 def test_a_refused_model_leaves_the_served_one_without_followers(
