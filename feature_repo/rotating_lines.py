@@ -85,6 +85,12 @@ def _changing(path: Path) -> Iterator[None]:
         yield
 
 
+def files_of(path: Path, *, files: int) -> list[Path]:
+    """Those that are there, oldest first."""
+    numbered = (_numbered(path, number) for number in range(files, -1, -1))
+    return [one for one in numbered if one.exists()]
+
+
 def read(path: Path, *, files: int, kind: str) -> Iterator[tuple[Path, int, dict[str, Any]]]:
     """File, line and object, oldest first; what follows the last newline is not written yet.
 
@@ -93,10 +99,7 @@ def read(path: Path, *, files: int, kind: str) -> Iterator[tuple[Path, int, dict
 
     Raises JobError for a line that is no JSON object.
     """
-    for number in range(files, -1, -1):
-        one = _numbered(path, number)
-        if not one.exists():
-            continue
+    for one in files_of(path, files=files):
         with one.open("rb") as lines:
             for count, line in enumerate(lines, start=1):
                 if not line.endswith(b"\n"):

@@ -18,12 +18,14 @@ import bentoml
 from bentoml.exceptions import BentoMLException, ServiceUnavailable
 
 from bentos.recommender import measures, payloads, storefront, threads
-from bentos.recommender.asking import Asking
 from bentos.recommender.changing import Changing
 from bentos.recommender.cursor import Cursors
+from bentos.recommender.desk import Desk
+from bentos.recommender.operating import Operating
 from bentos.recommender.packing import ProjectImage
 from bentos.recommender.people import People
 from bentos.recommender.shelf import Shelf
+from bentos.recommender.showing import Showing
 from bentos.recommender.state import logger
 from bentos.recommender.taking import Taking
 from coldstart_models.artifacts import LATEST, check_contract, find_model, observe_features
@@ -55,7 +57,7 @@ os.environ.setdefault("BENTOML_DO_NOT_TRACK", "true")
     threads=4,
     traffic={"timeout": 60},
 )
-class RecommenderService(Asking, Taking, Changing, People):
+class RecommenderService(Showing, Taking, Changing, People, Operating):
     """Personal recommendations of home-goods listings nobody has clicked yet."""
 
     def __init__(self) -> None:
@@ -87,6 +89,9 @@ class RecommenderService(Asking, Taking, Changing, People):
             load=lambda tag: load_challenger(self.home, tag=tag),
         )
         self._catalogue = CatalogueReference(self.home)
+        self._desk = Desk(
+            self.home, store=self.store, recommender=self.recommender, lanes=self._lanes
+        )
         threads.one_each()
         gc.collect()
         gc.freeze()
@@ -136,6 +141,7 @@ class RecommenderService(Asking, Taking, Changing, People):
                 self._warm_encoders()
             except ServiceUnavailable as error:
                 logger.error("%s", error)
+        self._warm_desk()
 
     def _follow(self, wait: Callable[[float], object] = time.sleep) -> None:
         """Let new listings learn from events that other processes took in.

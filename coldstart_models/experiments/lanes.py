@@ -4,7 +4,7 @@ Without an experiment there is one lane, the configuration's. All lanes share on
 explored exposures, because a listing is one listing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -80,6 +80,16 @@ class Lanes:
             for variant in asked
         }
         return cls(default, experiment, lanes)
+
+    @property
+    def experiment(self) -> Experiment | None:
+        """The test that runs."""
+        return self._experiment
+
+    @property
+    def variants(self) -> Mapping[str, Lane]:
+        """Its lanes by variant, in order; none without a test."""
+        return self._variants
 
     @property
     def logged(self) -> bool:
