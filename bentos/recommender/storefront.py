@@ -26,6 +26,11 @@ OPERATIONS: Final = PAGES / "operations.html"
 MEDIA_TYPES: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 FILES: Final = {path.name: path for path in PAGES.iterdir() if path.suffix in MEDIA_TYPES}
 SAFE: Final = {"X-Content-Type-Options": "nosniff"}
+PAGE_POLICY: Final = (
+    "default-src 'self'; base-uri 'none'; object-src 'none'; form-action 'self'; "
+    "frame-ancestors 'none'"
+)
+"""A page runs and shows what comes from here, and nothing that stands in it."""
 REPORT_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
 """A report is one file with its styles and charts in it; nothing in it runs or loads."""
 
@@ -83,7 +88,8 @@ def photo(request: Request) -> Response:
 
 
 def _page(path: Path) -> Response:
-    return FileResponse(path, media_type="text/html", headers={**SAFE, "Cache-Control": "no-cache"})
+    headers = {**SAFE, "Content-Security-Policy": PAGE_POLICY, "Cache-Control": "no-cache"}
+    return FileResponse(path, media_type="text/html", headers=headers)
 
 
 app: Final = Starlette(

@@ -128,7 +128,7 @@ def test_the_whole_mission_on_one_page(visit: Visit, shop: httpx.Client, tmp_pat
     page = visit.storefront()
     first = order(page)
     user = page.input_value("#user")
-    told = shop.post("/recommend", json={"user_id": user, "k": 24}).json()
+    told = shop.post("/recommend", json={"user_id": user, "k": 12}).json()
     assert first == [item["item_id"] for item in told["items"]]
     assert page.locator("#items .badge").count() == sum(one["is_new"] for one in told["items"])
     page.screenshot(path=tmp_path / "storefront.png", full_page=True)
@@ -152,6 +152,7 @@ def test_the_whole_mission_on_one_page(visit: Visit, shop: httpx.Client, tmp_pat
 
     add_listing(page, tmp_path, title=HOSTILE)
     assert page.locator("#follow-title").inner_text() == HOSTILE
+    page.wait_for_selector("#items .mine")
     (added,) = page.eval_on_selector_all("#items .mine", "all => all.map(one => one.dataset.item)")
     assert page.locator(f'.card[data-item="{added}"] h3').text_content() == HOSTILE
     assert page.locator(f'.card[data-item="{added}"] img').get_attribute("alt") == HOSTILE

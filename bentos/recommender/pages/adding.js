@@ -26,9 +26,9 @@ export function wireAdding(shop) {
   });
 }
 
-/** The listing that is followed, or null. */
-export function followedId() {
-  return followed && followed.item_id;
+/** The listing that is followed as `recommend` would tell it, with its place; or null. */
+export function followedItem() {
+  return followed && before ? { ...followed, place: before.place, support: before.support } : null;
 }
 
 /** Look again where the followed listing stands, as for another person. */
@@ -83,10 +83,10 @@ async function add(shop) {
   try {
     if (photo) listing.photo_base64 = await base64(photo);
     const answer = await api("listings", { listings: [listing] });
-    tell("reasons-held", "It was not taken", answer.quarantined);
-    tell("reasons-warned", "Taken, with something to mend", answer.warnings);
+    tell("reasons-held", "", answer.quarantined);
+    tell("reasons-warned", "Something is to be mended:", answer.warnings);
     if (!answer.accepted.includes(listing.item_id)) {
-      say(byId("added"), "The listing was not taken.", true);
+      say(byId("added"), "The listing was not taken:", true);
       return;
     }
     byId("add").reset();
@@ -105,7 +105,7 @@ function tell(name, heading, rows) {
   if (!rows.length) return;
   const reasons = rows.flatMap((row) => row.reasons);
   byId("told").append(
-    element("p", { text: `${heading}:` }),
+    heading ? element("p", { text: heading }) : "",
     element("ul", { class: name }, ...reasons.map((reason) => element("li", { text: reason }))),
   );
 }
@@ -120,7 +120,8 @@ function base64(photo) {
 }
 
 async function follow(listing, shop) {
-  followed = { ...listing, photo: `photos/${encodeURIComponent(listing.item_id)}` };
+  followed = { ...listing, is_new: true, photo: `photos/${encodeURIComponent(listing.item_id)}` };
+  before = null;
   byId("nothing-yet").hidden = true;
   byId("followed").hidden = false;
   byId("moves").replaceChildren();
@@ -134,7 +135,9 @@ async function follow(listing, shop) {
 }
 
 async function placed(shop) {
-  const found = await api("place", { ...shop.person(), item_id: followed.item_id });
+  const who = { ...shop.person(), item_id: followed.item_id };
+  const found = await api("place", who);
+  followed.reason = found.personal ? (await api("explain", who)).sentence : "Expected to sell.";
   byId("place").textContent = String(found.place);
   const customers = found.support ? `, after ${found.support} ${found.support === 1 ? "customer" : "customers"}` : "";
   byId("among").textContent = `of ${found.among} new listings for ${shop.name()}${customers}`;

@@ -49,7 +49,7 @@ async function asked(path, options) {
     throw new Failed("The service does not answer. Check the connection and try again.", 0);
   }
   if (answer.ok) return answer;
-  if (answer.status === 401) showKeyField();
+  if (answer.status === 401 || answer.status === 403) showKeyField();
   throw new Failed(await sentence(answer), answer.status);
 }
 

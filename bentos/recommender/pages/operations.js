@@ -105,7 +105,7 @@ async function save(event, report) {
 
 function tellFeatures({ views, do_next }) {
   byId("do-next").hidden = do_next.length === 0;
-  byId("do-next").replaceChildren(...do_next.map((text) => element("li", { text })));
+  byId("do-next").replaceChildren(...do_next.map((text) => element("li", {}, ...coded(text))));
   fill(
     "views",
     views.map((view) =>
@@ -122,6 +122,11 @@ function tellFeatures({ views, do_next }) {
     7,
     "No view is registered.",
   );
+}
+
+/** Words, and commands between backticks as code. */
+function coded(text) {
+  return text.split("`").map((part, place) => (place % 2 ? element("code", { text: part }) : part));
 }
 
 function people({ least, most }) {

@@ -1,10 +1,10 @@
 // The storefront: who is shopping, and what is recommended.
 
 import { api, byId, element, say, withKey } from "./api.js";
-import { followedId, placeAgain, wireAdding } from "./adding.js";
+import { followedItem, placeAgain, wireAdding } from "./adding.js";
 import { card, pick, titleOf } from "./cards.js";
 
-const PAGE = 24;
+const PAGE = 12;
 const BROWSED = 12;
 const PAUSE = 250;
 
@@ -41,8 +41,18 @@ function cardOf(item, place) {
     picked: visit.has(item.item_id),
     press,
     person: () => (known ? person() : null),
-    mine: item.item_id === followedId(),
+    mine: item.item_id === followedItem()?.item_id,
   });
+}
+
+/** The followed listing stands at the end where its place is further down than the page goes. */
+function withFollowed(list) {
+  for (const extra of list.querySelectorAll("[data-extra]")) extra.remove();
+  const item = followedItem();
+  if (!item || list.querySelector(".mine")) return;
+  const made = cardOf(item, item.place);
+  made.dataset.extra = "";
+  list.append(made);
 }
 
 async function recommend() {
@@ -58,6 +68,7 @@ async function recommend() {
     if (mine !== asked) return;
     known = data.fallback === null;
     list.replaceChildren(...data.items.map((item, index) => cardOf(item, index + 1)));
+    withFollowed(list);
     further = data.next;
     const name = shop.name();
     const found = `${data.items.length} listings for ${name}`;
@@ -88,11 +99,13 @@ async function showMore() {
   try {
     const data = await api("recommend", { ...wanted(), after: further });
     if (mine !== asked) return;
+    for (const extra of list.querySelectorAll("[data-extra]")) extra.remove();
     const added = data.items.map((item, index) => cardOf(item, list.children.length + index + 1));
     list.append(...added);
+    withFollowed(list);
     further = data.next;
     byId("more").hidden = further === null;
-    say(byId("note"), `${list.children.length} listings for ${shop.name()}.`);
+    say(byId("note"), `${list.querySelectorAll(".card:not([data-extra])").length} listings for ${shop.name()}.`);
     if (added.length) added[0].querySelector("button").focus();
   } catch (error) {
     say(byId("note"), error.message, true);
@@ -151,8 +164,9 @@ function takeBack(item) {
   (byId("picked").querySelector("button") || byId("others")).focus();
 }
 
-function ask() {
-  return Promise.all([recommend(), placeAgain(shop)]);
+async function ask() {
+  await placeAgain(shop);
+  await recommend();
 }
 
 async function begin() {
