@@ -63,6 +63,36 @@ def test_the_state_of_catalogue_and_model_is_told(client: TestClient) -> None:
     assert datetime.fromisoformat(told["features"]["read_at"]) <= datetime.now(UTC)
 
 
+@pytest.fixture
+def experiment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An experiment in the configuration, and nothing remembered."""
+    config = tmp_path / "coldstart.toml"
+    config.write_text(
+        '[experiment]\nname = "blend"\n'
+        'variants = [{name = "as learned"}, {name = "general", personal = 0.2, weight = 3.0}]\n'
+    )
+    monkeypatch.setenv("COLDSTART_CONFIG", str(config))
+    monkeypatch.setattr(desks, "QUICK", 0.0)
+
+
+def test_an_experiment_is_told_with_its_people_and_pages(
+    experiment: None, client: TestClient
+) -> None:
+    users = [f"u{number}" for number in range(20)]
+    served = [
+        client.post("/recommend", json={"user_id": user, "k": 1}).json()["variant"]
+        for user in [*users, *users]
+    ]
+    told = ask(client)["experiment"]
+    assert (told["name"], told["share"]) == ("blend", 1.0)
+    shares = [(one["name"], one["share"], one["personal"]) for one in told["variants"]]
+    assert shares == [("as learned", 0.25, None), ("general", 0.75, 0.2)]
+    for one in told["variants"]:
+        pages = served.count(one["name"])
+        assert (one["pages"], one["people"]) == (pages, pages // 2)
+        assert pages > 0
+
+
 def test_reports_that_are_kept_are_linked_and_nothing_else_is_served(
     client: TestClient, home: Home
 ) -> None:
