@@ -11,6 +11,9 @@ ASKED: Final = {
     "/explain": Scope.READ,
     "/similar": Scope.READ,
     "/popular": Scope.READ,
+    "/showcase": Scope.READ,
+    "/place": Scope.READ,
+    "/operations": Scope.METRICS,
     "/status": Scope.READ,
     "/events": Scope.EVENTS,
     "/listings": Scope.LISTINGS,
@@ -21,12 +24,14 @@ ASKED: Final = {
 }
 """Path of a POST → what it takes."""
 SHOWN: Final = frozenset(
-    {"/", "/docs.json", "/schema.json", "/storefront", "/livez", "/readyz", "/healthz"}
+    {"/", "/docs.json", "/schema.json", "/storefront", "/ui", "/livez", "/readyz", "/healthz"}
 )
 """What holds nothing of the shop or of people: pages, their description, and whether it lives."""
-SHOWN_BELOW: Final = ("/photos/", "/static_content/")
-"""Photos are on the shop's own pages, where browsers fetch them without a key."""
-READ: Final = {"/storefront/users": Scope.READ, "/metrics": Scope.METRICS}
+SHOWN_BELOW: Final = ("/photos/", "/static_content/", "/ui/")
+NOT_SHOWN_BELOW: Final = ("/ui/reports/",)
+"""Photos are on the shop's own pages, where browsers fetch them without a key; the files of the
+pages hold nothing of the shop, and reports hold rows of listings and events."""
+READ: Final = {"/metrics": Scope.METRICS}
 
 
 def scope_of(method: str, path: str) -> Scope | None:
@@ -37,7 +42,7 @@ def scope_of(method: str, path: str) -> Scope | None:
     if method == "OPTIONS":
         return None
     if method in READERS:
-        if path in SHOWN or path.startswith(SHOWN_BELOW):
+        if path in SHOWN or (path.startswith(SHOWN_BELOW) and not path.startswith(NOT_SHOWN_BELOW)):
             return None
         return READ.get(path, Scope.ADMIN)
     if method == "POST":

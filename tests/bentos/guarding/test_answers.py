@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from bentos.recommender import pages
+from bentos.recommender import api_page
 from bentos.recommender.guarding.answers import FAILED, PlainAnswers
 from bentos.recommender.observing.request import ObservedRequest, begin, end
 from feature_repo.errors import StoreError
@@ -74,7 +74,7 @@ def test_an_answer_that_has_begun_is_broken_off() -> None:
         ("POST", "/recommend", {"user_id": "ann"}),
         ("POST", "/users/erase", {"user_id": "ann"}),
         ("DELETE", "/users", {"user_id": "ann"}),
-        ("GET", "/storefront/users", None),
+        ("GET", "/ui/reports/gate/x.html", None),
     ],
 )
 def test_whatever_fails_inside_is_told_nowhere_but_in_the_log(
@@ -202,7 +202,18 @@ def test_a_row_with_ids_that_are_none_stays_out_and_the_others_pass(client: Test
     assert alone.json()["accepted"] == []
 
 
-PATHS = ["/", "/storefront", "/docs.json", "/photos/sofa", "/photos/none", "/livez", "/nowhere"]
+PATHS = [
+    "/",
+    "/ui",
+    "/ui/operations",
+    "/ui/style.css",
+    "/storefront",
+    "/docs.json",
+    "/photos/sofa",
+    "/photos/none",
+    "/livez",
+    "/nowhere",
+]
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -211,7 +222,8 @@ def test_every_answer_carries_the_headers(client: TestClient, path: str) -> None
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["referrer-policy"] == "no-referrer"
     assert headers["x-frame-options"] == "DENY"
-    assert "default-src 'none'" in headers["content-security-policy"]
+    told = "'self'" if path.startswith("/ui") else "'none'"
+    assert f"default-src {told}" in headers["content-security-policy"]
     assert "frame-ancestors 'none'" in headers["content-security-policy"]
     assert "unsafe" not in headers["content-security-policy"]
     assert not [name for name in headers if name.startswith("access-control")]
@@ -223,24 +235,15 @@ def test_answers_about_people_are_kept_by_no_cache(client: TestClient) -> None:
     assert client.get("/photos/sofa").headers["cache-control"] == "max-age=300"
 
 
-@pytest.mark.parametrize("path", [pages.STOREFRONT, pages.API])
-def test_a_page_has_nothing_that_its_policy_forbids(path: Any) -> None:
-    html = path.read_text()
+def test_the_page_of_the_api_has_nothing_that_its_policy_forbids() -> None:
+    html = api_page.API.read_text()
     assert not re.search(r"""<[^>]+\s(style|on[a-z]+)\s*=""", html)
     for tag in ("script", "style"):
         inline = re.findall(rf"<{tag}(?![^>]*src=)[^>]*>", html)
         assert inline == [f"<{tag}>"] * len(inline)
     assert "http://" not in html
     assert "https://" not in html
-    assert pages.policy(html).count("sha256-") == html.count("<script>") + html.count("<style>")
-
-
-def test_the_storefront_keeps_the_key_for_the_tab_and_sends_it_in_a_header() -> None:
-    html = pages.STOREFRONT.read_text()
-    assert "sessionStorage.setItem(KEY, key)" in html
-    assert "Authorization: `Bearer ${key}`" in html
-    assert "localStorage" not in html
-    assert "document.cookie" not in html
+    assert api_page.policy(html).count("sha256-") == html.count("<script>") + html.count("<style>")
 
 
 def test_the_document_tells_keys_scopes_and_refusals(client: TestClient, home: Home) -> None:

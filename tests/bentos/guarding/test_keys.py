@@ -26,7 +26,9 @@ CALLS = [
     ("POST", "/similar", "read", {"item_id": "sofa"}),
     ("POST", "/popular", "read", {}),
     ("POST", "/status", "read", {}),
-    ("GET", "/storefront/users", "read", None),
+    ("POST", "/showcase", "read", {}),
+    ("POST", "/operations", "metrics", {}),
+    ("GET", "/ui/reports/gate/none.html", "admin", None),
     ("GET", "/metrics", "metrics", None),
     ("POST", "/events", "events", {"events": [{"event_id": "e1", "user_id": "bob"}]}),
     ("POST", "/listings", "listings", {"listings": []}),
@@ -38,7 +40,18 @@ CALLS = [
     ("POST", "/users/erase", "admin", {"user_id": "nobody"}),
     ("DELETE", "/users", "admin", {"user_id": "nobody"}),
 ]
-OPEN = ["/", "/docs.json", "/schema.json", "/storefront", "/photos/sofa", "/livez", "/readyz"]
+OPEN = [
+    "/",
+    "/docs.json",
+    "/schema.json",
+    "/storefront",
+    "/ui",
+    "/ui/operations",
+    "/ui/api.js",
+    "/photos/sofa",
+    "/livez",
+    "/readyz",
+]
 
 
 @pytest.mark.parametrize(("method", "path", "scope", "body"), CALLS)

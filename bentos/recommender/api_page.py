@@ -1,6 +1,6 @@
-"""Pages that run nothing but what they were shipped with.
+"""The page of the API, which runs nothing but what it was shipped with.
 
-The policy of a page allows its own inline script and style by their SHA-256, and nothing inline
+Its policy allows its own inline script and style by their SHA-256, and nothing inline
 besides: what a listing's title or a reason says can never run.
 """
 
@@ -18,21 +18,15 @@ from starlette.routing import Route
 from bentos.recommender.openapi import described
 
 HERE: Final = Path(__file__).resolve().parent
-STOREFRONT: Final = HERE / "storefront.html"
 API: Final = HERE / "api.html"
 LOCKED: Final = "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 
-def policy(html: str, *, own_files: bool = False) -> str:
-    """The Content-Security-Policy of a page.
-
-    Args:
-        own_files: whether it also loads scripts and styles from this server.
-    """
-    also = "'self' " if own_files else ""
+def policy(html: str) -> str:
+    """The Content-Security-Policy of the page, which also loads Bento's own files from here."""
     scripts, styles = _hashes(html, "script"), _hashes(html, "style")
     return (
-        f"default-src 'none'; script-src {also}{scripts}; style-src {also}{styles}; "
+        f"default-src 'none'; script-src 'self' {scripts}; style-src 'self' {styles}; "
         f"img-src 'self' data:; connect-src 'self'; {LOCKED}"
     )
 
@@ -44,20 +38,10 @@ def _hashes(html: str, tag: str) -> str:
     return " ".join(f"'sha256-{digest}'" for digest in digests) or "'none'"
 
 
-def _page(path: Path, *, own_files: bool = False) -> Response:
-    html = path.read_text(encoding="utf-8")
-    headers = {"Content-Security-Policy": policy(html, own_files=own_files)}
-    return HTMLResponse(html, headers=headers)
-
-
-def storefront(_: Request) -> Response:
-    """The page to try the service on: one file, nothing loaded from elsewhere."""
-    return _page(STOREFRONT)
-
-
 def api(_: Request) -> Response:
     """The API with its examples. Bento's own page would also load a tracker of its maker."""
-    return _page(API, own_files=True)
+    html = API.read_text(encoding="utf-8")
+    return HTMLResponse(html, headers={"Content-Security-Policy": policy(html)})
 
 
 def document(_: Request) -> Response:
@@ -69,5 +53,4 @@ def document(_: Request) -> Response:
 routes: Final = (
     Route("/", api),
     Route("/docs.json", document),
-    Route("/storefront", storefront),
 )
