@@ -169,6 +169,20 @@ class Client:
         asked = _shaped(payloads.EraseUserRequest, {"user_id": user_id})
         return self._ask("users/erase", asked, payloads.EraseUserResponse)
 
+    def showcase(self, *, k: int = 12, start: int = 0) -> payloads.ShowcaseResponse:
+        """Listings to look around in, spread over the categories, and people to try."""
+        asked = _shaped(payloads.ShowcaseRequest, {"k": k, "start": start})
+        return self._ask("showcase", asked, payloads.ShowcaseResponse)
+
+    def place(self, item_id: str, **person: Any) -> payloads.PlaceResponse:
+        """Where a listing stands for a person; the fields of `payloads.PlaceRequest` by name."""
+        asked = {**person, "item_id": item_id}
+        return self._ask("place", _shaped(payloads.PlaceRequest, asked), payloads.PlaceResponse)
+
+    def operations(self) -> payloads.OperationsResponse:
+        """How gate, features, catalogue and experiments are."""
+        return self._ask("operations", None, payloads.OperationsResponse)
+
     def status(self) -> payloads.StatusResponse:
         """Which model and snapshot answer."""
         return self._ask("status", None, payloads.StatusResponse)

@@ -15,6 +15,7 @@ from coldstart_models.arranging import BEST_FIRST, Arrangement
 from coldstart_models.artifacts import LATEST, check_contract, find_model, observe_features
 from coldstart_models.candidates import NEW, pool_rows
 from coldstart_models.catching_up import Standing
+from coldstart_models.cold_share import ServedListings
 from coldstart_models.data.catalogue import Catalogue, Embeddings, IntArray
 from coldstart_models.errors import UnknownItem
 from coldstart_models.explaining import (
@@ -146,6 +147,12 @@ class Recommender:
     def _scorer(self) -> SiameseScorer:
         return self._network.scorer
 
+    @property
+    def listings(self) -> ServedListings:
+        """What is ranked now."""
+        snapshot = self._snapshot
+        return ServedListings(snapshot.item_ids, snapshot.new, snapshot.support)
+
     def lead(self, followers: "Sequence[Recommender]") -> None:
         """Let other models' recommenders take in the same listings and customers as this one."""
         self._followers = tuple(followers)
@@ -153,6 +160,11 @@ class Recommender:
     def serves(self, item_id: str) -> bool:
         """Whether the listing can be recommended or scored."""
         return item_id in self._snapshot.position
+
+    def support(self, item_id: str) -> int:
+        """First customers that the listing has learned from. Raises UnknownItem."""
+        snapshot = self._snapshot
+        return int(snapshot.support[self._rows(snapshot, [item_id])[0]])
 
     def is_new(self, item_id: str) -> bool:
         """Whether hardly anybody has chosen the item yet. Raises UnknownItem."""
@@ -262,6 +274,35 @@ class Recommender:
             return [float(value) for value in snapshot.prior[rows]]
         scores = self._summed(person, rows, person.terms, personal=personal)
         return [float(value) for value in scores]
+
+    def place(
+        self,
+        history: UserHistory,
+        item_id: str,
+        *,
+        pool: str = NEW,
+        personal: float | None = None,
+    ) -> tuple[int, int]:
+        """Where a listing stands for the person, from 1, and among how many.
+
+        It stands among what `recommend` chooses from: available, and not in the history, in which
+        the listing itself may be.
+
+        Raises UnknownItem where it is not served, or not of the pool.
+        """
+        snapshot = self._snapshot
+        row = int(self._rows(snapshot, [item_id])[0])
+        rows = pool_rows(snapshot, pool, exclude=set(history.item_ids) - {item_id})
+        if row not in rows:
+            raise UnknownItem(f"item {item_id!r} is served, but not one of the {pool} listings")
+        person = Person.of(self._scorer, snapshot, history, rows)
+        if person is None:
+            scores = snapshot.prior[rows]
+        else:
+            scores = self._summed(person, rows, person.terms, personal=personal)
+        ids, own = snapshot.item_ids[rows], scores[rows == row][0]
+        before = (scores > own) | ((scores == own) & (ids < item_id))
+        return int(before.sum()) + 1, len(rows)
 
     def explain(
         self, history: UserHistory, item_id: str, *, personal: float | None = None

@@ -1,6 +1,7 @@
 """The gate's runs: one line of JSON each, newest last, for trends and for programs."""
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ from validation.errors import ValidationError
 from validation.summary import Summary
 
 FILE: Final = "runs.jsonl"
+TAIL_BYTES: Final = 256 * 1024
+"""Read of the file's end by `newest`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +83,30 @@ def runs(folder: Path, *, source: str | None = None, last: int | None = None) ->
     return chosen if last is None else chosen[-last:]
 
 
+def newest(folder: Path, *, last: int) -> list[Run]:
+    """The last runs, newest first, from the end of the file alone: at most TAIL_BYTES are read.
+
+    Raises:
+        ValidationError: a line is no run.
+    """
+    path = folder / FILE
+    if not path.exists():
+        return []
+    with path.open("rb") as file:
+        start = max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES)
+        file.seek(start)
+        lines = file.read().splitlines(keepends=True)[1 if start else 0 :]
+    whole = [line.decode() for line in lines if line.endswith(b"\n")]
+    chosen = whole[-last:]
+    return [_run(line, path, 1 + number - len(chosen)) for number, line in enumerate(chosen)][::-1]
+
+
 def _run(line: str, path: Path, number: int) -> Run:
     try:
         values: dict[str, Any] = json.loads(line)
         return Run(**values)
     except (json.JSONDecodeError, TypeError) as error:
+        place = f"line {number}" if number > 0 else f"line {1 - number} from the end"
         raise ValidationError(
-            f"line {number} of {path} is no run of the gate ({error}); remove the line"
+            f"{place} of {path} is no run of the gate ({error}); remove the line"
         ) from error

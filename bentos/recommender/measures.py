@@ -4,9 +4,13 @@
 variable that Bento sets as a worker starts: so the metrics are made on first use.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cache
+from threading import Lock
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
@@ -14,12 +18,28 @@ from bentos.recommender.observing import spans
 from coldstart_models.stage_times import measured_by
 
 if TYPE_CHECKING:
-    from prometheus_client import Counter, Histogram
+    from prometheus_client import Counter as Metric
+    from prometheus_client import Histogram
 
     from coldstart_models.intake import QuarantinedRow
 
 STAGE_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 SHARE_BUCKETS: Final = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+
+
+@dataclass
+class Tally:
+    """What this process has answered since it started; `/metrics` tells the same over time."""
+
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    new: int = 0
+    known: int = 0
+    fallbacks: Counter[str] = field(default_factory=Counter)
+    follow_failures: int = 0
+    lock: Lock = field(default_factory=Lock, repr=False)
+
+
+TALLY: Final = Tally()
 
 
 @contextmanager
@@ -80,11 +100,16 @@ def count_recommended(*, new: int, known: int) -> None:
     """Recommended items by whether they are new: their ratio is the cold share."""
     _recommended().labels(kind="new").inc(new)
     _recommended().labels(kind="known").inc(known)
+    with TALLY.lock:
+        TALLY.new += new
+        TALLY.known += known
 
 
 def count_fallback(reason: str) -> None:
     """An answer that was not personal, and why."""
     _fallbacks().labels(reason=reason).inc()
+    with TALLY.lock:
+        TALLY.fallbacks[reason] += 1
 
 
 def count_intake(kind: str, *, outcome: str, rows: int) -> None:
@@ -102,6 +127,8 @@ def count_failed_checks(kind: str, rows: "Iterable[QuarantinedRow]") -> None:
 def count_follow_failure(error: Exception) -> None:
     """A look for events that others took in which failed, by the error's class."""
     _follow_failures().labels(error=type(error).__name__).inc()
+    with TALLY.lock:
+        TALLY.follow_failures += 1
 
 
 def count_swap(outcome: str) -> None:
@@ -122,28 +149,28 @@ def _stage_seconds() -> "Histogram":
 
 
 @cache
-def _recommended() -> "Counter":
+def _recommended() -> "Metric":
     from prometheus_client import Counter
 
     return Counter("coldstart_recommended_items", "Recommended items", ["kind"])
 
 
 @cache
-def _fallbacks() -> "Counter":
+def _fallbacks() -> "Metric":
     from prometheus_client import Counter
 
     return Counter("coldstart_fallbacks", "Answers that were not personal", ["reason"])
 
 
 @cache
-def _failed_checks() -> "Counter":
+def _failed_checks() -> "Metric":
     from prometheus_client import Counter
 
     return Counter("coldstart_gate_failures", "Rows that failed a check", ["kind", "check"])
 
 
 @cache
-def _follow_failures() -> "Counter":
+def _follow_failures() -> "Metric":
     from prometheus_client import Counter
 
     return Counter(
@@ -152,14 +179,14 @@ def _follow_failures() -> "Counter":
 
 
 @cache
-def _swaps() -> "Counter":
+def _swaps() -> "Metric":
     from prometheus_client import Counter
 
     return Counter("coldstart_model_swaps", "Chosen models that were tried", ["outcome"])
 
 
 @cache
-def _intake() -> "Counter":
+def _intake() -> "Metric":
     from prometheus_client import Counter
 
     return Counter("coldstart_intake_rows", "Rows taken in", ["kind", "outcome"])
@@ -190,28 +217,28 @@ def _store_share() -> "Histogram":
 
 
 @cache
-def _degraded() -> "Counter":
+def _degraded() -> "Metric":
     from prometheus_client import Counter
 
     return Counter("coldstart_degraded_answers", "Answers that say less", ["endpoint", "reason"])
 
 
 @cache
-def _refused() -> "Counter":
+def _refused() -> "Metric":
     from prometheus_client import Counter
 
     return Counter("coldstart_refused_requests", "Requests sent away", ["endpoint", "reason"])
 
 
 @cache
-def _unlogged() -> "Counter":
+def _unlogged() -> "Metric":
     from prometheus_client import Counter
 
     return Counter("coldstart_unlogged", "Served requests or pages not logged", ["log"])
 
 
 @cache
-def _clock_steps() -> "Counter":
+def _clock_steps() -> "Metric":
     from prometheus_client import Counter
 
     return Counter("coldstart_clock_steps_back", "Times the machine's clock was set back")

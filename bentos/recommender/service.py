@@ -15,21 +15,23 @@ import bentoml
 from bentoml.exceptions import BentoMLException, ServiceUnavailable
 
 from bentos.recommender import payloads, storefront, threads
-from bentos.recommender.asking import Asking
 from bentos.recommender.changing import Changing
 from bentos.recommender.clock import ServiceClock
 from bentos.recommender.cursor import Cursors
 from bentos.recommender.deadlines import GuardedStore
+from bentos.recommender.desk import Desk
 from bentos.recommender.following import Following
 from bentos.recommender.guarding import Guard, guarded
 from bentos.recommender.guarding.guard import refuse_without_keys
 from bentos.recommender.observing import logs
 from bentos.recommender.observing.exposition import Exposition
+from bentos.recommender.operating import Operating
 from bentos.recommender.packed_model import bring_model, packed_tag
 from bentos.recommender.packing import image_variables, project_image
 from bentos.recommender.photos import PhotoLimits
 from bentos.recommender.readiness import require_registered
 from bentos.recommender.shelf import Shelf
+from bentos.recommender.showing import Showing
 from bentos.recommender.state import Serving, logger
 from bentos.recommender.taking import Taking
 from coldstart_models.artifacts import check_contract, find_model, observe_features
@@ -64,7 +66,7 @@ os.environ.setdefault("BENTOML_DO_NOT_TRACK", "true")
     threads=4,
     traffic={"timeout": 60},
 )
-class RecommenderService(Asking, Taking, Changing, Following, Exposition):
+class RecommenderService(Showing, Taking, Changing, Following, Operating, Exposition):
     """Personal recommendations of home-goods listings nobody has clicked yet."""
 
     def __init__(self) -> None:
@@ -107,6 +109,7 @@ class RecommenderService(Asking, Taking, Changing, Following, Exposition):
         )
         self._serving = Serving(stored.contract, recommender, lanes)
         self._catalogue = CatalogueReference(self.home)
+        self._desk = Desk(self.home, store=store, serving=lambda: self._serving)
         note_started(self.home, recommender.tag)
         threads.one_each()
         gc.collect()
@@ -172,6 +175,7 @@ class RecommenderService(Asking, Taking, Changing, Following, Exposition):
                 self._warm_encoders()
             except ServiceUnavailable as error:
                 logger.error("%s", error)
+        self._warm_desk()
 
 
 guarded(RecommenderService)

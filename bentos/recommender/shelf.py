@@ -1,6 +1,7 @@
 """What is shown of an item beside its score: title, price, photo."""
 
 import threading
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ from feature_repo.home import Home
 from validation import tables
 
 SHOWN: Final = (tables.TITLE, tables.CATEGORY, tables.PRICE, tables.CURRENCY)
+MOST_CATEGORIES: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,8 @@ class Shelf:
     user_ids: list[str]
     """Known users, those with most events first."""
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _varied: tuple[dict[str, Tag], list[str]] = field(default_factory=lambda: ({}, []), repr=False)
+    """The tags of a moment, and their ids in the order in which they are shown."""
 
     @classmethod
     def load(cls, home: Home) -> "Shelf":
@@ -73,6 +77,40 @@ class Shelf:
         """The photo of the item, if the catalogue names one that exists."""
         tag = self.tags.get(item_id)
         return tag.photo if tag and tag.photo and tag.photo.is_file() else None
+
+    def varied(self, count: int, *, start: int = 0) -> list[str]:
+        """Items with a photo, in turn of each category; `start` are passed over."""
+        return self._ordered()[start : start + count]
+
+    @property
+    def categories(self) -> list[str]:
+        """The category paths, those with most items first."""
+        return [path for path, _ in Counter(self._of("category")).most_common(MOST_CATEGORIES)]
+
+    @property
+    def currency(self) -> str | None:
+        """In which most items are priced; None where none is."""
+        return next((one for one, _ in Counter(self._of("currency")).most_common(1)), None)
+
+    def _of(self, name: str) -> list[str]:
+        values = (getattr(tag, name) for tag in self.tags.values())
+        return [value for value in values if value]
+
+    def _ordered(self) -> list[str]:
+        """All items with a photo, made once for each state of the shelf."""
+        tags, ordered = self._varied
+        if tags is not self.tags:
+            tags = self.tags
+            turns: Counter[str | None] = Counter()
+            places = []
+            for item_id in sorted(tags):
+                if tags[item_id].photo:
+                    category = tags[item_id].category
+                    places.append((turns[category], category or "", item_id))
+                    turns[category] += 1
+            ordered = [item_id for _, _, item_id in sorted(places)]
+            self._varied = (tags, ordered)
+        return ordered
 
     def label(self, item_id: str) -> dict[str, Any]:
         """What a response shows of the item; `photo` is its path on this server."""

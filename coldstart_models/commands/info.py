@@ -8,7 +8,6 @@ from coldstart_models.commands.train import tell_contest
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from coldstart_models.artifacts import StoredModel
     from feature_repo.home import Home
     from feature_repo.sources import SourceRecord
 
@@ -36,6 +35,7 @@ def run(json: console.Json = False) -> None:
     from importlib.metadata import version
 
     from coldstart_models.artifacts import list_models
+    from coldstart_models.freshness import to_do
     from feature_repo.home import Home
     from feature_repo.sources import read_records
 
@@ -52,7 +52,7 @@ def run(json: console.Json = False) -> None:
         "models": [model.tag for model in models],
         "learner": models[-1].metadata.get("learner") if models else None,
         "general": models[-1].metadata.get("general") if models else None,
-        "do_next": _to_do(home, models),
+        "do_next": to_do(home, models),
     }
     if json:
         console.print_json(told)
@@ -161,31 +161,9 @@ def _held(rows: "pa.Table") -> dict[str, int]:
     return {str(entry["values"]): entry["counts"] for entry in counts.to_pylist()}
 
 
-def _to_do(home: "Home", models: "list[StoredModel]") -> list[str]:
-    """What was changed after a later step read it, each with the command that mends it."""
-    from coldstart_models.artifacts import check_contract, observe_features
-    from coldstart_models.errors import ContractMismatch
-    from feature_repo.event_log import event_log
-    from feature_repo.feature_tables import USER_HISTORY
-
-    history = home.feature_table(USER_HISTORY.name)
-    listed = home.items.stat().st_mtime if home.items.exists() else 0.0
-    changed = max(listed, event_log(home).changed_at())
-    steps = []
-    if history.exists() and changed > history.stat().st_mtime:
-        steps.append("the catalogue or the log changed after `coldstart aggregate`")
-    if models and history.exists() and models[-1].created_at.timestamp() < history.stat().st_mtime:
-        steps.append("the features changed after `coldstart train`")
-    try:
-        if models:
-            check_contract(models[-1].contract, observe_features(home))
-    except ContractMismatch as mismatch:
-        steps.append(str(mismatch))
-    return steps
-
-
 def _views(home: "Home") -> dict[str, dict[str, Any]]:
     """Registered views by name; none where nothing was applied yet."""
+    from coldstart_models.freshness import registered_views
     from feature_repo.environment import Environment
     from feature_repo.errors import NotApplied
     from feature_repo.store import Store
@@ -193,17 +171,17 @@ def _views(home: "Home") -> dict[str, dict[str, Any]]:
     if not Environment.current().registry_ready(home):
         return {}
     try:
-        registered = Store(home).registered()
+        views = registered_views(Store(home))
     except NotApplied:
         return {}
     return {
         view.name: {
             "rows": view.rows,
             "newest": view.newest.isoformat(timespec="minutes") if view.newest else None,
-            "materialized_to": view.materialized[1].isoformat(timespec="minutes")
-            if view.materialized
+            "materialized_to": view.materialized_to.isoformat(timespec="minutes")
+            if view.materialized_to
             else None,
             "stale": view.stale,
         }
-        for view in registered.views
+        for view in views
     }

@@ -4,7 +4,7 @@ Without an experiment there is one lane, the configuration's. All lanes share on
 explored exposures, because a listing is one listing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from coldstart_models.exploration.exploring import Explorer, build_policy
 
 if TYPE_CHECKING:
     from coldstart_models.config import Config, ExploreConfig, PolicyChoice
+    from coldstart_models.experiments.bucketing import Experiment
     from coldstart_models.recommending import Recommender
 
 
@@ -111,6 +112,16 @@ class Lanes:
         self.default.recommender.lead(())
         models = {**self.models, recommender.tag: recommender}
         return Lanes(self._settings, recommender, models=models, budget=self._budget)
+
+    @property
+    def experiment(self) -> "Experiment | None":
+        """The test that runs."""
+        return self._experiment
+
+    @property
+    def variants(self) -> Mapping[str, Lane]:
+        """Its lanes by variant, in order; none without a test."""
+        return self._variants
 
     @property
     def logged(self) -> bool:

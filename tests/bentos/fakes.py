@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from coldstart_models.arranging import BEST_FIRST, Arrangement
 from coldstart_models.catching_up import Standing
+from coldstart_models.cold_share import ServedListings
 from coldstart_models.errors import UnknownItem
 from coldstart_models.explaining import Contribution, Explanation
 from coldstart_models.exploration.exploring import Turn
@@ -34,7 +35,7 @@ class MemoryStore:
         self.pushes: list[str] = []
 
     def registered(self) -> SimpleNamespace:
-        return SimpleNamespace(services={"coldstart_v1": ()})
+        return SimpleNamespace(services={"coldstart_v1": ()}, views=())
 
     def online(
         self, features: Sequence[str], entity_rows: Sequence[dict[str, str]], **_: Any
@@ -166,6 +167,27 @@ class CountingRecommender:
     def similar(self, item_id: str, *, k: int = 10) -> list[tuple[str, float]]:
         self.score(UserHistory((), (), ()), [item_id])
         return [(other, 0.5) for other in sorted(self.prior) if other != item_id][:k]
+
+    def place(
+        self,
+        history: UserHistory,
+        item_id: str,
+        *,
+        pool: str = "new",
+        personal: float | None = None,
+    ) -> tuple[int, int]:
+        (own,) = self.score(history, [item_id], personal=personal)
+        scores = self.score(history, list(self.prior))
+        return sum(score > own for score in scores) + 1, len(scores)
+
+    def support(self, item_id: str) -> int:
+        return sum(count for adapted, count in self.adaptations if adapted == item_id)
+
+    @property
+    def listings(self) -> ServedListings:
+        ids = np.array(sorted(self.prior), dtype=object)
+        support = np.array([self.support(one) for one in ids])
+        return ServedListings(ids, np.ones(len(ids), bool), support)
 
     def is_new(self, item_id: str) -> bool:
         self.score(UserHistory((), (), ()), [item_id])

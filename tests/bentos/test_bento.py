@@ -41,7 +41,8 @@ def test_the_packed_code_is_the_code_without_state_or_compiled_files(tmp_path: P
 
     packed = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")}
     assert "bentos/recommender/service.py" in packed
-    assert "bentos/recommender/storefront.html" in packed
+    pages = RECOMMENDER / "pages"
+    assert {f"bentos/recommender/pages/{path.name}" for path in pages.iterdir()} <= packed
     assert "validation/tables.py" in packed
     assert "coldstart_models/data/catalogue.py" in packed
     assert "feature_repo/feature_store.yaml" in packed

@@ -168,6 +168,6 @@ def test_a_built_bento_serves_the_model_it_was_built_with(home: Home, tmp_path: 
         body = client.post("/recommend", json={"user_id": "u01", "k": 3}).json()
         assert {item["title"].split()[0] for item in body["items"]} == {"blue"}
         assert body["model"] == find_model(home).tag
-        assert client.get("/storefront").status_code == 200
+        assert client.get("/ui").status_code == 200
         version = client.get("/docs.json").json()["info"]["version"]
         assert version == bento.partition(":")[2]

@@ -55,7 +55,7 @@ def test_the_service_forgets_a_person(
     assert USER not in known.get("/metrics").text
     assert files_with(home.root, USER) == []
     assert objects_with([vars(service), recommender], USER) == []
-    assert known.get("/storefront/users").json() == {"user_ids": ["bob"]}
+    assert known.post("/showcase", json={}).json()["user_ids"] == ["bob"]
     assert known.post("/recommend", json={"user_id": USER}).json()["fallback"] == "popular"
     late = {"event_id": "e9", "user_id": USER, "item_id": "lamp", "event_type": "click"}
     late["event_timestamp"] = BEFORE

@@ -51,7 +51,7 @@ def test_the_server_answers_measures_and_stops(
     metrics = client.get("/metrics").text
     assert 'coldstart_stage_seconds_count{stage="score"} 1.0' in metrics
     assert 'coldstart_fallbacks_total{reason="no history"} 1.0' in metrics
-    assert client.get("/storefront").status_code == 200
+    assert client.get("/ui").status_code == 200
     assert client.get("/photos/sofa").headers["content-type"] == "image/jpeg"
 
     os.kill(server.pid, signal.SIGTERM)

@@ -241,6 +241,24 @@ def test_a_listing_forgets_its_first_customers(recommender):
     assert recommender.score(HISTORY, ["b13", "a00"]) == before
 
 
+@pytest.mark.parametrize("history", [HISTORY, history_of()], ids=["a person", "a stranger"])
+@pytest.mark.parametrize("pool", ["new", "all"])
+def test_a_place_is_where_recommend_puts_the_listing(recommender, history, pool):
+    found = recommender.recommend(history, k=100, pool=pool, exclude=set(history.item_ids))
+    places = [recommender.place(history, one.item_id, pool=pool) for one in found]
+    assert places == [(place, len(found)) for place in range(1, len(found) + 1)]
+    assert len(found) > 3
+
+
+def test_a_place_outside_the_pool_is_refused(recommender):
+    with pytest.raises(UnknownItem, match="'a00' is served, but not one of the new"):
+        recommender.place(HISTORY, "a00")
+    place, among = recommender.place(HISTORY, "a00", pool="all")
+    assert 1 <= place <= among
+    with pytest.raises(UnknownItem, match="ghost"):
+        recommender.support("ghost")
+
+
 def test_a_removed_listing_is_not_served_any_more(recommender):
     scores = recommender.score(HISTORY, ["a00", "b12"])
     recommender.remove_listings(["b13", "nowhere"])

@@ -12,6 +12,9 @@ ASKED: Final = {
     "/similar": Scope.READ,
     "/popular": Scope.READ,
     "/status": Scope.READ,
+    "/showcase": Scope.READ,
+    "/place": Scope.READ,
+    "/operations": Scope.METRICS,
     "/events": Scope.EVENTS,
     "/listings": Scope.LISTINGS,
     "/listings/update": Scope.LISTINGS,
@@ -21,12 +24,14 @@ ASKED: Final = {
 }
 """Path of a POST → what it takes."""
 SHOWN: Final = frozenset(
-    {"/", "/docs.json", "/schema.json", "/storefront", "/livez", "/readyz", "/healthz"}
+    {"/", "/docs.json", "/schema.json", "/storefront", "/ui", "/livez", "/readyz", "/healthz"}
 )
 """What holds nothing of the shop or of people: pages, their description, and whether it lives."""
-SHOWN_BELOW: Final = ("/photos/", "/static_content/")
+SHOWN_BELOW: Final = ("/photos/", "/static_content/", "/ui/")
 """Photos are on the shop's own pages, where browsers fetch them without a key."""
-READ: Final = {"/storefront/users": Scope.READ, "/metrics": Scope.METRICS}
+REPORTS: Final = "/ui/reports/"
+"""They show rows of listings and events: for admins, as whatever is not named here."""
+READ: Final = {"/metrics": Scope.METRICS}
 
 
 def scope_of(method: str, path: str) -> Scope | None:
@@ -37,7 +42,7 @@ def scope_of(method: str, path: str) -> Scope | None:
     if method == "OPTIONS":
         return None
     if method in READERS:
-        if path in SHOWN or path.startswith(SHOWN_BELOW):
+        if path in SHOWN or (path.startswith(SHOWN_BELOW) and not path.startswith(REPORTS)):
             return None
         return READ.get(path, Scope.ADMIN)
     if method == "POST":

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from bentos.recommender import pages
+from bentos.recommender import api_page, storefront
 from bentos.recommender.guarding.answers import FAILED, PlainAnswers
 from bentos.recommender.observing.request import ObservedRequest, begin, end
 from feature_repo.errors import StoreError
@@ -74,7 +74,7 @@ def test_an_answer_that_has_begun_is_broken_off() -> None:
         ("POST", "/recommend", {"user_id": "ann"}),
         ("POST", "/users/erase", {"user_id": "ann"}),
         ("DELETE", "/users", {"user_id": "ann"}),
-        ("GET", "/storefront/users", None),
+        ("POST", "/showcase", {}),
     ],
 )
 def test_whatever_fails_inside_is_told_nowhere_but_in_the_log(
@@ -223,7 +223,7 @@ def test_answers_about_people_are_kept_by_no_cache(client: TestClient) -> None:
     assert client.get("/photos/sofa").headers["cache-control"] == "max-age=300"
 
 
-@pytest.mark.parametrize("path", [pages.STOREFRONT, pages.API])
+@pytest.mark.parametrize("path", [api_page.API])
 def test_a_page_has_nothing_that_its_policy_forbids(path: Any) -> None:
     html = path.read_text()
     assert not re.search(r"""<[^>]+\s(style|on[a-z]+)\s*=""", html)
@@ -232,15 +232,15 @@ def test_a_page_has_nothing_that_its_policy_forbids(path: Any) -> None:
         assert inline == [f"<{tag}>"] * len(inline)
     assert "http://" not in html
     assert "https://" not in html
-    assert pages.policy(html).count("sha256-") == html.count("<script>") + html.count("<style>")
+    assert api_page.policy(html).count("sha256-") == html.count("<script>") + html.count("<style>")
 
 
-def test_the_storefront_keeps_the_key_for_the_tab_and_sends_it_in_a_header() -> None:
-    html = pages.STOREFRONT.read_text()
-    assert "sessionStorage.setItem(KEY, key)" in html
-    assert "Authorization: `Bearer ${key}`" in html
-    assert "localStorage" not in html
-    assert "document.cookie" not in html
+def test_the_pages_keep_the_key_for_the_tab_and_send_it_in_a_header() -> None:
+    script = storefront.FILES["api.js"].read_text()
+    assert "sessionStorage.setItem(KEY, " in script
+    assert "Authorization: `Bearer ${key}`" in script
+    for path in storefront.FILES.values():
+        assert not re.search(r"localStorage|document\.cookie", path.read_text())
 
 
 def test_the_document_tells_keys_scopes_and_refusals(client: TestClient, home: Home) -> None:

@@ -1,6 +1,6 @@
-"""Pages that run nothing but what they were shipped with.
+"""The page of the API runs nothing but what it was shipped with.
 
-The policy of a page allows its own inline script and style by their SHA-256, and nothing inline
+Its policy allows its own inline script and style by their SHA-256, and nothing inline
 besides: what a listing's title or a reason says can never run.
 """
 
@@ -18,7 +18,6 @@ from starlette.routing import Route
 from bentos.recommender.openapi import described
 
 HERE: Final = Path(__file__).resolve().parent
-STOREFRONT: Final = HERE / "storefront.html"
 API: Final = HERE / "api.html"
 LOCKED: Final = "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
@@ -50,11 +49,6 @@ def _page(path: Path, *, own_files: bool = False) -> Response:
     return HTMLResponse(html, headers=headers)
 
 
-def storefront(_: Request) -> Response:
-    """The page to try the service on: one file, nothing loaded from elsewhere."""
-    return _page(STOREFRONT)
-
-
 def api(_: Request) -> Response:
     """The API with its examples. Bento's own page would also load a tracker of its maker."""
     return _page(API, own_files=True)
@@ -69,5 +63,4 @@ def document(_: Request) -> Response:
 routes: Final = (
     Route("/", api),
     Route("/docs.json", document),
-    Route("/storefront", storefront),
 )
