@@ -41,7 +41,7 @@ class PageTally:
     def counted(self) -> dict[str, VariantTally]:
         """Variant → what was served up to now. Raises JobError for a line that is not one."""
         with self._lock:
-            files = rotating_lines.files_of(self.home.served / CURRENT, files=FILES)
+            files = rotating_lines.kept(self.home.served / CURRENT, files=FILES)
             sizes = {path: (path.stat().st_ino, path.stat().st_size) for path in files}
             there = dict(sizes.values())
             if any(there.get(inode, -1) < done for inode, done in self._read.items()):

@@ -1,4 +1,4 @@
-"""The page of the API, which runs nothing but what it was shipped with.
+"""The page of the API runs nothing but what it was shipped with.
 
 Its policy allows its own inline script and style by their SHA-256, and nothing inline
 besides: what a listing's title or a reason says can never run.
@@ -36,6 +36,12 @@ def _hashes(html: str, tag: str) -> str:
     found = re.findall(rf"<{tag}>(.*?)</{tag}>", html, flags=re.DOTALL)
     digests = [base64.b64encode(hashlib.sha256(one.encode()).digest()).decode() for one in found]
     return " ".join(f"'sha256-{digest}'" for digest in digests) or "'none'"
+
+
+def _page(path: Path, *, own_files: bool = False) -> Response:
+    html = path.read_text(encoding="utf-8")
+    headers = {"Content-Security-Policy": policy(html, own_files=own_files)}
+    return HTMLResponse(html, headers=headers)
 
 
 def api(_: Request) -> Response:

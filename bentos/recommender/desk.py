@@ -52,7 +52,7 @@ class Desk:
     """The state of one service. Safe to share between threads."""
 
     def __init__(self, home: Home, *, store: "Store", serving: Callable[[], Serving]) -> None:
-        """`serving` tells what answers now: models are swapped while the service runs."""
+        """What `serving` answers may be another model the next time."""
         self._home, self._store, self._serving = home, store, serving
         self._tally = _tally(home, serving().lanes)
         self._gate = Remembered(QUICK, self._read_gate)
@@ -60,19 +60,19 @@ class Desk:
         self._cold = Remembered(SLOW, self._read_cold)
         self._experiment = Remembered(QUICK, self._read_experiment)
 
-    def state(self, *, trained_at: datetime) -> payloads.OperationsResponse:
+    def state(self) -> payloads.OperationsResponse:
         """What the page shows. Raises FeatureError or ValidationError where a file is broken."""
         serving = self._serving()
         return payloads.OperationsResponse(
             read_at=datetime.now(UTC),
-            **serving.versions(),
-            trained_at=trained_at,
+            trained_at=serving.contract.trained_at,
             policy=serving.lanes.default.policy_id,
             gate=self._gate.get(),
             features=self._features.get(),
             cold=self._cold.get(),
             experiment=self._experiment.get(),
             answering=_answering(),
+            **serving.versions(),
         )
 
     def warm_up(self) -> None:

@@ -24,7 +24,7 @@ class Operating(State):
         """
         try:
             with measures.stage("operations"):
-                return self._desk.state(trained_at=self.contract.trained_at)
+                return self._desk.state()
         except (FeatureError, ModelError, ValidationError) as error:
             raise ServiceUnavailable(str(error)) from error
 

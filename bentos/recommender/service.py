@@ -109,7 +109,7 @@ class RecommenderService(Showing, Taking, Changing, Following, Operating, Exposi
         )
         self._serving = Serving(stored.contract, recommender, lanes)
         self._catalogue = CatalogueReference(self.home)
-        self._desk = Desk(self.home, store=self.store, serving=lambda: self._serving)
+        self._desk = Desk(self.home, store=store, serving=lambda: self._serving)
         note_started(self.home, recommender.tag)
         threads.one_each()
         gc.collect()

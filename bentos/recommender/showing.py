@@ -30,7 +30,7 @@ class Showing(Asking):
     def place(self, params: payloads.PlaceRequest, /) -> payloads.PlaceResponse:
         """Where one listing stands for a person among those that `recommend` chooses from."""
         serving = self._serving
-        history, lost = self._history(params, endpoint="place")
+        history, _ = self._history(params, endpoint="place")
         with measures.stage("place"), as_responses():
             place, among = serving.recommender.place(
                 history, params.item_id, pool=params.pool, personal=params.personal
@@ -42,6 +42,5 @@ class Showing(Asking):
             among=among,
             support=support,
             personal=bool(history.item_ids),
-            fallback="store" if lost else None,
             **serving.versions(),
         )

@@ -27,8 +27,8 @@ OPERATIONS: Final = PAGES / "operations.html"
 MEDIA_TYPES: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 FILES: Final = {path.name: path for path in PAGES.iterdir() if path.suffix in MEDIA_TYPES}
 PAGE_POLICY: Final = (
-    "default-src 'self'; base-uri 'none'; object-src 'none'; form-action 'self'; "
-    "frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 """A page runs and shows what comes from here, and nothing that stands in it."""
 REPORT_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"

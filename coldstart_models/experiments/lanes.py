@@ -14,6 +14,7 @@ from coldstart_models.exploration.exploring import Explorer, build_policy
 
 if TYPE_CHECKING:
     from coldstart_models.config import Config, ExploreConfig, PolicyChoice
+    from coldstart_models.experiments.bucketing import Experiment
     from coldstart_models.recommending import Recommender
 
 
@@ -114,7 +115,7 @@ class Lanes:
         return Lanes(self._settings, recommender, models=models, budget=self._budget)
 
     @property
-    def experiment(self) -> Experiment | None:
+    def experiment(self) -> "Experiment | None":
         """The test that runs."""
         return self._experiment
 

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from coldstart_models.api_keys import OPEN_VARIABLE
 from tests.bentos import generated_shop
 from tests.bentos.servers import served
 
@@ -38,8 +39,10 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     folder = tmp_path_factory.mktemp("shop")
     home = generated_shop.generated_shop(folder / "home")
     command = ("bentos.recommender.serve",)
-    with served(*command, home=home, log=folder / "server.log") as (client, _):
-        yield client
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(OPEN_VARIABLE, "1")
+        with served(*command, home=home, log=folder / "server.log") as (client, _):
+            yield client
 
 
 @pytest.fixture(scope="module")

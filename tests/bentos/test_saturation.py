@@ -54,7 +54,7 @@ def test_what_is_too_much_is_refused_quickly_and_all_is_well_at_once_after(
         assert "send this one again" in refused[0].json()["error"]
         assert refused[0].headers["x-request-id"]
         assert client.get("/livez").status_code == 200
-        assert client.get("/storefront").status_code == 200
+        assert client.get("/ui").status_code == 200
         slow.set()
         assert {one.result(20).status_code for one in held} == {200}
     until(lambda: LOAD.in_flight == 0)

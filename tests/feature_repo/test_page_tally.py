@@ -67,7 +67,7 @@ def test_files_that_are_numbered_stay_counted(
     for number in range(7):
         log.keep(page(f"u{number}"))
         assert tally.counted()["a"] == VariantTally(number + 1, number + 1)
-    assert len(rotating_lines.files_of(home.served / CURRENT, files=FILES)) > 2
+    assert len(rotating_lines.kept(home.served / CURRENT, files=FILES)) > 2
 
 
 def test_pages_of_who_was_erased_are_not_counted(tmp_path: Path) -> None:

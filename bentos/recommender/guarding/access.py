@@ -15,6 +15,9 @@ ASKED: Final = {
     "/place": Scope.READ,
     "/operations": Scope.METRICS,
     "/status": Scope.READ,
+    "/showcase": Scope.READ,
+    "/place": Scope.READ,
+    "/operations": Scope.METRICS,
     "/events": Scope.EVENTS,
     "/listings": Scope.LISTINGS,
     "/listings/update": Scope.LISTINGS,
@@ -28,9 +31,9 @@ SHOWN: Final = frozenset(
 )
 """What holds nothing of the shop or of people: pages, their description, and whether it lives."""
 SHOWN_BELOW: Final = ("/photos/", "/static_content/", "/ui/")
-NOT_SHOWN_BELOW: Final = ("/ui/reports/",)
-"""Photos are on the shop's own pages, where browsers fetch them without a key; the files of the
-pages hold nothing of the shop, and reports hold rows of listings and events."""
+"""Photos are on the shop's own pages, where browsers fetch them without a key."""
+REPORTS: Final = "/ui/reports/"
+"""They show rows of listings and events: for admins, as whatever is not named here."""
 READ: Final = {"/metrics": Scope.METRICS}
 
 
@@ -42,7 +45,7 @@ def scope_of(method: str, path: str) -> Scope | None:
     if method == "OPTIONS":
         return None
     if method in READERS:
-        if path in SHOWN or (path.startswith(SHOWN_BELOW) and not path.startswith(NOT_SHOWN_BELOW)):
+        if path in SHOWN or (path.startswith(SHOWN_BELOW) and not path.startswith(REPORTS)):
             return None
         return READ.get(path, Scope.ADMIN)
     if method == "POST":

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from bentos.recommender.payloads.asking import WITHOUT_STORE, Ranked
+from bentos.recommender.payloads.asking import Ranked
 from bentos.recommender.payloads.shapes import Id, shaped
 
 
@@ -48,6 +48,5 @@ class PlaceResponse(BaseModel):
     among: int = Field(description="listings that it chooses from")
     support: int = Field(description="distinct people who chose it, as far as it learned from them")
     personal: bool = Field(description="false where nothing is known of the person")
-    fallback: Literal["store"] | None = Field(None, description=WITHOUT_STORE)
     model: str
     snapshot: str

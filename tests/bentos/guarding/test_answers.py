@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from bentos.recommender import api_page
+from bentos.recommender import api_page, storefront
 from bentos.recommender.guarding.answers import FAILED, PlainAnswers
 from bentos.recommender.observing.request import ObservedRequest, begin, end
 from feature_repo.errors import StoreError
@@ -74,7 +74,7 @@ def test_an_answer_that_has_begun_is_broken_off() -> None:
         ("POST", "/recommend", {"user_id": "ann"}),
         ("POST", "/users/erase", {"user_id": "ann"}),
         ("DELETE", "/users", {"user_id": "ann"}),
-        ("GET", "/ui/reports/gate/x.html", None),
+        ("POST", "/showcase", {}),
     ],
 )
 def test_whatever_fails_inside_is_told_nowhere_but_in_the_log(
@@ -235,8 +235,9 @@ def test_answers_about_people_are_kept_by_no_cache(client: TestClient) -> None:
     assert client.get("/photos/sofa").headers["cache-control"] == "max-age=300"
 
 
-def test_the_page_of_the_api_has_nothing_that_its_policy_forbids() -> None:
-    html = api_page.API.read_text()
+@pytest.mark.parametrize("path", [api_page.API])
+def test_a_page_has_nothing_that_its_policy_forbids(path: Any) -> None:
+    html = path.read_text()
     assert not re.search(r"""<[^>]+\s(style|on[a-z]+)\s*=""", html)
     for tag in ("script", "style"):
         inline = re.findall(rf"<{tag}(?![^>]*src=)[^>]*>", html)
@@ -244,6 +245,14 @@ def test_the_page_of_the_api_has_nothing_that_its_policy_forbids() -> None:
     assert "http://" not in html
     assert "https://" not in html
     assert api_page.policy(html).count("sha256-") == html.count("<script>") + html.count("<style>")
+
+
+def test_the_pages_keep_the_key_for_the_tab_and_send_it_in_a_header() -> None:
+    script = storefront.FILES["api.js"].read_text()
+    assert "sessionStorage.setItem(KEY, " in script
+    assert "Authorization: `Bearer ${key}`" in script
+    for path in storefront.FILES.values():
+        assert not re.search(r"localStorage|document\.cookie", path.read_text())
 
 
 def test_the_document_tells_keys_scopes_and_refusals(client: TestClient, home: Home) -> None:

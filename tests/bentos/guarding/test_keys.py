@@ -27,6 +27,7 @@ CALLS = [
     ("POST", "/popular", "read", {}),
     ("POST", "/status", "read", {}),
     ("POST", "/showcase", "read", {}),
+    ("POST", "/place", "read", {"user_id": "ann", "item_id": "sofa"}),
     ("POST", "/operations", "metrics", {}),
     ("GET", "/ui/reports/gate/none.html", "admin", None),
     ("GET", "/metrics", "metrics", None),
@@ -41,16 +42,8 @@ CALLS = [
     ("DELETE", "/users", "admin", {"user_id": "nobody"}),
 ]
 OPEN = [
-    "/",
-    "/docs.json",
-    "/schema.json",
-    "/storefront",
-    "/ui",
-    "/ui/operations",
-    "/ui/api.js",
-    "/photos/sofa",
-    "/livez",
-    "/readyz",
+    *("/", "/docs.json", "/schema.json", "/storefront", "/ui", "/ui/operations", "/ui/api.js"),
+    *("/photos/sofa", "/livez", "/readyz"),
 ]
 
 
@@ -99,7 +92,7 @@ def test_every_operation_of_the_service_has_its_scope() -> None:
         for method in route.methods or ():
             path = route.path.replace("{item_id:path}", "x")
             known = scope_of(method, path)
-            assert known is not Scope.ADMIN or path == "/users", (method, path)
+            assert known is not Scope.ADMIN or path.startswith(("/users", "/ui/reports/")), path
 
 
 @pytest.mark.parametrize(
