@@ -124,7 +124,7 @@ def explored_exposures(home: Home) -> dict[str, int]:
     path, known = home.served / CURRENT, _kept_exposures(home)
     counts: Counter[str] = Counter()
     full: dict[str, dict[str, int]] = {}
-    for one in rotating_lines.files_of(path, files=FILES):
+    for one in rotating_lines.kept(path, files=FILES):
         identity = identity_of(one)
         found = known[identity] if identity in known else _exposures(one)
         counts.update(found)

@@ -81,12 +81,6 @@ def _changing(path: Path) -> Iterator[None]:
         yield
 
 
-def files_of(path: Path, *, files: int) -> list[Path]:
-    """Those that are there, oldest first."""
-    numbered = (_numbered(path, number) for number in range(files, -1, -1))
-    return [one for one in numbered if one.exists()]
-
-
 def read(path: Path, *, files: int, kind: str) -> Iterator[tuple[Path, int, dict[str, Any]]]:
     """File, line and object, oldest first; what follows the last newline is not written yet.
 
@@ -95,9 +89,15 @@ def read(path: Path, *, files: int, kind: str) -> Iterator[tuple[Path, int, dict
 
     Raises JobError for a line that is no JSON object.
     """
-    for one in files_of(path, files=files):
+    for one in kept(path, files=files):
         for count, told in read_file(one, kind=kind):
             yield one, count, told
+
+
+def kept(path: Path, *, files: int) -> list[Path]:
+    """The files that there are, oldest first."""
+    named = (_numbered(path, number) for number in range(files, -1, -1))
+    return [one for one in named if one.exists()]
 
 
 def read_file(path: Path, *, kind: str) -> Iterator[tuple[int, dict[str, Any]]]:

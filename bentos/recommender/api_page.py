@@ -22,11 +22,16 @@ API: Final = HERE / "api.html"
 LOCKED: Final = "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 
-def policy(html: str) -> str:
-    """The Content-Security-Policy of the page, which also loads Bento's own files from here."""
+def policy(html: str, *, own_files: bool = False) -> str:
+    """The Content-Security-Policy of a page.
+
+    Args:
+        own_files: whether it also loads scripts and styles from this server.
+    """
+    also = "'self' " if own_files else ""
     scripts, styles = _hashes(html, "script"), _hashes(html, "style")
     return (
-        f"default-src 'none'; script-src 'self' {scripts}; style-src 'self' {styles}; "
+        f"default-src 'none'; script-src {also}{scripts}; style-src {also}{styles}; "
         f"img-src 'self' data:; connect-src 'self'; {LOCKED}"
     )
 
@@ -46,8 +51,7 @@ def _page(path: Path, *, own_files: bool = False) -> Response:
 
 def api(_: Request) -> Response:
     """The API with its examples. Bento's own page would also load a tracker of its maker."""
-    html = API.read_text(encoding="utf-8")
-    return HTMLResponse(html, headers={"Content-Security-Policy": policy(html)})
+    return _page(API, own_files=True)
 
 
 def document(_: Request) -> Response:
