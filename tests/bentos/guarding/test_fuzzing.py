@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from schemathesis.generation import GenerationMode
 from starlette.testclient import TestClient
 
+from bentos.recommender.service import RecommenderService
 from coldstart_models.listing_encoders import ListingEncoders
 from feature_repo.home import Home
 from tests.bentos.fakes import ColourEncoder
@@ -22,9 +23,7 @@ SLOW_OPERATIONS = ("/users/erase", "/users", "/listings/delete")
 """Each takes a good part of a second."""
 JSON = {"Content-Type": "application/json"}
 OPERATIONS = [
-    *(("POST", f"/{name}") for name in ("recommend", "score", "explain", "similar", "popular")),
-    *(("POST", f"/{name}") for name in ("status", "events", "listings", "adapt", "users/erase")),
-    *(("POST", f"/listings/{name}") for name in ("update", "delete")),
+    *(("POST", api.route) for api in RecommenderService.apis.values()),
     *(("DELETE", "/users"), ("DELETE", "/listings/{item_id}"), ("PATCH", "/listings/{item_id}")),
 ]
 
