@@ -135,6 +135,10 @@ def _in_three_point_nought(part: Any) -> Any:
     made = {name: _in_three_point_nought(value) for name, value in part.items()}
     if "const" in made:
         made["enum"] = [made.pop("const")]
+    for bound in ("Minimum", "Maximum"):
+        given = made.get(f"exclusive{bound}")
+        if isinstance(given, int | float) and not isinstance(given, bool):
+            made[bound.lower()], made[f"exclusive{bound}"] = given, True
     if "default" in made and made["default"] is None:
         made["nullable"] = True
         if "enum" in made:

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from starlette.testclient import TestClient
 
-from bentos.client import Client, ClientError, NotThere, Refused, Unavailable
+from bentos.client import Client, ClientError, NotAllowed, NotThere, Refused, Unavailable
 from bentos.recommender import payloads
 from coldstart_models.listing_encoders import ListingEncoders
 from feature_repo.home import Home
@@ -135,3 +135,31 @@ def test_the_client_talks_to_a_real_server(home: Home, tmp_path: Path) -> None:
     ):
         told_everything(client)
         assert files_with(home.root, "bob") == []
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, Refused),
+        (401, NotAllowed),
+        (403, NotAllowed),
+        (404, NotThere),
+        (413, Refused),
+        (415, Refused),
+        (429, Unavailable),
+        (500, Unavailable),
+        (503, Unavailable),
+    ],
+)
+def test_the_key_is_sent_and_a_refusal_has_its_class(status: int, kind: type[ClientError]) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        assert request.headers["authorization"] == "Bearer cs_secret"
+        return httpx.Response(status, json={"error": "why not"})
+
+    transport = httpx.MockTransport(answer)
+    with (
+        Client("http://test", api_key="cs_secret", transport=transport) as client,
+        pytest.raises(kind, match=f"answered {status}: why not") as raised,
+    ):
+        client.status()
+    assert "cs_secret" not in str(raised.value)
