@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 
 from benchmarks import results
 from benchmarks.extraction_memory import TinyEncoder
+from coldstart_models.commands import console
 from coldstart_models.general.pretraining_job import pretrain_job, store_name
 from coldstart_models.learning_costs import Cost, peak_mb
 from coldstart_models.siamese.stages import META_SCHEDULE
@@ -84,6 +85,7 @@ def grown(events: int, *, steps: int) -> list[dict[str, Any]]:
             schedule = META_SCHEDULE if stage == "meta-train" else Schedule()
             schedule = replace(schedule, steps=steps, check_every=20, patience=steps)
             cost = apart(partial(run, job, home, schedule))
+            console.say(f"{events} events, {stage}: {cost}")
             rows.append(
                 {
                     "events": events,
@@ -137,6 +139,8 @@ def real_shop(data: Path | None) -> dict[str, Any]:
         apart(partial(with_features, home))
         for stage, job in (("train", train_job), ("meta-train", meta_train_job)):
             costs[stage] = apart(partial(usual, job, home))
+        for stage, cost in costs.items():
+            console.say(f"{SHOP}, {stage}: {cost}")
     whole = sum(cost.wall_seconds for cost in costs.values()) / 60
     most = max(cost.peak_mb for cost in costs.values())
     return {
