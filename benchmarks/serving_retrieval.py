@@ -87,7 +87,7 @@ def measured(home: Home, count: int, *, users: int, calls: int) -> dict[str, Any
         **{name.replace(" ", "_"): value for name, value in results.quantiles(taken).items()},
         "start_s": round(started, 1),
         "vectors_mib": round(rows.nbytes / 1024**2),
-        "sketch_mib": round(sketch.matrix.nbytes / 1024**2) if sketch else 0,
+        "sketch_mib": round(sketch.nbytes / 1024**2) if sketch else 0,
         "peak_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
     }
 

@@ -125,7 +125,7 @@ class Recommender:
         """With a sketch of each listing, where there are very many."""
         if len(snapshot.items) <= LARGE:
             return snapshot
-        large = replace(snapshot, sketch=Sketch.fit(self._scorer, snapshot.rows))
+        large = replace(snapshot, sketch=Sketch.fit(snapshot.widths, snapshot.rows))
         large.warm()
         return large
 
