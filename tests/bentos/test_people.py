@@ -69,7 +69,7 @@ def test_the_service_forgets_a_person(
 def test_an_empty_id_is_refused(client: TestClient) -> None:
     assert client.post("/users/erase", json={"user_id": ""}).status_code == 400
     assert client.request("DELETE", "/users", json={"user_id": ""}).status_code == 400
-    assert client.request("DELETE", "/users", content=b"u1").status_code == 400
+    assert client.request("DELETE", "/users", content=b"u1").status_code == 415
 
 
 def test_what_another_process_erased_is_forgotten_and_learned_anew(

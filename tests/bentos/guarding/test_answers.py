@@ -105,7 +105,7 @@ def test_what_cannot_be_done_now_is_told_without_why(
     def broken(*_: Any, **__: Any) -> Any:
         raise StoreError(f"no weights in {SECRET}")
 
-    monkeypatch.setattr("coldstart_models.listing_encoders.load_encoders", broken)
+    monkeypatch.setattr("bentos.recommender.swapping.load_encoders", broken)
     path, body = {
         "PATCH": ("/listings/sofa", {"price": 1.0}),
         "POST": ("/listings", {"listings": [{"item_id": "rug", "title": "Rug"}]}),
