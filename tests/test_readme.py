@@ -19,7 +19,7 @@ COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 
 def shell_lines(document: Path) -> Iterator[str]:
     for block in re.findall(r"```bash\n(.*?)```", document.read_text(), flags=re.DOTALL):
-        yield from block.splitlines()
+        yield from block.replace("\\\n", " ").splitlines()
 
 
 def typed(*programs: str) -> list[tuple[str, str]]:
