@@ -17,7 +17,7 @@ from validation import tables
 from validation.tables import TIMESTAMP
 
 PHOTO_CHECK: Final = "photo_readable"
-ITEMS_AT_ONCE: Final = 8_192
+ITEMS_AT_ONCE: Final = 4_096
 """Listings whose contents are looked at together."""
 TOGETHER: Final = 32
 """Photos that a thread hashes at a time: to hand over a single small one takes as long as it."""

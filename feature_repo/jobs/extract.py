@@ -12,11 +12,13 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from feature_repo.encoder_tables import (
     EMBEDDING_TABLES,
@@ -36,14 +38,15 @@ from feature_repo.errors import EncoderError, JobError
 from feature_repo.feature_tables import FeatureTable
 from feature_repo.home import Home
 from feature_repo.jobs.batches import Batch, Given, batches_of
-from feature_repo.jobs.contents import Refusal, contents_of
+from feature_repo.jobs.contents import ITEMS_AT_ONCE, Refusal, contents_of
+from feature_repo.jobs.head_start import HeadStart, with_head_start
 from feature_repo.jobs.judging import Judging
 from feature_repo.jobs.merging import plan, write
 from feature_repo.jobs.parts import Parts
 from feature_repo.jobs.photo_text import check_photos_and_texts
 from feature_repo.jobs.pipeline import decoders, short_turns
 from feature_repo.jobs.refusals import quarantine_folder, quarantine_refused
-from feature_repo.jobs.worklist import Worklist, grouped, make_worklist
+from feature_repo.jobs.worklist import Contents, Worklist, grouped, work_of, write_contents
 from feature_repo.lineage import file_input, keep_lineage
 from feature_repo.offline_tables import locked
 from validation import tables
@@ -248,29 +251,28 @@ class _Extraction:
     def _run(
         self, parts: Parts, item_ids: Sequence[str] | None, progress: Progress | None
     ) -> ModalityResult:
-        with ThreadPoolExecutor(HASHERS) as pool:
-            work = make_worklist(
-                self.home.items,
-                folder=parts.work,
-                known=[*parts.files(), *self._stored()],
-                table=self.table,
-                encoder=self.encoder,
-                item_ids=item_ids,
-                pool=pool,
-            )
+        earlier = parts.files()
+        contents, head = self._looked_at(parts, item_ids, progress)
+        work = work_of(
+            contents,
+            known=[*parts.files(), *self._stored()],
+            table=self.table,
+            encoder=self.encoder,
+        )
         with (
             ThreadPoolExecutor(decoders()) as pool,
-            self._judging(parts, work) as judging,
+            self._judging(earlier, work, ahead=len(head.items)) as judging,
             short_turns(),
         ):
             batches = self._batches(work, pool)
             unreadable, pace = self._encode(
-                batches, work, parts=parts, judging=judging, progress=progress
+                batches, work, head, parts=parts, judging=judging, progress=progress
             )
             verdict = judging.verdict()
         refused = [*work.missing, *unreadable, *verdict.refused]
         removed = self._merge(work, refused, parts, item_ids=item_ids)
-        unsound = work.count({refusal.item_id for refusal in verdict.refused})
+        unfit = {refusal.item_id for refusal in verdict.refused}
+        unsound = work.count(unfit) + len(unfit & head.items)
         parts.clear()
         quarantine_refused(
             refused,
@@ -282,8 +284,8 @@ class _Extraction:
         result = ModalityResult(
             encoder=self.encoder.id,
             encoder_hash=self.encoder.hash,
-            encoded=work.items - len(unreadable) - unsound,
-            skipped=work.contents - work.items,
+            encoded=len(head.items) + work.items - len(unreadable) - unsound,
+            skipped=work.contents - work.items - len(head.items),
             quarantined=len(refused),
             absent=work.chosen - work.contents - len(work.missing),
             removed=removed,
@@ -298,15 +300,57 @@ class _Extraction:
     def _stored(self) -> list[Path]:
         return [self._path] if self._path.exists() else []
 
-    def _judging(self, parts: Parts, work: Worklist) -> Judging:
+    def _looked_at(
+        self, parts: Parts, item_ids: Sequence[str] | None, progress: Progress | None
+    ) -> tuple[Contents, HeadStart]:
+        """The catalogue's contents; of a large one that is new, the first are encoded meanwhile."""
+        with ThreadPoolExecutor(HASHERS) as hashers, ThreadPoolExecutor(decoders()) as pool:
+            look = partial(
+                write_contents,
+                self.home.items,
+                folder=parts.work,
+                modality=self.encoder.modality,
+                item_ids=item_ids,
+                pool=hashers,
+            )
+            if (
+                self.cluster is not None
+                or item_ids is not None
+                or parts.files()
+                or self._stored()
+                or pq.read_metadata(self.home.items).num_rows <= ITEMS_AT_ONCE
+            ):
+                return look(), HeadStart()
+
+            def encode(work: Iterator[pa.Table]) -> Iterator[Batch]:
+                done = 0
+                for one in batches_of(work, encoder=self.encoder, pool=pool, now=self.now):
+                    if one.rows.num_rows:
+                        parts.add(one.rows)
+                    done += one.rows.num_rows
+                    if progress:
+                        progress(done, ITEMS_AT_ONCE)
+                    yield one
+
+            with short_turns():
+                return with_head_start(
+                    lambda found: look(found=found),
+                    encode,
+                    table=self.table,
+                    modality=self.encoder.modality,
+                    batch_size=self.batch_size,
+                )
+
+    def _judging(self, earlier: Sequence[Path], work: Worklist, *, ahead: int) -> Judging:
         return Judging(
-            parts.files(),
+            earlier,
             work,
             lambda: self._path,
             table=self.table,
             encoder=self.encoder,
             now=self.now,
             lock=self.home.feature_table(self.table.name),
+            ahead=ahead,
         )
 
     def _batches(self, work: Worklist, pool: ThreadPoolExecutor) -> Iterator[Batch]:
@@ -330,14 +374,21 @@ class _Extraction:
         self,
         batches: Iterator[Batch],
         work: Worklist,
+        head: HeadStart,
         *,
         parts: Parts,
         judging: Judging,
         progress: Progress | None,
     ) -> tuple[list[Refusal], Pace]:
         """Write each batch before the next is looked at; returns what was refused."""
-        refused, done, count, seconds = list[Refusal](), 0, 0, 0.0
-        first, of_first, last = 0.0, 0.0, 0.0
+        refused, done, count = list[Refusal](), len(head.items), len(head.batches)
+        seconds, first, of_first, last = 0.0, 0.0, 0.0, 0.0
+        for one in head.batches:
+            if one.rows.num_rows:
+                judging.add(one.rows)
+            seconds, last = seconds + one.seconds, one.done_at
+            if not first:
+                first, of_first = one.done_at, one.seconds
         for one in batches:
             if one.rows.num_rows:
                 judging.add(one.rows)
@@ -348,7 +399,7 @@ class _Extraction:
             refused += one.refused
             done += one.rows.num_rows + len(one.refused)
             if progress:
-                progress(done, work.items)
+                progress(done, len(head.items) + work.items)
         return refused, Pace(count, last - first, seconds - of_first)
 
     def _merge(

@@ -60,6 +60,7 @@ class Judging:
         encoder: Encoder,
         now: datetime,
         lock: Path,
+        ahead: int = 0,
     ) -> None:
         """`stored` tells where the table is; rows of the same encoder and other items are usual.
 
@@ -67,14 +68,15 @@ class Judging:
             earlier: files of rows that were encoded by a job that was ended.
             work: what is about to be encoded.
             lock: held by whoever replaces or moves the table.
+            ahead: rows that were encoded before the work was known and are added first.
         """
         self.encoder, self.now, self._lock = encoder, now, lock
         self._earlier = earlier
         self._work, self._stored, self._table = work, stored, table
-        count = work.items + sum(pq.read_metadata(path).num_rows for path in earlier)
+        count = ahead + work.items + sum(pq.read_metadata(path).num_rows for path in earlier)
         self._size = max(1, min(CHUNK, CHUNK_BYTES // (4 * encoder.width)))
         self._stride = max(1, -(-count // self._size))
-        self._seen, self._sample = 0, list[pa.Table]()
+        self._count, self._seen, self._sample = count, 0, list[pa.Table]()
         self._refused: dict[str, Refusal] = {}
         self._unusual, self._notes = 0, tuple[str, ...]()
         self._held: list[pa.Table] = []
@@ -114,6 +116,9 @@ class Judging:
     def _begin(self) -> None:
         with locked(self._lock):
             self._reference = self._usual(self._stored())
+        if self._count:
+            # Takes longer than a batch: beside the first ones, not when the last is waited for.
+            import validation.gate  # noqa: F401
         for rows in _chunks(self._earlier, size=self._size):
             self._judge(rows)
 

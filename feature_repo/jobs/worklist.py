@@ -6,7 +6,7 @@ photos by hash, texts by length and hash, so that equal contents lie together an
 """
 
 import shutil
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +54,19 @@ WORK: Final = pa.schema(
     ]
 )
 """A photo or text and the items that have it, in lists beside each other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What was looked at, and written to the folder."""
+
+    folder: Path
+    chosen: int
+    """Items that were looked at."""
+    contents: int
+    """Those that have the photo or text."""
+    missing: list[Refusal]
+    """Photos that are not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,24 +130,58 @@ def make_worklist(
         item_ids: look at these items only.
         pool: hashes the photo files.
     """
+    contents = write_contents(
+        catalogue, folder=folder, modality=encoder.modality, item_ids=item_ids, pool=pool
+    )
+    return work_of(contents, known=known, table=table, encoder=encoder)
+
+
+def write_contents(
+    catalogue: Path,
+    *,
+    folder: Path,
+    modality: Modality,
+    item_ids: Collection[str] | None,
+    pool: Executor,
+    found: Callable[[pa.Table], None] = lambda _: None,
+) -> Contents:
+    """Write down what each item has, with its hash.
+
+    Args:
+        folder: emptied first.
+        pool: hashes the photo files.
+        found: is told the contents of each part of the catalogue.
+    """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     chosen, contents, missing = 0, 0, list[Refusal]()
     asked = None if item_ids is None else frozenset(item_ids)
     with pq.ParquetWriter(folder / CONTENTS_FILE, CONTENTS, compression="lz4") as writer:
         for part in catalogue_parts(catalogue, item_ids=asked):
-            found, absent = contents_of(part, modality=encoder.modality, pool=pool)
-            writer.write_table(found)
+            there, absent = contents_of(part, modality=modality, pool=pool)
+            writer.write_table(there)
             chosen += len(part)
-            contents += found.num_rows
+            contents += there.num_rows
             missing += absent
-    items = rows = 0
+            found(there)
+    return Contents(folder, chosen, contents, missing)
+
+
+def work_of(
+    contents: Contents, *, known: Sequence[Path], table: FeatureTable, encoder: Encoder
+) -> Worklist:
+    """Write down which of the contents have no row yet.
+
+    Args:
+        known: files of the embedding table; their rows of the same encoder and content are done.
+    """
+    folder, items, rows = contents.folder, 0, 0
     with pq.ParquetWriter(folder / WORK_FILE, WORK, compression="lz4") as writer:
         for part in _gathered(_undone(folder, known=known, table=table, encoder=encoder)):
             writer.write_table(part, row_group_size=ROWS)
             items += pc.sum(pc.list_value_length(part[tables.ITEM_ID])).as_py() or 0
             rows += part.num_rows
-    return Worklist(folder, chosen, contents, items, rows, missing)
+    return Worklist(folder, contents.chosen, contents.contents, items, rows, contents.missing)
 
 
 def connection(folder: Path, *, rows: int) -> duckdb.DuckDBPyConnection:

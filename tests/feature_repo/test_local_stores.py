@@ -54,3 +54,11 @@ def test_what_fails_in_the_middle_leaves_nothing(store: Store) -> None:
     assert online(store.home, "rug") == [None, None]
     push(store, ITEM_VECTOR.name, VECTOR, "rug")
     assert online(store.home, "rug") == ["m", None]
+
+
+def test_a_block_inside_another_waits_for_it(store: Store) -> None:
+    with one_transaction():
+        with one_transaction():
+            push(store, ITEM_VECTOR.name, VECTOR, "shelf")
+        assert online(store.home, "shelf") == [None, None]
+    assert online(store.home, "shelf") == ["m", None]
