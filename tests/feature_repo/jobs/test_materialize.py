@@ -1,3 +1,4 @@
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -113,13 +114,17 @@ def test_what_is_pushed_or_deleted_while_older_rows_are_written_stays_so(
     store.push(view, vectors(LAMP, RUG), now=NOW)
     write = HomeSqliteOnlineStore.write_wire_rows
 
-    def late(*given: object) -> None:
-        monkeypatch.setattr(HomeSqliteOnlineStore, "write_wire_rows", write)
+    def change() -> None:
         later = NOW + timedelta(minutes=1)
         beside.push(view, vectors({**LAMP, "model": "new"}), now=later)
         beside.push(view, vectors({**LAMP, "item_id": "vase"}), now=later)
         drop_rows(store.home, ITEM_VECTOR, ["rug"])
         beside.remove_online([view], ["rug"])
+
+    def late(*given: object) -> None:
+        monkeypatch.setattr(HomeSqliteOnlineStore, "write_wire_rows", write)
+        with ThreadPoolExecutor(1) as another:  # whose writes are no part of this transaction
+            another.submit(change).result()
         write(*given)  # type: ignore[arg-type]
 
     monkeypatch.setattr(HomeSqliteOnlineStore, "write_wire_rows", late)
