@@ -26,7 +26,7 @@ import numpy.typing as npt
 import torch
 
 from benchmarks import tables
-from benchmarks.choices import CUT_NAMES, part_of
+from benchmarks.choices import part_of
 from benchmarks.grid import GRID, Cut, open_cut
 from benchmarks.peers.constant import ConstantRanker
 from benchmarks.quality import DOCUMENT, QUALITY
@@ -206,8 +206,9 @@ def _row(
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks.ablation", description=__doc__)
+    cuts = [cut.name for cut in GRID]
     parser.add_argument("--data", type=Path, default=Path("data"), help="folder of the data sets")
-    parser.add_argument("--cuts", type=part_of(CUT_NAMES), default=(), help=", ".join(CUT_NAMES))
+    parser.add_argument("--cuts", type=part_of(cuts), default=(), help=", ".join(cuts))
     parser.add_argument("--seeds", type=int, default=2, help="at most so many of a cut")
     parser.add_argument("--stores", type=Path, default=QUALITY / "stores", help="encoded data")
     parser.add_argument("--into", type=Path, default=DOCUMENT, help="Markdown with the place")

@@ -2,11 +2,6 @@
 
 import argparse
 from collections.abc import Callable, Collection
-from typing import Final
-
-from benchmarks.grid import GRID
-
-CUT_NAMES: Final = tuple(cut.name for cut in GRID)
 
 
 def part_of(known: Collection[str], separator: str = ",") -> Callable[[str], tuple[str, ...]]:

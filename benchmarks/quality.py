@@ -24,7 +24,7 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks import quality_tables, tables
 from benchmarks.cells import Cell, Workbench, measured
-from benchmarks.choices import CUT_NAMES, part_of
+from benchmarks.choices import part_of
 from benchmarks.grid import GRID, Cut, Opened, open_cut
 from benchmarks.kept_results import write
 from benchmarks.peers.tuning import TRIALS
@@ -140,8 +140,9 @@ def _usual() -> list[Cut]:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks.quality", description=__doc__)
+    cuts = [cut.name for cut in GRID]
     parser.add_argument("--data", type=Path, default=Path("data"), help="folder of the data sets")
-    parser.add_argument("--cuts", type=part_of(CUT_NAMES), default=(), help=", ".join(CUT_NAMES))
+    parser.add_argument("--cuts", type=part_of(cuts), default=(), help=", ".join(cuts))
     models = list(dict.fromkeys(model for cut in GRID for model in cut.models))
     parser.add_argument("--models", type=part_of(models), default=(), help=", ".join(models))
     parser.add_argument("--seeds", type=int, default=5, help="at most so many seeds of a cut")

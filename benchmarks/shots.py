@@ -18,7 +18,7 @@ from typing import Any, Final
 import torch
 
 from benchmarks import shots_cells, shots_tables, tables
-from benchmarks.choices import CUT_NAMES, part_of
+from benchmarks.choices import part_of
 from benchmarks.grid import GRID, Cut, Opened, open_cut
 from benchmarks.kept_results import kept, kept_path
 from benchmarks.quality import DOCUMENT, QUALITY
@@ -76,8 +76,9 @@ def _result(cut: Cut, opened: Opened, seed: int) -> dict[str, Any]:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks.shots", description=__doc__)
+    cuts = [cut.name for cut in GRID]
     parser.add_argument("--data", type=Path, default=Path("data"), help="folder of the data sets")
-    parser.add_argument("--cuts", type=part_of(CUT_NAMES), default=CUTS, help=", ".join(CUT_NAMES))
+    parser.add_argument("--cuts", type=part_of(cuts), default=CUTS, help=", ".join(cuts))
     parser.add_argument("--seeds", type=int, default=1, help="at most so many seeds of a cut")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument(

@@ -25,7 +25,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from benchmarks import tables, transfer_tables
-from benchmarks.choices import CUT_NAMES, part_of
+from benchmarks.choices import part_of
 from benchmarks.code_versions import code_version
 from benchmarks.grid import AS_OF, GRID, Cut, fingerprint_of
 from benchmarks.kept_results import digest_of, kept, kept_path
@@ -253,10 +253,9 @@ def _whole(results: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks.transfer", description=__doc__)
+    cuts = [cut.name for cut in GRID]
     parser.add_argument("--data", type=Path, default=Path("data"), help="folder of the data sets")
-    parser.add_argument(
-        "--targets", type=part_of(CUT_NAMES), default=TARGETS, help=", ".join(CUT_NAMES)
-    )
+    parser.add_argument("--targets", type=part_of(cuts), default=TARGETS, help=", ".join(cuts))
     parser.add_argument(
         "--sources", type=part_of(HOME_OF), default=SOURCES, help=", ".join(HOME_OF)
     )

@@ -2,15 +2,20 @@
 
 The feature tables hold the vectors of the model that was trained last, and those of the listings
 that whichever model was served took in since. A model takes up what it made itself, and makes the
-vectors of the rest from the stored embeddings, as for new listings.
+vectors of the rest, and of what was encoded anew since it was trained, from the stored embeddings,
+as for new listings.
 """
 
 import math
 from collections.abc import Collection
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from coldstart_models.adapting import adapted_rows
 from coldstart_models.artifacts import find_model
@@ -18,7 +23,13 @@ from coldstart_models.data.catalogue import load_catalogue
 from coldstart_models.errors import ArtifactError
 from coldstart_models.user_history import UserHistory
 from feature_repo.event_log import event_log
-from feature_repo.feature_tables import ITEM_ADAPTATION, ITEM_VECTOR
+from feature_repo.feature_tables import (
+    CREATED_TIMESTAMP,
+    ITEM_ADAPTATION,
+    ITEM_IMAGE_EMBEDDING,
+    ITEM_TEXT_EMBEDDING,
+    ITEM_VECTOR,
+)
 from feature_repo.home import Home
 from feature_repo.offline_tables import read_vectors
 from validation import tables
@@ -47,8 +58,12 @@ def load_served(home: Home, *, tag: str) -> "Recommender":
         return Recommender.load(home, tag=stored.tag)
     if home.model_vectors(stored.tag).exists():
         recommender = Recommender.load(home, tag=stored.tag, kept=True)
-        _encode(recommender, listed, home=home)
-        _learn(recommender, _chosen(home), home=home)
+        since = stored.contract.trained_at
+        anew = _encoded_since(home, since)
+        unknown = {one for one in listed if one in anew or not recommender.serves(one)}
+        _encode(recommender, unknown, home=home)
+        learned = _listings(home, ITEM_ADAPTATION.name, stored.tag)[1]
+        _learn(recommender, learned | _chosen_since(home, since), home=home)
     else:
         recommender = Recommender.load(home, tag=stored.tag)
         _encode(recommender, foreign, home=home)
@@ -96,10 +111,26 @@ def _listings(home: Home, view: str, tag: str) -> tuple[frozenset[str], frozense
     return frozenset(stored.item_ids), frozenset(stored.item_ids[stored.tags != tag])
 
 
-def _chosen(home: Home) -> frozenset[str]:
-    events = event_log(home).read([tables.ITEM_ID, tables.EVENT_TYPE]).to_pandas()
+def _encoded_since(home: Home, moment: datetime) -> frozenset[str]:
+    """Listings whose photo or text was encoded after a moment: they are not what they were."""
+    found = set[str]()
+    for table in (ITEM_IMAGE_EMBEDDING, ITEM_TEXT_EMBEDDING):
+        rows = pq.read_table(
+            home.feature_table(table.name),
+            columns=[tables.ITEM_ID],
+            filters=pc.field(CREATED_TIMESTAMP) > pa.scalar(moment, tables.TIMESTAMP),
+        )
+        found.update(rows[tables.ITEM_ID].to_pylist())
+    return frozenset(found)
+
+
+def _chosen_since(home: Home, moment: datetime) -> frozenset[str]:
+    """Listings that somebody chose in events that became known after a moment."""
+    columns = [tables.ITEM_ID, tables.EVENT_TYPE, tables.EVENT_TIMESTAMP, tables.RECEIVED_AT]
+    events = event_log(home).read(columns).to_pandas()
+    known = events[tables.RECEIVED_AT].fillna(events[tables.EVENT_TIMESTAMP])
     positive = events[tables.EVENT_TYPE].isin(tables.POSITIVE_EVENT_TYPES)
-    return frozenset(events.loc[positive, tables.ITEM_ID])
+    return frozenset(events.loc[positive & (known > moment), tables.ITEM_ID])
 
 
 def _encode(
