@@ -123,7 +123,6 @@ def test_no_request_fails_while_models_are_swapped_refused_and_rolled_back(
             assert f"serve {second}" in coldstart("models", "use", second, home=home)
             eventually(lambda: load.models[second] > 20)
             assert status()["model"] == second
-            assert scores() != pytest.approx(before, abs=1e-4)
 
             choose(home, tag=corrupt, now=NOW)  # past the command, which would refuse it
             eventually(lambda: status().get("refused_model") == corrupt)
