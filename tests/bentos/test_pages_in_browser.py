@@ -4,6 +4,7 @@ Screenshots are left in the test's temporary folder.
 """
 
 import shutil
+import time
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+from bentos.recommender.desk import QUICK
 from coldstart_models.api_keys import OPEN_VARIABLE
 from tests.bentos import generated_shop
 from tests.bentos.servers import served
@@ -124,7 +126,7 @@ def add_listing(page: Any, tmp_path: Path, *, title: str) -> None:
     page.fill("#cost", "49.90")
     page.click("#send")
     page.wait_for_selector("#followed:not([hidden])")
-    page.wait_for_function("document.getElementById('place').textContent !== '–'")
+    playwright.expect(page.locator("#place")).not_to_have_text("–")
 
 
 def test_the_whole_mission_on_one_page(visit: Visit, shop: httpx.Client, tmp_path: Path) -> None:
@@ -164,7 +166,7 @@ def test_the_whole_mission_on_one_page(visit: Visit, shop: httpx.Client, tmp_pat
     places = [int(page.locator("#place").inner_text())]
     for clicks in range(1, 4):
         page.click("#clicks")
-        page.wait_for_function(f"document.querySelectorAll('#moves tr').length === {clicks}")
+        playwright.expect(page.locator("#moves tr")).to_have_count(clicks, timeout=PATIENCE)
         page.wait_for_selector("#clicks:enabled")
         places.append(int(page.locator("#place").inner_text()))
     rows = page.eval_on_selector_all(
@@ -249,7 +251,7 @@ def test_everything_works_by_keyboard_and_focus_is_seen(visit: Visit, tmp_path: 
     page.keyboard.type("35")
     page.keyboard.press("Enter")
     page.wait_for_selector("#followed:not([hidden])")
-    page.wait_for_function("document.getElementById('place').textContent !== '–'")
+    playwright.expect(page.locator("#place")).not_to_have_text("–")
     page.wait_for_selector("#send:enabled")
     tab_to("other")
     page.keyboard.press("Enter")
@@ -279,6 +281,7 @@ def test_the_operations_page_tells_what_the_operation_answers(
 ) -> None:
     bad = {"item_id": "bad-1", "title": "Bad", "price": -1}
     assert shop.post("/listings", json={"listings": [bad]}).json()["accepted"] == []
+    time.sleep(QUICK)  # what was read for somebody who looked a moment ago
     page = visit.open("ui/operations")
     page.wait_for_selector("#sections:not([hidden])")
     told = shop.post("/operations", json={}).json()
