@@ -39,11 +39,18 @@ class Client:
         self.connection.close()
 
     def post(self, path: str, body: object) -> Answer:
-        """JSON there, and back what is JSON; other answers as they are."""
-        self.connection.request(
-            "POST", path, json.dumps(body), {"Content-Type": "application/json"}
-        )
-        response = self.connection.getresponse()
+        """JSON there, and back what is JSON; other answers as they are.
+
+        A server closes a connection that was idle for some seconds: then another is opened.
+        """
+        sent = ("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+        try:
+            self.connection.request(*sent)
+            response = self.connection.getresponse()
+        except (BrokenPipeError, ConnectionResetError, http.client.RemoteDisconnected):
+            self.connection.close()
+            self.connection.request(*sent)
+            response = self.connection.getresponse()
         content = response.read()
         told = response.headers.get_content_type() == "application/json"
         return Answer(response.status, json.loads(content) if told and content else content)
