@@ -6,13 +6,13 @@ body, and the same requests go to that application alone, in turns. No server an
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from benchmarks import results
+from bentos.recommender.asgi import App
 from bentos.recommender.guarding.answers import PlainAnswers
 from bentos.recommender.guarding.bodies import BoundedBodies
 from bentos.recommender.guarding.buckets import Buckets
@@ -26,7 +26,6 @@ from coldstart_models.api_keys import ApiKey, Scope, write_keys
 KEYS: Final = 1_000
 CALLS: Final = 5_000
 BODY: Final = b'{"user_id": "u1"}'
-App = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 def main() -> None:

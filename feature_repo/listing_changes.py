@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final
 
+from feature_repo.event_log import identity_of
 from feature_repo.home import Home
 from validation.whole_files import alone
 
@@ -43,12 +44,12 @@ class ListingChanges:
 
     def __init__(self, home: Home) -> None:
         self._path = home.listing_changes
-        self._seen = _identity(self._path)
+        self._seen = identity_of(self._path)
         self._number = _last_number(self._path)
 
     def ids(self) -> list[str] | None:
         """Listings that changed since the last call; None where too much did to say which."""
-        identity = _identity(self._path)
+        identity = identity_of(self._path)
         if identity == self._seen:
             return []
         changes = [*_read(_older(self._path)), *_read(self._path)]
@@ -58,15 +59,6 @@ class ListingChanges:
             self._number = later[-1][0]
         self._seen = identity
         return None if missed else sorted({item_id for _, ids in later for item_id in ids})
-
-
-def _identity(path: Path) -> str:
-    """Changes whenever a line is added."""
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return ""
-    return f"{found.st_ino}-{found.st_size}"
 
 
 def _last_number(path: Path) -> int:

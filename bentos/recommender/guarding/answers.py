@@ -8,7 +8,7 @@ import json
 import logging
 from typing import Any, Final
 
-from bentos.recommender.guarding.asgi import App, Message, Receive, Scope, Send
+from bentos.recommender.asgi import App, Message, Receive, Scope, Send
 from bentos.recommender.observing.request import current
 
 logger = logging.getLogger("bentoml.coldstart")

@@ -8,10 +8,9 @@ have a browser send, is refused as well.
 from collections.abc import Callable
 from typing import Final
 
-from bentos.recommender import measures
-from bentos.recommender.guarding import asgi
+from bentos.recommender import asgi, measures
+from bentos.recommender.asgi import App, Message, Receive, Scope, Send, header, refuse
 from bentos.recommender.guarding import guard as rules
-from bentos.recommender.guarding.asgi import App, Message, Receive, Scope, Send, header, refuse
 
 BODILESS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 CLOSE: Final = (b"connection", b"close")

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from bentos.recommender.guarding.asgi import App, Header, Message, Receive, Scope, Send
+from bentos.recommender.asgi import App, Header, Message, Receive, Scope, Send
 
 NOTHING: Final = b"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 """The policy of what is no page: it may load, run and be framed by nothing."""

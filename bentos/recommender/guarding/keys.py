@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import Final
 
 from bentos.recommender import measures
+from bentos.recommender.asgi import App, Receive, Scope, Send, header, refuse
 from bentos.recommender.guarding import guard as rules
 from bentos.recommender.guarding.access import scope_of
-from bentos.recommender.guarding.asgi import App, Receive, Scope, Send, header, refuse
 
 logger = logging.getLogger("bentoml.coldstart")
 

@@ -4,8 +4,8 @@ import math
 from collections.abc import Callable
 
 from bentos.recommender import measures
+from bentos.recommender.asgi import App, Receive, Scope, Send, refuse
 from bentos.recommender.guarding import guard as rules
-from bentos.recommender.guarding.asgi import App, Receive, Scope, Send, refuse
 from bentos.recommender.guarding.keys import ASKED_BY
 from coldstart_models.api_keys import ApiKey
 

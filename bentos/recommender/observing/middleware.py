@@ -8,18 +8,17 @@ when to come again; and it hides the reason of every answer from 500 on.
 """
 
 import asyncio
-import json
-from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from http import HTTPStatus
 from time import perf_counter
-from typing import Any, Final
+from typing import Final
 from weakref import WeakKeyDictionary
 
 import bentoml
 from opentelemetry import trace
 
-from bentos.recommender import measures
+from bentos.recommender import asgi, measures
+from bentos.recommender.asgi import App, Header, Message, Receive, Scope, Send, header
 from bentos.recommender.observing.load import LOAD, RETRY_AFTER, THREADS
 from bentos.recommender.observing.request import (
     HEADER,
@@ -29,12 +28,6 @@ from bentos.recommender.observing.request import (
     end,
     request_id,
 )
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 OTHER: Final = "other"
 WORK: Final = frozenset({"POST", "PATCH", "DELETE"})
@@ -66,7 +59,9 @@ class RequestMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request = ObservedRequest(request_id(_header(scope, HEADER)), self._endpoint(scope))
+        given = header(scope, HEADER.encode())
+        told = None if given is None else given.decode("latin-1")
+        request = ObservedRequest(request_id(told), self._endpoint(scope))
         trace.get_current_span().set_attribute("coldstart.request_id", request.id)
         token, answer = begin(request), _Answer(request, send)
         try:
@@ -128,29 +123,13 @@ class _Answer:
 
     async def refuse(self, refusal: Refusal) -> None:
         """Answer with the refusal."""
-        body = json.dumps({"error": refusal.reason}).encode()
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", str(len(body)).encode()),
-            (b"retry-after", str(refusal.retry_after).encode()),
-            self._named(),
-        ]
-        start = {"type": "http.response.start", "status": int(refusal.status), "headers": headers}
-        await self._send(start)
-        await self._send({"type": "http.response.body", "body": body})
+        headers = [(b"retry-after", str(refusal.retry_after).encode()), self._named()]
+        await asgi.refuse(self._send, int(refusal.status), refusal.reason, headers=headers)
 
-    def _named(self) -> tuple[bytes, bytes]:
+    def _named(self) -> Header:
         return HEADER.encode(), self.request.id.encode()
 
 
 def _bound() -> int:
     bound: int = bentoml.get_current_service().max_in_flight
     return bound
-
-
-def _header(scope: Scope, name: str) -> str | None:
-    wanted = name.encode()
-    for key, value in scope["headers"]:
-        if key.lower() == wanted:
-            return str(value.decode("latin-1"))
-    return None

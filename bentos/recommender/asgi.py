@@ -1,4 +1,4 @@
-"""The words of ASGI, and the few things that every guard does with them."""
+"""The words of ASGI, and the few things that every middleware does with them."""
 
 import json
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
