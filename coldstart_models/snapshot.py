@@ -34,6 +34,8 @@ NEW_FOR: Final = timedelta(days=28)
 """A listing counts as new for so long before the newest event."""
 REFERENCE_SIZE: Final = 512
 """Items of the pool that each user's terms are standardised over."""
+REFERENCE_LEAST: Final = 64
+"""New listings from which on they alone are that pool."""
 
 ITEM_COLUMNS: Final = (
     tables.ITEM_ID,
@@ -160,10 +162,15 @@ class Snapshot:
 
     @cached_property
     def reference(self) -> IntArray:
-        """Rows of an evenly spread sample of the new listings (of all items if there are few)."""
+        """Rows, ascending, of an evenly spread sample of the new listings.
+
+        Few listings do not tell what is usual: others fill them up, as evenly spread.
+        """
         pool = np.flatnonzero(self.new & self.target)
-        if len(pool) < 2:
-            pool = np.arange(len(self.items))
+        others = np.setdiff1d(np.arange(len(self.items)), pool, assume_unique=True)
+        if (lacking := REFERENCE_LEAST - len(pool)) > 0 and len(others):
+            filled = others[:: -(-len(others) // lacking)]
+            return np.union1d(pool, filled)
         return pool[:: max(1, len(pool) // REFERENCE_SIZE)]
 
     def histories(self, given: Sequence[UserHistory]) -> Histories:

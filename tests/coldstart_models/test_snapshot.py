@@ -1,10 +1,12 @@
 """Versions of what ranking reads: what changes, what holds on, and who reads beside it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from coldstart_models.snapshot import ITEM_COLUMNS, Snapshot
+from coldstart_models.snapshot import ITEM_COLUMNS, REFERENCE_LEAST, Snapshot
 from validation import tables
 
 
@@ -41,3 +43,35 @@ def test_a_listing_learns_while_a_request_derives_what_was_not_derived_yet(
     assert (later.version, later.support.tolist()) == (2, [0, 3])
     assert later.titles == ["told"]
     assert snapshot.support.tolist() == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("new", "expected"),
+    [
+        (0, REFERENCE_LEAST),
+        (2, REFERENCE_LEAST),
+        (REFERENCE_LEAST - 1, REFERENCE_LEAST),
+        (REFERENCE_LEAST, REFERENCE_LEAST),
+        (200, 200),
+    ],
+)
+def test_few_new_listings_are_measured_against_others_too(
+    snapshot: Snapshot, new: int, expected: int
+) -> None:
+    count = 400
+    items = pd.DataFrame({tables.ITEM_ID: [f"i{row}" for row in range(count)]})
+    held = replace(
+        snapshot, items=items.reindex(columns=list(ITEM_COLUMNS)), new=np.arange(count) < new
+    )
+    reference = held.reference
+    assert len(reference) >= 0.8 * expected
+    assert (np.diff(reference) > 0).all()
+    assert set(range(min(new, REFERENCE_LEAST))) <= set(reference.tolist())
+    if new < REFERENCE_LEAST:
+        assert reference.max() >= new
+    else:
+        assert reference.max() < new
+
+
+def test_a_shop_of_few_listings_is_its_own_reference(snapshot: Snapshot) -> None:
+    assert snapshot.reference.tolist() == [0, 1]
