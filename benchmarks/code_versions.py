@@ -17,6 +17,8 @@ PROJECT: Final = Path(__file__).resolve().parents[1]
 PROTOCOL: Final = ("coldstart_models.metrics", "coldstart_models.data.pools")
 """What every result depends on."""
 PACKAGES: Final = ("coldstart_models", "benchmarks")
+WORDS: Final = frozenset({"coldstart_models.errors"})
+"""What changes no result: names and texts of errors."""
 
 
 def model_module(model: str) -> str:
@@ -41,7 +43,9 @@ def code_version(module: str) -> str:
 
 def _follow(module: str, found: dict[Path, str]) -> None:
     path = PROJECT / (module.replace(".", "/") + ".py")
-    if path in found or not path.exists() or module.partition(".")[0] not in PACKAGES:
+    if module in WORDS or module.partition(".")[0] not in PACKAGES:
+        return
+    if path in found or not path.exists():
         return
     tree = ast.parse(path.read_text(encoding="utf-8"))
     found[path] = ast.dump(_Undocumented().visit(tree))

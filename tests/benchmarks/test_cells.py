@@ -97,6 +97,25 @@ def test_the_code_of_a_model_is_what_its_module_imports(monkeypatch, tmp_path):
     code_version.cache_clear()
 
 
+def test_a_text_of_an_error_makes_no_result_anew(monkeypatch, tmp_path):
+    monkeypatch.setattr(code_versions, "PROJECT", tmp_path)
+    (tmp_path / "coldstart_models").mkdir()
+    for name, text in {
+        "ranks.py": "from coldstart_models.errors import ModelError\n",
+        "errors.py": "class ModelError(Exception): ...\n",
+    }.items():
+        (tmp_path / "coldstart_models" / name).write_text(text)
+
+    def version():
+        code_version.cache_clear()
+        return code_version("coldstart_models.ranks")
+
+    first = version()
+    (tmp_path / "coldstart_models" / "errors.py").write_text("class ModelError(OSError): ...\n")
+    assert version() == first
+    code_version.cache_clear()
+
+
 def test_every_model_of_the_grid_has_a_module():
     for cut in GRID:
         for model in cut.models:
