@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from coldstart_models.data.catalogue import IntArray
-from coldstart_models.siamese.scorer import Vectors
+from coldstart_models.siamese.scorer import Vectors, spread_of
+from coldstart_models.siamese.sight import stacked
 from coldstart_models.siamese.similarities import Similarities
 
 if TYPE_CHECKING:
@@ -22,13 +23,18 @@ FILLED: Final = 0.5
 """A block serves a request whose candidates are at least this share of it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Block:
     """Some rows of a snapshot, their vectors side by side."""
 
     rows: IntArray
     """(C,) ascending."""
     vectors: Vectors
+
+    @cached_property
+    def present(self) -> Tensor:
+        """(M, C): which of them have each modality."""
+        return stacked(self.vectors, self.vectors.values)
 
     def columns(self, rows: IntArray) -> IntArray:
         """Where rows of the block stand in it. All must be there; see `holds`."""
@@ -107,9 +113,10 @@ class Blocks:
         return self._taken(self._reference)
 
     @cached_property
-    def reference_prior(self) -> Tensor:
-        """(R,) expected log popularity of the reference pool."""
-        return torch.from_numpy(self._prior[self._reference])
+    def usual_prior(self) -> tuple[Tensor, Tensor]:
+        """Mean and deviation of the reference pool's expected log popularity."""
+        prior = torch.from_numpy(self._prior[self._reference])
+        return prior.mean(), spread_of(prior)
 
     @cached_property
     def new(self) -> Block | None:

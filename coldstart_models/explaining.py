@@ -5,17 +5,16 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from coldstart_models.data.catalogue import IntArray
 from coldstart_models.siamese.population import Population
 from coldstart_models.siamese.scorer import (
-    Calibration,
     Profiles,
     SiameseScorer,
     Vectors,
 )
-from coldstart_models.siamese.sight import contributions
+from coldstart_models.siamese.sight import FloatArray
 
 POPULARITY: Final = "popularity"
 FIRST_CUSTOMERS: Final = "first customers"
@@ -50,40 +49,6 @@ class Explanation:
     score: float
     contributions: tuple[Contribution, ...]
     sentence: str
-
-
-def history_contributions(
-    scorer: SiameseScorer,
-    vectors: Vectors,
-    users: Profiles,
-    candidates: Vectors,
-    calibration: Calibration,
-) -> dict[str, torch.Tensor]:
-    """Modality → (C, H): what each history event adds to one user's score of each candidate.
-
-    An average is a sum over the history, Σ_h ω_h s_h. A nearest term v is that sum and what the
-    nearest events are ahead of it, v − Σ_h ω_h s_h ≥ 0, which is theirs by their shares p_h:
-
-        Σ_h ω_h (s_h − μ) / σ  +  Σ_h p_h (v − Σ_j ω_j s_j) / σ
-
-    So where the term counts for a candidate (its weight is positive), an event that is more like it
-    never counts less, be v above the mean μ or below.
-    """
-    events = [vectors.values[name][users.used][users.compact[0]] for name in scorer.widths]
-    parts = contributions(
-        scorer,
-        torch.stack(
-            [
-                candidates.values[name] @ past.T
-                for name, past in zip(scorer.widths, events, strict=True)
-            ]
-        ),
-        torch.stack([users.weights[name][0] for name in scorer.widths]),
-        torch.stack([candidates.present[name] for name in scorer.widths]),
-        mean=calibration.mean[0, 0],
-        deviation=calibration.deviation[0, 0],
-    )
-    return dict(zip(scorer.widths, parts, strict=True))
 
 
 def first_customer_contributions(
@@ -121,25 +86,42 @@ def sentence(title: str, reasons: list[tuple[str, str]]) -> str:
 
 
 def strongest(
-    parts: npt.NDArray[np.float32],
+    parts: FloatArray,
     names: Sequence[str],
     title_of: Callable[[int], str],
     *,
     most: int = 2,
-) -> list[tuple[str, str]]:
-    """The history items that add most, each with its strongest modality, best first.
+) -> list[list[tuple[str, str]]]:
+    """The history items that add most to each listing, best first, and by which modality.
 
     Args:
-        parts: (M, H) what each event adds by modality.
+        parts: (M, K, H) what each event adds to the K listings, by modality.
         names: of the modalities.
         title_of: title of an event's item, by the event's place.
     """
-    totals = parts.sum(axis=0)
+    totals, modality = parts.sum(axis=0), parts.argmax(axis=0)
+    order = np.argsort(-totals, axis=1, kind="stable")
+    return [
+        _distinct(events, totals[at], modality[at], names, title_of, most=most)
+        for at, events in enumerate(order)
+    ]
+
+
+def _distinct(
+    events: IntArray,
+    totals: FloatArray,
+    modality: IntArray,
+    names: Sequence[str],
+    title_of: Callable[[int], str],
+    *,
+    most: int,
+) -> list[tuple[str, str]]:
+    """The first of a listing's events (H,) that add something, a title once."""
     best: list[tuple[str, str]] = []
-    for event in np.argsort(-totals, kind="stable").tolist():
+    for event in map(int, events):
         if totals[event] <= 0 or len(best) == most:
             break
-        reason = (title_of(event), names[int(parts[:, event].argmax())])
-        if reason[0] not in {chosen for chosen, _ in best}:
-            best.append(reason)
+        title = title_of(event)
+        if all(title != chosen for chosen, _ in best):
+            best.append((title, names[modality[event]]))
     return best

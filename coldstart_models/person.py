@@ -10,7 +10,7 @@ from torch import Tensor
 
 from coldstart_models.data.catalogue import IntArray
 from coldstart_models.siamese.scorer import Calibration, SiameseScorer
-from coldstart_models.siamese.sight import Past, Sight, contributions
+from coldstart_models.siamese.sight import FloatArray, Past, Sight, contributions
 from coldstart_models.siamese.sketch import LARGE
 from coldstart_models.siamese.terms import Terms
 from coldstart_models.siamese.training import history_batch
@@ -63,29 +63,32 @@ class Person:
         if not histories.mask.any():
             return None
         batch = history_batch(histories)
+        blocks = snapshot.blocks
         past = Past.of(
             scorer,
             snapshot.vectors,
             batch.rows[0],
             age_days=batch.age_days[0],
             traits=batch.traits[0],
+            present=blocks.whole.present,
         )
-        kept, reference = snapshot.blocks.similarities, snapshot.blocks.reference
-        prior = snapshot.blocks.reference_prior
+        kept, reference, prior = blocks.similarities, blocks.reference, blocks.usual_prior
         if most is not None and len(rows) > max(LARGE, most) and snapshot.sketch is not None:
-            seen = Calibration.of(*Sight.of(scorer, past, reference.vectors).batch(), prior)
+            seen = Calibration.beside(*Sight.of(scorer, past, reference.vectors).batch(), *prior)
             lifted = torch.zeros(0), rows[:0]
             if mean is not None:
                 lifted = snapshot.learned.added(rows, past.centred(mean))
             rows = snapshot.sketch.best(scorer, past, seen, rows, most=most, lifted=lifted)
         ascending = rows if _ascends(rows) else np.unique(rows)
         if kept is None:
-            block = snapshot.blocks.around(ascending)
+            block = blocks.around(ascending)
             sight = Sight.of(scorer, past, block.vectors)
         else:
-            block = snapshot.blocks.whole
-            sight = Sight.of_known(scorer, past, block.vectors, kept, batch.rows[0])
-        if block.holds(reference.rows):
+            block = blocks.whole
+            sight = Sight.of_known(scorer, past, block.present, kept)
+        if block is blocks.whole:
+            pool = sight.batch(torch.from_numpy(reference.rows))
+        elif block.holds(reference.rows):
             pool = sight.batch(torch.from_numpy(block.columns(reference.rows)))
         else:
             pool = Sight.of(scorer, past, reference.vectors).batch()
@@ -98,8 +101,8 @@ class Person:
             past=past,
             sight=sight,
             columns=None if all_of_it else torch.from_numpy(block.columns(rows)),
-            present=torch.stack([block.vectors.present[name] for name in scorer.widths]),
-            calibration=Calibration.of(*pool, prior),
+            present=block.present,
+            calibration=Calibration.beside(*pool, *prior),
             prior=torch.from_numpy(snapshot.prior[rows]),
         )
 
@@ -108,7 +111,7 @@ class Person:
         """Of the H events."""
         return tuple(str(self.snapshot.item_ids[row]) for row in self.past_rows)
 
-    @property
+    @cached_property
     def terms(self) -> Terms:
         """What the candidates' scores are made of."""
         values, exists = self.sight.batch(self.columns)
@@ -120,11 +123,11 @@ class Person:
         return self.calibration.popular(self.prior)
 
     @torch.inference_mode()
-    def parts(self, places: IntArray) -> "np.typing.NDArray[np.float32]":
+    def parts(self, places: IntArray) -> FloatArray:
         """(M, K, H): the history's parts in the score of some of the candidates, by modality."""
         at = torch.from_numpy(places)
         columns = at if self.columns is None else self.columns[at]
-        found = contributions(
+        return contributions(
             self.scorer,
             self.sight.similar(columns),
             self.past.weights,
@@ -132,7 +135,6 @@ class Person:
             mean=self.calibration.mean[0, 0],
             deviation=self.calibration.deviation[0, 0],
         )
-        return np.asarray(found.numpy(), np.float32)
 
 
 def _ascends(rows: IntArray) -> bool:

@@ -41,6 +41,7 @@ from coldstart_models.siamese.packing import keep_block, pack, pack_deltas
 from coldstart_models.siamese.personal import moved
 from coldstart_models.siamese.population import Population
 from coldstart_models.siamese.scorer import SiameseScorer
+from coldstart_models.siamese.sight import FloatArray
 from coldstart_models.siamese.sketch import LARGE, MOST, Sketch
 from coldstart_models.siamese.terms import Terms
 from coldstart_models.siamese.togetherness import TOGETHER, Togetherness
@@ -315,7 +316,7 @@ class Recommender:
             popularity = float(snapshot.prior[row])
             part = Contribution(None, POPULARITY, popularity)
             return Explanation(item_id, popularity, (part,), sentence(_title(snapshot, row), []))
-        parts = person.parts(np.array([0]))[:, 0]
+        parts = person.parts(np.array([0]))
         adapted = self._adapted(snapshot, person, row)
         general = float(person.general()[0])
         weight = float(self._scorer.prior_weight.detach())
@@ -324,7 +325,7 @@ class Recommender:
         contributions = [Contribution(None, POPULARITY, prior)]
         if snapshot.biases[row]:
             contributions.append(Contribution(None, PACE, share * float(snapshot.biases[row])))
-        named = zip(self._scorer.widths, parts, strict=True)
+        named = zip(self._scorer.widths, parts[:, 0], strict=True)
         for name, values in [*named, (FIRST_CUSTOMERS, adapted.numpy())]:
             contributions += [
                 Contribution(chosen, name, share * float(value))
@@ -335,7 +336,7 @@ class Recommender:
             item_id,
             float(self._summed(person, np.array([row]), person.terms, personal=personal)[0]),
             tuple(contributions),
-            self._told(person, row, parts),
+            self._told(person, np.array([row]), parts)[0],
         )
 
     def similar(self, item_id: str, *, k: int = 10) -> list[tuple[str, float]]:
@@ -479,9 +480,9 @@ class Recommender:
     ) -> "np.typing.NDArray[np.float32]":
         """(C,) scores from their terms and what the listings' first customers add."""
         scores = self._scorer.combine(terms.values, terms.exists, terms.prior, person.calibration)
-        centred = person.past.centred(self._population_mean)
-        added, held = person.snapshot.learned.added(rows, centred)
-        if len(held):
+        learned = person.snapshot.learned
+        if len(learned.rows):
+            added, held = learned.added(rows, person.past.centred(self._population_mean))
             scores[0, torch.from_numpy(held)] += added
         weight = float(self._scorer.prior_weight.detach())
         summed = moved(scores[0], person.general(), weight, personal)
@@ -504,7 +505,7 @@ class Recommender:
         return first_customer_contributions(
             self._scorer,
             snapshot.vectors,
-            person.past.profiles(self._scorer, person.past_rows),
+            person.past.profiles,
             delta,
             self._population,
         )
@@ -516,18 +517,20 @@ class Recommender:
             rows: (K,) of the listings.
             places: (K,) of the same among the person's candidates.
         """
-        parts = person.parts(places)
-        return [self._told(person, row, parts[:, at]) for at, row in enumerate(rows.tolist())]
+        return self._told(person, rows, person.parts(places))
 
-    def _told(self, person: Person, row: int, parts: "np.typing.NDArray[np.float32]") -> str:
+    def _told(self, person: Person, rows: IntArray, parts: FloatArray) -> list[str]:
+        """Why each listing (K,), of what each event adds to it (M, K, H)."""
         snapshot = person.snapshot
 
         def title_of(event: int) -> str:
             return _title(snapshot, int(person.past_rows[event]))
 
-        return sentence(
-            _title(snapshot, row), strongest(parts, list(self._scorer.widths), title_of)
-        )
+        reasons = strongest(parts, list(self._scorer.widths), title_of)
+        return [
+            sentence(_title(snapshot, row), told)
+            for row, told in zip(rows.tolist(), reasons, strict=True)
+        ]
 
     def _most_popular(
         self,

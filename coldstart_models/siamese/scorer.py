@@ -210,6 +210,11 @@ class SiameseScorer(nn.Module):
         position = list(self.widths).index(name)
         return self.log_temperature[position].clamp_max(LARGEST_LOG_TEMPERATURE).exp()
 
+    @property
+    def temperatures(self) -> Tensor:
+        """(M,): τ of all, as they are now."""
+        return self.log_temperature.detach().clamp_max(LARGEST_LOG_TEMPERATURE).exp()
+
     def term_values(
         self, vectors: Vectors, profiles: "Profiles", candidates: Vectors
     ) -> tuple[Tensor, Tensor]:
@@ -293,13 +298,20 @@ class Calibration:
     @classmethod
     def of(cls, values: Tensor, exists: Tensor, prior: Tensor) -> "Calibration":
         """From raw terms (B, C, T) over the pool; where a term is missing it does not count."""
+        return cls.beside(values, exists, prior.mean(), spread_of(prior))
+
+    @classmethod
+    def beside(
+        cls, values: Tensor, exists: Tensor, prior_mean: Tensor, prior_deviation: Tensor
+    ) -> "Calibration":
+        """The same of a pool whose prior is summed up already."""
         weight = exists.to(values.dtype)
         count = weight.sum(dim=1, keepdim=True).clamp_min(1.0)
         mean = (values * weight).sum(dim=1, keepdim=True) / count
         variance = ((values - mean).square() * weight).sum(dim=1, keepdim=True) / count
         deviation = variance.clamp_min(1e-12).sqrt()
         deviation = torch.where(deviation > 1e-5, deviation, torch.ones_like(deviation))
-        return cls(mean, deviation, prior.mean(), spread_of(prior))
+        return cls(mean, deviation, prior_mean, prior_deviation)
 
     def standard(self, values: Tensor, exists: Tensor) -> Tensor:
         """(B, C, T) from raw terms, 0 where one is missing."""

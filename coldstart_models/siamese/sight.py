@@ -5,32 +5,34 @@ multiplied with the candidates once a modality, and averages, nearest terms and 
 that product. The numbers are the same to rounding.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from coldstart_models.data.catalogue import IntArray
-from coldstart_models.siamese.scorer import (
-    LARGEST_LOG_TEMPERATURE,
-    Profiles,
-    SiameseScorer,
-    Vectors,
-)
+from coldstart_models.siamese.scorer import Profiles, SiameseScorer, Vectors
 from coldstart_models.siamese.similarities import Similarities
 
+FloatArray = npt.NDArray[np.float32]
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class Past:
     """The H chosen items of one person and what each weighs."""
 
-    values: list[Tensor]
-    """M × (H, D_m): their vectors."""
+    vectors: Vectors
+    """Of all items,"""
+    rows: Tensor
+    """(H,) and the rows of the chosen ones."""
+    names: tuple[str, ...]
+    """M modalities,"""
     weights: Tensor
-    """(M, H): ω; zero throughout where no event's item has the modality."""
+    """(M, H) ω in each; zero throughout where no event's item has the modality."""
     known: list[bool]
     """M: whether any has."""
 
@@ -43,41 +45,57 @@ class Past:
         *,
         age_days: Tensor,
         traits: Tensor,
+        present: Tensor | None = None,
     ) -> "Past":
-        """Of distinct rows (H,) of the vectors, with each event's age (H,) and traits."""
+        """Of distinct rows (H,) of the vectors, with each event's age (H,) and traits.
+
+        Args:
+            present: (M, N) the vectors' masks, where they are stacked already.
+        """
         logits = traits @ scorer.trait_weights - scorer.recency * torch.log1p(age_days)
-        usable = torch.stack([vectors.present[name][rows] for name in scorer.widths])
+        there = stacked(vectors, scorer.widths) if present is None else present
+        usable = there.index_select(1, rows)
         any_usable = usable.any(dim=1, keepdim=True)
         masked = torch.where(usable | ~any_usable, logits, -torch.inf)
         weights = torch.softmax(masked, dim=1) * any_usable
-        values = [vectors.values[name].index_select(0, rows) for name in scorer.widths]
-        return cls(values, weights, any_usable[:, 0].tolist())
+        return cls(vectors, rows, tuple(scorer.widths), weights, any_usable[:, 0].tolist())
+
+    @cached_property
+    def values(self) -> list[Tensor]:
+        """M × (H, D_m): the chosen items' vectors."""
+        return [self.vectors.values[name].index_select(0, self.rows) for name in self.names]
 
     def centred(self, mean: Tensor) -> Tensor:
         """(ΣD_m,): Σ_h ω_h z_h less the population's mean; zero where there is no such modality."""
         own = [
-            weights @ values if known else torch.zeros(values.shape[1])
-            for weights, values, known in zip(self.weights, self.values, self.known, strict=True)
+            _summed(self.vectors.values[name], self.rows, weights)
+            for name, weights in zip(self.names, self.weights, strict=True)
         ]
         centred = torch.cat(own) - mean
-        blocks = torch.split(centred, [len(one) for one in own])
-        for block, known in zip(blocks, self.known, strict=True):
-            if not known:
-                block.zero_()
+        if not all(self.known):
+            blocks = torch.split(centred, [len(one) for one in own])
+            for block, known in zip(blocks, self.known, strict=True):
+                if not known:
+                    block.zero_()
         return centred
 
-    def profiles(self, scorer: SiameseScorer, rows: IntArray) -> Profiles:
-        """The same as a batch of one, whose H events are these rows."""
-        names, used = list(scorer.widths), torch.from_numpy(rows)
+    @property
+    def profiles(self) -> Profiles:
+        """The same as a batch of one."""
         return Profiles(
             values={
-                name: (self.weights[place] @ self.values[place])[None]
-                for place, name in enumerate(names)
+                name: _summed(self.vectors.values[name], self.rows, weights)[None]
+                for name, weights in zip(self.names, self.weights, strict=True)
             },
-            present={name: torch.tensor([self.known[place]]) for place, name in enumerate(names)},
-            weights={name: self.weights[place][None] for place, name in enumerate(names)},
-            used=used,
-            compact=torch.arange(len(used))[None],
+            present={
+                name: torch.tensor([known])
+                for name, known in zip(self.names, self.known, strict=True)
+            },
+            weights={
+                name: weights[None] for name, weights in zip(self.names, self.weights, strict=True)
+            },
+            used=self.rows,
+            compact=torch.arange(len(self.rows))[None],
         )
 
 
@@ -93,57 +111,52 @@ class Sight:
     """(T, C) and where they exist."""
 
     @classmethod
-    def of(cls, scorer: SiameseScorer, past: Past, candidates: Vectors) -> "Sight":
-        """Of candidates that are laid out in one block each modality."""
-        size = len(candidates.present[next(iter(scorer.widths))])
-        temperatures = scorer.log_temperature.clamp_max(LARGEST_LOG_TEMPERATURE).exp().tolist()
-        values = torch.zeros(len(past.values), 2, size)
-        similar: list[Tensor | None] = []
-        for place, name in enumerate(scorer.widths):
-            if not past.known[place]:
-                similar.append(None)
-                continue
-            found = past.values[place] @ candidates.values[name].T  # (H, C)
-            mixed = past.weights[place] @ (found * temperatures[place]).exp_()
-            values[place, 0] = past.weights[place] @ found
-            values[place, 1] = _nearest(mixed, temperatures[place])
-            similar.append(found)
-        return cls(
-            partial(_columns_of, similar), values.flatten(0, 1), _exists(scorer, past, candidates)
-        )
-
-    @classmethod
-    def of_known(
+    def of(
         cls,
         scorer: SiameseScorer,
         past: Past,
         candidates: Vectors,
-        similarities: Similarities,
-        rows: Tensor,
+        *,
+        events: Sequence[Tensor] | None = None,
+    ) -> "Sight":
+        """Of candidates that are laid out in one block each modality.
+
+        Args:
+            events: M × (H, D) the past's vectors where the candidates are in another space.
+        """
+        present = stacked(candidates, past.names)
+        temperatures = scorer.temperatures.tolist()
+        values = torch.zeros(len(past.names), 2, present.shape[1])
+        similar: list[Tensor | None] = []
+        for place, name in enumerate(past.names):
+            if not past.known[place]:
+                similar.append(None)
+                continue
+            own = past.values[place] if events is None else events[place]
+            found = own @ candidates.values[name].T  # (H, C)
+            mixed = past.weights[place] @ (found * temperatures[place]).exp_()
+            values[place, 0] = past.weights[place] @ found
+            values[place, 1] = _nearest(mixed, temperatures[place])
+            similar.append(found)
+        return cls(partial(_columns_of, similar), values.flatten(0, 1), _exists(past, present))
+
+    @classmethod
+    def of_known(
+        cls, scorer: SiameseScorer, past: Past, present: Tensor, similarities: Similarities
     ) -> "Sight":
         """Of all items of a small catalogue, whose products are kept.
 
         Args:
-            rows: (H,) of the past's events.
+            present: (M, N) which items have a modality.
         """
-        similarities.require(scorer, rows)
-        temperatures = scorer.log_temperature.clamp_max(LARGEST_LOG_TEMPERATURE).exp().tolist()
-        values = torch.zeros(len(past.values), 2, similarities.plain.shape[2])
-        events = rows[None]
-        for place, known in enumerate(past.known):
-            if not known:
-                continue
-            weights = past.weights[place][None]
-            for kind, products in enumerate((similarities.plain, similarities.mixed)):
-                values[place, kind] = functional.embedding_bag(
-                    events, products[place], per_sample_weights=weights, mode="sum"
-                )[0]
-            values[place, 1] = _nearest(values[place, 1], temperatures[place])
+        similarities.require(scorer, past.rows)
+        values = similarities.summed(past.rows, past.weights)
+        _nearest(values[1::2], scorer.temperatures[:, None])
 
         def similar(columns: Tensor) -> Tensor:
-            return similarities.plain[:, rows[None, :], columns[:, None]]
+            return similarities.plain[:, past.rows[None, :], columns[:, None]]
 
-        return cls(similar, values.flatten(0, 1), _exists(scorer, past, candidates))
+        return cls(similar, values, _exists(past, present))
 
     def batch(self, columns: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Values and existence of all or of some candidates as a batch of one: (1, C, T)."""
@@ -153,15 +166,26 @@ class Sight:
         return values, exists
 
 
-def _nearest(mixed: Tensor, temperature: float) -> Tensor:
-    """1/τ log Σ_h ω_h exp(τ s_h) of the sum."""
-    return mixed.clamp_min(1e-30).log_().div_(temperature)
+def stacked(vectors: Vectors, names: Iterable[str]) -> Tensor:
+    """(M, N): which rows have each modality."""
+    return torch.stack([vectors.present[name] for name in names])
 
 
-def _exists(scorer: SiameseScorer, past: Past, candidates: Vectors) -> Tensor:
+def _summed(values: Tensor, rows: Tensor, weights: Tensor) -> Tensor:
+    """(D,): Σ_h ω_h z_h of rows (H,) of the values."""
+    return functional.embedding_bag(
+        rows[None], values, per_sample_weights=weights[None], mode="sum"
+    )[0]
+
+
+def _nearest(mixed: Tensor, temperature: Tensor | float) -> Tensor:
+    """1/τ log Σ_h ω_h exp(τ s_h) of the sum, in its place."""
+    return mixed.clamp_min_(1e-30).log_().div_(temperature)
+
+
+def _exists(past: Past, present: Tensor) -> Tensor:
     """(T, C)"""
-    there = torch.stack([candidates.present[name] for name in scorer.widths])
-    there &= torch.tensor(past.known)[:, None]
+    there = present if all(past.known) else present & torch.tensor(past.known)[:, None]
     return there.repeat_interleave(2, dim=0)
 
 
@@ -182,10 +206,16 @@ def contributions(
     *,
     mean: Tensor,
     deviation: Tensor,
-) -> Tensor:
+) -> FloatArray:
     """(M, C, H): what each event adds to the score of each candidate, by modality.
 
-    `explaining.history_contributions` tells the formula.
+    An average is a sum over the history, Σ_h ω_h s_h. A nearest term v is that sum and what the
+    nearest events are ahead of it, v − Σ_h ω_h s_h ≥ 0, which is theirs by their shares p_h:
+
+        Σ_h ω_h (s_h − μ) / σ  +  Σ_h p_h (v − Σ_j ω_j s_j) / σ
+
+    So where the term counts for a candidate (its weight is positive), an event that is more like it
+    never counts less, be v above the mean μ or below.
 
     Args:
         similar: (M, C, H) similarities.
@@ -194,16 +224,20 @@ def contributions(
         mean: (T,) of the terms over the reference pool,
         deviation: (T,) and their deviation.
     """
-    temperature = scorer.log_temperature.clamp_max(LARGEST_LOG_TEMPERATURE).exp()[:, None, None]
-    centre, scale = (of.reshape(-1, 2, 1, 1) for of in (mean, deviation))
-    factor = scorer.term_weights.reshape(-1, 2, 1, 1) / scale
-    share = weights[:, None, :]
-    counted = (weights > 0).any(dim=1)
-    logs = torch.where(weights > 0, weights.clamp_min(1e-12).log(), -torch.inf)
-    logs = torch.where(counted[:, None], logs, 0.0)[:, None, :]
-    logits = temperature * similar + logs
-    ahead = logits.logsumexp(dim=2, keepdim=True) / temperature
-    ahead = ahead - (share * similar).sum(dim=2, keepdim=True)
-    nearest = share * (similar - centre[:, 1]) + functional.softmax(logits, dim=2) * ahead
-    parts = share * (similar - centre[:, 0]) * factor[:, 0] + nearest * factor[:, 1]
-    return parts * (present & counted[:, None])[:, :, None]
+    s, own = similar.numpy(), weights.numpy()  # for few candidates NumPy takes half of the time
+    temperature = scorer.temperatures.numpy()[:, None, None]
+    centre, scale = (of.numpy().reshape(-1, 2, 1, 1) for of in (mean, deviation))
+    factor = scorer.term_weights.detach().numpy().reshape(-1, 2, 1, 1) / scale
+    counted = np.asarray(own.any(axis=1))
+    with np.errstate(divide="ignore"):
+        logs = np.log(own, where=counted[:, None], out=np.zeros_like(own))
+    logits = temperature * s + logs[:, None, :]
+    top = logits.max(axis=2, keepdims=True)
+    grown = np.exp(logits - top)
+    total = grown.sum(axis=2, keepdims=True)
+    share = own[:, None, :]
+    ahead = (np.log(total) + top) / temperature - (share * s).sum(axis=2, keepdims=True)
+    parts = share * (s * factor.sum(axis=1) - (centre * factor).sum(axis=1))
+    parts += grown * (ahead * factor[:, 1] / total)
+    parts *= (present.numpy() & counted[:, None])[:, :, None]
+    return np.asarray(parts, np.float32)

@@ -9,13 +9,14 @@ from typing import Final
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from coldstart_models.siamese.scorer import LARGEST_LOG_TEMPERATURE, SiameseScorer, Vectors
+from coldstart_models.siamese.scorer import SiameseScorer, Vectors
 
 MOST_BYTES: Final = 128 * 1024**2
 """Of what is kept: some 1,600 items of six modalities. Memory is taken as rows are filled."""
 KEPT: Final = 2
-"""Numbers kept of a pair and modality: s, and exp(τ s)."""
+"""Numbers kept of a pair and modality: s, and exp(τ s); one for each of its terms."""
 FLOAT_BYTES: Final = 4
 
 
@@ -27,9 +28,14 @@ class Similarities:
         self._vectors = vectors
         self._writing = threading.Lock()
         self._filled = torch.zeros(size, dtype=torch.bool)
-        shape = (len(vectors.values), size, size)
-        self.plain, self.mixed = torch.zeros(shape), torch.zeros(shape)
+        self._products = torch.zeros(len(vectors.values), KEPT, size, size)
+        self._starts = torch.arange(KEPT * len(vectors.values))[:, None] * size
         self._temperatures: list[float] = []
+
+    @property
+    def plain(self) -> Tensor:
+        """(M, N, N): s"""
+        return self._products[:, 0]
 
     @classmethod
     def of(cls, vectors: Vectors) -> "Similarities | None":
@@ -38,13 +44,26 @@ class Similarities:
         taken = KEPT * FLOAT_BYTES * len(vectors.values) * size**2
         return cls(vectors, size=size) if taken <= MOST_BYTES else None
 
+    def summed(self, rows: Tensor, weights: Tensor) -> Tensor:
+        """(T, N): Σ_h ω_h s_h and Σ_h ω_h exp(τ s_h) of each modality, in the order of the terms.
+
+        Args:
+            rows: (H,) of events that are filled.
+            weights: (M, H) ω.
+        """
+        return functional.embedding_bag(
+            self._starts + rows,
+            self._products.flatten(0, 2),
+            per_sample_weights=weights.repeat_interleave(KEPT, dim=0),
+            mode="sum",
+        )
+
     def require(self, scorer: SiameseScorer, rows: Tensor) -> None:
         """Fill what is missing of the rows (H,)."""
         if self._temperatures and bool(self._filled[rows].all()):
             return
         with self._writing:
-            logs = scorer.log_temperature.clamp_max(LARGEST_LOG_TEMPERATURE)
-            temperatures = logs.exp().tolist()
+            temperatures = scorer.temperatures.tolist()
             if temperatures != self._temperatures:
                 self._filled.zero_()
                 self._temperatures = temperatures
@@ -54,6 +73,6 @@ class Similarities:
             for place, name in enumerate(scorer.widths):
                 values = self._vectors.values[name]
                 found = values[missing] @ values.T
-                self.plain[place, missing] = found
-                self.mixed[place, missing] = (found * temperatures[place]).exp_()
+                self._products[place, 0, missing] = found
+                self._products[place, 1, missing] = (found * temperatures[place]).exp_()
             self._filled[missing] = True

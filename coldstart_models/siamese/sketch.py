@@ -86,18 +86,14 @@ class Sketch:
         Args:
             lifted: (L,) what first customers add to scores, and to which of the C.
         """
-        short = replace(
-            past,
-            values=[
-                values @ self.axes[name]
-                for name, values in zip(self.widths, past.values, strict=True)
-            ],
-        )
+        events = [
+            values @ self.axes[name] for name, values in zip(past.names, past.values, strict=True)
+        ]
         scores = np.empty(len(rows), np.float32)
         for first in range(0, len(rows), BLOCK):
             at = rows[first : first + BLOCK]
             block, prior = self._between(at)
-            values, exists = Sight.of(scorer, short, block).batch()
+            values, exists = Sight.of(scorer, past, block, events=events).batch()
             found = scorer.combine(values, exists, prior, calibration)
             scores[first : first + BLOCK] = found[0].numpy()
         scores[lifted[1]] += lifted[0].numpy()

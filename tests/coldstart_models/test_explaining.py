@@ -5,8 +5,8 @@ import torch
 from scipy import stats
 
 from coldstart_models.data.traits import TRAITS
-from coldstart_models.explaining import history_contributions
 from coldstart_models.siamese.scorer import Calibration, HistoryBatch, SiameseScorer, Vectors
+from coldstart_models.siamese.sight import contributions, stacked
 
 HISTORY, POOL = 8, 40
 
@@ -42,8 +42,17 @@ def told_and_lost(
         fewer = scorer.profiles(vectors, chosen(*rows))
         return float(scorer(vectors, fewer, one, torch.zeros(1), calibration=calibration)[0, 0])
 
-    parts = history_contributions(scorer, vectors, users, one, calibration)
-    told = torch.stack(list(parts.values())).sum(dim=0)[0]
+    parts = contributions(
+        scorer,
+        torch.stack(
+            [one.values[name] @ vectors.values[name][:HISTORY].T for name in scorer.widths]
+        ),
+        torch.stack([users.weights[name][0] for name in scorer.widths]),
+        stacked(one, scorer.widths),
+        mean=calibration.mean[0, 0],
+        deviation=calibration.deviation[0, 0],
+    )
+    told = torch.from_numpy(parts.sum(axis=0)[0])
     whole = score(list(everything))
     lost = [whole - score([row for row in everything if row != left]) for left in everything]
     return told, torch.tensor(lost), whole

@@ -13,7 +13,7 @@ from coldstart_models.siamese.scorer import (
     Vectors,
     safe_log,
 )
-from coldstart_models.siamese.sight import Past, Sight, contributions
+from coldstart_models.siamese.sight import Past, Sight, contributions, stacked
 from coldstart_models.siamese.similarities import Similarities
 
 WIDTHS = {"photo": 12, "text": 9, "words": 7, "together": 5}
@@ -78,7 +78,7 @@ def test_profiles_are_those_of_the_plain_form(seed: int) -> None:
     users = scorer.profiles(vectors, history)
     past = past_of(scorer, vectors, history)
     mean = torch.randn(sum(WIDTHS.values()), generator=torch.Generator().manual_seed(seed))
-    own = past.profiles(scorer, history.rows[0].numpy())
+    own = past.profiles
     blocks = mean.split(list(WIDTHS.values()))
     expected = []
     for (name, values), centre in zip(users.values.items(), blocks, strict=True):
@@ -98,14 +98,15 @@ def test_contributions_follow_the_formula_a_modality_and_a_candidate_at_a_time(s
     calibration = Calibration.of(values, exists, torch.zeros(ITEMS))
     past = past_of(scorer, vectors, history)
     columns = torch.tensor([40, 3, 59])
-    found = contributions(
+    parts = contributions(
         scorer,
         Sight.of(scorer, past, vectors).similar(columns),
         past.weights,
-        torch.stack([vectors.present[name][columns] for name in WIDTHS]),
+        stacked(vectors, WIDTHS)[:, columns],
         mean=calibration.mean[0, 0],
         deviation=calibration.deviation[0, 0],
     )
+    found = torch.from_numpy(parts)
     for place, name in enumerate(WIDTHS):
         weights, logs = users.weights[name][0], safe_log(users.weights[name])[0]
         temperature = scorer.temperature(name)
@@ -162,7 +163,7 @@ def test_what_is_kept_of_a_small_catalogue_gives_the_same_also_when_asked_again(
     columns = torch.tensor([5, 41])
     kept.require(scorer, rows[:3])
     for _ in range(2):
-        found = Sight.of_known(scorer, past, vectors, kept, rows)
+        found = Sight.of_known(scorer, past, stacked(vectors, WIDTHS), kept)
         there = found.exists
         assert torch.equal(there, fresh.exists)
         torch.testing.assert_close(found.values * there, fresh.values * there)
