@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from feature_repo import one_view
 from feature_repo.encoder_tables import served_rows, unserved_rows
 from feature_repo.environment import POSTGRES, SPARK, Environment
 from feature_repo.errors import NotApplied, StoreError, StoreLost, UnknownFeature
@@ -99,6 +100,7 @@ class Store:
     def __init__(self, home: Home) -> None:
         self.home = home
         self._applied = False
+        self._online_views: dict[str, Any] = {}
 
     def apply(self) -> Registered:
         """Register every definition, create what is missing, delete what is no longer defined."""
@@ -114,6 +116,7 @@ class Store:
                 partial=False,
             )
         self.__dict__.pop("_services", None)
+        self._online_views.clear()
         return self.registered()
 
     def require_applied(self) -> None:
@@ -188,6 +191,11 @@ class Store:
         rows = [dict(row) for row in entity_rows]
         if not rows:
             return []
+        name = one_view.view_of(features)
+        if name is not None and one_view.names_entities(rows, name):
+            references = self._resolved(features)
+            with as_store_lost():
+                return one_view.read(self._feast, self._online_view(name), references, rows)
         if self._needs_moment(features) and AS_OF_US not in rows[0]:
             if now is None:
                 raise StoreError(
@@ -203,6 +211,12 @@ class Store:
             {name: _plain(values[index]) for name, values in answer.items()}
             for index in range(len(rows))
         ]
+
+    def _online_view(self, name: str) -> Any:
+        """A view as it is registered, looked up once until the next `apply`."""
+        if name not in self._online_views:
+            self._online_views[name] = self._feast.get_feature_view(name)
+        return self._online_views[name]
 
     def push(
         self, view: str, frame: pd.DataFrame, *, now: datetime, to: PushTo | str = PushTo.BOTH
