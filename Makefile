@@ -72,8 +72,8 @@ types: $(READY) ## Check the types
 	$(BIN)/mypy
 
 .PHONY: test
-test: $(READY) ## Run the tests (ARGS='tests/validation -k gate' narrows them)
-	$(BIN)/python -m pytest $(ARGS)
+test: $(READY) ## Run the tests, a file to a core (ARGS='tests/validation -k gate' narrows them)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile $(ARGS)
 
 # Spark is half a gigabyte that only its own tests need, so the lock leaves it out.
 .PHONY: test-spark
