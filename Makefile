@@ -72,8 +72,8 @@ types: $(READY) ## Check the types
 	$(BIN)/mypy
 
 .PHONY: test
-test: $(READY) ## Run the tests (ARGS='tests/validation -k gate' narrows them)
-	$(BIN)/python -m pytest $(ARGS)
+test: $(READY) ## Run the tests, a file to a core (ARGS='tests/validation -k gate' narrows them)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile $(ARGS)
 
 # Spark is half a gigabyte that only its own tests need, so the lock leaves it out.
 .PHONY: test-spark
@@ -103,7 +103,7 @@ serve: $(READY) ## Serve recommendations from the state in COLDSTART_HOME
 .PHONY: bench
 bench: bench-extraction bench-aggregation bench-ranking bench-gate bench-guards bench-languages bench-materialize bench-serving bench-streaming bench-training ## Run the benchmarks of speed, of the gate and of languages
 
-bench-%: $(READY) benchmarks/%.py ## Run one (ablation, adaptation, aggregation, costs, exploration, extraction, extraction_memory, gate, guards, languages, materialize, quality, ranking, serving, shots, streaming, training, transfer); writes benchmarks/results/NAME*
+bench-%: $(READY) benchmarks/%.py ## Run one (ablation, adaptation, aggregation, bento_size, costs, exploration, extraction, extraction_memory, gate, guards, languages, materialize, quality, ranking, serving, shots, streaming, training, transfer); writes benchmarks/results/NAME*
 	$(BIN)/python -m benchmarks.$* $(ARGS)
 
 .PHONY: lock

@@ -6,15 +6,16 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from coldstart_models.artifacts import find_model
 from coldstart_models.errors import ModelError
 from coldstart_models.served_model import served_tag
 from feature_repo.home import Home
 
-HERE = Path(__file__).resolve().parent
-MIB = 2**20
+HERE: Final = Path(__file__).resolve().parent
+MIB: Final = 2**20
+GIB: Final = 2**30
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,8 @@ class Built:
     torch: str
     packages: int
     """How many the requirements name."""
+    installed: int
+    """What these take as installed here: what an image will weigh, its base apart."""
     code: int
     description: int
     """Requirements, API and Dockerfile."""
@@ -36,7 +39,10 @@ class Built:
         parts = {"code": self.code, "description": self.description, "model": self.model}
         sizes = ", ".join(f"{name} {size / MIB:.1f} MiB" for name, size in parts.items())
         total = sum(parts.values()) / MIB
-        return f"{self.tag}\n{total:.1f} MiB: {sizes}; {self.packages} packages, torch {self.torch}"
+        return (
+            f"{self.tag}\n{total:.1f} MiB: {sizes}; it installs {self.packages} packages, torch "
+            f"{self.torch}, {self.installed / GIB:.2f} GiB as they are installed here"
+        )
 
     def to_json(self, home: Home) -> dict[str, Any]:
         """For a program."""
@@ -46,7 +52,12 @@ class Built:
             "folder": str(self.folder),
             "torch": self.torch,
             "packages": self.packages,
-            "bytes": {"code": self.code, "description": self.description, "model": self.model},
+            "bytes": {
+                "code": self.code,
+                "description": self.description,
+                "model": self.model,
+                "installed": self.installed,
+            },
         }
 
 
@@ -66,18 +77,22 @@ def build_bento(home: Home, *, model: str | None = None, torch: str = "cuda") ->
     import bentoml
     import yaml  # type: ignore[import-untyped]
 
+    from bentos.recommender.requirements import installed_bytes, named_packages
+
     options = yaml.safe_load((HERE / "bentofile.yaml").read_text())
     bento = bentoml.bentos.build(
         **options, models=[stored.tag], build_ctx=str(HERE), args={"torch": torch}
     )
     folder = Path(bento.path)
     requirements = (folder / "env" / "python" / "requirements.txt").read_text()
+    packages = named_packages(requirements)
     code = _size(folder / "src")
     return Built(
         tag=str(bento.tag),
         folder=folder,
         torch=torch,
-        packages=sum(line[:1].isalnum() for line in requirements.splitlines()),
+        packages=len(packages),
+        installed=installed_bytes(packages),
         code=code,
         description=_size(folder) - code,
         model=_size(stored.path),

@@ -6,6 +6,7 @@ distribution asks for, and what that asks for in turn; it is found in the instal
 
 import importlib.metadata
 import re
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
@@ -63,6 +64,27 @@ def requirements(lock: Path, *, torch: Torch) -> str:
         bare = torch is Torch.CPU and name in TORCH_PACKAGES
         blocks.append(_without_hashes(block.group()) if bare else block.group())
     return "".join(blocks)
+
+
+def named_packages(text: str) -> list[str]:
+    """The names that a text of requirements begins its lines with."""
+    starts = (line for line in text.splitlines() if line[:1].isalnum())
+    return [canonicalize_name(re.split(r"[^A-Za-z0-9._-]", line)[0]) for line in starts]
+
+
+def installed_bytes(names: Iterable[str]) -> int:
+    """What the packages take on disk as they are installed here; those that are not take none.
+
+    Where the torch at hand has CUDA and the Bento's will not, this is more than it will take.
+    """
+    return sum(file.size or 0 for name in names for file in _files_of(name))
+
+
+def _files_of(name: str) -> list[importlib.metadata.PackagePath]:
+    try:
+        return importlib.metadata.distribution(name).files or []
+    except importlib.metadata.PackageNotFoundError:
+        return []
 
 
 def needed_packages() -> frozenset[str]:

@@ -10,6 +10,7 @@ from benchmarks.code_versions import code_version, model_module
 from benchmarks.grid import GRID, Cut, Opened, photos_alone
 from coldstart_models.benchmark_run import SplitPlan
 from coldstart_models.data.splits import cutoff_split
+from tests.benchmarks.peers.short_descents import short_descents as short_descents
 from tests.coldstart_models.checkerboard import CUTOFF, board, board_rows, interactions_of
 from tests.coldstart_models.ranker_contract import board_with_photos
 
@@ -36,6 +37,7 @@ def test_a_cell_holds_every_users_metrics_on_every_pool(bench):
     np.testing.assert_array_equal(back.values[:, 1], np.ones(30))
 
 
+@pytest.mark.usefixtures("short_descents")
 def test_models_that_adapt_are_measured_with_support_too(bench):
     found = measured(Cell(CUT, 0, "meta-embedding", 2), bench)
     shots = [(pool["pool"], pool["shots"]) for pool in found["pools"]]

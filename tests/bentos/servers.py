@@ -25,7 +25,7 @@ def served(
     *arguments: str, home: Home, log: Path
 ) -> Iterator[tuple[httpx.Client, subprocess.Popen[bytes]]]:
     """Run ``python -m ARGUMENTS --port …`` until the block ends; a client of it, and it."""
-    port = _free_port()
+    port = free_port()
     environment = {
         **os.environ,
         "COLDSTART_HOME": str(home.root),
@@ -40,7 +40,7 @@ def served(
         )
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE) as client:
-            _wait(client, server, log)
+            wait_until_ready(client, server, log)
             yield client, server
     finally:
         if server.poll() is None:
@@ -48,14 +48,14 @@ def served(
             server.wait(60)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
 
 
-def _wait(client: httpx.Client, server: subprocess.Popen[bytes], log: Path) -> None:
+def wait_until_ready(client: httpx.Client, server: subprocess.Popen[bytes], log: Path) -> None:
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         if server.poll() is not None:

@@ -11,7 +11,13 @@ from pathlib import Path
 import pytest
 
 from bentos.recommender.packing import package_folder
-from bentos.recommender.requirements import Torch, needed_packages, requirements
+from bentos.recommender.requirements import (
+    Torch,
+    installed_bytes,
+    named_packages,
+    needed_packages,
+    requirements,
+)
 from coldstart_models.artifacts import find_model
 from feature_repo.home import Home
 from tests.bentos.test_bento import run
@@ -62,6 +68,18 @@ def _bare(line: str, after: str) -> bool:
     return line[:1].isalnum() and not after.startswith("    --hash")
 
 
+def test_what_packages_take_is_counted_where_they_are_installed() -> None:
+    text = "torch==2.14.1 ; python_version < '4' \\\n    --hash=sha256:0\nZope.Event[x]>=1\n"
+    assert named_packages(text) == ["torch", "zope-event"]
+    assert installed_bytes(["torch"]) > 100_000_000
+    assert installed_bytes(["torch", "of-another-platform"]) == installed_bytes(["torch"])
+    whole, packed = (
+        installed_bytes(named_packages(requirements(LOCK, torch=torch)))
+        for torch in (Torch.CUDA, Torch.CPU)
+    )
+    assert whole >= packed > installed_bytes(["torch"])
+
+
 def test_without_a_lock_it_is_what_the_distribution_asks_for(tmp_path: Path) -> None:
     asked = requirements(tmp_path / "none", torch=Torch.CPU)
     assert "torch==" in asked
@@ -78,6 +96,7 @@ def test_the_dockerfile_of_each_variant_holds_what_it_must(
     told = json.loads(built.stdout)
     assert told["torch"] == torch
     assert told["bytes"]["code"] > 500_000 > told["bytes"]["model"] > 0
+    assert told["bytes"]["installed"] > 100_000_000
     script = tmp_path / "dockerfile.py"
     script.write_text(DOCKERFILE)
     shown = run_script(script, told["bento"], home=home)

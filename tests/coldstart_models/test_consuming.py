@@ -1,10 +1,7 @@
 """Messages become events once, whatever dies in between; with a real Redis from Debian."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -27,11 +24,17 @@ from feature_repo.jobs.aggregate import aggregate
 from feature_repo.store import Store
 from tests import redis_servers
 from tests.feature_repo.samples import write_items
+from tests.forking import Command
 from validation import quarantine, tables
 
-ROOT = Path(__file__).parents[2]
 NOW = pd.Timestamp("2026-06-01", tz="UTC").to_pydatetime()
 CLICK = {"user_id": "ann", "item_id": "lamp", "event_type": "click"}
+
+
+@pytest.fixture(autouse=True)
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A consumer that has nothing to do looks again at once."""
+    monkeypatch.setattr("coldstart_models.consuming.IDLE_WAIT", 0.05)
 
 
 @pytest.fixture(scope="module")
@@ -334,17 +337,9 @@ def test_messages_of_one_batch_make_one_frame_of_event_columns() -> None:
     assert frame[tables.EVENT_ID].tolist() == ["s:1-0"]
 
 
-def start_consumer(home: Home, url: str, *arguments: str) -> "subprocess.Popen[str]":
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLDSTART_HOME": str(home.root)}
-    command = [sys.executable, "-m", "coldstart_models.cli", "consume", url]
-    return subprocess.Popen(
-        [*command, "--claim-after", "1", "--max-batch", "7", *arguments],
-        cwd=home.root,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def start_consumer(home: Home, url: str, *arguments: str) -> Command:
+    options = ("consume", url, "--claim-after", "1", "--max-batch", "7", *arguments)
+    return Command(*options, variables={"COLDSTART_HOME": str(home.root)}, folder=home.root)
 
 
 def test_consumers_killed_in_the_middle_lose_nothing_and_take_nothing_twice(
@@ -366,21 +361,20 @@ def test_consumers_killed_in_the_middle_lose_nothing_and_take_nothing_twice(
         return event_log(home).state().rows
 
     killed, stopped = start_consumer(home, server), start_consumer(home, server)
-    both = [killed, stopped]
-    _until(lambda: in_log() >= 6 or any(one.poll() is not None for one in both), 240)
-    killed.send_signal(signal.SIGKILL)
+    _until(lambda: in_log() >= 6 or killed.ended or stopped.ended, 240)
+    killed.process.kill()
     before = in_log()
-    killed.communicate(timeout=30)
-    _until(lambda: in_log() > before or stopped.poll() is not None, 240)
-    stopped.send_signal(signal.SIGTERM)
-    out, err = stopped.communicate(timeout=60)
-    assert stopped.returncode == 0, err
+    assert killed.done(seconds=30)[0] == -signal.SIGKILL
+    _until(lambda: in_log() > before or stopped.ended, 240)
+    stopped.process.terminate()
+    code, out, err = stopped.done(seconds=60)
+    assert code == 0, err
     assert "events/s, lag" in out
     assert 6 <= in_log() < len(sound)
 
     last = start_consumer(home, server, "--until-idle", "--json")
-    out, err = last.communicate(timeout=400)
-    assert last.returncode == 0, err
+    code, out, err = last.done(seconds=400)
+    assert code == 0, err
     told = json.loads(out)
     assert (told["lag"], pending(client, "coldstart")) == (0, 0)
 

@@ -1,5 +1,7 @@
 """The jobs `train` and `meta-train`: on logs that are not of launches, and between encoders."""
 
+import shutil
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from coldstart_models.listing_encoders import load_encoders
 from coldstart_models.recommending import Recommender
 from coldstart_models.siamese.files import load_folder, save_folder
 from coldstart_models.siamese.learners.registry import LEARNERS
-from coldstart_models.training_job import meta_train_job, train_job
+from coldstart_models.training_job import TrainResult, meta_train_job, train_job
 from coldstart_models.user_history import UserHistory
 from feature_repo.catalogs.source import Ordering, SourceData
 from feature_repo.encoders.encoder import FloatMatrix, Modality
@@ -55,15 +57,71 @@ def unordered_shop(*, things: int = 60, users: int = 45) -> SourceData:
     return SourceData("shop", items, events, Ordering.NONE)
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return home_of(unordered_shop(), tmp_path)
+class Shop:
+    """A state folder, and what it was at some times: a test begins with one of these.
+
+    It is always put back at the same place, as the registry names tables by their whole path.
+    """
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        self.keep("untrained")
+
+    def keep(self, name: str) -> None:
+        shutil.copytree(self._home.root, self._copy(name), symlinks=True)
+
+    def put_back(self, name: str) -> Home:
+        shutil.rmtree(self._home.root)
+        shutil.copytree(self._copy(name), self._home.root, symlinks=True)
+        return self._home
+
+    @cached_property
+    def result(self) -> TrainResult:
+        """Of the training that made what is kept as `trained`, once."""
+        result = train_job(home=self.put_back("untrained"), now=NOW)
+        self.keep("trained")
+        return result
+
+    def trained(self) -> tuple[Home, TrainResult]:
+        result = self.result
+        return self.put_back("trained"), result
+
+    def _copy(self, name: str) -> Path:
+        return self._home.root.with_name(name)
+
+
+@pytest.fixture(scope="module")
+def few_things(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    return Shop(home_of(unordered_shop(), tmp_path_factory.mktemp("few")))
+
+
+@pytest.fixture(scope="module")
+def many_things(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """With enough things for some to be taken as new."""
+    shop = unordered_shop(things=240, users=150)
+    return Shop(home_of(shop, tmp_path_factory.mktemp("many")))
 
 
 @pytest.fixture
-def large(tmp_path: Path) -> Home:
-    """A shop with enough things for some to be taken as new."""
-    return home_of(unordered_shop(things=240, users=150), tmp_path)
+def home(few_things: Shop) -> Home:
+    return few_things.put_back("untrained")
+
+
+@pytest.fixture
+def large(many_things: Shop) -> Home:
+    return many_things.put_back("untrained")
+
+
+@pytest.fixture
+def trained(few_things: Shop) -> tuple[Home, TrainResult]:
+    """`home` and a model of it."""
+    return few_things.trained()
+
+
+@pytest.fixture
+def large_trained(many_things: Shop) -> Home:
+    """`large` with a model of it."""
+    return many_things.trained()[0]
 
 
 def home_of(shop: SourceData, folder: Path) -> Home:
@@ -75,11 +133,13 @@ def home_of(shop: SourceData, folder: Path) -> Home:
     return home
 
 
-def test_a_log_without_order_and_without_launches_trains_and_is_served(home: Home) -> None:
-    trained = train_job(home=home, now=NOW)
+def test_a_log_without_order_and_without_launches_trains_and_is_served(
+    trained: tuple[Home, TrainResult],
+) -> None:
+    home, first = trained
     tuned = meta_train_job(home=home, now=NOW)
-    assert (trained.adapted, tuned.adapted) == (0, 0)
-    assert (trained.items, trained.users, trained.events) == (60, 45, 360)
+    assert (first.adapted, tuned.adapted) == (0, 0)
+    assert (first.items, first.users, first.events) == (60, 45, 360)
     recommender = Recommender.load(home)
     assert recommender.tag == tuned.tag
     when = pd.Timestamp("2000-01-01", tz="UTC").to_pydatetime()
@@ -88,8 +148,8 @@ def test_a_log_without_order_and_without_launches_trains_and_is_served(home: Hom
     assert {int(item.item_id[1:]) % 3 for item in best} == {0}
 
 
-def test_the_learner_that_won_is_kept_shown_and_served(large: Home) -> None:
-    train_job(home=large, now=NOW)
+def test_the_learner_that_won_is_kept_shown_and_served(large_trained: Home) -> None:
+    large = large_trained
     tuned = meta_train_job(home=large, now=NOW)
     stored = find_model(large)
     assert tuned.contest is not None
@@ -104,8 +164,8 @@ def test_the_learner_that_won_is_kept_shown_and_served(large: Home) -> None:
     assert network.learner.name == tuned.contest["winner"]
 
 
-def test_a_learner_that_was_named_is_kept_whole(large: Home, tmp_path: Path) -> None:
-    train_job(home=large, now=NOW)
+def test_a_learner_that_was_named_is_kept_whole(large_trained: Home, tmp_path: Path) -> None:
+    large = large_trained
     tuned = meta_train_job(home=large, now=NOW, learner="bayes")
     assert tuned.contest is not None
     assert list(tuned.contest["validation_ndcg@10"]) == ["no support", "bayes"]
@@ -179,12 +239,14 @@ def test_a_job_is_not_one_of_several_that_each_do_all_of_it(
             job(home=home, now=NOW)
 
 
-def test_training_and_the_snapshot_see_the_encoder_that_serves_alone(home: Home) -> None:
+def test_training_and_the_snapshot_see_the_encoder_that_serves_alone(
+    trained: tuple[Home, TrainResult],
+) -> None:
+    home, model = trained
     before = load_catalogue(home).text
     fill_beside(home)
     beside = load_catalogue(home).text
     np.testing.assert_array_equal(beside.vectors, before.vectors)
-    tag = train_job(home=home, now=NOW).tag
     assert find_model(home).contract.text_encoder_hash == "hash-text-1"
     use_encoder("tenfold", home=home, now=NOW)
     np.testing.assert_array_equal(load_catalogue(home).text.vectors, 10 * before.vectors)
@@ -195,15 +257,17 @@ def test_training_and_the_snapshot_see_the_encoder_that_serves_alone(home: Home)
     assert "Run `coldstart train` on these features" in told
     assert "`coldstart encoders use --back`" in told
     take_back(home=home, now=NOW)
-    assert Recommender.load(home).tag == tag
+    assert Recommender.load(home).tag == model.tag
     use_encoder("tenfold", home=home, now=NOW)
-    trained = train_job(home=home, now=NOW)
-    assert Recommender.load(home).tag == trained.tag
+    again = train_job(home=home, now=NOW)
+    assert Recommender.load(home).tag == again.tag
     assert find_model(home).contract.text_encoder == "tenfold"
 
 
-def test_meta_training_a_model_of_another_space_is_refused(home: Home) -> None:
-    train_job(home=home, now=NOW)
+def test_meta_training_a_model_of_another_space_is_refused(
+    trained: tuple[Home, TrainResult],
+) -> None:
+    home, _ = trained
     fill_beside(home)
     use_encoder("tenfold", home=home, now=NOW)
     with pytest.raises(ContractMismatch, match="the store holds 'hash-text-2'"):
@@ -221,9 +285,9 @@ def test_a_table_that_mixes_two_encoders_of_one_width_is_not_trained_on(home: Ho
 
 
 def test_new_listings_are_encoded_as_the_features_were_also_by_a_folder(
-    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trained: tuple[Home, TrainResult], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train_job(home=home, now=NOW)
+    home, _ = trained
     asked: list[str] = []
 
     def load(name: str) -> CountingEncoder:

@@ -144,13 +144,14 @@ steps = st.lists(
 )
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(steps)
-def test_after_any_pushes_writes_and_replacements_vectors_are_those_of_the_table(tmp_path, done):
-    shutil.rmtree(tmp_path)
-    home = Home(tmp_path)
+def searched(examples):
+    quiet = [HealthCheck.function_scoped_fixture]
+    return settings(max_examples=examples, deadline=None, suppress_health_check=quiet)
+
+
+def after(done, folder):
+    shutil.rmtree(folder)
+    home = Home(folder)
     replace_rows(rows(("b", 0, 1.0)), home=home, view=VIEW)
     write_snapshot(home, VIEW)
     for kind, some in done:
@@ -161,6 +162,19 @@ def test_after_any_pushes_writes_and_replacements_vectors_are_those_of_the_table
         else:
             write_snapshot(home, VIEW)
         assert_same(read_vectors(home, VIEW), from_table(home))
+
+
+@searched(15)
+@given(steps)
+def test_after_any_pushes_writes_and_replacements_vectors_are_those_of_the_table(tmp_path, done):
+    after(done, tmp_path)
+
+
+@pytest.mark.slow
+@searched(300)
+@given(steps)
+def test_and_after_very_many(tmp_path, done):
+    after(done, tmp_path)
 
 
 def torn(home, name, *, keep):

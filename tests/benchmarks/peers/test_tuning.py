@@ -10,6 +10,7 @@ from benchmarks.peers.registry import PUBLISHED, build_peer
 from coldstart_models.data.pools import cold_pool
 from coldstart_models.data.splits import cutoff_split
 from coldstart_models.errors import ConfigError
+from tests.benchmarks.peers.short_descents import short_descents as short_descents
 from tests.coldstart_models.checkerboard import CUTOFF, board, board_rows, interactions_of
 
 
@@ -87,6 +88,7 @@ def test_one_trial_leaves_the_default(split):
     assert ranker.trials == []
 
 
+@pytest.mark.usefixtures("short_descents")
 @pytest.mark.parametrize("name", list(PUBLISHED))
 def test_every_peer_tunes_itself_by_the_same_number_of_trials(split, name):
     ranker = build_peer(name, by_time=True, trials=2)

@@ -21,6 +21,7 @@ from coldstart_models.together import together
 from feature_repo.encoders.folder import load_folder_encoder
 from tests.coldstart_models.domain.photos import listings, load
 from tests.coldstart_models.domain.test_adapted import SETTING, SHORT, with_aims
+from tests.forking import forked_learners as forked_learners
 
 CPU = torch.device("cpu")
 AIMS = (
@@ -82,6 +83,7 @@ def gradients(processes, tell):
     return found, processes.every(processes.place), processes.agreed(f"of {processes.place}")
 
 
+@pytest.mark.usefixtures("forked_learners")
 def test_every_loss_has_the_gradients_of_the_whole_batch():
     heard = []
     alone, *_ = gradients(ALONE, lambda *said: None)
@@ -117,6 +119,7 @@ def encoded(folder, shop):
     return encoder.encode([Image.open(path) for path in shop.photos[:40]])
 
 
+@pytest.mark.usefixtures("forked_learners")
 def test_two_processes_make_the_encoder_that_one_makes(shop, tmp_path):
     setting = replace(SETTING, schedule=replace(SHORT, rate=2e-3, head_rate=2e-3, batch=27))
     run = partial(adapt_job, shop, setting, load=load_on, cache=tmp_path / "maps", device="cpu")

@@ -18,6 +18,7 @@ from coldstart_models.siamese.training import Schedule, TrainingRecord
 from coldstart_models.together import together
 from tests.coldstart_models.general.shops import WIDTH, shop
 from tests.coldstart_models.siamese.test_ranker import many_launches
+from tests.forking import forked_learners as forked_learners
 
 SCHEDULE = Schedule(steps=20, check_every=5, patience=9)
 SHORT = GeneralSchedule(steps=40, check_every=20, users=32, candidates=64, rate=1e-2)
@@ -79,6 +80,7 @@ def descended(processes: Processes, tell: Any) -> tuple[dict[int, float], list[n
     return dict(record.checks), made[0].gradients
 
 
+@pytest.mark.usefixtures("forked_learners")
 def test_two_processes_that_share_a_steps_users_find_the_gradients_of_one() -> None:
     checks, wanted = descended(ALONE, None)
     found, ours = together(descended, count=2, device="cpu")

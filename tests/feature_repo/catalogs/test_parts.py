@@ -104,7 +104,7 @@ def test_a_part_without_one_readable_time_does_not_stop_the_others(tmp_path: Pat
 
 
 def test_a_generated_source_comes_in_one_part(tmp_path: Path) -> None:
-    source = open_parts("marketplace:demo", rows=100, photos=tmp_path, as_of=NOW)
+    source = open_parts("marketplace:small", rows=100, photos=tmp_path, as_of=NOW)
     assert source.generated
     (items,) = source.items
     assert len(items) > 100
