@@ -98,6 +98,9 @@ class ExtractConfig(_Frozen):
     """Of a Ray cluster; by default Ray is started on this machine for the job."""
     workers: int | None = Field(default=None, ge=1)
     """Ray's actors; by default one for each GPU, or each machine without any."""
+    decoders: int = Field(default=0, ge=0)
+    """Processes that read and decode photos; 0 for threads, which suit a model on the processor.
+    Of a GPU that computes faster than threads read, as many as there are processors."""
 
     def changed(self, **given: Any) -> "ExtractConfig":
         """With the values that are given, None for as it is. Raises ConfigError for a wrong one."""

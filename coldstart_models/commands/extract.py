@@ -19,7 +19,7 @@ EXAMPLES: Final = """Examples:
 
   coldstart extract --text-encoder use-multilingual && coldstart encoders use use-multilingual
 
-  coldstart extract --batch-size 256 --compile
+  coldstart extract --batch-size 1024 --compile --decoders 16
 
   coldstart extract --engine ray --workers 2
 
@@ -59,6 +59,10 @@ def run(
         int | None,
         typer.Option(min=1, help="Ray's actors; by default one a GPU, or one a machine."),
     ] = None,
+    decoders: Annotated[
+        int | None,
+        typer.Option(min=0, help="Processes that read and decode photos; 0, the default: threads."),
+    ] = None,
     config: console.ConfigFile = None,
     as_of: console.AsOf = None,
     json: console.Json = False,
@@ -69,7 +73,13 @@ def run(
     from feature_repo.home import Home
     from feature_repo.jobs.extract import extract, serving_name
 
-    given = {"precision": precision, "engine": engine, "address": address, "workers": workers}
+    given = {
+        "precision": precision,
+        "engine": engine,
+        "address": address,
+        "workers": workers,
+        "decoders": decoders,
+    }
     settings, home = load_config(config).extract.changed(**given), Home.current()
     photos, texts = (serving_name(home, modality) for modality in (Modality.IMAGE, Modality.TEXT))
     with console.bar("extract", rate="items/s") as progress:
@@ -83,6 +93,7 @@ def run(
             precision=settings.precision,
             compiled=settings.compiled if compiled is None else compiled,
             cluster=_cluster(settings),
+            decoders=settings.decoders,
         )
     if json:
         console.print_json(result.as_dict())
@@ -118,6 +129,8 @@ def _cluster(settings: "ExtractConfig") -> "RayCluster | None":
     from feature_repo.jobs.ray_engine import RayCluster
 
     if settings.engine == "ray":
+        if settings.decoders:
+            raise typer.BadParameter("--decoders is of --engine local: Ray's actors use threads")
         return RayCluster(settings.address, settings.workers)
     if settings.address is not None or settings.workers is not None:
         raise typer.BadParameter("--address and --workers are of --engine ray: give it as well")

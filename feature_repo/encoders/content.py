@@ -25,11 +25,14 @@ def open_photo(path: Path) -> Image.Image:
                     f"{path} has {image.width} × {image.height} pixels; "
                     f"at most {MAX_PIXELS:,} are decoded"
                 )
-            upright = ImageOps.exif_transpose(image)
-            if upright.has_transparency_data:
-                layer = upright.convert("RGBA")
-                upright = Image.new("RGBA", layer.size, "white")
-                upright.alpha_composite(layer)
+            ImageOps.exif_transpose(image, in_place=True)
+            if image.format == "JPEG" and image.mode == "RGB":
+                return image  # a copy of many pixels takes longer than to decode them
+            if not image.has_transparency_data:
+                return image.convert("RGB")
+            layer = image.convert("RGBA")
+            upright = Image.new("RGBA", layer.size, "white")
+            upright.alpha_composite(layer)
             return upright.convert("RGB")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         if isinstance(error, UnidentifiedImageError):

@@ -16,6 +16,7 @@ import numpy as np
 
 from feature_repo.encoders.content import open_photo
 from feature_repo.encoders.encoder import Encoder, FloatMatrix, Modality, checked, stages_of
+from feature_repo.encoders.photo_reading import PhotoReading
 from feature_repo.encoders.weights import encoder_hash, folder_hash
 from feature_repo.errors import EncoderError
 from validation.whole_files import replacing
@@ -80,6 +81,11 @@ class FolderEncoder:
     def fetch(self, launched: Any) -> FloatMatrix:
         """(N, D)"""
         return self._adapted(self._stages.fetch(launched))
+
+    @property
+    def reading(self) -> PhotoReading | None:
+        """As the base does, in other processes, where it can."""
+        return getattr(self.base, "reading", None)
 
     def read(self, path: Path) -> Any:
         """A photo file as `decoded` takes it, where the base has a way of its own."""

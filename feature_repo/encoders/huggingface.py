@@ -4,8 +4,9 @@ Dosovitskiy et al., "An Image is Worth 16x16 Words" (2021); Oquab et al., "DINOv
 Radford et al., "CLIP" (2021); Zhai et al., "SigLIP" (2023).
 """
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,7 @@ from feature_repo.encoders.model_folders import (
     model_licence,
     shared_space,
 )
+from feature_repo.encoders.photo_reading import PhotoReading
 from feature_repo.encoders.weights import encoder_hash
 
 if TYPE_CHECKING:
@@ -33,27 +35,40 @@ def hugging_face_image(name: str, *, device: str) -> PixelEncoder:
     processor, model, missing = load_model(folder, AutoImageProcessor, kind="photo")
     digest = model_hash(folder)
 
-    def preprocess(photo: Image.Image) -> npt.NDArray[np.float32]:
-        pixels: npt.NDArray[np.float32] = processor(images=photo, return_tensors="np")[
-            "pixel_values"
-        ][0]
-        return pixels
-
-    def on_device(photos: "torch.Tensor") -> "torch.Tensor":
-        pixels: torch.Tensor = processor(images=list(photos), return_tensors="pt")["pixel_values"]
-        return pixels
-
+    on_tensors = getattr(processor, "backend", "") == "torchvision"
     return PixelEncoder(
         model,
         name=f"hf-image:{folder.name if Path(name).is_dir() else name}",
         licence=model_licence(folder),
         digest=encoder_hash(digest, {"preprocessing": "the model's own"}),
-        preprocess=preprocess,
-        on_device=on_device if getattr(processor, "backend", "") == "torchvision" else None,
+        reading=PhotoReading(_OfPhoto(processor), _OfDecoded(processor) if on_tensors else None),
         vectors=_from_tokens if missing else _from_model,
         device=device,
         space=shared_space(model, digest),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _OfPhoto:
+    """(3, H, W) of an opened photo, by the model's own preprocessing."""
+
+    processor: Any
+
+    def __call__(self, photo: Image.Image) -> npt.NDArray[np.float32]:
+        rgb = photo.convert("RGB")
+        found = self.processor(images=rgb, return_tensors="np")["pixel_values"][0]
+        return np.asarray(found, dtype=np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class _OfDecoded:
+    """(N, 3, H, W) of decoded photos, likewise."""
+
+    processor: Any
+
+    def __call__(self, photos: "torch.Tensor") -> "torch.Tensor":
+        found = self.processor(images=list(photos), return_tensors="pt")["pixel_values"]
+        return cast("torch.Tensor", found)
 
 
 def _from_model(model: Any, pixels: "torch.Tensor") -> "torch.Tensor":

@@ -12,7 +12,8 @@ from PIL import Image
 
 from feature_repo.encoders.content import UnreadablePhoto, open_photo
 from feature_repo.encoders.encoder import FloatMatrix, Modality, checked
-from feature_repo.encoders.jpegs import DeviceJpegs, Jpeg, device_jpegs
+from feature_repo.encoders.jpegs import DeviceJpegs, Jpeg, device_jpegs, plain_jpeg
+from feature_repo.encoders.photo_reading import Finished, PhotoReading, as_pixels
 from feature_repo.encoders.running import Runner, Staged
 from feature_repo.encoders.weights import encoder_hash
 
@@ -34,34 +35,38 @@ class ImageInput:
 
 def white_square(image: Image.Image, *, size: int) -> npt.NDArray[np.uint8]:
     """(size, size, 3): the whole photo, centred on white, bicubic."""
-    scale = size / max(image.size)
-    width, height = (max(1, round(side * scale)) for side in image.size)
-    square = Image.new("RGB", (size, size), "white")
-    resized = image.convert("RGB").resize((width, height), Image.Resampling.BICUBIC)
-    square.paste(resized, ((size - width) // 2, (size - height) // 2))
-    return np.asarray(square)
+    square: npt.NDArray[np.uint8] = white_squares(as_pixels(image), size=size)[0].numpy()
+    return square
 
 
 def white_squares(photos: "torch.Tensor", *, size: int) -> "torch.Tensor":
-    """(N, size, size, 3) of (N, 3, H, W), uint8 on any device: what `white_square` makes of each,
-    up to a few levels, by another implementation of the same filter.
+    """(N, size, size, 3) of (N, 3, H, W), uint8 on any device.
+
+    The filter is Pillow's: on a processor a value in a thousand is another one, by a level or two
+    of 255, at a quarter of the time; on a GPU a few levels.
     """
     import torch
 
     height, width = photos.shape[2:]
     scale = size / max(height, width)
     high, wide = (max(1, round(side * scale)) for side in (height, width))
+    here = photos.device.type == "cpu"  # where whole numbers are resized as they are
     if (high, wide) != (height, width):
-        resized = torch.nn.functional.interpolate(
-            photos.float(), size=(high, wide), mode="bicubic", antialias=True
+        photos = torch.nn.functional.interpolate(
+            photos if here else photos.float(), size=(high, wide), mode="bicubic", antialias=True
         )
-        photos = resized.round_().clamp_(0, 255).to(torch.uint8)
+        photos = photos if here else photos.round_().clamp_(0, 255).to(torch.uint8)
     pixels = photos.permute(0, 2, 3, 1)
+    top, left = (size - high) // 2, (size - wide) // 2
+    inner = (slice(None), slice(top, top + high), slice(left, left + wide))
+    if here:  # torch would share a copy among threads of its own, and each reader has them
+        whole = np.full((len(pixels), size, size, 3), 255, np.uint8)
+        whole[inner] = pixels.numpy()
+        return torch.from_numpy(whole)
     if high == wide:
         return pixels.contiguous()
     squares = pixels.new_full((len(pixels), size, size, 3), 255)
-    top, left = (size - high) // 2, (size - wide) // 2
-    squares[:, top : top + high, left : left + wide] = pixels
+    squares[inner] = pixels
     return squares
 
 
@@ -75,15 +80,16 @@ class _OnRunner:
     width: int
     runner: Runner
     jpegs: DeviceJpegs | None
+    reading: PhotoReading
 
     def prepare(self, content: Image.Image) -> npt.NDArray[Any]:
         """One photo as `stage` takes it."""
-        raise NotImplementedError
+        return self.reading.prepare(content)
 
     def read(self, path: Path) -> "npt.NDArray[Any] | Jpeg":
         """A photo file as `decoded` takes it. Raises UnreadablePhoto."""
-        jpeg = self.jpegs.read(path) if self.jpegs else None
-        return jpeg or self.prepare(open_photo(path))
+        jpeg = plain_jpeg(path) if self.jpegs else None
+        return jpeg or self.reading.read(path)
 
     def decoded(self, photos: Sequence[Any]) -> list[Any]:
         """What `read` gave, as `stage` takes it, or why there is none."""
@@ -117,7 +123,9 @@ class _OnRunner:
                     for one in prepared
                 ]
             )
-        return self.runner.stage(torch.from_numpy(np.stack(prepared)))
+        given: Any = prepared  # of processes it is one array already
+        batch = given if isinstance(given, np.ndarray) else np.stack(prepared)
+        return self.runner.stage(torch.from_numpy(batch))
 
     def launch(self, staged: Staged) -> "torch.Tensor":
         """(N, D), which a GPU may not have finished."""
@@ -161,12 +169,10 @@ class TorchImageEncoder(_OnRunner):
             torch.tensor(values, device=device)
             for values in (preprocessing.mean, preprocessing.std)
         )
-        self.jpegs = device_jpegs(partial(white_squares, size=preprocessing.size), device=device)
+        finish = partial(white_squares, size=preprocessing.size)
+        self.reading = PhotoReading(Finished(finish), finish)
+        self.jpegs = device_jpegs(finish, device=device)
         self.runner = Runner(self._vectors, device=device)
-
-    def prepare(self, content: Image.Image) -> npt.NDArray[np.uint8]:
-        """(S, S, 3)"""
-        return white_square(content, size=self.input.size)
 
     def encode(self, batch: Sequence[Image.Image]) -> FloatMatrix:
         """(N, D)"""
@@ -194,29 +200,23 @@ class PixelEncoder(_OnRunner):
         name: str,
         licence: str,
         digest: str,
-        preprocess: Callable[[Image.Image], npt.NDArray[np.float32]],
+        reading: PhotoReading,
         vectors: Callable[[Any, "torch.Tensor"], "torch.Tensor"],
         device: str,
         space: str | None = None,
-        on_device: "Callable[[torch.Tensor], torch.Tensor] | None" = None,
     ) -> None:
-        """`preprocess` makes (3, H, W) of an RGB photo, `vectors` (N, D) of the module and pixels.
+        """`reading` makes (3, H, W) of a photo, `vectors` (N, D) of the module and pixels.
 
-        `digest` becomes the hash, and the space where none is given. `on_device` does what
-        `preprocess` does, with photos (N, 3, H, W), uint8, that were decoded on the device.
+        `digest` becomes the hash, and the space where none is given.
         """
         self.id, self.licence, self.hash, self.space = name, licence, digest, space or digest
         self.device = device
         self.module = module.eval().to(device)
-        self._preprocess = preprocess
-        self.jpegs = device_jpegs(on_device, device=device) if on_device else None
+        self.reading = reading
+        self.jpegs = device_jpegs(reading.finish, device=device) if reading.finish else None
         self.runner = Runner(lambda pixels: vectors(self.module, pixels), device=device)
         probe = self.prepare(Image.new("RGB", (64, 64), "white"))
         self.width = self.launch(self.stage([probe])).shape[1]
-
-    def prepare(self, content: Image.Image) -> npt.NDArray[np.float32]:
-        """(3, H, W)"""
-        return np.asarray(self._preprocess(content.convert("RGB")), dtype=np.float32)
 
     def pixels(self, staged: "torch.Tensor") -> "torch.Tensor":
         """Staged photos (N, 3, H, W) as the module takes them: as they are."""

@@ -1,7 +1,8 @@
-"""JPEG photos decoded on the device that encodes them: nvJPEG, by torchvision, on a GPU.
+"""JPEG photos decoded by torchvision, straight into tensors: on a processor, or nvJPEG on a GPU.
 
-Colours are those that Pillow finds, up to a few levels of 255: another decoder. Photos of other
-formats, turned ones, and files that end early are left to Pillow.
+On a processor the pixels are those that Pillow finds, without its copies; nvJPEG's are off by a few
+levels of 255: another decoder. Photos of other formats, turned ones, and files that end early are
+left to Pillow.
 """
 
 import re
@@ -50,7 +51,7 @@ class Jpeg:
 
 
 class DeviceJpegs:
-    """Reads JPEG files in threads and decodes a batch of them on the device."""
+    """Decodes a batch of JPEG files on the device."""
 
     def __init__(self, finish: "Callable[[torch.Tensor], torch.Tensor]", *, device: str) -> None:
         """`finish` makes of photos of one shape (N, 3, H, W), uint8, what an encoder stages."""
@@ -60,17 +61,6 @@ class DeviceJpegs:
         self._stream: Any = None
         if self.device.type == "cuda":
             self._stream = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
-
-    def read(self, path: Path) -> Jpeg | None:
-        """The file, or None where Pillow is to open it."""
-        from torchvision.io import read_file
-
-        try:
-            data = read_file(str(path))  # in one call that other threads need not wait for
-        except RuntimeError:
-            return None
-        pixels = plain_pixels(data.numpy().tobytes())
-        return None if pixels is None else Jpeg(path, data, pixels)
 
     def finished(self, jpegs: Sequence[Jpeg]) -> "list[torch.Tensor | Jpeg]":
         """Each as `finish` makes it, there on the device, or the photo itself where it fails."""
@@ -120,6 +110,29 @@ class DeviceJpegs:
     def _wait(self) -> None:
         if self._stream is not None:
             self._stream.synchronize()
+
+
+def plain_jpeg(path: Path) -> Jpeg | None:
+    """The file of a whole, upright JPEG, or None where Pillow is to open it."""
+    from torchvision.io import read_file
+
+    try:
+        data = read_file(str(path))  # in one call that other threads need not wait for
+    except RuntimeError:
+        return None
+    pixels = plain_pixels(data.numpy().tobytes())
+    return None if pixels is None else Jpeg(path, data, pixels)
+
+
+def jpeg_pixels(path: Path) -> "torch.Tensor | None":
+    """(1, 3, H, W), uint8, of a JPEG that this processor decodes; None where Pillow is to."""
+    from torchvision.io import ImageReadMode, decode_jpeg
+
+    jpeg = plain_jpeg(path)
+    try:
+        return None if jpeg is None else decode_jpeg(jpeg.data, mode=ImageReadMode.RGB)[None]
+    except RuntimeError:
+        return None
 
 
 def plain_pixels(data: bytes) -> int | None:
@@ -173,7 +186,7 @@ def _is_upright(segment: bytes) -> bool:
 def device_jpegs(
     finish: "Callable[[torch.Tensor], torch.Tensor]", *, device: str
 ) -> DeviceJpegs | None:
-    """A decoder on a GPU whose torchvision has nvJPEG; None elsewhere, where Pillow is as fast."""
+    """A decoder on a GPU whose torchvision has nvJPEG; None elsewhere."""
     if not device.startswith("cuda"):
         return None
     import torch

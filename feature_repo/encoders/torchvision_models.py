@@ -11,6 +11,7 @@ from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any, Final
 
 from feature_repo.encoders.images import PixelEncoder
+from feature_repo.encoders.photo_reading import Finished, PhotoReading
 from feature_repo.encoders.weights import encoder_hash, require_sha256
 from feature_repo.errors import EncoderError
 
@@ -43,8 +44,7 @@ def torchvision_model(name: str, *, device: str, path: Path | None = None) -> Pi
         name=f"torchvision:{name}",
         licence=entry.meta.get("license", LICENCE) if is_published(name, file) else "not stated",
         digest=encoder_hash(digest, {"network": name, **settings}),
-        preprocess=lambda photo: preprocess(photo).numpy(),
-        on_device=preprocess,
+        reading=PhotoReading(Finished(preprocess), preprocess),
         vectors=lambda module, pixels: module(pixels).flatten(1),
         device=device,
     )

@@ -22,6 +22,7 @@ from feature_repo.feature_tables import (
     FeatureTable,
 )
 from feature_repo.jobs.contents import Refusal
+from feature_repo.jobs.photo_workers import PhotoWorkers
 from feature_repo.jobs.pipeline import encoded
 from validation import tables
 
@@ -56,11 +57,20 @@ class Batch:
 
 
 def batches_of(
-    work: Iterable[pa.Table], *, encoder: Encoder, pool: Executor, now: datetime
+    work: Iterable[pa.Table],
+    *,
+    encoder: Encoder,
+    pool: Executor,
+    now: datetime,
+    workers: PhotoWorkers | None = None,
 ) -> Iterator[Batch]:
-    """Encode batches of work (columns `WORK`) in this process, in their order."""
+    """Encode batches of work (columns `WORK`) in this process, in their order.
+
+    Args:
+        workers: read the photos, where they are there, instead of the pool.
+    """
     table = EMBEDDING_TABLES[encoder.modality]
-    for one in encoded(work, encoder=encoder, pool=pool):
+    for one in encoded(work, encoder=encoder, pool=pool, workers=workers):
         rows = embedding_rows(one.work, one.vectors, encoder=encoder, table=table, now=now)
         yield Batch(rows, one.refused, one.seconds, time.time())
 

@@ -42,8 +42,10 @@ from feature_repo.jobs.contents import ITEMS_AT_ONCE, Refusal, contents_of
 from feature_repo.jobs.head_start import HeadStart, with_head_start
 from feature_repo.jobs.judging import Judging
 from feature_repo.jobs.merging import plan, write
+from feature_repo.jobs.opening import photo_workers
 from feature_repo.jobs.parts import Parts
 from feature_repo.jobs.photo_text import check_photos_and_texts
+from feature_repo.jobs.photo_workers import PhotoWorkers
 from feature_repo.jobs.pipeline import decoders, short_turns
 from feature_repo.jobs.refusals import quarantine_folder, quarantine_refused
 from feature_repo.jobs.worklist import Contents, Worklist, grouped, work_of, write_contents
@@ -143,6 +145,7 @@ def extract(
     precision: str | None = None,
     compiled: bool = False,
     cluster: "RayCluster | None" = None,
+    decoders: int = 0,
 ) -> ExtractResult:
     """Bring both embedding tables up to date with the catalogue.
 
@@ -153,6 +156,8 @@ def extract(
         precision: as `load_encoder` takes it, of encoders that are named.
         compiled: likewise.
         cluster: encode on Ray instead of in this process.
+        decoders: processes that read and decode photos; 0 for threads of this one, which on a GPU
+            leave the decoding to it where it can.
 
     Raises:
         JobError: nothing was ingested.
@@ -170,7 +175,7 @@ def extract(
             given = Given(
                 name if isinstance(named, str) else encoder, precision=precision, compiled=compiled
             )
-            job = _Extraction(home, encoder, now, batch_size, given, cluster)
+            job = _Extraction(home, encoder, now, batch_size, given, cluster, decoders)
             results[str(modality)] = job.run(item_ids, progress)
             if results[str(modality)].serves:
                 read = {tables.ITEMS.name: file_input(home.items)}
@@ -233,6 +238,7 @@ class _Extraction:
     given: Given
     """The encoder as other processes get it."""
     cluster: "RayCluster | None"
+    decoders: int
 
     @property
     def _path(self) -> Path:
@@ -246,13 +252,22 @@ class _Extraction:
     def run(self, item_ids: Sequence[str] | None, progress: Progress | None) -> ModalityResult:
         with locked(self.home.encoder_parts(self.table.name, self.encoder.hash)):
             parts = Parts(self.home, self.table, encoder_hash=self.encoder.hash)
-            return self._run(parts, item_ids, progress)
+            with photo_workers(
+                self.encoder,
+                count=0 if self.cluster else self.decoders,
+                batch=self.batch_size,
+            ) as workers:
+                return self._run(parts, item_ids, progress, workers)
 
     def _run(
-        self, parts: Parts, item_ids: Sequence[str] | None, progress: Progress | None
+        self,
+        parts: Parts,
+        item_ids: Sequence[str] | None,
+        progress: Progress | None,
+        workers: PhotoWorkers | None,
     ) -> ModalityResult:
         earlier = parts.files()
-        contents, head = self._looked_at(parts, item_ids, progress)
+        contents, head = self._looked_at(parts, item_ids, progress, workers)
         work = work_of(
             contents,
             known=[*parts.files(), *self._stored()],
@@ -264,7 +279,7 @@ class _Extraction:
             self._judging(earlier, work, ahead=len(head.items)) as judging,
             short_turns(),
         ):
-            batches = self._batches(work, pool)
+            batches = self._batches(work, pool, workers)
             unreadable, pace = self._encode(
                 batches, work, head, parts=parts, judging=judging, progress=progress
             )
@@ -301,7 +316,11 @@ class _Extraction:
         return [self._path] if self._path.exists() else []
 
     def _looked_at(
-        self, parts: Parts, item_ids: Sequence[str] | None, progress: Progress | None
+        self,
+        parts: Parts,
+        item_ids: Sequence[str] | None,
+        progress: Progress | None,
+        workers: PhotoWorkers | None,
     ) -> tuple[Contents, HeadStart]:
         """The catalogue's contents; of a large one that is new, the first are encoded meanwhile."""
         with ThreadPoolExecutor(HASHERS) as hashers, ThreadPoolExecutor(decoders()) as pool:
@@ -321,10 +340,14 @@ class _Extraction:
                 or pq.read_metadata(self.home.items).num_rows <= ITEMS_AT_ONCE
             ):
                 return look(), HeadStart()
+            if workers:
+                workers.start()
 
             def encode(work: Iterator[pa.Table]) -> Iterator[Batch]:
                 done = 0
-                for one in batches_of(work, encoder=self.encoder, pool=pool, now=self.now):
+                for one in batches_of(
+                    work, encoder=self.encoder, pool=pool, now=self.now, workers=workers
+                ):
                     if one.rows.num_rows:
                         parts.add(one.rows)
                     done += one.rows.num_rows
@@ -353,7 +376,9 @@ class _Extraction:
             ahead=ahead,
         )
 
-    def _batches(self, work: Worklist, pool: ThreadPoolExecutor) -> Iterator[Batch]:
+    def _batches(
+        self, work: Worklist, pool: ThreadPoolExecutor, workers: PhotoWorkers | None
+    ) -> Iterator[Batch]:
         """What becomes of the work, here or on Ray."""
         if self.cluster is not None:
             from feature_repo.jobs.ray_engine import encoded_on_ray
@@ -367,7 +392,11 @@ class _Extraction:
                 batch_size=self.batch_size,
             )
         return batches_of(
-            work.batches(self.batch_size), encoder=self.encoder, pool=pool, now=self.now
+            work.batches(self.batch_size),
+            encoder=self.encoder,
+            pool=pool,
+            now=self.now,
+            workers=workers,
         )
 
     def _encode(

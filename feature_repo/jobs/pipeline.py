@@ -1,8 +1,8 @@
 """Work in, vectors out, with reading, decoding, transfer and the forward pass at the same time.
 
-Threads read and decode the photos of the next batches (Pillow releases the interpreter's lock), one
-more puts a batch together and on the device, and the caller's thread runs the model. At most
-`AHEAD` batches wait, so memory does not grow where decoding is faster than the model.
+Threads or processes read and decode the photos of the next batches, one more thread puts a batch
+together and on the device, and the caller's thread runs the model. At most `AHEAD` batches wait, so
+memory does not grow where decoding is faster than the model.
 """
 
 import os
@@ -13,25 +13,20 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from feature_repo.encoders.content import UnreadablePhoto, open_photo
 from feature_repo.encoders.encoder import Encoder, FloatMatrix, Modality, stages_of
 from feature_repo.jobs.contents import PHOTO_CHECK, VALUE, Refusal
+from feature_repo.jobs.opening import AHEAD, ByProcesses, ByThreads, Opened, Opening
+from feature_repo.jobs.photo_workers import PhotoWorkers
 from validation import tables
 
-AHEAD: Final = 2
-"""Batches prepared in advance."""
 TURN: Final = 0.0002
 """Seconds that a thread computes while others wait for the interpreter."""
-TOGETHER: Final = 8
-"""Photos that a thread opens at a time: handing over a single small one takes as long as itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +50,7 @@ class _Ready:
     work: pa.Table
     staged: Any
     refused: list[Refusal]
+    done: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +82,18 @@ def decoders() -> int:
     return max(4, os.cpu_count() or 1)
 
 
-def encoded(batches: Iterable[pa.Table], *, encoder: Encoder, pool: Executor) -> Iterator[Encoded]:
+def encoded(
+    batches: Iterable[pa.Table],
+    *,
+    encoder: Encoder,
+    pool: Executor,
+    workers: PhotoWorkers | None = None,
+) -> Iterator[Encoded]:
     """Encode batches of work (columns `WORK`), in their order.
 
     Args:
         pool: reads and decodes; several extractions may share it.
+        workers: read and decode photos instead, for this extraction alone.
     """
     stages = stages_of(encoder)
     running: deque[_Launched] = deque()
@@ -103,10 +106,13 @@ def encoded(batches: Iterable[pa.Table], *, encoder: Encoder, pool: Executor) ->
         vectors = np.zeros((0, encoder.width), np.float32)
         if one.ready.work.num_rows:
             vectors = stages.fetch(one.output)
+        one.ready.done()
         began, free = max(one.began, free), time.perf_counter()
         return Encoded(one.ready.work, vectors, one.ready.refused, free - began)
 
-    for ready in _readied(batches, encoder=encoder, pool=pool):
+    photos = workers is not None and encoder.modality is Modality.IMAGE
+    opening = ByProcesses(workers) if workers and photos else ByThreads(encoder, pool)
+    for ready in _readied(batches, encoder=encoder, opening=opening):
         began = time.perf_counter()
         output = stages.launch(ready.staged) if ready.work.num_rows else None
         running.append(_Launched(ready, output, began))
@@ -116,55 +122,30 @@ def encoded(batches: Iterable[pa.Table], *, encoder: Encoder, pool: Executor) ->
         yield fetched()
 
 
-def _readied(batches: Iterable[pa.Table], *, encoder: Encoder, pool: Executor) -> Iterator[_Ready]:
+def _readied(
+    batches: Iterable[pa.Table], *, encoder: Encoder, opening: Opening
+) -> Iterator[_Ready]:
     """The batches as the encoder wants them; the next ones are made meanwhile."""
     waiting: deque[Future[_Ready]] = deque()
     with ThreadPoolExecutor(1, thread_name_prefix="stage") as conductor:
         for batch in batches:
-            firsts = pc.list_element(batch[VALUE], 0).to_pylist()
-            if encoder.modality is Modality.IMAGE:
-                opened = [
-                    pool.submit(_opened, firsts[first : first + TOGETHER], encoder).result
-                    for first in range(0, len(firsts), TOGETHER)
-                ]
-            else:
-                opened = [partial(_opened, firsts, encoder)]
-            waiting.append(conductor.submit(_ready, batch, opened, encoder))
+            begun = opening.begin(pc.list_element(batch[VALUE], 0).to_pylist())
+            waiting.append(conductor.submit(_ready, batch, begun, encoder))
             if len(waiting) > AHEAD:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
 
 
-def _opened(values: Sequence[str], encoder: Encoder) -> list[Any]:
-    """The photos at paths, or texts, as the encoder reads them; or why there is none."""
-    if encoder.modality is Modality.TEXT:
-        return [encoder.prepare(value) for value in values]
-    return [_photo(value, encoder) for value in values]
-
-
-def _photo(value: str, encoder: Encoder) -> Any:
-    read = getattr(encoder, "read", None)
-    try:
-        return read(Path(value)) if read else encoder.prepare(open_photo(Path(value)))
-    except UnreadablePhoto as error:
-        return error
-
-
-def _ready(batch: pa.Table, opened: Sequence[Callable[[], list[Any]]], encoder: Encoder) -> _Ready:
-    found = [one for some in opened for one in some()]
-    decoded = getattr(encoder, "decoded", None)
-    if decoded is not None:
-        found = decoded(found)
-    readable = [one for one in found if not isinstance(one, UnreadablePhoto)]
-    staged = stages_of(encoder).stage(readable) if readable else None
-    if len(readable) == len(found):
-        return _Ready(batch, staged, [])
-    failed = np.array([isinstance(one, UnreadablePhoto) for one in found])
-    reasons = [str(one) for one in found if isinstance(one, UnreadablePhoto)]
-    return _Ready(
-        batch.filter(pa.array(~failed)), staged, _refusals(batch.filter(pa.array(failed)), reasons)
-    )
+def _ready(batch: pa.Table, begun: Callable[[], Opened], encoder: Encoder) -> _Ready:
+    opened = begun()
+    staged = stages_of(encoder).stage(opened.prepared) if len(opened.prepared) else None
+    reasons = [reason for reason in opened.reasons if reason is not None]
+    if not reasons:
+        return _Ready(batch, staged, [], opened.done)
+    failed = np.array([reason is not None for reason in opened.reasons])
+    refused = _refusals(batch.filter(pa.array(failed)), reasons)
+    return _Ready(batch.filter(pa.array(~failed)), staged, refused, opened.done)
 
 
 def _refusals(work: pa.Table, reasons: Sequence[str]) -> list[Refusal]:

@@ -73,6 +73,7 @@ def test_every_subcommand_explains_itself_with_examples(coldstart, name):
         (["extract", "--engine", "spark"], "--engine is 'spark'"),
         (["extract", "--precision", "half"], "--precision is 'half'"),
         (["extract", "--workers", "2"], "are of --engine ray"),
+        (["extract", "--engine", "ray", "--decoders", "2"], "--decoders is of --engine local"),
         (["extract", "--config", "none.toml"], "there is no configuration file none.toml"),
         (["aggregate"], "run `coldstart ingest SOURCE`"),
         (["materialize"], "run `coldstart ingest SOURCE`"),

@@ -14,7 +14,7 @@ from PIL import Image
 from feature_repo.encoders.content import open_photo
 from feature_repo.encoders.encoder import FloatMatrix, stages_of
 from feature_repo.encoders.images import ImageInput, TorchImageEncoder, white_square, white_squares
-from feature_repo.encoders.jpegs import DeviceJpegs, device_jpegs
+from feature_repo.encoders.jpegs import DeviceJpegs, device_jpegs, plain_jpeg
 from feature_repo.encoders.registry import load_encoder
 from feature_repo.encoders.running import BFLOAT16, FLOAT32, Runner
 from feature_repo.jobs.pipeline import encoded
@@ -130,7 +130,7 @@ def test_photos_decoded_by_nvjpeg_are_those_of_pillow_up_to_a_few_levels(
     scene(1, size).save(path, quality=92)
     jpegs = device_jpegs(partial(white_squares, size=SIZE), device="cuda")
     assert jpegs is not None
-    jpeg = jpegs.read(path)
+    jpeg = plain_jpeg(path)
     assert jpeg is not None
     (square,) = jpegs.finished([jpeg])
     assert isinstance(square, torch.Tensor)

@@ -15,7 +15,7 @@ from PIL import Image
 from feature_repo.encoders.content import MAX_PIXELS, open_photo
 from feature_repo.encoders.encoder import stages_of
 from feature_repo.encoders.images import ImageInput, TorchImageEncoder, white_square, white_squares
-from feature_repo.encoders.jpegs import DeviceJpegs, Jpeg, plain_pixels
+from feature_repo.encoders.jpegs import DeviceJpegs, Jpeg, jpeg_pixels, plain_jpeg, plain_pixels
 from feature_repo.encoders.registry import load_encoder
 from feature_repo.encoders.running import Runner
 from feature_repo.errors import EncoderError
@@ -123,7 +123,7 @@ def test_photos_decoded_by_torchvision_are_those_of_pillow_up_to_a_few_levels(
     path = tmp_path / "photo.jpg"
     scene(1, size).save(path, quality=92)
     jpegs = DeviceJpegs(partial(white_squares, size=SIZE), device="cpu")
-    jpeg = jpegs.read(path)
+    jpeg = plain_jpeg(path)
     assert jpeg is not None
     (square,) = jpegs.finished([jpeg])
     assert isinstance(square, torch.Tensor)
@@ -132,8 +132,62 @@ def test_photos_decoded_by_torchvision_are_those_of_pillow_up_to_a_few_levels(
     assert (off.mean() < 1, off.max() <= 8) == (True, True)
 
 
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0}])
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("size", [(90, 61), (61, 90), (48, 48), (300, 20), (701, 499)])
+def test_a_photo_is_read_as_pillow_opens_it_byte_for_byte(
+    tmp_path: Path, options: dict[str, Any], mode: str, size: tuple[int, int]
+) -> None:
+    path = tmp_path / "photo.jpg"
+    scene(1, size).convert(mode).save(path, quality=88, **options)
+    small = encoder()
+    pixels = jpeg_pixels(path)
+    assert (pixels is None) == (mode == "CMYK")
+    if pixels is not None:
+        opened = np.asarray(open_photo(path))
+        np.testing.assert_array_equal(pixels[0].permute(1, 2, 0).numpy(), opened)
+    read = small.read(path)
+    assert isinstance(read, np.ndarray)
+    np.testing.assert_array_equal(read, small.prepare(open_photo(path)))
+
+
+@pytest.mark.parametrize("size", [(90, 60), (60, 90), (48, 48), (300, 20), (1000, 1000), (40, 30)])
+def test_a_square_is_pillow_s_but_for_a_value_in_a_hundred_by_two_levels(
+    size: tuple[int, int],
+) -> None:
+    generator = np.random.default_rng(0)
+    noise = generator.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    for photo in (scene(2, size), Image.fromarray(noise)):
+        scale = SIZE / max(size)
+        width, height = (max(1, round(side * scale)) for side in size)
+        expected = Image.new("RGB", (SIZE, SIZE), "white")
+        expected.paste(
+            photo.resize((width, height), Image.Resampling.BICUBIC),
+            ((SIZE - width) // 2, (SIZE - height) // 2),
+        )
+        off = np.abs(white_square(photo, size=SIZE).astype(int) - np.asarray(expected))
+        assert off.max() <= 2
+        assert (off > 0).mean() < 0.01
+
+
+def test_turned_photos_are_opened_upright_and_others_white_where_they_are_transparent(
+    tmp_path: Path,
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    scene(0).save(tmp_path / "turned.jpg", exif=exif, quality=100, subsampling=0)
+    turned = np.asarray(open_photo(tmp_path / "turned.jpg")).astype(int)
+    assert np.abs(turned - np.asarray(scene(0).rotate(-90, expand=True))).max() < 12
+    clear = scene(0).convert("RGBA")
+    clear.paste((0, 0, 0, 0), (0, 0, 10, 10))
+    for name in ("clear.png", "clear.webp", "clear.gif"):
+        clear.save(tmp_path / name)
+        opened = np.asarray(open_photo(tmp_path / name))
+        assert opened.shape == (60, 90, 3)
+        assert (opened[:8, :8] == 255).all()
+
+
 def test_turned_transparent_and_cut_photos_are_left_to_pillow(tmp_path: Path) -> None:
-    jpegs = DeviceJpegs(partial(white_squares, size=SIZE), device="cpu")
     exif = Image.Exif()
     exif[0x0112] = 6
     scene(0).save(tmp_path / "turned.jpg", exif=exif)
@@ -150,11 +204,11 @@ def test_turned_transparent_and_cut_photos_are_left_to_pillow(tmp_path: Path) ->
     (tmp_path / "bomb.jpg").write_bytes(huge)
     (tmp_path / "headless.jpg").write_bytes(whole[:frame] + whole[-2:])
     assert open_photo(tmp_path / "xmp.jpg").size == scene(0).size[::-1]
-    assert jpegs.read(tmp_path / "xmp.jpg") is None
-    assert jpegs.read(tmp_path / "upright.jpg") is not None
+    assert plain_jpeg(tmp_path / "xmp.jpg") is None
+    assert plain_jpeg(tmp_path / "upright.jpg") is not None
     names = ("turned.jpg", "photo.png", "print.jpg", "cut.jpg", "absent.jpg", "bomb.jpg")
-    assert [jpegs.read(tmp_path / name) for name in (*names, "headless.jpg")] == [None] * 7
-    assert jpegs.read(tmp_path / "whole.jpg") is not None
+    assert [plain_jpeg(tmp_path / name) for name in (*names, "headless.jpg")] == [None] * 7
+    assert plain_jpeg(tmp_path / "whole.jpg") is not None
 
 
 @pytest.mark.parametrize(
@@ -195,7 +249,7 @@ def test_photos_are_decoded_a_few_at_a_time_where_they_are_large(
     decoded: list[int] = []
     whole = decoder._decoded
     monkeypatch.setattr(decoder, "_decoded", lambda some: decoded.append(len(some)) or whole(some))
-    read = [decoder.read(tmp_path / f"{number}.jpg") for number in range(len(sizes))]
+    read = [plain_jpeg(tmp_path / f"{number}.jpg") for number in range(len(sizes))]
     found = decoder.finished([one for one in read if one])
     assert decoded == [2, 2, 2]
     for number, square in enumerate(found):
