@@ -17,6 +17,8 @@ from validation.whole_files import alone
 
 FILE_BYTES: Final = 512 * 1024
 """A file is full above it; a worker reads it again whenever it grew."""
+END_BYTES: Final = 4096
+"""Of a file's end, where its last number is looked for first."""
 PART: Final = 500
 """Ids of a line, at most."""
 
@@ -27,16 +29,16 @@ def record(home: Home, item_ids: Collection[str]) -> None:
         return
     path, ids = home.listing_changes, sorted(item_ids)
     with alone(path.with_name(".listing_changes.lock")):
-        number = _last_number(path)
+        number, whole = _end(path)
         if path.exists() and path.stat().st_size > FILE_BYTES:
             path.replace(_older(path))
+            whole = True
         lines = []
         for first in range(0, len(ids), PART):
             number += 1
             lines.append(json.dumps({"number": number, "item_ids": ids[first : first + PART]}))
-        torn = path.exists() and not path.read_bytes().endswith(b"\n")
         with path.open("a", encoding="utf-8") as file:  # a writer that died may have torn a line
-            file.write("\n" * torn + "".join(line + "\n" for line in lines))
+            file.write("\n" * (not whole) + "".join(line + "\n" for line in lines))
 
 
 class ListingChanges:
@@ -45,7 +47,7 @@ class ListingChanges:
     def __init__(self, home: Home) -> None:
         self._path = home.listing_changes
         self._seen = identity_of(self._path)
-        self._number = _last_number(self._path)
+        self._number = _end(self._path)[0]
 
     def ids(self) -> list[str] | None:
         """Listings that changed since the last call; None where too much did to say which."""
@@ -61,24 +63,46 @@ class ListingChanges:
         return None if missed else sorted({item_id for _, ids in later for item_id in ids})
 
 
-def _last_number(path: Path) -> int:
-    return max((number for number, _ in [*_read(_older(path)), *_read(path)]), default=0)
+def _end(path: Path) -> tuple[int, bool]:
+    """The last number, of the end of the file alone; and whether the last line is whole."""
+    whole = True
+    for one in (path, _older(path)):
+        try:
+            size = one.stat().st_size
+        except FileNotFoundError:
+            continue
+        read = 0
+        while read < size:
+            read = min(size, 2 * read or END_BYTES)
+            with one.open("rb") as file:
+                file.seek(size - read)
+                end = file.read(read)
+            if one == path:
+                whole = end.endswith(b"\n")
+            numbers = [number for number, _ in _told(end)]
+            if numbers:
+                return numbers[-1], whole
+    return 0, whole
 
 
 def _read(path: Path) -> list[tuple[int, Sequence[str]]]:
     """Number and ids of each line that is whole."""
     try:
-        text = path.read_text(encoding="utf-8")
+        return _told(path.read_bytes())
     except FileNotFoundError:
         return []
-    whole = text[: text.rfind("\n") + 1]
+
+
+def _told(content: bytes) -> list[tuple[int, Sequence[str]]]:
+    """The same of a file's end, which may begin within a line."""
     found = []
-    for line in whole.splitlines():
+    for line in content[: content.rfind(b"\n") + 1].splitlines():
         try:
             told = json.loads(line)
         except ValueError:  # torn
             continue
-        found.append((int(told["number"]), told["item_ids"]))
+        if isinstance(told, dict):
+            found.append((int(told["number"]), told["item_ids"]))
     return found
 
 
