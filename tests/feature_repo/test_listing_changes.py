@@ -87,7 +87,7 @@ def test_a_line_longer_than_what_is_read_of_the_end_still_has_its_number(tmp_pat
     for number in range(5):
         record(home, [f"i{number}-{'x' * 40}-{part}" for part in range(20)])
     record(home, ["{last}"])
-    assert [one[0] for one in listing_changes._read(home.listing_changes)] == [1, 2, 3, 4, 5, 6]
+    assert [one.number for one in listing_changes._read(home.listing_changes)] == [1, 2, 3, 4, 5, 6]
     assert len(reader.ids()) == 101
 
 
