@@ -14,6 +14,7 @@ from coldstart_models.adapting import known_from
 from coldstart_models.online_histories import extend_history
 from feature_repo import listing_changes
 from feature_repo.feature_tables import ITEM_ADAPTATION
+from feature_repo.listing_changes import Kind
 from validation import tables
 
 PHOTO: set[str] = {"photo_path", "photo_base64"}
@@ -57,7 +58,7 @@ class Changing(State):
             serving = self._serving
             rows = serving.recommender.adapt(params.item_id, histories, times=times)
             self.store.push(ITEM_ADAPTATION.name, known_from(rows, now), now=now)
-            listing_changes.record(self.home, [params.item_id])
+            listing_changes.record(self.home, [params.item_id], kind=Kind.LEARNED)
         return payloads.AdaptResponse(
             item_id=params.item_id, support=len(histories), **serving.versions()
         )

@@ -1,4 +1,4 @@
-"""Whether this worker should get requests: model, store and snapshot agree.
+"""Whether this worker should get requests: model, store and snapshot agree, and all is loaded.
 
 Kubernetes and load balancers ask `/readyz` every few seconds. The answer is kept for a second; the
 tables are compared with the model's contract again only when one of them was written.
@@ -43,6 +43,8 @@ class Readiness(State):
 
     def _disagreements(self) -> tuple[str, ...]:
         found = []
+        if self._warming:
+            found.append("the gate and the encoders are being loaded, listings would wait for them")
         recommender = self.recommender  # once: another may take its place meanwhile
         made_by, serving = recommender.snapshot_model, recommender.tag
         if made_by != serving:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import bentoml
-from bentoml.exceptions import BentoMLException, ServiceUnavailable
+from bentoml.exceptions import BentoMLException
 
 from bentos.recommender import payloads, storefront, threads
 from bentos.recommender.changing import Changing
@@ -20,12 +20,10 @@ from bentos.recommender.clock import ServiceClock
 from bentos.recommender.cursor import Cursors
 from bentos.recommender.deadlines import GuardedStore
 from bentos.recommender.desk import Desk
-from bentos.recommender.following import Following
 from bentos.recommender.guarding import Guard, guarded
 from bentos.recommender.guarding.guard import refuse_without_keys
 from bentos.recommender.observing import logs
 from bentos.recommender.observing.exposition import Exposition
-from bentos.recommender.operating import Operating
 from bentos.recommender.packed_model import bring_model, packed_tag
 from bentos.recommender.packing import image_variables, project_image
 from bentos.recommender.photos import PhotoLimits
@@ -34,6 +32,7 @@ from bentos.recommender.shelf import Shelf
 from bentos.recommender.showing import Showing
 from bentos.recommender.state import Serving, logger
 from bentos.recommender.taking import Taking
+from bentos.recommender.warming import Warming
 from coldstart_models.artifacts import check_contract, find_model, observe_features
 from coldstart_models.config import load_config
 from coldstart_models.errors import ModelError
@@ -46,6 +45,7 @@ from feature_repo.home import Home
 from feature_repo.jobs.catalogue_reference import CatalogueReference
 from feature_repo.listing_changes import ListingChanges
 from feature_repo.page_log import PageLog, explored_exposures
+from feature_repo.replicas.exchange import Exchange
 from feature_repo.secret_files import secret
 from feature_repo.served_log import ServedLog
 
@@ -66,7 +66,7 @@ os.environ.setdefault("BENTOML_DO_NOT_TRACK", "true")
     threads=4,
     traffic={"timeout": 60},
 )
-class RecommenderService(Showing, Taking, Changing, Following, Operating, Exposition):
+class RecommenderService(Showing, Taking, Changing, Warming, Exposition):
     """Personal recommendations of home-goods listings nobody has clicked yet."""
 
     def __init__(self) -> None:
@@ -91,6 +91,7 @@ class RecommenderService(Showing, Taking, Changing, Following, Operating, Exposi
         # What changes from here on is noticed: whom and what is loaded next may not know.
         self._erasures = journal.receipts(self.home)
         self._listing_changes, self._missed = ListingChanges(self.home), set()
+        self._exchange = Exchange(self.home, store)
         recommender = load_served(self.home, tag=stored.tag)
         self.shelf = Shelf.load(self.home)
         self._intake = threading.Lock()
@@ -119,6 +120,7 @@ class RecommenderService(Showing, Taking, Changing, Following, Operating, Exposi
     @bentoml.on_startup
     def warm_up(self) -> None:
         """Load the gate and the encoders beside the first requests, not within one."""
+        self._warming = True
         threading.Thread(target=self._warm, name="coldstart-warm-up", daemon=True).start()
         self.start_following()
 
@@ -164,18 +166,6 @@ class RecommenderService(Showing, Taking, Changing, Following, Operating, Exposi
             store.probe()
         except StoreLost as error:
             logger.error("starting without the online store: %s", error)
-
-    def _warm(self) -> None:
-        self._finish_erasure()
-        with self._intake:
-            from validation import engine
-
-            engine.context()  # Great Expectations takes seconds to import
-            try:
-                self._warm_encoders()
-            except ServiceUnavailable as error:
-                logger.error("%s", error)
-        self._warm_desk()
 
 
 guarded(RecommenderService)

@@ -148,7 +148,8 @@ class Swapping(State):
         if owed is None:
             self.recommender.reload(self.home)
         elif owed:
-            take_up_changes(owed, home=self.home, store=self.store, recommender=self.recommender)
+            store = self._online.patient
+            take_up_changes(owed, home=self.home, store=store, recommender=self.recommender)
         self._owed = frozenset()
 
     def _candidate(self, tag: str, loaded: "Recommender | None") -> Candidate:
