@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 PAGE_IDS: Final = 500
 """Listings that one row online tells of."""
@@ -106,8 +106,8 @@ class Ledger:
     def set_heard(self, folder: str, number: int) -> None:
         self._connection.execute("INSERT OR REPLACE INTO heard VALUES (?, ?)", (folder, number))
 
-    def _one(self, sql: str, *values: object) -> tuple[object, ...] | None:
-        row: tuple[object, ...] | None = self._connection.execute(sql, values).fetchone()
+    def _one(self, sql: str, *values: object) -> tuple[Any, ...] | None:
+        row: tuple[Any, ...] | None = self._connection.execute(sql, values).fetchone()
         return row
 
 

@@ -127,7 +127,7 @@ def test_who_comes_later_hears_everything_and_many_fill_several_rows(
     assert there.look() == 7
     assert there.prices() == here.prices()
     with Ledger.opened(here.home.replicas) as ledger:
-        assert ledger.pages() == [3, 8, 7][: len(ledger.pages())] or len(ledger.pages()) == 3
+        assert ledger.pages() == [8, 6, 7]  # rug-1, of the first page, was the last to change
 
 
 def test_who_was_stopped_while_it_told_tells_again(
