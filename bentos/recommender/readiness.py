@@ -9,7 +9,7 @@ import time
 from typing import Final
 
 from bentos.recommender.state import State, logger
-from coldstart_models.artifacts import check_contract, observe_features
+from coldstart_models.artifacts import StoredModel, check_contract, observe_features
 from coldstart_models.errors import ContractMismatch
 from feature_repo.environment import Environment
 from feature_repo.errors import StoreError
@@ -86,6 +86,13 @@ def _states(state: State) -> tuple[tuple[str, int, int, int], ...]:
             continue
         found.append((path.name, stat.st_ino, stat.st_size, stat.st_mtime_ns))
     return tuple(found)
+
+
+def require_fit(stored: StoredModel, *, home: Home) -> None:
+    """Raise ModelError where the model is not whole or does not fit what is stored."""
+    stored.require_whole()
+    check_contract(stored.contract, observe_features(home))
+    require_registered(stored.contract.feature_service, home=home)
 
 
 def require_registered(feature_service: str, *, home: Home) -> None:
