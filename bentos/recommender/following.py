@@ -35,8 +35,18 @@ class Following(Swapping, People):
     """Whether too much changed to say what, and it could not be loaded yet."""
 
     def start_following(self) -> None:
-        """Look until the process ends; one thread for events and the choice of a model, one for
-        listings, and one for other state folders where there may be some.
+        """Look until the process ends."""
+        for name, look in self.looks().items():
+            threading.Thread(
+                target=self._follow,
+                kwargs={"look": look},
+                name=f"coldstart-follow-{name}",
+                daemon=True,
+            ).start()
+
+    def looks(self) -> dict[str, Callable[[], object]]:
+        """What is looked for, each in a thread of its own: events and the choice of a model,
+        listings, and other state folders where there may be some.
 
         Learning from events takes a model's time and waits for what is being taken in, which a
         listing of another worker need not.
@@ -45,13 +55,7 @@ class Following(Swapping, People):
         looks = {"events": self._keep_up, "listings": self.take_up_listings}
         if self._exchange.shared:
             looks["replicas"] = self._exchange.look
-        for name, look in looks.items():
-            threading.Thread(
-                target=self._follow,
-                kwargs={"look": look},
-                name=f"coldstart-follow-{name}",
-                daemon=True,
-            ).start()
+        return looks
 
     def _follow(
         self,

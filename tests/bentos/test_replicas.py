@@ -1,6 +1,7 @@
 """Two services with a state folder each over one online store: what one takes in, both serve."""
 
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -120,18 +121,32 @@ def test_the_other_folder_keeps_what_it_heard(replicas: Replicas) -> None:
 
 def test_within_seconds_by_the_threads_that_look(replicas: Replicas) -> None:
     here, there = replicas
-    for service in replicas:
-        service.start_following()
-    began = time.monotonic()
-    added(here, "rug")
-    _until(lambda: "rug" in shown(there))
-    there.remove_listings(payloads.DeleteListingsRequest(item_ids=["rug"]))
-    _until(lambda: "rug" not in shown(here))
-    assert time.monotonic() - began < 20
+    stopped = threading.Event()
+
+    def waiting(seconds: float) -> None:
+        if stopped.wait(seconds):
+            raise SystemExit
+
+    threads = [
+        threading.Thread(target=service._follow, kwargs={"wait": waiting, "look": look})
+        for service in replicas
+        for look in service.looks().values()
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        added(here, "rug")
+        _until(lambda: "rug" in shown(there))
+        there.remove_listings(payloads.DeleteListingsRequest(item_ids=["rug"]))
+        _until(lambda: "rug" not in shown(here))
+    finally:
+        stopped.set()
+        for thread in threads:
+            thread.join(30)
 
 
 def _until(holds: Callable[[], bool]) -> None:
-    until = time.monotonic() + 10
+    until = time.monotonic() + 20
     while not holds():
         assert time.monotonic() < until
         time.sleep(0.05)
