@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from feature_repo.environment import Environment
+from feature_repo.event_log import identity_of
 from feature_repo.feature_tables import LISTING_CHANGES
 from feature_repo.home import Home
 from feature_repo.replicas import rows
@@ -37,7 +38,10 @@ class Exchange:
         self._home, self._store = home, store
         self.shared = Environment.current().online_shared(home)
         """Whether other folders may have the online store."""
-        self._unregistered = False
+        self._known: bool | None = None
+        """Whether the view is registered; None before anybody asked."""
+        self._told = ""
+        """The log of changes, as a file, that was told to its end."""
 
     def look(self) -> int:
         """Tell what changed here, then take in what changed elsewhere; returns how many listings.
@@ -66,7 +70,10 @@ class Exchange:
             tell_again(home, store, ledger)
         elif own is not None and own not in found.get(FOLDERS, Told((), ())).names:
             be_known(store, own, now=now)
-        count = tell(home, store, ledger)
+        written, count = identity_of(home.listing_changes), 0
+        if written != self._told:
+            count = tell(home, store, ledger)
+            self._told = written
         own = ledger.fact(FOLDER)
         others = [one for one in found.get(FOLDERS, Told((), ())).names if one != own]
         unknown = [one for one in others if one not in found]
@@ -79,14 +86,16 @@ class Exchange:
 
     def _registered(self) -> bool:
         """Whether the view is registered, which a folder of an earlier release lacks."""
+        if self._known:
+            return True
         known = self._store.knows(LISTING_CHANGES.name)
-        if not known and not self._unregistered:
+        if not known and self._known is None:
             log.warning(
                 "%s is not registered: other state folders over this online store hear of no new "
                 "listings; run `coldstart apply`",
                 LISTING_CHANGES.name,
             )
-        self._unregistered = not known
+        self._known = known
         return known
 
 
