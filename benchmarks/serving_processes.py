@@ -19,6 +19,8 @@ from feature_repo.home import Home
 
 PROJECT: Final = Path(__file__).resolve().parents[1]
 START_SECONDS: Final = 180.0
+READY_IN_A_ROW: Final = 12
+"""Answers of new connections that must be ready, where several workers answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ def served(
             command, cwd=PROJECT, env=environment, stdout=output, stderr=output
         )
     try:
-        _wait(port, process, log)
+        _wait(port, process, log, answers=1 if workers == 1 else READY_IN_A_ROW)
         yield port, process.pid
     finally:
         if process.poll() is None:
@@ -88,17 +90,20 @@ def served(
             process.wait(60)
 
 
-def _wait(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    until = time.monotonic() + START_SECONDS
+def _wait(port: int, process: "subprocess.Popen[bytes]", log: Path, *, answers: int) -> None:
+    """Return once so many new connections in a row found a worker that is ready."""
+    until, ready = time.monotonic() + START_SECONDS, 0
     while time.monotonic() < until and process.poll() is None:
         try:
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
             connection.request("GET", "/readyz")
-            if connection.getresponse().status == 200:
-                return
+            ready = ready + 1 if connection.getresponse().status == 200 else 0
+            connection.close()
         except OSError:
-            pass
-        time.sleep(0.2)
+            ready = 0
+        if ready == answers:
+            return
+        time.sleep(0.0 if ready else 0.2)
     raise RuntimeError(f"the service is not ready: {log.read_text(errors='replace')[-2000:]}")
 
 

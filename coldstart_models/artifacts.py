@@ -196,6 +196,12 @@ def find_model(home: Home, *, tag: str = LATEST, name: str = MODEL_NAME) -> Stor
         ) from error
 
 
+def model_tags(home: Home, *, name: str | None = None) -> list[str]:
+    """Of every model that was saved to its end, sound or not."""
+    folders = (home.models / "models").glob(f"{name or '*'}/*/{MODEL_FILE}")
+    return [f"{path.parent.parent.name}:{path.parent.name}" for path in sorted(folders)]
+
+
 def list_models(home: Home, *, name: str | None = None) -> list[StoredModel]:
     """Every whole model of ours, oldest first; `name` keeps those of one name.
 

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
+from coldstart_models.adapting import adapted_rows
 from coldstart_models.data.catalogue import Embeddings
 from feature_repo.feature_tables import (
     ITEM_ADAPTATION,
@@ -53,6 +54,8 @@ class Standing:
     rows: "np.typing.NDArray[np.float32]"
     """(K, D) their vectors."""
     lessons: dict[str, Lesson]
+    elsewhere: frozenset[str]
+    """Those whose newest lesson is another model's."""
     gone: tuple[str, ...]
     """Those that the catalogue does not have."""
     image: Embeddings
@@ -64,13 +67,18 @@ class Standing:
 def catch_up(
     item_ids: Sequence[str], *, home: Home, store: "Store", recommender: "Recommender"
 ) -> list[Standing]:
-    """Serve these listings as they stand now; what is known already changes nothing."""
+    """Serve these listings as they stand now; what is known already changes nothing.
+
+    Recommenders that follow learn from the log what the listings learned anew.
+    """
     found = []
     for first in range(0, len(item_ids), AT_ONCE):
         stands = standing(
             item_ids[first : first + AT_ONCE], home=home, store=store, recommender=recommender
         )
-        recommender.take_up(stands)
+        taught = recommender.take_up(stands)
+        for follower in recommender.followers:
+            adapted_rows(taught.learned, home=home, recommender=follower)
         found.append(stands)
     return found
 
@@ -110,6 +118,11 @@ def standing(
             for item_id, row in zip(items[tables.ITEM_ID], served, strict=True)
             if row["item_adaptation__model"] == recommender.tag
         },
+        elsewhere=frozenset(
+            item_id
+            for item_id, row in zip(items[tables.ITEM_ID], served, strict=True)
+            if row["item_adaptation__model"] not in (None, recommender.tag)
+        ),
         gone=tuple(sorted(set(asked) - set(listed))),
         image=_embeddings(served, ITEM_IMAGE_EMBEDDING),
         text=_embeddings(served, ITEM_TEXT_EMBEDDING),

@@ -21,6 +21,7 @@ from feature_repo.event_log import event_log
 from feature_repo.feature_tables import ITEM_ACTIVITY, ITEM_ADAPTATION, ITEM_STATS
 from feature_repo.home import Home
 from feature_repo.jobs.transaction import locked
+from feature_repo.listing_changes import Kind
 from validation import tables
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ def _bring_online(
             learn_anew(home)
         else:
             recommender.forget_adaptations(items)
-            listing_changes.record(home, items)
+            listing_changes.record(home, items, kind=Kind.LEARNED)
             adapted = push_adaptations(
                 sorted(_items_with_events(home, items, kinds=tables.POSITIVE_EVENT_TYPES)),
                 home=home,

@@ -26,6 +26,7 @@ from feature_repo.feature_tables import ITEM_ADAPTATION, ITEM_STATS, USER_HISTOR
 from feature_repo.home import Home
 from feature_repo.jobs.arrival import EVENT_COLUMNS
 from feature_repo.lineage import log_reached
+from feature_repo.listing_changes import Kind
 from validation import tables
 from validation.whole_files import alone, flush, replacing
 
@@ -163,7 +164,7 @@ def push_adaptations(
             if _learned(home) == learned:
                 if new:
                     store.push(ITEM_ADAPTATION.name, known_from(rows, now), now=now)
-                    listing_changes.record(home, new)
+                    listing_changes.record(home, new, kind=Kind.LEARNED)
                 reached = _reached(home) or Reached(state.position, state.position)
                 _keep(home, replace(reached, adaptations=state.position))
                 return new

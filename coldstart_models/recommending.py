@@ -47,7 +47,7 @@ from coldstart_models.siamese.terms import Terms
 from coldstart_models.siamese.togetherness import TOGETHER, Togetherness
 from coldstart_models.siamese.training import MetaSiamese, history_batch, to_vectors
 from coldstart_models.snapshot import Snapshot, microseconds
-from coldstart_models.snapshot_changes import taken_up
+from coldstart_models.snapshot_changes import Taught, taken_up
 from coldstart_models.snapshot_files import read_snapshot
 from coldstart_models.user_history import UserHistory
 from feature_repo.home import Home
@@ -395,16 +395,27 @@ class Recommender:
         """Whether other models' recommenders follow this one."""
         return bool(self._followers)
 
-    def take_up(self, stands: "Standing") -> None:
-        """Serve listings as another process left them; what is known already changes nothing."""
+    @property
+    def followers(self) -> "tuple[Recommender, ...]":
+        """The other models' recommenders that follow this one."""
+        return self._followers
+
+    def take_up(self, stands: "Standing") -> Taught:
+        """Serve listings as another process left them; what is known already changes nothing.
+
+        Returns which of them have another lesson: what followers learn of it, the log tells.
+        """
         with self._writing:
-            self._snapshot, changed = taken_up(self._snapshot, stands)
+            self._snapshot, changed, taught = taken_up(self._snapshot, stands)
         places = np.flatnonzero(changed)
         for follower in self._followers:
             follower.remove_listings(stands.gone)
             if len(places):
                 image, text = (one.take(places) for one in (stands.image, stands.text))
                 follower.add_listings(stands.items.iloc[places].reset_index(drop=True), image, text)
+            if taught.forgot:
+                follower.forget_adaptations(taught.forgot)
+        return taught
 
     def reload(self, home: Home) -> None:
         """Take the vectors up from the store again, where too much changed to say what."""

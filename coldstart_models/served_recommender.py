@@ -102,6 +102,8 @@ def take_up_changes(
     foreign = left & _listings(home, ITEM_VECTOR.name, recommender.tag)[1] if left else left
     if foreign:
         items += _encode(recommender, foreign, home=home)
+    elsewhere = frozenset[str]().union(*(stands.elsewhere for stands in found))
+    _learn(recommender, foreign | elsewhere, home=home)
     return items, gone
 
 

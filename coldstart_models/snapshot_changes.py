@@ -1,5 +1,6 @@
 """The next version of a snapshot, in which some listings are as another process left them."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,10 +14,19 @@ if TYPE_CHECKING:
     from coldstart_models.catching_up import Standing
 
 
-def taken_up(snapshot: Snapshot, stands: "Standing") -> tuple[Snapshot, BoolArray]:
+@dataclass(frozen=True, slots=True)
+class Taught:
+    """Listings whose lesson is another one now."""
+
+    learned: tuple[str, ...] = ()
+    forgot: tuple[str, ...] = ()
+
+
+def taken_up(snapshot: Snapshot, stands: "Standing") -> tuple[Snapshot, BoolArray, Taught]:
     """The snapshot itself where nothing differs.
 
-    Returns also (K,) which of the listings that stand are another one, or new.
+    Returns also (K,) which of the listings that stand are another one, or new; and which of them
+    have another lesson.
     """
     gone = [item_id for item_id in stands.gone if item_id in snapshot.position]
     if gone:
@@ -25,7 +35,8 @@ def taken_up(snapshot: Snapshot, stands: "Standing") -> tuple[Snapshot, BoolArra
     if changed.any():
         items = stands.items[changed].reset_index(drop=True)
         snapshot = snapshot.with_items(items, stands.rows[changed])
-    return _with_lessons(snapshot, stands), changed
+    snapshot, taught = _with_lessons(snapshot, stands)
+    return snapshot, changed, taught
 
 
 def _unlike(snapshot: Snapshot, stands: "Standing") -> BoolArray:
@@ -49,10 +60,16 @@ def _same(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
-def _with_lessons(snapshot: Snapshot, stands: "Standing") -> Snapshot:
-    """With what the listings learned by now; one without a lesson forgets what it had."""
+def _with_lessons(snapshot: Snapshot, stands: "Standing") -> tuple[Snapshot, Taught]:
+    """With what the listings learned by now; one without a lesson forgets what it had.
+
+    What another model learned says nothing of what this one did.
+    """
     rows, deltas, biases, support = [], [], [], []
+    learned, forgot = list[str](), list[str]()
     for item_id in stands.items[tables.ITEM_ID]:
+        if item_id in stands.elsewhere:
+            continue
         row, lesson = snapshot.position[item_id], stands.lessons.get(item_id)
         delta = lesson.delta if lesson else np.zeros(snapshot.deltas.shape[1], np.float32)
         bias, count = (lesson.bias, lesson.support) if lesson else (0.0, 0)
@@ -62,11 +79,13 @@ def _with_lessons(snapshot: Snapshot, stands: "Standing") -> Snapshot:
             deltas.append(delta)
             biases.append(bias)
             support.append(count)
+            (learned if lesson else forgot).append(item_id)
     if not rows:
-        return snapshot
-    return snapshot.with_lessons(
+        return snapshot, Taught()
+    later = snapshot.with_lessons(
         np.array(rows, np.int64),
         np.stack(deltas),
         np.array(biases, np.float32),
         np.array(support, np.int64),
     )
+    return later, Taught(tuple(learned), tuple(forgot))

@@ -88,6 +88,13 @@ class Environment:
         return home.registry if kind.startswith(OURS) else None
 
     def online_file(self, home: Home) -> Path | None:
-        """The online store under the state folder; None where it stands elsewhere."""
-        kind = str(self.values["online_store"]["type"])
-        return home.online_store if kind.startswith(OURS) else None
+        """The online store as a file, by default of the state folder; None where it is none."""
+        store = self.values["online_store"]
+        if not str(store["type"]).startswith(OURS):
+            return None
+        return home.root / str(store.get("path", home.online_store.name))
+
+    def online_shared(self, home: Home) -> bool:
+        """Whether other state folders may have the same online store: it is not in this one."""
+        file = self.online_file(home)
+        return file is None or not file.resolve().is_relative_to(home.root.resolve())

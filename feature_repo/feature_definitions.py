@@ -29,6 +29,7 @@ from feature_repo.environment import DUCKDB, POSTGRES, SPARK, Environment
 from feature_repo.feature_tables import (
     AS_OF_US,
     CATEGORY_ID,
+    CHANGE_ID,
     CREATED_TIMESTAMP,
     FEATURE_TABLES,
     PUSH_SUFFIX,
@@ -78,6 +79,7 @@ VIEW_TTLS: Final[Mapping[str, timedelta]] = {
     "user_affinities": BEHAVIOUR_EXPIRY,
     "item_activity": BEHAVIOUR_EXPIRY,
     "category_stats": BEHAVIOUR_EXPIRY,
+    "listing_changes": NO_EXPIRY,
 }
 VIEW_TAGS: Final[Mapping[str, Mapping[str, str]]] = {
     "item_profile": {"made_by": "aggregate", "kind": "content"},
@@ -92,6 +94,7 @@ VIEW_TAGS: Final[Mapping[str, Mapping[str, str]]] = {
     "user_affinities": {"made_by": "aggregate", "kind": "behaviour"},
     "item_activity": {"made_by": "aggregate", "kind": "behaviour"},
     "category_stats": {"made_by": "aggregate", "kind": "behaviour"},
+    "listing_changes": {"made_by": "serve", "kind": "log"},
 }
 
 SERVICES: Final[Mapping[str, Sequence[str]]] = {
@@ -147,6 +150,13 @@ def definitions(home: Home, *, offline: str | None = None) -> dict[str, Any]:
             join_keys=[CATEGORY_ID],
             value_type=ValueType.STRING,
             description="a top-level category",
+            owner=OWNER,
+        ),
+        CHANGE_ID: Entity(
+            name="change",
+            join_keys=[CHANGE_ID],
+            value_type=ValueType.STRING,
+            description="what state folders over one online store tell each other",
             owner=OWNER,
         ),
     }

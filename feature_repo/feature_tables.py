@@ -26,6 +26,9 @@ ENCODER: Final = "encoder"
 ENCODER_HASH: Final = "encoder_hash"
 CONTENT_HASH: Final = "content_hash"
 
+CHANGE_ID: Final = "change_id"
+"""Key of what state folders tell each other; see `feature_repo.replicas`."""
+
 PUSH_SUFFIX: Final = "_push"
 """A view's push source is named after it."""
 USER_ITEM_VIEW: Final = "user_item"
@@ -309,6 +312,16 @@ CATEGORY_STATS: Final = FeatureTable(
     ),
 )
 
+LISTING_CHANGES: Final = FeatureTable(
+    "listing_changes",
+    CHANGE_ID,
+    "which listings changed, for replicas with a state folder of their own; online alone",
+    (
+        Column("names", pa.list_(pa.string()), "ids, or what a listing is as JSON"),
+        Column("numbers", pa.list_(pa.int64()), "of the last change of each"),
+    ),
+)
+
 FEATURE_TABLES: Final[dict[str, FeatureTable]] = {
     table.name: table
     for table in (
@@ -324,6 +337,7 @@ FEATURE_TABLES: Final[dict[str, FeatureTable]] = {
         USER_AFFINITIES,
         ITEM_ACTIVITY,
         CATEGORY_STATS,
+        LISTING_CHANGES,
     )
 }
 

@@ -86,6 +86,11 @@ class Home:
         return self.root / "catalog" / "listing_changes.jsonl"
 
     @property
+    def replicas(self) -> Path:
+        """What this folder told other state folders of its listings, and heard of theirs."""
+        return self.root / "catalog" / "replicas.db"
+
+    @property
     def served(self) -> Path:
         """What was served: a sample with its features, and explored and experiments' pages."""
         return self.root / "served"

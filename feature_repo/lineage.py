@@ -32,6 +32,7 @@ from feature_repo.feature_tables import (
     ITEM_STATS,
     ITEM_TEXT_EMBEDDING,
     ITEM_VECTOR,
+    LISTING_CHANGES,
 )
 from feature_repo.home import REPOSITORY, Home
 from feature_repo.jobs.behaviour import ITEM_BEHAVIOUR, USER_BEHAVIOUR
@@ -51,6 +52,7 @@ MADE_BY: Final[Mapping[str, str]] = {
     ITEM_TEXT_EMBEDDING.name: "extract",
     ITEM_VECTOR.name: "train",
     ITEM_ADAPTATION.name: "train",
+    LISTING_CHANGES.name: "serve",
 }
 """The job that fills each view."""
 SOURCES: Final[Mapping[str, str]] = {
@@ -63,6 +65,7 @@ SOURCES: Final[Mapping[str, str]] = {
     ITEM_TEXT_EMBEDDING.name: "titles and descriptions of the items",
     ITEM_VECTOR.name: "item_profile, item_image_embedding, item_text_embedding, events",
     ITEM_ADAPTATION.name: "item_vector, events",
+    LISTING_CHANGES.name: "items",
 }
 """What each view is made of, where its job keeps no record."""
 MAKERS: Final = (ENCODER, ENCODER_HASH, "model")

@@ -1,13 +1,17 @@
 """Which listings changed, in order, so that every process that serves them can take it up.
 
-One JSON object a line, with a number that grows by one: ``{"number": 7, "item_ids": ["lamp-9"]}``.
-It says that something of these listings is another one now, not what: a reader looks at the
-catalogue and the online store as they are, so that reading a line twice, or late, does no harm. A
-full file becomes ``….1.jsonl``; a reader who was away for longer starts from everything.
+One JSON object a line, with a number that grows by one: ``{"number": 7, "item_ids": ["lamp-9"],
+"at": 1767225600000000, "kind": "changed"}``. It says that something of these listings is another
+one now, not what: a reader looks at the catalogue and the online store as they are, so that reading
+a line twice, or late, does no harm. A full file becomes ``….1.jsonl``; a reader who was away for
+longer starts from everything.
 """
 
 import json
+import time
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
@@ -17,68 +21,121 @@ from validation.whole_files import alone
 
 FILE_BYTES: Final = 512 * 1024
 """A file is full above it; a worker reads it again whenever it grew."""
+END_BYTES: Final = 4096
+"""Of a file's end, where its last number is looked for first."""
 PART: Final = 500
 """Ids of a line, at most."""
 
 
-def record(home: Home, item_ids: Collection[str]) -> None:
+class Kind(StrEnum):
+    """What became another one; other state folders are told of it, or told of it."""
+
+    CHANGED = "changed"
+    """What the catalogue says: they came, were updated or went."""
+    LEARNED = "learned"
+    """What they learned from customers alone."""
+    HEARD = "heard"
+    """Something, in another state folder first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One line."""
+
+    number: int
+    item_ids: Sequence[str]
+    at: int = 0
+    """µs since 1970 UTC; 0 in lines of an earlier release."""
+    kind: Kind = Kind.CHANGED
+
+
+def record(home: Home, item_ids: Collection[str], *, kind: Kind = Kind.CHANGED) -> None:
     """Say that these listings changed, after catalogue and online store hold the change."""
     if not item_ids:
         return
     path, ids = home.listing_changes, sorted(item_ids)
     with alone(path.with_name(".listing_changes.lock")):
-        number = _last_number(path)
+        number, whole = _end(path)
         if path.exists() and path.stat().st_size > FILE_BYTES:
             path.replace(_older(path))
-        lines = []
+            whole = True
+        lines, told = [], {"at": time.time_ns() // 1000, "kind": str(kind)}
         for first in range(0, len(ids), PART):
             number += 1
-            lines.append(json.dumps({"number": number, "item_ids": ids[first : first + PART]}))
-        torn = path.exists() and not path.read_bytes().endswith(b"\n")
+            some = ids[first : first + PART]
+            lines.append(json.dumps({"number": number, "item_ids": some, **told}))
         with path.open("a", encoding="utf-8") as file:  # a writer that died may have torn a line
-            file.write("\n" * torn + "".join(line + "\n" for line in lines))
+            file.write("\n" * (not whole) + "".join(line + "\n" for line in lines))
+
+
+def later_than(home: Home, number: int) -> tuple[list[Change], bool]:
+    """The changes after a number that are still told of, and whether earlier ones are not."""
+    path = home.listing_changes
+    later = [one for one in (*_read(_older(path)), *_read(path)) if one.number > number]
+    return later, bool(later) and later[0].number > number + 1
 
 
 class ListingChanges:
     """Where one reader is in the changes of a state folder; it begins at their end."""
 
     def __init__(self, home: Home) -> None:
-        self._path = home.listing_changes
-        self._seen = identity_of(self._path)
-        self._number = _last_number(self._path)
+        self._home = home
+        self._seen = identity_of(home.listing_changes)
+        self._number = _end(home.listing_changes)[0]
 
     def ids(self) -> list[str] | None:
         """Listings that changed since the last call; None where too much did to say which."""
-        identity = identity_of(self._path)
+        identity = identity_of(self._home.listing_changes)
         if identity == self._seen:
             return []
-        changes = [*_read(_older(self._path)), *_read(self._path)]
-        later = [one for one in changes if one[0] > self._number]
-        missed = bool(later) and later[0][0] > self._number + 1
+        later, missed = later_than(self._home, self._number)
         if later:
-            self._number = later[-1][0]
+            self._number = later[-1].number
         self._seen = identity
-        return None if missed else sorted({item_id for _, ids in later for item_id in ids})
+        return None if missed else sorted({item_id for one in later for item_id in one.item_ids})
 
 
-def _last_number(path: Path) -> int:
-    return max((number for number, _ in [*_read(_older(path)), *_read(path)]), default=0)
+def _end(path: Path) -> tuple[int, bool]:
+    """The last number, of the end of the file alone; and whether the last line is whole."""
+    whole = True
+    for one in (path, _older(path)):
+        try:
+            size = one.stat().st_size
+        except FileNotFoundError:
+            continue
+        read = 0
+        while read < size:
+            read = min(size, 2 * read or END_BYTES)
+            with one.open("rb") as file:
+                file.seek(size - read)
+                end = file.read(read)
+            if one == path:
+                whole = end.endswith(b"\n")
+            told = _told(end)
+            if told:
+                return told[-1].number, whole
+    return 0, whole
 
 
-def _read(path: Path) -> list[tuple[int, Sequence[str]]]:
-    """Number and ids of each line that is whole."""
+def _read(path: Path) -> list[Change]:
+    """Each line that is whole."""
     try:
-        text = path.read_text(encoding="utf-8")
+        return _told(path.read_bytes())
     except FileNotFoundError:
         return []
-    whole = text[: text.rfind("\n") + 1]
+
+
+def _told(content: bytes) -> list[Change]:
+    """The same of a file's end, which may begin within a line."""
     found = []
-    for line in whole.splitlines():
+    for line in content[: content.rfind(b"\n") + 1].splitlines():
         try:
             told = json.loads(line)
         except ValueError:  # torn
             continue
-        found.append((int(told["number"]), told["item_ids"]))
+        if isinstance(told, dict):
+            kind = Kind(told.get("kind", Kind.CHANGED))
+            found.append(Change(int(told["number"]), told["item_ids"], told.get("at", 0), kind))
     return found
 
 

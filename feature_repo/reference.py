@@ -22,6 +22,7 @@ from feature_repo.feature_tables import (
     ITEM_TEXT_EMBEDDING,
     ITEM_VECTOR,
     LIFE,
+    LISTING_CHANGES,
     USER_ACTIVITY,
     USER_AFFINITIES,
     USER_HISTORY,
@@ -47,6 +48,7 @@ KNOWN_FROM: Final[Mapping[str, str]] = {
     USER_SESSION.name: MICROSECOND_LATER,
     USER_AFFINITIES.name: MICROSECOND_LATER,
     ITEM_ACTIVITY.name: MICROSECOND_LATER,
+    LISTING_CHANGES.name: "when a state folder told of the change",
 }
 """Feature table → from when on its rows are seen."""
 

@@ -245,6 +245,10 @@ class Store:
             with as_store_lost():
                 self._feast.push_rows(f"{view}{PUSH_SUFFIX}", served)
 
+    def knows(self, view: str) -> bool:
+        """Whether a view of this name is registered."""
+        return any(one.name == view for one in self._feast.list_feature_views())
+
     def probe(self) -> None:
         """Read the features of nobody. Raises StoreLost where the online store is not there."""
         self.require_applied()

@@ -7,13 +7,14 @@ import bentoml
 
 from bentos.recommender import measures, payloads, threads
 from bentos.recommender.identities import wrong_ids
-from bentos.recommender.photos import PhotoRefused
+from bentos.recommender.photos import PhotoRefused, as_given, told_name
 from bentos.recommender.state import State, as_responses
 from bentos.recommender.taking import count, rejected
 from coldstart_models.adapting import known_from
 from coldstart_models.online_histories import extend_history
 from feature_repo import listing_changes
 from feature_repo.feature_tables import ITEM_ADAPTATION
+from feature_repo.listing_changes import Kind
 from validation import tables
 
 PHOTO: set[str] = {"photo_path", "photo_base64"}
@@ -57,7 +58,7 @@ class Changing(State):
             serving = self._serving
             rows = serving.recommender.adapt(params.item_id, histories, times=times)
             self.store.push(ITEM_ADAPTATION.name, known_from(rows, now), now=now)
-            listing_changes.record(self.home, [params.item_id])
+            listing_changes.record(self.home, [params.item_id], kind=Kind.LEARNED)
         return payloads.AdaptResponse(
             item_id=params.item_id, support=len(histories), **serving.versions()
         )
@@ -66,7 +67,7 @@ class Changing(State):
         """As the endpoint."""
         from coldstart_models.delisting import update_listings
 
-        changes, refused = self._changes(params.listings)
+        changes, refused, names = self._changes(params.listings)
         results = []
         with (
             measures.stage("update listings"),
@@ -90,14 +91,14 @@ class Changing(State):
                 self.shelf.add(result.items)
         accepted = [item_id for result in results for item_id in result.accepted]
         failed = [row for result in results for row in result.quarantined]
-        held = [*refused, *(rejected(row.id, row.reasons) for row in failed)]
+        held = [*refused, *(rejected(row.id, as_given(row.reasons, names)) for row in failed)]
         warned = [row for result in results for row in result.warned]
         count("listings", accepted, held)
         measures.count_failed_checks("listings", [*failed, *warned])
         return payloads.ListingsResponse(
             accepted=accepted,
             quarantined=held,
-            warnings=[rejected(row.id, row.reasons) for row in warned],
+            warnings=[rejected(row.id, as_given(row.reasons, names)) for row in warned],
             **serving.versions(),
         )
 
@@ -122,9 +123,11 @@ class Changing(State):
 
     def _changes(
         self, listings: list[payloads.ListingChange]
-    ) -> tuple[dict[str, dict[str, Any]], list[payloads.Rejected]]:
-        """Item id → column → value of what was given; those whose photo is refused stay out."""
-        changes, refused = dict[str, dict[str, Any]](), []
+    ) -> tuple[dict[str, dict[str, Any]], list[payloads.Rejected], dict[str, str]]:
+        """Item id → column → value of what was given; those whose photo is refused, which stay out;
+        and what each photo's file is called in reasons.
+        """
+        changes, refused, names = dict[str, dict[str, Any]](), [], dict[str, str]()
         for one in listings:
             given = one.model_dump(exclude_unset=True, exclude={*PHOTO, tables.ITEM_ID})
             reasons = wrong_ids(given)
@@ -135,10 +138,14 @@ class Changing(State):
             if reasons:
                 refused.append(rejected(one.item_id, reasons))
                 continue
+            tag = self.shelf.tags.get(one.item_id)
+            if tag and tag.photo:
+                names[str(tag.photo)] = told_name(tag.photo, home=self.home)
             if photo is not None:
                 given[tables.IMAGE_PATH] = str(photo)
+                names[str(photo)] = told_name(photo, one, home=self.home)
             changes.setdefault(one.item_id, {}).update(given)
-        return changes, refused
+        return changes, refused, names
 
 
 def _aware(moment: datetime) -> datetime:

@@ -11,6 +11,7 @@ from typing import Any
 
 from bentoml.exceptions import BentoMLException
 
+from coldstart_models.artifacts import StoredModel
 from coldstart_models.errors import ModelError
 from feature_repo.errors import FeatureError
 from feature_repo.home import Home
@@ -23,15 +24,22 @@ def check(home: Home) -> str:
     """The tag of the model that would be served. Raises what the service would refuse with."""
     import bentoml
 
-    from bentos.recommender.service import RecommenderService, model_tag
+    from bentos.recommender.service import RecommenderService, begin_serving
     from coldstart_models.served_recommender import examine, load_served
 
     folder = os.environ.get(BENTO_VARIABLE)
     service: Any = bentoml.load(folder) if folder else RecommenderService
     service.inner.refuse_a_mismatch()
-    recommender = load_served(home, tag=model_tag())
-    examine(recommender)
-    return recommender.tag
+
+    def load(stored: StoredModel) -> str:
+        recommender = load_served(home, tag=stored.tag)
+        examine(recommender)
+        return recommender.tag
+
+    begun = begin_serving(home, load)
+    if begun.refused is not None:
+        print(f"{begun.refused.tag} is refused: {begun.refused.reason}", file=sys.stderr)
+    return begun.loaded
 
 
 def main() -> None:

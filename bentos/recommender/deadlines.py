@@ -51,6 +51,13 @@ class GuardedStore:
         """Whether the store is left alone now."""
         return self._now() < self._rests_until
 
+    @property
+    def patient(self) -> "Store":
+        """The store itself, for threads that no request waits for: to them late is not lost, and
+        what they miss is no reason to leave it alone.
+        """
+        return self._store
+
     def online(
         self,
         features: "Features",

@@ -60,12 +60,18 @@ class Desk:
         self._cold = Remembered(SLOW, self._read_cold)
         self._experiment = Remembered(QUICK, self._read_experiment)
 
-    def state(self) -> payloads.OperationsResponse:
-        """What the page shows. Raises FeatureError or ValidationError where a file is broken."""
+    def state(self, *, refused: tuple[str, str] | None = None) -> payloads.OperationsResponse:
+        """What the page shows. Raises FeatureError or ValidationError where a file is broken.
+
+        Args:
+            refused: a model that was to be served and is not, and why.
+        """
         serving = self._serving()
         return payloads.OperationsResponse(
             read_at=datetime.now(UTC),
             trained_at=serving.contract.trained_at,
+            refused_model=refused[0] if refused else None,
+            refused_because=refused[1] if refused else None,
             policy=serving.lanes.default.policy_id,
             gate=self._gate.get(),
             features=self._features.get(),

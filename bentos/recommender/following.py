@@ -13,6 +13,7 @@ from bentos.recommender.swapping import Swapping
 from coldstart_models.errors import ModelError
 from feature_repo.errors import FeatureError, StoreLost
 from feature_repo.listing_changes import ListingChanges
+from feature_repo.replicas.exchange import Exchange
 
 FOLLOW_SECONDS: Final = 0.5
 """Between looks for what others changed."""
@@ -25,18 +26,17 @@ FOLLOW_LOST_SECONDS: Final = 2.0
 class Following(Swapping, People):
     """Threads that look."""
 
+    _exchange: Exchange
+    """With state folders of other machines, over the same online store."""
     _listing_changes: ListingChanges
     _missed: set[str]
     """Listings that changed and could not be taken up yet."""
+    _missed_all: bool = False
+    """Whether too much changed to say what, and it could not be loaded yet."""
 
     def start_following(self) -> None:
-        """Look until the process ends; one thread for events and the choice of a model, one for
-        listings.
-
-        Learning from events takes a model's time and waits for what is being taken in, which a
-        listing of another worker need not.
-        """
-        for name, look in (("events", self._keep_up), ("listings", self.take_up_listings)):
+        """Look until the process ends."""
+        for name, look in self.looks().items():
             threading.Thread(
                 target=self._follow,
                 kwargs={"look": look},
@@ -44,10 +44,23 @@ class Following(Swapping, People):
                 daemon=True,
             ).start()
 
+    def looks(self) -> dict[str, Callable[[], object]]:
+        """What is looked for, each in a thread of its own: events and the choice of a model,
+        listings, and other state folders where there may be some.
+
+        Learning from events takes a model's time and waits for what is being taken in, which a
+        listing of another worker need not.
+        """
+        looks: dict[str, Callable[[], object]]
+        looks = {"events": self._keep_up, "listings": self.take_up_listings}
+        if self._exchange.shared:
+            looks["replicas"] = self._exchange.look
+        return looks
+
     def _follow(
         self,
         wait: Callable[[float], object] = time.sleep,
-        look: Callable[[], None] | None = None,
+        look: Callable[[], object] | None = None,
     ) -> None:
         """Nobody would start this thread again: it outlives every error, and looks less often
         while they last.
@@ -91,15 +104,16 @@ class Following(Swapping, People):
 
         changed = self._listing_changes.ids()
         if changed is None:
+            self._missed_all, self._missed = True, set()
+        if self._missed_all:
             self.recommender.reload(self.home)
             self.shelf.replace(Shelf.load(self.home))
-            self._missed = set()
-            return
-        self._missed |= set(changed)
+            self._missed_all = False
+        self._missed |= set(changed or ())
         if not self._missed:
             return
         served, gone = take_up_changes(
-            self._missed, home=self.home, store=self.store, recommender=self.recommender
+            self._missed, home=self.home, store=self._online.patient, recommender=self.recommender
         )
         for items in served:
             self.shelf.add(items)

@@ -15,6 +15,7 @@ class Operating(State):
     """The endpoint of the operations page."""
 
     _desk: Desk
+    _refused: tuple[str, str] | None
 
     @bentoml.api
     def operations(self) -> payloads.OperationsResponse:
@@ -24,7 +25,7 @@ class Operating(State):
         """
         try:
             with measures.stage("operations"):
-                return self._desk.state()
+                return self._desk.state(refused=self._refused)
         except (FeatureError, ModelError, ValidationError) as error:
             raise ServiceUnavailable(str(error)) from error
 

@@ -7,15 +7,20 @@ import io
 import os
 import re
 import warnings
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from PIL import Image
 
 from feature_repo.home import Home
 from validation.photos import FORMATS
+from validation.reasons import shown_value
 from validation.whole_files import replacing
+
+if TYPE_CHECKING:
+    from bentos.recommender import payloads
 
 ROOT_VARIABLE: Final = "COLDSTART_PHOTO_ROOT"
 UPLOADS: Final = "listings"
@@ -76,6 +81,28 @@ def resolve_photo(named: str, *, root: Path) -> Path:
             raise
         raise PhotoRefused(f"photo_path {named[:80]!r} cannot be a file's name") from error
     return path
+
+
+def as_given(reasons: Iterable[str], names: Mapping[str, str]) -> list[str]:
+    """The gate's reasons without the places of photos' files, which are our own affair.
+
+    Args:
+        names: a file's path → what it is called instead.
+    """
+    told = list(reasons)
+    for path, name in names.items():
+        told = [one.replace(shown_value(path), shown_value(name)) for one in told]
+    return told
+
+
+def told_name(
+    path: Path, listing: "payloads.Listing | payloads.ListingChange | None" = None, *, home: Home
+) -> str:
+    """What a caller is told of a photo: the field that brought it, or its place below the root."""
+    if listing is not None and listing.photo_base64 is not None:
+        return "photo_base64"
+    root = photo_root(home)
+    return str(path.relative_to(root)) if path.is_relative_to(root) else path.name
 
 
 def keep_photo(encoded: str, *, home: Home, limits: PhotoLimits = DEFAULT_LIMITS) -> Path:

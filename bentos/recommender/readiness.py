@@ -1,4 +1,4 @@
-"""Whether this worker should get requests: model, store and snapshot agree.
+"""Whether this worker should get requests: model, store and snapshot agree, and all is loaded.
 
 Kubernetes and load balancers ask `/readyz` every few seconds. The answer is kept for a second; the
 tables are compared with the model's contract again only when one of them was written.
@@ -9,7 +9,7 @@ import time
 from typing import Final
 
 from bentos.recommender.state import State, logger
-from coldstart_models.artifacts import check_contract, observe_features
+from coldstart_models.artifacts import StoredModel, check_contract, observe_features
 from coldstart_models.errors import ContractMismatch
 from feature_repo.environment import Environment
 from feature_repo.errors import StoreError
@@ -43,6 +43,8 @@ class Readiness(State):
 
     def _disagreements(self) -> tuple[str, ...]:
         found = []
+        if self._warming:
+            found.append("the gate and the encoders are being loaded, listings would wait for them")
         recommender = self.recommender  # once: another may take its place meanwhile
         made_by, serving = recommender.snapshot_model, recommender.tag
         if made_by != serving:
@@ -84,6 +86,13 @@ def _states(state: State) -> tuple[tuple[str, int, int, int], ...]:
             continue
         found.append((path.name, stat.st_ino, stat.st_size, stat.st_mtime_ns))
     return tuple(found)
+
+
+def require_fit(stored: StoredModel, *, home: Home) -> None:
+    """Raise ModelError where the model is not whole or does not fit what is stored."""
+    stored.require_whole()
+    check_contract(stored.contract, observe_features(home))
+    require_registered(stored.contract.feature_service, home=home)
 
 
 def require_registered(feature_service: str, *, home: Home) -> None:

@@ -8,11 +8,12 @@ each worker, which new listings and events keep fresh; see `following` for those
 import gc
 import os
 import threading
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import bentoml
-from bentoml.exceptions import BentoMLException, ServiceUnavailable
+from bentoml.exceptions import BentoMLException
 
 from bentos.recommender import payloads, storefront, threads
 from bentos.recommender.changing import Changing
@@ -20,25 +21,26 @@ from bentos.recommender.clock import ServiceClock
 from bentos.recommender.cursor import Cursors
 from bentos.recommender.deadlines import GuardedStore
 from bentos.recommender.desk import Desk
-from bentos.recommender.following import Following
 from bentos.recommender.guarding import Guard, guarded
 from bentos.recommender.guarding.guard import refuse_without_keys
 from bentos.recommender.observing import logs
 from bentos.recommender.observing.exposition import Exposition
-from bentos.recommender.operating import Operating
 from bentos.recommender.packed_model import bring_model, packed_tag
 from bentos.recommender.packing import image_variables, project_image
 from bentos.recommender.photos import PhotoLimits
-from bentos.recommender.readiness import require_registered
+from bentos.recommender.readiness import require_fit
 from bentos.recommender.shelf import Shelf
 from bentos.recommender.showing import Showing
 from bentos.recommender.state import Serving, logger
+from bentos.recommender.swapping import told_refused
 from bentos.recommender.taking import Taking
-from coldstart_models.artifacts import check_contract, find_model, observe_features
+from bentos.recommender.warming import Warming
+from coldstart_models.artifacts import StoredModel, check_contract, observe_features
 from coldstart_models.config import load_config
 from coldstart_models.errors import ModelError
 from coldstart_models.experiments.lanes import Lanes
 from coldstart_models.served_model import MODEL_VARIABLE, note_started, served_tag
+from coldstart_models.sound_model import Begun, begin
 from feature_repo.environment import Environment
 from feature_repo.erasure import journal
 from feature_repo.errors import StoreLost
@@ -46,12 +48,15 @@ from feature_repo.home import Home
 from feature_repo.jobs.catalogue_reference import CatalogueReference
 from feature_repo.listing_changes import ListingChanges
 from feature_repo.page_log import PageLog, explored_exposures
+from feature_repo.replicas.exchange import Exchange
 from feature_repo.secret_files import secret
 from feature_repo.served_log import ServedLog
 
 if TYPE_CHECKING:
+    from coldstart_models.recommending import Recommender
     from feature_repo.store import Store
 
+T = TypeVar("T")
 WORKERS_VARIABLE: Final = "COLDSTART_WORKERS"
 
 os.environ.setdefault("BENTOML_DO_NOT_TRACK", "true")
@@ -66,7 +71,7 @@ os.environ.setdefault("BENTOML_DO_NOT_TRACK", "true")
     threads=4,
     traffic={"timeout": 60},
 )
-class RecommenderService(Showing, Taking, Changing, Following, Operating, Exposition):
+class RecommenderService(Showing, Taking, Changing, Warming, Exposition):
     """Personal recommendations of home-goods listings nobody has clicked yet."""
 
     def __init__(self) -> None:
@@ -80,10 +85,8 @@ class RecommenderService(Showing, Taking, Changing, Following, Operating, Exposi
         store = Store(self.home)
         self.max_in_flight = settings.serve.max_in_flight
         self._clock, self._looking = ServiceClock(), threading.Lock()
-        stored = find_model(self.home, tag=model_tag())
         services = frozenset(store.registered().services)
         observed = replace(observe_features(self.home), feature_services=services)
-        check_contract(stored.contract, observed)
         store.wait_at_most(settings.serve.store_patience_s)
         self._first_read(store)
         self._online = GuardedStore(store, deadline=settings.serve.store_deadline_ms / 1000)
@@ -91,7 +94,14 @@ class RecommenderService(Showing, Taking, Changing, Following, Operating, Exposi
         # What changes from here on is noticed: whom and what is loaded next may not know.
         self._erasures = journal.receipts(self.home)
         self._listing_changes, self._missed = ListingChanges(self.home), set()
-        recommender = load_served(self.home, tag=stored.tag)
+        self._exchange = Exchange(self.home, store)
+
+        def load(stored: StoredModel) -> "Recommender":
+            check_contract(stored.contract, observed)
+            return load_served(self.home, tag=stored.tag)
+
+        begun = begin_serving(self.home, load)
+        recommender, self._refused = begun.loaded, told_refused(begun.refused, home=self.home)
         self.shelf = Shelf.load(self.home)
         self._intake = threading.Lock()
         self._encoders: Any = None
@@ -107,7 +117,7 @@ class RecommenderService(Showing, Taking, Changing, Following, Operating, Exposi
             spent=lambda: explored_exposures(self.home),
             load=lambda tag: load_challenger(self.home, tag=tag),
         )
-        self._serving = Serving(stored.contract, recommender, lanes)
+        self._serving = Serving(begun.stored.contract, recommender, lanes)
         self._catalogue = CatalogueReference(self.home)
         self._desk = Desk(self.home, store=store, serving=lambda: self._serving)
         note_started(self.home, recommender.tag)
@@ -119,6 +129,7 @@ class RecommenderService(Showing, Taking, Changing, Following, Operating, Exposi
     @bentoml.on_startup
     def warm_up(self) -> None:
         """Load the gate and the encoders beside the first requests, not within one."""
+        self._warming = True
         threading.Thread(target=self._warm, name="coldstart-warm-up", daemon=True).start()
         self.start_following()
 
@@ -134,10 +145,7 @@ class RecommenderService(Showing, Taking, Changing, Following, Operating, Exposi
         refuse_without_keys(home)
         bring_model(packing_bento(), home)
         try:
-            stored = find_model(home, tag=model_tag())
-            stored.require_whole()
-            check_contract(stored.contract, observe_features(home))
-            require_registered(stored.contract.feature_service, home=home)
+            begin_serving(home, lambda stored: require_fit(stored, home=home))
         except ModelError as error:
             raise BentoMLException(f"the recommender does not start: {error}") from error
 
@@ -165,18 +173,6 @@ class RecommenderService(Showing, Taking, Changing, Following, Operating, Exposi
         except StoreLost as error:
             logger.error("starting without the online store: %s", error)
 
-    def _warm(self) -> None:
-        self._finish_erasure()
-        with self._intake:
-            from validation import engine
-
-            engine.context()  # Great Expectations takes seconds to import
-            try:
-                self._warm_encoders()
-            except ServiceUnavailable as error:
-                logger.error("%s", error)
-        self._warm_desk()
-
 
 guarded(RecommenderService)
 
@@ -185,6 +181,11 @@ def model_tag() -> str:
     """The model to serve: COLDSTART_MODEL, else the chosen one, the Bento's, the latest."""
     named = os.environ.get(MODEL_VARIABLE)
     return named or served_tag(Home.current(), packed=packed_tag(packing_bento()))
+
+
+def begin_serving(home: Home, load: Callable[[StoredModel], T]) -> Begun[T]:
+    """The model to serve, loaded; one that was served before where it is corrupt."""
+    return begin(home, tag=model_tag(), load=load, or_earlier=MODEL_VARIABLE not in os.environ)
 
 
 def packing_bento() -> Any:

@@ -81,6 +81,8 @@ class State:
     max_in_flight: int
     """Requests held at once."""
     _photo_limits: PhotoLimits
+    _warming: bool = False
+    """Whether what the first listing needs is still being loaded."""
 
     @property
     def contract(self) -> Contract:

@@ -21,8 +21,10 @@ from coldstart_models.artifacts import Contract, check_contract, find_model, obs
 from coldstart_models.errors import ModelError
 from coldstart_models.listing_encoders import ListingEncoders, load_encoders
 from coldstart_models.served_model import MODEL_VARIABLE, read_choice
+from coldstart_models.sound_model import Refused
 from feature_repo.errors import FeatureError
 from feature_repo.event_log import identity_of
+from feature_repo.home import Home
 from feature_repo.listing_changes import ListingChanges
 
 if TYPE_CHECKING:
@@ -45,6 +47,10 @@ class Meanwhile:
 
     def remove_listings(self, *given: Any) -> None:
         self.calls.append(lambda model: model.remove_listings(*given))
+
+    def is_new(self, item_id: str) -> bool:
+        """No: what the log tells of other processes, the model learns when it is loaded."""
+        return False
 
     def forget_adaptations(self, *given: Any) -> None:
         self.calls.append(lambda model: model.forget_adaptations(*given))
@@ -96,7 +102,7 @@ class Swapping(State):
 
     def _refuse(self, tag: str, error: Exception) -> None:
         reason = str(error) or type(error).__name__
-        self._refused = (tag, reason)
+        self._refused = (tag, _without_root(reason, self.home))
         measures.count_swap("refused")
         logger.error(
             "%s is refused, %s goes on: %s",
@@ -118,6 +124,7 @@ class Swapping(State):
             serving.recommender.lead(followers)
         try:
             found = self._candidate(tag, variant)
+            self._bring_up(found.recommender, changes)
             with self._intake:
                 if variant is None:
                     self._replay(meanwhile, found)
@@ -137,6 +144,17 @@ class Swapping(State):
         measures.count_swap("swapped")
         logger.info("serving %s after %s, %.1f s", tag, before, time.monotonic() - began)
 
+    def _bring_up(self, recommender: "Recommender", changes: ListingChanges) -> None:
+        """Let a model that was being loaded know what other processes changed meanwhile."""
+        from coldstart_models.served_recommender import take_up_changes
+
+        changed = changes.ids()
+        if changed is None:
+            recommender.reload(self.home)
+        elif changed:
+            store = self._online.patient
+            take_up_changes(changed, home=self.home, store=store, recommender=recommender)
+
     def _take_up_owed(self) -> None:
         """What other processes changed of the listings while the served model was loaded.
 
@@ -148,7 +166,8 @@ class Swapping(State):
         if owed is None:
             self.recommender.reload(self.home)
         elif owed:
-            take_up_changes(owed, home=self.home, store=self.store, recommender=self.recommender)
+            store = self._online.patient
+            take_up_changes(owed, home=self.home, store=store, recommender=self.recommender)
         self._owed = frozenset()
 
     def _candidate(self, tag: str, loaded: "Recommender | None") -> Candidate:
@@ -191,6 +210,20 @@ class Swapping(State):
             except (FeatureError, ModelError) as error:
                 raise ServiceUnavailable(f"new listings cannot be encoded: {error}") from error
         return self._encoders
+
+
+def told_refused(refused: Refused | None, *, home: Home) -> tuple[str, str] | None:
+    """Tag and reason of a model that a worker was to begin with; logged and counted."""
+    if refused is None:
+        return None
+    measures.count_swap("refused")
+    logger.error("%s is refused, an earlier model is served: %s", refused.tag, refused.reason)
+    return refused.tag, _without_root(refused.reason, home)
+
+
+def _without_root(reason: str, home: Home) -> str:
+    """A reason as callers may read it: where the state folder lies is our own affair."""
+    return reason.replace(f"{home.root}{os.sep}", "").replace(str(home.root), "the state folder")
 
 
 def _encoders_of(contract: Contract) -> tuple[str, str]:

@@ -8,7 +8,7 @@ import bentoml
 from bentos.recommender import measures, payloads, threads
 from bentos.recommender.identities import shown, wrong_ids
 from bentos.recommender.observing.request import keep_private
-from bentos.recommender.photos import PhotoRefused
+from bentos.recommender.photos import PhotoRefused, as_given, told_name
 from bentos.recommender.state import State, as_responses
 from coldstart_models.intake import SERVICE_SOURCE
 from validation import tables
@@ -60,7 +60,7 @@ class Taking(State):
 
         now, rows = self._clock.now(), len(params.listings)
         with as_responses():
-            frame, refused = self._listing_frame(params.listings, now=now)
+            frame, refused, names = self._listing_frame(params.listings, now=now)
         with (
             measures.stage("listings", rows=rows),
             as_responses(),
@@ -79,23 +79,26 @@ class Taking(State):
                 now=now,
             )
             self.shelf.add(result.items)  # in here: a deletion that came later stays one
-        held = [*refused, *(rejected(row.id, row.reasons) for row in result.quarantined)]
+        failed = (rejected(row.id, as_given(row.reasons, names)) for row in result.quarantined)
+        held = [*refused, *failed]
         count("listings", result.accepted, held)
         measures.count_failed_checks("listings", [*result.quarantined, *result.warned])
         return payloads.ListingsResponse(
             accepted=list(result.accepted),
             quarantined=held,
-            warnings=[rejected(row.id, row.reasons) for row in result.warned],
+            warnings=[rejected(row.id, as_given(row.reasons, names)) for row in result.warned],
             **serving.versions(),
         )
 
     def _listing_frame(
         self, listings: list[payloads.Listing], *, now: datetime
-    ) -> "tuple[pd.DataFrame, list[payloads.Rejected]]":
-        """The listings as a raw items frame; those whose photo is refused stay out."""
+    ) -> "tuple[pd.DataFrame, list[payloads.Rejected], dict[str, str]]":
+        """The listings as a raw items frame, without those whose photo is refused; these; and what
+        each photo's file is called in reasons.
+        """
         import pandas as pd
 
-        rows, refused = [], []
+        rows, refused, names = [], [], dict[str, str]()
         for listing in listings:
             row = listing.model_dump(exclude={"photo_path", "photo_base64"})
             reasons = wrong_ids(row)
@@ -108,9 +111,10 @@ class Taking(State):
                 continue
             if photo is not None:
                 row[tables.IMAGE_PATH] = str(photo)
+                names[str(photo)] = told_name(photo, listing, home=self.home)
             row[tables.LISTED_AT] = row[tables.LISTED_AT] or now
             rows.append({**row, tables.SOURCE: SERVICE_SOURCE})
-        return pd.DataFrame(rows, columns=tables.ITEMS.names, dtype=object), refused
+        return pd.DataFrame(rows, columns=tables.ITEMS.names, dtype=object), refused, names
 
 
 def _event_frame(

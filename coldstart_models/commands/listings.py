@@ -34,16 +34,17 @@ def run(
     from coldstart_models.served_model import served_tag
     from coldstart_models.served_recommender import load_served
     from feature_repo.home import Home
+    from feature_repo.replicas.exchange import Exchange
     from feature_repo.store import Store
 
     home, now, rules = Home.current(), console.present(as_of), load_config(config).gate.rules()
-    frame = read_listings(file)
+    frame, store = read_listings(file), Store(home)
     recommender = load_served(home, tag=served_tag(home))
     with console.bar("listings") as progress:
         result = add_listings(
             frame,
             home=home,
-            store=Store(home),
+            store=store,
             recommender=recommender,
             encoders=load_encoders(find_model(home, tag=recommender.tag).contract, home=home),
             now=now,
@@ -51,6 +52,7 @@ def run(
             rules=rules,
             progress=progress,
         )
+    Exchange(home, store).look()  # no service may run here that would tell other folders
     if json:
         console.print_json(
             {

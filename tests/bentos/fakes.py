@@ -18,6 +18,7 @@ from coldstart_models.explaining import Contribution, Explanation
 from coldstart_models.exploration.exploring import Turn
 from coldstart_models.exploration.page import Field
 from coldstart_models.recommending import Recommendation
+from coldstart_models.snapshot_changes import Taught
 from coldstart_models.user_history import UserHistory
 from feature_repo.encoders.encoder import Modality
 from feature_repo.feature_tables import FEATURE_TABLES
@@ -136,12 +137,14 @@ class CountingRecommender:
         ]
 
     leads = False
+    followers: Sequence[Any] = ()
 
-    def take_up(self, stands: Standing) -> None:
-        """As listings that were added here."""
+    def take_up(self, stands: Standing) -> Taught:
+        """As listings that were added here, which learned nothing."""
         self.remove_listings(stands.gone)
         for item_id in stands.items[tables.ITEM_ID]:
             self.prior.setdefault(item_id, 9.0)
+        return Taught()
 
     def reload(self, home: Home) -> None:
         """Serve the whole catalogue."""

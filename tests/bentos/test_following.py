@@ -1,5 +1,6 @@
 """Two services on one state folder: what one takes in, the other serves."""
 
+import time
 from typing import Any
 
 import pytest
@@ -101,3 +102,41 @@ def test_a_person_that_one_takes_events_of_is_known_to_the_other_at_once(
         {"user_id": "bob", "k": 1, "exclude_seen": False}
     )
     assert there.recommend(asked).fallback is None
+
+
+def test_a_listing_is_taken_up_from_a_store_that_is_too_slow_for_requests(
+    both: tuple[Any, Any], store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = both
+    added(here, "rug")
+    there._online.deadline = 0.01
+    online = store.online
+
+    def slow(*given: Any, **named: Any) -> Any:
+        time.sleep(0.1)
+        return online(*given, **named)
+
+    monkeypatch.setattr(store, "online", slow)
+    there.take_up_listings()
+    assert "rug" in shown(there)
+    assert not there._online.resting
+
+
+def test_who_could_not_load_everything_does_so_later(
+    both: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing_changes, "FILE_BYTES", 10)
+    here, there = both
+    for number in range(4):
+        added(here, f"rug-{number}")
+    reload = there.recommender.reload
+
+    def broken(home: Home) -> None:
+        raise OSError("too many open files")
+
+    monkeypatch.setattr(there.recommender, "reload", broken)
+    with pytest.raises(OSError, match="too many"):
+        there.take_up_listings()
+    monkeypatch.setattr(there.recommender, "reload", reload)
+    there.take_up_listings()
+    assert shown(there) == shown(here)

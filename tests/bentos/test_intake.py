@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -277,6 +278,33 @@ def test_a_photo_can_be_sent_in_the_request(client: TestClient) -> None:
     sent = {**VASE, "photo_base64": base64.b64encode(content).decode()}
     assert post_listings(client, sent)["accepted"] == ["vase"]
     assert client.get("/photos/vase").content == content
+
+
+def test_a_reason_names_a_photo_as_the_caller_did_and_never_the_servers_folders(
+    client: TestClient, home: Home
+) -> None:
+    (home.photos / "empty.jpg").write_bytes(b"")
+    small = io.BytesIO()
+    Image.new("RGB", (8, 8), (1, 2, 3)).save(small, "PNG")
+    sent = base64.b64encode(small.getvalue()).decode()
+    taken = post_listings(
+        client,
+        {**VASE, "item_id": "empty", "photo_path": "empty.jpg"},
+        {**VASE, "item_id": "whole", "photo_path": str(home.photos / "empty.jpg")},
+        {**VASE, "item_id": "sent", "photo_base64": sent},
+        {**VASE, "item_id": "vase"},
+    )
+    reasons = {row["id"]: " ".join(row["reasons"]) for row in taken["quarantined"]}
+    assert "photo 'empty.jpg' is an empty file" in reasons["empty"]
+    assert "photo 'empty.jpg' is an empty file" in reasons["whole"]
+    assert "photo 'photo_base64' is less than" in reasons["sent"]
+    assert str(home.root) not in json.dumps(taken)
+    assert taken["accepted"] == ["vase"]
+    (home.photos / "sofa.jpg").write_bytes(b"")  # the file of a listing that is there already
+    change = {"listings": [{"item_id": "sofa", "price": 650.0}]}
+    told = client.post("/listings/update", json=change).json()
+    assert "photo 'sofa.jpg' is an empty file" in told["quarantined"][0]["reasons"][0]
+    assert str(home.root) not in json.dumps(told)
 
 
 def test_one_bad_listing_never_stops_the_good_ones(client: TestClient, home: Home) -> None:

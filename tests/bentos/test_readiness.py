@@ -5,6 +5,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from bentoml.exceptions import ServiceUnavailable
 from starlette.testclient import TestClient
 
 from bentos.recommender import readiness
@@ -90,3 +91,21 @@ def test_an_answer_is_kept_for_a_second(
     for _ in range(20):
         assert client.get("/readyz").status_code == 200
     assert len(asked) == 1
+
+
+def test_not_ready_until_a_listing_would_wait_for_nothing(
+    client: TestClient, service: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def loading() -> None:
+        asked.append(client.get("/readyz").status_code)
+        asked.append(client.post("/recommend", json={"user_id": "ann", "k": 1}).status_code)
+        assert "the gate and the encoders are being loaded" in reasons(client)[0]
+        raise ServiceUnavailable("new listings cannot be encoded: no such folder")
+
+    service._warming = True
+    monkeypatch.setattr(service, "_warm_encoders", loading)
+    service._warm()
+    assert asked == [503, 200]
+    assert client.get("/readyz").status_code == 200  # recommending needs no encoders

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from prometheus_client import REGISTRY
 from starlette.testclient import TestClient
@@ -24,7 +25,8 @@ from coldstart_models.user_history import UserHistory
 from feature_repo.home import Home
 from feature_repo.listing_changes import record
 from tests.bentos.conftest import CONTRACT
-from tests.bentos.fakes import PRIOR, ColourEncoder, CountingRecommender
+from tests.bentos.fakes import PRIOR, ColourEncoder, CountingRecommender, MemoryStore
+from validation import tables
 
 CHOSEN_AT = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -294,6 +296,28 @@ def test_what_another_process_lists_while_a_model_is_loaded_is_taken_up(
     service.follow_choice()
     service.follow_choice()
     assert taken == [[other, "rug", "vase"]]
+
+
+def test_a_new_model_serves_from_its_first_answer_what_others_listed_while_it_was_loaded(
+    client: TestClient,
+    service: Any,
+    store: MemoryStore,
+    home: Home,
+    other: str,
+    loading: Loading,
+) -> None:
+    def listed_elsewhere() -> None:
+        items = tables.ITEMS.to_pandas(pq.read_table(home.items))
+        rug = items.iloc[:1].assign(item_id="rug", title="Wool rug")
+        pq.write_table(tables.ITEMS.to_arrow(pd.concat([items, rug])), home.items)
+        store.rows["item_vector"] = {"rug": {"vector": [1.0, 1.0], "model": other}}
+        record(home, ["rug"])
+
+    loading.meanwhile = listed_elsewhere
+    choose(home, tag=other, now=CHOSEN_AT)
+    service.follow_choice()
+    assert service.recommender.tag == other
+    assert "rug" in service.recommender.prior
 
 
 def test_a_refused_model_leaves_the_served_one_without_followers(

@@ -8,9 +8,10 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from coldstart_models.adapting import known_from
+from coldstart_models.adapting import adapted_rows, known_from
 from coldstart_models.catching_up import catch_up
 from coldstart_models.recommending import Recommender
+from coldstart_models.served_recommender import take_up_changes
 from feature_repo.feature_tables import ITEM_ADAPTATION, ITEM_VECTOR
 from feature_repo.home import Home
 from feature_repo.store import PushTo, Store
@@ -137,3 +138,64 @@ def test_recommenders_that_follow_take_listings_up_by_their_own_model(recommende
     write_items(home, board().frame)
     catch_up(["z1"], home=home, store=store, recommender=second)
     assert not follower.serves("z1")
+
+
+def chosen(home, item_id, *users):
+    """Write a log in which these users chose what is in HISTORY, and then the listing."""
+    rows = []
+    for user in users:
+        for place, one in enumerate([*HISTORY.item_ids[:3], item_id]):
+            moment = pd.Timestamp(CUTOFF) + pd.Timedelta(hours=place)
+            row = {tables.EVENT_ID: f"{user}-{place}", tables.USER_ID: user, tables.ITEM_ID: one}
+            row |= {tables.EVENT_TYPE: tables.CLICK, tables.EVENT_TIMESTAMP: moment}
+            rows.append({**row, tables.SOURCE: "board"})
+    frame = pd.DataFrame(rows, columns=tables.EVENTS.names)
+    pq.write_table(tables.EVENTS.to_arrow(frame), home.events)
+
+
+def test_recommenders_that_follow_learn_from_the_log_what_another_process_learned(
+    recommender, second, home
+):
+    store = Store(home)
+    follower = Recommender(
+        tag="m:2",
+        featurizer=second._featurizer,
+        head=second._head,
+        network=second._network,
+        population=second._population,
+        snapshot=second._snapshot,
+    )
+    second.lead([follower])
+    added(recommender, store, home, board().frame, {"z1": "oak chair 98"})
+    catch_up(["z1"], home=home, store=store, recommender=second)
+    assert follower.support("z1") == 0
+    chosen(home, "z1", "u1", "u2", "u3")
+    _, learned = adapted_rows(["z1"], home=home, recommender=recommender)
+    store.push(ITEM_ADAPTATION.name, known_from(learned, NOW), now=NOW, to=PushTo.ONLINE)
+    catch_up(["z1"], home=home, store=store, recommender=second)
+    assert (second.support("z1"), follower.support("z1")) == (3, 3)
+    version = follower.snapshot_version
+    catch_up(["z1"], home=home, store=store, recommender=second)
+    assert follower.snapshot_version == version  # nothing is learned twice
+    store.remove_online([ITEM_ADAPTATION.name], ["z1"])
+    catch_up(["z1"], home=home, store=store, recommender=second)
+    assert (second.support("z1"), follower.support("z1")) == (0, 0)
+
+
+def test_of_another_models_lesson_a_model_learns_its_own_and_forgets_nothing(
+    recommender, second, home
+):
+    store = Store(home)
+    added(recommender, store, home, board().frame, {"z1": "oak chair 98"})
+    chosen(home, "z1", "u1", "u2")
+    catch_up(["z1"], home=home, store=store, recommender=second)
+    adapted_rows(["z1"], home=home, recommender=second)
+    before = ranked(second)
+    recommender.tag = "m:9"
+    _, learned = adapted_rows(["z1"], home=home, recommender=recommender)
+    store.push(ITEM_ADAPTATION.name, known_from(learned, NOW), now=NOW, to=PushTo.ONLINE)
+    take_up_changes(["z1"], home=home, store=store, recommender=second)
+    assert ranked(second) == before
+    chosen(home, "z1", "u1", "u2", "u3", "u4")
+    take_up_changes(["z1"], home=home, store=store, recommender=second)
+    assert second.support("z1") == 4

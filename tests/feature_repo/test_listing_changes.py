@@ -78,3 +78,36 @@ def test_a_line_that_a_dead_writer_tore_does_not_hide_the_next(tmp_path):
         file.write('{"number": 2, "it')
     record(home, ["b"])
     assert reader.ids() == ["a", "b"]
+
+
+def test_a_line_longer_than_what_is_read_of_the_end_still_has_its_number(tmp_path, monkeypatch):
+    monkeypatch.setattr(listing_changes, "END_BYTES", 8)
+    home = Home(tmp_path)
+    reader = ListingChanges(home)
+    for number in range(5):
+        record(home, [f"i{number}-{'x' * 40}-{part}" for part in range(20)])
+    record(home, ["{last}"])
+    assert [one.number for one in listing_changes._read(home.listing_changes)] == [1, 2, 3, 4, 5, 6]
+    assert len(reader.ids()) == 101
+
+
+def test_of_a_long_file_a_record_reads_the_end_alone(tmp_path, monkeypatch):
+    home = Home(tmp_path)
+    record(home, [f"i{number}" for number in range(20_000)])
+    read = []
+    told = listing_changes._told
+    monkeypatch.setattr(listing_changes, "_told", lambda end: read.append(len(end)) or told(end))
+    record(home, ["one more"])
+    assert home.listing_changes.stat().st_size > 150_000
+    assert sum(read) < 20_000
+    assert ListingChanges(home)._number == 41
+
+
+def test_a_torn_first_line_of_a_new_file_hides_neither_numbers_nor_the_next(tmp_path, monkeypatch):
+    home = Home(tmp_path)
+    reader = ListingChanges(home)
+    record(home, ["a"])
+    home.listing_changes.replace(home.listing_changes.with_name("listing_changes.1.jsonl"))
+    home.listing_changes.write_text('{"numb')
+    record(home, ["b"])
+    assert reader.ids() == ["a", "b"]

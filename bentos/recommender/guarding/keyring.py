@@ -9,6 +9,7 @@ from typing import Final
 
 from coldstart_models.api_keys import ApiKey, digest_of, keys_of_environment, read_keys
 from coldstart_models.errors import ApiKeyError
+from feature_repo.event_log import identity_of
 
 logger = logging.getLogger("bentoml.coldstart")
 
@@ -34,7 +35,10 @@ class Keyring:
         self._file = file
         self._clock = clock
         self._environment = keys_of_environment()
-        self._seen = _identity(file)
+        try:
+            self._seen = identity_of(file)
+        except OSError as error:
+            raise ApiKeyError(f"the keys in {file} cannot be read: {error}") from error
         self._known = _by_fingerprint([*self._environment, *read_keys(file)])
         self._looked = clock()
 
@@ -54,7 +58,11 @@ class Keyring:
 
     def _look(self) -> None:
         """Take up a file that changed; one that cannot be read leaves the keys as they were."""
-        seen = _identity(self._file)
+        try:
+            seen = identity_of(self._file)
+        except OSError as error:  # its folder is away, perhaps, or not to be searched
+            logger.error("the API keys stay as they were: %s", error)
+            return
         if seen == self._seen:
             return
         try:
@@ -69,11 +77,3 @@ class Keyring:
 
 def _by_fingerprint(keys: list[ApiKey]) -> dict[str, ApiKey]:
     return {key.digest[:FINGERPRINT]: key for key in keys}
-
-
-def _identity(file: Path) -> tuple[int, int, int] | None:
-    try:
-        about = file.stat()
-    except OSError:
-        return None
-    return about.st_mtime_ns, about.st_ino, about.st_size

@@ -190,7 +190,8 @@ async function read() {
     tellCold(state.cold);
     tellExperiment(state.experiment, state.policy);
     tellAnswers(state.answering);
-    byId("model").replaceChildren(`Model ${state.model}, trained `, moment(state.trained_at), `; snapshot ${state.snapshot}.`);
+    byId("model").replaceChildren(`Model ${state.model}, trained `, moment(state.trained_at), `; snapshot ${state.snapshot}.`,
+      state.refused_model ? ` ${state.refused_model} was to be served and is refused: ${state.refused_because}` : "");
     byId("sections").hidden = false;
     say(byId("note"), `Read at ${new Date(state.read_at).toLocaleTimeString()}.`);
   } catch (error) {

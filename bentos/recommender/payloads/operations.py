@@ -104,6 +104,10 @@ class OperationsResponse(BaseModel):
     model: str
     snapshot: str
     trained_at: datetime
+    refused_model: str | None = Field(
+        default=None, description="a model that was to be served and is not"
+    )
+    refused_because: str | None = Field(default=None, description="why it is not")
     policy: str | None = Field(description="of exploration, outside experiments")
     gate: GateState
     features: FeaturesState

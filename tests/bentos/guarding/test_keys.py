@@ -235,3 +235,21 @@ def test_a_broken_file_at_the_start_is_an_error(keys_path: Path) -> None:
     keys_path.write_text("[[key")
     with pytest.raises(ApiKeyError):
         Keyring(keys_path)
+
+
+def test_a_folder_that_cannot_be_looked_into_leaves_the_keys_as_they_were(
+    keys_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    token, key = ApiKey.made("a", ["read"], now=NOW)
+    write_keys(keys_path, [key])
+    keyring = Keyring(keys_path, clock=lambda: now[0])
+
+    def away(path: Path) -> str:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("bentos.recommender.guarding.keyring.identity_of", away)
+    now[0] += LOOK_SECONDS
+    assert keyring.find(token) == key
+    with pytest.raises(ApiKeyError, match="cannot be read"):
+        Keyring(keys_path)

@@ -157,6 +157,7 @@ def test_every_table_exists_afterwards_empty_but_typed_where_nothing_filled_it(h
         "item_text_embedding",
         "item_vector",
         "item_adaptation",
+        "listing_changes",
     }
     for name, table in FEATURE_TABLES.items():
         stored = pq.read_schema(home.feature_table(name))
