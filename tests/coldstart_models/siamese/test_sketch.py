@@ -133,6 +133,18 @@ def test_a_hundred_of_very_many_are_those_of_scoring_all(
     assert np.mean(shares) >= 0.95
 
 
+@pytest.mark.parametrize("personal", [0.0, 0.3, 1.0])
+def test_the_best_are_looked_for_where_the_control_between_general_and_personal_stands(
+    many: Recommender, personal: float
+) -> None:
+    rows = pool_rows(many._snapshot, "all")
+    ids = many._snapshot.item_ids[rows]
+    scores = np.array(many.score(history(1), ids.tolist(), personal=personal))
+    expected = set(ids[np.argsort(-scores, kind="stable")[:K]])
+    found = many.recommend(history(1), k=K, pool="all", personal=personal)
+    assert len({item.item_id for item in found} & expected) / K >= 0.95
+
+
 def test_what_first_customers_lifted_is_found_and_so_is_a_listing_that_was_just_added(
     many: Recommender,
 ) -> None:
