@@ -6,7 +6,8 @@ for the ten best of 500 candidates; a second service on the same BentoML
 (`benchmarks.serving_floor`) reads the same user's row from Redis and multiplies the same vectors,
 in turns with it. Then: how soon a new listing is recommended and how soon an event moves what is
 shown, by one worker and by each of two; many clients at once; and where a request's time goes. With
-`--listings` the best twenty of very many are found in a process of their own.
+`--listings` the best twenty of very many are found in a process of their own. `--parts` measures
+some of these alone: the others' results stay as they were published.
 """
 
 import argparse
@@ -14,42 +15,58 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
-
-import numpy as np
-import pyarrow.parquet as pq
-import redis
 
 from benchmarks import results
 from benchmarks.servers import redis_server
 from benchmarks.serving_floor import FOLDER_VARIABLE
 from benchmarks.serving_intake import times_to_be_shown, times_to_move
 from benchmarks.serving_load import saturated, under_load
+from benchmarks.serving_parts import Measured, OtherMachine, publish, published
 from benchmarks.serving_processes import PROJECT, Client, expect, served
-from feature_repo.catalogs.marketplace import MarketplaceSize
+from benchmarks.serving_shop import Shop, prepared
 from feature_repo.environment import ENVIRONMENT_VARIABLE
-from feature_repo.feature_tables import USER_HISTORY
 from feature_repo.home import REPOSITORY, Home
-from validation import tables
 
 CANDIDATES: Final = 500
-SIZE: Final = MarketplaceSize(
-    users=200, home_listings=400, source_listings=100, weeks=12, sessions=12.0
-)
-"""As many listings as there are candidates."""
-HISTORY: Final = 50
-"""Events of the user who asks, at least where there is one."""
 FLOOR: Final = "benchmarks.serving_floor:Floor"
 WORKERS: Final = 2
+
+
+OURS: Final = "recommend 10 of 500"
+LEAST: Final = "floor: a raw read and a product"
+SHOWN: Final = "a listing, from its call until it is recommended"
+SHOWN_BY_EACH: Final = "the same, until each of two workers recommends it"
+MOVED: Final = "an event, from its call until recommendations move"
+MOVED_BY_EACH: Final = "the same, in each of two workers"
+ROWS: Final = (OURS, LEAST, SHOWN, SHOWN_BY_EACH, MOVED, MOVED_BY_EACH)
+FACTS: Final = (
+    "recommend_500",
+    "time_to_recommendable",
+    "time_to_move",
+    "load",
+    "saturation",
+    "profile",
+    "retrieval",
+    "batch",
+    "calls",
+)
 
 
 def main() -> None:
     """Measure and publish."""
     parser = argparse.ArgumentParser(prog="benchmarks.serving", description=__doc__)
+    parser.add_argument(
+        "--parts",
+        nargs="+",
+        choices=list(PARTS),
+        default=list(PARTS),
+        help="the others' results stay as they were published",
+    )
     parser.add_argument("--calls", type=int, default=1_000, help="of either service")
     parser.add_argument("--new", type=int, default=20, help="listings added one by one")
     parser.add_argument("--events", type=int, default=20, help="sent one by one")
@@ -61,6 +78,12 @@ def main() -> None:
     )
     parser.add_argument("--batch", type=int, default=1_000, help="listings in one call")
     options = parser.parse_args()
+    found = Measured()
+    if set(options.parts) != set(PARTS):
+        try:
+            found = published()
+        except OtherMachine as error:
+            parser.error(str(error))
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="coldstart-bench-")))
         address = stack.enter_context(redis_server())
@@ -74,41 +97,107 @@ def main() -> None:
         home = Home(folder / "home")
         user = prepared(home, folder / "floor", address)
         os.environ[FOLDER_VARIABLE] = str(folder / "floor")
-        body = {"user_id": user, "k": 10, "pool": "all", "exclude_seen": False}
-        with (
-            served(home, folder / "floor.log", FLOOR) as (floor, _),
-            served(home, folder / "service.log") as (ours, _),
-        ):
-            warmed = Client(ours)  # a listing that is held back waits for gate and encoders
-            warmed.post("/listings", {"listings": [{"item_id": "none", "price": -1.0}]})
-            found, least = in_turns(
-                expect(Client(ours), "/recommend"),
-                expect(Client(floor), "/recommend"),
-                body,
-                calls=options.calls,
+        shop = Shop(home, folder, user, options)
+        for name in options.parts:  # each at once: a later one that fails takes nothing away
+            found = PARTS[name](shop).beside(found)
+            publish(
+                found.in_order(ROWS, FACTS),
+                title=f"The service on loopback, {CANDIDATES} candidates, Redis online",
             )
-            shown = times_to_be_shown(ours, options.new)
-            moved = times_to_move(ours, home, options.events)
-        with served(home, folder / "workers.log", workers=WORKERS) as (ours, pid):
-            elsewhere = times_to_be_shown(ours, options.new, workers=WORKERS)
-            known = times_to_move(ours, home, options.events, workers=WORKERS)
-            load = under_load(ours, body, clients=options.clients, seconds=options.seconds)
-            most = saturated(ours, pid, body, requests=options.requests)
-        profile = told_by("benchmarks.serving_profile", user, "200")
-        retrieval = [
-            told_by("benchmarks.serving_retrieval", str(home.root), str(count))
-            for count in options.listings
-        ]
-        batch = told_by("benchmarks.serving_batch", str(home.root), str(options.batch))
-    rows = {
-        "recommend 10 of 500": found,
-        "floor: a raw read and a product": least,
-        "a listing, from its call until it is recommended": shown,
-        "the same, until each of two workers recommends it": elsewhere,
-        "an event, from its call until recommendations move": moved,
-        "the same, in each of two workers": known,
-    }
-    publish(rows, load, most, profile, retrieval, batch, options)
+
+
+def latency(shop: Shop) -> Measured:
+    """One client, in turns with the floor."""
+    with (
+        served(shop.home, shop.folder / "floor.log", FLOOR) as (floor, _),
+        served(shop.home, shop.folder / "service.log") as (ours, _),
+    ):
+        found, least = in_turns(
+            expect(Client(ours), "/recommend"),
+            expect(Client(floor), "/recommend"),
+            shop.body,
+            calls=shop.options.calls,
+        )
+    mine, floors = results.quantiles(found), results.quantiles(least)
+    return Measured(
+        {OURS: mine, LEAST: floors},
+        {
+            "recommend_500": {
+                "p50_ms": mine["p50 ms"],
+                "p99_ms": mine["p99 ms"],
+                "floor_p99_ms": floors["p99 ms"],
+                "ratio": round(mine["p99 ms"] / floors["p99 ms"], 2),
+            },
+            "calls": shop.options.calls,
+        },
+    )
+
+
+def intake(shop: Shop) -> Measured:
+    """Listings and events one by one, until one worker and until each of two shows them."""
+    options, home = shop.options, shop.home
+    with served(home, shop.folder / "service.log") as (ours, _):
+        _warm_intake(ours)
+        shown = times_to_be_shown(ours, options.new)
+        moved = times_to_move(ours, home, options.events)
+    with served(home, shop.folder / "workers.log", workers=WORKERS) as (ours, _):
+        elsewhere = times_to_be_shown(ours, options.new, workers=WORKERS)
+        known = times_to_move(ours, home, options.events, workers=WORKERS)
+    found = {SHOWN: shown, SHOWN_BY_EACH: elsewhere, MOVED: moved, MOVED_BY_EACH: known}
+    rows = {what: results.quantiles(taken) for what, taken in found.items()}
+    return Measured(
+        rows,
+        {
+            "time_to_recommendable": {"p95_ms": rows[SHOWN_BY_EACH]["p95 ms"], "workers": WORKERS},
+            "time_to_move": {"p95_ms": rows[MOVED_BY_EACH]["p95 ms"], "workers": WORKERS},
+        },
+    )
+
+
+def _warm_intake(port: int) -> None:
+    """A listing that is held back waits for gate and encoders."""
+    Client(port).post("/listings", {"listings": [{"item_id": "none", "price": -1.0}]})
+
+
+def load(shop: Shop) -> Measured:
+    """Many clients of two workers."""
+    options = shop.options
+    with served(shop.home, shop.folder / "workers.log", workers=WORKERS) as (ours, _):
+        found = under_load(ours, shop.body, clients=options.clients, seconds=options.seconds)
+    return Measured({}, {"load": {"workers": WORKERS, **found}})
+
+
+def saturation(shop: Shop) -> Measured:
+    """`wrk` against two workers, and what their memory does."""
+    with served(shop.home, shop.folder / "workers.log", workers=WORKERS) as (ours, pid):
+        most = saturated(ours, pid, shop.body, requests=shop.options.requests)
+    told = {"workers": WORKERS, **most} if most else "wrk is not installed"
+    return Measured({}, {"saturation": told})
+
+
+def profile(shop: Shop) -> Measured:
+    """Where a request's time goes."""
+    return Measured({}, {"profile": told_by("benchmarks.serving_profile", shop.user, "200")})
+
+
+def retrieval(shop: Shop) -> Measured:
+    """The best twenty of very many."""
+    found = [
+        told_by("benchmarks.serving_retrieval", str(shop.home.root), str(count))
+        for count in shop.options.listings
+    ]
+    return Measured({}, {"retrieval": {str(one["listings"]): one for one in found}})
+
+
+def batch(shop: Shop) -> Measured:
+    """Many new listings in one call."""
+    count = str(shop.options.batch)
+    return Measured({}, {"batch": told_by("benchmarks.serving_batch", str(shop.home.root), count)})
+
+
+PARTS: Final[dict[str, Callable[[Shop], Measured]]] = {
+    part.__name__: part for part in (latency, intake, load, saturation, profile, retrieval, batch)
+}
 
 
 def told_by(module: str, *arguments: str) -> Any:
@@ -122,74 +211,6 @@ def told_by(module: str, *arguments: str) -> Any:
         check=True,
     )
     return json.loads(told.stdout.strip().splitlines()[-1])
-
-
-def publish(
-    times: dict[str, list[float]],
-    load: dict[str, Any],
-    most: dict[str, Any] | None,
-    profile: dict[str, float],
-    retrieval: Sequence[dict[str, Any]],
-    batch: dict[str, Any],
-    options: argparse.Namespace,
-) -> None:
-    """The table and its facts."""
-    quantiles = {what: results.quantiles(taken) for what, taken in times.items()}
-    ours, floor, _, new, _, event = quantiles.values()
-    errors = load["errors_5xx"] + (most["errors_5xx"] if most else 0)
-    results.publish(
-        "serving",
-        title=f"The service on loopback, {CANDIDATES} candidates, Redis online",
-        rows=[{"what": what, **taken} for what, taken in quantiles.items()],
-        recommend_500={
-            "p50_ms": ours["p50 ms"],
-            "p99_ms": ours["p99 ms"],
-            "floor_p99_ms": floor["p99 ms"],
-            "ratio": round(ours["p99 ms"] / floor["p99 ms"], 2),
-        },
-        time_to_recommendable={"p95_ms": new["p95 ms"], "workers": WORKERS},
-        time_to_move={"p95_ms": event["p95 ms"], "workers": WORKERS},
-        load={"workers": WORKERS, **load},
-        saturation={"workers": WORKERS, **most} if most else "wrk is not installed",
-        profile=profile,
-        retrieval={str(one["listings"]): one for one in retrieval},
-        batch=batch,
-        errors_5xx=errors,
-        calls=options.calls,
-    )
-
-
-def prepared(home: Home, floor: Path, address: str) -> str:
-    """Everything the service needs, and the floor's files; returns the user who asks."""
-    from benchmarks.ranking import trained
-    from feature_repo.jobs.materialize import materialize
-    from feature_repo.store import Store
-
-    _, item_ids, vectors = trained(home, size=SIZE)
-    materialize(home=home, store=Store(home))
-    rows = pq.read_table(
-        home.feature_table(USER_HISTORY.name), columns=[tables.USER_ID, "history_item_ids"]
-    ).to_pylist()
-    newest = {row[tables.USER_ID]: row["history_item_ids"] for row in rows}
-    user: str = min(newest, key=lambda one: (abs(len(newest[one]) - HISTORY), one))
-    position = {item_id: place for place, item_id in enumerate(item_ids)}
-    floor.mkdir(parents=True)
-    seen = [position[item_id] for item_id in newest[user] if item_id in position]
-    np.save(floor / "seen.npy", vectors[seen])
-    np.save(floor / "offered.npy", vectors)
-    np.save(floor / "item_ids.npy", np.array(item_ids))
-    (floor / "key").write_bytes(row_key(user, address))
-    return user
-
-
-def row_key(user: str, address: str) -> bytes:
-    """The key of the user's row in Redis: the shortest that ends an entity's value with the id."""
-    host, port = address.split(":")
-    keys: list[bytes] = redis.Redis(host=host, port=int(port)).keys()
-    found = [key for key in keys if user.encode() in key and b"user_id" in key]
-    if not found:
-        raise RuntimeError(f"Redis holds no row of the user {user!r}")
-    return min(found, key=len)
 
 
 def in_turns(

@@ -19,6 +19,8 @@ MIB: Final = 1024**2
 CONNECTIONS: Final = 32
 RUN_SECONDS: Final = 10
 WARM_SECONDS: Final = 5
+WEIGHED: Final = 8
+"""Moments at which memory is looked at between the first request and the last."""
 BUSY: Final = "503"
 """What a full queue answers: the service says that it is saturated, it does not fail."""
 SCRIPT: Final = """
@@ -81,7 +83,7 @@ def under_load(port: int, body: dict[str, Any], *, clients: int, seconds: float)
 
 
 def saturated(port: int, pid: int, body: dict[str, Any], *, requests: int) -> dict[str, Any] | None:
-    """What `wrk` gets of the service as fast as it answers, and its memory before and after.
+    """What `wrk` gets of the service as fast as it answers, and its memory all the while.
 
     None where wrk is not installed (Debian: apt install wrk).
     """
@@ -92,13 +94,15 @@ def saturated(port: int, pid: int, body: dict[str, Any], *, requests: int) -> di
         script = Path(folder) / "ask.lua"
         script.write_text(SCRIPT % json.dumps(json.dumps(body)), encoding="utf-8")
         _wrk(program, script, port, seconds=WARM_SECONDS)
-        before, answered, statuses, seconds = memory(pid), 0, Counter[str](), 0
+        held, answered, statuses, seconds = {0: memory(pid)}, 0, Counter[str](), 0
         latest = {}
         while answered < requests:
             latest = _wrk(program, script, port, seconds=RUN_SECONDS)
             statuses.update(latest["statuses"])
             seconds += RUN_SECONDS
             answered = statuses.total()
+            if answered >= len(held) * requests / WEIGHED:
+                held[answered] = memory(pid)
     errors = sum(count for status, count in statuses.items() if status[0] == "5" and status != BUSY)
     return {
         "connections": CONNECTIONS,
@@ -107,8 +111,7 @@ def saturated(port: int, pid: int, body: dict[str, Any], *, requests: int) -> di
         "p99_ms": latest["p99_ms"],
         "statuses": dict(sorted(statuses.items())),
         "errors_5xx": errors,
-        "mib_before": round(before / MIB, 1),
-        "mib_after": round(memory(pid) / MIB, 1),
+        "mib_after_requests": {f"{at:,}:": round(size / MIB, 1) for at, size in held.items()},
     }
 
 

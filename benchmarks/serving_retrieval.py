@@ -1,38 +1,51 @@
-"""The best twenty of very many listings: how late, how complete, in what memory.
+"""The best of very many listings: how late, how complete, in what memory, how soon after a start.
 
-    python -m benchmarks.serving_retrieval HOME LISTINGS [--users 20] [--calls 100]
+    python -m benchmarks.serving_retrieval HOME LISTINGS [--users 12] [--calls 120]
 
-prints JSON. The listings are made of the vectors of a trained shop: each is a blend of two of them,
-turned by noise a modality at a time and kept at its length, so that they are of the shop's kinds.
-Recall is measured against scoring every listing exactly.
+prints JSON. HOME holds a trained shop; `benchmarks.serving_many` makes a state folder of so many
+listings of it under FOLDER. The service is started on that folder, from vectors that are not in the
+system's memory yet. Then, in one process and on one thread, as a worker answers: people of four
+kinds ask for the best twenty, and what is found of their best hundred is compared with scoring
+every listing exactly. Some listings have learned from first customers.
 """
 
 import argparse
 import json
-import resource
 import time
-from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
+import psutil  # type: ignore[import-untyped]
+import torch
 
 from benchmarks import results
+from benchmarks.serving_many import stocked
+from benchmarks.serving_processes import served
 from coldstart_models.person import Person
 from coldstart_models.recommending import Recommender
-from coldstart_models.snapshot import ITEM_COLUMNS, Snapshot
+from coldstart_models.snapshot import Snapshot
 from coldstart_models.user_history import UserHistory
 from feature_repo.home import Home
 from validation import tables
 
 K: Final = 20
 RECALLED: Final = 100
-NOISE: Final = 0.35
-"""Length of what turns a vector, beside its own."""
 BLOCK: Final = 20_000
-EVENTS: Final = 50
+MIB: Final = 1024**2
+KINDS: Final = {
+    "50 at random": (50, False),
+    "5 at random": (5, False),
+    "200 at random": (200, False),
+    "30 of a category": (30, True),
+}
+"""Kind of person → how many listings they chose, and whether all of one category."""
+TAUGHT: Final = 500
+"""Listings that learned from first customers."""
+CUSTOMERS: Final = 3
 
 
 def main() -> None:
@@ -40,106 +53,103 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks.serving_retrieval", description=__doc__)
     parser.add_argument("home", type=Path)
     parser.add_argument("listings", type=int)
-    parser.add_argument("--users", type=int, default=20, help="of whom recall is measured")
-    parser.add_argument("--calls", type=int, default=100)
+    parser.add_argument("--users", type=int, default=12, help="of whom recall is measured")
+    parser.add_argument("--calls", type=int, default=120)
+    parser.add_argument("--seed", type=int, default=0, help="of the people")
+    parser.add_argument("--folder", type=Path, help="for the listings, removed afterwards")
+    parser.add_argument("--no-service", action="store_true", help="do not start the service")
     options = parser.parse_args()
-    print(
-        json.dumps(
-            measured(Home(options.home), options.listings, users=options.users, calls=options.calls)
-        )
-    )
+    torch.set_num_threads(1)
+    home = Home(options.home.resolve())
+    with TemporaryDirectory(dir=options.folder or home.root.parent, prefix="many-") as folder:
+        small = Recommender.load(home)
+        many = stocked(home, small._snapshot, Path(folder) / "home", count=options.listings)
+        told = {"listings": options.listings}
+        if not options.no_service:
+            told |= started(many, Path(folder) / "service.log")
+        told |= measured(many, users=options.users, calls=options.calls, seed=options.seed)
+    print(json.dumps(told))
 
 
-def measured(home: Home, count: int, *, users: int, calls: int) -> dict[str, Any]:
-    """What is found of so many listings; writes their vectors beside the state folder's."""
-    small = Recommender.load(home)
-    path = home.root / f"vectors-{count}.f32"
-    rows = blended(small._snapshot.rows, small._scorer.widths, count=count, path=path)
+def started(many: Home, log: Path) -> dict[str, Any]:
+    """How long the service takes until it is ready, and what memory it then has for itself."""
     began = time.perf_counter()
-    snapshot = snapshot_of(small._snapshot, rows)
-    large = Recommender(
-        tag=small.tag,
-        featurizer=small._featurizer,
-        head=small._head,
-        network=small._network,
-        population=small._population,
-        snapshot=snapshot,
-    )
-    people = [history(snapshot, seed) for seed in range(max(users, 1))]
+    with served(many, log) as (_, pid):
+        taken = time.perf_counter() - began
+        top = psutil.Process(pid)
+        own = sum(anonymous(one.pid) for one in [top, *top.children(recursive=True)])
+    return {"service_ready_s": round(taken, 1), "service_mib": round(own / MIB)}
+
+
+def measured(many: Home, *, users: int, calls: int, seed: int) -> dict[str, Any]:
+    """What is found of the listings of a state folder."""
+    before = anonymous()
+    began = time.perf_counter()
+    large = Recommender.load(many)
+    loaded = time.perf_counter() - began
+    kinds = [list(KINDS)[number % len(KINDS)] for number in range(users)]
+    people = [
+        history(large._snapshot, kind, seed=1_000 * seed + number)
+        for number, kind in enumerate(kinds)
+    ]
+    teach(large, seed)
     large.recommend(people[0], k=K, pool="all")
-    started = time.perf_counter() - began
     taken = [
         1000.0
         * results.seconds(lambda one=people[call % users]: large.recommend(one, k=K, pool="all"))  # type: ignore[misc]
         for call in range(calls)
     ]
-    shares = []
-    for one in people[:users]:
+    held = anonymous() - before
+    shares, lifted = dict[str, list[float]](), 0
+    for kind, one in zip(kinds, people, strict=True):
         found = large.recommend(one, k=RECALLED, pool="all")
         expected = exactly(large, one)
-        shares.append(len({item.item_id for item in found} & expected) / RECALLED)
+        shares.setdefault(kind, []).append(len({item.item_id for item in found} & expected))
+        lifted += sum(large.support(item_id) > 0 for item_id in expected)
     sketch = large._snapshot.sketch
-    path.unlink()
+    every = [share for of_kind in shares.values() for share in of_kind]
     return {
-        "listings": count,
-        "recall_at_100": round(float(np.mean(shares)), 4),
-        "least_recall": round(min(shares), 2),
+        "recall_at_100": round(float(np.mean(every)) / RECALLED, 4),
+        "least_recall": round(min(every) / RECALLED, 2),
+        "recall_of_people": {
+            kind: round(float(np.mean(found)) / RECALLED, 4) for kind, found in shares.items()
+        },
+        "users": users,
+        "taught_of_the_best": round(lifted / (users * RECALLED), 3),
         **{name.replace(" ", "_"): value for name, value in results.quantiles(taken).items()},
-        "start_s": round(started, 1),
-        "vectors_mib": round(rows.nbytes / 1024**2),
-        "sketch_mib": round(sketch.nbytes / 1024**2) if sketch else 0,
-        "peak_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "threads": torch.get_num_threads(),
+        "load_s": round(loaded, 1),
+        "mapped_vectors_mib": round(large._snapshot.rows.nbytes / MIB),
+        "sketch_mib": round(sketch.nbytes / MIB) if sketch else 0,
+        "own_mib": round(held / MIB),
     }
 
 
-def blended(
-    rows: npt.NDArray[np.float32], widths: dict[str, int], *, count: int, path: Path
-) -> npt.NDArray[np.float32]:
-    """(count, D) rows of `item_vector` in a file that is mapped into memory."""
-    generator = np.random.default_rng(0)
-    made = np.memmap(path, np.float32, "w+", shape=(count, rows.shape[1]))
-    for first in range(0, count, BLOCK):
-        size = min(BLOCK, count - first)
-        one, other = generator.integers(len(rows), size=(2, size))
-        share = generator.uniform(0.0, 0.5, (size, 1)).astype(np.float32)
-        block = (1 - share) * rows[one] + share * rows[other]
-        start = 0
-        for width in widths.values():
-            own, kept = block[:, start : start + width], rows[one, start : start + width]
-            length = np.linalg.norm(kept, axis=1, keepdims=True)
-            turn = generator.standard_normal(own.shape, dtype=np.float32) / np.sqrt(width)
-            own += NOISE * length * turn
-            own *= length / np.maximum(np.linalg.norm(own, axis=1, keepdims=True), 1e-12)
-            start += width
-        made[first : first + size] = block
-    made.flush()
-    del made
-    return np.asarray(np.memmap(path, np.float32, "c", shape=(count, rows.shape[1])))
-
-
-def snapshot_of(small: Snapshot, rows: npt.NDArray[np.float32]) -> Snapshot:
-    """The listings of the vectors, as new as the shop's own."""
-    count = len(rows)
-    source = small.items.iloc[np.arange(count) % len(small.items)].reset_index(drop=True)
-    source[tables.ITEM_ID] = [f"many-{number:07d}" for number in range(count)]
-    return replace(
-        small,
-        items=source[list(ITEM_COLUMNS)],
-        rows=rows,
-        new=np.resize(small.new, count),
-        deltas=np.zeros((count, rows.shape[1] - 1), np.float32),
-        biases=np.zeros(count, np.float32),
-        support=np.zeros(count, np.int64),
-        sketch=None,
-    )
-
-
-def history(snapshot: Snapshot, seed: int) -> UserHistory:
-    """A person who chose some listings at random places: several kinds of things."""
+def history(snapshot: Snapshot, kind: str, *, seed: int) -> UserHistory:
+    """A person who chose some listings: anywhere, or within a category."""
     generator = np.random.default_rng(seed)
-    ids = snapshot.item_ids[generator.choice(len(snapshot.items), EVENTS, replace=False)]
-    days = pd.date_range("2026-01-01", periods=EVENTS, tz="UTC").to_pydatetime()
-    return UserHistory(tuple(map(str, ids)), ("purchase",) * EVENTS, tuple(days))
+    count, alike = KINDS[kind]
+    pool = np.arange(len(snapshot.items))
+    if alike:
+        numbers, _ = snapshot.categories
+        pool = np.flatnonzero(numbers == numbers[generator.integers(len(numbers))])
+    chosen = generator.choice(pool, count, replace=False)
+    days = pd.date_range("2026-01-01", periods=count, tz="UTC").to_pydatetime()
+    ids = tuple(map(str, snapshot.item_ids[chosen]))
+    return UserHistory(ids, (tables.PURCHASE,) * count, tuple(days))
+
+
+def teach(large: Recommender, seed: int) -> None:
+    """Let some listings learn from customers who like their category."""
+    generator = np.random.default_rng(seed)
+    ids = large._snapshot.item_ids
+    now = datetime(2026, 6, 1, tzinfo=UTC)
+    for number, row in enumerate(generator.choice(len(ids), TAUGHT, replace=False).tolist()):
+        customers = [
+            history(large._snapshot, list(KINDS)[(number + one) % len(KINDS)], seed=row + one)
+            for one in range(CUSTOMERS)
+        ]
+        large.adapt(str(ids[row]), customers, times=[now] * CUSTOMERS)
 
 
 def exactly(large: Recommender, given: UserHistory) -> set[str]:
@@ -156,6 +166,13 @@ def exactly(large: Recommender, given: UserHistory) -> set[str]:
         ids.append(snapshot.item_ids[rows[best]])
     order = np.argsort(-np.concatenate(scored), kind="stable")[:RECALLED]
     return set(np.concatenate(ids)[order])
+
+
+def anonymous(pid: int | None = None) -> int:
+    """Bytes of a process, None: this one, that are no file's: what mapping a file does not take."""
+    told = Path(f"/proc/{pid or 'self'}/smaps_rollup").read_text(encoding="utf-8")
+    kilobytes = next(line for line in told.splitlines() if line.startswith("Anonymous:"))
+    return 1024 * int(kilobytes.split()[1])
 
 
 if __name__ == "__main__":

@@ -51,6 +51,7 @@ class Person:
         *,
         most: int | None = None,
         mean: Tensor | None = None,
+        personal: float | None = None,
     ) -> "Person | None":
         """None where the snapshot knows no item of the history.
 
@@ -58,6 +59,7 @@ class Person:
             rows: (C,) of the candidates.
             most: of very many candidates, ascending, keep so many that may be the best.
             mean: (ΣD_m,) of the population's profiles, to keep whom first customers lifted.
+            personal: π of `siamese.personal`, by which the best are kept.
         """
         histories = snapshot.histories([history])
         if not histories.mask.any():
@@ -78,7 +80,9 @@ class Person:
             lifted = torch.zeros(0), rows[:0]
             if mean is not None:
                 lifted = snapshot.learned.added(rows, past.centred(mean))
-            rows = snapshot.sketch.best(scorer, past, seen, rows, most=most, lifted=lifted)
+            rows = snapshot.sketch.best(
+                scorer, past, seen, rows, most=most, lifted=lifted, personal=personal
+            )
         ascending = rows if _ascends(rows) else np.unique(rows)
         if kept is None:
             block = blocks.around(ascending)

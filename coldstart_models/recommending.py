@@ -223,6 +223,7 @@ class Recommender:
             rows,
             most=max(MOST, MOST_A_PLACE * k),
             mean=self._population_mean,
+            personal=personal,
         )
         if person is None:
             return self._most_popular(snapshot, rows, k=k, arrangement=arrangement)
@@ -512,12 +513,11 @@ class Recommender:
     @torch.inference_mode()
     def _adapted(self, snapshot: Snapshot, person: Person, row: int) -> torch.Tensor:
         """The first customers' part by history event."""
-        delta = {name: values[row] for name, values in snapshot.by_modality.items()}
         return first_customer_contributions(
             self._scorer,
             snapshot.vectors,
             person.past.profiles,
-            delta,
+            snapshot.delta(row),
             self._population,
         )
 

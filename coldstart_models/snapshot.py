@@ -61,7 +61,7 @@ class Snapshot:
     new: BoolArray
     """(N,): listings nobody or hardly anybody has chosen yet."""
     deltas: FloatMatrix
-    """(N, D - 1) rows of `item_adaptation`; zero without support."""
+    """(N, D - 1) rows of `item_adaptation`; zero without support, and there they take no memory."""
     biases: npt.NDArray[np.float32]
     """(N,) of `item_adaptation`: added to a listing's every score."""
     support: IntArray
@@ -115,10 +115,10 @@ class Snapshot:
         """What first customers taught, of the listings that have any."""
         return Learned.of(self)
 
-    @cached_property
-    def by_modality(self) -> dict[str, torch.Tensor]:
-        """The deltas, modality → (N, D_m)."""
-        return unpack_deltas(self.deltas, self.widths)
+    def delta(self, item_index: int) -> dict[str, torch.Tensor]:
+        """What first customers taught of one listing, modality → (D_m,)."""
+        row = unpack_deltas(self.deltas[[item_index]], self.widths)
+        return {name: values[0] for name, values in row.items()}
 
     @cached_property
     def available(self) -> BoolArray:
@@ -214,15 +214,17 @@ class Snapshot:
         def both(stored: npt.NDArray[Any], added: npt.NDArray[Any]) -> npt.NDArray[Any]:
             return np.ascontiguousarray(np.concatenate([stored[stay], added])[order])
 
+        came_from = np.concatenate([np.flatnonzero(stay), old])[order]
+        support = both(self.support, learned(self.support, 0))
         return Snapshot(
             version=self.version + 1,
             items=together.iloc[order].reset_index(drop=True),
             rows=both(self.rows, rows),
             widths=self.widths,
             new=both(self.new, learned(self.new, True)),
-            deltas=both(self.deltas, learned(self.deltas, 0)),
+            deltas=self._deltas(came_from, support),
             biases=both(self.biases, learned(self.biases, 0)),
-            support=both(self.support, learned(self.support, 0)),
+            support=support,
             model=self.model,
             sketch=self.sketch and self.sketch.rearranged(stay, rows, order),
         )
@@ -236,7 +238,7 @@ class Snapshot:
             rows=self.rows[stay],
             widths=self.widths,
             new=self.new[stay],
-            deltas=self.deltas[stay],
+            deltas=self._deltas(np.flatnonzero(stay), self.support[stay]),
             biases=self.biases[stay],
             support=self.support[stay],
             model=self.model,
@@ -247,7 +249,7 @@ class Snapshot:
         self, item_index: int, delta: "npt.NDArray[np.float32]", bias: float, *, support: int
     ) -> "Snapshot":
         """The next version, in which one listing has learned from its first customers."""
-        deltas, biases, supports = self.deltas.copy(), self.biases.copy(), self.support.copy()
+        deltas, biases, supports = self._deltas(), self.biases.copy(), self.support.copy()
         deltas[item_index], biases[item_index], supports[item_index] = delta, bias, support
         return self._with_learned(deltas, biases, supports)
 
@@ -259,7 +261,7 @@ class Snapshot:
         support: IntArray,
     ) -> "Snapshot":
         """The next version, in which the listings of some rows have learned just this."""
-        all_deltas, all_biases = self.deltas.copy(), self.biases.copy()
+        all_deltas, all_biases = self._deltas(), self.biases.copy()
         all_support = self.support.copy()
         all_deltas[rows], all_biases[rows], all_support[rows] = deltas, biases, support
         return self._with_learned(all_deltas, all_biases, all_support)
@@ -268,11 +270,25 @@ class Snapshot:
         """The next version, in which some listings, None: all, have learned from nobody."""
         ids = pd.Index(self.item_ids)
         known = np.ones(len(ids), bool) if item_ids is None else ids.isin(list(item_ids))
+        support = np.where(known, 0, self.support)
         return self._with_learned(
-            np.where(known[:, None], np.float32(0), self.deltas),
-            np.where(known, np.float32(0), self.biases),
-            np.where(known, 0, self.support),
+            self._deltas(support=support), np.where(known, np.float32(0), self.biases), support
         )
+
+    def _deltas(
+        self, came_from: IntArray | None = None, support: IntArray | None = None
+    ) -> FloatMatrix:
+        """A copy of the deltas in which listings that learned nothing take no memory.
+
+        Args:
+            came_from: (N',) old row of each listing; None: all as they are.
+            support: (N',) of the copy; None: as it is.
+        """
+        support = self.support if support is None else support
+        taught = np.flatnonzero(support)
+        deltas = np.zeros((len(support), self.deltas.shape[1]), np.float32)
+        deltas[taught] = self.deltas[taught if came_from is None else came_from[taught]]
+        return deltas
 
     def _with_learned(
         self, deltas: FloatMatrix, biases: "npt.NDArray[np.float32]", supports: IntArray
@@ -281,7 +297,7 @@ class Snapshot:
             self, version=self.version + 1, deltas=deltas, biases=biases, support=supports
         )
         # What was derived of the items and their vectors holds on.
-        stale = {one.name for one in fields(self)} | {"by_modality", "learned"}
+        stale = {one.name for one in fields(self)} | {"learned"}
         derived = vars(self).copy()  # requests derive more meanwhile
         vars(later).update({name: kept for name, kept in derived.items() if name not in stale})
         return later

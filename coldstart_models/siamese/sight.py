@@ -5,7 +5,7 @@ multiplied with the candidates once a modality, and averages, nearest terms and 
 that product. The numbers are the same to rounding.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property, partial
 
@@ -116,14 +116,8 @@ class Sight:
         scorer: SiameseScorer,
         past: Past,
         candidates: Vectors,
-        *,
-        events: Sequence[Tensor] | None = None,
     ) -> "Sight":
-        """Of candidates that are laid out in one block each modality.
-
-        Args:
-            events: M × (H, D) the past's vectors where the candidates are in another space.
-        """
+        """Of candidates that are laid out in one block each modality."""
         present = stacked(candidates, past.names)
         temperatures = scorer.temperatures.tolist()
         values = torch.zeros(len(past.names), 2, present.shape[1])
@@ -132,8 +126,7 @@ class Sight:
             if not past.known[place]:
                 similar.append(None)
                 continue
-            own = past.values[place] if events is None else events[place]
-            found = own @ candidates.values[name].T  # (H, C)
+            found = past.values[place] @ candidates.values[name].T  # (H, C)
             mixed = past.weights[place] @ (found * temperatures[place]).exp_()
             values[place, 0] = past.weights[place] @ found
             values[place, 1] = _nearest(mixed, temperatures[place])
@@ -173,6 +166,8 @@ def stacked(vectors: Vectors, names: Iterable[str]) -> Tensor:
 
 def _summed(values: Tensor, rows: Tensor, weights: Tensor) -> Tensor:
     """(D,): Σ_h ω_h z_h of rows (H,) of the values."""
+    if not values.is_contiguous():  # of which `embedding_bag` would copy every row
+        return weights @ values.index_select(0, rows)
     return functional.embedding_bag(
         rows[None], values, per_sample_weights=weights[None], mode="sum"
     )[0]

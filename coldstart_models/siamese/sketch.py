@@ -1,12 +1,12 @@
 """Finding the few listings of very many that may be a person's best, before these are scored.
 
-Each modality's vectors are kept a second time on their leading axes, in a few numbers instead of
-hundreds. A person is scored against all of them by the formula that scores listings, with these
-short vectors in place of the whole ones; what comes out best is then scored exactly. No index skips
-any listing: filters hold as they do elsewhere, and a new listing is one row more.
+All of a listing's numbers count, in a byte each. It is not multiplied with every event of a past
+but with those that are near its kind and with what the others come to there (`siamese.outlook`):
+as many products however long the past is. What comes out best is then scored exactly. No index
+skips any listing: filters hold as they do elsewhere, and a new listing is one row more.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -14,33 +14,33 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from coldstart_models.data.catalogue import FloatMatrix, IntArray
-from coldstart_models.siamese.packing import unpack
-from coldstart_models.siamese.scorer import Calibration, SiameseScorer, Vectors
-from coldstart_models.siamese.sight import Past, Sight
+from coldstart_models.data.catalogue import BoolArray, FloatMatrix, IntArray
+from coldstart_models.siamese.outlook import Outlook
+from coldstart_models.siamese.personal import moved
+from coldstart_models.siamese.scorer import Calibration, SiameseScorer
+from coldstart_models.siamese.shelves import Kinds, Shelves
+from coldstart_models.siamese.sight import Past
 
 LARGE: Final = 20_000
 """Candidates above which the best are looked for among sketches first."""
-AXES: Final = 32
-"""Of each modality; a narrower one keeps its width."""
 MOST: Final = 3_000
 """Candidates that are scored exactly, at least."""
 SAMPLE: Final = 8_192
-"""Items that the axes are fitted on."""
-BLOCK: Final = 8_192
-"""Listings looked at together: what is made of them stays in the processor's cache."""
+"""Items that kinds are told from."""
+NEAR: Final = 6
+"""Events that a listing is multiplied with one by one, those nearest to its kind."""
+FEW: Final = 0.5
+"""Share of the listings below which those that are asked for are picked out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sketch:
-    """N items in few numbers."""
+    """N items in a byte a number."""
 
     widths: dict[str, int]
     """Modality → D_m."""
-    axes: dict[str, Tensor]
-    """Modality → (D_m, A_m) orthonormal columns."""
-    vectors: Vectors
-    """Modality → (N, A_m) on the axes."""
+    shelves: dict[str, Shelves]
+    """Modality → its vectors."""
     prior: npt.NDArray[np.float32]
     """(N,) expected log popularity."""
 
@@ -48,27 +48,28 @@ class Sketch:
     @torch.inference_mode()
     def fit(cls, widths: dict[str, int], rows: FloatMatrix) -> "Sketch":
         """Of rows (N, ΣD_m + 1) of `item_vector`."""
-        sample, _ = unpack(np.ascontiguousarray(rows[:: max(1, len(rows) // SAMPLE)]), widths)
-        axes = {}
-        for name, values in sample.values.items():
-            _, found = torch.linalg.eigh(values.T @ values)
-            axes[name] = found[:, -min(AXES, found.shape[1]) :].contiguous()
-        empty = cls(widths, axes, Vectors({}, {}), np.zeros(0, np.float32))
-        return empty.of(rows)
+        sample = np.ascontiguousarray(rows[:: max(1, len(rows) // SAMPLE)])
+        kinds = {
+            name: Kinds.fit(values[values.any(dim=1)])
+            for name, values in _blocks(sample, widths).items()
+        }
+        return cls._of(widths, kinds, rows)
 
-    @property
-    def nbytes(self) -> int:
-        return sum(values.nbytes for values in self.vectors.values.values())
+    @classmethod
+    def _of(cls, widths: dict[str, int], kinds: dict[str, Kinds], rows: FloatMatrix) -> "Sketch":
+        shelves = {
+            name: Shelves.of(kinds[name], values) for name, values in _blocks(rows, widths).items()
+        }
+        return cls(widths, shelves, np.ascontiguousarray(rows[:, -1]))
 
     @torch.inference_mode()
     def of(self, rows: FloatMatrix) -> "Sketch":
-        """Of other rows, on the same axes."""
-        vectors, prior = unpack(rows, self.widths)
-        values = {
-            name: torch.cat([part @ self.axes[name] for part in torch.split(whole, BLOCK)])
-            for name, whole in vectors.values.items()
-        }
-        return replace(self, vectors=Vectors(values, vectors.present), prior=prior)
+        """Of other rows, by the same kinds."""
+        return self._of(self.widths, {name: one.kinds for name, one in self.shelves.items()}, rows)
+
+    @property
+    def nbytes(self) -> int:
+        return sum(one.nbytes for one in self.shelves.values()) + self.prior.nbytes
 
     @torch.inference_mode()
     def best(
@@ -80,58 +81,79 @@ class Sketch:
         *,
         most: int,
         lifted: tuple[Tensor, IntArray],
+        personal: float | None = None,
     ) -> IntArray:
         """The candidates among rows (C,), ascending, that may be the best, ascending.
 
         Args:
             lifted: (L,) what first customers add to scores, and to which of the C.
+            personal: π of `siamese.personal`.
         """
-        events = [
-            values @ self.axes[name] for name, values in zip(past.names, past.values, strict=True)
-        ]
-        scores = np.empty(len(rows), np.float32)
-        for first in range(0, len(rows), BLOCK):
-            at = rows[first : first + BLOCK]
-            block, prior = self._between(at)
-            values, exists = Sight.of(scorer, past, block, events=events).batch()
-            found = scorer.combine(values, exists, prior, calibration)
-            scores[first : first + BLOCK] = found[0].numpy()
-        scores[lifted[1]] += lifted[0].numpy()
-        return np.sort(rows[np.argpartition(scores, -most)[-most:]])
+        weight = float(scorer.prior_weight.detach())
+        general = calibration.popular(torch.from_numpy(self.prior[rows]))
+        scores = self._seen(scorer, past, calibration, self._asked(rows))[torch.from_numpy(rows)]
+        scores += weight * general
+        scores[torch.from_numpy(lifted[1])] += lifted[0]
+        summed = moved(scores, general, weight, personal).numpy()
+        return np.sort(rows[np.argpartition(summed, -most)[-most:]])
 
-    def _between(self, rows: IntArray) -> tuple[Vectors, Tensor]:
-        """Vectors and priors of rows, ascending; of a gapless run of rows no copy is made."""
-        first, last = int(rows[0]), int(rows[-1])
-        if last - first + 1 == len(rows):
-            run = slice(first, last + 1)
-            block = Vectors(
-                {name: values[run] for name, values in self.vectors.values.items()},
-                {name: present[run] for name, present in self.vectors.present.items()},
-            )
-            return block, torch.from_numpy(self.prior[run])
-        return self.vectors.take(torch.from_numpy(rows)), torch.from_numpy(self.prior[rows])
+    def _asked(self, rows: IntArray) -> BoolArray | None:
+        """(N,) which are looked at; None: all, where picking some out saves nothing."""
+        if len(rows) > FEW * len(self.prior):
+            return None
+        asked = np.zeros(len(self.prior), bool)
+        asked[rows] = True
+        return asked
+
+    def _seen(
+        self,
+        scorer: SiameseScorer,
+        past: Past,
+        calibration: Calibration,
+        asked: BoolArray | None,
+        *,
+        near: int = NEAR,
+    ) -> Tensor:
+        """(N,) what the person's past adds to the scores, of those that are asked."""
+        found = torch.zeros(len(self.prior))
+        for place, shelves in enumerate(self.shelves.values()):
+            if past.known[place]:
+                outlook = Outlook.of(
+                    scorer,
+                    past,
+                    calibration,
+                    place=place,
+                    kinds=shelves.kinds,
+                    near=near,
+                )
+                shelves.add(found, outlook.directions, outlook.part, asked=asked)
+        return found
 
     @torch.inference_mode()
     def rearranged(
         self, stay: npt.NDArray[np.bool_], added: FloatMatrix, order: IntArray
     ) -> "Sketch":
         """Of the items that stay and of added rows of `item_vector`, in an order."""
-        kept, new = self.where(stay), self.of(added)
-        at = torch.from_numpy(order)
-        values = {
-            name: torch.cat([old, new.vectors.values[name]])[at]
-            for name, old in kept.vectors.values.items()
+        place = np.empty(len(order), np.int64)
+        place[order] = np.arange(len(order))
+        old = np.full(len(stay), -1, np.int64)
+        kept = int(stay.sum())
+        old[stay] = place[:kept]
+        blocks = _blocks(added, self.widths)
+        shelves = {
+            name: one.rearranged(old, blocks[name], place[kept:])
+            for name, one in self.shelves.items()
         }
-        present = {
-            name: torch.cat([old, new.vectors.present[name]])[at]
-            for name, old in kept.vectors.present.items()
-        }
-        prior = np.concatenate([kept.prior, new.prior])[order]
-        return replace(self, vectors=Vectors(values, present), prior=prior)
+        prior = np.concatenate([self.prior[stay], added[:, -1]])[order]
+        return Sketch(self.widths, shelves, prior)
 
-    @torch.inference_mode()
     def where(self, stay: npt.NDArray[np.bool_]) -> "Sketch":
         """Of the items that stay."""
-        rows = np.flatnonzero(stay)
-        kept = self.vectors.take(torch.from_numpy(rows))
-        return replace(self, vectors=kept, prior=self.prior[rows])
+        none = np.empty((0, sum(self.widths.values()) + 1), np.float32)
+        return self.rearranged(stay, none, np.arange(int(stay.sum())))
+
+
+def _blocks(rows: FloatMatrix, widths: dict[str, int]) -> dict[str, Tensor]:
+    """Modality → (N, D_m), where the rows are."""
+    parts = torch.split(torch.from_numpy(rows[:, :-1]), list(widths.values()), dim=1)
+    return dict(zip(widths, parts, strict=True))

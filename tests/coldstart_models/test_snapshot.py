@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import psutil  # type: ignore[import-untyped]
 import pytest
 
 from coldstart_models.snapshot import ITEM_COLUMNS, REFERENCE_LEAST, Snapshot
@@ -75,3 +76,34 @@ def test_few_new_listings_are_measured_against_others_too(
 
 def test_a_shop_of_few_listings_is_its_own_reference(snapshot: Snapshot) -> None:
     assert snapshot.reference.tolist() == [0, 1]
+
+
+def test_listings_keep_what_they_learned_whatever_comes_and_goes(snapshot: Snapshot) -> None:
+    taught = snapshot.with_delta(1, np.array([3, 4], np.float32), 0.5, support=2)
+    new = pd.DataFrame({tables.ITEM_ID: ["0", "b"]})
+    grown = taught.with_items(new, np.ones((2, 3), np.float32))
+    assert grown.item_ids.tolist() == ["0", "a", "b"]
+    assert grown.deltas.tolist() == [[0, 0], [0, 0], [3, 4]]
+    assert grown.support.tolist() == [0, 0, 2]
+    assert grown.without_items(["a"]).deltas.tolist() == [[0, 0], [3, 4]]
+    assert grown.without_deltas(["b"]).deltas.tolist() == [[0, 0]] * 3
+    assert {name: one.tolist() for name, one in grown.delta(2).items()} == {"text": [3, 4]}
+
+
+def test_what_one_of_very_many_listings_learned_takes_no_memory_of_the_others(
+    snapshot: Snapshot,
+) -> None:
+    count, width = 100_000, 1_000
+    many = replace(
+        snapshot,
+        deltas=np.zeros((count, width), np.float32),  # 400 MB if they were written to
+        biases=np.zeros(count, np.float32),
+        support=np.zeros(count, np.int64),
+    )
+    process = psutil.Process()
+    before = process.memory_info().rss
+    later = many.with_lessons(
+        np.array([7]), np.ones((1, width), np.float32), np.ones(1, np.float32), np.array([3])
+    ).with_delta(9, np.ones(width, np.float32), 0.5, support=1)
+    assert process.memory_info().rss - before < 100e6
+    assert np.flatnonzero(later.deltas[:, 0]).tolist() == [7, 9]

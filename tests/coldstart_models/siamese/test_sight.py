@@ -176,3 +176,15 @@ def test_what_is_kept_of_a_small_catalogue_gives_the_same_also_when_asked_again(
 def test_a_large_catalogue_keeps_no_similarities() -> None:
     many = Vectors({"text": torch.zeros(5_000, 1)}, {"text": torch.ones(5_000, dtype=torch.bool)})
     assert Similarities.of(many) is None
+
+
+def test_vectors_that_lie_in_rows_of_something_wider_make_the_same_profile() -> None:
+    scorer, vectors, history = world(0)
+    rows = torch.cat([vectors.values[name] for name in WIDTHS], dim=1)
+    blocks = torch.split(rows, list(WIDTHS.values()), dim=1)
+    wide = Vectors(dict(zip(WIDTHS, blocks, strict=True)), vectors.present)
+    mean = torch.zeros(sum(WIDTHS.values()))
+    torch.testing.assert_close(
+        past_of(scorer, wide, history).centred(mean),
+        past_of(scorer, vectors, history).centred(mean),
+    )

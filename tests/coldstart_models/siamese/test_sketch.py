@@ -13,6 +13,7 @@ from coldstart_models.recommending import Recommender
 from coldstart_models.siamese.packing import pack
 from coldstart_models.siamese.population import Population
 from coldstart_models.siamese.scorer import HistoryBatch, Vectors
+from coldstart_models.siamese.shelves import Shelves
 from coldstart_models.siamese.sketch import Sketch
 from coldstart_models.snapshot import ITEM_COLUMNS, Snapshot
 from coldstart_models.user_history import UserHistory
@@ -91,10 +92,23 @@ def best_of_all(one: Recommender, given: UserHistory, **filters: object) -> list
 
 
 def same(one: Sketch, other: Sketch) -> None:
-    for name, values in one.vectors.values.items():
-        torch.testing.assert_close(values, other.vectors.values[name])
-        assert torch.equal(one.vectors.present[name], other.vectors.present[name])
     np.testing.assert_array_equal(one.prior, other.prior)
+    for name, shelves in one.shelves.items():
+        fresh = other.shelves[name]
+        mine, theirs = np.argsort(shelves.listings), np.argsort(fresh.listings)
+        np.testing.assert_array_equal(shelves.listings[mine], fresh.listings[theirs])
+        for part, anew in (
+            (shelves.numbers, fresh.numbers),
+            (shelves.scales, fresh.scales),
+            (kinds_of(shelves), kinds_of(fresh)),
+        ):
+            assert torch.equal(part[torch.from_numpy(mine)], anew[torch.from_numpy(theirs)])
+
+
+def kinds_of(shelves: Shelves) -> torch.Tensor:
+    return torch.arange(len(shelves.first) - 1).repeat_interleave(
+        torch.from_numpy(np.diff(shelves.first))
+    )
 
 
 FILTERS: list[dict[str, object]] = [
@@ -117,6 +131,18 @@ def test_a_hundred_of_very_many_are_those_of_scoring_all(
         scores = many.score(history(seed), [item.item_id for item in found])
         assert [item.score for item in found] == pytest.approx(scores, abs=1e-3)
     assert np.mean(shares) >= 0.95
+
+
+@pytest.mark.parametrize("personal", [0.0, 0.3, 1.0])
+def test_the_best_are_looked_for_where_the_control_between_general_and_personal_stands(
+    many: Recommender, personal: float
+) -> None:
+    rows = pool_rows(many._snapshot, "all")
+    ids = many._snapshot.item_ids[rows]
+    scores = np.array(many.score(history(1), ids.tolist(), personal=personal))
+    expected = set(ids[np.argsort(-scores, kind="stable")[:K]])
+    found = many.recommend(history(1), k=K, pool="all", personal=personal)
+    assert len({item.item_id for item in found} & expected) / K >= 0.95
 
 
 def test_what_first_customers_lifted_is_found_and_so_is_a_listing_that_was_just_added(

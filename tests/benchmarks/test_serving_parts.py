@@ -1,0 +1,68 @@
+"""The serving benchmark's parts, measured at different times, are published together."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks import results, serving_load
+from benchmarks.serving_parts import Measured, OtherMachine, publish, published
+
+TIMED = Measured(
+    {"asked": {"p50 ms": 1.0, "p99 ms": 2.0}, "floor": {"p50 ms": 0.5, "p99 ms": 1.0}},
+    {"load": {"errors_5xx": 1}, "calls": 10},
+)
+
+
+def test_a_part_takes_its_own_place_and_leaves_the_others(tmp_path: Path) -> None:
+    publish(TIMED, title="first", folder=tmp_path)
+    later = Measured({"asked": {"p50 ms": 3.0, "p99 ms": 4.0}}, {"saturation": {"errors_5xx": 2}})
+
+    publish(later.beside(published(tmp_path)), title="then", folder=tmp_path)
+
+    found = published(tmp_path)
+    assert found.rows == {"asked": {"p50 ms": 3.0, "p99 ms": 4.0}, "floor": TIMED.rows["floor"]}
+    assert found.facts["calls"] == 10
+    assert json.loads((tmp_path / "serving.json").read_text())["errors_5xx"] == 3
+
+
+def test_rows_and_facts_stand_in_the_order_that_is_given_whatever_was_measured_first() -> None:
+    found = TIMED.in_order(["floor", "asked"], ["none", "calls"])
+
+    assert list(found.rows) == ["floor", "asked"]
+    assert list(found.facts) == ["calls", "load"]
+
+
+def test_parts_of_another_machine_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(TIMED, title="here", folder=tmp_path)
+    monkeypatch.setattr(results, "machine", lambda: {"cpus": 3_000})
+
+    with pytest.raises(OtherMachine, match="cpus': 3000}; leave --parts out"):
+        published(tmp_path)
+
+
+def test_nothing_is_published_of_a_folder_without_results(tmp_path: Path) -> None:
+    assert published(tmp_path) == Measured()
+    assert Measured().errors_5xx == 0
+
+
+def test_memory_is_looked_at_from_the_first_request_to_the_last(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sizes = iter(range(100, 200))
+    monkeypatch.setattr(serving_load.shutil, "which", lambda _: "wrk")
+    monkeypatch.setattr(serving_load, "memory", lambda _: next(sizes) * serving_load.MIB)
+    monkeypatch.setattr(
+        serving_load, "_wrk", lambda *_, **__: {"p99_ms": 1.0, "statuses": {"200": 30, "503": 1}}
+    )
+
+    found = serving_load.saturated(1, 2, {}, requests=300)
+
+    assert found is not None
+    held = found["mib_after_requests"]
+    assert next(iter(held)) == "0:"
+    assert list(held)[-1] == "310:"
+    assert list(held.values()) == [100.0 + place for place in range(9)]
+    assert found["errors_5xx"] == 0
