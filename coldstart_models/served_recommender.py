@@ -103,7 +103,7 @@ def take_up_changes(
     if foreign:
         items += _encode(recommender, foreign, home=home)
     elsewhere = frozenset[str]().union(*(stands.elsewhere for stands in found))
-    _learn(recommender, foreign | elsewhere, home=home)
+    _learn(recommender, elsewhere | foreign, home=home)
     return items, gone
 
 
