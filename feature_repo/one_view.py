@@ -18,6 +18,12 @@ def view_of(features: str | Sequence[str]) -> str | None:
     return views.pop() if len(views) == 1 and views <= FEATURE_TABLES.keys() else None
 
 
+def reads_one(features: str | Sequence[str], rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether one entity of one view is asked for."""
+    view = view_of(features)
+    return view is not None and len(rows) == 1 and names_entities(rows, view)
+
+
 def names_entities(rows: Sequence[Mapping[str, Any]], view: str) -> bool:
     """Whether each row names an entity of the view and nothing else."""
     key = FEATURE_TABLES[view].key

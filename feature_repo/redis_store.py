@@ -15,7 +15,7 @@ from feast import FeatureView, RepoConfig
 from feast.infra.online_stores.helpers import _mmh3, compute_versioned_name
 from feast.infra.online_stores.redis import RedisOnlineStore, RedisOnlineStoreConfig, RedisType
 from google.protobuf.timestamp_pb2 import Timestamp
-from redis import Redis, ResponseError
+from redis import Redis, ResponseError, exceptions
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -41,6 +41,8 @@ class WireRedisOnlineStore(RedisOnlineStore):  # type: ignore[misc]
 
     _patience: float | None = None
     """Seconds that a service waits for the server; None leaves it to the client's defaults."""
+    _hurried: Redis | None = None
+    """Reads one entity of one view, and gives up by a request's deadline."""
 
     def wait_at_most(self, config: RepoConfig, seconds: float) -> None:
         """Give up on an answer, or a connection, after so long, and connect anew once.
@@ -49,6 +51,28 @@ class WireRedisOnlineStore(RedisOnlineStore):  # type: ignore[misc]
         """
         self._patience, self._client = seconds, None
         self._get_client(config.online_store)
+
+    def read_within(self, config: RepoConfig, seconds: float) -> bool:
+        """Have reads of one entity and view give up after so long; whether it can be done.
+
+        Only a lost connection is tried anew: an answer that does not come is not waited for twice.
+        """
+        if config.online_store.redis_type != RedisType.redis:
+            return False
+        own = WireRedisOnlineStore()
+        own.wait_at_most(config, seconds)
+        self._hurried = own._get_client(config.online_store)
+        self._hurried.set_retry(
+            Retry(NoBackoff(), 1, supported_errors=(exceptions.ConnectionError,))
+        )
+        return True
+
+    def _read_hash_fields(
+        self, config: RepoConfig, commands: list[tuple[bytes, list[str | bytes]]]
+    ) -> Any:
+        if self._hurried is None or len(commands) != 1:
+            return super()._read_hash_fields(config, commands)
+        return [self._hurried.hmget(*commands[0])]
 
     def _get_client(self, online_store_config: RedisOnlineStoreConfig) -> Any:
         if self._patience is None or self._client:

@@ -266,6 +266,15 @@ class Store:
         if hasattr(online, "wait_at_most"):
             online.wait_at_most(feast.config, seconds)
 
+    def read_within(self, seconds: float) -> bool:
+        """Have reads that `reads_one` names give up by themselves; whether the store can do so.
+
+        Redis can. Others' clients cannot be told to hurry.
+        """
+        feast = self._feast
+        online = feast._get_provider().online_store
+        return hasattr(online, "read_within") and online.read_within(feast.config, seconds)
+
     def remove_online(self, views: Sequence[str], keys: Sequence[str]) -> None:
         """Delete some entities' values of views of one key from the online store for good."""
         from feature_repo.wire_rows import entity_keys

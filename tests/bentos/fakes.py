@@ -57,6 +57,10 @@ class MemoryStore:
     def wait_at_most(self, seconds: float) -> None:
         """It never waits."""
 
+    def read_within(self, seconds: float) -> bool:
+        """It cannot be told to hurry: its reads run on threads of their own."""
+        return False
+
     def remove_online(self, views: Sequence[str], keys: Sequence[str]) -> None:
         for view in views:
             for key in keys:
