@@ -42,7 +42,7 @@ from feature_repo.jobs.contents import ITEMS_AT_ONCE, Refusal, contents_of
 from feature_repo.jobs.head_start import HeadStart, with_head_start
 from feature_repo.jobs.judging import Judging
 from feature_repo.jobs.merging import plan, write
-from feature_repo.jobs.opening import photo_workers
+from feature_repo.jobs.opening import photo_workers, tell
 from feature_repo.jobs.parts import Parts
 from feature_repo.jobs.photo_text import check_photos_and_texts
 from feature_repo.jobs.photo_workers import PhotoWorkers
@@ -167,15 +167,20 @@ def extract(
         raise JobError(f"there is no catalogue {home.items}; run `coldstart ingest SOURCE` first")
     began = time.perf_counter()
     results = {}
-    for modality, named in ((Modality.IMAGE, image_encoder), (Modality.TEXT, text_encoder)):
-        if named is not None:
+    # They import what they need while the encoder is loaded.
+    with photo_workers(decoders if image_encoder is not None else 0) as workers:
+        for modality, named in ((Modality.IMAGE, image_encoder), (Modality.TEXT, text_encoder)):
+            if named is None:
+                continue
             encoder = _loaded(named, modality, precision=precision, compiled=compiled)
             name = lasting_name(named) if isinstance(named, str) else encoder.id
             keep_record(home, encoder, name=name)
+            if workers and modality is Modality.IMAGE:
+                tell(workers, encoder, batch=batch_size)
             given = Given(
                 name if isinstance(named, str) else encoder, precision=precision, compiled=compiled
             )
-            job = _Extraction(home, encoder, now, batch_size, given, cluster, decoders)
+            job = _Extraction(home, encoder, now, batch_size, given, cluster, workers)
             results[str(modality)] = job.run(item_ids, progress)
             if results[str(modality)].serves:
                 read = {tables.ITEMS.name: file_input(home.items)}
@@ -238,7 +243,8 @@ class _Extraction:
     given: Given
     """The encoder as other processes get it."""
     cluster: "RayCluster | None"
-    decoders: int
+    workers: PhotoWorkers | None
+    """Read and decode photos instead of threads."""
 
     @property
     def _path(self) -> Path:
@@ -252,22 +258,13 @@ class _Extraction:
     def run(self, item_ids: Sequence[str] | None, progress: Progress | None) -> ModalityResult:
         with locked(self.home.encoder_parts(self.table.name, self.encoder.hash)):
             parts = Parts(self.home, self.table, encoder_hash=self.encoder.hash)
-            with photo_workers(
-                self.encoder,
-                count=0 if self.cluster else self.decoders,
-                batch=self.batch_size,
-            ) as workers:
-                return self._run(parts, item_ids, progress, workers)
+            return self._run(parts, item_ids, progress)
 
     def _run(
-        self,
-        parts: Parts,
-        item_ids: Sequence[str] | None,
-        progress: Progress | None,
-        workers: PhotoWorkers | None,
+        self, parts: Parts, item_ids: Sequence[str] | None, progress: Progress | None
     ) -> ModalityResult:
         earlier = parts.files()
-        contents, head = self._looked_at(parts, item_ids, progress, workers)
+        contents, head = self._looked_at(parts, item_ids, progress)
         work = work_of(
             contents,
             known=[*parts.files(), *self._stored()],
@@ -279,7 +276,7 @@ class _Extraction:
             self._judging(earlier, work, ahead=len(head.items)) as judging,
             short_turns(),
         ):
-            batches = self._batches(work, pool, workers)
+            batches = self._batches(work, pool)
             unreadable, pace = self._encode(
                 batches, work, head, parts=parts, judging=judging, progress=progress
             )
@@ -316,11 +313,7 @@ class _Extraction:
         return [self._path] if self._path.exists() else []
 
     def _looked_at(
-        self,
-        parts: Parts,
-        item_ids: Sequence[str] | None,
-        progress: Progress | None,
-        workers: PhotoWorkers | None,
+        self, parts: Parts, item_ids: Sequence[str] | None, progress: Progress | None
     ) -> tuple[Contents, HeadStart]:
         """The catalogue's contents; of a large one that is new, the first are encoded meanwhile."""
         with ThreadPoolExecutor(HASHERS) as hashers, ThreadPoolExecutor(decoders()) as pool:
@@ -340,14 +333,10 @@ class _Extraction:
                 or pq.read_metadata(self.home.items).num_rows <= ITEMS_AT_ONCE
             ):
                 return look(), HeadStart()
-            if workers:
-                workers.start()
 
             def encode(work: Iterator[pa.Table]) -> Iterator[Batch]:
                 done = 0
-                for one in batches_of(
-                    work, encoder=self.encoder, pool=pool, now=self.now, workers=workers
-                ):
+                for one in self._here(work, pool):
                     if one.rows.num_rows:
                         parts.add(one.rows)
                     done += one.rows.num_rows
@@ -376,9 +365,7 @@ class _Extraction:
             ahead=ahead,
         )
 
-    def _batches(
-        self, work: Worklist, pool: ThreadPoolExecutor, workers: PhotoWorkers | None
-    ) -> Iterator[Batch]:
+    def _batches(self, work: Worklist, pool: ThreadPoolExecutor) -> Iterator[Batch]:
         """What becomes of the work, here or on Ray."""
         if self.cluster is not None:
             from feature_repo.jobs.ray_engine import encoded_on_ray
@@ -391,13 +378,10 @@ class _Extraction:
                 now=self.now,
                 batch_size=self.batch_size,
             )
-        return batches_of(
-            work.batches(self.batch_size),
-            encoder=self.encoder,
-            pool=pool,
-            now=self.now,
-            workers=workers,
-        )
+        return self._here(work.batches(self.batch_size), pool)
+
+    def _here(self, work: Iterator[pa.Table], pool: ThreadPoolExecutor) -> Iterator[Batch]:
+        return batches_of(work, encoder=self.encoder, pool=pool, now=self.now, workers=self.workers)
 
     def _encode(
         self,

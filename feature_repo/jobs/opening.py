@@ -107,14 +107,20 @@ class ByProcesses:
 
 
 @contextmanager
-def photo_workers(encoder: Encoder, *, count: int, batch: int) -> Iterator[PhotoWorkers | None]:
-    """So many processes that open an encoder's photos, `batch` at a time; None for none, or texts.
+def photo_workers(count: int) -> Iterator[PhotoWorkers | None]:
+    """So many processes that will open photos; None for none."""
+    if not count:
+        yield None
+        return
+    with PhotoWorkers(count=count) as workers:
+        yield workers
+
+
+def tell(workers: PhotoWorkers, encoder: Encoder, *, batch: int) -> None:
+    """Say to processes how an encoder wants its photos, `batch` at a time.
 
     Raises EncoderError where the encoder can only read them itself.
     """
-    if not count or encoder.modality is not Modality.IMAGE:
-        yield None
-        return
     reading: PhotoReading | None = getattr(encoder, "reading", None)
     if reading is None:
         raise EncoderError(
@@ -122,6 +128,4 @@ def photo_workers(encoder: Encoder, *, count: int, batch: int) -> Iterator[Photo
             "extract without --decoders"
         )
     # Of batches, one more than may wait is begun, and one more than the model lags is with it.
-    slots = AHEAD + 1 + stages_of(encoder).lag + 1
-    with PhotoWorkers(reading, count=count, batch=batch, slots=slots) as workers:
-        yield workers
+    workers.tell(reading, batch=batch, slots=AHEAD + 1 + stages_of(encoder).lag + 1)

@@ -4,6 +4,7 @@ It is told once how an encoder wants its photos, and then, again and again, whic
 memory that both see to put them. It ends when the other does: the line between them is cut then.
 """
 
+import importlib
 import mmap
 import sys
 import traceback
@@ -64,33 +65,35 @@ def read_into(
     return reasons
 
 
-def main(line: int, memory: int) -> None:
+def main(line: int, memory: int, warm: Sequence[str]) -> None:
     """Read until the line is cut.
 
     Args:
         line: the descriptor of the connection to the other process.
         memory: the descriptor of what both see.
+        warm: modules to import while nothing is asked for.
     """
+    for name in warm:
+        importlib.import_module(name)
     connection = Connection(line)
     try:
         order: Order = connection.recv()
-        with mmap.mmap(memory, 0) as shared:
-            photos = over(shared, order)
-            connection.send(READY)
-            while True:
-                first, paths = connection.recv()
-                answer: list[str | None] | str  # text: what went wrong, and not with a photo
-                try:
-                    some = photos[first : first + len(paths)]
-                    answer = read_into(some, paths, reading=order.reading)
-                except EncoderError as error:
-                    answer = str(error)
-                except Exception:  # whatever it is, the other process raises it
-                    answer = traceback.format_exc()
-                connection.send(answer)
+        photos = over(mmap.mmap(memory, 0), order)
+        connection.send(READY)
+        while True:
+            first, paths = connection.recv()
+            answer: list[str | None] | str  # text: what went wrong, and not with a photo
+            try:
+                some = photos[first : first + len(paths)]
+                answer = read_into(some, paths, reading=order.reading)
+            except EncoderError as error:
+                answer = str(error)
+            except Exception:  # whatever it is, the other process raises it
+                answer = traceback.format_exc()
+            connection.send(answer)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]))
+    main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])

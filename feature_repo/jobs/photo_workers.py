@@ -17,6 +17,7 @@ import tempfile
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
@@ -33,6 +34,8 @@ from feature_repo.jobs.photo_process import READY, Order, over
 
 TOGETHER: Final = 32
 """Photos that a process is handed at a time, at most."""
+WARM: Final = ("torch", "torchvision.io", "feature_repo.encoders.images")
+"""Modules of which photos are read, and which take seconds to import."""
 TWICE: Final = 2
 """Times that photos are read again of which a process died."""
 DEATHS: Final = 3
@@ -54,26 +57,37 @@ class Slot:
 
 
 class PhotoWorkers:
-    """So many processes, while a block lasts; they start when the first photos are asked for."""
+    """So many processes, while a block lasts; they start at once, and wait to be told."""
 
-    def __init__(self, reading: PhotoReading, *, count: int, batch: int, slots: int) -> None:
-        """
+    def __init__(self, *, count: int, warm: Sequence[str] = WARM) -> None:
+        """`warm` are the modules that they import while they wait."""
+        self.count, self._warm = count, warm
+        self._descriptor = _memory()
+        self._threads = ThreadPoolExecutor(count, thread_name_prefix="photos")
+        self._idle = SimpleQueue[_Process]()
+        self._started = [_Process(self._descriptor, warm) for _ in range(count)]
+        self._free = deque[Slot]()
+        self._order: Order | None = None
+        self._together = TOGETHER
+
+    def tell(self, reading: PhotoReading, *, batch: int, slots: int) -> None:
+        """Say how photos are to be read. Once.
+
         Args:
             batch: photos that a slot holds.
             slots: batches that are in memory at once.
         """
         probe = reading.prepare(Image.new("RGB", (64, 64), "white"))
         self._order = Order(reading, probe.shape, probe.dtype.str, batch * slots)
-        self._together = max(1, min(TOGETHER, -(-batch // (2 * count))))
-        self.count, self.batch = count, batch
-        self._descriptor = _memory(batch * slots * probe.nbytes)
+        self._together = max(1, min(TOGETHER, -(-batch // (2 * self.count))))
+        os.truncate(self._descriptor, batch * slots * probe.nbytes)
         photos = over(mmap.mmap(self._descriptor, 0), self._order)
-        self._free = deque(
+        self._free.extend(
             Slot(first, photos[first : first + batch]) for first in range(0, batch * slots, batch)
         )
-        self._threads = ThreadPoolExecutor(count, thread_name_prefix="photos")
-        self._idle = SimpleQueue[_Process]()
-        self._started = list[_Process]()
+        for process in self._started:
+            process.tell(self._order)
+            self._idle.put(process)
 
     def __enter__(self) -> Self:
         return self
@@ -94,13 +108,6 @@ class PhotoWorkers:
         """Ids of those that run."""
         return [one.id for one in self._started if one.runs]
 
-    def start(self) -> None:
-        """Start the processes, if that is still to be done; they take a second or two."""
-        if not self._started:
-            self._started = [_Process(self._order, self._descriptor) for _ in range(self.count)]
-            for process in self._started:
-                self._idle.put(process)
-
     def take(self) -> Slot:
         """Room for a batch, until it is given back. Raises IndexError where all are taken."""
         return self._free.popleft()
@@ -111,7 +118,6 @@ class PhotoWorkers:
 
     def begin(self, paths: Sequence[str], slot: Slot) -> "list[Future[list[str | None]]]":
         """Read photos into a slot, in their order; why there is none, where one cannot be read."""
-        self.start()
         size = self._together
         return [
             self._threads.submit(self._read, slot.first + at, list(paths[at : at + size]))
@@ -148,7 +154,9 @@ class PhotoWorkers:
             found = process.ask(first, paths)
             if isinstance(found, int):
                 process.end()
-                process = process.again()
+                process = _Process(self._descriptor, self._warm)
+                if self._order is not None:
+                    process.tell(self._order)
                 self._started.append(process)
             return found
         finally:
@@ -158,13 +166,13 @@ class PhotoWorkers:
 class _Process:
     """One of them, and the line to it."""
 
-    def __init__(self, order: Order, memory: int) -> None:
+    def __init__(self, memory: int, warm: Sequence[str]) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
             self._popen = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "feature_repo.jobs.photo_process"),
-                    *(str(theirs.fileno()), str(memory)),
+                    *(str(theirs.fileno()), str(memory), *warm),
                 ],
                 pass_fds=(theirs.fileno(), memory),
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(_import_path())}
@@ -172,8 +180,12 @@ class _Process:
                 start_new_session=True,  # an interrupt is for this process alone
             )
         self._connection = Connection(ours.detach())
-        self._order, self._memory, self._ready = order, memory, False
-        self._connection.send(order)
+        self._ready = False
+
+    def tell(self, order: Order) -> None:
+        """How photos are to be read; one that has died says so when it is asked."""
+        with suppress(OSError):
+            self._connection.send(order)
 
     @property
     def id(self) -> int:
@@ -182,10 +194,6 @@ class _Process:
     @property
     def runs(self) -> bool:
         return self._popen.poll() is None
-
-    def again(self) -> "_Process":
-        """Another one, that does the same."""
-        return _Process(self._order, self._memory)
 
     def ask(self, first: int, paths: list[str]) -> list[str | None] | int:
         """What it says of the photos; its exit status where it died.
@@ -216,15 +224,12 @@ class _Process:
         self._popen.wait()
 
 
-def _memory(size: int) -> int:
-    """Descriptor of so many bytes that are in no folder: they go when nobody has them any more."""
+def _memory() -> int:
+    """Descriptor of memory that is in no folder: it goes when nobody has it any more."""
     if hasattr(os, "memfd_create"):
-        descriptor = os.memfd_create("coldstart-photos")
-    else:
-        with tempfile.TemporaryFile() as file:
-            descriptor = os.dup(file.fileno())
-    os.truncate(descriptor, size)
-    return descriptor
+        return os.memfd_create("coldstart-photos")
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())
 
 
 def _import_path() -> list[str]:

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from feature_repo.encoders.photo_reading import PhotoReading
 from feature_repo.errors import EncoderError, JobError
 from feature_repo.home import REPOSITORY, Home
 from feature_repo.jobs.extract import extract
-from feature_repo.jobs.opening import AHEAD, photo_workers
+from feature_repo.jobs.opening import AHEAD, photo_workers, tell
 from feature_repo.jobs.photo_workers import PhotoWorkers
 from feature_repo.jobs.pipeline import encoded
 from tests.feature_repo.jobs.photo_readings import middle, reading, sides
@@ -69,9 +70,19 @@ def expected(paths: list[str]) -> npt.NDArray[np.uint8]:
     return np.stack([middle(open_photo(Path(path))) for path in paths])
 
 
+@contextmanager
+def reading_by(
+    how: PhotoReading, *, count: int = 1, batch: int = 2, slots: int = 1
+) -> Iterator[PhotoWorkers]:
+    """Processes that were told how to read."""
+    with PhotoWorkers(count=count, warm=()) as workers:
+        workers.tell(how, batch=batch, slots=slots)
+        yield workers
+
+
 @pytest.fixture(scope="module")
 def two() -> Iterator[PhotoWorkers]:
-    with PhotoWorkers(reading(), count=2, batch=8, slots=2) as workers:
+    with reading_by(reading(), count=2, batch=8, slots=2) as workers:
         yield workers
 
 
@@ -129,7 +140,7 @@ def test_a_mistake_in_reading_is_told_as_one(two: PhotoWorkers, tmp_path: Path) 
 
 def test_photos_of_several_shapes_are_refused_with_what_to_do(tmp_path: Path) -> None:
     with (
-        PhotoWorkers(PhotoReading(sides), count=1, batch=2, slots=1) as workers,
+        reading_by(PhotoReading(sides)) as workers,
         pytest.raises(JobError, match=r"\(24,\) numbers.*\(64,\).*without --decoders"),
     ):
         read(workers, colours(tmp_path)[:1])
@@ -141,7 +152,7 @@ def test_a_process_that_cannot_begin_ends_the_job(
     monkeypatch.setattr("feature_repo.jobs.photo_workers._import_path", lambda: [str(tmp_path)])
     monkeypatch.chdir(tmp_path)
     with (
-        PhotoWorkers(reading(), count=1, batch=2, slots=1) as workers,
+        reading_by(reading()) as workers,
         pytest.raises(JobError, match="ended with exit code 1 before it could"),
     ):
         read(workers, colours(tmp_path)[:1])
@@ -158,8 +169,9 @@ def test_vectors_are_those_of_threads_byte_for_byte_with_a_process_killed_midway
     encoder = small_encoder()
     with ThreadPoolExecutor(4) as pool:
         by_threads = list(encoded(iter(work), encoder=encoder, pool=pool))
-        with photo_workers(encoder, count=2, batch=7) as workers:
+        with photo_workers(2) as workers:
             assert workers is not None
+            tell(workers, encoder, batch=7)
             by_processes = []
             for one in encoded(iter(work), encoder=encoder, pool=pool, workers=workers):
                 by_processes.append(one)
@@ -179,9 +191,10 @@ def test_the_memory_that_is_shared_does_not_grow_with_the_batches(tmp_path: Path
     taken, most = 0, 0
     with (
         ThreadPoolExecutor(1) as pool,
-        photo_workers(encoder, count=2, batch=4) as workers,
+        photo_workers(2) as workers,
     ):
         assert workers is not None
+        tell(workers, encoder, batch=4)
         size = os.fstat(workers._descriptor).st_size
         assert size == (AHEAD + 2) * 4 * 40 * 40 * 3
         take, give_back = workers.take, workers.give_back
@@ -206,7 +219,7 @@ def test_the_memory_that_is_shared_does_not_grow_with_the_batches(tmp_path: Path
 
 def test_processes_end_with_the_block_and_with_a_job_that_is_killed(tmp_path: Path) -> None:
     paths = colours(tmp_path)
-    with PhotoWorkers(reading(), count=2, batch=8, slots=1) as workers:
+    with reading_by(reading(), count=2, batch=8) as workers:
         read(workers, paths)
         ids = workers.processes
     assert len(ids) == 2
@@ -215,7 +228,8 @@ def test_processes_end_with_the_block_and_with_a_job_that_is_killed(tmp_path: Pa
 import sys, time
 from feature_repo.jobs.photo_workers import PhotoWorkers
 from tests.feature_repo.jobs.photo_readings import reading
-with PhotoWorkers(reading(), count=2, batch=8, slots=1) as workers:
+with PhotoWorkers(count=2, warm=()) as workers:
+    workers.tell(reading(), batch=8, slots=1)
     for one in workers.begin({paths!r}, workers.take()):
         one.result()
     print(*workers.processes, flush=True)
@@ -224,10 +238,12 @@ with PhotoWorkers(reading(), count=2, batch=8, slots=1) as workers:
     job = subprocess.Popen(
         [sys.executable, "-c", program],
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,  # the processes' too
         text=True,
         env={**os.environ, "PYTHONPATH": str(REPOSITORY.parent)},
     )
     assert job.stdout is not None
+    assert job.stderr is not None
     ids = [int(one) for one in job.stdout.readline().split()]
     assert len(ids) == 2
     job.kill()
@@ -236,6 +252,7 @@ with PhotoWorkers(reading(), count=2, batch=8, slots=1) as workers:
     while time.monotonic() < until and any(Path(f"/proc/{one}").exists() for one in ids):
         time.sleep(0.05)
     assert not any(Path(f"/proc/{one}").exists() for one in ids)
+    assert job.stderr.read() == ""
 
 
 def test_an_extraction_by_processes_writes_what_one_by_threads_does(tmp_path: Path) -> None:
@@ -273,9 +290,12 @@ def test_an_extraction_by_processes_writes_what_one_by_threads_does(tmp_path: Pa
 
 def test_an_encoder_that_reads_in_its_own_way_is_refused_with_what_to_do() -> None:
     with (
+        PhotoWorkers(count=1, warm=()) as workers,
         pytest.raises(EncoderError, match="without --decoders"),
-        photo_workers(CountingEncoder(Modality.IMAGE), count=2, batch=4),
     ):
-        pass
-    with photo_workers(CountingEncoder(Modality.TEXT), count=2, batch=4) as workers:
+        tell(workers, CountingEncoder(Modality.IMAGE), batch=4)
+
+
+def test_no_processes_are_no_workers() -> None:
+    with photo_workers(0) as workers:
         assert workers is None
