@@ -58,7 +58,7 @@ def begin(
             loaded = load(earlier)
         except (ModelError, *UNREADABLE):
             continue
-        return Begun(earlier, loaded, Refused(tag, str(wrong)))
+        return Begun(earlier, loaded, Refused(_asked(home, tag), str(wrong)))
     raise wrong
 
 

@@ -1,5 +1,6 @@
 """A tiny state folder and the service over it, with stand-ins for model and online store."""
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -126,5 +127,9 @@ def client(service: Any, application: Any, monkeypatch: pytest.MonkeyPatch) -> I
     for hook in ("__is_ready__", "__metrics__"):  # Bento looks for them on the class
         setattr(made, hook, getattr(RecommenderService.inner, hook))
     monkeypatch.setattr(RecommenderService, "inner", made)
+    monkeypatch.setattr(service, "_warm_gate", lambda: None, raising=False)
     with TestClient(application, base_url="http://test") as client:
+        until = time.monotonic() + 30
+        while getattr(service, "_warming", False) and time.monotonic() < until:
+            time.sleep(0.005)
         yield client

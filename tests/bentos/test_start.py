@@ -99,7 +99,7 @@ def test_a_corrupt_model_is_passed_over_for_the_newest_sound_one_and_told(
     def load(home: Home, *, tag: str) -> CountingRecommender:
         find_model(home, tag=tag).require_whole()
         recommender = CountingRecommender(PRIOR)
-        recommender.tag = tag
+        recommender.tag = recommender.snapshot_model = tag
         return recommender
 
     monkeypatch.setattr("feature_repo.store.Store", lambda _: store)
@@ -108,7 +108,7 @@ def test_a_corrupt_model_is_passed_over_for_the_newest_sound_one_and_told(
     before = REGISTRY.get_sample_value("coldstart_model_swaps_total", outcome) or 0.0
     service = RecommenderService.inner()
     status = service.status()
-    assert (status.model, status.refused_model) == (second, "latest")
+    assert (status.model, status.refused_model) == (second, corrupt)
     assert f"the model {corrupt} is corrupt: weights.json" in status.refused_because
     assert REGISTRY.get_sample_value("coldstart_model_swaps_total", outcome) == before + 1
     assert "is refused, an earlier model is served" in caplog.text
