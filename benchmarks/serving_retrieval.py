@@ -11,6 +11,7 @@ every listing exactly. Some listings have learned from first customers.
 
 import argparse
 import json
+import os
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -73,6 +74,7 @@ def main() -> None:
 
 def started(many: Home, log: Path) -> dict[str, Any]:
     """How long the service takes until it is ready, and what memory it then has for itself."""
+    os.environ["COLDSTART_HOME"] = str(many.root)
     began = time.perf_counter()
     with served(many, log) as (_, pid):
         taken = time.perf_counter() - began

@@ -41,12 +41,14 @@ class Kinds:
 
     @classmethod
     def fit(cls, sample: Tensor) -> "Kinds":
-        """Of a sample (S, D) of listings that have the modality."""
+        """Of a sample (S, D) of listings that have the modality, in any order; none: one kind."""
+        if not len(sample):
+            return cls(torch.eye(sample.shape[1])[:, -AXES:], torch.zeros(1, sample.shape[1]))
         _, found = torch.linalg.eigh(sample.T @ sample)
         axes = found[:, -AXES:].contiguous()
         count = max(1, min(KINDS, len(sample) // MEMBERS))
         kinds = cls(axes, sample[torch.linspace(0, len(sample) - 1, count).long()])
-        for _ in range(ROUNDS if len(sample) else 0):
+        for _ in range(ROUNDS):
             kinds = cls(axes, _means(sample, kinds.of(sample), count))
         return kinds
 

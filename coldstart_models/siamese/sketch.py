@@ -48,7 +48,8 @@ class Sketch:
     @torch.inference_mode()
     def fit(cls, widths: dict[str, int], rows: FloatMatrix) -> "Sketch":
         """Of rows (N, ΣD_m + 1) of `item_vector`."""
-        sample = np.ascontiguousarray(rows[:: max(1, len(rows) // SAMPLE)])
+        drawn = np.random.default_rng(0).permutation(len(rows))[:SAMPLE]
+        sample = np.ascontiguousarray(rows[np.sort(drawn)])
         kinds = {
             name: Kinds.fit(values[values.any(dim=1)])
             for name, values in _blocks(sample, widths).items()
