@@ -65,7 +65,7 @@ def main() -> None:
     with TemporaryDirectory(dir=options.folder or home.root.parent, prefix="many-") as folder:
         small = Recommender.load(home)
         many = stocked(home, small._snapshot, Path(folder) / "home", count=options.listings)
-        told = {"listings": options.listings}
+        told: dict[str, Any] = {"listings": options.listings}
         if not options.no_service:
             told |= started(many, Path(folder) / "service.log")
         told |= measured(many, users=options.users, calls=options.calls, seed=options.seed)
