@@ -18,7 +18,7 @@ KINDS: Final = 256
 """At most; fewer of a small sample."""
 MEMBERS: Final = 16
 """Listings of the sample a kind, on average at least."""
-AXES: Final = 96
+AXES: Final = 64
 """Leading axes on which a listing's kind is told."""
 ROUNDS: Final = 10
 """Of k-means."""
@@ -54,7 +54,7 @@ class Kinds:
 
     def of(self, values: Tensor) -> Tensor:
         """(N,) number of each vector's kind."""
-        return self._distances(values).argmin(dim=1)
+        return torch.from_numpy(self._distances(values).numpy().argmin(axis=1))
 
     def near(self, values: Tensor, count: int) -> Tensor:
         """(N, K) which kinds are the nearest few of each vector, its own among them."""
