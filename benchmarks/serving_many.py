@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from coldstart_models.snapshot import Snapshot
@@ -38,10 +39,9 @@ def stocked(home: Home, small: Snapshot, folder: Path, *, count: int) -> Home:
     ids = pa.array([f"many-{number:07d}" for number in range(count)])
     shops = pq.read_table(home.items)
     kept = pa.array(small.item_ids.tolist())
-    places = np.resize(np.asarray(pa.compute.index_in(kept, shops[tables.ITEM_ID])), count)
-    items = shops.take(pa.array(places))
-    column = items.schema.get_field_index(tables.ITEM_ID)
-    pq.write_table(items.set_column(column, tables.ITEM_ID, ids), many.items)
+    found = pc.index_in(kept, shops[tables.ITEM_ID].combine_chunks())
+    items = shops.take(pa.array(np.resize(np.asarray(found), count)))
+    pq.write_table(_renamed(items, ids), many.items)
     _write_snapshot(home, many, small, ids)
     return many
 
@@ -54,8 +54,8 @@ def _write_snapshot(home: Home, many: Home, small: Snapshot, ids: pa.Array) -> N
     blended(small.rows, small.widths, count=len(ids), path=version / vector_snapshot.VECTORS)
     _forget(version / vector_snapshot.VECTORS)
     named = [tables.ITEM_ID, "model", tables.EVENT_TIMESTAMP]
-    rows = pq.read_table(home.feature_table(view), columns=named).slice(0, 1)
-    rows = rows.take(pa.array(np.zeros(len(ids), np.int64))).set_column(0, tables.ITEM_ID, ids)
+    first = pq.read_table(home.feature_table(view), columns=named).select(named).slice(0, 1)
+    rows = _renamed(first.take(pa.array(np.zeros(len(ids), np.int64))), ids)
     vector_snapshot._write_rows(rows, version / vector_snapshot.ROWS)
     state = vector_snapshot.SnapshotState(
         version=1,
@@ -71,6 +71,12 @@ def _write_snapshot(home: Home, many: Home, small: Snapshot, ids: pa.Array) -> N
     current = many.vector_snapshots(view) / vector_snapshot.CURRENT
     current.write_text(json.dumps(asdict(state)), encoding="utf-8")
     _forget(version / vector_snapshot.VECTORS)
+
+
+def _renamed(rows: pa.Table, ids: pa.Array) -> pa.Table:
+    """The rows under other item ids."""
+    at = rows.schema.get_field_index(tables.ITEM_ID)
+    return rows.set_column(at, tables.ITEM_ID, ids.cast(rows.schema.field(at).type))
 
 
 def blended(

@@ -18,7 +18,7 @@ KINDS: Final = 256
 """At most; fewer of a small sample."""
 MEMBERS: Final = 16
 """Listings of the sample a kind, on average at least."""
-AXES: Final = 96
+AXES: Final = 64
 """Leading axes on which a listing's kind is told."""
 ROUNDS: Final = 10
 """Of k-means."""
@@ -41,18 +41,20 @@ class Kinds:
 
     @classmethod
     def fit(cls, sample: Tensor) -> "Kinds":
-        """Of a sample (S, D) of listings that have the modality."""
+        """Of a sample (S, D) of listings that have the modality, in any order; none: one kind."""
+        if not len(sample):
+            return cls(torch.eye(sample.shape[1])[:, -AXES:], torch.zeros(1, sample.shape[1]))
         _, found = torch.linalg.eigh(sample.T @ sample)
         axes = found[:, -AXES:].contiguous()
         count = max(1, min(KINDS, len(sample) // MEMBERS))
         kinds = cls(axes, sample[torch.linspace(0, len(sample) - 1, count).long()])
-        for _ in range(ROUNDS if len(sample) else 0):
+        for _ in range(ROUNDS):
             kinds = cls(axes, _means(sample, kinds.of(sample), count))
         return kinds
 
     def of(self, values: Tensor) -> Tensor:
         """(N,) number of each vector's kind."""
-        return self._distances(values).argmin(dim=1)
+        return torch.from_numpy(self._distances(values).numpy().argmin(axis=1))
 
     def near(self, values: Tensor, count: int) -> Tensor:
         """(N, K) which kinds are the nearest few of each vector, its own among them."""

@@ -6,6 +6,8 @@ as many products however long the past is. What comes out best is then scored ex
 skips any listing: filters hold as they do elsewhere, and a new listing is one row more.
 """
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
@@ -48,7 +50,8 @@ class Sketch:
     @torch.inference_mode()
     def fit(cls, widths: dict[str, int], rows: FloatMatrix) -> "Sketch":
         """Of rows (N, ΣD_m + 1) of `item_vector`."""
-        sample = np.ascontiguousarray(rows[:: max(1, len(rows) // SAMPLE)])
+        drawn = np.random.default_rng(0).permutation(len(rows))[:SAMPLE]
+        sample = np.ascontiguousarray(rows[np.sort(drawn)])
         kinds = {
             name: Kinds.fit(values[values.any(dim=1)])
             for name, values in _blocks(sample, widths).items()
@@ -57,10 +60,10 @@ class Sketch:
 
     @classmethod
     def _of(cls, widths: dict[str, int], kinds: dict[str, Kinds], rows: FloatMatrix) -> "Sketch":
-        shelves = {
-            name: Shelves.of(kinds[name], values) for name, values in _blocks(rows, widths).items()
-        }
-        return cls(widths, shelves, np.ascontiguousarray(rows[:, -1]))
+        with ThreadPoolExecutor(os.cpu_count()) as pool:  # most is done outside of Python's lock
+            shelves = pool.map(_shelved, kinds.values(), _blocks(rows, widths).values())
+            prior = np.ascontiguousarray(rows[:, -1])
+            return cls(widths, dict(zip(widths, shelves, strict=True)), prior)
 
     @torch.inference_mode()
     def of(self, rows: FloatMatrix) -> "Sketch":
@@ -151,6 +154,11 @@ class Sketch:
         """Of the items that stay."""
         none = np.empty((0, sum(self.widths.values()) + 1), np.float32)
         return self.rearranged(stay, none, np.arange(int(stay.sum())))
+
+
+@torch.inference_mode()
+def _shelved(kinds: Kinds, values: Tensor) -> Shelves:
+    return Shelves.of(kinds, values)
 
 
 def _blocks(rows: FloatMatrix, widths: dict[str, int]) -> dict[str, Tensor]:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from feature_repo import vector_snapshot
 from feature_repo.erasure.feature_rows import drop_rows
 from feature_repo.errors import StoreError
 from feature_repo.feature_tables import ITEM_VECTOR
@@ -201,6 +202,24 @@ def test_a_torn_file_is_refused_the_table_is_read_and_the_next_version_is_whole(
 
     assert write_snapshot(home, VIEW).name == "2.0"
     assert_same(read_snapshot(home, VIEW), from_table(home))
+
+
+def test_a_process_reads_what_it_opens_again_once_for_its_checksum_until_it_is_another_file(
+    home, monkeypatch
+):
+    write_snapshot(home, VIEW)
+    read, checksum = [], vector_snapshot._checksum
+    monkeypatch.setattr(
+        vector_snapshot, "_checksum", lambda path: read.append(path.name) or checksum(path)
+    )
+    vector_snapshot._checksum_once.cache_clear()
+    for _ in range(2):
+        assert read_snapshot(home, VIEW) is not None
+    assert sorted(read) == ["rows.arrow", "vectors.f32"]
+
+    torn(home, "vectors.f32", keep=False)
+    assert read_snapshot(home, VIEW) is None
+    assert read[2:] == ["vectors.f32"]
 
 
 def test_a_version_without_a_file_is_forgotten(home):

@@ -111,3 +111,12 @@ def test_shelves_multiply_the_listings_that_are_asked_for_and_have_the_modality(
         shelves.add(scores, directions, lambda found, _: found[0] + 1.0, asked=some)
         wanted = expected if some is None else torch.where(asked, expected, 0.0)
         torch.testing.assert_close(scores, wanted, rtol=0.0, atol=0.02)
+
+
+def test_of_a_modality_that_no_listing_has_nothing_is_shelved() -> None:
+    kinds = Kinds.fit(torch.empty(0, 12))
+    shelves = Shelves.of(kinds, torch.zeros(5, 12))
+    scores = torch.zeros(5)
+    shelves.add(scores, torch.ones(1, 1, 12), lambda found, _: found[0] + 1.0)
+    assert len(shelves.listings) == 0
+    assert torch.equal(scores, torch.zeros(5))
