@@ -24,11 +24,12 @@ def publish(
     """Print the rows and write them, with the machine and the facts, to `FOLDER/NAME.json`.
 
     Args:
-        rows: all with the same keys, in the order of the columns.
+        rows: all with the same keys, in the order of the columns; there may be none.
         facts: what else the JSON says, such as a ratio.
     """
-    columns = list(rows[0])
-    console.print_table(title, columns, [[row[column] for column in columns] for row in rows])
+    if rows:
+        columns = list(rows[0])
+        console.print_table(title, columns, [[row[column] for column in columns] for row in rows])
     for fact, value in facts.items():
         console.say(f"{fact}: {value}")
     path = folder / f"{name}.json"

@@ -14,6 +14,7 @@ import psutil  # type: ignore[import-untyped]
 
 from benchmarks import results
 from benchmarks.serving_processes import Client
+from coldstart_models.commands import console
 
 MIB: Final = 1024**2
 CONNECTIONS: Final = 32
@@ -103,6 +104,7 @@ def saturated(port: int, pid: int, body: dict[str, Any], *, requests: int) -> di
             answered = statuses.total()
             if answered >= len(held) * requests / WEIGHED:
                 held[answered] = memory(pid)
+                console.say(f"{answered:,} requests: {held[answered] / MIB:,.1f} MiB")
     errors = sum(count for status, count in statuses.items() if status[0] == "5" and status != BUSY)
     return {
         "connections": CONNECTIONS,

@@ -105,8 +105,9 @@ def published(result: Mapping[str, Any]) -> str:
     A list of rows, such as the single points that the others are of, is left to the file.
     """
     rows = result["rows"]
-    columns = list(rows[0])
-    measured = table(columns, [[_cell(row[column]) for column in columns] for row in rows])
+    columns = list(rows[0]) if rows else []
+    body = [[_cell(row[column]) for column in columns] for row in rows]
+    measured = table(columns, body) if rows else ""
     facts = {
         name: value
         for name, value in result.items()

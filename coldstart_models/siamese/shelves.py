@@ -18,7 +18,7 @@ KINDS: Final = 256
 """At most; fewer of a small sample."""
 MEMBERS: Final = 16
 """Listings of the sample a kind, on average at least."""
-AXES: Final = 64
+AXES: Final = 96
 """Leading axes on which a listing's kind is told."""
 ROUNDS: Final = 10
 """Of k-means."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import results, serving_load
+from benchmarks import results, serving_load, tables
 from benchmarks.serving_parts import Measured, OtherMachine, publish, published
 
 TIMED = Measured(
@@ -24,6 +24,15 @@ def test_a_part_takes_its_own_place_and_leaves_the_others(tmp_path: Path) -> Non
     assert found.rows == {"asked": {"p50 ms": 3.0, "p99 ms": 4.0}, "floor": TIMED.rows["floor"]}
     assert found.facts["calls"] == 10
     assert json.loads((tmp_path / "serving.json").read_text())["errors_5xx"] == 3
+
+
+def test_a_part_that_times_nothing_may_be_the_first(tmp_path: Path) -> None:
+    publish(Measured({}, {"saturation": {"errors_5xx": 2}}), title="first", folder=tmp_path)
+
+    assert published(tmp_path).facts == {"saturation": {"errors_5xx": 2}}
+    told = tables.published(json.loads((tmp_path / "serving.json").read_text()))
+    assert "- saturation: errors_5xx 2" in told
+    assert "|" not in told
 
 
 def test_rows_and_facts_stand_in_the_order_that_is_given_whatever_was_measured_first() -> None:
