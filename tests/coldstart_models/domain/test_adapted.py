@@ -169,7 +169,7 @@ def test_a_pair_and_a_single_encoder_are_not_written_into_one_folder(run, shop, 
     with pytest.raises(ConfigError, match=r"already in .*one, and a pair's image and text would"):
         adapt(shop, SETTING, load=load, out=tmp_path / "one", cache=tmp_path / "maps")
     assert reloaded(tmp_path / "one").modality == "image"
-    again = replace(with_aims(("labels",)), freedom=Freedom())  # a head alone
+    again = replace(with_aims(("labels",)), freedom=Freedom(), schedule=LONG)  # a head alone
     adapt(shop, again, load=load, out=tmp_path / "one", cache=tmp_path / "maps")
     assert not (tmp_path / "one" / "backbone.safetensors").exists()
 
