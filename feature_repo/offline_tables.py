@@ -192,9 +192,9 @@ def extent(
     home: Home, view: str, *, start: datetime | None = None, end: datetime | None = None
 ) -> Extent:
     """Measure a table, or its part in a time range (bounds included)."""
-    table = feature_table(view)
-    if not home.feature_table(view).exists():
-        return Extent(0, 0, None, None)
+    table, path = feature_table(view), home.feature_table(view)
+    if not path.exists() or not pq.read_metadata(path).num_rows:
+        return Extent(0, 0, None, None)  # by the footer: to open a database takes far longer
     (row,) = query(
         f"""
         SELECT count(*) AS rows, count(DISTINCT {table.key}) AS keys,
@@ -203,7 +203,7 @@ def extent(
         WHERE {tables.EVENT_TIMESTAMP} BETWEEN coalesce(?, '-infinity'::TIMESTAMPTZ)
               AND coalesce(?, 'infinity'::TIMESTAMPTZ)
         """,
-        str(home.feature_table(view)),
+        str(path),
         start,
         end,
     ).to_pylist()

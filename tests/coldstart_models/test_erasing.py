@@ -2,8 +2,10 @@
 
 import json
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,7 @@ from feature_repo.served_log import Served, ServedLog, read_served
 from feature_repo.store import Store
 from tests.coldstart_models.stateful_search import files_with, objects_with
 from tests.feature_repo.samples import write_items
+from tests.kept_state import KeptState
 from validation import tables
 
 USER = "person-zq7x"
@@ -102,12 +105,41 @@ def built(folder: Path, rows: list[dict[str, Any]]) -> tuple[Home, Store]:
     return home, store
 
 
-@pytest.fixture(params=[50_000, 1], ids=["short log", "indexed log"])
+SHORT, INDEXED = 50_000, 1
+"""From how many events on the log has an index."""
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], KeptState]:
+    """The shop of EVENTS, built once for either log."""
+
+    @cache
+    def made(indexed_from: int) -> KeptState:
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(event_log_module, "INDEXED_FROM", indexed_from)
+            home, _ = built(tmp_path_factory.mktemp("kept") / "home", EVENTS)
+        state = KeptState(home)
+        state.keep("built")
+        return state
+
+    return made
+
+
+@pytest.fixture(params=[SHORT, INDEXED], ids=["short log", "indexed log"])
 def shop(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest,
+    kept: Callable[[int], KeptState],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> tuple[Home, Store]:
     monkeypatch.setattr(event_log_module, "INDEXED_FROM", request.param)
-    return built(tmp_path / "home", EVENTS)
+    home = kept(request.param).put_back("built")
+    return home, Store(home)
+
+
+@pytest.fixture
+def short(kept: Callable[[int], KeptState]) -> tuple[Home, Store]:
+    home = kept(SHORT).put_back("built")
+    return home, Store(home)
 
 
 def keep_copies(home: Home, store: Store) -> None:
@@ -144,8 +176,12 @@ def erase(home: Home, store: Store, **more: Any) -> erasing.Receipt:
     return erase_user(USER, home=home, store=store, recommender=None, now=NOW, **more)
 
 
-def test_the_person_is_in_no_file_and_in_no_memory(shop: tuple[Home, Store]) -> None:
-    home, store = shop
+@pytest.mark.parametrize("indexed_from", [SHORT, INDEXED], ids=["short log", "indexed log"])
+def test_the_person_is_in_no_file_and_in_no_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, indexed_from: int
+) -> None:
+    monkeypatch.setattr(event_log_module, "INDEXED_FROM", indexed_from)
+    home, store = built(tmp_path / "home", EVENTS)  # by the store that is looked through
     keep_copies(home, store)
     assert len(files_with(home.root, USER)) > 8
     receipt = erase(home, store)
@@ -241,9 +277,9 @@ STEPS = [
 
 @pytest.mark.parametrize(("module", "step"), STEPS, ids=[step for _, step in STEPS])
 def test_an_erasure_that_is_killed_is_finished(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: Any, step: str
+    short: tuple[Home, Store], monkeypatch: pytest.MonkeyPatch, module: Any, step: str
 ) -> None:
-    home, store = built(tmp_path / "home", EVENTS)
+    home, store = short
     keep_copies(home, store)
 
     def die(*_: Any, **__: Any) -> None:
@@ -272,8 +308,10 @@ def ingested_again(home: Home) -> None:
     event_log(home).forget_replaced()
 
 
-def test_an_erasure_waits_for_an_ingest_that_read_whom_to_refuse(tmp_path: Path) -> None:
-    home, store = built(tmp_path / "home", EVENTS)
+def test_an_erasure_waits_for_an_ingest_that_read_whom_to_refuse(
+    short: tuple[Home, Store],
+) -> None:
+    home, store = short
     with ThreadPoolExecutor(1) as beside:
         with locked(home.events.parent):
             erasure = beside.submit(erase, home, store)
@@ -286,9 +324,9 @@ def test_an_erasure_waits_for_an_ingest_that_read_whom_to_refuse(tmp_path: Path)
 
 @pytest.mark.parametrize("killed", [False, True])
 def test_a_log_that_was_replaced_before_it_was_rewritten_is_looked_at_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed: bool
+    short: tuple[Home, Store], monkeypatch: pytest.MonkeyPatch, killed: bool
 ) -> None:
-    home, store = built(tmp_path / "home", EVENTS)
+    home, store = short
     rewrite = event_rows.rewrite_log
 
     def late(*given: Any) -> Any:

@@ -1,6 +1,5 @@
 """The jobs `train` and `meta-train`: on logs that are not of launches, and between encoders."""
 
-import shutil
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -31,6 +30,7 @@ from feature_repo.jobs.ingest import ingest
 from feature_repo.jobs.switch import take_back, use_encoder
 from feature_repo.store import Store
 from tests.feature_repo.samples import NOW, CountingEncoder
+from tests.kept_state import KeptState
 from validation import gate
 
 LETTERS = "abc"
@@ -57,27 +57,16 @@ def unordered_shop(*, things: int = 60, users: int = 45) -> SourceData:
     return SourceData("shop", items, events, Ordering.NONE)
 
 
-class Shop:
-    """A state folder, and what it was at some times: a test begins with one of these.
-
-    It is always put back at the same place, as the registry names tables by their whole path.
-    """
+class Shop(KeptState):
+    """A shop as it was before and after a training, which is done once."""
 
     def __init__(self, home: Home) -> None:
-        self._home = home
+        super().__init__(home)
         self.keep("untrained")
-
-    def keep(self, name: str) -> None:
-        shutil.copytree(self._home.root, self._copy(name), symlinks=True)
-
-    def put_back(self, name: str) -> Home:
-        shutil.rmtree(self._home.root)
-        shutil.copytree(self._copy(name), self._home.root, symlinks=True)
-        return self._home
 
     @cached_property
     def result(self) -> TrainResult:
-        """Of the training that made what is kept as `trained`, once."""
+        """Of the training that made what is kept as `trained`."""
         result = train_job(home=self.put_back("untrained"), now=NOW)
         self.keep("trained")
         return result
@@ -85,9 +74,6 @@ class Shop:
     def trained(self) -> tuple[Home, TrainResult]:
         result = self.result
         return self.put_back("trained"), result
-
-    def _copy(self, name: str) -> Path:
-        return self._home.root.with_name(name)
 
 
 @pytest.fixture(scope="module")
