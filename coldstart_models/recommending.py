@@ -466,7 +466,9 @@ class Recommender:
     def remove_listings(self, item_ids: Collection[str]) -> None:
         """Recommend and score these no more; unknown ids are left out."""
         with self._writing:
-            self._snapshot = self._snapshot.without_items(item_ids)
+            known = [item_id for item_id in item_ids if item_id in self._snapshot.position]
+            if known:
+                self._snapshot = self._snapshot.without_items(known)
         for follower in self._followers:
             follower.remove_listings(item_ids)
 

@@ -91,6 +91,7 @@ def test_the_page_of_benchmarks_has_a_place_for_each():
         "shots",
         "ablation",
         "extraction",
+        "extraction_again",
         "serving",
         "streaming",
         "aggregation",

@@ -149,7 +149,7 @@ def chosen(home, item_id, *users):
             row = {tables.EVENT_ID: f"{user}-{place}", tables.USER_ID: user, tables.ITEM_ID: one}
             row |= {tables.EVENT_TYPE: tables.CLICK, tables.EVENT_TIMESTAMP: moment}
             rows.append({**row, tables.SOURCE: "board"})
-    frame = pd.DataFrame(rows, columns=tables.EVENTS.names)
+    frame = pd.DataFrame(rows)
     pq.write_table(tables.EVENTS.to_arrow(frame), home.events)
 
 
