@@ -28,7 +28,7 @@ PART: Final = 500
 
 
 class Kind(StrEnum):
-    """What became another one; other state folders are told of it, or told of it."""
+    """What became another one; other state folders are told of it, but where they told of it."""
 
     CHANGED = "changed"
     """What the catalogue says: they came, were updated or went."""

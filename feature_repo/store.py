@@ -496,17 +496,10 @@ class Store:
         if isinstance(features, str):
             self._names(features)
             return self._feast.get_feature_service(features)
-        known = {
-            *(
-                f"{name}:{column.name}"
-                for name, t in FEATURE_TABLES.items()
-                for column in t.features
-            ),
-        }
         unknown = [
             reference
             for reference in features
-            if reference not in known and reference.split(":")[0] not in ON_DEMAND_TABLES
+            if reference not in KNOWN and reference.split(":")[0] not in ON_DEMAND_TABLES
         ]
         if unknown:
             raise UnknownFeature(

@@ -3,8 +3,8 @@
 A client that can be told when to give up (Redis's) reads one person's row on the request's own
 thread. Any other read runs on a thread beside it, because SQLite behind another's lock cannot be
 hurried. There are as many such threads as the service has, so a store that hangs holds these and no
-more. After a few failures in a row the store is left alone for
-a second at a time: requests do not wait for it meanwhile.
+more. After a few failures in a row the store is left alone for a second at a time: requests do not
+wait for it meanwhile.
 """
 
 import contextvars

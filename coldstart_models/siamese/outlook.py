@@ -24,8 +24,6 @@ from coldstart_models.siamese.sight import Past
 
 LEAST: Final = 1e-30
 """What a sum is taken for where nothing is left to add."""
-
-
 OWN: Final = 2
 """Kinds that an event counts as one of: its own, and the next."""
 FIRST: Final = 1_000.0

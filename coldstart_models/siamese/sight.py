@@ -111,12 +111,7 @@ class Sight:
     """(T, C) and where they exist."""
 
     @classmethod
-    def of(
-        cls,
-        scorer: SiameseScorer,
-        past: Past,
-        candidates: Vectors,
-    ) -> "Sight":
+    def of(cls, scorer: SiameseScorer, past: Past, candidates: Vectors) -> "Sight":
         """Of candidates that are laid out in one block each modality."""
         present = stacked(candidates, past.names)
         temperatures = scorer.temperatures.tolist()

@@ -11,6 +11,7 @@ from coldstart_models.listing_encoders import ListingEncoders
 from feature_repo import listing_changes
 from feature_repo.home import Home
 from tests.bentos.fakes import PRIOR, ColourEncoder, CountingRecommender, MemoryStore
+from tests.bentos.two_services import added, shown
 
 
 @pytest.fixture
@@ -25,17 +26,6 @@ def both(home: Home, store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> tup
     for one in services:
         one._encoders = ListingEncoders(ColourEncoder("image"), ColourEncoder("text"))
     return services
-
-
-def shown(service: Any) -> list[str]:
-    answer = service.recommend(payloads.RecommendRequest.model_validate({"k": 10}))
-    return sorted(item.item_id for item in answer.items)
-
-
-def added(service: Any, *item_ids: str, **columns: Any) -> None:
-    listings = [{"item_id": one, "title": f"Wool {one}", **columns} for one in item_ids]
-    told = service.listings(payloads.ListingsRequest.model_validate({"listings": listings}))
-    assert told.accepted == sorted(item_ids)
 
 
 def test_a_listing_of_one_is_recommended_and_labelled_by_the_other(both: tuple[Any, Any]) -> None:

@@ -20,6 +20,7 @@ from feature_repo.environment import ENVIRONMENT_VARIABLE
 from feature_repo.home import REPOSITORY, Home
 from feature_repo.store import Store
 from tests.bentos.fakes import PRIOR, ColourEncoder, CountingRecommender
+from tests.bentos.two_services import added, shown
 from tests.redis_servers import redis_server
 from validation import tables
 
@@ -57,17 +58,6 @@ def replicas(
             service.store.wait_at_most(2.0)
             made.append(service)
         yield made[0], made[1]
-
-
-def shown(service: Any) -> list[str]:
-    answer = service.recommend(payloads.RecommendRequest.model_validate({"k": 10}))
-    return sorted(item.item_id for item in answer.items)
-
-
-def added(service: Any, *item_ids: str, **columns: Any) -> None:
-    listings = [{"item_id": one, "title": f"Wool {one}", **columns} for one in item_ids]
-    told = service.listings(payloads.ListingsRequest.model_validate({"listings": listings}))
-    assert told.accepted == sorted(item_ids)
 
 
 def exchanged(*services: Any) -> None:

@@ -120,17 +120,23 @@ def test_another_models_vectors_are_left(recommender, second, home):
     assert not second.serves("z1")
 
 
-def test_recommenders_that_follow_take_listings_up_by_their_own_model(recommender, second, home):
-    store = Store(home)
+def followed_by(leader):
+    """A recommender of another tag that takes in what the leader does."""
     follower = Recommender(
         tag="m:2",
-        featurizer=second._featurizer,
-        head=second._head,
-        network=second._network,
-        population=second._population,
-        snapshot=second._snapshot,
+        featurizer=leader._featurizer,
+        head=leader._head,
+        network=leader._network,
+        population=leader._population,
+        snapshot=leader._snapshot,
     )
-    second.lead([follower])
+    leader.lead([follower])
+    return follower
+
+
+def test_recommenders_that_follow_take_listings_up_by_their_own_model(recommender, second, home):
+    store = Store(home)
+    follower = followed_by(second)
     added(recommender, store, home, board().frame, {"z1": "oak chair 98"})
     catch_up(["z1"], home=home, store=store, recommender=second)
     assert follower.serves("z1")
@@ -157,15 +163,7 @@ def test_recommenders_that_follow_learn_from_the_log_what_another_process_learne
     recommender, second, home
 ):
     store = Store(home)
-    follower = Recommender(
-        tag="m:2",
-        featurizer=second._featurizer,
-        head=second._head,
-        network=second._network,
-        population=second._population,
-        snapshot=second._snapshot,
-    )
-    second.lead([follower])
+    follower = followed_by(second)
     added(recommender, store, home, board().frame, {"z1": "oak chair 98"})
     catch_up(["z1"], home=home, store=store, recommender=second)
     assert follower.support("z1") == 0
