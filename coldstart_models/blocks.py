@@ -10,15 +10,19 @@ import torch
 from torch import Tensor
 
 from coldstart_models.data.catalogue import IntArray
+from coldstart_models.recent import Recent
 from coldstart_models.siamese.scorer import Vectors, spread_of
 from coldstart_models.siamese.sight import stacked
 from coldstart_models.siamese.similarities import Similarities
 
 if TYPE_CHECKING:
+    from coldstart_models.person import Met
     from coldstart_models.snapshot import Snapshot
 
 LARGEST_COPY: Final = 20_000
 """New listings up to which their vectors are held a second time, side by side."""
+PEOPLE: Final = 256
+"""Kept from request to request: of 1,600 items, some 100 kB each."""
 FILLED: Final = 0.5
 """A block serves a request whose candidates are at least this share of it."""
 
@@ -106,6 +110,11 @@ class Blocks:
     def similarities(self) -> Similarities | None:
         """What is kept of a small catalogue from request to request; None of a large one."""
         return Similarities.of(self._vectors)
+
+    @cached_property
+    def people(self) -> "Recent[Met | None]":
+        """Who asked of late, as a small catalogue knows them."""
+        return Recent(PEOPLE)
 
     @cached_property
     def reference(self) -> Block:

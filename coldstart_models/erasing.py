@@ -136,6 +136,8 @@ def _finish(
     }
     again = feature_rows.compute_again(home, items, now=erasure.moment)
     adapted = _bring_online(erasure, home=home, store=store, recommender=recommender)
+    if recommender is not None:
+        recommender.forget_people()
     receipt = Receipt(
         user_hash=erasure.hash,
         erased_at=erasure.erased_at,

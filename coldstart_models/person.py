@@ -11,13 +11,45 @@ from torch import Tensor
 from coldstart_models.data.catalogue import IntArray
 from coldstart_models.siamese.scorer import Calibration, SiameseScorer
 from coldstart_models.siamese.sight import FloatArray, Past, Sight, contributions
+from coldstart_models.siamese.similarities import Similarities
 from coldstart_models.siamese.sketch import LARGE
 from coldstart_models.siamese.terms import Terms
 from coldstart_models.siamese.training import history_batch
 
 if TYPE_CHECKING:
+    from coldstart_models.blocks import Block
     from coldstart_models.snapshot import Snapshot
     from coldstart_models.user_history import UserHistory
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """A person beside all items of a small catalogue: the same whatever is asked, until they or
+    the snapshot change. Visitors come back for the next page, another category, the same page.
+    """
+
+    past_rows: IntArray
+    past: Past
+    sight: Sight
+    calibration: Calibration
+
+    @classmethod
+    def of(
+        cls,
+        scorer: SiameseScorer,
+        snapshot: "Snapshot",
+        history: "UserHistory",
+        similarities: Similarities,
+    ) -> "Met | None":
+        """None where the snapshot knows no item of the history."""
+        met = _remembered(scorer, snapshot, history)
+        if met is None:
+            return None
+        past_rows, past = met
+        blocks = snapshot.blocks
+        sight = Sight.of_known(scorer, past, blocks.whole.present, similarities)
+        pool = sight.batch(torch.from_numpy(blocks.reference.rows))
+        return cls(past_rows, past, sight, Calibration.beside(*pool, *blocks.usual_prior))
 
 
 @dataclass(frozen=True)
@@ -61,20 +93,48 @@ class Person:
             mean: (ΣD_m,) of the population's profiles, to keep whom first customers lifted.
             personal: π of `siamese.personal`, by which the best are kept.
         """
-        histories = snapshot.histories([history])
-        if not histories.mask.any():
-            return None
-        batch = history_batch(histories)
-        blocks = snapshot.blocks
-        past = Past.of(
-            scorer,
-            snapshot.vectors,
-            batch.rows[0],
-            age_days=batch.age_days[0],
-            traits=batch.traits[0],
-            present=blocks.whole.present,
+        similarities = snapshot.blocks.similarities
+        if similarities is None:
+            return cls._among_many(
+                scorer, snapshot, history, rows, most=most, mean=mean, personal=personal
+            )
+        met = snapshot.blocks.people.get(
+            (id(scorer), history.key), lambda: Met.of(scorer, snapshot, history, similarities)
         )
-        kept, reference, prior = blocks.similarities, blocks.reference, blocks.usual_prior
+        if met is None:
+            return None
+        return cls(
+            scorer=scorer,
+            snapshot=snapshot,
+            rows=rows,
+            past_rows=met.past_rows,
+            past=met.past,
+            sight=met.sight,
+            columns=_columns(snapshot.blocks.whole, rows, rows if _ascends(rows) else None),
+            present=snapshot.blocks.whole.present,
+            calibration=met.calibration,
+            prior=torch.from_numpy(snapshot.prior[rows]),
+        )
+
+    @classmethod
+    def _among_many(
+        cls,
+        scorer: SiameseScorer,
+        snapshot: "Snapshot",
+        history: "UserHistory",
+        rows: IntArray,
+        *,
+        most: int | None,
+        mean: Tensor | None,
+        personal: float | None,
+    ) -> "Person | None":
+        """As `of`, where the products of all items would be too many to keep."""
+        remembered = _remembered(scorer, snapshot, history)
+        if remembered is None:
+            return None
+        past_rows, past = remembered
+        blocks = snapshot.blocks
+        reference, prior = blocks.reference, blocks.usual_prior
         if most is not None and len(rows) > max(LARGE, most) and snapshot.sketch is not None:
             seen = Calibration.beside(*Sight.of(scorer, past, reference.vectors).batch(), *prior)
             lifted = torch.zeros(0), rows[:0]
@@ -84,27 +144,22 @@ class Person:
                 scorer, past, seen, rows, most=most, lifted=lifted, personal=personal
             )
         ascending = rows if _ascends(rows) else np.unique(rows)
-        if kept is None:
-            block = blocks.around(ascending)
-            sight = Sight.of(scorer, past, block.vectors)
-        else:
-            block = blocks.whole
-            sight = Sight.of_known(scorer, past, block.present, kept)
+        block = blocks.around(ascending)
+        sight = Sight.of(scorer, past, block.vectors)
         if block is blocks.whole:
             pool = sight.batch(torch.from_numpy(reference.rows))
         elif block.holds(reference.rows):
             pool = sight.batch(torch.from_numpy(block.columns(reference.rows)))
         else:
             pool = Sight.of(scorer, past, reference.vectors).batch()
-        all_of_it = ascending is rows and len(rows) == len(block.rows)
         return cls(
             scorer=scorer,
             snapshot=snapshot,
             rows=rows,
-            past_rows=histories.item_index[0],
+            past_rows=past_rows,
             past=past,
             sight=sight,
-            columns=None if all_of_it else torch.from_numpy(block.columns(rows)),
+            columns=_columns(block, rows, ascending),
             present=block.present,
             calibration=Calibration.beside(*pool, *prior),
             prior=torch.from_numpy(snapshot.prior[rows]),
@@ -139,6 +194,32 @@ class Person:
             mean=self.calibration.mean[0, 0],
             deviation=self.calibration.deviation[0, 0],
         )
+
+
+def _remembered(
+    scorer: SiameseScorer, snapshot: "Snapshot", history: "UserHistory"
+) -> tuple[IntArray, Past] | None:
+    """(H,) rows of what the snapshot knows of a history, and what each weighs; None of nothing."""
+    histories = snapshot.histories([history])
+    if not histories.mask.any():
+        return None
+    batch = history_batch(histories)
+    past = Past.of(
+        scorer,
+        snapshot.vectors,
+        batch.rows[0],
+        age_days=batch.age_days[0],
+        traits=batch.traits[0],
+        present=snapshot.blocks.whole.present,
+    )
+    return histories.item_index[0], past
+
+
+def _columns(block: "Block", rows: IntArray, ascending: IntArray | None) -> Tensor | None:
+    """(C,) of the rows in a block; None where they are all of it, in its order."""
+    if ascending is rows and len(rows) == len(block.rows):
+        return None
+    return torch.from_numpy(block.columns(rows))
 
 
 def _ascends(rows: IntArray) -> bool:

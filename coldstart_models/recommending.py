@@ -479,6 +479,12 @@ class Recommender:
         for follower in self._followers:
             follower.forget_adaptations(item_ids)
 
+    def forget_people(self) -> None:
+        """Keep nothing of who asked."""
+        self._snapshot.blocks.people.clear()
+        for follower in self._followers:
+            follower.forget_people()
+
     def _rows(self, snapshot: Snapshot, item_ids: Sequence[str]) -> IntArray:
         unknown = [item_id for item_id in item_ids if item_id not in snapshot.position]
         if unknown:

@@ -1,8 +1,11 @@
 """What a person has chosen."""
 
 import math
+from collections.abc import Hashable
 from dataclasses import dataclass
 from datetime import datetime
+
+import numpy as np
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,12 @@ class UserHistory:
                 raise ValueError(
                     f"a history has as many ids ({len(self.item_ids)}) as {name} ({given}), or none"
                 )
+
+    @property
+    def key(self) -> Hashable:
+        """Equal for equal histories, unknown numbers too: a NaN is not itself."""
+        numbers = (np.array(one, np.float64).tobytes() for one in (self.quantities, self.prices))
+        return self.item_ids, self.event_types, self.timestamps, *numbers
 
     def quantity(self, place: int) -> float:
         """Of one event; NaN where unknown."""

@@ -55,6 +55,7 @@ class People(State):
                 return
             self._erasures = known
             self.shelf.forget_users(Tombstones.read(self.home))
+            self.recommender.forget_people()
             self.recommender.forget_adaptations(None)
             learn_anew(self.home)
         logger.info("people were erased by another process: listings learn anew")

@@ -25,6 +25,7 @@ from bentos.recommender.guarding import Guard, guarded
 from bentos.recommender.guarding.guard import refuse_without_keys
 from bentos.recommender.observing import logs
 from bentos.recommender.observing.exposition import Exposition
+from bentos.recommender.observing.tracing import trace_where_it_is_of_use
 from bentos.recommender.packed_model import bring_model, packed_tag
 from bentos.recommender.packing import image_variables, project_image
 from bentos.recommender.photos import PhotoLimits
@@ -60,6 +61,7 @@ T = TypeVar("T")
 WORKERS_VARIABLE: Final = "COLDSTART_WORKERS"
 
 os.environ.setdefault("BENTOML_DO_NOT_TRACK", "true")
+trace_where_it_is_of_use()
 
 
 @bentoml.asgi_app(storefront.app, path="/")
@@ -70,6 +72,7 @@ os.environ.setdefault("BENTOML_DO_NOT_TRACK", "true")
     workers=int(os.environ.get(WORKERS_VARIABLE) or 1),
     threads=4,
     traffic={"timeout": 60},
+    logging={"access": {"enabled": False}},  # see `observing.access`
 )
 class RecommenderService(Showing, Taking, Changing, Warming, Exposition):
     """Personal recommendations of home-goods listings nobody has clicked yet."""

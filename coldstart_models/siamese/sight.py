@@ -65,16 +65,22 @@ class Past:
         """M × (H, D_m): the chosen items' vectors."""
         return [self.vectors.values[name].index_select(0, self.rows) for name in self.names]
 
+    @cached_property
+    def average(self) -> Tensor:
+        """(ΣD_m,): Σ_h ω_h z_h of all modalities."""
+        return torch.cat(
+            [
+                _summed(self.vectors.values[name], self.rows, weights)
+                for name, weights in zip(self.names, self.weights, strict=True)
+            ]
+        )
+
     def centred(self, mean: Tensor) -> Tensor:
         """(ΣD_m,): Σ_h ω_h z_h less the population's mean; zero where there is no such modality."""
-        own = [
-            _summed(self.vectors.values[name], self.rows, weights)
-            for name, weights in zip(self.names, self.weights, strict=True)
-        ]
-        centred = torch.cat(own) - mean
+        centred = self.average - mean
         if not all(self.known):
-            blocks = torch.split(centred, [len(one) for one in own])
-            for block, known in zip(blocks, self.known, strict=True):
+            widths = [self.vectors.values[name].shape[1] for name in self.names]
+            for block, known in zip(torch.split(centred, widths), self.known, strict=True):
                 if not known:
                     block.zero_()
         return centred

@@ -207,6 +207,9 @@ class CountingRecommender:
         kept = self.adaptations if item_ids is not None else []
         self.adaptations = [one for one in kept if one[0] not in (item_ids or ())]
 
+    def forget_people(self) -> None:
+        self.asked.clear()
+
     def add_listings(self, items: pd.DataFrame, image: Any, text: Any) -> pd.DataFrame:
         for item_id in items[tables.ITEM_ID]:
             self.prior[item_id] = 9.0

@@ -18,6 +18,7 @@ from starlette.testclient import TestClient
 from bentos.recommender.observing import logs, spans
 from bentos.recommender.observing.redaction import PERSON, SECRET, redacted, secrets_of
 from bentos.recommender.observing.request import ObservedRequest, begin, end, request_id
+from bentos.recommender.observing.tracing import UntracedUrls
 from coldstart_models.listing_encoders import ListingEncoders
 from tests.bentos.fakes import ColourEncoder
 
@@ -77,6 +78,63 @@ def test_every_line_of_a_request_names_it(client: TestClient, lines: io.StringIO
     assert {line["endpoint"] for line in made} == {"similar"}
     assert any(line["logger"] == "bentoml.access" for line in made)
     assert {"time", "level", "logger", "message"} <= set(made[0])
+
+
+def test_an_answer_has_one_line_with_what_it_took(client: TestClient, lines: io.StringIO) -> None:
+    answer = client.post("/popular", json={"k": 1}, headers={"X-Request-ID": "r-2"})
+    client.get("/livez")  # probes have none
+    (line,) = [one for one in told(lines) if one["logger"] == "bentoml.access"]
+    parts = ("method", "path", "status", "bytes", "request_id", "endpoint")
+    assert [line[part] for part in parts] == [
+        "POST",
+        "/popular",
+        200,
+        len(answer.content),
+        "r-2",
+        "popular",
+    ]
+    assert line["ms"] > 0
+    assert line["message"] == (
+        f"testclient POST /popular 200, {line['bytes']} bytes, {line['ms']:.2f} ms"
+    )
+
+
+def test_a_refused_request_has_its_line_too(client: TestClient, lines: io.StringIO) -> None:
+    client.post("/popular", json={"k": 0})
+    statuses = [one["status"] for one in told(lines) if one["logger"] == "bentoml.access"]
+    assert statuses == [400]
+
+
+def test_without_an_exporter_the_callers_trace_is_named_and_no_other_made(
+    client: TestClient, lines: io.StringIO
+) -> None:
+    caller = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    client.post("/popular", json={"k": 1}, headers={"traceparent": caller})
+    client.post("/popular", json={"k": 1})
+    first, second = (one for one in told(lines) if one["logger"] == "bentoml.access")
+    assert (first["trace_id"], first["span_id"]) == tuple(caller.split("-")[1:3])
+    assert "trace_id" not in second
+
+
+@pytest.mark.parametrize(
+    ("tracing", "untraced"),
+    [
+        ({}, {"/recommend", "/livez"}),
+        ({"exporter_type": "otlp"}, set()),
+        ({"exporter_type": "otlp", "excluded_urls": "livez"}, {"/livez"}),
+        ({"exporter_type": "otlp", "excluded_urls": ["livez", "readyz"]}, {"/livez"}),
+    ],
+)
+def test_bento_traces_where_spans_go_somewhere(tracing: dict[str, Any], untraced: set[str]) -> None:
+    from bentoml._internal.configuration.containers import BentoMLContainer
+
+    before = BentoMLContainer.config.get()
+    BentoMLContainer.config.set({**before, "tracing": tracing})
+    try:
+        urls = UntracedUrls()
+        assert {one for one in ("/recommend", "/livez") if urls.url_disabled(one)} == untraced
+    finally:
+        BentoMLContainer.config.set(before)
 
 
 def test_no_line_names_a_person(client: TestClient, service: Any, lines: io.StringIO) -> None:

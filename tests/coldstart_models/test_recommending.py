@@ -1,5 +1,6 @@
 """The recommender on a trained checkerboard: order, filters, explanations, few shots."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -239,6 +240,34 @@ def test_a_listing_forgets_its_first_customers(recommender):
     recommender.adapt("b13", [HISTORY] * 3, times=[CUTOFF] * 3)
     recommender.forget_adaptations(None)
     assert recommender.score(HISTORY, ["b13", "a00"]) == before
+
+
+def test_a_person_who_comes_back_is_remembered_with_what_is_not_known_of_a_choice(recommender):
+    def asked():  # as read anew: every unknown number is another NaN
+        unknown = (float("nan"),) * len(HISTORY.item_ids)
+        return replace(HISTORY, quantities=unknown, prices=unknown)
+
+    people = recommender._snapshot.blocks.people
+    first = recommender.recommend(asked(), k=3)
+    assert recommender.recommend(asked(), k=3) == first
+    assert len(people) == 1
+    fewer = recommender.recommend(asked(), k=2, exclude={first[0].item_id})
+    assert ids(fewer) == ids(first)[1:]
+    recommender.recommend(replace(asked(), prices=(1.0, 2.0, 3.0)), k=3)
+    assert len(people) == 2
+    recommender.forget_people()
+    assert len(people) == 0
+
+
+def test_who_is_remembered_sees_what_came_meanwhile(recommender):
+    before = recommender.score(HISTORY, ["b13"])
+    recommender.adapt("b13", [HISTORY] * 3, times=[CUTOFF] * 3)
+    taught = recommender.score(HISTORY, ["b13"])
+    assert taught != before
+    recommender.forget_people()
+    assert recommender.score(HISTORY, ["b13"]) == taught
+    recommender.remove_listings(["a00"])  # of the history
+    assert recommender.score(HISTORY, ["b13"]) != taught
 
 
 @pytest.mark.parametrize("history", [HISTORY, history_of()], ids=["a person", "a stranger"])

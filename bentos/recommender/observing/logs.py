@@ -14,6 +14,7 @@ from typing import Any, Final
 from bentoml.exceptions import BentoMLException
 from pydantic import ValidationError
 
+from bentos.recommender.observing.access import FIELD
 from bentos.recommender.observing.redaction import redacted, secrets_of
 from bentos.recommender.observing.request import current
 
@@ -77,7 +78,7 @@ class JsonLines(Lines):
         }
         if request is not None:
             told |= {"request_id": request.id, "endpoint": request.endpoint}
-        told |= _trace()
+        told |= _trace() | getattr(record, FIELD, {})
         if exception := self.exception(record):
             told["exception"] = self.clean(exception)
         return json.dumps(told, ensure_ascii=False)

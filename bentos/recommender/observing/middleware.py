@@ -19,6 +19,7 @@ from opentelemetry import trace
 
 from bentos.recommender import asgi, measures
 from bentos.recommender.asgi import App, Header, Message, Receive, Scope, Send, header
+from bentos.recommender.observing.access import Answered
 from bentos.recommender.observing.load import LOAD, RETRY_AFTER, THREADS
 from bentos.recommender.observing.request import (
     HEADER,
@@ -28,6 +29,7 @@ from bentos.recommender.observing.request import (
     end,
     request_id,
 )
+from bentos.recommender.observing.tracing import callers_trace
 
 OTHER: Final = "other"
 WORK: Final = frozenset({"POST", "PATCH", "DELETE"})
@@ -62,8 +64,14 @@ class RequestMiddleware:
         given = header(scope, HEADER.encode())
         told = None if given is None else given.decode("latin-1")
         request = ObservedRequest(request_id(told), self._endpoint(scope))
+        with callers_trace(scope):
+            await self._observed(request, scope, receive, send)
+
+    async def _observed(
+        self, request: ObservedRequest, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         trace.get_current_span().set_attribute("coldstart.request_id", request.id)
-        token, answer = begin(request), _Answer(request, send)
+        token, answer = begin(request), _Answer(request, Answered.of(scope), send)
         try:
             if scope["method"] not in WORK:
                 await self._app(scope, receive, answer.pass_on)
@@ -74,6 +82,7 @@ class RequestMiddleware:
             else:
                 await self._work(scope, receive, answer)
         finally:
+            answer.line.write_soon()
             end(token)
 
     async def _work(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
@@ -103,8 +112,8 @@ class RequestMiddleware:
 class _Answer:
     """What goes back: with the request's id, and with the refusal where there is one."""
 
-    def __init__(self, request: ObservedRequest, send: Send) -> None:
-        self.request, self._send = request, send
+    def __init__(self, request: ObservedRequest, line: Answered, send: Send) -> None:
+        self.request, self.line, self._send = request, line, send
         self._replaced = False
 
     async def pass_on(self, message: Message) -> None:
@@ -119,12 +128,19 @@ class _Answer:
                 return
             headers = [*message.get("headers", ()), self._named()]
             message = {**message, "headers": headers}
-        await self._send(message)
+        await self._passed(message)
 
     async def refuse(self, refusal: Refusal) -> None:
         """Answer with the refusal."""
         headers = [(b"retry-after", str(refusal.retry_after).encode()), self._named()]
-        await asgi.refuse(self._send, int(refusal.status), refusal.reason, headers=headers)
+        await asgi.refuse(self._passed, int(refusal.status), refusal.reason, headers=headers)
+
+    async def _passed(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.line.status = message["status"]
+        else:
+            self.line.size += len(message.get("body", b""))
+        await self._send(message)
 
     def _named(self) -> Header:
         return HEADER.encode(), self.request.id.encode()

@@ -1,7 +1,7 @@
 """Spans within a request that is traced; Bento makes the request's own.
 
-Nothing leaves the process unless Bento's ``tracing`` is configured: without a ``sample_rate`` its
-tracer begins no trace, and a stage then costs the look at the span above it.
+Without an exporter in Bento's ``tracing`` there is no traced request (see `tracing`), and a stage
+costs the look at the span above it.
 """
 
 from collections.abc import Iterator
