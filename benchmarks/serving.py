@@ -2,7 +2,8 @@
 
 A generated shop is trained, its features are materialized into a Redis of the benchmark's own and
 the service is started as `coldstart serve` does, on loopback. One client on a kept connection asks
-for the ten best of 500 candidates; a second service on the same BentoML
+for the ten best of 500 candidates, as somebody who comes back and as somebody who just clicked
+another listing, whom the service has to look at anew; a second service on the same BentoML
 (`benchmarks.serving_floor`) reads the same user's row from Redis and multiplies the same vectors,
 in turns with it. Then: how soon a new listing is recommended and how soon an event moves what is
 shown, by one worker and by each of two; many clients at once; and where a request's time goes. With
@@ -11,6 +12,7 @@ some of these alone: the others' results stay as they were published.
 """
 
 import argparse
+import itertools
 import json
 import os
 import subprocess
@@ -19,7 +21,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from benchmarks import results
 from benchmarks.servers import redis_server
@@ -28,7 +30,7 @@ from benchmarks.serving_intake import times_to_be_shown, times_to_move
 from benchmarks.serving_load import saturated, under_load
 from benchmarks.serving_parts import Measured, OtherMachine, publish, published
 from benchmarks.serving_processes import PROJECT, Client, expect, served
-from benchmarks.serving_shop import Shop, prepared
+from benchmarks.serving_shop import Shop, item_ids, prepared
 from feature_repo.environment import ENVIRONMENT_VARIABLE
 from feature_repo.home import REPOSITORY, Home
 
@@ -38,12 +40,13 @@ WORKERS: Final = 2
 
 
 OURS: Final = "recommend 10 of 500"
+ANEW: Final = "the same, to somebody who just clicked"
 LEAST: Final = "floor: a raw read and a product"
 SHOWN: Final = "a listing, from its call until it is recommended"
 SHOWN_BY_EACH: Final = "the same, until each of two workers recommends it"
 MOVED: Final = "an event, from its call until recommendations move"
 MOVED_BY_EACH: Final = "the same, in each of two workers"
-ROWS: Final = (OURS, LEAST, SHOWN, SHOWN_BY_EACH, MOVED, MOVED_BY_EACH)
+ROWS: Final = (OURS, ANEW, LEAST, SHOWN, SHOWN_BY_EACH, MOVED, MOVED_BY_EACH)
 FACTS: Final = (
     "recommend_500",
     "time_to_recommendable",
@@ -112,19 +115,30 @@ def latency(shop: Shop) -> Measured:
         served(shop.home, shop.folder / "floor.log", FLOOR) as (floor, _),
         served(shop.home, shop.folder / "service.log") as (ours, _),
     ):
-        found, least = in_turns(
-            expect(Client(ours), "/recommend"),
-            expect(Client(floor), "/recommend"),
-            shop.body,
+        ask = expect(Client(ours), "/recommend")
+        clicks = itertools.cycle(item_ids(shop.folder / "floor"))
+
+        def anew(body: object) -> Any:
+            session = [{"item_id": next(clicks), "event_type": "click"}]
+            return ask({**cast(dict[str, Any], body), "session": session})
+
+        least_body = {"user_id": shop.user, "k": shop.body["k"]}
+        found, clicked, least = in_turns(
+            (ask, shop.body),
+            (anew, shop.body),
+            (expect(Client(floor), "/recommend"), least_body),
             calls=shop.options.calls,
         )
-    mine, floors = results.quantiles(found), results.quantiles(least)
+    mine, others, floors = (results.quantiles(one) for one in (found, clicked, least))
     return Measured(
-        {OURS: mine, LEAST: floors},
+        {OURS: mine, ANEW: others, LEAST: floors},
         {
             "recommend_500": {
                 "p50_ms": mine["p50 ms"],
                 "p99_ms": mine["p99 ms"],
+                "clicked_p50_ms": others["p50 ms"],
+                "clicked_p99_ms": others["p99 ms"],
+                "floor_p50_ms": floors["p50 ms"],
                 "floor_p99_ms": floors["p99 ms"],
                 "ratio": round(mine["p99 ms"] / floors["p99 ms"], 2),
             },
@@ -214,27 +228,26 @@ def told_by(module: str, *arguments: str) -> Any:
 
 
 def in_turns(
-    ours: Callable[[object], Any],
-    floor: Callable[[object], Any],
-    body: dict[str, Any],
-    *,
+    *asked: tuple[Callable[[object], Any], dict[str, Any]],
     calls: int,
     warm_up: int = 50,
     turns: int = 10,
-) -> tuple[list[float], list[float]]:
-    """Milliseconds of each call of either, a tenth of them at a time, so that both see the same."""
-    taken: tuple[list[float], list[float]] = ([], [])
-    works = (ours, floor)
-    bodies = (body, {"user_id": body["user_id"], "k": body["k"]})
-    for work, told in zip(works, bodies, strict=True):
+) -> tuple[list[float], ...]:
+    """Milliseconds of each call of each, a tenth of them at a time, so that all see the same.
+
+    Args:
+        asked: what calls, and with what.
+    """
+    for work, body in asked:
         for _ in range(warm_up):
-            items = work(told)["items"]
+            items = work(body)["items"]
             if len(items) != body["k"]:
                 raise RuntimeError(f"{len(items)} of {body['k']} items were answered")
+    taken: tuple[list[float], ...] = tuple([] for _ in asked)
     for _ in range(turns):
-        for work, told, kept in zip(works, bodies, taken, strict=True):
+        for (work, body), kept in zip(asked, taken, strict=True):
             kept += [
-                1000 * results.seconds(lambda w=work, t=told: w(t))  # type: ignore[misc]
+                1000 * results.seconds(lambda w=work, b=body: w(b))  # type: ignore[misc]
                 for _ in range(calls // turns)
             ]
     return taken

@@ -60,6 +60,11 @@ def prepared(home: Home, floor: Path, address: str) -> str:
     return user
 
 
+def item_ids(floor: Path) -> list[str]:
+    """Of the listings that the floor offers."""
+    return [str(one) for one in np.load(floor / "item_ids.npy")]
+
+
 def row_key(user: str, address: str) -> bytes:
     """The key of the user's row in Redis: the shortest that ends an entity's value with the id."""
     host, port = address.split(":")

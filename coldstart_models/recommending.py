@@ -125,10 +125,9 @@ class Recommender:
     def _sketched(self, snapshot: Snapshot) -> Snapshot:
         """With a sketch of each listing, where there are very many."""
         if len(snapshot.items) <= LARGE:
-            return snapshot
+            return _warm(snapshot)
         large = replace(snapshot, sketch=Sketch.fit(snapshot.widths, snapshot.rows))
-        large.warm()
-        return large
+        return _warm(large)
 
     @property
     def snapshot_version(self) -> str:
@@ -386,7 +385,7 @@ class Recommender:
             rows[chosen] = keep_block(
                 rows[chosen], snapshot.rows[places[chosen]], name=TOGETHER, widths=snapshot.widths
             )
-            self._snapshot = snapshot.with_items(items, rows)
+            self._snapshot = _warm(snapshot.with_items(items, rows))
         for follower in self._followers:
             follower.add_listings(items, image, text)
         return vector_rows(ids, rows, tag=self.tag)
@@ -407,7 +406,8 @@ class Recommender:
         Returns which of them have another lesson: what followers learn of it, the log tells.
         """
         with self._writing:
-            self._snapshot, changed, taught = taken_up(self._snapshot, stands)
+            later, changed, taught = taken_up(self._snapshot, stands)
+            self._snapshot = _warm(later)
         places = np.flatnonzero(changed)
         for follower in self._followers:
             follower.remove_listings(stands.gone)
@@ -468,7 +468,7 @@ class Recommender:
         with self._writing:
             known = [item_id for item_id in item_ids if item_id in self._snapshot.position]
             if known:
-                self._snapshot = self._snapshot.without_items(known)
+                self._snapshot = _warm(self._snapshot.without_items(known))
         for follower in self._followers:
             follower.remove_listings(item_ids)
 
@@ -592,6 +592,12 @@ class Recommender:
             propensity=propensity,
             explored=explored,
         )
+
+
+def _warm(snapshot: Snapshot) -> Snapshot:
+    """Ready before it is served: no request makes what all of them need."""
+    snapshot.warm()
+    return snapshot
 
 
 def _title(snapshot: Snapshot, row: int) -> str:
