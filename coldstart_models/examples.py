@@ -36,13 +36,18 @@ def examples(
     recommender: "Recommender",
     k: int = 5,
 ) -> list[Example]:
-    """What each user chose and what is recommended now; users without a history are left out."""
+    """What each user chose and what is recommended now.
+
+    Users of whose history no listing is served are left out.
+    """
     items = pq.read_table(
         home.items, columns=[tables.ITEM_ID, tables.TITLE, tables.IMAGE_PATH]
     ).to_pandas()
     by_id = items.set_index(tables.ITEM_ID)
     shown = []
     for user_id, history in read_histories(user_ids, store=store).items():
+        if not recommender.knows(history):
+            continue
         found = recommender.recommend(history, k=k, exclude=set(history.item_ids))
         chosen = list(dict.fromkeys(reversed(history.item_ids)))[:SHOWN_HISTORY]
         shown.append(

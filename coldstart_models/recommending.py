@@ -161,6 +161,10 @@ class Recommender:
         """Whether the listing can be recommended or scored."""
         return item_id in self._snapshot.position
 
+    def knows(self, history: UserHistory) -> bool:
+        """Whether any listing of the history is served: without one, nothing is personal."""
+        return any(map(self._snapshot.position.__contains__, history.item_ids))
+
     def support(self, item_id: str) -> int:
         """First customers that the listing has learned from. Raises UnknownItem."""
         snapshot = self._snapshot

@@ -19,7 +19,7 @@ from feature_repo.feature_tables import USER_HISTORY
 from feature_repo.served_log import Served
 
 if TYPE_CHECKING:
-    from coldstart_models.recommending import Recommendation
+    from coldstart_models.recommending import Recommendation, Recommender
     from coldstart_models.user_history import UserHistory
 
 
@@ -51,11 +51,11 @@ class Asking(State):
         if serving.lanes.logged:
             with unless_full("pages"):
                 self._pages.keep(request.page(found))
-        fallback: Fallback | None = None if history.item_ids else "popular"
-        if lost:
-            fallback = "store"
-        if fallback:
-            measures.count_fallback("store" if lost else "no history")
+        fallback = _fallback(request.lane.recommender, history, lost=lost)
+        if fallback == "popular":
+            measures.count_fallback("not served" if history.item_ids else "no history")
+        elif fallback:
+            measures.count_fallback(fallback)
         answer = self._recommendations(found, serving, fallback=fallback, request=request)
         if len(found) == params.k:
             answer.next = self._cursors.after(params, [*shown, *(one.item_id for one in found)])
@@ -71,7 +71,7 @@ class Asking(State):
         named = zip(params.item_ids, scores, strict=True)
         return payloads.ScoreResponse(
             scores=[payloads.ItemScore(item_id=item, score=value) for item, value in named],
-            fallback="store" if lost else None,
+            fallback=_fallback(serving.recommender, history, lost=lost),
             **serving.versions(),
         )
 
@@ -92,7 +92,7 @@ class Asking(State):
                 )
                 for part in told.contributions
             ],
-            fallback="store" if lost else None,
+            fallback=_fallback(serving.recommender, history, lost=lost),
             **serving.versions(),
         )
 
@@ -200,6 +200,13 @@ class Asking(State):
             variant=request.lane.variant if request else None,
             **serving.versions(request.lane.recommender if request else None),
         )
+
+
+def _fallback(recommender: "Recommender", history: "UserHistory", *, lost: bool) -> Fallback | None:
+    """What an answer is to say that is not as personal as it could be."""
+    if lost:
+        return "store"
+    return None if recommender.knows(history) else "popular"
 
 
 def _excluded(params: payloads.RecommendRequest, history: "UserHistory") -> set[str]:

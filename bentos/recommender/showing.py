@@ -41,6 +41,6 @@ class Showing(Asking):
             place=place,
             among=among,
             support=support,
-            personal=bool(history.item_ids),
+            personal=serving.recommender.knows(history),
             **serving.versions(),
         )

@@ -68,17 +68,20 @@ def run(
         exclude=set(history.item_ids),
         personal=personal,
     )
+    known = recommender.knows(history)
     if json:
         console.print_json(
             {
                 "user_id": user,
                 "model": recommender.tag,
+                "fallback": None if known else "popular",
                 "recommendations": [asdict(one) for one in found],
             }
         )
         return
+    how = "" if known else "; popular, as no listing of the history is served"
     console.print_table(
-        f"For {user}, by {recommender.tag}",
+        f"For {user}, by {recommender.tag}{how}",
         ["item", "score", "new", "reason"],
         [[one.item_id, one.score, "yes" if one.is_new else "no", one.reason] for one in found],
     )

@@ -187,6 +187,9 @@ class CountingRecommender:
         scores = self.score(history, list(self.prior))
         return sum(score > own for score in scores) + 1, len(scores)
 
+    def knows(self, history: UserHistory) -> bool:
+        return any(item_id in self.prior for item_id in history.item_ids)
+
     def support(self, item_id: str) -> int:
         return sum(count for adapted, count in self.adaptations if adapted == item_id)
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from prometheus_client import REGISTRY
 from tests.bentos.fakes import CountingRecommender
 
 
@@ -58,6 +59,36 @@ def test_filters_reach_the_recommender_with_and_without_a_history(
     filters = {"pool": "all", "category": "Home > Seating", "max_price": 100, "personal": 0.5}
     answer = client.post("/recommend", json={**person, **filters, "exclude": ["sofa"]})
     assert recommender.asked == filters
+def not_served() -> float:
+    """Answers counted so far that were not personal, because nothing of the history is served."""
+    labels = {"reason": "not served"}
+    return REGISTRY.get_sample_value("coldstart_fallbacks_total", labels) or 0.0
+
+
+@pytest.mark.parametrize(
+    "person", [{"user_id": "ann"}, {"session": [{"item_id": "lamp"}]}], ids=["user", "session"]
+)
+def test_who_chose_only_what_is_not_served_any_more_gets_the_popular_ones_marked_and_counted(
+    client: TestClient, person: dict[str, Any]
+) -> None:
+    before = not_served()
+    assert client.post("/recommend", json=person).json()["fallback"] is None
+    assert client.post("/place", json={**person, "item_id": "sofa"}).json()["personal"] is True
+    assert not_served() == before
+
+    assert client.delete("/listings/lamp").status_code == 200
+    answer = client.post("/recommend", json=person).json()
+    assert [item["item_id"] for item in answer["items"]] == ["sofa", "chair"]
+    assert answer["fallback"] == "popular"
+    assert not_served() == before + 1
+    assert client.post("/place", json={**person, "item_id": "sofa"}).json()["personal"] is False
+    scored = client.post("/score", json={**person, "item_ids": ["sofa"]}).json()
+    assert (scored["fallback"], scored["scores"][0]["score"]) == ("popular", 0.75)
+    assert client.post("/explain", json={**person, "item_id": "sofa"}).json()["fallback"] == (
+        "popular"
+    )
+
+
     assert "sofa" not in [item["item_id"] for item in answer.json()["items"]]
 
 

@@ -304,6 +304,16 @@ def test_a_stranger_gets_the_popular_and_an_unknown_item_is_named(recommender):
         recommender.score(HISTORY, ["nowhere"])
 
 
+def test_who_chose_only_what_is_not_served_is_not_known(recommender):
+    gone = history_of("gone", "gone-too")
+    assert recommender.knows(HISTORY)
+    assert recommender.knows(history_of("gone", HISTORY.item_ids[0]))
+    assert not recommender.knows(gone)
+    assert ids(recommender.recommend(gone, k=3)) == ids(recommender.popular(k=3))
+    recommender.remove_listings(HISTORY.item_ids)
+    assert not recommender.knows(HISTORY)
+
+
 def test_a_history_of_unlike_lengths_is_refused():
     with pytest.raises(ValueError, match="as many ids"):
         UserHistory(("a",), (), (pd.Timestamp(START).to_pydatetime(),))

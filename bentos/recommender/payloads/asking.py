@@ -17,8 +17,10 @@ from bentos.recommender.payloads.shapes import (
 )
 
 Fallback = Literal["popular", "store"]
-WITHOUT_STORE = (
-    "`store` where the online store did not answer in time, so that the session alone counts"
+NOT_PERSONAL = (
+    "`popular` where no listing of the history is served, so that the popularity that is expected "
+    "alone counts; `store` where the online store did not answer in time, so that the session "
+    "alone does"
 )
 
 
@@ -112,7 +114,8 @@ class RecommendResponse(BaseModel):
     items: list[RecommendedItem]
     fallback: Fallback | None = Field(
         None,
-        description="`popular` where the person has no history, so that nothing is personal; "
+        description="`popular` where the person has no history, or one of which no listing is "
+        "served, so that nothing is personal; "
         "`store` where the online store did not answer in time: only the session counts, or "
         "what is popular",
     )
@@ -140,7 +143,7 @@ class ItemScore(BaseModel):
 
 class ScoreResponse(BaseModel):
     scores: list[ItemScore] = Field(description="in the order asked")
-    fallback: Literal["store"] | None = Field(None, description=WITHOUT_STORE)
+    fallback: Fallback | None = Field(None, description=NOT_PERSONAL)
     model: str
     snapshot: str
 
@@ -164,7 +167,7 @@ class ExplainResponse(BaseModel):
     score: float
     contributions: list[ContributionPart] = Field(description="their values sum to the score")
     sentence: str
-    fallback: Literal["store"] | None = Field(None, description=WITHOUT_STORE)
+    fallback: Fallback | None = Field(None, description=NOT_PERSONAL)
     model: str
     snapshot: str
 

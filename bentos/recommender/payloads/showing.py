@@ -47,6 +47,8 @@ class PlaceResponse(BaseModel):
     place: int = Field(description="from 1, in what `recommend` chooses from, best first")
     among: int = Field(description="listings that it chooses from")
     support: int = Field(description="distinct people who chose it, as far as it learned from them")
-    personal: bool = Field(description="false where nothing is known of the person")
+    personal: bool = Field(
+        description="false where the person has no history, or one of which no listing is served"
+    )
     model: str
     snapshot: str
