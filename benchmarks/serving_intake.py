@@ -1,9 +1,9 @@
-"""How soon a new listing is recommended, and how soon an event moves what is shown."""
+"""How soon a new listing is recommended, and how soon an event moves what is recommended."""
 
 import base64
 import io
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -62,34 +62,58 @@ def times_to_be_shown(port: int, count: int, *, workers: int = 1) -> list[float]
 
 
 def times_to_move(port: int, home: Home, count: int, *, workers: int = 1) -> list[float]:
-    """Milliseconds from the call with a first event until a stranger gets personal answers."""
+    """Milliseconds from the call with an event until a person is recommended other listings.
+
+    Of each person two: the first event, which makes an answer personal, and one on a listing of
+    another category, after which a personal answer must hold other listings, or in another order.
+    What was clicked may be recommended too, so that leaving it out is no such move. Of several
+    workers none may answer any more as one of them did before: `IN_A_ROW` connections are asked.
+    """
     take = expect(Client(port), "/events")
-
-    def moved(user: str) -> bool:
-        for _ in range(1 if workers == 1 else IN_A_ROW):
-            with closing(Client(port)) as new:
-                if expect(new, "/recommend")({"user_id": user})["fallback"] is not None:
-                    return False
-        return True
-
-    item = pq.read_table(home.items, columns=[tables.ITEM_ID])[tables.ITEM_ID][0].as_py()
     found = []
     for number in range(count):
         user = f"stranger-{workers}-{number}"
-        event = {
-            "event_id": f"moved-{workers}-{number}",
-            "user_id": user,
-            "item_id": item,
-            "event_type": "click",
-            "event_timestamp": datetime.now(UTC).isoformat(),
-        }
-        began = time.perf_counter()
-        told = take({"events": [event]})
-        if told["accepted"] != [event["event_id"]]:
-            raise RuntimeError(f"the event was not accepted: {told}")
-        _until(lambda asked=user: moved(asked))  # type: ignore[misc]
-        found.append(1000 * (time.perf_counter() - began))
+        for place, item_id in enumerate(_unlike(home)):
+            before = set(_recommended(port, user, workers=workers))
+            event = {
+                "event_id": f"moved-{workers}-{number}-{place}",
+                "user_id": user,
+                "item_id": item_id,
+                "event_type": "click",
+                "event_timestamp": datetime.now(UTC).isoformat(),
+            }
+            began = time.perf_counter()
+            told = take({"events": [event]})
+            if told["accepted"] != [event["event_id"]]:
+                raise RuntimeError(f"the event was not accepted: {told}")
+            _until(
+                lambda asked=user, old=before: old.isdisjoint(  # type: ignore[misc]
+                    _recommended(port, asked, workers=workers)
+                )
+            )
+            found.append(1000 * (time.perf_counter() - began))
     return found
+
+
+def _recommended(port: int, user: str, *, workers: int) -> Iterator[tuple[str, ...]]:
+    """The ten best ids, best first, as each of some new connections is answered."""
+    asked = {"user_id": user, "k": 10, "pool": "all", "exclude_seen": False}
+    for _ in range(1 if workers == 1 else IN_A_ROW):
+        with closing(Client(port)) as new:
+            items = expect(new, "/recommend")(asked)["items"]
+        yield tuple(item["item_id"] for item in items)
+
+
+def _unlike(home: Home) -> tuple[str, str]:
+    """Two listings that the shop has had longest, of different categories.
+
+    First customers move new listings for everybody; these move only who clicked them.
+    """
+    columns = [tables.ITEM_ID, tables.CATEGORY, tables.LISTED_AT]
+    items = pq.read_table(home.items, columns=columns).to_pandas()
+    items = items.dropna(subset=[tables.CATEGORY]).sort_values([tables.LISTED_AT, tables.ITEM_ID])
+    first, second = items.drop_duplicates(tables.CATEGORY)[tables.ITEM_ID].head(2)
+    return str(first), str(second)
 
 
 def _until(holds: Callable[[], Any]) -> None:
