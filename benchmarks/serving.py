@@ -25,6 +25,7 @@ from typing import Any, Final, cast
 
 from benchmarks import results
 from benchmarks.servers import redis_server
+from benchmarks.serving_beyond import beyond
 from benchmarks.serving_floor import FOLDER_VARIABLE
 from benchmarks.serving_intake import times_to_be_shown, times_to_move
 from benchmarks.serving_load import saturated, under_load
@@ -182,10 +183,11 @@ def load(shop: Shop) -> Measured:
 
 
 def saturation(shop: Shop) -> Measured:
-    """`wrk` against two workers, and what their memory does."""
+    """`wrk` against two workers, what their memory does, and more clients than they hold."""
     with served(shop.home, shop.folder / "workers.log", workers=WORKERS) as (ours, pid):
         most = saturated(ours, pid, shop.body, requests=shop.options.requests)
-    told = {"workers": WORKERS, **most} if most else "wrk is not installed"
+        more = beyond(ours, shop.body)
+    told = {"workers": WORKERS, **most, "beyond": more} if most else "wrk is not installed"
     return Measured({}, {"saturation": told})
 
 

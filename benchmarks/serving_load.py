@@ -5,7 +5,9 @@ import shutil
 import subprocess
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -16,6 +18,7 @@ from benchmarks import results
 from benchmarks.serving_processes import Client
 from coldstart_models.commands import console
 
+Ask = Callable[..., dict[str, Any]]
 MIB: Final = 1024**2
 CONNECTIONS: Final = 32
 RUN_SECONDS: Final = 10
@@ -30,16 +33,22 @@ wrk.headers["Content-Type"] = "application/json"
 wrk.body = %s
 local threads = {}
 function setup(thread) table.insert(threads, thread) end
-function init(args) statuses = "" counts = {} end
-function response(status)
+function init(args) statuses = "" counts = {} bare = 0 end
+function response(status, headers)
+  if status == 429 or status == 503 then
+    local said = false
+    for name in pairs(headers) do said = said or string.lower(name) == "retry-after" end
+    if not said then bare = bare + 1 end
+  end
   counts[status] = (counts[status] or 0) + 1
   local told = {}
   for key, count in pairs(counts) do told[#told + 1] = key .. ":" .. count end
   statuses = table.concat(told, ",")
 end
 function done(summary, latency, requests)
-  local sums = {}
+  local sums, bare = {}, 0
   for _, thread in ipairs(threads) do
+    bare = bare + thread:get("bare")
     for key, count in string.gmatch(thread:get("statuses"), "(%%d+):(%%d+)") do
       sums[key] = (sums[key] or 0) + tonumber(count)
     end
@@ -48,11 +57,14 @@ function done(summary, latency, requests)
   if failed + summary.errors.timeout > 0 then sums["599"] = failed + summary.errors.timeout end
   local told = {}
   for key, count in pairs(sums) do told[#told + 1] = '"' .. key .. '": ' .. count end
-  print(string.format('{"p99_ms": %%.2f, "statuses": {%%s}}',
-    latency:percentile(99) / 1000, table.concat(told, ", ")))
+  print(string.format('{"p99_ms": %%.2f, "without_retry_after": %%d, "statuses": {%%s}}',
+    latency:percentile(99) / 1000, bare, table.concat(told, ", ")))
 end
 """
-"""Counts answers by status; 599 stands for connections that broke and answers that never came."""
+"""Counts answers by status; 599 stands for connections that broke and answers that never came.
+
+And refusals (429, 503) that do not say when to come again.
+"""
 
 
 def under_load(port: int, body: dict[str, Any], *, clients: int, seconds: float) -> dict[str, Any]:
@@ -88,17 +100,14 @@ def saturated(port: int, pid: int, body: dict[str, Any], *, requests: int) -> di
 
     None where wrk is not installed (Debian: apt install wrk).
     """
-    program = shutil.which("wrk")
-    if program is None:
-        return None
-    with TemporaryDirectory(prefix="coldstart-wrk-") as folder:
-        script = Path(folder) / "ask.lua"
-        script.write_text(SCRIPT % json.dumps(json.dumps(body)), encoding="utf-8")
-        _wrk(program, script, port, seconds=WARM_SECONDS)
+    with wrk(port, body) as ask:
+        if ask is None:
+            return None
+        ask(connections=CONNECTIONS, seconds=WARM_SECONDS)
         held, answered, statuses, seconds = {0: memory(pid)}, 0, Counter[str](), 0
         latest = {}
         while answered < requests:
-            latest = _wrk(program, script, port, seconds=RUN_SECONDS)
+            latest = ask(connections=CONNECTIONS, seconds=RUN_SECONDS)
             statuses.update(latest["statuses"])
             seconds += RUN_SECONDS
             answered = statuses.total()
@@ -123,16 +132,31 @@ def memory(pid: int) -> int:
     return sum(one.memory_full_info().uss for one in [top, *top.children(recursive=True)])
 
 
-def _wrk(program: str, script: Path, port: int, *, seconds: int) -> dict[str, Any]:
-    """One run; what the script prints at its end."""
-    told = subprocess.run(
-        [
-            *(program, "-t", "2", "-c", str(CONNECTIONS), "-d", f"{seconds}s"),
-            *("--timeout", "30s", "-s", str(script), f"http://127.0.0.1:{port}/recommend"),
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    found: dict[str, Any] = json.loads(told.stdout.strip().splitlines()[-1])
-    return found
+@contextmanager
+def wrk(port: int, body: dict[str, Any]) -> Iterator[Ask | None]:
+    """A call of `wrk` that asks for recommendations; None where it is not installed.
+
+    By ``connections`` and ``seconds``, it returns what the script prints at its end.
+    """
+    program = shutil.which("wrk")
+    if program is None:
+        yield None
+        return
+    with TemporaryDirectory(prefix="coldstart-wrk-") as folder:
+        script = Path(folder) / "ask.lua"
+        script.write_text(SCRIPT % json.dumps(json.dumps(body)), encoding="utf-8")
+
+        def ask(*, connections: int, seconds: int) -> dict[str, Any]:
+            told = subprocess.run(
+                [
+                    *(program, "-t", "2", "-c", str(connections), "-d", f"{seconds}s"),
+                    *("--timeout", "30s", "-s", script, f"http://127.0.0.1:{port}/recommend"),
+                ],
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            found: dict[str, Any] = json.loads(told.stdout.strip().splitlines()[-1])
+            return found
+
+        yield ask

@@ -39,8 +39,7 @@ class Measured:
     @property
     def errors_5xx(self) -> int:
         """Of all parts that counted any."""
-        counted = [one for one in self.facts.values() if isinstance(one, Mapping)]
-        return sum(one.get("errors_5xx", 0) for one in counted)
+        return _errors(self.facts)
 
 
 def published(folder: Path = results.FOLDER) -> Measured:
@@ -73,6 +72,12 @@ def publish(found: Measured, *, title: str, folder: Path = results.FOLDER) -> No
         **found.facts,
         errors_5xx=found.errors_5xx,
     )
+
+
+def _errors(facts: Mapping[str, Any]) -> int:
+    """Those of facts within facts too."""
+    within = (_errors(one) for one in facts.values() if isinstance(one, Mapping))
+    return int(facts.get("errors_5xx", 0)) + sum(within)
 
 
 def _first(names: Sequence[str], among: Mapping[str, Any]) -> list[str]:

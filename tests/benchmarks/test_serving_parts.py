@@ -1,6 +1,7 @@
 """The serving benchmark's parts, measured at different times, are published together."""
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,8 @@ TIMED = Measured(
 
 def test_a_part_takes_its_own_place_and_leaves_the_others(tmp_path: Path) -> None:
     publish(TIMED, title="first", folder=tmp_path)
-    later = Measured({"asked": {"p50 ms": 3.0, "p99 ms": 4.0}}, {"saturation": {"errors_5xx": 2}})
+    wrk = {"saturation": {"errors_5xx": 1, "beyond": {"errors_5xx": 1}}}
+    later = Measured({"asked": {"p50 ms": 3.0, "p99 ms": 4.0}}, wrk)
 
     publish(later.beside(published(tmp_path)), title="then", folder=tmp_path)
 
@@ -61,11 +63,9 @@ def test_memory_is_looked_at_from_the_first_request_to_the_last(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     sizes = iter(range(100, 200))
-    monkeypatch.setattr(serving_load.shutil, "which", lambda _: "wrk")
+    told = {"p99_ms": 1.0, "statuses": {"200": 30, "503": 1}}
+    monkeypatch.setattr(serving_load, "wrk", lambda *_: nullcontext(lambda **_: told))
     monkeypatch.setattr(serving_load, "memory", lambda _: next(sizes) * serving_load.MIB)
-    monkeypatch.setattr(
-        serving_load, "_wrk", lambda *_, **__: {"p99_ms": 1.0, "statuses": {"200": 30, "503": 1}}
-    )
 
     found = serving_load.saturated(1, 2, {}, requests=300)
 
