@@ -16,11 +16,12 @@ Of this project it needs the payloads alone: no torch, no Feast, no model.
 
 from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, Self, TypeVar, Unpack
 
 import httpx
 from pydantic import BaseModel, ValidationError
 
+from bentos import keywords
 from bentos.recommender import payloads
 
 Answer = TypeVar("Answer", bound=BaseModel)
@@ -89,28 +90,31 @@ class Client:
         """Give the connections back."""
         self._http.close()
 
-    def recommend(self, **asked: Any) -> payloads.RecommendResponse:
+    def recommend(self, **asked: Unpack[keywords.Recommend]) -> payloads.RecommendResponse:
         """The k best listings; the fields of `payloads.RecommendRequest` by name."""
         return self._ask(
             "recommend", _shaped(payloads.RecommendRequest, asked), payloads.RecommendResponse
         )
 
-    def pages(self, **asked: Any) -> Iterator[payloads.RecommendResponse]:
+    def pages(self, **asked: Unpack[keywords.Recommend]) -> Iterator[payloads.RecommendResponse]:
         """Page after page of `recommend` until the list ends; nothing comes twice."""
         page = self.recommend(**asked)
         yield page
         while page.next is not None:
-            page = self.recommend(**{**asked, "after": page.next})
+            following: keywords.Recommend = {**asked, "after": page.next}
+            page = self.recommend(**following)
             if not page.items:
                 return
             yield page
 
-    def score(self, item_ids: Sequence[str], **person: Any) -> payloads.ScoreResponse:
+    def score(
+        self, item_ids: Sequence[str], **person: Unpack[keywords.Ranked]
+    ) -> payloads.ScoreResponse:
         """A person's score of each of up to 1,000 items, in order."""
         asked = {**person, "item_ids": list(item_ids)}
         return self._ask("score", _shaped(payloads.ScoreRequest, asked), payloads.ScoreResponse)
 
-    def explain(self, item_id: str, **person: Any) -> payloads.ExplainResponse:
+    def explain(self, item_id: str, **person: Unpack[keywords.Ranked]) -> payloads.ExplainResponse:
         """The parts a score is the sum of, and a sentence."""
         asked = {**person, "item_id": item_id}
         return self._ask(
@@ -124,7 +128,7 @@ class Client:
             "similar", _shaped(payloads.SimilarRequest, asked), payloads.SimilarResponse
         )
 
-    def popular(self, **asked: Any) -> payloads.RecommendResponse:
+    def popular(self, **asked: Unpack[keywords.Popular]) -> payloads.RecommendResponse:
         """What somebody without any history is shown; `k` and `pool`."""
         return self._ask(
             "popular", _shaped(payloads.PopularRequest, asked), payloads.RecommendResponse
@@ -146,7 +150,9 @@ class Client:
             "listings", _shaped(payloads.ListingsRequest, asked), payloads.ListingsResponse
         )
 
-    def update_listing(self, item_id: str, **changes: Any) -> payloads.ListingsResponse:
+    def update_listing(
+        self, item_id: str, **changes: Unpack[keywords.Changes]
+    ) -> payloads.ListingsResponse:
         """Change fields of a listing; None empties one."""
         change = _shaped(payloads.ListingChange, {**changes, "item_id": item_id})
         asked = payloads.UpdateListingsRequest(listings=[change])
@@ -174,7 +180,7 @@ class Client:
         asked = _shaped(payloads.ShowcaseRequest, {"k": k, "start": start})
         return self._ask("showcase", asked, payloads.ShowcaseResponse)
 
-    def place(self, item_id: str, **person: Any) -> payloads.PlaceResponse:
+    def place(self, item_id: str, **person: Unpack[keywords.Place]) -> payloads.PlaceResponse:
         """Where a listing stands for a person; the fields of `payloads.PlaceRequest` by name."""
         asked = {**person, "item_id": item_id}
         return self._ask("place", _shaped(payloads.PlaceRequest, asked), payloads.PlaceResponse)
@@ -206,10 +212,16 @@ class Client:
 
 def _shaped(shape: type[Answer], asked: Mapping[str, Any]) -> Answer:
     """The payload, checked before it is sent. Raises Refused."""
+    given = {name: _listed(value) for name, value in asked.items()}
     try:
-        return shape.model_validate(dict(asked))
+        return shape.model_validate(given)
     except ValidationError as error:
         raise Refused(str(error)) from error
+
+
+def _listed(value: Any) -> Any:
+    """Any sequence as a list, which is all that a payload takes."""
+    return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
 
 
 def _error(path: str, answer: httpx.Response) -> ClientError:

@@ -1,13 +1,17 @@
 """The client against a service in this process, and against a real server on loopback."""
 
+import inspect
+import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Annotated, Any, Union, Unpack, get_args, get_origin, get_type_hints
 
 import httpx
 import pytest
+from pydantic import BaseModel
 from starlette.testclient import TestClient
 
 from bentos.client import Client, ClientError, NotAllowed, NotThere, Refused, Unavailable
@@ -86,6 +90,86 @@ def test_every_endpoint_of_the_service_is_in_the_client() -> None:
     names = {"listings": "add_listings", "update_listings": "update_listing"}
     for name in RecommenderService.apis:
         assert callable(getattr(Client, names.get(name, name)))
+
+
+SHAPES = {
+    "recommend": payloads.RecommendRequest,
+    "pages": payloads.RecommendRequest,
+    "score": payloads.ScoreRequest,
+    "explain": payloads.ExplainRequest,
+    "similar": payloads.SimilarRequest,
+    "popular": payloads.PopularRequest,
+    "events": payloads.EventsRequest,
+    "add_listings": payloads.ListingsRequest,
+    "update_listing": payloads.ListingChange,
+    "delete_listings": payloads.DeleteListingsRequest,
+    "adapt": payloads.AdaptRequest,
+    "erase_user": payloads.EraseUserRequest,
+    "showcase": payloads.ShowcaseRequest,
+    "place": payloads.PlaceRequest,
+}
+"""Method → the payload that it sends."""
+
+
+def as_asked(annotation: Any) -> Any:
+    """A payload field's type as the client takes it: any sequence, mappings for payloads."""
+    origin, within = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return as_asked(within[0])
+    if origin is list:
+        return Sequence[as_asked(within[0])]  # type: ignore[misc]
+    if origin in (Union, UnionType):
+        return Union[tuple(as_asked(one) for one in within)]  # noqa: UP007 - of a tuple
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation | Mapping[str, Any]
+    return annotation
+
+
+@pytest.mark.parametrize(("name", "shape"), SHAPES.items())
+def test_a_method_takes_the_fields_of_its_payload_by_name_and_type(
+    name: str, shape: type[BaseModel]
+) -> None:
+    method = getattr(Client, name)
+    hints = get_type_hints(method, include_extras=True)
+    taken: dict[str, Any] = {}
+    for parameter in list(inspect.signature(method).parameters.values())[1:]:
+        if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+            (named,) = get_args(hints[parameter.name])
+            assert get_origin(hints[parameter.name]) is Unpack
+            assert not named.__required_keys__
+            taken |= get_type_hints(named)
+            continue
+        taken[parameter.name] = hints[parameter.name]
+        field = shape.model_fields[parameter.name]
+        if parameter.default is inspect.Parameter.empty:
+            assert field.is_required()
+        else:
+            assert parameter.default == field.default
+    assert taken == {name: as_asked(one.annotation) for name, one in shape.model_fields.items()}
+
+
+def test_every_method_that_sends_something_is_compared_with_its_payload() -> None:
+    sends_nothing = {"close", "operations", "status"}
+    methods = {name for name in vars(Client) if not name.startswith("_")}
+    assert methods - sends_nothing == set(SHAPES)
+
+
+def test_a_list_may_be_any_sequence_and_what_is_not_given_is_not_sent() -> None:
+    sent = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(json.loads(request.content))
+        return httpx.Response(503, json={"error": "not now"})
+
+    with Client("http://test", transport=httpx.MockTransport(answer)) as client:
+        with pytest.raises(Unavailable):
+            client.recommend(session=({"item_id": "sofa"},), exclude=("lamp",), k=3)
+        with pytest.raises(Unavailable):
+            client.update_listing("sofa", title=None)
+    assert sent == [
+        {"session": [{"item_id": "sofa"}], "exclude": ["lamp"], "k": 3},
+        {"listings": [{"item_id": "sofa", "title": None}]},
+    ]
 
 
 def test_errors_say_what_is_wrong(ours: Client) -> None:
