@@ -11,6 +11,7 @@ from typing import Any, Final
 from bentos.recommender.guarding.access import scope_of
 
 SCHEME: Final = "apiKey"
+PATCH: Final = "ListingPatch"
 PROBLEM: Final = {
     "type": "object",
     "title": "Problem",
@@ -41,6 +42,30 @@ KEYED: Final = {
     "403": "The API key lacks the scope.",
     "429": "The API key asks too often; `Retry-After` says when again.",
 }
+FULL: Final = {
+    "507": "The disk is full: nothing of it was taken in; `Retry-After` says when to come again."
+}
+TAKING: Final = frozenset(
+    {
+        "/events",
+        "/listings",
+        "/listings/update",
+        "/listings/delete",
+        "/listings/{item_id}",
+        "/adapt",
+        "/users/erase",
+        "/users",
+    }
+)
+"""What keeps something on the disk."""
+AGAIN: Final = frozenset({"429", "503", "507"})
+"""Statuses of a request that may be sent again."""
+RETRY_AFTER: Final = {
+    "Retry-After": {
+        "description": "seconds after which to send the request again, where that may help",
+        "schema": {"type": "integer", "minimum": 1},
+    }
+}
 KEPT: Final = ("/livez", "/readyz", "/healthz", "/metrics")
 
 
@@ -51,6 +76,7 @@ def described(document: dict[str, Any]) -> dict[str, Any]:
     for unused in ("InvalidArgument", "NotFound", "InternalServerError", "TaskStatusResponse"):
         schemas.pop(unused, None)
     schemas["Problem"] = PROBLEM
+    schemas[PATCH] = _of_one(schemas["ListingChange"])
     made["components"]["securitySchemes"] = {
         SCHEME: {
             "type": "http",
@@ -63,6 +89,7 @@ def described(document: dict[str, Any]) -> dict[str, Any]:
     for path, item in made["paths"].items():
         for method, operation in item.items():
             _complete(method.upper(), path, operation)
+            _exemplify(operation)
     return dict(_in_three_point_nought(made))
 
 
@@ -71,6 +98,8 @@ def _complete(method: str, path: str, operation: dict[str, Any]) -> None:
     scope = scope_of(method, path.replace("{item_id}", "x"))
     responses = operation["responses"]
     told = dict(REFUSALS) if path not in KEPT else {}
+    if path in TAKING:
+        told |= FULL
     operation["security"] = []
     if scope is not None:
         told |= KEYED
@@ -82,7 +111,28 @@ def _complete(method: str, path: str, operation: dict[str, Any]) -> None:
         responses[status] = {
             "description": description,
             "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+            **({"headers": RETRY_AFTER} if status in AGAIN else {}),
         }
+
+
+def _exemplify(operation: dict[str, Any]) -> None:
+    """An operation that takes no parameters takes an empty object."""
+    for content in operation.get("requestBody", {}).get("content", {}).values():
+        if not content["schema"].get("properties", True):
+            content["schema"]["example"] = {}
+
+
+def _of_one(change: dict[str, Any]) -> dict[str, Any]:
+    """A listing's changes where its id is in the address."""
+    made = copy.deepcopy(change)
+    made["title"] = PATCH
+    made["description"] = "What changes; a field that is not given stays, one given as null goes."
+    for part in (made["properties"], made["example"]):
+        del part["item_id"]
+    made["required"].remove("item_id")
+    if not made["required"]:
+        del made["required"]
+    return made
 
 
 def _other_verbs(paths: dict[str, Any]) -> dict[str, Any]:
@@ -96,11 +146,7 @@ def _other_verbs(paths: dict[str, Any]) -> dict[str, Any]:
         "required": True,
         "schema": {"type": "string", "minLength": 1, "maxLength": 200},
     }
-    change = {
-        "type": "object",
-        "description": "the fields that change, as of `listings/update`",
-        "example": {"price": 99.0, "available": False},
-    }
+    change = {"$ref": f"#/components/schemas/{PATCH}"}
 
     def of(post: dict[str, Any], text: str, **more: Any) -> dict[str, Any]:
         answer = {"200": copy.deepcopy(post["responses"]["200"])}

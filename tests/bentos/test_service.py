@@ -1,11 +1,18 @@
 """Over HTTP: right answers, and clear errors for what nobody knows."""
 
+import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 from starlette.testclient import TestClient
 
-from prometheus_client import REGISTRY
+from bentos.recommender import payloads
+from bentos.recommender.observing.middleware import TAKING
+from bentos.recommender.openapi import KEPT
+from bentos.recommender.packing import package_folder
+from bentos.recommender.service import RecommenderService
 from tests.bentos.fakes import CountingRecommender
 
 
@@ -52,13 +59,6 @@ def test_an_unknown_user_without_a_session_gets_the_popular_ones(client: TestCli
     assert [item["item_id"] for item in answer.json()["items"]] == ["sofa"]
 
 
-@pytest.mark.parametrize("person", [{}, {"user_id": "ann"}])
-def test_filters_reach_the_recommender_with_and_without_a_history(
-    client: TestClient, recommender: CountingRecommender, person: dict[str, str]
-) -> None:
-    filters = {"pool": "all", "category": "Home > Seating", "max_price": 100, "personal": 0.5}
-    answer = client.post("/recommend", json={**person, **filters, "exclude": ["sofa"]})
-    assert recommender.asked == filters
 def not_served() -> float:
     """Answers counted so far that were not personal, because nothing of the history is served."""
     labels = {"reason": "not served"}
@@ -89,6 +89,13 @@ def test_who_chose_only_what_is_not_served_any_more_gets_the_popular_ones_marked
     )
 
 
+@pytest.mark.parametrize("person", [{}, {"user_id": "ann"}])
+def test_filters_reach_the_recommender_with_and_without_a_history(
+    client: TestClient, recommender: CountingRecommender, person: dict[str, str]
+) -> None:
+    filters = {"pool": "all", "category": "Home > Seating", "max_price": 100, "personal": 0.5}
+    answer = client.post("/recommend", json={**person, **filters, "exclude": ["sofa"]})
+    assert recommender.asked == filters
     assert "sofa" not in [item["item_id"] for item in answer.json()["items"]]
 
 
@@ -184,8 +191,73 @@ def test_health_endpoints_answer(client: TestClient) -> None:
     assert client.get("/readyz").status_code == 200
 
 
-def test_every_request_has_an_example_in_the_openapi_page(client: TestClient) -> None:
-    paths = client.get("/docs.json").json()["paths"]
-    for path in ("recommend", "score", "explain", "similar", "popular", "events", "listings"):
-        body = paths[f"/{path}"]["post"]["requestBody"]["content"]["application/json"]
-        assert body["schema"]["example"], path
+def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Method, path and description of all that takes or answers JSON."""
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            if path not in KEPT:
+                yield method, path, operation
+
+
+def schema_of(document: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
+    """Of a request body or a response."""
+    schema: dict[str, Any] = part["content"]["application/json"]["schema"]
+    if "$ref" in schema:
+        schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    return schema
+
+
+def test_every_operation_has_examples_of_request_and_answer_that_are_right(
+    client: TestClient,
+) -> None:
+    document = client.get("/docs.json").json()
+    asked, answered = {}, {}
+    for method, path, operation in operations(document):
+        if "requestBody" in operation:
+            asked[f"{method} {path}"] = schema_of(document, operation["requestBody"])["example"]
+        answered[f"{method} {path}"] = schema_of(document, operation["responses"]["200"])["example"]
+    for api in RecommenderService.apis.values():
+        name = f"post {api.route}"
+        api.input_spec.model_validate_json(json.dumps(asked.pop(name)))
+        api.output_spec.model_validate_json(json.dumps(answered.pop(name)))
+    assert asked == {
+        "delete /users": {"user_id": "user-1"},
+        "patch /listings/{item_id}": {"price": 99.0, "available": False},
+    }
+    assert set(answered) == {*asked, "delete /listings/{item_id}"}
+
+
+def test_a_full_disk_and_when_to_come_again_are_described_where_they_are_answered(
+    client: TestClient,
+) -> None:
+    document = client.get("/docs.json").json()
+    full = {path for _, path, operation in operations(document) if "507" in operation["responses"]}
+    assert full == {
+        *(f"/{name}" for name in TAKING),
+        "/users",
+        "/listings/{item_id}",
+    }
+    for _, _, operation in operations(document):
+        again = {"429", "503", "507"} & set(operation["responses"])
+        assert again >= {"429", "503"}
+        assert all("Retry-After" in operation["responses"][one]["headers"] for one in again)
+
+
+def test_the_changes_of_one_listing_are_described_field_by_field(client: TestClient) -> None:
+    document = client.get("/docs.json").json()
+    body = document["paths"]["/listings/{item_id}"]["patch"]["requestBody"]
+    assert body["required"] is True
+    schema, of_many = schema_of(document, body), document["components"]["schemas"]["ListingChange"]
+    assert set(schema["properties"]) == set(payloads.ListingChange.model_fields) - {"item_id"}
+    assert schema["additionalProperties"] is False
+    assert "required" not in schema
+    assert of_many["required"] == ["item_id"]
+    change = schema["example"]
+    assert client.patch("/listings/sofa", json=change).json()["accepted"] == ["sofa"]
+
+
+def test_the_guide_names_every_operation() -> None:
+    guide = (package_folder("bentos").parent / "docs" / "service.md").read_text()
+    table = guide.partition("| operation | what it does |")[2].partition("\n\n")[0]
+    for api in RecommenderService.apis.values():
+        assert f"`{api.route.removeprefix('/')}`" in table

@@ -21,7 +21,6 @@ from bentos.recommender.payloads.asking import (
     SessionEvent,
     SimilarRequest,
     SimilarResponse,
-    StatusResponse,
 )
 from bentos.recommender.payloads.operations import (
     AnsweringState,
@@ -35,6 +34,7 @@ from bentos.recommender.payloads.operations import (
     HeldRows,
     OperationsResponse,
     ReportFile,
+    StatusResponse,
     VariantState,
 )
 from bentos.recommender.payloads.people import (

@@ -1,7 +1,6 @@
 """Requests and responses about people and listings."""
 
-from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, Field
 
@@ -9,10 +8,12 @@ from bentos.recommender.payloads.shapes import (
     MAX_SCORED,
     MAX_SESSION,
     MAX_TOKEN,
+    VERSIONS,
     Count,
     Id,
     Line,
     Moment,
+    answered,
     shaped,
 )
 
@@ -22,6 +23,9 @@ NOT_PERSONAL = (
     "alone counts; `store` where the online store did not answer in time, so that the session "
     "alone does"
 )
+
+
+REASON: Final = "Arc floor lamp, brass: because of “Linen sofa”, which looks alike."
 
 
 class SessionEvent(BaseModel):
@@ -111,6 +115,31 @@ class RecommendedItem(BaseModel):
 
 
 class RecommendResponse(BaseModel):
+    """The listings, best first unless asked for otherwise."""
+
+    model_config = answered(
+        {
+            "items": [
+                {
+                    "item_id": "lamp-2",
+                    "score": 2.31,
+                    "is_new": True,
+                    "support": 3,
+                    "deviation": 0.42,
+                    "reason": REASON,
+                    "title": "Arc floor lamp, brass",
+                    "category": "Home > Lighting > Floor lamps",
+                    "price": 129.0,
+                    "currency": "EUR",
+                    "photo": "photos/lamp-2",
+                }
+            ],
+            "fallback": None,
+            "next": None,
+            **VERSIONS,
+        }
+    )
+
     items: list[RecommendedItem]
     fallback: Fallback | None = Field(
         None,
@@ -142,6 +171,14 @@ class ItemScore(BaseModel):
 
 
 class ScoreResponse(BaseModel):
+    model_config = answered(
+        {
+            "scores": [{"item_id": "sofa-1", "score": 1.7}, {"item_id": "lamp-2", "score": 2.31}],
+            "fallback": None,
+            **VERSIONS,
+        }
+    )
+
     scores: list[ItemScore] = Field(description="in the order asked")
     fallback: Fallback | None = Field(None, description=NOT_PERSONAL)
     model: str
@@ -163,6 +200,21 @@ class ContributionPart(BaseModel):
 
 
 class ExplainResponse(BaseModel):
+    model_config = answered(
+        {
+            "item_id": "lamp-2",
+            "score": 2.5,
+            "contributions": [
+                {"history_item_id": None, "term": "popularity", "value": 0.5},
+                {"history_item_id": "sofa-1", "term": "photo", "value": 1.25},
+                {"history_item_id": "sofa-1", "term": "text", "value": 0.75},
+            ],
+            "sentence": REASON,
+            "fallback": None,
+            **VERSIONS,
+        }
+    )
+
     item_id: str
     score: float
     contributions: list[ContributionPart] = Field(description="their values sum to the score")
@@ -182,6 +234,8 @@ class SimilarRequest(BaseModel):
 
 
 class SimilarResponse(BaseModel):
+    model_config = answered({"items": [{"item_id": "sofa-7", "score": 0.83}], **VERSIONS})
+
     items: list[ItemScore]
     model: str
     snapshot: str
@@ -194,20 +248,3 @@ class PopularRequest(BaseModel):
 
     k: Count = 10
     pool: Literal["new", "all"] = "new"
-
-
-class StatusResponse(BaseModel):
-    model: str
-    snapshot: str
-    trained_at: datetime
-    feature_service: str
-    items: int = Field(description="listings of the catalogue")
-    online_store: Literal["ready", "missing"]
-    registry: Literal["ready", "missing"]
-    refused_model: str | None = Field(
-        default=None, description="the model that was chosen and is not served"
-    )
-    refused_because: str | None = Field(default=None, description="why it is not")
-    not_ready: list[str] = Field(
-        default_factory=list, description="why `/readyz` is 503; empty where it is 200"
-    )

@@ -1,8 +1,13 @@
-"""What the operations page shows."""
+"""What the operations page shows, and which model answers."""
 
 from datetime import datetime
+from typing import Final, Literal
 
 from pydantic import BaseModel, Field
+
+from bentos.recommender.payloads.shapes import VERSIONS, answered
+
+READ_AT: Final = "2026-03-01T12:00:00Z"
 
 
 class GateRun(BaseModel):
@@ -100,6 +105,86 @@ class AnsweringState(BaseModel):
 class OperationsResponse(BaseModel):
     """The state of gate, features, catalogue and experiments; a few seconds old at most."""
 
+    model_config = answered(
+        {
+            "read_at": READ_AT,
+            **VERSIONS,
+            "trained_at": "2026-03-01T04:00:00Z",
+            "policy": "thompson",
+            "gate": {
+                "runs": [
+                    {
+                        "checked_at": "2026-03-01T11:58:00Z",
+                        "source": "service",
+                        "table": "items",
+                        "step": "listings",
+                        "verdict": "quarantined",
+                        "received": 2,
+                        "accepted": 1,
+                        "quarantined": 1,
+                        "warnings": 0,
+                        "checks": {"price_not_negative": 1},
+                    }
+                ],
+                "held": 1,
+                "held_by_check": [
+                    {
+                        "table": "items",
+                        "source": "service",
+                        "check": "price_not_negative",
+                        "rows": 1,
+                    }
+                ],
+                "reports": [],
+            },
+            "features": {
+                "read_at": READ_AT,
+                "views": [
+                    {
+                        "view": "item_vector",
+                        "rows": 2000,
+                        "newest": "2026-03-01T11:58:00Z",
+                        "materialized_to": "2026-03-01T11:59:00Z",
+                        "made_by": "train",
+                        "made_at": "2026-03-01T04:00:00Z",
+                        "stale": False,
+                    }
+                ],
+                "do_next": [],
+            },
+            "cold": {
+                "read_at": READ_AT,
+                "listings": 2000,
+                "new": 202,
+                "unseen": 40,
+                "learned": 61,
+                "groups": [{"least": 0, "most": 0, "listings": 40, "impressions": 0}],
+            },
+            "experiment": {
+                "name": "blend",
+                "share": 0.5,
+                "variants": [
+                    {
+                        "name": "as learned",
+                        "share": 1.0,
+                        "model": VERSIONS["model"],
+                        "policy": None,
+                        "personal": None,
+                        "pages": 310,
+                        "people": 92,
+                    }
+                ],
+            },
+            "answering": {
+                "started_at": "2026-03-01T04:05:00Z",
+                "recommended_new": 2800,
+                "recommended_known": 300,
+                "fallbacks": {"no history": 12},
+                "follow_failures": 0,
+            },
+        }
+    )
+
     read_at: datetime
     model: str
     snapshot: str
@@ -114,3 +199,32 @@ class OperationsResponse(BaseModel):
     cold: ColdState
     experiment: ExperimentState | None
     answering: AnsweringState
+
+
+class StatusResponse(BaseModel):
+    model_config = answered(
+        {
+            **VERSIONS,
+            "trained_at": "2026-03-01T04:00:00Z",
+            "feature_service": "coldstart_v1",
+            "items": 2000,
+            "online_store": "ready",
+            "registry": "ready",
+            "not_ready": [],
+        }
+    )
+
+    model: str
+    snapshot: str
+    trained_at: datetime
+    feature_service: str
+    items: int = Field(description="listings of the catalogue")
+    online_store: Literal["ready", "missing"]
+    registry: Literal["ready", "missing"]
+    refused_model: str | None = Field(
+        default=None, description="the model that was chosen and is not served"
+    )
+    refused_because: str | None = Field(default=None, description="why it is not")
+    not_ready: list[str] = Field(
+        default_factory=list, description="why `/readyz` is 503; empty where it is 200"
+    )

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, Field
 
-from bentos.recommender.payloads.shapes import Id, shaped
+from bentos.recommender.payloads.shapes import Id, answered, shaped
 
 
 class EraseUserRequest(BaseModel):
@@ -15,6 +15,19 @@ class EraseUserRequest(BaseModel):
 
 class EraseUserResponse(BaseModel):
     """The receipt: what was erased where. Of the person it holds a salted hash alone."""
+
+    model_config = answered(
+        {
+            "user_hash": "5f2d9c1e8a7b40364c0de1f2a3b4958607162534a5b6c7d8e9f0011223344556",
+            "erased_at": "2026-03-01T12:00:00+00:00",
+            "erased": {"events": 41, "user_history": 1, "served_requests": 7, "quarantine": 0},
+            "computed_again": {"item_stats": 23},
+            "items": 23,
+            "adapted_again": 2,
+            "finished_earlier": False,
+            "seconds": 0.4,
+        }
+    )
 
     user_hash: str = Field(description="HMAC-SHA256 of the id under the server's secret salt")
     erased_at: str = Field(description="events up to then are refused from here on")

@@ -70,3 +70,11 @@ def shaped(example: dict[str, Any]) -> ConfigDict:
     return ConfigDict(
         extra="forbid", strict=True, allow_inf_nan=False, json_schema_extra={"example": example}
     )
+
+
+VERSIONS: Final = {"model": "coldstart-siamese:vj6k3wqzz2", "snapshot": "12"}
+
+
+def answered(example: dict[str, Any]) -> ConfigDict:
+    """A response as it may look."""
+    return ConfigDict(json_schema_extra={"example": example})

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from bentos.recommender.payloads.asking import Ranked
-from bentos.recommender.payloads.shapes import Id, shaped
+from bentos.recommender.payloads.shapes import VERSIONS, Id, answered, shaped
 
 
 class ShowcaseRequest(BaseModel):
@@ -27,6 +27,24 @@ class ShownListing(BaseModel):
 
 
 class ShowcaseResponse(BaseModel):
+    model_config = answered(
+        {
+            "listings": [
+                {
+                    "item_id": "lamp-2",
+                    "title": "Arc floor lamp, brass",
+                    "category": "Home > Lighting > Floor lamps",
+                    "price": 129.0,
+                    "currency": "EUR",
+                    "photo": "photos/lamp-2",
+                }
+            ],
+            "user_ids": ["user-1"],
+            "categories": ["Home > Lighting > Floor lamps"],
+            "currency": "EUR",
+        }
+    )
+
     listings: list[ShownListing]
     user_ids: list[str] = Field(description="some known people, those with most events first")
     categories: list[str] = Field(description="category paths, the largest first")
@@ -43,6 +61,17 @@ class PlaceRequest(Ranked):
 
 
 class PlaceResponse(BaseModel):
+    model_config = answered(
+        {
+            "item_id": "lamp-9",
+            "place": 4,
+            "among": 202,
+            "support": 3,
+            "personal": True,
+            **VERSIONS,
+        }
+    )
+
     item_id: str
     place: int = Field(description="from 1, in what `recommend` chooses from, best first")
     among: int = Field(description="listings that it chooses from")

@@ -11,9 +11,11 @@ from bentos.recommender.payloads.shapes import (
     MAX_EVENTS,
     MAX_LISTINGS,
     MAX_SESSION,
+    VERSIONS,
     Id,
     Loose,
     Moment,
+    answered,
     shaped,
 )
 
@@ -34,6 +36,13 @@ EXAMPLE_LISTING: Final = {
 }
 
 
+UNKNOWN: Final = (
+    "Row 1: item 'lamp-x' is not in the catalogue; ingest its listing first (it may be in "
+    "quarantine), then ingest these events again."
+)
+REASON: Final = (
+    "Row 1: price is 'n/a'; expected a number; give a price such as 12.50, or leave it empty."
+)
 PhotoPath = Annotated[str, Field(max_length=LONGEST_PATH)]
 
 
@@ -69,6 +78,18 @@ class Rejected(BaseModel):
 
 
 class EventsResponse(BaseModel):
+    model_config = answered(
+        {
+            "accepted": ["e-1"],
+            "duplicates": ["e-0"],
+            "quarantined": [{"id": "e-2", "reasons": [UNKNOWN]}],
+            "refused": [],
+            "users": 1,
+            "adapted": ["lamp-2"],
+            "deferred": False,
+        }
+    )
+
     accepted: list[str] = Field(description="event ids that were new")
     duplicates: list[str] = Field(description="event ids known before; nothing was changed")
     quarantined: list[Rejected]
@@ -117,6 +138,15 @@ class ListingsRequest(BaseModel):
 
 
 class ListingsResponse(BaseModel):
+    model_config = answered(
+        {
+            "accepted": ["lamp-9"],
+            "quarantined": [{"id": "lamp-10", "reasons": [REASON]}],
+            "warnings": [],
+            **VERSIONS,
+        }
+    )
+
     accepted: list[str]
     quarantined: list[Rejected]
     warnings: list[Rejected] = Field(description="accepted listings with something to mend")
@@ -162,6 +192,15 @@ class DeleteListingsRequest(BaseModel):
 
 
 class DeleteListingsResponse(BaseModel):
+    model_config = answered(
+        {
+            "deleted": ["lamp-9"],
+            "unknown": [],
+            "rows": {"item_profile": 1, "item_vector": 1},
+            **VERSIONS,
+        }
+    )
+
     deleted: list[str]
     unknown: list[str] = Field(description="ids that the catalogue does not have")
     rows: dict[str, int] = Field(description="offline feature table → rows that went")
@@ -196,6 +235,8 @@ class AdaptRequest(BaseModel):
 
 
 class AdaptResponse(BaseModel):
+    model_config = answered({"item_id": "lamp-9", "support": 1, **VERSIONS})
+
     item_id: str
     support: int = Field(description="customers it has learned from")
     model: str
