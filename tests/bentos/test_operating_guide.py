@@ -5,7 +5,7 @@ from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[2]
 SOURCES = ("bentos/recommender/measures.py", "bentos/recommender/observing/exposition.py")
-MADE = re.compile(r'(Counter|Histogram|GaugeMetricFamily)\(\s*"(coldstart_\w+)"')
+MADE = re.compile(r'(Counter|Histogram|_gauge)\(\s*"(coldstart_\w+)"')
 ROW = re.compile(r"^\| `(coldstart_\w+)` \|([^|]*)\|([^|]*)\|([^|]*)\|$", re.MULTILINE)
 
 

@@ -43,8 +43,8 @@ def test_what_is_too_much_is_refused_quickly_and_all_is_well_at_once_after(
         held = [pool.submit(client.post, "/popular", json={"k": 1}) for _ in range(BOUND)]
         until(lambda: LOAD.in_flight == BOUND)
         metrics = client.get("/metrics").text
-        assert f"coldstart_requests_in_flight {BOUND}.0" in metrics
-        assert f"coldstart_requests_waiting {BOUND - 4}.0" in metrics
+        assert f'coldstart_requests_in_flight{{worker="1"}} {BOUND}.0' in metrics
+        assert f'coldstart_requests_waiting{{worker="1"}} {BOUND - 4}.0' in metrics
 
         began = time.monotonic()
         refused = [client.post("/recommend", json={"k": 1}) for _ in range(10)]

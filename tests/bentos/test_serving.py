@@ -1,6 +1,7 @@
 """A real `bentoml serve` on loopback: it answers, measures, and stops when told."""
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -17,6 +18,7 @@ from tests.bentos.servers import served
 
 pytestmark = pytest.mark.slow
 
+READY = re.compile(r'^coldstart_ready{worker="(\d+)"} 1.0$', re.MULTILINE)
 SERVICE = "tests.bentos.standin_service:RecommenderService"
 
 
@@ -84,6 +86,12 @@ def test_two_workers_serve_each_others_listings_and_events(
 
         def best() -> set[str]:
             return {answer["items"][0]["item_id"] for answer in asked_anew("/recommend", {"k": 1})}
+
+        scraped = set()
+        for _ in range(40):
+            with httpx.Client(base_url=client.base_url, timeout=60) as new:
+                scraped |= set(READY.findall(new.get("/metrics").text))
+        assert scraped == {"1", "2"}
 
         listing = {"item_id": "rug", "title": "Wool rug"}
         told = client.post("/listings", json={"listings": [listing]}).json()

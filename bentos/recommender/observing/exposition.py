@@ -7,6 +7,8 @@ asked for, and a label that goes, do not exist. It lets a service add to its tex
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import bentoml
+
 from bentos.recommender.observing.load import LOAD
 from bentos.recommender.readiness import Readiness
 
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Exposition(Readiness):
-    """Gauges of this worker: one service, one worker."""
+    """Gauges of the worker that answers, which they name: another may answer the next time."""
 
     def __metrics__(self, told: str) -> str:
         """Bento's text with ours behind it."""
@@ -32,49 +34,62 @@ class _Gauges:
 
     def collect(self) -> "Iterator[Metric]":
         """The families of `docs/operating.md`, in its order."""
-        from prometheus_client.core import GaugeMetricFamily
-
         service, recommender = self._service, self._service.recommender
-        yield GaugeMetricFamily(
+        yield _gauge(
             "coldstart_ready",
             "1 where /readyz answers 200",
-            value=float(not service.not_ready()),
+            float(not service.not_ready()),
         )
-        yield GaugeMetricFamily(
+        yield _gauge(
             "coldstart_requests_in_flight",
             "Operations that are worked on or wait",
-            value=LOAD.in_flight,
+            LOAD.in_flight,
         )
-        yield GaugeMetricFamily(
+        yield _gauge(
             "coldstart_requests_waiting",
             "Operations that no thread works on yet",
-            value=LOAD.waiting,
+            LOAD.waiting,
         )
-        yield GaugeMetricFamily(
+        yield _gauge(
             "coldstart_requests_bound",
             "Operations held at once; more are sent away",
-            value=service.max_in_flight,
+            service.max_in_flight,
         )
-        snapshot = GaugeMetricFamily(
+        yield _gauge(
             "coldstart_snapshot_info",
             "Model and version of what is ranked; always 1",
-            labels=["model", "snapshot"],
+            1.0,
+            model=recommender.tag,
+            snapshot=recommender.snapshot_version,
         )
-        snapshot.add_metric([recommender.tag, recommender.snapshot_version], 1.0)
-        yield snapshot
-        yield GaugeMetricFamily(
+        yield _gauge(
             "coldstart_snapshot_age_seconds",
             "Time since the snapshot took a listing or customers in, or was loaded",
-            value=recommender.snapshot_age,
+            recommender.snapshot_age,
         )
         trained = service.contract.trained_at
-        yield GaugeMetricFamily(
+        yield _gauge(
             "coldstart_model_age_seconds",
             "Time since the model was trained",
-            value=max(0.0, (service._clock.now() - trained).total_seconds()),
+            max(0.0, (service._clock.now() - trained).total_seconds()),
         )
-        yield GaugeMetricFamily(
+        yield _gauge(
             "coldstart_store_resting",
             "1 while the online store is left alone after failures",
-            value=float(service._online.resting),
+            float(service._online.resting),
         )
+
+
+def worker() -> str:
+    """Which of the workers answers, from 1; 1 too where there is no server around the service."""
+    return str(bentoml.server_context.worker_index or 1)
+
+
+def _gauge(name: str, meaning: str, value: float, **labels: str) -> "Metric":
+    """One value of this worker."""
+    from prometheus_client.core import GaugeMetricFamily
+
+    labels["worker"] = worker()
+    family = GaugeMetricFamily(name, meaning, labels=list(labels))
+    family.add_metric(list(labels.values()), value)
+    return family
