@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ from prometheus_client import generate_latest
 from starlette.testclient import TestClient
 
 from bentos.recommender import resources, storefront
-from bentos.recommender.guarding.access import ASKED, scope_of
+from bentos.recommender.guarding.access import ASKED, READ, REPORTS, scope_of
 from bentos.recommender.guarding.keyring import LOOK_SECONDS, Keyring
+from bentos.recommender.packing import package_folder
 from bentos.recommender.service import RecommenderService
 from coldstart_models.api_keys import ApiKey, Scope, digest_of, read_keys, write_keys
 from coldstart_models.errors import ApiKeyError
@@ -92,6 +94,28 @@ def test_every_operation_of_the_service_has_its_scope() -> None:
             path = route.path.replace("{item_id:path}", "x")
             known = scope_of(method, path)
             assert known is not Scope.ADMIN or path.startswith(("/users", "/ui/reports/")), path
+
+
+def test_the_guide_to_safety_names_every_operation_beside_its_scope() -> None:
+    guide = (package_folder("bentos").parent / "docs" / "safety.md").read_text()
+    table = guide.partition("| scope | lets |\n|---|---|\n")[2].partition("\n\n")[0]
+    rows = dict(row.strip("|").split("|", 1) for row in table.splitlines())
+    named = {scope.strip(" `"): re.findall(r"`([^`]+)`", told) for scope, told in rows.items()}
+    assert set(named) == {scope.value for scope in Scope}
+    for path, scope in ASKED.items():
+        assert path.removeprefix("/") in named[scope.value], path
+    for method, path in (
+        ("PATCH", "/listings/ID"),
+        ("DELETE", "/listings/ID"),
+        ("DELETE", "/users"),
+    ):
+        scope = scope_of(method, path)
+        assert scope is not None
+        assert f"{method} {path}" in named[scope.value]
+    for path, scope in READ.items():
+        assert path in named[scope.value]
+    assert REPORTS in named[Scope.ADMIN.value]
+    assert "`/storefront`" not in guide
 
 
 @pytest.mark.parametrize(
