@@ -7,9 +7,11 @@ seeds, with the paired 95 % bootstrap interval over users: above 0, the part hel
 - a term: its weight is zero;
 - what was learned: the towers' corrections, the weights, or all of it, set back to the start;
 - the prior: popularity predicted from content;
-- what a listing says: the candidates come without photo, without text, or without category,
-  attributes and price, or with one of them alone; their factors and popularity are predicted from
-  what is left;
+- what a listing says: the candidates come without photo, without text, without category and
+  attributes, or without price, or with one of them alone; their factors and popularity are
+  predicted from what is left;
+- what a history's event says: all events of a history count alike in one respect (recency, event
+  type, pieces and price level, repeats), by setting to zero the weight that was learned for it;
 - everything but a constant boost: every new listing gets one and the same score, whose AUC among
   new listings is one half.
 """
@@ -28,22 +30,17 @@ import torch
 from benchmarks import tables
 from benchmarks.choices import part_of
 from benchmarks.grid import GRID, Cut, open_cut
+from benchmarks.listing_parts import blank, listing_parts
 from benchmarks.peers.constant import ConstantRanker
 from benchmarks.quality import DOCUMENT, QUALITY
 from benchmarks.results import machine, publish
 from coldstart_models.commands import console
 from coldstart_models.data.catalogue import FloatMatrix, IntArray
 from coldstart_models.data.pools import Pool, cold_pool
+from coldstart_models.data.traits import KINDS, PRICE, QUANTITY, REPEATS, TRAITS
 from coldstart_models.metrics import AUC, NDCG, USER_METRICS, bootstrap_intervals, user_metrics
 from coldstart_models.ranker import TrainingSet
-from coldstart_models.siamese.inputs import (
-    ATTRIBUTES,
-    PHOTO,
-    SPELLING,
-    TEXT,
-    WORDS,
-    ItemInputs,
-)
+from coldstart_models.siamese.inputs import ItemInputs
 from coldstart_models.siamese.ranker import prepared_task
 from coldstart_models.siamese.stages import SiameseModel, pretrain
 from coldstart_models.siamese.training import MetaSiamese, PastItems, score_task
@@ -51,12 +48,12 @@ from coldstart_models.siamese.training import MetaSiamese, PastItems, score_task
 WHOLE: Final = "the whole"
 CONSTANT: Final = "all but a constant boost"
 METRICS: Final = (NDCG, AUC)
-PARTS: Final = {
-    "photo": (PHOTO,),
-    "text": (TEXT, WORDS, SPELLING),
-    "category, attributes and price": (ATTRIBUTES,),
+EVENTS: Final = {
+    "event types": tuple(TRAITS.index(kind) for kind in KINDS),
+    "quantities and prices": (QUANTITY, PRICE),
+    "repeats": (REPEATS,),
 }
-"""What a listing may lack, and the modalities that it then has not."""
+"""What a history's event carries beside its time, and the places of its weights."""
 Values = npt.NDArray[np.float64]
 Variant = tuple[str, SiameseModel, ItemInputs]
 """What is left out, and the model and inputs without it."""
@@ -140,15 +137,15 @@ def variants(
     yield "learned: the towers", _without(model, no_towers), inputs
     yield "learned: the weights", _without(model, no_weights), inputs
     yield "learned: everything", _without(model, no_learning), inputs
-    given = {
-        part: [name for name in names if name in inputs.values] for part, names in PARTS.items()
-    }
-    given = {part: names for part, names in given.items() if names}
-    for part, names in given.items():
-        yield f"the listing's {part}", model, _blank(inputs, names, candidates)
-        others = [name for other in given if other != part for name in given[other]]
+    yield "history: recency", _without(model, _no_recency), inputs
+    for told, places in EVENTS.items():
+        yield f"history: {told}", _without(model, _zero_traits(places)), inputs
+    given = listing_parts(model.featurizer, inputs)
+    for name, part in given.items():
+        yield f"the listing's {name}", model, blank(inputs, part, candidates)
+        others = tuple(one for other in given if other != name for one in given[other])
         if others:
-            yield f"all but the listing's {part}", model, _blank(inputs, others, candidates)
+            yield f"all but the listing's {name}", model, blank(inputs, others, candidates)
 
 
 def _zero_term(place: int) -> Callable[[MetaSiamese], None]:
@@ -162,20 +159,22 @@ def _zero_prior(network: MetaSiamese) -> None:
     network.scorer.prior_weight.zero_()
 
 
+def _no_recency(network: MetaSiamese) -> None:
+    network.scorer.recency.zero_()
+
+
+def _zero_traits(places: tuple[int, ...]) -> Callable[[MetaSiamese], None]:
+    def zero(network: MetaSiamese) -> None:
+        network.scorer.trait_weights[list(places)] = 0.0
+
+    return zero
+
+
 @torch.no_grad()
 def _without(model: SiameseModel, take_out: Callable[[MetaSiamese], None]) -> SiameseModel:
     less = model.copied()
     take_out(less.network)
     return less
-
-
-def _blank(inputs: ItemInputs, names: list[str], candidates: IntArray) -> ItemInputs:
-    """The inputs of candidates that come without these modalities."""
-    values, present = dict(inputs.values), dict(inputs.present)
-    for name in names:
-        values[name], present[name] = values[name].copy(), present[name].copy()
-        values[name][candidates], present[name][candidates] = 0.0, False
-    return ItemInputs(values, present)
 
 
 def _row(

@@ -1,12 +1,18 @@
 """Parts are taken out one by one, and what is told is the difference."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 
 from benchmarks import ablation
+from benchmarks.listing_parts import CATEGORY, PRICE, blank, listing_parts
 from coldstart_models.data.pools import cold_pool
 from coldstart_models.data.splits import cutoff_split
+from coldstart_models.data.traits import KINDS, TRAITS
 from coldstart_models.metrics import AUC, USER_METRICS, user_metrics
+from coldstart_models.siamese.inputs import ATTRIBUTES, PRICE_BINS, Featurizer
 from coldstart_models.siamese.stages import pretrain
 from tests.coldstart_models.checkerboard import CUTOFF, board, board_rows, interactions_of
 
@@ -28,6 +34,8 @@ def test_every_term_and_part_is_taken_out_once(scored):
     terms = {f"term: {name}, {kind}" for name, kind in model.network.scorer.terms}
     assert terms < set(found)
     assert {"the prior", "learned: everything", "the listing's text"} < set(found)
+    events = {"recency", "event types", "quantities and prices", "repeats"}
+    assert {f"history: {told}" for told in events} < set(found)
     assert all(scores.shape == pool.chosen.shape for scores in found.values())
     assert all(np.isfinite(scores).all() for scores in found.values())
 
@@ -50,3 +58,51 @@ def test_a_row_tells_what_is_lost_over_users_and_seeds():
     row = ablation._row("cut", "part", whole, less, users=5)
     assert (row["ndcg@10"], row["auc"], row["ndcg@10 lost"]) == (0.45, 0.8, 0.15)
     assert row["95 %"].startswith("+.1")
+
+
+def test_of_a_historys_events_one_respect_at_a_time_counts_alike(scored):
+    _, trained, pool, _ = scored
+    model = trained.copied()
+    with torch.no_grad():
+        model.network.scorer.trait_weights.fill_(0.5)
+        model.network.scorer.recency.fill_(0.5)
+    found = {
+        name: less.network.scorer
+        for name, less, _ in ablation.variants(model, model.inputs, pool.task.candidates, seed=0)
+        if name.startswith("history: ")
+    }
+    recency = {name: float(one.recency.detach()) for name, one in found.items()}
+    assert [name for name, weight in recency.items() if weight == 0] == ["history: recency"]
+    left = found["history: event types"].trait_weights.tolist()
+    assert left == [0.0 if trait in KINDS else 0.5 for trait in TRAITS]
+    gone = [(one.trait_weights == 0).sum().item() for one in found.values()]
+    assert gone == [0, 3, 2, 1]  # every trait once
+
+
+def test_a_listing_without_a_price_is_as_if_it_had_never_had_one():
+    catalogue = board()
+    prices = np.linspace(1.0, 90.0, len(catalogue))
+    priced = replace(catalogue, frame=catalogue.frame.assign(price=prices))
+    featurizer = Featurizer.fit(priced, np.ones(len(priced), bool), seed=0)
+    inputs, rows = featurizer(priced), np.array([2, 5])
+    parts = listing_parts(featurizer, inputs)
+    assert {CATEGORY, PRICE} < set(parts)
+    prices[rows] = np.nan
+    never = featurizer(replace(catalogue, frame=catalogue.frame.assign(price=prices)))
+    less = blank(inputs, parts[PRICE], rows)
+    np.testing.assert_allclose(less.values[ATTRIBUTES], never.values[ATTRIBUTES], atol=1e-6)
+    np.testing.assert_array_equal(less.present[ATTRIBUTES], never.present[ATTRIBUTES])
+    assert inputs.values[ATTRIBUTES][rows, -PRICE_BINS:].any()  # what was given is as it was
+
+
+def test_a_listing_without_category_and_price_has_no_attributes_at_all():
+    catalogue = board()
+    prices = np.linspace(1.0, 90.0, len(catalogue))
+    priced = replace(catalogue, frame=catalogue.frame.assign(price=prices))
+    featurizer = Featurizer.fit(priced, np.ones(len(priced), bool), seed=0)
+    inputs = featurizer(priced)
+    parts = listing_parts(featurizer, inputs)
+    less = blank(inputs, (*parts[CATEGORY], *parts[PRICE]), np.array([2]))
+    assert not less.present[ATTRIBUTES][2]
+    assert not less.values[ATTRIBUTES][2].any()
+    assert less.present[ATTRIBUTES][3]
