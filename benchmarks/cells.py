@@ -1,7 +1,8 @@
 """Cells of the quality benchmark: one cut, seed and model each, measured once and kept as JSON.
 
 A cell's file is named by its configuration, its data's sizes and encoders and the code that its
-model is made of: `kept_results`.
+model is made of: `kept_results`. Where the cut is at a date, new items are also ranked within the
+month of their launch.
 """
 
 import time
@@ -22,7 +23,7 @@ from benchmarks.peers.registry import PUBLISHED, build_peer
 from benchmarks.peers.tuning import TunedRanker
 from coldstart_models.benchmark_result import Measurement
 from coldstart_models.benchmarking import NO_GROUPS, Bench, Ledger, measure
-from coldstart_models.data.pools import Pool, cold_pool, shots_pools
+from coldstart_models.data.pools import Pool, cold_pool, month_pool, shots_pools
 from coldstart_models.data.splits import Split
 from coldstart_models.errors import NotEnoughData
 from coldstart_models.models import build_ranker
@@ -33,6 +34,8 @@ LEAST_USERS: Final = 50
 LEAST_CANDIDATES: Final = 20
 """A pool of k shots with less says nothing."""
 DIGITS: Final = 5
+MONTHS: Final = "months"
+"""Of a result: whether its cut has launch months to rank within."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +83,13 @@ class Workbench:
     def of(cls, opened: Opened, seed: int) -> "Workbench":
         """Raises NotEnoughData where nobody can be ranked for."""
         split = opened.split_of(seed)
-        pools = [cold_pool(split)]
+        cold = cold_pool(split)
+        pools = [cold]
         for count in SHOTS:
             found = shots_pools(split, shots=count, seed=seed)
             pools += [pool for pool in found if _large(pool)]
-        return cls(opened, split, seed, pools)
+        months = None if split.seeded else month_pool(split, cold)
+        return cls(opened, split, seed, [*pools, *([months] if months else [])])
 
     def ranker(self, model: str, *, trials: int) -> Ranker:
         """A fresh ranker by name, ours or a published peer."""
@@ -120,10 +125,16 @@ def measured(cell: Cell, bench: Workbench) -> dict[str, Any]:
     return told | {
         "split": bench.split.name,
         "adapts": adapting,
+        MONTHS: any(pool.month is not None for pool in bench.pools),
         "seconds": round(time.process_time() - began, 1),
         "trials": [asdict(trial) for trial in tuned],
         "pools": pools,
     }
+
+
+def lacks_months(result: Mapping[str, Any], cut: Cut) -> bool:
+    """Whether it was measured before launches were ranked within their months."""
+    return cut.plan.cutoff is not None and "pools" in result and MONTHS not in result
 
 
 def measurement(pool: Mapping[str, Any], *, seed: int) -> Measurement:

@@ -2,7 +2,9 @@
 
 A grid of cells (cut, seed, model), each measured once and kept in
 ``benchmarks/results/quality/cells``; a run that is stopped loses one cell. Peers are tuned in
-their cell. What is measured goes as tables into ``docs/benchmarks.md``.
+their cell. What is measured goes as tables into ``docs/benchmarks.md``. Cells of a cut at a date that
+were measured before launches were ranked within their months count, and are measured anew once no
+other is missing.
 
 Time: a cell is meant to take at most CELL_SECONDS of a core's time; steps of descent, trials and
 users per trial are bounded accordingly. A run starts no cell after --hours.
@@ -23,7 +25,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from benchmarks import quality_tables, tables
-from benchmarks.cells import Cell, Workbench, measured
+from benchmarks.cells import Cell, Workbench, lacks_months, measured
 from benchmarks.choices import part_of
 from benchmarks.grid import GRID, Cut, Opened, open_cut
 from benchmarks.kept_results import write
@@ -76,8 +78,20 @@ def run(cuts: list[Cut], options: argparse.Namespace) -> tuple[list[Place], dict
     missing = [place for place in places if not place.path.exists()]
     console.say(f"{len(places)} cells, {len(places) - len(missing)} of them already measured")
     if not options.no_measuring:
-        _measure(missing, opened, hours=options.hours)
+        _measure([*missing, *_without_months(places)], opened, hours=options.hours)
     return places, left_out
+
+
+def _without_months(places: list[Place]) -> list[Place]:
+    """Those whose result says nothing of launch months though the cut is at a date."""
+    found = [
+        place
+        for place in places
+        if place.path.exists() and lacks_months(json.loads(place.path.read_text()), place.cell.cut)
+    ]
+    if found:
+        console.say(f"{len(found)} of them without launch months; they are measured anew last")
+    return found
 
 
 def _places(

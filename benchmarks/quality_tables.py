@@ -7,10 +7,11 @@ import numpy as np
 from scipy import stats
 
 from benchmarks.grid import CONSTANT, GRID, SIAMESE, adapts
+from benchmarks.oracle_shares import shares_of_oracle
 from benchmarks.peers.registry import PUBLISHED
 from benchmarks.standings import Estimate, Result, Standing, models_in_order
 from benchmarks.tables import fact, interval, number, spread, table
-from coldstart_models.data.pools import shots_pool
+from coldstart_models.data.pools import MONTH, shots_pool
 from coldstart_models.metrics import AUC, MRR, NDCG, RECALL
 from coldstart_models.models import CONTENT_KNN, ORACLE, RANDOM
 
@@ -39,7 +40,7 @@ def published(
         raise ValueError("no cell has been measured; give --data the folder of the data sets")
     parts = [_against_peers(cuts), _mean_ranks(cuts)]
     for cut in cuts:
-        parts += [_of_cut(cut), _shots(cut)]
+        parts += [_of_cut(cut), within_months(cut), _shots(cut), shares_of_oracle(cut)]
     facts: dict[str, Any] = {"machine": machine, "cells": f"{len(results)} of {asked} measured"}
     facts["CPU hours of all cells"] = round(sum(one.get("seconds", 0) for one in results) / 3600, 2)
     if left_out:
@@ -139,6 +140,27 @@ def _heading(cut: Standing) -> str:
     split = next(result["split"] for result in cut.results if "split" in result)
     absent = "".join(f" `{name}` is left out: {why}." for name, why in cut.skipped.items())
     return f"**{cut.cut}**: {split}; {users} users, {candidates} candidates.{absent}\n"
+
+
+def within_months(cut: Standing) -> str:
+    """NDCG@10 where each user ranks the launches of one calendar month; empty without months."""
+    names = [name for name in cut.models if cut.measurements(name, pool=MONTH)]
+    if not names:
+        return ""
+    found = {name: cut.estimate(name, pool=MONTH) for name in names}
+    best = max((one.mean for name, one in found.items() if name not in NULLS), default=None)
+    body = []
+    for name, one in found.items():
+        other = None if name == CONTENT_KNN else cut.difference(name, CONTENT_KNN, pool=MONTH)
+        bounds = interval((one.low, one.high))
+        body.append([f"`{name}`", number(one.mean, best=one.mean == best), bounds, _signed(other)])
+    missing = [f"`{name}`" for name in cut.models if name not in names]
+    left = f" Not measured yet: {', '.join(missing)}." if missing else ""
+    columns = ["model", f"{NDCG} within months", "95 %", f"less {CONTENT_KNN}"]
+    return (
+        f"`{cut.cut}`, {NDCG} within the launches of one calendar month at a time, a user's mean over "
+        f"the months with a choice.{left}\n\n{table(columns, body)}"
+    )
 
 
 def _shots(cut: Standing) -> str:

@@ -19,6 +19,8 @@ from coldstart_models.metrics import (
     NDCG,
     USER_METRICS,
     bootstrap_intervals,
+    bootstrap_means,
+    percentile_interval,
     seed_means,
 )
 from coldstart_models.models import CONTENT_KNN
@@ -98,16 +100,41 @@ class Standing:
         measured = self.measurements(model, pool=pool, shots=shots, seeds=seeds)
         return _estimate(aligned(measured), metric)
 
-    def difference(self, model: str, other: str, metric: str = NDCG) -> Estimate | None:
-        """How much better a model is than another on the cold pool, paired by seed and user.
+    def difference(
+        self, model: str, other: str, metric: str = NDCG, *, pool: str = COLD
+    ) -> Estimate | None:
+        """How much better a model is than another without support, paired by seed and user.
 
-        None where they share no seed.
+        None where they share no seed on the pool.
         """
-        shared = self.seeds(model, other)
+        found = [self.measurements(name, pool=pool) for name in (model, other)]
+        shared = set.intersection(*({one.seed for one in each} for each in found))
         if not shared:
             return None
-        ours, theirs = (aligned(self.measurements(name, seeds=shared)) for name in (model, other))
+        ours, theirs = (aligned([one for one in each if one.seed in shared]) for each in found)
         return _estimate(ours - theirs, metric)
+
+    def share(
+        self, model: str, other: str, *, pool: str = COLD, shots: int = 0, metric: str = NDCG
+    ) -> Estimate | None:
+        """A model's mean with support over another's without, paired by seed and user.
+
+        None where they share no seed on the pool.
+        """
+        found = [self.measurements(model, pool=pool, shots=shots)]
+        found.append(self.measurements(other, pool=pool))
+        shared = set.intersection(*({one.seed for one in each} for each in found))
+        if not shared:
+            return None
+        place = USER_METRICS.index(metric)
+        values = np.stack(
+            [aligned([one for one in each if one.seed in shared])[:, :, place] for each in found],
+            axis=2,
+        )
+        ours, whole = seed_means(values)
+        draws = bootstrap_means(values, seed=0)
+        low, high = percentile_interval(draws[:, [0]] / draws[:, [1]])[0]
+        return Estimate(float(ours / whole), float(low), float(high))
 
     def lead(self, model: str) -> float:
         """NDCG@10 above the best kNN ensemble on the seeds they share; plain without one."""

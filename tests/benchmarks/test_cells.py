@@ -29,12 +29,22 @@ def bench(monkeypatch):
 def test_a_cell_holds_every_users_metrics_on_every_pool(bench):
     found = json.loads(json.dumps(measured(Cell(CUT, 0, "content-knn-tfidf", 2), bench)))
     assert [pool["pool"] for pool in found["pools"]] == [
-        "cold", "cold>1", "cold>3", "cold>5", "cold>10",
+        "cold", "cold>1", "cold>3", "cold>5", "cold>10", "month",
     ]  # fmt: skip
+    assert found[cells.MONTHS]
     assert {pool["shots"] for pool in found["pools"]} == {0}
     back = cells.measurement(found["pools"][0], seed=0)
     assert back.values.shape == (30, 4)
     np.testing.assert_array_equal(back.values[:, 1], np.ones(30))
+
+
+def test_a_result_from_before_launch_months_is_known_where_the_cut_is_at_a_date(bench):
+    found = measured(Cell(CUT, 0, "random", 2), bench)
+    assert not cells.lacks_months(found, CUT)
+    before = {name: value for name, value in found.items() if name != cells.MONTHS}
+    assert cells.lacks_months(before, CUT)
+    assert not cells.lacks_months(before, replace(CUT, plan=SplitPlan(random_items=0.2)))
+    assert not cells.lacks_months({"skipped": "no photos"}, CUT)
 
 
 @pytest.mark.usefixtures("short_descents")

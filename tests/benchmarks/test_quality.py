@@ -1,3 +1,4 @@
+import json
 import sys
 
 import pytest
@@ -51,3 +52,20 @@ def test_no_cell_is_started_after_the_time(bench, tmp_path):
     said, _ = bench("--models", "random,constant", "--hours", "-1", "--no-tables")
     assert "-1 hours are over: 2 cells are left" in said
     assert not (tmp_path / "quality" / "cells").exists()
+
+
+def test_a_cell_from_before_launch_months_counts_and_is_measured_anew(bench, tmp_path):
+    arguments = ("--models", "random,constant")
+    bench(*arguments)
+    folder = tmp_path / "quality" / "cells"
+    (path,) = folder.glob("board-0-random-*.json")
+    whole = json.loads(path.read_text())
+    old = whole | {"pools": [one for one in whole["pools"] if one["pool"] != "month"]}
+    path.write_text(json.dumps({name: one for name, one in old.items() if name != "months"}))
+    said, document = bench(*arguments, "--no-measuring")
+    assert "2 cells, 2 of them already measured" in said
+    assert "Not measured yet: `random`." in document
+    said, document = bench(*arguments)
+    assert "1 of them without launch months" in said
+    assert "Not measured yet" not in document
+    assert json.loads(path.read_text())["pools"] == whole["pools"]

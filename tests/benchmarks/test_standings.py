@@ -1,6 +1,7 @@
 import pytest
 
-from benchmarks.quality_tables import published
+from benchmarks.oracle_shares import oracle_share, shares_of_oracle
+from benchmarks.quality_tables import published, within_months
 from benchmarks.standings import Standing
 
 USERS = 60
@@ -99,3 +100,50 @@ def test_models_without_a_seed_in_common_are_not_compared():
 def test_nothing_measured_is_an_error():
     with pytest.raises(ValueError, match="no cell has been measured"):
         published([], asked=0, left_out={}, machine=MACHINE)
+
+
+def within(result, ndcg):
+    """The cell with a pool of launch months beside the others."""
+    cold = result["pools"][0]
+    values = [[one[0], ndcg, *one[2:]] for one in cold["values"]]
+    return result | {"pools": [*result["pools"], cold | {"pool": "month", "values": values}]}
+
+
+LAUNCHES = [
+    within(cell("retail-06-01", "random", 0.01), 0.1),
+    within(cell("retail-06-01", "content-knn", 0.2), 0.25),
+    within(cell("retail-06-01", "siamese", 0.24), 0.27),
+    cell("retail-06-01", "aldi", 0.1),
+]
+
+
+def test_ranks_within_launch_months_stand_beside_the_best_ensemble():
+    text = within_months(Standing("retail-06-01", LAUNCHES))
+    assert "| `siamese` | **.2700** | .2700–.2700 | +.0200 (+.0200 to +.0200) |" in text
+    assert "| `content-knn` | .2500 | .2500–.2500 | – |" in text
+    assert "Not measured yet: `aldi`." in text
+    assert text in published(LAUNCHES, asked=4, left_out={}, machine=MACHINE)
+
+
+def test_a_cut_without_launch_months_has_no_table_of_them():
+    assert within_months(Standing("ikea", RESULTS)) == ""
+
+
+def test_a_share_of_the_oracle_is_of_the_same_pool():
+    cut = Standing("marketplace", [*RESULTS, cell("marketplace", "oracle", 0.5)])
+    assert oracle_share(cut, "siamese", shots=0).mean == pytest.approx(0.2405 / 0.5005)
+    # With three first customers, an adapting model's .1 more counts; the others are as they were.
+    assert oracle_share(cut, "siamese", shots=3).mean == pytest.approx(0.2405 / 0.5005)
+    found = oracle_share(cut, "siamese+meta", shots=3)
+    assert found.mean == pytest.approx(0.3605 / 0.5005)
+    assert found.low <= found.mean <= found.high
+    text = shares_of_oracle(cut)
+    assert "| share of the oracle | k = 0 | k = 3 |" in text
+    assert "| `siamese+meta` | 52.0% (" in text
+    assert "`aldi`" not in text
+
+
+def test_nobody_is_measured_by_an_oracle_that_is_not_there():
+    cut = Standing("ikea", RESULTS)
+    assert shares_of_oracle(cut) == ""
+    assert oracle_share(cut, "siamese", shots=0) is None

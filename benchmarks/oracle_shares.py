@@ -1,0 +1,45 @@
+"""How near the best possible ranking each model comes, where the truth is known."""
+
+from typing import Final
+
+from benchmarks.grid import SIAMESE, adapts
+from benchmarks.standings import Estimate, Standing
+from benchmarks.tables import table
+from coldstart_models.data.pools import COLD, shots_pool
+from coldstart_models.metrics import NDCG
+from coldstart_models.models import CONTENT_KNN, ORACLE
+
+META: Final = SIAMESE[1]
+
+
+def oracle_share(cut: Standing, model: str, *, shots: int) -> Estimate | None:
+    """NDCG@10 of a model with k first customers as a share of the oracle's, on the same pool."""
+    if ORACLE not in cut.models or model not in cut.models:
+        return None
+    pool, count = (shots_pool(shots), shots if adapts(model) else 0) if shots else (COLD, 0)
+    return cut.share(model, ORACLE, pool=pool, shots=count)
+
+
+def shares_of_oracle(cut: Standing) -> str:
+    """Of every model that adapts, of the one that it adapts and of the best kNN; empty without."""
+    if ORACLE not in cut.models:
+        return ""
+    names = [name for name in (CONTENT_KNN, SIAMESE[0]) if name in cut.models]
+    names += [name for name in cut.models if adapts(name)]
+    counts = [0, *cut.shots]
+    body = [
+        [f"`{name}`", *(_told(oracle_share(cut, name, shots=count)) for count in counts)]
+        for name in names
+    ]
+    columns = ["share of the oracle", *(f"k = {count}" for count in counts)]
+    return (
+        f"`{cut.cut}`, {NDCG} as a share of that of `{ORACLE}`, which ranks by the chances that the "
+        "data was drawn with, on the same pool: all new items at k = 0, else those with more than k "
+        f"customers. In brackets 95 % bootstrap intervals over users.\n\n{table(columns, body)}"
+    )
+
+
+def _told(found: Estimate | None) -> str:
+    if found is None:
+        return "–"
+    return f"{found.mean:.1%} ({found.low:.1%}–{found.high:.1%})"
