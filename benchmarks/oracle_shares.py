@@ -33,9 +33,9 @@ def shares_of_oracle(cut: Standing) -> str:
     ]
     columns = ["share of the oracle", *(f"k = {count}" for count in counts)]
     return (
-        f"`{cut.cut}`, {NDCG} as a share of that of `{ORACLE}`, which ranks by the chances that the "
-        "data was drawn with, on the same pool: all new items at k = 0, else those with more than k "
-        f"customers. In brackets 95 % bootstrap intervals over users.\n\n{table(columns, body)}"
+        f"`{cut.cut}`, {NDCG} as a share of that of `{ORACLE}`, which ranks by the chances that "
+        "the data was drawn with, on the same pool: all new items at k = 0, else those with more "
+        f"than k customers. In brackets 95 % bootstrap intervals over users.\n\n{table(columns, body)}"
     )
 
 

@@ -2,9 +2,9 @@
 
 A grid of cells (cut, seed, model), each measured once and kept in
 ``benchmarks/results/quality/cells``; a run that is stopped loses one cell. Peers are tuned in
-their cell. What is measured goes as tables into ``docs/benchmarks.md``. Cells of a cut at a date that
-were measured before launches were ranked within their months count, and are measured anew once no
-other is missing.
+their cell. What is measured goes as tables into ``docs/benchmarks.md``. Cells of a cut at a date
+that were measured before launches were ranked within their months count, and are measured anew once
+no other is missing.
 
 Time: a cell is meant to take at most CELL_SECONDS of a core's time; steps of descent, trials and
 users per trial are bounded accordingly. A run starts no cell after --hours.

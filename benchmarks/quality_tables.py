@@ -158,8 +158,8 @@ def within_months(cut: Standing) -> str:
     left = f" Not measured yet: {', '.join(missing)}." if missing else ""
     columns = ["model", f"{NDCG} within months", "95 %", f"less {CONTENT_KNN}"]
     return (
-        f"`{cut.cut}`, {NDCG} within the launches of one calendar month at a time, a user's mean over "
-        f"the months with a choice.{left}\n\n{table(columns, body)}"
+        f"`{cut.cut}`, {NDCG} within the launches of one calendar month at a time, a user's mean "
+        f"over the months with a choice.{left}\n\n{table(columns, body)}"
     )
 
 
