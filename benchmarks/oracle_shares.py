@@ -35,7 +35,8 @@ def shares_of_oracle(cut: Standing) -> str:
     return (
         f"`{cut.cut}`, {NDCG} as a share of that of `{ORACLE}`, which ranks by the chances that "
         "the data was drawn with, on the same pool: all new items at k = 0, else those with more "
-        f"than k customers. In brackets 95 % bootstrap intervals over users.\n\n{table(columns, body)}"
+        f"than k customers. In brackets 95 % bootstrap intervals over users.\n\n"
+        f"{table(columns, body)}"
     )
 
 

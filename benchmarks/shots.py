@@ -28,7 +28,15 @@ from coldstart_models.commands import console
 
 NAME: Final = "shots"
 CELLS: Final = FOLDER / NAME
-CUTS: Final = ("retail-06-01", "retail-07-15", "ikea", "amazon-2018", "amazon-2023", "marketplace")
+CUTS: Final = (
+    "retail-06-01",
+    "retail-07-15",
+    "ikea",
+    "amazon-2018",
+    "amazon-2023",
+    "complete-journey",
+    "marketplace",
+)
 
 
 def main() -> None:

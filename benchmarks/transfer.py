@@ -54,7 +54,14 @@ from validation.whole_files import replacing
 
 TRANSFER: Final = FOLDER / "transfer"
 DOCUMENT: Final = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
-TARGETS: Final = ("retail-06-01", "retail-07-15", "ikea", "amazon-2018", "amazon-2023")
+TARGETS: Final = (
+    "retail-06-01",
+    "retail-07-15",
+    "ikea",
+    "amazon-2018",
+    "amazon-2023",
+    "complete-journey",
+)
 SHARES: Final = (1.0, 0.3, 0.1, 0.03)
 ARMS: Final = (ALONE, TRANSFERRED, UNLEARNED)
 HOME_OF: Final = {cut.store: cut for cut in GRID}

