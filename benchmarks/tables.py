@@ -1,4 +1,4 @@
-"""A benchmark's JSON as Markdown: ``python -m benchmarks.tables FILE``.
+"""A benchmark's JSON as Markdown: ``python -m benchmarks.tables FILE…``.
 
 With ``--into README.md --name online_retail`` the tables take the place of what stands between
 ``<!-- table:online_retail -->`` and ``<!-- /table:online_retail -->``.
@@ -22,34 +22,52 @@ def main() -> None:
     """Print the tables, or put them into a file."""
     parser = argparse.ArgumentParser(prog="benchmarks.tables", description=__doc__)
     parser.add_argument(
-        "file",
+        "files",
         type=Path,
+        nargs="+",
         help="what `coldstart benchmark --json`, `coldstart encoders compare --out` or "
-        "`make bench-NAME` wrote",
+        "`make bench-NAME` wrote; several with --cells and --control",
     )
     parser.add_argument("--pools", default="cold", help="names, separated by commas, or `all`")
-    parser.add_argument(
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument(
         "--cells", action="store_true", help="only the tables by kind of user and item"
+    )
+    kind.add_argument(
+        "--control",
+        action="store_true",
+        help="only how well chances come true, and the control between general and personal",
     )
     parser.add_argument("--into", type=Path, help="a Markdown file with the place marked")
     parser.add_argument("--name", help="of the marked place")
     options = parser.parse_args()
-    result = json.loads(options.file.read_text(encoding="utf-8"))
-    wanted = None if options.pools == "all" else options.pools.split(",")
-    if "benchmark" in result:
-        text = published(result)
-    elif "encoders" in result:
-        text = compared(result)
-    elif options.cells:
-        text = cells(result)
-    else:
-        text = markdown(result, pools=wanted)
+    if len(options.files) > 1 and not (options.cells or options.control):
+        parser.error("several files are for --cells and --control")
+    results = [json.loads(file.read_text(encoding="utf-8")) for file in options.files]
+    text = _told(results, options)
     if options.into is None:
         sys.stdout.write(text)
         return
     if options.name is None:
         parser.error("--into needs --name, the name of the marked place")
     put(text, options.into, name=options.name)
+
+
+def _told(results: Sequence[Mapping[str, Any]], options: argparse.Namespace) -> str:
+    """The tables that are asked for."""
+    from benchmarks import breakdown_tables, control_tables  # they write by this module's functions
+
+    if options.cells:
+        return breakdown_tables.published(results)
+    if options.control:
+        return control_tables.published(results)
+    (result,) = results
+    if "benchmark" in result:
+        return published(result)
+    if "encoders" in result:
+        return compared(result)
+    wanted = None if options.pools == "all" else options.pools.split(",")
+    return markdown(result, pools=wanted)
 
 
 def markdown(result: Mapping[str, Any], *, pools: Sequence[str] | None = None) -> str:
@@ -68,35 +86,6 @@ def markdown(result: Mapping[str, Any], *, pools: Sequence[str] | None = None) -
         parts.append(_pool_table(result, pool, of_pool))
     shots = _shots_table(rows)
     return "\n".join([*parts, *([shots] if shots else [])])
-
-
-def cells(result: Mapping[str, Any]) -> str:
-    """NDCG@10 at zero shots by length of the history, domains known and warmth of the item."""
-    found = [one for one in result["breakdowns"] if one[HEADING] is not None]
-    parts = []
-    for by in dict.fromkeys(one["by"] for one in found):
-        ours = [one for one in found if one["by"] == by]
-        groups = {one["group"]: one["count"] for one in ours}
-        value = {(one["model"], one["group"]): one[HEADING] for one in ours}
-        best = {
-            group: max(value[model, name] for model, name in value if name == group)
-            for group in groups
-        }
-        body = [
-            [
-                f"`{model}`",
-                *(
-                    number(value.get((model, g)), best=value.get((model, g)) == best[g])
-                    for g in groups
-                ),
-            ]
-            for model in dict.fromkeys(one["model"] for one in ours)
-        ]
-        columns = [f"{group} ({count})" for group, count in groups.items()]
-        parts.append(
-            f"{HEADING} by {by} (users in brackets):\n\n{table(['model', *columns], body)}"
-        )
-    return "\n".join(parts)
 
 
 def published(result: Mapping[str, Any]) -> str:

@@ -89,6 +89,8 @@ def test_the_page_of_benchmarks_has_a_place_for_each():
         "quality",
         "transfer",
         "shots",
+        "cells",
+        "control",
         "ablation",
         "extraction",
         "extraction_again",

@@ -142,20 +142,29 @@ def test_a_comparison_of_encoders_shows_the_best_of_each_metric_with_intervals()
     assert "| `a` and `b` | shared | **.5000** (.4000–.6000) |" in told
 
 
-def test_cells_are_tables_of_models_and_groups_without_the_pairs():
-    of = lambda model, by, group, ndcg: {  # noqa: E731
-        "model": model, "by": by, "group": group, "recall@20": 0.5, "ndcg@10": ndcg, "count": 4
-    }  # fmt: skip
-    breakdowns = [
-        of("popularity", "category", "Lamps", None),
-        of("popularity", "warmth", "new", 0.1),
-        of("popularity", "warmth", "1–5", 0.3),
-        of("siamese", "warmth", "new", 0.2),
-    ]
-    assert tables.cells(RESULT | {"breakdowns": breakdowns}) == (
-        "ndcg@10 by warmth (users in brackets):\n\n"
-        "| model | new (4) | 1–5 (4) |\n"
-        "| --- | ---: | ---: |\n"
-        "| `popularity` | .1000 | **.3000** |\n"
-        "| `siamese` | **.2000** | – |\n"
-    )
+def test_kinds_of_table_are_asked_for_on_the_command_line(tmp_path, monkeypatch, capsys):
+    files = []
+    for name in ("a", "b"):
+        file = tmp_path / f"{name}.json"
+        breakdown = {"by": "warmth", "group": "new", "recall@20": 0.5, "ndcg@10": 0.2, "count": 4}
+        rows = [{"model": model, **breakdown} for model in ("popularity", "siamese")]
+        more = {"source": name, "breakdowns": rows, "reliability": [], "personal": []}
+        file.write_text(json.dumps(RESULT | more))
+        files.append(str(file))
+    document = tmp_path / "page.md"
+    document.write_text("<!-- table:cells -->\n<!-- /table:cells -->\n")
+
+    def run(*arguments):
+        monkeypatch.setattr("sys.argv", ["tables", *arguments])
+        tables.main()
+
+    run(*files, "--cells", "--into", str(document), "--name", "cells")
+    assert "**b**: cutoff 2010-07-01." in document.read_text()
+    assert "is at least `popularity` in all 2 cells" in document.read_text()
+    run(files[0])
+    assert capsys.readouterr().out.startswith("Pool `cold`")
+    with pytest.raises(SystemExit):
+        run(*files)
+    assert "several files are for --cells and --control" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="tells chances or can be steered"):
+        run(*files, "--control")

@@ -1,0 +1,97 @@
+"""How sure a model is and how personal, as Markdown, from `coldstart benchmark --json`.
+
+Chances are held against choices (`coldstart_models.reliability`), and the control from what sells
+in general (π = 0) to the person alone (π = 1) against what it does to the ranking
+(`coldstart_models.siamese.personal`), both on the cold pool.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from benchmarks.tables import number, table
+from coldstart_models.metrics import COVERAGE, NDCG, RECALL
+
+LIFT: Final = "popularity_lift"
+Result = Mapping[str, Any]
+
+
+def published(results: Sequence[Result]) -> str:
+    """Of every source: calibration, then the control. Raises ValueError where none tells either."""
+    parts = []
+    for result in results:
+        found = [calibration(result["reliability"]), control(result["personal"])]
+        found = [part for part in found if part]
+        if found:
+            made_up = ", generated data" if result.get("generated") else ""
+            parts += [f"**{result['source']}**{made_up}: {result['split']}, first seed.\n", *found]
+    if not parts:
+        raise ValueError("no model of these files tells chances or can be steered")
+    return "\n".join(parts)
+
+
+def calibration(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Whether chances come true; empty where no model tells any."""
+    body = [
+        [
+            f"`{row['model']}`",
+            number(row["calibration_error"]),
+            *(_share(row[name][place]) for place in (0, -1) for name in ("predicted", "observed")),
+            f"{row['log_chance_gain']:.3f}",
+            f"{row['num_users']:,}",
+        ]
+        for row in rows
+    ]
+    if not body:
+        return ""
+    columns = ["model", "calibration error", "least likely tenth: predicted", "observed"]
+    columns += ["likeliest tenth: predicted", "observed", "log chance over blind drawing", "users"]
+    return (
+        "Chance that a person's next choice among the new items is this one. Calibration error: "
+        "Σ |predicted − observed| over Σ predicted, in ten bins of pairs; 0 is calibrated.\n\n"
+        f"{table(columns, body)}"
+    )
+
+
+def control(points: Sequence[Mapping[str, Any]]) -> str:
+    """A row a model and place, the default marked, then where each peaks; empty without points."""
+    models = list(dict.fromkeys(point["model"] for point in points))
+    body, peaks = [], []
+    for model in models:
+        ours = [point for point in points if point["model"] == model]
+        best = max(ours, key=lambda point: float(point[NDCG]))
+        for point in ours:
+            place = f"{point['personal']:g}"
+            body.append(
+                [
+                    f"`{model}`",
+                    f"**{place}** (default)" if point["own"] else place,
+                    number(point[NDCG], best=point[NDCG] == best[NDCG]),
+                    number(point[RECALL]),
+                    number(point[COVERAGE]),
+                    f"{point[LIFT]:.3f}",
+                ]
+            )
+        peaks.append(f"`{model}` {_peak(ours, best)}")
+    if not body:
+        return ""
+    columns = ["model", "π", NDCG, RECALL, COVERAGE, "popularity lift"]
+    return (
+        "From what sells in general (π = 0) to the person alone (π = 1); a popularity lift of 1 is "
+        f"no lean to what many choose:\n\n{table(columns, body)}\nOn these new items: "
+        f"{'; '.join(peaks)}.\n"
+    )
+
+
+def _peak(points: Sequence[Mapping[str, Any]], best: Mapping[str, Any]) -> str:
+    """Where NDCG is highest among the places looked at, and what the default is short of it."""
+    told = f"is highest at π = {best['personal']:g}"
+    own = next((point for point in points if point["own"]), None)
+    if own is None:
+        return told
+    if own[NDCG] == best[NDCG]:
+        return "is highest at its default" if own is best else f"{told}, as high at its default"
+    return f"{told}, its default {(1 - own[NDCG] / best[NDCG]):.1%} below"
+
+
+def _share(value: float) -> str:
+    return f"{value:.2%}"

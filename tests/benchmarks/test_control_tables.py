@@ -1,0 +1,54 @@
+from benchmarks import control_tables
+
+
+def point(personal, ndcg, *, own=False, model="siamese"):
+    return {
+        "model": model,
+        "personal": personal,
+        "own": own,
+        "recall@20": 0.25,
+        "ndcg@10": ndcg,
+        "coverage": 1 - personal / 2,
+        "popularity_lift": 2 - personal,
+    }
+
+
+POINTS = [point(0.0, 0.05), point(0.5, 0.2), point(0.9, 0.19, own=True), point(1.0, 0.1)]
+CHANCES = {
+    "model": "siamese",
+    "predicted": [0.001, *[0.002] * 8, 0.0125],
+    "observed": [0.0005, *[0.002] * 8, 0.01],
+    "calibration_error": 0.0812,
+    "log_chance_gain": 0.7123,
+    "num_users": 1500,
+}
+
+
+def test_the_control_is_shown_place_by_place_with_the_default_marked():
+    told = control_tables.control(POINTS)
+    assert "| `siamese` | 0 | .0500 | .2500 | 1.0000 | 2.000 |" in told
+    assert "| `siamese` | **0.9** (default) | .1900 | .2500 | .5500 | 1.100 |" in told
+    assert "| `siamese` | 0.5 | **.2000** |" in told
+    assert told.endswith("`siamese` is highest at π = 0.5, its default 5.0% below.\n")
+
+
+def test_a_default_at_the_peak_is_called_so():
+    told = control_tables.control([point(0.0, 0.1), point(0.9, 0.2, own=True)])
+    assert told.endswith("`siamese` is highest at its default.\n")
+
+
+def test_calibration_tells_the_error_and_both_ends():
+    told = control_tables.calibration([CHANCES])
+    row = "| `siamese` | .0812 | 0.10% | 0.05% | 1.25% | 1.00% | 0.712 | 1,500 |"
+    assert row in told
+
+
+def test_sources_that_tell_nothing_are_left_out():
+    rest = {"split": "cutoff 2010-07-01", "generated": False}
+    silent = {"source": "a", "reliability": [], "personal": [], **rest}
+    told = control_tables.published(
+        [silent, {"source": "b", "reliability": [CHANCES], "personal": POINTS, **rest}]
+    )
+    assert "**a**" not in told
+    assert told.startswith("**b**: cutoff 2010-07-01, first seed.\n\nChance that")
+    assert told.index("calibration error") < told.index("popularity lift")
