@@ -2,12 +2,14 @@
 
 ``make bench-training``. A shop of a fixed number of listings is generated with logs of growing
 length (generated data), its features are made, and `train` and `meta-train` take a fixed number of
-steps on each, every job in a process of its own, so that its largest memory is its own. With
-``--data DIR`` that holds `online_retail_dev_y1`, `pretrain`, `train` and `meta-train` run on it as
-a user runs them.
+steps on each, every job in a process of its own, so that its largest memory is its own. Making ten
+million events and their features takes far longer than the steps: with ``--shops DIR`` the shops
+stay there and are not made again. With ``--data DIR`` that holds `online_retail_dev_y1`,
+`pretrain`, `train` and `meta-train` run on it as a user runs them.
 """
 
 import argparse
+import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -19,11 +21,10 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final, TypeVar
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from benchmarks import results
 from benchmarks.extraction_memory import TinyEncoder
+from benchmarks.generated_shop import AS_OF, LISTINGS, write_shop
 from coldstart_models.commands import console
 from coldstart_models.general.pretraining_job import pretrain_job, store_name
 from coldstart_models.learning_costs import Cost, peak_mb
@@ -35,23 +36,11 @@ from feature_repo.home import Home
 from feature_repo.jobs.aggregate import aggregate
 from feature_repo.jobs.extract import extract
 from feature_repo.store import Store
-from validation import tables
 
-AS_OF: Final = datetime(2026, 6, 1, tzinfo=UTC)
-SIZES: Final = (100_000, 1_000_000)
+SIZES: Final = (100_000, 1_000_000, 10_000_000)
+READY: Final = "ready-for-benchmark.txt"
+"""Written once a shop and its features are whole."""
 STEPS: Final = 60
-LISTINGS: Final = 2_000
-CATEGORIES: Final = 40
-EVENTS_A_USER: Final = 50
-DAYS: Final = 180
-AT_HOME: Final = 0.6
-"""Share of a person's choices in their own category."""
-KINDS: Final = {
-    tables.IMPRESSION: 0.4,
-    tables.CLICK: 0.4,
-    tables.CART: 0.1,
-    tables.PURCHASE: 0.1,
-}
 SHOP: Final = "online_retail_dev_y1"
 MOST_MINUTES, MOST_MB = 10, 2_048
 T = TypeVar("T")
@@ -63,8 +52,17 @@ def main() -> None:
     parser.add_argument("--events", type=int, nargs="+", default=SIZES)
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--data", type=Path, help=f"a folder that holds {SHOP}")
+    parser.add_argument("--shops", type=Path, help="where generated shops stay, to be taken again")
+    parser.add_argument("--only-make", action="store_true", help="make the shops, measure nothing")
     options = parser.parse_args()
-    rows = [row for events in options.events for row in grown(events, steps=options.steps)]
+    if options.only_make and options.shops is None:
+        parser.error("--only-make needs --shops, a folder for what it makes")
+    with TemporaryDirectory(prefix="coldstart-bench-") as folder:
+        shops = options.shops or Path(folder)
+        homes = {events: made(shops, events) for events in options.events}
+        if options.only_make:
+            return
+        rows = [row for size, home in homes.items() for row in grown(home, size, options.steps)]
     results.publish(
         "training",
         title=f"Training on generated logs, {LISTINGS} listings, {options.steps} steps a stage",
@@ -74,28 +72,25 @@ def main() -> None:
     )
 
 
-def grown(events: int, *, steps: int) -> list[dict[str, Any]]:
+def grown(home: Home, events: int, steps: int) -> list[dict[str, Any]]:
     """A row a stage, on a log of so many events."""
-    with TemporaryDirectory(prefix="coldstart-bench-") as folder:
-        home = Home(Path(folder))
-        apart(partial(made, home, events))
-        read = apart(partial(reading, home))
-        rows = []
-        for stage, job in (("train", train_job), ("meta-train", meta_train_job)):
-            schedule = META_SCHEDULE if stage == "meta-train" else Schedule()
-            schedule = replace(schedule, steps=steps, check_every=20, patience=steps)
-            cost = apart(partial(run, job, home, schedule))
-            console.say(f"{events} events, {stage}: {cost}")
-            rows.append(
-                {
-                    "events": events,
-                    "stage": stage,
-                    "ms a step": round(1000 / cost.steps_per_second, 1),
-                    "seconds": round(cost.wall_seconds, 1),
-                    "MB": round(cost.peak_mb),
-                    "MB to read the log": round(read),
-                }
-            )
+    read = apart(partial(reading, home))
+    rows = []
+    for stage, job in (("train", train_job), ("meta-train", meta_train_job)):
+        schedule = META_SCHEDULE if stage == "meta-train" else Schedule()
+        schedule = replace(schedule, steps=steps, check_every=20, patience=steps)
+        cost = apart(partial(run, job, home, schedule))
+        console.say(f"{events} events, {stage}: {cost}")
+        rows.append(
+            {
+                "events": events,
+                "stage": stage,
+                "ms a step": round(1000 / cost.steps_per_second, 1),
+                "seconds": round(cost.wall_seconds, 1),
+                "MB": round(cost.peak_mb),
+                "MB to read the log": round(read),
+            }
+        )
     return rows
 
 
@@ -178,75 +173,25 @@ def with_features(home: Home) -> None:
     Store(home).apply()
 
 
-def made(home: Home, events: int) -> None:
-    """Generate the shop and make its features."""
-    generator = np.random.default_rng(0)
-    write_shop(home, events, generator=generator)
+def made(shops: Path, events: int) -> Home:
+    """The generated shop of so many events, made with its features where it is not there."""
+    home = Home((shops / f"events-{events}").resolve())
+    ready = home.root / READY
+    if not ready.exists():
+        console.say(f"{events} events: making the shop took {apart(partial(make, home, events))}")
+        ready.write_text(f"{events}\n", encoding="utf-8")
+    return home
+
+
+def make(home: Home, events: int) -> str:
+    """Generate a shop and make its features; how long that took, and its largest memory."""
+    began = time.monotonic()
+    write_shop(home, events, generator=np.random.default_rng(0))
     encoder = TinyEncoder(Modality.TEXT)
     extract(home=home, now=AS_OF, image_encoder=None, text_encoder=encoder)
     aggregate(home=home, now=AS_OF)
     Store(home).apply()
-
-
-def write_shop(home: Home, count: int, *, generator: np.random.Generator) -> None:
-    """Listings that come one after another, and people who choose among those that are there."""
-    category = np.arange(LISTINGS) % CATEGORIES
-    end = int(AS_OF.timestamp() * 1e6)
-    begin = end - DAYS * 86_400_000_000
-    listed = np.sort(generator.integers(begin, end, LISTINGS))
-    listed[: LISTINGS // 4] = begin
-    users = max(1, count // EVENTS_A_USER)
-    taste = generator.integers(0, CATEGORIES, users)
-    moments = np.sort(generator.integers(begin, end, count))
-    who = generator.integers(0, users, count)
-    wanted = np.where(
-        generator.random(count) < AT_HOME, taste[who], generator.integers(0, CATEGORIES, count)
-    )
-    chosen = np.zeros(count, np.int64)
-    for number in range(CATEGORIES):
-        items, rows = np.flatnonzero(category == number), np.flatnonzero(wanted == number)
-        there = np.searchsorted(listed[items], moments[rows], side="right")
-        chosen[rows] = items[(generator.random(len(rows)) ** 2 * there).astype(np.int64)]
-    catalogue = {
-        tables.ITEM_ID: [f"i{number:05d}" for number in range(LISTINGS)],
-        tables.TITLE: [
-            f"{_word(number % CATEGORIES)} number {number}" for number in range(LISTINGS)
-        ],
-        tables.CATEGORY: [f"Home > {_word(number % CATEGORIES)}" for number in range(LISTINGS)],
-        tables.PRICE: np.round(generator.gamma(2.0, 40.0, LISTINGS) + 1.0, 2),
-        tables.LISTED_AT: pa.array(listed).cast(tables.TIMESTAMP),
-        tables.SOURCE: ["generated"] * LISTINGS,
-    }
-    log = {
-        tables.EVENT_ID: [f"e{number}" for number in range(count)],
-        tables.USER_ID: np.char.add("u", who.astype(str)).astype(object),
-        tables.ITEM_ID: pa.array(catalogue[tables.ITEM_ID]).take(pa.array(chosen)),
-        tables.EVENT_TYPE: generator.choice(list(KINDS), count, p=list(KINDS.values())),
-        tables.EVENT_TIMESTAMP: pa.array(moments).cast(tables.TIMESTAMP),
-        tables.SOURCE: pa.repeat("generated", count),
-    }
-    for path, table, columns in (
-        (home.items, tables.ITEMS, catalogue),
-        (home.events, tables.EVENTS, log),
-    ):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(_table(columns, table), path)
-
-
-def _word(number: int) -> str:
-    """A category's name, of letters that tell it from others."""
-    return "".join(chr(ord("a") + (number * step + step) % 26) for step in (3, 5, 7, 11))
-
-
-def _table(columns: dict[str, Any], table: tables.Table) -> pa.Table:
-    rows = len(columns[tables.ITEM_ID])
-    arrays = [
-        pa.array(columns[field.name], type=field.type)
-        if field.name in columns
-        else pa.nulls(rows, field.type)
-        for field in table.schema
-    ]
-    return pa.Table.from_arrays(arrays, schema=table.schema)
+    return f"{time.monotonic() - began:.0f} s and {peak_mb():,.0f} MB"
 
 
 def apart(work: Callable[[], T]) -> T:
