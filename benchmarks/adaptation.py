@@ -67,7 +67,8 @@ def main() -> None:
     options = _options()
     rows = []
     for name in options.shops:
-        shop = _shop(name, options.data)
+        elsewhere = options.data / "clothing_images" if name == "ikea" else None
+        shop = shop_of(name, DATA[name].format(data=options.data), elsewhere=elsewhere)
         first: list[Cell] = []
         for variant in options.variants:
             setting = VARIANTS[variant]
@@ -87,9 +88,9 @@ def main() -> None:
             there = [one for one in cells if one is not None]
             first = first or there
             if there:
-                rows.append(_row(name, variant, there))
+                rows.append(row_of(name, variant, there))
         if first:
-            rows.append(_row(name, CUT, [replace(one, after=one.cut) for one in first]))
+            rows.append(row_of(name, CUT, [replace(one, after=one.cut) for one in first]))
     if not rows:
         raise SystemExit("nothing was measured yet; leave out --no-measuring")
     results.publish(
@@ -102,7 +103,9 @@ def main() -> None:
     )
 
 
-def _row(shop: str, variant: str, cells: Sequence[Cell]) -> results.Row:
+def row_of(
+    shop: str, variant: str, cells: Sequence[Cell], *, metrics: Sequence[str] = METRICS
+) -> results.Row:
     """Means over seeds, of the base as it serves and after; gains, intervals over items or users.
 
     `kept` are the seeds in which something was better than the base on validation items.
@@ -113,9 +116,9 @@ def _row(shop: str, variant: str, cells: Sequence[Cell]) -> results.Row:
         "seeds": len(cells),
         "kept": sum(one.better for one in cells) if variant != CUT else "–",
     }
-    for number, name in enumerate(METRICS):
-        before = np.stack([_column(one.whole, number) for one in cells])
-        after = np.stack([_column(one.after, number) for one in cells])
+    for name in metrics:
+        before = np.stack([_column(one.whole, name) for one in cells])
+        after = np.stack([_column(one.after, name) for one in cells])
         if np.isnan(before).all():
             row[name] = "–"
             continue
@@ -126,21 +129,26 @@ def _row(shop: str, variant: str, cells: Sequence[Cell]) -> results.Row:
     return row
 
 
-def _column(found: Found, number: int) -> FloatArray:
+def _column(found: Found, metric: str) -> FloatArray:
     """(N, 1) or (U, 1) of a metric."""
-    return found.users if METRICS[number] == NDCG else found.items[:, [number]]
+    return found.users if metric == NDCG else found.items[:, [METRICS.index(metric)]]
 
 
-def _shop(name: str, data: Path) -> Shop:
-    """Ingest the data where that has not been done; no encoder runs."""
+def shop_of(name: str, source: str, *, elsewhere: Path | None = None) -> Shop:
+    """Ingest the data where that has not been done; no encoder runs.
+
+    Args:
+        source: as `coldstart ingest` takes it.
+        elsewhere: a folder of photos of another domain; by default what stands beside the home.
+    """
     home = Home((FOLDER / "stores" / name).resolve())
     if not home.items.exists():
-        spec = resolved(DATA[name].format(data=data))
-        source = open_source(spec, photos=home.photos, as_of=AS_OF)
-        ingest(source, home=home, spec=spec, now=AS_OF, gate=gate)
+        spec = resolved(source)
+        opened = open_source(spec, photos=home.photos, as_of=AS_OF)
+        ingest(opened, home=home, spec=spec, now=AS_OF, gate=gate)
     target, source_examples = of_home(home)
-    if name == "ikea":
-        source_examples = of_folder(data / "clothing_images")
+    if elsewhere is not None:
+        source_examples = of_folder(elsewhere)
     return Shop(name, read_stored(home), target, source_examples)
 
 

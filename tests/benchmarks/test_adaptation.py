@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks import adaptation_cells
-from benchmarks.adaptation import METRICS, VARIANTS, _row
+from benchmarks.adaptation import METRICS, VARIANTS, row_of
 from benchmarks.adaptation_cells import Cell, Found, Shop, cell
 from coldstart_models.benchmark_run import read_stored
 from coldstart_models.domain.aims import LABELS, PAIRS, Aims
@@ -79,7 +79,7 @@ def test_a_row_tells_means_gains_and_intervals_of_the_held_out_alone():
         Cell(before, found(0.3, 0.1), found(0.5, 0.1), better=True),
         Cell(before, found(0.3, 0.1), before, better=False),
     ]
-    row = _row("shop", "labels", cells)
+    row = row_of("shop", "labels", cells)
     assert list(row) == ["data", "variant", "seeds", "kept", *METRICS]
     assert (row["seeds"], row["kept"]) == (2, 1)
     assert row["precision@10"] == "0.4000 → 0.4500, +12.5% (+12.5% to +12.5%)"
@@ -88,7 +88,7 @@ def test_a_row_tells_means_gains_and_intervals_of_the_held_out_alone():
 
 def test_a_metric_that_was_not_measured_is_a_dash():
     cells = [Cell(found(0.4, np.nan), found(0.4, np.nan), found(0.5, np.nan), better=True)]
-    assert _row("shop", "labels", cells)["ndcg@10"] == "–"
+    assert row_of("shop", "labels", cells)["ndcg@10"] == "–"
 
 
 def test_a_cell_is_measured_once_on_items_that_nothing_was_learned_from(
