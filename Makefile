@@ -103,7 +103,7 @@ serve: $(READY) ## Serve recommendations from the state in COLDSTART_HOME
 .PHONY: bench
 bench: bench-extraction bench-aggregation bench-ranking bench-gate bench-guards bench-languages bench-materialize bench-serving bench-streaming bench-training ## Run the benchmarks of speed, of the gate and of languages
 
-bench-%: $(READY) benchmarks/%.py ## Run one (ablation, adaptation, aggregation, bento_size, costs, exploration, extraction, extraction_memory, feeding, gate, guards, languages, materialize, quality, ranking, serving, shots, streaming, text_adaptation, training, transfer); writes benchmarks/results/NAME*
+bench-%: $(READY) benchmarks/%.py ## Run one (ablation, adaptation, aggregation, bento_size, costs, exploration, extraction, extraction_memory, feeding, gate, guards, languages, materialize, quality, ranking, serving, shots, streaming, targets, text_adaptation, training, transfer); writes benchmarks/results/NAME*
 	$(BIN)/python -m benchmarks.$* $(ARGS)
 
 .PHONY: lock

@@ -48,6 +48,21 @@ def write(result: Mapping[str, Any], path: Path) -> None:
         partial.write_text(json.dumps(result), encoding="utf-8")
 
 
+def index(paths: Sequence[Path], into: Path) -> None:
+    """Write down which results a table was made of; those that are there."""
+    there = [path.relative_to(into.parent).as_posix() for path in paths if path.exists()]
+    write({"cells": there}, into)
+
+
+def indexed(path: Path) -> list[dict[str, Any]]:
+    """The results that an index names, without those that are gone; none where it is not there."""
+    if not path.exists():
+        return []
+    names = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    found = (path.parent / name for name in names)
+    return [json.loads(one.read_text(encoding="utf-8")) for one in found if one.exists()]
+
+
 def digest_of(told: object) -> str:
     """Sixteen hexadecimal digits of a JSON value."""
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]

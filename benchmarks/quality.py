@@ -28,7 +28,7 @@ from benchmarks import quality_tables, tables
 from benchmarks.cells import Cell, Workbench, lacks_months, measured
 from benchmarks.choices import part_of
 from benchmarks.grid import GRID, Cut, Opened, open_cut
-from benchmarks.kept_results import write
+from benchmarks.kept_results import index, write
 from benchmarks.peers.tuning import TRIALS
 from benchmarks.results import FOLDER, machine
 from coldstart_models.commands import console
@@ -37,6 +37,8 @@ from coldstart_models.errors import NotEnoughData
 CELL_SECONDS: Final = 120
 HOURS: Final = 4.0
 QUALITY: Final = FOLDER / "quality"
+INDEX: Final = "quality.json"
+"""Beside QUALITY: which cells the tables were written from."""
 DOCUMENT: Final = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 
 
@@ -62,6 +64,7 @@ def main() -> None:
             results, asked=len(places), left_out=left_out, machine=machine()
         )
         tables.put(text, options.into, name="quality")
+        index([place.path for place in places], QUALITY.with_name(INDEX))
         console.say(f"tables written to {options.into}")
 
 

@@ -77,15 +77,16 @@ def _against_peers(cuts: Sequence[Standing]) -> str:
     )
 
 
-def _mean_ranks(cuts: Sequence[Standing]) -> str:
-    """Ranks by NDCG@10 among the models that every cut has, averaged over cuts."""
-    everywhere = set.intersection(*(set(cut.models) for cut in cuts)) - set(NULLS)
-    names = [name for name in models_in_order() if name in everywhere]
-    if len(names) < 2:
-        return ""
-    seeds = [cut.seeds(*names) for cut in cuts]
-    if not all(seeds):
-        return ""
+def mean_ranks(cuts: Sequence[Standing]) -> dict[str, tuple[float, list[float]]]:
+    """Of the models that every cut has: the mean of the ranks by NDCG@10, and each, best first.
+
+    Ranks are on the seeds that the models share; none where a cut has no such seed.
+    """
+    everywhere = set.intersection(*(set(cut.models) for cut in cuts)) if cuts else set()
+    names = [name for name in models_in_order() if name in everywhere - set(NULLS)]
+    seeds = [cut.seeds(*names) for cut in cuts] if len(names) > 1 else []
+    if not seeds or not all(seeds):
+        return {}
     means = np.array(
         [
             [cut.estimate(name, seeds=shared).mean for name in names]
@@ -93,11 +94,21 @@ def _mean_ranks(cuts: Sequence[Standing]) -> str:
         ]
     )
     ranks = stats.rankdata(-means, axis=1)
-    rows = [
-        (ranks[:, column].mean(), name, [f"{rank:g}" for rank in ranks[:, column]])
-        for column, name in enumerate(names)
+    found = {
+        name: (float(ranks[:, n].mean()), ranks[:, n].tolist()) for n, name in enumerate(names)
+    }
+    return dict(sorted(found.items(), key=lambda one: (one[1][0], one[0])))
+
+
+def _mean_ranks(cuts: Sequence[Standing]) -> str:
+    """Ranks by NDCG@10 among the models that every cut has, averaged over cuts."""
+    found = mean_ranks(cuts)
+    if not found:
+        return ""
+    body = [
+        [f"`{name}`", f"{mean:.2f}", *(f"{rank:g}" for rank in of_cut)]
+        for name, (mean, of_cut) in found.items()
     ]
-    body = [[f"`{name}`", f"{mean:.2f}", *of_cut] for mean, name, of_cut in sorted(rows)]
     columns = ["model", "mean rank", *(f"`{cut.cut}`" for cut in cuts)]
     head = f"Rank by {NDCG}, on the seeds they share, of the models that every cut has:"
     return f"{head}\n\n{table(columns, body)}"

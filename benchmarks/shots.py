@@ -10,6 +10,7 @@ there is not measured again. A cut whose data is absent is left out with its rea
 """
 
 import argparse
+import json
 import logging
 import os
 from pathlib import Path
@@ -20,7 +21,7 @@ import torch
 from benchmarks import shots_cells, shots_tables, tables
 from benchmarks.choices import part_of
 from benchmarks.grid import GRID, Cut, Opened, open_cut
-from benchmarks.kept_results import kept, kept_path
+from benchmarks.kept_results import index, kept, kept_path
 from benchmarks.quality import DOCUMENT, QUALITY
 from benchmarks.results import FOLDER, machine
 from benchmarks.shots_cells import SHOTS
@@ -28,6 +29,8 @@ from coldstart_models.commands import console
 
 NAME: Final = "shots"
 CELLS: Final = FOLDER / NAME
+INDEX: Final = f"{NAME}.json"
+"""Beside CELLS: which cells the tables were written from."""
 CUTS: Final = (
     "retail-06-01",
     "retail-07-15",
@@ -44,7 +47,8 @@ def main() -> None:
     options = _options()
     logging.basicConfig(level=logging.ERROR)
     torch.set_num_threads(options.threads)
-    measured, left_out = [], {}
+    paths: list[Path] = []
+    left_out = {}
     for cut in (cut for cut in GRID if cut.name in options.cuts):
         absent = cut.absent(options.data)
         if absent:
@@ -52,12 +56,14 @@ def main() -> None:
             console.say(f"left out: {cut.name}: {absent}")
             continue
         opened = open_cut(cut, data=options.data, stores=QUALITY / "stores")
-        measured += [_result(cut, opened, seed) for seed in range(min(cut.seeds, options.seeds))]
+        paths += [_measured(cut, opened, seed) for seed in range(min(cut.seeds, options.seeds))]
+    measured = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
     text = shots_tables.published(measured, left_out=left_out, machine=machine())
     if options.no_tables:
         console.say(text)
     else:
         tables.put(text, options.into, name=NAME)
+        index(paths, CELLS.with_name(INDEX))
 
 
 def cell_path(cut: Cut, seed: int, fingerprint: tuple[str | int, ...]) -> Path:
@@ -71,15 +77,17 @@ def cell_path(cut: Cut, seed: int, fingerprint: tuple[str | int, ...]) -> Path:
     )
 
 
-def _result(cut: Cut, opened: Opened, seed: int) -> dict[str, Any]:
-    """Measured now or before."""
+def _measured(cut: Cut, opened: Opened, seed: int) -> Path:
+    """Where the result is, measured now or before."""
 
     def measure() -> dict[str, Any]:
         found = shots_cells.measured(opened.catalogue, opened.split_of(seed), seed=seed)
         console.say(f"measured: {cut.name}, seed {seed}")
         return {"cut": cut.name, **found}
 
-    return kept(cell_path(cut, seed, opened.fingerprint), measure)
+    path = cell_path(cut, seed, opened.fingerprint)
+    kept(path, measure)
+    return path
 
 
 def _options() -> argparse.Namespace:

@@ -86,6 +86,7 @@ def test_the_page_of_benchmarks_has_a_place_for_each():
     text = (PROJECT / "docs" / "benchmarks.md").read_text()
     names = re.findall(r"<!-- table:(\w+) -->", text)
     assert names == [
+        "targets",
         "quality",
         "transfer",
         "shots",

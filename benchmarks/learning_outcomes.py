@@ -1,0 +1,177 @@
+"""The targets of first customers, transfer, training and encoders, held against their results."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.outcomes import ABSENT, Outcome, at_least
+from benchmarks.shots_tables import Gain, gain
+from benchmarks.tables import signed
+from coldstart_models.metrics import seed_means
+
+Result = Mapping[str, Any]
+RETAIL: Final = "retail-"
+"""How the cuts begin that have enough customers a listing."""
+AT_SHOTS: Final = {3: 0.04, 10: 0.10, 20: 0.15}
+BASELINES: Final = ("smoothed-rate", "neighbours")
+MOST_WARM_LOSS: Final = 0.01
+WARM: Final = {
+    "alone": ("alone, before meta-training", "alone, after"),
+    "among new listings with 10 customers": (
+        "among new listings, without support",
+        "among new listings, with support",
+    ),
+}
+TRANSFER_SHARE: Final = "10%"
+TRANSFER_GAIN: Final = 0.10
+FLAT: Final = 1.25
+"""Times the cost on the smallest log that count as flat on the largest."""
+PRECISION_GAIN: Final = 0.10
+GAINED: Final = re.compile(r"([+-][\d.]+)% \(([+-][\d.]+)% to ([+-][\d.]+)%\)")
+
+
+def shots_outcomes(cut: str, results: Sequence[Result]) -> Iterator[Outcome]:
+    """Of one cut, its seeds together; the learner is the one that won on validation."""
+    where, counts = f"`{cut}`", _counts(results)
+    won = {count: gain(_values(results, count, None)) for count in counts}
+    if cut.startswith(RETAIL):
+        yield from _retail(where, won)
+        for baseline in BASELINES:
+            yield _beside(where, baseline, results, counts)
+    falls = [won[later].mean - won[one].mean for one, later in pairwise(counts)]
+    told = ", ".join(f"{one.mean:+.1%}" for one in won.values())
+    fall = min(falls, default=None)
+    yield at_least(
+        "the gain does not fall as k grows", where, fall, 0.0, "shots", told=f"{told} by k"
+    )
+    yield from _warm(where, results)
+
+
+def _counts(results: Sequence[Result]) -> list[int]:
+    """Numbers of first customers that every seed has a pool for."""
+    found = [{pool["shots"] for pool in one["pools"]} for one in results]
+    return sorted(set.intersection(*found)) if found else []
+
+
+def _retail(where: str, won: Mapping[int, Gain]) -> Iterator[Outcome]:
+    """What is asked of the shop that has enough customers a listing."""
+    least = min(won.values(), key=lambda one: one.mean, default=None)
+    value = None if least is None else least.mean
+    yield at_least("never under k = 0", where, value, 0.0, "shots", told=f"least gain {least}")
+    for count, bound in AT_SHOTS.items():
+        one = won.get(count)
+        target = f"at least {1 + bound:.2f} × k = 0 at k = {count}"
+        value = None if one is None else one.mean
+        yield at_least(target, where, value, bound, "shots", told=str(one))
+
+
+def _beside(where: str, baseline: str, results: Sequence[Result], counts: list[int]) -> Outcome:
+    """The winner against a plain learner at every k."""
+    target = f"ahead of `{baseline}` at every k"
+    leads = {}
+    for count in counts:
+        ours = seed_means(_values(results, count, None))[1]
+        leads[count] = float(ours - seed_means(_values(results, count, baseline))[1])
+    if not leads:
+        return Outcome(target, where, ABSENT, None, "shots")
+    told = ", ".join(f"k = {count}: {signed(lead)}" for count, lead in leads.items())
+    least = min(leads.values())
+    return Outcome(target, where, told, None if least > 0 else signed(-least)[1:], "shots")
+
+
+def _warm(where: str, results: Sequence[Result]) -> Iterator[Outcome]:
+    known = [one["warm"] for one in results if one["warm"]]
+    for how, (before, after) in WARM.items():
+        pairs = [(one[before], one[after]) for one in known if before in one and after in one]
+        if not pairs:
+            continue  # a random cut leaves no choice of warm items to predict
+        old, new = np.mean(pairs, axis=0)
+        change = float(new / old - 1)
+        target, told = f"warm items {how} lose at most 1 %", f"{old:.4f} → {new:.4f}, {change:+.1%}"
+        yield at_least(target, where, change, -MOST_WARM_LOSS, "shots", told=told)
+
+
+def _values(results: Sequence[Result], shots: int, learner: str | None) -> npt.NDArray[np.float64]:
+    """(S, U, 2) NDCG@10 without and with a learner; each seed's winner where none is named."""
+    pools = [(one, pool) for one in results for pool in one["pools"] if pool["shots"] == shots]
+    users = np.unique(np.concatenate([pool["users"] for _, pool in pools]))
+    values = np.full((len(pools), len(users), 2), np.nan)
+    for seed, (one, pool) in enumerate(pools):
+        name = learner or one["contest"]["winner"]
+        pair = np.column_stack([pool["without"], pool["with"][name]])
+        values[seed, np.searchsorted(users, pool["users"])] = pair
+    return values
+
+
+def transfer_outcomes(result: Result | None) -> Iterator[Outcome]:
+    """Of every target's curve at a tenth of its events, against both arms."""
+    rows = [row for row in (result or {"rows": []})["rows"] if row["share"] == TRANSFER_SHARE]
+    for arm, column in (("alone", "over alone"), ("over the unlearned start", "over unlearned")):
+        target = (
+            f"transfer gains at least {TRANSFER_GAIN:.0%} at {TRANSFER_SHARE} of the events, "
+            f"{'over training on the target alone' if arm == 'alone' else arm}"
+        )
+        if not rows:
+            yield Outcome(target, "all", ABSENT, None, "transfer")
+        for row in rows:
+            share = _number(row[f"{column}, %"])
+            told = f"{row[f'{column}, %']} %, {row[column]}"
+            value = None if share is None else share / 100
+            yield at_least(target, row["target"], value, TRANSFER_GAIN, "transfer", told=told)
+
+
+def training_outcomes(result: Result | None) -> Iterator[Outcome]:
+    """Of the real shop's training, and of what grows with a generated log."""
+    shop = (result or {}).get("online_retail_dev_y1")
+    target = "whole training in at most 10 minutes and 2 GB on 2 cores"
+    if shop is None:
+        yield Outcome(target, "`online_retail_dev_y1`", ABSENT, None, "training")
+    else:
+        minutes, most = shop["minutes in all"], shop["MB at most"]
+        over = [f"{minutes - 10:.1f} minutes"] if minutes > 10 else []
+        over += [f"{most - 2048:,} MB"] if most > 2048 else []
+        told = f"{minutes:g} minutes, {most:,} MB"
+        missing = " and ".join(over) or None
+        yield Outcome(target, "`online_retail_dev_y1`", told, missing, "training")
+    growth = (result or {}).get("growth", {})
+    target = f"a step's time and memory flat as the log grows (at most {FLAT} ×)"
+    if not growth:
+        yield Outcome(target, "generated", ABSENT, None, "training")
+    for stage in dict.fromkeys(name.partition(":")[0] for name in growth):
+        step, memory = (growth[f"{stage}: {what}"] for what in ("ms a step", "MB"))
+        told = f"step {step} ×, memory {memory} × over {growth[f'{stage}: events']:g} × the events"
+        worst = max(step, memory)
+        missing = None if worst <= FLAT else f"{worst - FLAT:.2f} ×"
+        yield Outcome(target, f"generated, {stage}", told, missing, "training")
+
+
+def adaptation_outcomes(result: Result | None) -> Iterator[Outcome]:
+    """Of photo encoders on `ikea`: the best of the variants that see no category of it."""
+    target = "same-category precision@10 rises by 10 %, interval above 0, without its labels"
+    found = []
+    for row in (result or {"rows": []})["rows"]:
+        match = GAINED.search(row["precision@10"])
+        learned = "labels" not in row["variant"] and row["kept"] != "–"
+        if row["data"] == "ikea" and learned and match:
+            mean, low, _ = (float(one) / 100 for one in match.groups())
+            told = f"{row['variant']}, {row['seeds']} seeds: {match[0]}"
+            found.append((mean, low, told))
+    if not found:
+        yield Outcome(target, "`ikea`", ABSENT, None, "adaptation")
+        return
+    mean, low, told = max(found)
+    one = at_least(target, "`ikea`", mean, PRECISION_GAIN, "adaptation", told=told)
+    if one.missing is None and low <= 0:
+        one = Outcome(target, "`ikea`", told, "an interval that holds 0", "adaptation")
+    yield one
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text.replace("−", "-"))
+    except ValueError:
+        return None

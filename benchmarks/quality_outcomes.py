@@ -1,0 +1,117 @@
+"""The targets of ranking new items: what the cells of the quality benchmark say of each."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from benchmarks.grid import DATED, GRID, SIAMESE
+from benchmarks.oracle_shares import oracle_share
+from benchmarks.outcomes import ABSENT, TIMES, Outcome, ahead, at_least
+from benchmarks.peers.registry import PUBLISHED
+from benchmarks.quality_tables import mean_ranks
+from benchmarks.standings import Standing
+from benchmarks.tables import signed, spread
+from coldstart_models.data.pools import MONTH
+from coldstart_models.models import CONTENT_KNN, ORACLE
+
+OVER_KNN: Final = 1.10
+DATED_OVER_KNN: Final = 1.15
+OF_ORACLE: Final = 0.90
+ORACLE_SHOTS: Final = 10
+RETAIL: Final = "online_retail"
+MARKETPLACE: Final = "marketplace"
+
+
+def outcomes(cuts: Sequence[Standing], *, reserved: bool = False) -> Iterator[Outcome]:
+    """Of every cut of the grid, measured or not.
+
+    Args:
+        reserved: whether cuts that are measured only when asked for are asked for.
+    """
+    found = {cut.cut: cut for cut in cuts}
+    for cut in GRID:
+        standing = found.get(cut.name, Standing(cut.name, []))
+        if cut.reserved and not reserved and not standing.models:
+            continue
+        if cut.store == MARKETPLACE:
+            yield from _of_oracle(standing)
+            continue
+        yield _over_knn(standing, SIAMESE, OVER_KNN)
+        if cut.store == RETAIL:
+            yield _over_knn(standing, DATED, DATED_OVER_KNN)
+            yield _within_months(standing)
+        else:
+            yield _no_peer_ahead(standing)
+    yield _first_by_mean_rank([cut for cut in cuts if cut.models])
+
+
+def _over_knn(cut: Standing, names: Sequence[str], bound: float) -> Outcome:
+    """The better one of two models over the best kNN ensemble."""
+    target = f"`{names[0]}` or `{names[1]}` at least {bound:.2f} × `{CONTENT_KNN}`"
+    found = []
+    for name in names:
+        share = None
+        if {name, CONTENT_KNN} <= set(cut.models):
+            share = cut.share(name, CONTENT_KNN)
+        if share is not None:
+            found.append((share.mean, f"{share.mean:.3f} × ({share.low:.3f}–{share.high:.3f})"))
+    subject = "dates" if names == DATED else "content"
+    value, told = max(found, default=(None, ABSENT))
+    return at_least(target, f"`{cut.cut}`", value, bound, subject, told=told, unit=TIMES)
+
+
+def _within_months(cut: Standing) -> Outcome:
+    target = f"within launch months, the better of both ahead of `{CONTENT_KNN}`"
+    found = [
+        one
+        for name in SIAMESE
+        if {name, CONTENT_KNN} <= set(cut.models)
+        and (one := cut.difference(name, CONTENT_KNN, pool=MONTH)) is not None
+    ]
+    best = max(found, key=lambda one: one.mean, default=None)
+    bounds = None if best is None else (best.mean, best.low, best.high)
+    return ahead(target, f"`{cut.cut}`", bounds, "content")
+
+
+def _no_peer_ahead(cut: Standing) -> Outcome:
+    """Of the better of both, against every tuned peer."""
+    target = "no tuned peer ahead beyond its interval"
+    ours = cut.strongest(SIAMESE)
+    found = [
+        (one.mean, name, one)
+        for name in PUBLISHED
+        if ours is not None
+        and name in cut.models
+        and (one := cut.difference(name, ours)) is not None
+    ]
+    if not found:
+        return Outcome(target, f"`{cut.cut}`", ABSENT, None, "content")
+    _, name, best = max(found)
+    told = f"`{name}` − `{ours}`: {spread(best.mean, (best.low, best.high))}"
+    missing = signed(best.low) if best.low > 0 else None
+    return Outcome(target, f"`{cut.cut}`", told, missing, "content")
+
+
+def _of_oracle(cut: Standing) -> Iterator[Outcome]:
+    target = f"at least {OF_ORACLE:.0%} of the oracle's NDCG@10 at k = {ORACLE_SHOTS}"
+    found = []
+    for name in (SIAMESE[1], DATED[1]):
+        if ORACLE in cut.models and ORACLE_SHOTS in cut.shots:
+            share = oracle_share(cut, name, shots=ORACLE_SHOTS)
+            if share is not None:
+                told = f"`{name}` {share.mean:.1%} ({share.low:.1%}–{share.high:.1%})"
+                found.append((share.mean, told))
+    value, told = max(found, default=(None, ABSENT))
+    yield at_least(target, f"`{cut.cut}`", value, OF_ORACLE, "shots", told=told)
+
+
+def _first_by_mean_rank(cuts: Sequence[Standing]) -> Outcome:
+    target = "first by mean rank"
+    ranks = mean_ranks(cuts)
+    ours = [name for name in ranks if name in SIAMESE]
+    others = [name for name in ranks if name not in SIAMESE]
+    if not ours or not others:
+        return Outcome(target, "all", ABSENT, None, "content")
+    first, second = (min(names, key=lambda name: ranks[name][0]) for names in (ours, others))
+    told = f"`{first}` {ranks[first][0]:.2f}, `{second}` {ranks[second][0]:.2f}, {len(cuts)} cuts"
+    behind = ranks[first][0] - ranks[second][0]
+    return Outcome(target, "all", told, f"{behind:.2f} ranks" if behind > 0 else None, "content")

@@ -1,0 +1,193 @@
+"""The table of targets: what is met, what is missed by how much, and what was not measured."""
+
+import json
+
+import numpy as np
+import pytest
+
+from benchmarks import targets
+from benchmarks.kept_results import index, indexed, write
+from benchmarks.learning_outcomes import (
+    adaptation_outcomes,
+    shots_outcomes,
+    training_outcomes,
+    transfer_outcomes,
+)
+from benchmarks.outcomes import TRIED, at_least, published
+from benchmarks.quality_outcomes import outcomes
+from benchmarks.standings import Standing
+from coldstart_models.commands import console
+from tests.benchmarks.test_standings import RESULTS, USERS, cell, within
+
+
+def retail(siamese, dated, months):
+    """The cells of a retail cut: a kNN ensemble at .2, the models as told."""
+    found = [
+        within(cell("retail-06-01", "content-knn", 0.2), 0.25),
+        within(cell("retail-06-01", "siamese", siamese), months),
+        within(cell("retail-06-01", "siamese+date", dated), months),
+    ]
+    return Standing("retail-06-01", found)
+
+
+def of_cut(rows, name):
+    return {row.target: row for row in rows if row.where == f"`{name}`"}
+
+
+def test_a_lead_over_the_ensemble_is_met_or_missed_by_so_much():
+    rows = of_cut(outcomes([retail(0.23, 0.22, 0.24)]), "retail-06-01")
+    plain = rows["`siamese` or `siamese+meta` at least 1.10 × `content-knn`"]
+    assert plain.row()[2:] == ["1.150 × (1.150–1.150)", "met", "–"]
+    dated = rows["`siamese+date` or `siamese+meta+date` at least 1.15 × `content-knn`"]
+    assert dated.row()[2:4] == ["1.100 × (1.100–1.100)", "missed by 0.050 ×"]
+    assert dated.row()[4] == TRIED["dates"]
+    months = rows["within launch months, the better of both ahead of `content-knn`"]
+    assert months.row()[2:4] == ["−.0100 (−.0100 to −.0100)", "missed by .0100"]
+
+
+def test_no_tuned_peer_may_be_ahead_of_the_better_one_beyond_its_interval():
+    target = "no tuned peer ahead beyond its interval"
+    row = of_cut(outcomes([Standing("ikea", RESULTS)]), "ikea")[target]
+    assert row.measured == "`als-map` − `siamese+meta`: −.0100 (−.0100 to −.0100)"
+    assert row.missing is None
+    better = [*RESULTS, cell("ikea", "lightgbm", 0.3)]
+    row = of_cut(outcomes([Standing("ikea", better)]), "ikea")[target]
+    assert row.row()[3] == "missed by +.0400"
+
+
+def test_ranks_and_shares_of_the_oracle_are_of_the_cells():
+    oracle = [*RESULTS, cell("marketplace", "oracle", 0.39)]
+    found = list(outcomes([Standing("marketplace", oracle)]))
+    assert of_cut(found, "marketplace")["at least 90% of the oracle's NDCG@10 at k = 10"].row()[
+        2:4
+    ] == ["not measured", "–"]  # the cells have k = 3 alone
+    (ranks,) = [row for row in outcomes([Standing("ikea", RESULTS)]) if row.where == "all"]
+    assert ranks.measured == "`siamese+meta` 1.00, `als-map` 2.00, 1 cuts"
+    assert ranks.missing is None
+
+
+def first_customers(gains, *, seed=0, warm=None, cut="retail-06-01"):
+    """Of each k the winner's gain; the smoothed rate gains 5 % and the neighbours nothing."""
+    plain = np.random.default_rng(seed).uniform(0.1, 0.5, USERS)
+    pools = [
+        {
+            "shots": shots,
+            "users": list(range(USERS)),
+            "without": plain.tolist(),
+            "with": {
+                "prototype": (plain * (1 + found)).tolist(),
+                "smoothed-rate": (plain * 1.05).tolist(),
+                "neighbours": plain.tolist(),
+            },
+        }
+        for shots, found in gains.items()
+    ]
+    return {"cut": cut, "contest": {"winner": "prototype"}, "pools": pools, "warm": warm}
+
+
+def test_first_customers_are_held_against_their_targets_and_plain_learners():
+    gains = {1: 0.01, 3: 0.08, 10: 0.06, 20: 0.2}
+    warm = {"alone, before meta-training": 0.2, "alone, after": 0.199}
+    warm |= {"among new listings, without support": 0.1, "among new listings, with support": 0.05}
+    found = shots_outcomes("retail-06-01", [first_customers(gains, warm=warm)])
+    rows = {row.target: row for row in found}
+    assert rows["never under k = 0"].measured == "least gain +1.0 % (+1.0 % to +1.0 %)"
+    verdicts = {k: rows[f"at least {x} × k = 0 at k = {k}"].row()[3]
+                for k, x in ((3, "1.04"), (10, "1.10"), (20, "1.15"))}  # fmt: skip
+    assert verdicts == {3: "met", 10: "missed by 4.0 points", 20: "met"}
+    assert rows["the gain does not fall as k grows"].row()[3] == "missed by 2.0 points"
+    assert rows["ahead of `neighbours` at every k"].missing is None
+    assert rows["ahead of `smoothed-rate` at every k"].row()[3].startswith("missed by .0")
+    assert rows["warm items alone lose at most 1 %"].missing is None
+    among = rows["warm items among new listings with 10 customers lose at most 1 %"]
+    assert among.row()[2:4] == ["0.1000 → 0.0500, -50.0%", "missed by 49.0 points"]
+
+
+def test_a_shop_of_few_customers_is_asked_that_the_gain_does_not_fall_alone():
+    found = list(shots_outcomes("ikea", [first_customers({1: 0.3}, cut="ikea")]))
+    assert [(row.target, row.known) for row in found] == [
+        ("the gain does not fall as k grows", False)
+    ]
+
+
+def test_transfer_is_held_against_both_arms_at_a_tenth_of_the_events():
+    row = {"target": "`ikea`", "share": "10%", "over alone": "+.0182 (+.0054 to +.0304)",
+           "over alone, %": "+27.1", "over unlearned": "+.0012 (−.0006 to +.0032)",
+           "over unlearned, %": "+1.4"}  # fmt: skip
+    alone, unlearned = transfer_outcomes({"rows": [row, row | {"share": "3%"}]})
+    assert alone.row()[1:4] == ["`ikea`", "+27.1 %, +.0182 (+.0054 to +.0304)", "met"]
+    assert unlearned.row()[3] == "missed by 8.6 points"
+    assert unlearned.row()[4] == TRIED["transfer"]
+    (missing, _) = transfer_outcomes({"rows": [row | {"over alone, %": "–"}]})
+    assert not missing.known
+
+
+def test_training_tells_minutes_memory_and_growth():
+    growth = {
+        "train: events": 100.0,
+        "train: ms a step": 1.1,
+        "train: seconds": 3.0,
+        "train: MB": 1.6,
+    }
+    shop = {"minutes in all": 12.5, "MB at most": 1900}
+    whole, flat = training_outcomes({"online_retail_dev_y1": shop, "growth": growth})
+    assert whole.row()[2:4] == ["12.5 minutes, 1,900 MB", "missed by 2.5 minutes"]
+    assert flat.where == "generated, train"
+    assert flat.row()[3] == "missed by 0.35 ×"
+    assert [row.known for row in training_outcomes(None)] == [False, False]
+
+
+def test_an_encoder_counts_by_the_best_variant_that_sees_no_category():
+    def row(variant, told, kept=5):
+        return {"data": "ikea", "variant": variant, "seeds": 5, "kept": kept, "precision@10": told}
+
+    rows = [
+        row("labels", "0.4 → 0.6, +50.0% (+40.0% to +60.0%)"),
+        row("titles", "0.4 → 0.48, +21.6% (+17.4% to +25.4%)"),
+        row("adabn", "0.4 → 0.41, +2.5% (-1.0% to +6.0%)"),
+        row("no learning, principal components alone", "0.4 → 0.5, +25.0% (+20.0% to +30.0%)", "–"),
+    ]
+    (found,) = adaptation_outcomes({"rows": rows})
+    assert found.measured == "titles, 5 seeds: +21.6% (+17.4% to +25.4%)"
+    assert found.missing is None
+    (found,) = adaptation_outcomes({"rows": rows[2:3]})
+    assert found.row()[3] == "missed by 7.5 points"
+
+
+def test_the_head_counts_what_was_measured_alone():
+    rows = [
+        at_least("a", "x", 1.0, 0.5, "content", told="1"),
+        at_least("b", "x", 0.1, 0.5, "content", told=".1"),
+        at_least("c", "x", None, 0.5, "content", told=""),
+    ]
+    text = published(rows)
+    assert text.startswith("1 of 2 measured targets are met; 1 was not measured.\n\n| target |")
+    assert "| c | x | not measured | – | – |" in text
+
+
+def test_an_index_names_the_results_that_are_there(tmp_path):
+    write({"cut": "a"}, tmp_path / "cells" / "a.json")
+    index([tmp_path / "cells" / "a.json", tmp_path / "cells" / "gone.json"], tmp_path / "all.json")
+    assert json.loads((tmp_path / "all.json").read_text()) == {"cells": ["cells/a.json"]}
+    assert indexed(tmp_path / "all.json") == [{"cut": "a"}]
+    assert indexed(tmp_path / "none.json") == []
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_the_table_is_of_what_the_benchmarks_left(tmp_path, monkeypatch, there):
+    page, results = tmp_path / "page.md", tmp_path / "results"
+    page.write_text("<!-- table:targets -->\n<!-- /table:targets -->\n")
+    results.mkdir()
+    if there:
+        paths = []
+        for number, one in enumerate(RESULTS):
+            paths.append(results / "quality" / "cells" / f"{number}.json")
+            write(one, paths[-1])
+        index(paths, results / "quality.json")
+    monkeypatch.setattr(console, "say", lambda text: None)
+    monkeypatch.setattr("sys.argv", ["targets", "--results", str(results), "--into", str(page)])
+    targets.main()
+    told = page.read_text()
+    assert ("3 of 3 measured targets are met" in told) == there
+    assert ("0 of 0 measured targets are met" in told) != there
+    assert "| `retail-06-01` | not measured |" in told
