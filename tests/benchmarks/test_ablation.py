@@ -79,28 +79,35 @@ def test_of_a_historys_events_one_respect_at_a_time_counts_alike(scored):
     assert gone == [0, 3, 2, 1]  # every trait once
 
 
-def test_a_listing_without_a_price_is_as_if_it_had_never_had_one():
+def described(prices):
+    """The checkerboard with categories and these prices."""
     catalogue = board()
-    prices = np.linspace(1.0, 90.0, len(catalogue))
-    priced = replace(catalogue, frame=catalogue.frame.assign(price=prices))
-    featurizer = Featurizer.fit(priced, np.ones(len(priced), bool), seed=0)
-    inputs, rows = featurizer(priced), np.array([2, 5])
-    parts = listing_parts(featurizer, inputs)
+    kinds = [f"Home > Kind {number % 3}" for number in range(len(catalogue))]
+    return replace(catalogue, frame=catalogue.frame.assign(price=prices, category=kinds))
+
+
+@pytest.fixture
+def priced():
+    prices = np.linspace(1.0, 90.0, len(board()))
+    catalogue = described(prices)
+    featurizer = Featurizer.fit(catalogue, np.ones(len(catalogue), bool), seed=0)
+    return prices, featurizer, featurizer(catalogue)
+
+
+def test_a_listing_without_a_price_is_as_if_it_had_never_had_one(priced):
+    prices, featurizer, inputs = priced
+    rows, parts = np.array([2, 5]), listing_parts(featurizer, inputs)
     assert {CATEGORY, PRICE} < set(parts)
-    prices[rows] = np.nan
-    never = featurizer(replace(catalogue, frame=catalogue.frame.assign(price=prices)))
-    less = blank(inputs, parts[PRICE], rows)
+    gone = prices.copy()
+    gone[rows] = np.nan
+    never, less = featurizer(described(gone)), blank(inputs, parts[PRICE], rows)
     np.testing.assert_allclose(less.values[ATTRIBUTES], never.values[ATTRIBUTES], atol=1e-6)
     np.testing.assert_array_equal(less.present[ATTRIBUTES], never.present[ATTRIBUTES])
     assert inputs.values[ATTRIBUTES][rows, -PRICE_BINS:].any()  # what was given is as it was
 
 
-def test_a_listing_without_category_and_price_has_no_attributes_at_all():
-    catalogue = board()
-    prices = np.linspace(1.0, 90.0, len(catalogue))
-    priced = replace(catalogue, frame=catalogue.frame.assign(price=prices))
-    featurizer = Featurizer.fit(priced, np.ones(len(priced), bool), seed=0)
-    inputs = featurizer(priced)
+def test_a_listing_without_category_and_price_has_no_attributes_at_all(priced):
+    _, featurizer, inputs = priced
     parts = listing_parts(featurizer, inputs)
     less = blank(inputs, (*parts[CATEGORY], *parts[PRICE]), np.array([2]))
     assert not less.present[ATTRIBUTES][2]
