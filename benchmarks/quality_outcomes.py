@@ -7,7 +7,7 @@ from benchmarks.grid import DATED, GRID, SIAMESE
 from benchmarks.oracle_shares import oracle_share
 from benchmarks.outcomes import ABSENT, TIMES, Outcome, ahead, at_least
 from benchmarks.peers.registry import PUBLISHED
-from benchmarks.quality_tables import mean_ranks
+from benchmarks.quality_tables import contested, mean_ranks
 from benchmarks.standings import Standing
 from benchmarks.tables import signed, spread
 from coldstart_models.data.pools import MONTH
@@ -41,7 +41,7 @@ def outcomes(cuts: Sequence[Standing], *, reserved: bool = False) -> Iterator[Ou
             yield _within_months(standing)
         else:
             yield _no_peer_ahead(standing)
-    yield _first_by_mean_rank([cut for cut in cuts if cut.models])
+    yield _first_by_mean_rank(contested(cuts))
 
 
 def _over_knn(cut: Standing, names: Sequence[str], bound: float) -> Outcome:

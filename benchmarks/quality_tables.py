@@ -77,6 +77,13 @@ def _against_peers(cuts: Sequence[Standing]) -> str:
     )
 
 
+def contested(cuts: Sequence[Standing]) -> list[Standing]:
+    """Those on which a Siamese model and a published peer have been measured already."""
+    return [
+        cut for cut in cuts if set(SIAMESE) & set(cut.models) and set(PUBLISHED) & set(cut.models)
+    ]
+
+
 def mean_ranks(cuts: Sequence[Standing]) -> dict[str, tuple[float, list[float]]]:
     """Of the models that every cut has: the mean of the ranks by NDCG@10, and each, best first.
 
@@ -102,6 +109,7 @@ def mean_ranks(cuts: Sequence[Standing]) -> dict[str, tuple[float, list[float]]]
 
 def _mean_ranks(cuts: Sequence[Standing]) -> str:
     """Ranks by NDCG@10 among the models that every cut has, averaged over cuts."""
+    cuts = contested(cuts)
     found = mean_ranks(cuts)
     if not found:
         return ""

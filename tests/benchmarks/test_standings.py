@@ -59,6 +59,13 @@ def test_ranks_leave_out_chance():
     assert "`random`" not in ranks
 
 
+def test_a_cut_that_has_only_begun_does_not_take_models_out_of_the_ranks():
+    begun = [*RESULTS, cell("marketplace", "random", 0.01), cell("marketplace", "siamese", 0.2)]
+    ranks = published(begun, asked=9, left_out={}, machine=MACHINE).partition("mean rank")[2]
+    assert ranks.startswith(" | `ikea` |\n")
+    assert "`als-map`" in ranks.partition("**ikea**")[0]
+
+
 def test_a_cut_shows_what_was_left_out_and_why():
     text = published(
         RESULTS, asked=9, left_out={"retail-06-01": "there is no folder x"}, machine=MACHINE
