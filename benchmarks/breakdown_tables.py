@@ -2,19 +2,21 @@
 
 Each kind of user and item that `coldstart benchmark --json` tells apart is a cell. The Siamese
 scorer is held against popularity in every one of them: below each table stands the difference, and
-at the end every cell in which it is behind. The JSON has means alone, so there are no intervals: in
-a cell of few users a difference may be chance.
+at the end every cell in which it is behind. That JSON has means alone, so in a cell of few users a
+difference may be chance; `benchmarks.kinds` measures the same cells with intervals.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from benchmarks.tables import number, signed, table
+from benchmarks.tables import number, signed, spread, table
 from coldstart_models.metrics import NDCG
 from coldstart_models.models import POPULARITY
 
 OURS: Final = "siamese"
+BOUNDS: Final = "over_popularity"
+"""Of a row of ours: the 95 % interval of the difference to popularity, where it is known."""
 Result = Mapping[str, Any]
 
 
@@ -28,6 +30,8 @@ class Kind:
     users: int
     ours: float | None
     popularity: float | None
+    bounds: tuple[float, float] | None = None
+    """Of the lead, at 95 %."""
 
     @property
     def lead(self) -> float | None:
@@ -36,9 +40,16 @@ class Kind:
             return None
         return self.ours - self.popularity
 
+    @property
+    def told(self) -> str:
+        """The lead with its interval where that is known."""
+        if self.lead is None:
+            return "–"
+        return spread(self.lead, self.bounds) if self.bounds else signed(self.lead)
+
     def __str__(self) -> str:
-        lead = "not measured" if self.lead is None else signed(self.lead)
-        return f"{self.source}, {self.by} {self.group} ({self.users} users): {lead}"
+        chance = ", within its interval" if self.bounds and self.bounds[1] >= 0 else ""
+        return f"{self.source}, {self.by} {self.group} ({self.users} users): {self.told}{chance}"
 
 
 def kinds_of(result: Result) -> list[Kind]:
@@ -55,6 +66,7 @@ def kinds_of(result: Result) -> list[Kind]:
             users=next(iter(models.values()))["count"],
             ours=models[OURS][NDCG] if OURS in models else None,
             popularity=models[POPULARITY][NDCG] if POPULARITY in models else None,
+            bounds=tuple(models[OURS][BOUNDS]) if BOUNDS in models.get(OURS, {}) else None,
         )
         for (by, group), models in found.items()
     ]
@@ -105,8 +117,7 @@ def _of_source(result: Result) -> list[str]:
             for model in models
         ]
         if {OURS, POPULARITY} <= set(models):
-            leads = ["–" if kind.lead is None else signed(kind.lead) for kind in ours]
-            body.append([f"`{OURS}` − `{POPULARITY}`", *leads])
+            body.append([f"`{OURS}` − `{POPULARITY}`", *(kind.told for kind in ours)])
         columns = [f"{kind.group} ({kind.users})" for kind in ours]
         parts.append(f"{NDCG} by {by} (users in brackets):\n\n{table(['model', *columns], body)}")
     return parts

@@ -54,3 +54,17 @@ def test_a_cell_that_one_of_both_lacks_is_not_called_won():
     assert alone.endswith(
         "No cell has both `siamese` and `popularity`. In 2 one of the two was not measured.\n"
     )
+
+
+def test_an_interval_is_shown_where_it_is_known_and_says_what_may_be_chance():
+    rows = [
+        of("popularity", "warmth", "new", 0.3),
+        of("popularity", "warmth", "1–5", 0.3),
+        of("siamese", "warmth", "new", 0.2) | {"over_popularity": [-0.15, -0.05]},
+        of("siamese", "warmth", "1–5", 0.28) | {"over_popularity": [-0.05, 0.01]},
+    ]
+    told = breakdown_tables.published([result(*rows)])
+    leads = "−.1000 (−.1500 to −.0500) | −.0200 (−.0500 to +.0100) |"
+    assert f"| `siamese` − `popularity` | {leads}" in told
+    assert "shop, warmth new (4 users): −.1000 (−.1500 to −.0500);" in told
+    assert told.endswith("−.0200 (−.0500 to +.0100), within its interval.\n")

@@ -1,0 +1,72 @@
+"""Kinds of users and items: who is in which, over seeds, and what stands beside popularity."""
+
+import numpy as np
+import pytest
+
+from benchmarks import kinds
+from benchmarks.grid import Opened
+from coldstart_models.data.splits import cutoff_split
+from tests.coldstart_models.checkerboard import CUTOFF, board, board_rows, interactions_of
+
+
+def told(users, ndcg, *, history, stranger=None, cells=None):
+    none = [False] * len(users)
+    return {
+        "users": users,
+        "ndcg@10": ndcg,
+        "history": history,
+        "stranger": stranger or none,
+        "cells": cells or {},
+    }
+
+
+def test_a_user_is_in_the_kind_of_each_seeds_own_history():
+    seeds = [
+        {"cold": told([0, 2], [0.5, 0.1], history=[3, 30])},
+        {"cold": told([0, 1], [0.7, 0.2], history=[25, 2])},
+    ]
+    found = kinds.kinds_of(seeds)
+    assert list(found) == [("history", "1–4"), ("history", "20–49")]
+    np.testing.assert_array_equal(
+        found["history", "1–4"], [[0.5, np.nan, np.nan], [np.nan, 0.2, np.nan]]
+    )
+
+
+def test_strangers_and_warm_items_are_kinds_of_their_own():
+    cold = told([0, 1], [0.5, 0.1], history=[3, 3], stranger=[False, True])
+    warm = told([0, 3], [0.9, 0.9], history=[3, 3], cells={"0": [np.nan, 0.4], "1–5": [0.3, 0.2]})
+    found = kinds.kinds_of([{"cold": cold, "warm": warm}])
+    assert found["domain", "only in other domains"].tolist()[0][1] == 0.1
+    assert np.isnan(found["domain", "has chosen in it"][0, 1])
+    assert found["warmth", "new"][0, :2].tolist() == [0.5, 0.1]
+    assert found["warmth", "0"][0, 3] == 0.4
+    assert found["warmth", "1–5"][0, [0, 3]].tolist() == [0.3, 0.2]
+
+
+def test_the_difference_to_popularity_is_paired_by_user():
+    history = [3] * 40
+    plain = np.random.default_rng(0).uniform(0.1, 0.4, 40)
+    models = {
+        "popularity": {"cold": told(list(range(40)), plain.tolist(), history=history)},
+        "siamese": {"cold": told(list(range(40)), (plain + 0.1).tolist(), history=history)},
+    }
+    found = kinds.as_benchmark("shop", [{"split": "x", "models": models}])
+    ours = found["breakdowns"][1]
+    assert (ours["model"], ours["count"]) == ("siamese", 40)
+    assert ours["over_popularity"] == pytest.approx([0.1, 0.1])
+    assert "over_popularity" not in found["breakdowns"][0]
+
+
+def test_a_shop_is_measured_from_its_split_on(monkeypatch):
+    monkeypatch.setattr(kinds, "MODELS", ("popularity", "siamese"))
+    catalogue = board()
+    split = cutoff_split(catalogue, interactions_of(board_rows(), catalogue), CUTOFF, dated=True)
+    seed = kinds.measured(Opened(catalogue, lambda seed: split, None, ()), 0)
+    found = kinds.as_benchmark("board", [seed])
+    leads = {
+        (row["by"], row["group"]): row["over_popularity"]
+        for row in found["breakdowns"]
+        if row["model"] == "siamese"
+    }
+    assert ("warmth", "new") in leads or any(by == "history" for by, _ in leads)
+    assert all(low > 0 for low, _ in leads.values())  # the board's answer is provable
