@@ -66,10 +66,18 @@ def kinds_of(result: Result) -> list[Kind]:
             users=next(iter(models.values()))["count"],
             ours=models[OURS][NDCG] if OURS in models else None,
             popularity=models[POPULARITY][NDCG] if POPULARITY in models else None,
-            bounds=tuple(models[OURS][BOUNDS]) if BOUNDS in models.get(OURS, {}) else None,
+            bounds=_bounds(models.get(OURS, {})),
         )
         for (by, group), models in found.items()
     ]
+
+
+def _bounds(row: Mapping[str, Any]) -> tuple[float, float] | None:
+    """Of a row's lead over popularity."""
+    if BOUNDS not in row:
+        return None
+    low, high = row[BOUNDS]
+    return float(low), float(high)
 
 
 def published(results: Sequence[Result]) -> str:
