@@ -24,7 +24,7 @@ def shares_of_oracle(cut: Standing) -> str:
     """Of every model that adapts, of the one that it adapts and of the best kNN; empty without."""
     if ORACLE not in cut.models:
         return ""
-    names = [name for name in (CONTENT_KNN, SIAMESE[0]) if name in cut.models]
+    names: list[str] = [name for name in (CONTENT_KNN, SIAMESE[0]) if name in cut.models]
     names += [name for name in cut.models if adapts(name)]
     counts = [0, *cut.shots]
     body = [
