@@ -2,15 +2,22 @@
 
     python -m benchmarks.serving_profile USER CALLS
 
-prints JSON: each stage's share of the time between request and answer, without HTTP. It reads the
-state folder and the stores that the environment names, as the service does.
+prints JSON, for somebody who comes back and for somebody who just clicked: the milliseconds
+between request and answer without HTTP (the median, unprofiled), and how the stages share them.
+It reads the state folder and the stores that the environment names, as the service does.
 """
 
 import cProfile
+import itertools
 import json
 import pstats
 import sys
+from collections.abc import Callable
 from typing import Any, Final
+
+import numpy as np
+
+from benchmarks import results
 
 STAGES: Final = {
     "read the history online": ("asking.py", "_stored_history"),
@@ -25,41 +32,62 @@ STAGES: Final = {
 """Stage → the end of its file's name and its function."""
 
 
+BACK: Final = "who comes back"
+CLICKED: Final = "who just clicked"
+CLICKS: Final = 500
+"""Different ones in turn, more than people that the service remembers."""
+
+
 def main() -> None:
-    """Profile calls and print shares."""
+    """Profile calls and print milliseconds."""
     user, calls = sys.argv[1], int(sys.argv[2])
-    print(json.dumps(shares(user, calls)))
+    print(json.dumps(stages(user, calls)))
 
 
-def shares(user: str, calls: int) -> dict[str, float]:
-    """Stage → share of the time of `recommend`, largest first."""
+def stages(user: str, calls: int) -> dict[str, dict[str, float]]:
+    """Who → stage → ms, largest first."""
     from bentos.recommender import payloads
     from bentos.recommender.service import RecommenderService
 
     made: Any = RecommenderService
     service = made.inner()
-    asked = payloads.RecommendRequest.model_validate(
-        {"user_id": user, "k": 10, "pool": "all", "exclude_seen": False}
+    body = {"user_id": user, "k": 10, "pool": "all", "exclude_seen": False}
+    back = payloads.RecommendRequest.model_validate(body)
+    clicks = itertools.cycle(
+        payloads.RecommendRequest.model_validate(
+            {**body, "session": [{"item_id": item_id, "event_type": "click"}]}
+        )
+        for item_id in list(service.shelf.tags)[:CLICKS]
     )
+    return {
+        BACK: _stages(lambda: service.recommend(back), calls),
+        CLICKED: _stages(lambda: service.recommend(next(clicks)), calls),
+    }
+
+
+def _stages(ask: Callable[[], object], calls: int) -> dict[str, float]:
     for _ in range(50):
-        service.recommend(asked)
+        ask()
+    whole = 1000 * float(np.median([results.seconds(ask) for _ in range(calls)]))
     profile = cProfile.Profile()
     for _ in range(calls):
-        profile.runcall(service.recommend, asked)
+        profile.runcall(ask)
     found: Any = pstats.Stats(profile)
-    total = found.total_tt
-    taken = {
-        stage: sum(
-            numbers[3]
-            for (path, _, function), numbers in found.stats.items()
-            if path.endswith(file) and function == name
+    shares = {
+        stage: max(  # where one calls another of its name, that is part of it
+            (
+                numbers[3]
+                for (path, _, function), numbers in found.stats.items()
+                if path.endswith(file) and function == name
+            ),
+            default=0.0,
         )
-        / total
+        / found.total_tt
         for stage, (file, name) in STAGES.items()
     }
-    taken["everything else"] = 1.0 - sum(taken.values())
-    ordered = sorted(taken.items(), key=lambda one: -one[1])
-    return {stage: round(share, 3) for stage, share in ordered}
+    shares["everything else"] = 1.0 - sum(shares.values())
+    ordered = sorted(shares.items(), key=lambda one: -one[1])
+    return {"all": round(whole, 2)} | {name: round(share * whole, 2) for name, share in ordered}
 
 
 if __name__ == "__main__":
