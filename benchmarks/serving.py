@@ -6,7 +6,8 @@ for the ten best of 500 candidates, as somebody who comes back and as somebody w
 another listing, whom the service has to look at anew; a second service on the same BentoML
 (`benchmarks.serving_floor`) reads the same user's row from Redis and multiplies the same vectors,
 in turns with it. Then: how soon a new listing is recommended and how soon an event moves what is
-shown, by one worker and by each of two; many clients at once; and where a request's time goes. With
+shown, by one worker and by each of two, a listing also by a replica with a state folder of its
+own; many clients at once; and where a request's time goes. With
 `--listings` the best twenty of very many are found in a process of their own. `--parts` measures
 some of these alone: the others' results stay as they were published.
 """
@@ -15,6 +16,7 @@ import argparse
 import itertools
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -45,12 +47,14 @@ ANEW: Final = "the same, to somebody who just clicked"
 LEAST: Final = "floor: a raw read and a product"
 SHOWN: Final = "a listing, from its call until it is recommended"
 SHOWN_BY_EACH: Final = "the same, until each of two workers recommends it"
+SHOWN_ELSEWHERE: Final = "the same, until a replica with a state folder of its own recommends it"
 MOVED: Final = "an event, from its call until recommendations move"
 MOVED_BY_EACH: Final = "the same, in each of two workers"
-ROWS: Final = (OURS, ANEW, LEAST, SHOWN, SHOWN_BY_EACH, MOVED, MOVED_BY_EACH)
+ROWS: Final = (OURS, ANEW, LEAST, SHOWN, SHOWN_BY_EACH, SHOWN_ELSEWHERE, MOVED, MOVED_BY_EACH)
 FACTS: Final = (
     "recommend_500",
     "time_to_recommendable",
+    "time_to_replica",
     "time_to_move",
     "load",
     "saturation",
@@ -169,6 +173,21 @@ def intake(shop: Shop) -> Measured:
     )
 
 
+def replicas(shop: Shop) -> Measured:
+    """Listings one by one, until a service of another state folder shows them."""
+    other = Home(shop.folder / "replica")
+    shutil.copytree(shop.home.root, other.root)
+    with (
+        served(shop.home, shop.folder / "service.log") as (ours, _),
+        served(other, shop.folder / "replica.log") as (theirs, _),
+    ):
+        _warm_intake(ours)
+        elsewhere = results.quantiles(times_to_be_shown(ours, shop.options.new, by=theirs))
+    return Measured(
+        {SHOWN_ELSEWHERE: elsewhere}, {"time_to_replica": {"p95_ms": elsewhere["p95 ms"]}}
+    )
+
+
 def _warm_intake(port: int) -> None:
     """A listing that is held back waits for gate and encoders."""
     Client(port).post("/listings", {"listings": [{"item_id": "none", "price": -1.0}]})
@@ -211,9 +230,8 @@ def batch(shop: Shop) -> Measured:
     return Measured({}, {"batch": told_by("benchmarks.serving_batch", str(shop.home.root), count)})
 
 
-PARTS: Final[dict[str, Callable[[Shop], Measured]]] = {
-    part.__name__: part for part in (latency, intake, load, saturation, profile, retrieval, batch)
-}
+_MEASURES: Final = (latency, intake, replicas, load, saturation, profile, retrieval, batch)
+PARTS: Final[dict[str, Callable[[Shop], Measured]]] = {part.__name__: part for part in _MEASURES}
 
 
 def told_by(module: str, *arguments: str) -> Any:

@@ -22,13 +22,19 @@ IN_A_ROW: Final = 12
 """Answers of new connections that must show it, where several workers answer."""
 
 
-def times_to_be_shown(port: int, count: int, *, workers: int = 1) -> list[float]:
+def times_to_be_shown(
+    port: int, count: int, *, workers: int = 1, by: int | None = None
+) -> list[float]:
     """Milliseconds from the call with a new listing until `recommend` shows it.
 
     Of several workers each answers some of the new connections: `IN_A_ROW` of them must show it.
+
+    Args:
+        by: port of another service that is to show it; None: the one that is called.
     """
-    client = Client(port)
-    take, recommend = expect(client, "/listings"), expect(client, "/recommend")
+    take = expect(Client(port), "/listings")
+    recommend = expect(Client(by or port), "/recommend")
+    name = f"{workers}" if by is None else "elsewhere"
 
     def shown(asked: object) -> bool:
         if workers == 1:
@@ -41,9 +47,9 @@ def times_to_be_shown(port: int, count: int, *, workers: int = 1) -> list[float]
 
     found = []
     for number in range(count):
-        category = f"Home > Benchmark {workers} {number}"
+        category = f"Home > Benchmark {name} {number}"
         listing = {
-            "item_id": f"new-{workers}-{number}",
+            "item_id": f"new-{name}-{number}",
             "title": f"Oak side table with a drawer, number {number}",
             "category": category,
             "price": 100.0 + number,

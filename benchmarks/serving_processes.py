@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from coldstart_models.api_keys import OPEN_VARIABLE
-from feature_repo.home import Home
+from feature_repo.home import HOME_VARIABLE, Home
 
 PROJECT: Final = Path(__file__).resolve().parents[1]
 START_SECONDS: Final = 180.0
@@ -73,6 +73,7 @@ def served(
         command = [sys.executable, "-m", "bentoml", "serve", service, *where]
     environment = {
         **os.environ,
+        HOME_VARIABLE: str(home.root),
         OPEN_VARIABLE: "1",
         "BENTOML_HOME": str(home.models),
         "BENTOML_DO_NOT_TRACK": "true",
