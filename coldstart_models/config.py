@@ -118,7 +118,7 @@ class TrainConfig(_Frozen):
 
     seed: int = 0
     dates: bool = False
-    """Whether the served model may use listing dates."""
+    """Whether the served model's scores may use the listing's age and the season."""
     general: Path | None = None
     """A folder that `pretrain` wrote, which `train` starts from; by default from nothing."""
     device: Literal["cpu", "cuda", "auto"] = "cpu"

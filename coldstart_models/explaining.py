@@ -19,6 +19,8 @@ from coldstart_models.siamese.sight import FloatArray
 POPULARITY: Final = "popularity"
 FIRST_CUSTOMERS: Final = "first customers"
 PACE: Final = "pace of first customers"
+AGE: Final = "age of the listing"
+SEASON: Final = "season"
 
 PHRASES: Final = {
     "photo": "looks alike",

@@ -83,6 +83,7 @@ class Person:
         *,
         most: int | None = None,
         mean: Tensor | None = None,
+        dated: Tensor | None = None,
         personal: float | None = None,
     ) -> "Person | None":
         """None where the snapshot knows no item of the history.
@@ -91,12 +92,20 @@ class Person:
             rows: (C,) of the candidates.
             most: of very many candidates, ascending, keep so many that may be the best.
             mean: (ΣD_m,) of the population's profiles, to keep whom first customers lifted.
+            dated: (N,) what dates add to the scores, likewise.
             personal: π of `siamese.personal`, by which the best are kept.
         """
         similarities = snapshot.blocks.similarities
         if similarities is None:
             return cls._among_many(
-                scorer, snapshot, history, rows, most=most, mean=mean, personal=personal
+                scorer,
+                snapshot,
+                history,
+                rows,
+                most=most,
+                mean=mean,
+                dated=dated,
+                personal=personal,
             )
         met = snapshot.blocks.people.get(
             (id(scorer), history.key), lambda: Met.of(scorer, snapshot, history, similarities)
@@ -126,6 +135,7 @@ class Person:
         *,
         most: int | None,
         mean: Tensor | None,
+        dated: Tensor | None,
         personal: float | None,
     ) -> "Person | None":
         """As `of`, where the products of all items would be too many to keep."""
@@ -141,7 +151,14 @@ class Person:
             if mean is not None:
                 lifted = snapshot.learned.added(rows, past.centred(mean))
             rows = snapshot.sketch.best(
-                scorer, past, seen, rows, most=most, lifted=lifted, personal=personal
+                scorer,
+                past,
+                seen,
+                rows,
+                most=most,
+                lifted=lifted,
+                dated=dated,
+                personal=personal,
             )
         ascending = rows if _ascends(rows) else np.unique(rows)
         block = blocks.around(ascending)

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -13,15 +13,18 @@ import torch
 
 from coldstart_models.arranging import BEST_FIRST, Arrangement
 from coldstart_models.artifacts import LATEST, check_contract, find_model, observe_features
+from coldstart_models.calendar_terms import Calendar, machine_time
 from coldstart_models.candidates import NEW, pool_rows
 from coldstart_models.catching_up import Standing
 from coldstart_models.cold_share import ServedListings
 from coldstart_models.data.catalogue import Catalogue, Embeddings, IntArray
 from coldstart_models.errors import UnknownItem
 from coldstart_models.explaining import (
+    AGE,
     FIRST_CUSTOMERS,
     PACE,
     POPULARITY,
+    SEASON,
     Contribution,
     Explanation,
     first_customer_contributions,
@@ -87,10 +90,13 @@ class Recommender:
         network: MetaSiamese,
         population: Population,
         snapshot: Snapshot,
+        now: Callable[[], datetime] = machine_time,
     ) -> None:
+        """Serve a model; `now` tells the season of those that were trained with dates."""
         self.tag = tag
         self._featurizer, self._head = featurizer, head
         self._network, self._population = network.eval(), population
+        self._calendar = Calendar(network.date_term, now=now)
         self._space = Space.of(population)
         self._population_mean = torch.cat([population.mean[name] for name in network.scorer.widths])
         self._snapshot = self._sketched(snapshot)
@@ -219,6 +225,7 @@ class Recommender:
         )
         if not len(rows):
             return []
+        dated = self._calendar.terms(snapshot)
         person = Person.of(
             self._scorer,
             snapshot,
@@ -226,6 +233,7 @@ class Recommender:
             rows,
             most=max(MOST, MOST_A_PLACE * k),
             mean=self._population_mean,
+            dated=None if dated is None else dated.total,
             personal=personal,
         )
         if person is None:
@@ -329,6 +337,10 @@ class Recommender:
         contributions = [Contribution(None, POPULARITY, prior)]
         if snapshot.biases[row]:
             contributions.append(Contribution(None, PACE, share * float(snapshot.biases[row])))
+        if (dated := self._calendar.terms(snapshot)) is not None:
+            for term, added in ((AGE, dated.age), (SEASON, dated.season)):
+                if added[row]:
+                    contributions.append(Contribution(None, term, share * float(added[row])))
         named = zip(self._scorer.widths, parts[:, 0], strict=True)
         for name, values in [*named, (FIRST_CUSTOMERS, adapted.numpy())]:
             contributions += [
@@ -502,12 +514,14 @@ class Recommender:
     def _summed(
         self, person: Person, rows: IntArray, terms: Terms, *, personal: float | None
     ) -> "np.typing.NDArray[np.float32]":
-        """(C,) scores from their terms and what the listings' first customers add."""
+        """(C,) scores from their terms and what first customers and, where allowed, dates add."""
         scores = self._scorer.combine(terms.values, terms.exists, terms.prior, person.calibration)
         learned = person.snapshot.learned
         if len(learned.rows):
             added, held = learned.added(rows, person.past.centred(self._population_mean))
             scores[0, torch.from_numpy(held)] += added
+        if (dated := self._calendar.terms(person.snapshot)) is not None:
+            scores += dated.total[torch.from_numpy(rows)]
         weight = float(self._scorer.prior_weight.detach())
         summed = moved(scores[0], person.general(), weight, personal)
         return np.asarray(summed.numpy(), dtype=np.float32)

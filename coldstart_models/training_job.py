@@ -30,7 +30,7 @@ from coldstart_models.data.catalogue import Catalogue, load_catalogue
 from coldstart_models.data.episodes import first_users
 from coldstart_models.data.interactions import Interactions, read_interactions
 from coldstart_models.data.training_histories import FeatureHistories
-from coldstart_models.errors import NotEnoughData
+from coldstart_models.errors import ConfigError, NotEnoughData
 from coldstart_models.experiments.challenger import keep_vectors
 from coldstart_models.feature_rows import adaptation_rows, vector_rows
 from coldstart_models.general.artifact import load_general
@@ -49,6 +49,7 @@ from coldstart_models.siamese.learners.space import Space
 from coldstart_models.siamese.packing import pack, pack_deltas, packed_width
 from coldstart_models.siamese.population import Population
 from coldstart_models.siamese.scorer import Vectors
+from coldstart_models.siamese.season import fit_season
 from coldstart_models.siamese.stages import SiameseModel, Watch, meta_train, pretrain
 from coldstart_models.siamese.togetherness import fit_togetherness
 from coldstart_models.siamese.training import Schedule, history_batch, to_vectors
@@ -138,12 +139,14 @@ def train_job(
     """Train a model on every domain and store it.
 
     Args:
+        dates: whether it may use listing dates and seasons.
         general: a folder of `coldstart pretrain` to start from; by default from nothing.
         device: of the gradient steps, as `processes.found_device` takes it.
         processes: that share a step's users.
 
     Raises:
         NotEnoughData: nothing was ingested or nobody chose anything.
+        ConfigError: dates are asked for and the log has none.
         ArtifactError: the folder holds no general model.
         ContractMismatch: the general model is of other encoders than the features.
     """
@@ -151,6 +154,11 @@ def train_job(
     read = _inputs(home)
     start = load_general(general) if general is not None else None
     training = read_training_set(home)
+    if dates and not training.dated:
+        raise ConfigError(
+            "the model is to use dates, but the events of these sources have none, at most an "
+            "order; train without --dates (`dates` under [train] in coldstart.toml)"
+        )
     told = start.told() if start is not None else None
     problem = [read, seed, dates, schedule, told]
     with _watched(TRAIN, problem, training, meter, home=home, now=now) as watch:
@@ -319,6 +327,9 @@ def _publish(
     factors, prior = model.fitted.items(model.inputs)
     with torch.inference_mode():
         tower = model.network.scorer.tower(to_vectors(model.inputs, factors))
+    if (term := model.network.date_term) is not None:
+        values = {name: found.numpy() for name, found in tower.values.items()}
+        term.keep(fit_season(training.interactions, values))
     population = _population(model, training, tower)
     record = model.records[stage]
     contest = model.contest.as_dict() if model.contest is not None else None

@@ -25,7 +25,8 @@ EXAMPLES: Final = """Examples:
 def run(
     seed: Annotated[int | None, typer.Option(help="Of every random choice.")] = None,
     dates: Annotated[
-        bool | None, typer.Option(help="Whether the model may use listing dates.")
+        bool | None,
+        typer.Option(help="Whether scores may use how long a listing is there, and the season."),
     ] = None,
     general: Annotated[
         Path | None,

@@ -5,7 +5,7 @@ query is who chose them, and the support, where asked for, is who chose them fir
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -42,6 +42,8 @@ class Episode:
     """(U, C): the query, which user chose which candidate later."""
     popularity: npt.NDArray[np.float64]
     """(C,) distinct users who chose each candidate."""
+    asked_us: int | None = None
+    """The moment at which the users are asked; None where there is none."""
 
 
 def launch_episodes(
@@ -142,7 +144,8 @@ def episode_of(
     chosen = np.asarray(later[users].toarray() > 0)
     read = histories(users, opening_us) if histories is not None else past.histories(users)
     task = RankingTask(users, read, candidates)
-    return Episode(past, task, chosen, np.asarray(later.getnnz(axis=0), np.float64))
+    asked = None if opening_us == END_OF_TIME else opening_us
+    return Episode(past, task, chosen, np.asarray(later.getnnz(axis=0), np.float64), asked)
 
 
 def thinned(indexes: IntArray, limit: int) -> IntArray:
@@ -170,7 +173,7 @@ def with_support(
     chosen = episode.chosen[:, columns] & ~supported(task)
     keep = chosen.any(axis=1)
     task = task.of_users(np.flatnonzero(keep))
-    return Episode(episode.past, task, chosen[keep], episode.popularity[columns])
+    return replace(episode, task=task, chosen=chosen[keep], popularity=episode.popularity[columns])
 
 
 def first_users(

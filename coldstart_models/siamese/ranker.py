@@ -59,7 +59,7 @@ class SiameseRanker:
         if self.meta:
             meta_train(model, training, seed=seed, by_time=self.by_time)
         self._training, self._model = training, model
-        self._items = PastItems.of(training.interactions, model.inputs, model.fitted)
+        self._items = PastItems.of(training.interactions, model.inputs, model.fitted, dates=dates)
 
     def score(self, task: RankingTask) -> FloatMatrix:
         """(U, C); support is used by ``meta`` models alone."""
@@ -97,10 +97,12 @@ class SiameseRanker:
 
 def prepared_task(training: TrainingSet, items: PastItems, task: RankingTask) -> PreparedEpisode:
     """A task whose answer is not known, as tensors; `items` are of the training set's past."""
+    times = training.interactions.time_us
     episode = Episode(
         training.interactions,
         task,
         np.zeros((len(task.user_index), len(task.candidates)), bool),
         np.zeros(len(task.candidates)),
+        int(times[-1]) if training.dated and len(times) else None,
     )
     return prepare(episode, items, first_us=first_available_us(training))

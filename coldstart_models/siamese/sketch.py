@@ -84,12 +84,14 @@ class Sketch:
         *,
         most: int,
         lifted: tuple[Tensor, IntArray],
+        dated: Tensor | None = None,
         personal: float | None = None,
     ) -> IntArray:
         """The candidates among rows (C,), ascending, that may be the best, ascending.
 
         Args:
             lifted: (L,) what first customers add to scores, and to which of the C.
+            dated: (N,) what dates add to scores.
             personal: π of `siamese.personal`.
         """
         weight = float(scorer.prior_weight.detach())
@@ -97,6 +99,8 @@ class Sketch:
         scores = self._seen(scorer, past, calibration, self._asked(rows))[torch.from_numpy(rows)]
         scores += weight * general
         scores[torch.from_numpy(lifted[1])] += lifted[0]
+        if dated is not None:
+            scores += dated[torch.from_numpy(rows)]
         summed = moved(scores, general, weight, personal).numpy()
         return np.sort(rows[np.argpartition(summed, -most)[-most:]])
 

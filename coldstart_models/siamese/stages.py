@@ -25,6 +25,7 @@ from coldstart_models.progress import Progress
 from coldstart_models.ranker import TrainingSet
 from coldstart_models.siamese.checkpoints import Checkpoint
 from coldstart_models.siamese.curves import Curves
+from coldstart_models.siamese.dates import choose_season_weight
 from coldstart_models.siamese.inputs import Featurizer, ItemInputs
 from coldstart_models.siamese.learners.contest import Contest, hold_contest
 from coldstart_models.siamese.learners.registry import AUTO, LEARNERS, build_learner
@@ -143,15 +144,16 @@ def pretrain(
     past, launches = past_episodes(training, seed=seed, by_time=by_time)
     rest = without(training, past.validation)
     towers = drawn_episodes(rest, np.random.default_rng(seed), kin=True)
-    learning = prepare_all(towers, training, inputs, {}, seed=seed)
+    learning = prepare_all(towers, training, inputs, {}, seed=seed, dates=dates)
     weighed, validation = (
-        prepare_all(each, training, inputs, past.seen, seed=seed)
+        prepare_all(each, training, inputs, past.seen, seed=seed, dates=dates)
         for each in (past.learning, past.validation)
     )
     if weighed and validation:
         weigh(network, weighed, validation, launches=launches)
     _learn(model, learning, validation, "train", seed, schedule, progress, watch or Watch())
     draw_back(model, start, training)
+    choose_season_weight(network, weighed, validation)
     network.certainty.learn(network, weighed, validation)
     return model
 
@@ -216,8 +218,9 @@ def fine_tune(
     """The first half of meta-training: the scorer's weights, in place; returns its episodes."""
     episodes, _ = past_episodes(training, seed=seed, by_time=by_time, histories=histories)
     start = copy.deepcopy(model.network.state_dict())
+    dates = model.network.date_term is not None
     learning, validation = (
-        prepare_all(each, training, model.inputs, episodes.seen, seed=seed)
+        prepare_all(each, training, model.inputs, episodes.seen, seed=seed, dates=dates)
         for each in (episodes.learning, episodes.validation)
     )
     schedule = schedule or META_SCHEDULE
@@ -243,6 +246,7 @@ def rehearsals(
     its bias, is learned on the others alone.
     """
     generator, log = np.random.default_rng(seed), training.interactions
+    dates = model.network.date_term is not None
     rest = without(training, episodes.validation)
     kinds = category_episodes(rest, count=CATEGORIES, generator=generator)
     found = []
@@ -251,7 +255,7 @@ def rehearsals(
         (with_shots(kinds, log, generator, numbers=CATEGORY_SHOTS), False, {}),
         (with_shots(episodes.validation, log, generator), True, episodes.seen),
     ):
-        prepared = prepare_all(drawn, training, model.inputs, seen, seed=seed)
+        prepared = prepare_all(drawn, training, model.inputs, seen, seed=seed, dates=dates)
         found.append([rehearse(model.network, one, launches=launches) for one in prepared])
     over_items, over_categories, validation = found
     return [*over_items, *over_categories], validation
@@ -319,10 +323,12 @@ def prepare_all(
     seen: dict[int, PastItems],
     *,
     seed: int,
+    dates: bool = False,
 ) -> list[PreparedEpisode]:
     """Prepare episodes; those cut from the same past share one fit of the factors.
 
     Args:
+        dates: whether the model may use dates.
         seen: of the pasts that are there already, by their id; it grows. Whoever keeps it keeps
             the episodes, or an id may come again.
     """
@@ -332,7 +338,7 @@ def prepare_all(
         key = id(episode.past)
         if key not in seen:
             fitted = fit_togetherness(episode.past, inputs, seed=seed)
-            seen[key] = PastItems.of(episode.past, inputs, fitted)
+            seen[key] = PastItems.of(episode.past, inputs, fitted, dates=dates)
         prepared.append(prepare(episode, seen[key], first_us=first_us))
     return prepared
 

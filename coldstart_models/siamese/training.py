@@ -45,6 +45,7 @@ from coldstart_models.siamese.scorer import (
     SiameseScorer,
     Vectors,
 )
+from coldstart_models.siamese.season import content_width, fit_season
 from coldstart_models.siamese.togetherness import TOGETHER, FittedTogetherness
 from feature_repo.encoders.running import has_bfloat16
 
@@ -128,7 +129,7 @@ class MetaSiamese(nn.Module):
         self.learner: Learner = Prototype(len(widths))
         self.pace = Pace()
         self.certainty = Certainty(len(self.scorer.terms))
-        self.date_term = DateTerm() if dates else None
+        self.date_term = DateTerm(content_width(widths)) if dates else None
 
     def forward(
         self,
@@ -228,17 +229,32 @@ class PastItems:
     """(num_items,) expected log popularity."""
     population: Histories
     """Of a sample of the users."""
+    seasons: FloatMatrix
+    """(num_items, 2) of `season.Season`."""
 
     @classmethod
-    def of(cls, past: Interactions, inputs: ItemInputs, fitted: FittedTogetherness) -> "PastItems":
+    def of(
+        cls,
+        past: Interactions,
+        inputs: ItemInputs,
+        fitted: FittedTogetherness,
+        *,
+        dates: bool = False,
+    ) -> "PastItems":
         """
         Args:
             fitted: on this past.
+            dates: whether seasons are asked for; without, they are 0.
         """
         factors, prior = fitted.items(inputs)
         known = np.flatnonzero(past.matrix().getnnz(axis=1) > 0)
         sample = known[:: max(1, len(known) // POPULATION_SIZE)]
-        return cls(to_vectors(inputs, factors), torch.from_numpy(prior), past.histories(sample))
+        seasons = np.zeros((past.num_items, 2), np.float32)
+        if dates:
+            seasons = fit_season(past, inputs.values).profiles(inputs.values)
+        return cls(
+            to_vectors(inputs, factors), torch.from_numpy(prior), past.histories(sample), seasons
+        )
 
 
 def prepare(episode: Episode, items: PastItems, *, first_us: IntArray) -> PreparedEpisode:
@@ -251,7 +267,7 @@ def prepare(episode: Episode, items: PastItems, *, first_us: IntArray) -> Prepar
         histories=task.histories,
         candidates=candidates,
         population=items.population,
-        dates=date_features(task, first_us),
+        dates=date_features(episode, items.seasons, first_us),
         log_popularity=torch.from_numpy(np.log(np.maximum(episode.popularity, 1.0))).float(),
         barred=torch.from_numpy(supported(task)),
         episode=episode,

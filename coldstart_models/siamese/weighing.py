@@ -91,7 +91,7 @@ def stated_weights(model: "MetaSiamese") -> Weights:
     scorer = model.scorer
     parts = [scorer.term_weights.detach(), scorer.prior_weight.detach()[None]]
     if model.date_term is not None:
-        parts.append(model.date_term.weights.detach()[:1])
+        parts.append(model.date_term.age_weight.detach())
     return np.asarray(torch.cat(parts).numpy(), np.float64)
 
 
@@ -102,7 +102,7 @@ def set_weights(model: "MetaSiamese", weights: Weights) -> None:
     model.scorer.term_weights.copy_(given[:count])
     model.scorer.prior_weight.copy_(given[count])
     if model.date_term is not None:
-        model.date_term.weights[:1].copy_(given[count + 1 :])
+        model.date_term.age_weight.copy_(given[count + 1 :])
 
 
 @torch.inference_mode()

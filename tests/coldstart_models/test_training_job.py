@@ -1,5 +1,6 @@
 """The jobs `train` and `meta-train`: on logs that are not of launches, and between encoders."""
 
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,13 @@ import pytest
 from coldstart_models.artifacts import find_model
 from coldstart_models.data.catalogue import load_catalogue
 from coldstart_models.errors import ConfigError, ContractMismatch
+from coldstart_models.explaining import AGE, SEASON
 from coldstart_models.learning_costs import Cost
 from coldstart_models.listing_encoders import load_encoders
 from coldstart_models.recommending import Recommender
 from coldstart_models.siamese.files import load_folder, save_folder
 from coldstart_models.siamese.learners.registry import LEARNERS
+from coldstart_models.siamese.strangers import PopularitySpread
 from coldstart_models.training_job import TrainResult, meta_train_job, train_job
 from coldstart_models.user_history import UserHistory
 from feature_repo.catalogs.source import Ordering, SourceData
@@ -161,6 +164,7 @@ def test_a_learner_that_was_named_is_kept_whole(large_trained: Home, tmp_path: P
         tmp_path / "again", featurizer=featurizer, head=head, network=network, population=population
     )
     _, _, again, _ = load_folder(tmp_path / "again")
+    assert again.strangers == network.strangers != PopularitySpread()
     when = [pd.Timestamp("2000-01-01", tz="UTC").to_pydatetime()] * 2
     first = UserHistory(("i00", "i03"), ("purchase", "purchase"), tuple(when))
     rows = []
@@ -170,6 +174,40 @@ def test_a_learner_that_was_named_is_kept_whole(large_trained: Home, tmp_path: P
         rows.append(recommender.adapt("i06", [first, first], times=when))
     np.testing.assert_array_equal(rows[0]["delta"].iloc[0], rows[1]["delta"].iloc[0])
     assert rows[0]["bias"].iloc[0] == rows[1]["bias"].iloc[0]
+
+
+def test_dates_of_a_log_that_has_none_are_refused(home: Home) -> None:
+    with pytest.raises(ConfigError, match=r"events of these sources have none.*without --dates"):
+        train_job(home=home, now=NOW, dates=True)
+
+
+def test_a_model_with_dates_serves_what_it_was_trained_with(tmp_path: Path) -> None:
+    shop = unordered_shop()
+    first = pd.Timestamp("2024-01-01", tz="UTC")
+    days = pd.to_timedelta(np.arange(len(shop.events)) % 97, unit="D")
+    listed = first + pd.to_timedelta(np.arange(len(shop.items)), unit="D")
+    dated = replace(
+        shop,
+        items=shop.items.assign(listed_at=listed),
+        events=shop.events.assign(event_timestamp=first + pd.Timedelta(days=50) + days),
+        ordering=Ordering.TIME,
+    )
+    home = home_of(dated, tmp_path)
+    train_job(home=home, now=NOW, dates=True)
+    recommender = Recommender.load(home)
+    when = (first + pd.Timedelta(days=150)).to_pydatetime()
+    history = UserHistory(("i00", "i03"), ("purchase", "purchase"), (when, when))
+    ages: dict[str, float] = {}
+    for item_id in ("i01", "i31", "i58"):
+        told = recommender.explain(history, item_id)
+        assert sum(part.value for part in told.contributions) == pytest.approx(told.score, abs=1e-3)
+        (ages[item_id],) = (part.value for part in told.contributions if part.term == AGE)
+        assert not [part for part in told.contributions if part.term == SEASON]  # under a year
+    term = recommender._network.date_term
+    assert term is not None
+    ranks = [value / float(term.age_weight[0]) for value in ages.values()]
+    assert ranks == sorted(ranks, reverse=True)  # the earlier, the more of what age was found worth
+    assert ranks[0] > 1 > -1 > ranks[-1]
 
 
 class Tenfold(CountingEncoder):

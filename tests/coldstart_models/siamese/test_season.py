@@ -1,0 +1,147 @@
+"""Seasons: what sold in one of past years is told by content, and a launch is no season."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from coldstart_models.data.catalogue import FloatMatrix
+from coldstart_models.data.interactions import END_OF_TIME
+from coldstart_models.data.splits import cutoff_split
+from coldstart_models.ranker import RankingTask, TrainingSet
+from coldstart_models.siamese.dates import early_ranks
+from coldstart_models.siamese.ranker import SiameseRanker
+from coldstart_models.siamese.season import YEAR_US, Season, fit_season, season_match
+from tests.coldstart_models.checkerboard import START, Row, catalogue_of, interactions_of, titled
+from validation import tables
+
+KINDS, ITEMS = 3, 12
+"""Winter's, summer's and everyday things, in turn."""
+WINTER, SUMMER, ALWAYS = range(KINDS)
+YEAR = YEAR_US / 86_400_000_000
+
+
+def sold_in(kind: int, day: float) -> bool:
+    """Winter's things go from October to March, summer's in the other half of the year."""
+    warm = 0.25 <= day % YEAR / YEAR < 0.75
+    return kind == ALWAYS or warm == (kind == SUMMER)
+
+
+def fitted(days: int, *, launched: int = 0) -> Season:
+    """Of a log of so many days in which every thing in season sells on every second day."""
+    catalogue = titled({f"i{number:02}": "" for number in range(ITEMS)})
+    rows = [
+        (f"u{day % 7}", f"i{number:02}", float(day))
+        for day in range(0, days, 2)
+        for number in range(ITEMS)
+        if sold_in(number % KINDS, day) and (number < ITEMS - KINDS or day >= launched)
+    ]
+    return fit_season(interactions_of(rows, catalogue), {"words": contents()})
+
+
+def contents() -> FloatMatrix:
+    return np.eye(KINDS, dtype=np.float32)[np.arange(ITEMS) % KINDS]
+
+
+def matches(season: Season, *, day: float) -> npt.NDArray[np.float64]:
+    """Of the kinds at the so-manieth day of a year that begins as the log does."""
+    start = round(START.timestamp() * 1e6)
+    moments = np.full(KINDS, start + round(day * 86_400e6), np.int64)
+    kinds = np.eye(KINDS, dtype=np.float32)
+    return season_match(season.profiles({"words": kinds}), moments)
+
+
+def test_what_sold_in_a_season_suits_it_again_in_a_later_year() -> None:
+    season = fitted(800)
+    january, july = matches(season, day=1100), matches(season, day=1280)
+    assert january[WINTER] > january[ALWAYS] + 0.1 > january[SUMMER] + 0.2
+    assert july[SUMMER] > july[ALWAYS] + 0.1 > july[WINTER] + 0.2
+
+
+def test_a_log_of_less_than_a_year_tells_no_season() -> None:
+    short = fitted(360)
+    assert not short.map.any()
+    assert not matches(short, day=10).any()
+    assert fitted(370).map.any()
+
+
+def test_a_launch_is_no_season() -> None:
+    """Everyday things that came late sell since then: as everything does since then."""
+    at = [matches(fitted(800, launched=day), day=day)[ALWAYS] for day in (0, 500)]
+    assert abs(at[1] - at[0]) < 0.05
+
+
+def test_ranks_of_age_share_ties_and_say_nothing_of_unknown_dates() -> None:
+    pool = np.array([10, 20, 20, 30, END_OF_TIME])
+    oldest, *tied, newest, unknown = early_ranks(pool, pool)
+    assert oldest == -newest > 0
+    np.testing.assert_allclose(tied, 0.0, atol=1e-12)
+    assert unknown == 0
+    before, after = early_ranks(np.array([1, 99]), pool)
+    assert before > oldest
+    assert after < newest
+    assert not early_ranks(np.array([1, 2]), np.array([5, 5])).any()
+
+
+def seasonal_shop() -> tuple[pd.DataFrame, list[Row]]:
+    """Three years of a shop that lists two things of each half of the year every ten days.
+
+    Of what came in the last half-year, 80 people choose some of what is in season.
+    """
+    generator = np.random.default_rng(0)
+    words = {WINTER: "tinsel star", SUMMER: "garden parasol"}
+    listed = [
+        (f"{kind}{launch:03}{copy}", f"{words[kind]} {launch} {copy}", 10.0 * launch, kind)
+        for launch in range(110)
+        for kind in words
+        for copy in range(2)
+    ]
+    items = pd.DataFrame(
+        {
+            tables.ITEM_ID: [one[0] for one in listed],
+            tables.TITLE: [one[1] for one in listed],
+            tables.LISTED_AT: [START + pd.Timedelta(days=one[2]) for one in listed],
+        }
+    )
+
+    def choices() -> Iterator[Row]:
+        for day in range(5, 1095, 5):
+            offered = [one for one in listed if day - 180 < one[2] <= day]
+            fitting = [one for one in offered if sold_in(one[3], day)]
+            for user in range(80):
+                if user % 4 == day // 5 % 4:
+                    for rival in (fitting, fitting, fitting, offered):
+                        yield f"u{user:02}", rival[generator.integers(len(rival))][0], day
+
+    return items, list(choices())
+
+
+def test_a_model_with_dates_ranks_the_launches_of_the_coming_season_first() -> None:
+    items, rows = seasonal_shop()
+    catalogue = catalogue_of(items)
+    cutoff = START + pd.Timedelta(days=round(2.25 * YEAR))  # before the third summer
+    split = cutoff_split(catalogue, interactions_of(rows, catalogue), cutoff, dated=True)
+    training = split.training_set(catalogue)
+    ranker = SiameseRanker(meta=False, dates=True)
+    ranker.fit(training, seed=0)
+    model = ranker._model
+    assert model is not None
+    term = model.network.date_term
+    assert term is not None
+    assert float(term.season_weight) > 0
+    cold = np.flatnonzero(split.cold)[::3]
+    with_season = summers_lead(ranker, training, cold)
+    term.season_weight.zero_()
+    assert with_season > summers_lead(ranker, training, cold) + 0.1
+
+
+def summers_lead(
+    ranker: SiameseRanker, training: TrainingSet, cold: npt.NDArray[np.int64]
+) -> float:
+    """By how much the launches of summer's things are scored above winter's."""
+    everybody = np.arange(training.interactions.num_users)
+    task = RankingTask(everybody, training.interactions.histories(everybody), cold)
+    scores, ids = ranker.score(task), training.catalogue.item_ids[cold].astype(str)
+    summer = np.char.startswith(ids, str(SUMMER))
+    return float(scores[:, summer].mean() - scores[:, ~summer].mean())
