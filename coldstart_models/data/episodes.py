@@ -96,9 +96,8 @@ def held_out_episode(
     """Treat a random share of the warm items as new, at most MAX_POOL.
 
     With `kin` half of the items are drawn at random and the other half are the nearest neighbours
-    of those by text where there is text: the pool is full of hard negatives, but none of its items
-    has its nearest kin left in a history. Without it, new items are as like the old ones as
-    a random one is.
+    of those by text, where there is text, that nobody chose together with them: the pool is full of
+    hard negatives. Without it, new items are as like the old ones as a random one is.
     """
     warm = np.flatnonzero(training.warm & (training.interactions.item_users() > 0))
     wanted = min(max(MIN_COHORT, round(share * len(warm))), MAX_POOL)
@@ -111,14 +110,21 @@ def held_out_episode(
     text = training.catalogue.text
     if text.vectors.shape[1]:
         near = text.vectors[seeds] @ text.vectors[warm].T
-        near[warm[None, :] == seeds[:, None]] = -np.inf
-        kin = warm[near.argmax(axis=1)]
-        candidates = np.union1d(seeds, kin)
+        near[chosen_together(training.interactions, seeds, warm)] = -np.inf
+        has_kin = near.max(axis=1) > -np.inf
+        candidates = np.union1d(seeds, warm[near.argmax(axis=1)[has_kin]])
     else:
         more = np.setdiff1d(warm, seeds)
         extra = generator.choice(more, size=min(len(seeds), len(more)), replace=False)
         candidates = np.union1d(seeds, extra)
     return episode_of(training.interactions, END_OF_TIME, candidates)
+
+
+def chosen_together(interactions: Interactions, items: IntArray, others: IntArray) -> BoolArray:
+    """(I, O): whether somebody chose both, which is so of an item that was chosen and itself."""
+    chosen = interactions.matrix()
+    both = chosen[:, items].T @ chosen[:, others]
+    return np.asarray(both.toarray() > 0)
 
 
 def episode_of(

@@ -117,7 +117,8 @@ def pretrain(
 
     The weights are fitted, and learning is stopped, by launches of the past; by held-out items of
     every domain where there are none or the task is not one of launches (`by_time` false). The
-    towers learn on held-out items with their nearest kin by text, which are the hard negatives.
+    towers learn on held-out items beside the nearest by text that nobody chose with them, which
+    are the hard negatives.
 
     Args:
         general: what other shops taught, to start from; nothing by default.
@@ -282,7 +283,7 @@ def past_episodes(
 def held_out_episodes(training: TrainingSet, *, seed: int, kin: bool = True) -> EpisodeSet:
     """Random items treated as new; what is learned on knows nothing of the validation's items.
 
-    With `kin`, their nearest neighbours by text are new beside them.
+    With `kin`, what reads alike and was never chosen with them is new beside them.
     """
     generator = np.random.default_rng(seed)
     validation = held_out_episode(training, share=HELD_OUT_SHARE, generator=generator, kin=kin)

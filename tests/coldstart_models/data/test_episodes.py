@@ -1,0 +1,55 @@
+"""Hard negatives: what reads alike and nobody chose together with it."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from coldstart_models.data.catalogue import Embeddings
+from coldstart_models.data.episodes import chosen_together, held_out_episode
+from coldstart_models.ranker import TrainingSet
+from tests.coldstart_models.checkerboard import interactions_of, titled
+
+PAIRS, USERS = 60, 40
+
+
+def twins() -> TrainingSet:
+    """Things in threes whose texts are next to the same; two of the three go together.
+
+    Thing `a` and its `b` are chosen by the same people, `c`, a bit less alike, by others.
+    """
+    ids = [f"{number:02}{copy}" for number in range(PAIRS) for copy in "abc"]
+    catalogue = titled(dict.fromkeys(ids, ""))
+    angles = np.array([0.1 * number for number in range(PAIRS)])
+    near = {"a": 0.0, "b": 0.001, "c": 0.01}
+    turned = np.concatenate([[angle + near[copy] for copy in "abc"] for angle in angles])
+    vectors = np.stack([np.cos(turned), np.sin(turned)], axis=1).astype(np.float32)
+    text = Embeddings(vectors, np.ones(len(ids), bool), "circle", "1")
+    rows = [
+        (f"u{user:02}{'c' if copy == 'c' else 'ab'}", f"{number:02}{copy}", float(number))
+        for number in range(PAIRS)
+        for copy in "abc"
+        for user in range(USERS)
+        if (user + number) % 3 == 0
+    ]
+    catalogue = replace(catalogue, text=text)
+    interactions = interactions_of(rows, catalogue)
+    return TrainingSet(catalogue, interactions, np.ones(len(ids), bool), timed=True, dated=True)
+
+
+def test_whoever_chose_both_chose_them_together() -> None:
+    training = twins()
+    found = chosen_together(training.interactions, np.array([0, 2]), np.arange(6))
+    assert found[0].tolist() == [True, True, False, False, False, False]
+    assert found[1].tolist() == [False, False, True, False, False, False]
+
+
+def test_a_hard_negative_reads_alike_and_was_never_chosen_together_with_its_item() -> None:
+    training = twins()
+    count, share = 3 * PAIRS, 0.3
+    episode = held_out_episode(training, share=share, generator=np.random.default_rng(0))
+    assert episode is not None
+    drawn = np.random.default_rng(0).choice(count, size=round(share * count) // 2, replace=False)
+    ids = training.catalogue.item_ids.astype(str)[drawn]
+    rivals = {item_id[:2] + ("b" if item_id[2] == "c" else "c") for item_id in ids}
+    found = set(training.catalogue.item_ids[episode.task.candidates].tolist())
+    assert found == set(ids.tolist()) | rivals
