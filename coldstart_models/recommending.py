@@ -71,7 +71,7 @@ class Recommendation:
     """First customers its adaptation was learned from."""
     reason: str
     deviation: float | None = None
-    """How unsure the score is (σ of `siamese.certainty`); None where it is not personal."""
+    """How unsure the score is: σ of `siamese.certainty`, a stranger's of `siamese.strangers`."""
     propensity: float = 1.0
     """With which the slot went to this listing, given those above it; 1 where nothing was drawn."""
     explored: bool = False
@@ -208,7 +208,7 @@ class Recommender:
             personal: from 0, what sells in general, to 1, the person alone (see
                 `siamese.personal`); by default as the model learned it.
             turn: gives some slots to new listings that are not the best, by a policy of
-                exploration; a person without a usable history gets none.
+                exploration.
             arrangement: more different or newer listings sooner; scores stay what they are.
 
         Raises ConfigError for a `personal` outside 0 … 1.
@@ -237,7 +237,7 @@ class Recommender:
             personal=personal,
         )
         if person is None:
-            return self._most_popular(snapshot, rows, k=k, arrangement=arrangement)
+            return self._most_popular(snapshot, rows, k=k, arrangement=arrangement, turn=turn)
         rows, terms = person.rows, person.terms
         scores = self._summed(person, rows, terms, personal=personal)
         order = arrangement.order(snapshot, rows, scores, k=k)
@@ -576,17 +576,39 @@ class Recommender:
         *,
         k: int,
         arrangement: Arrangement = BEST_FIRST,
+        turn: Turn | None = None,
     ) -> list[Recommendation]:
-        prior = snapshot.prior[rows]
-        best = arrangement.order(snapshot, rows, prior, k=k)
+        """What content sells, as sure as `siamese.strangers` says; arguments of `recommend`."""
+        prior, spread = snapshot.prior[rows], self._network.strangers
+        mean, usual = map(float, snapshot.blocks.usual_prior)
+        shared = spread.slope * (prior.astype(np.float64) - mean) / usual
+        own = spread.own_deviations(snapshot.support[rows])
+        order = arrangement.order(snapshot, rows, prior, k=k)
+        propensities, explored = np.ones(len(order)), frozenset[int]()
+        if turn is not None:
+            page = turn.arrange(
+                Field(
+                    snapshot.item_ids[rows],
+                    prior.astype(np.float64),
+                    shared[:, None],
+                    snapshot.new[rows],
+                    own,
+                ),
+                order,
+            )
+            order, propensities = page.columns, page.propensities
+            explored = frozenset(page.places)
         return [
             self._recommendation(
                 snapshot,
                 int(rows[column]),
                 float(prior[column]),
                 sentence(_title(snapshot, int(rows[column])), []),
+                deviation=float(np.hypot(shared[column], own[column])),
+                propensity=float(propensities[place]),
+                explored=place in explored,
             )
-            for column in best
+            for place, column in enumerate(order)
         ]
 
     def _recommendation(

@@ -33,6 +33,8 @@ class Field:
     """(C, D); see `policy.Arms`."""
     new: Bools
     """(C,)"""
+    own: Floats | None = None
+    """(C,) deviations of errors that are each listing's own, beside the directions; None: 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +86,14 @@ def arrange(
     arms = Arms(field.scores[arm_columns], field.directions[arm_columns])
     if len(arms) > shortlist:
         least = max(shortlist, slots)
-        hopeful = -(arms.scores + OPTIMISM * arms.deviations)
+        deviations = arms.deviations
+        if field.own is not None:
+            deviations = np.hypot(deviations, field.own[arm_columns])
+        hopeful = -(arms.scores + OPTIMISM * deviations)
         chosen = np.sort(np.argpartition(hopeful, least - 1)[:least])
         arms, arm_columns = arms.take(chosen), arm_columns[chosen]
+    if field.own is not None:
+        arms = arms.spread(field.own[arm_columns])
     drawn = draw_slots(policy, arms, slots=slots, rng=rng)
     places = tuple(((slot + 1) * len(order)) // slots - 1 for slot in range(slots))
     columns, propensities = np.empty(len(order), np.int64), np.ones(len(order))

@@ -48,6 +48,10 @@ class Arms:
         """(C,) σ, in the score's units."""
         return np.asarray(np.linalg.norm(self.directions, axis=1))
 
+    def spread(self, own: Floats) -> "Arms":
+        """With an error of each arm's own, of deviation (C,), beside what they share."""
+        return Arms(self.scores, np.hstack([self.directions, np.diag(own)]))
+
     def take(self, columns: npt.NDArray[np.int64]) -> "Arms":
         """Some of the arms, in the given order."""
         return Arms(self.scores[columns], self.directions[columns])

@@ -18,6 +18,7 @@ from coldstart_models.general.space import space_arrays, space_from_arrays
 from coldstart_models.siamese.inputs import Featurizer, Lexicon, LexiconKind, Projection
 from coldstart_models.siamese.learners.registry import build_learner
 from coldstart_models.siamese.population import Population
+from coldstart_models.siamese.strangers import PopularitySpread
 from coldstart_models.siamese.togetherness import Togetherness
 from coldstart_models.siamese.training import MetaSiamese
 
@@ -63,6 +64,7 @@ def save_folder(
         "widths": network.scorer.widths,
         "dates": network.date_term is not None,
         "learner": network.learner.name,
+        "strangers": asdict(network.strangers),
         "price_range": featurizer.price_range,
         "lexicons": lexicons,
     }
@@ -101,7 +103,8 @@ def load_folder(folder: Path) -> tuple[Featurizer, Togetherness, MetaSiamese, Po
     try:
         network.learner = build_learner(config["learner"], modalities=len(config["widths"]))
         network.load_state_dict(weights)
-    except (KeyError, ConfigError, RuntimeError) as error:
+        network.strangers = PopularitySpread(**config.get("strangers", {}))
+    except (KeyError, TypeError, ValueError, ConfigError, RuntimeError) as error:
         raise ArtifactError(
             f"{folder} was trained by another version of the code; run `coldstart train` again"
         ) from error

@@ -37,6 +37,7 @@ from coldstart_models.siamese.rehearsing import (
     with_shots,
 )
 from coldstart_models.siamese.sharing import train_together
+from coldstart_models.siamese.strangers import PopularitySpread
 from coldstart_models.siamese.togetherness import (
     TOGETHER,
     WIDTH,
@@ -155,7 +156,7 @@ def pretrain(
     _learn(model, learning, validation, "train", seed, schedule, progress, watch or Watch())
     draw_back(model, start, training)
     choose_season_weight(network, weighed, validation)
-    network.certainty.learn(network, weighed, validation)
+    _learn_certainty(network, weighed, validation)
     return model
 
 
@@ -227,8 +228,19 @@ def fine_tune(
     schedule = schedule or META_SCHEDULE
     _learn(model, learning, validation, "meta-train", seed, schedule, progress, watch or Watch())
     draw_back(model, start, training)
-    model.network.certainty.learn(model.network, learning, validation)
+    _learn_certainty(model.network, learning, validation)
     return episodes
+
+
+def _learn_certainty(
+    network: MetaSiamese,
+    learning: Sequence[PreparedEpisode],
+    validation: Sequence[PreparedEpisode],
+) -> None:
+    """How sure the scores of people and of strangers are, in place."""
+    network.certainty.learn(network, learning, validation)
+    if problems := [*learning, *validation]:
+        network.strangers = PopularitySpread.learned(problems)
 
 
 def draw_back(model: SiameseModel, start: dict[str, Tensor], training: TrainingSet) -> None:

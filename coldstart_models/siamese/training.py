@@ -46,6 +46,7 @@ from coldstart_models.siamese.scorer import (
     Vectors,
 )
 from coldstart_models.siamese.season import content_width, fit_season
+from coldstart_models.siamese.strangers import PopularitySpread
 from coldstart_models.siamese.togetherness import TOGETHER, FittedTogetherness
 from feature_repo.encoders.running import has_bfloat16
 
@@ -121,7 +122,7 @@ class TrainingRecord:
 
 
 class MetaSiamese(nn.Module):
-    """The scorer, its few-shot learner and, where allowed, the date term."""
+    """The scorer, its few-shot learner, how sure it is and, where allowed, the date term."""
 
     def __init__(self, widths: dict[str, int], *, dates: bool, generator: torch.Generator) -> None:
         super().__init__()
@@ -130,6 +131,7 @@ class MetaSiamese(nn.Module):
         self.pace = Pace()
         self.certainty = Certainty(len(self.scorer.terms))
         self.date_term = DateTerm(content_width(widths)) if dates else None
+        self.strangers = PopularitySpread()
 
     def forward(
         self,

@@ -87,3 +87,23 @@ def test_what_is_served_is_logged_and_what_comes_of_it_is_credited(
     assert chosen[["page_id", "item_id"]].to_numpy().tolist() == [[last.page_id, last.item_ids[3]]]
     assert chosen["variant"].tolist() == [last.variant]
     assert datetime.now(UTC) - last.served_at < timedelta(minutes=10)
+
+
+def test_a_strangers_page_is_explored_and_logged_too(client: TestClient, home: Home) -> None:
+    experiment = load_config().experiment.experiment()
+    assert experiment is not None
+    names = (f"visitor-{number}" for number in range(100))
+    stranger = next(
+        one for one in names if (lane := experiment.variant_of(one)) and lane.name == "new"
+    )
+    body = client.post("/recommend", json={"user_id": stranger, "k": 4}).json()
+    assert body["fallback"] == "popular"
+    assert all(item["deviation"] > 0 for item in body["items"])
+    (drawn,) = (item for item in body["items"] if item["explored"])
+    (page,) = read_pages(home)
+    assert page.user_id == stranger
+    (place,) = page.explored
+    assert page.item_ids[place - 1] == drawn["item_id"] == page.arm_ids[page.drawn[0]]
+    assert page.propensities[place - 1] == pytest.approx(drawn["propensity"])
+    assert page.arm_directions is not None
+    assert page.arm_directions.shape == (len(page.arm_ids), 1 + len(page.arm_ids))

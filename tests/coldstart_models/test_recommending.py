@@ -13,11 +13,14 @@ from coldstart_models.errors import UnknownItem
 from coldstart_models.explaining import PACE
 from coldstart_models.exploration.budget import ListingBudget
 from coldstart_models.exploration.exploring import Explorer
+from coldstart_models.exploration.linucb import LinUCB
+from coldstart_models.exploration.propensity import page_chances
 from coldstart_models.exploration.thompson import Thompson
 from coldstart_models.recommending import Recommender
 from coldstart_models.siamese.packing import pack
 from coldstart_models.siamese.population import Population
 from coldstart_models.siamese.stages import pretrain
+from coldstart_models.siamese.strangers import PopularitySpread
 from coldstart_models.siamese.togetherness import TOGETHER
 from coldstart_models.siamese.training import history_batch, to_vectors
 from coldstart_models.snapshot import ITEM_COLUMNS, Snapshot
@@ -92,11 +95,24 @@ def test_new_home_listings_of_the_users_kind_come_first(recommender):
     assert set(ids(recommender.recommend(HISTORY, k=4))) == {"a12", "a13", "a14", "a15"}
 
 
-def test_a_recommendation_says_how_unsure_it_is_and_a_strangers_does_not(recommender):
-    found = recommender.recommend(HISTORY, k=4)
-    assert all(one.deviation > 0 for one in found)
-    stranger = recommender.recommend(history_of(), k=4)
-    assert [one.deviation for one in stranger] == [None] * 4
+def test_a_recommendation_says_how_unsure_it_is(recommender):
+    assert all(one.deviation > 0 for one in recommender.recommend(HISTORY, k=4))
+
+
+def test_a_strangers_deviation_is_wider_far_from_the_usual_and_shrinks_with_customers(recommender):
+    recommender._network.strangers = PopularitySpread(slope=0.3, own=0.8)
+    found = {one.item_id: one for one in recommender.recommend(history_of(), k=50)}
+    mean, usual = map(float, recommender._snapshot.blocks.usual_prior)
+    for one in found.values():
+        away = 0.3 * (one.score - mean) / usual
+        assert one.deviation == pytest.approx(np.hypot(away, 0.8))
+    recommender.adapt("b13", [HISTORY] * 3, times=[CUTOFF] * 3)
+    after = {one.item_id: one for one in recommender.popular(k=50)}
+    own = 1 / np.sqrt(1 / 0.8**2 + 3)
+    away = 0.3 * (after["b13"].score - mean) / usual
+    assert after["b13"].deviation == pytest.approx(np.hypot(away, own))
+    assert after["b13"].deviation < found["b13"].deviation
+    assert after["a12"].deviation == found["a12"].deviation
 
 
 @pytest.mark.parametrize("personal", [None, 0.5])
@@ -117,11 +133,39 @@ def test_a_turn_explores_new_listings_and_tells_the_propensity(recommender, pers
         )
 
 
-def test_a_stranger_is_shown_nothing_that_was_drawn(recommender):
-    turn = Explorer(Thompson(), 1, ListingBudget(5)).turn("page")
+@pytest.mark.parametrize("policy", [Thompson(floor=1.0), LinUCB(floor=0.2)])
+def test_a_turn_explores_for_a_stranger_too(recommender, policy):
+    plain = recommender.recommend(history_of(), k=4)
+    turn = Explorer(policy, 1, ListingBudget(5)).turn("page")
     found = recommender.recommend(history_of(), k=4, turn=turn)
-    assert turn.page is None
-    assert {(one.explored, one.propensity) for one in found} == {(False, 1.0)}
+    assert ids(found)[:3] == ids(plain)[:3]
+    assert [one.explored for one in found] == [False, False, False, True]
+    assert [one.propensity for one in found[:3]] == [1.0] * 3
+    assert found[3].is_new
+    chances = page_chances(policy, turn.page.arms, turn.page.drawn, rng=np.random.default_rng(0))
+    assert found[3].propensity == pytest.approx(chances[0, turn.page.drawn[0]], abs=0.1)
+    if policy.floor == 1.0:
+        assert found[3].propensity == pytest.approx(1 / len(turn.page.arms))
+    named = turn.field.item_ids[turn.page.arm_columns].tolist()
+    arm = named.index(found[3].item_id)
+    assert turn.page.arms.deviations[arm] == pytest.approx(found[3].deviation)
+
+
+def test_strangers_pages_show_what_hardly_anybody_has_tried_more_often(recommender):
+    tried = next(one.item_id for one in recommender.popular(k=50)[4:])
+    recommender._network.strangers = PopularitySpread(slope=0.1, own=2.0)
+
+    def shown() -> int:
+        explorer = Explorer(Thompson(floor=0.0), 1, ListingBudget(1_000))
+        pages = (
+            recommender.recommend(history_of(), k=4, turn=explorer.turn(f"page {number}"))
+            for number in range(200)
+        )
+        return sum(page[3].item_id == tried for page in pages)
+
+    before = shown()
+    recommender.adapt(tried, [HISTORY] * 20, times=[CUTOFF] * 20)
+    assert shown() < before / 2
 
 
 def test_another_department_is_not_recommended(recommender):

@@ -99,9 +99,7 @@ class RecommendedItem(BaseModel):
     score: float
     is_new: bool
     support: int = Field(description="distinct people who chose it so far")
-    deviation: float | None = Field(
-        None, description="how unsure the score is, in its own units; unset where not personal"
-    )
+    deviation: float | None = Field(None, description="how unsure the score is, in its own units")
     reason: str
     propensity: float = Field(
         1.0, description="with which the place went to it, given those above; 1 if not drawn"
