@@ -18,9 +18,9 @@ from coldstart_models.listing_encoders import ListingEncoders
 from coldstart_models.listings import ListingsResult, add_listings
 from feature_repo import listing_changes
 from feature_repo.erasure.feature_rows import drop_rows
-from feature_repo.feature_tables import FEATURE_TABLES, write_table
+from feature_repo.feature_tables import FEATURE_TABLES
 from feature_repo.home import Home
-from feature_repo.jobs.catalogue import accepted_rows
+from feature_repo.jobs.catalogue import accepted_rows, write_listings
 from feature_repo.jobs.catalogue_reference import CatalogueReference
 from feature_repo.jobs.fingerprints import SCHEMA, known_fingerprints
 from feature_repo.jobs.transaction import locked
@@ -57,11 +57,10 @@ def delete_listings(
         going = before[tables.ITEM_ID].isin(asked)
         known = set(before.loc[going, tables.ITEM_ID])
         if known:
-            write_table(tables.ITEMS.to_arrow(before[~going]), home.items)
             photos = known_fingerprints(home)
             left = photos[~photos[tables.ITEM_ID].isin(asked)]
             kept = pa.Table.from_pandas(left, schema=SCHEMA, preserve_index=False)
-            write_table(kept, home.photo_fingerprints)
+            write_listings(home, before[~going], photos=kept)
     listing_changes.record(home, asked)
     recommender.remove_listings(asked)
     rows = {table.name: drop_rows(home, table, asked) for table in ITEM_TABLES}

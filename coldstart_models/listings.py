@@ -1,16 +1,23 @@
-"""New listings: gate → catalogue → encode → push; recommendable when the call returns.
+"""New listings: gate → encode → push → catalogue; recommendable when the call returns.
 
 The same path serves `coldstart listings FILE` and the service. A listing that comes again
 with the same id is updated. One bad listing never stops the good ones.
+
+The catalogue's file is the moment at which a listing counts, as it is for one that goes: what
+fails before it, a disk or a store that is full perhaps, leaves features that nobody serves and that
+the same listings, sent again, replace.
 """
 
+import logging
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
 import pandas as pd
 
 from coldstart_models.adapting import known_from
+from coldstart_models.catching_up import catch_up
 from coldstart_models.data.catalogue import Embeddings
 from coldstart_models.errors import NotEnoughData
 from coldstart_models.feature_rows import item_profile_rows
@@ -25,23 +32,28 @@ from coldstart_models.listing_encoders import ListingEncoders, encode
 from coldstart_models.progress import Progress
 from coldstart_models.stage_times import stage
 from feature_repo import listing_changes
+from feature_repo.errors import StoreLost
+from feature_repo.event_log import identity_of
 from feature_repo.feature_tables import (
     ITEM_IMAGE_EMBEDDING,
     ITEM_PROFILE,
     ITEM_TEXT_EMBEDDING,
     ITEM_VECTOR,
-    write_table,
 )
 from feature_repo.home import Home
+from feature_repo.jobs.catalogue import accepted_rows, write_listings
 from feature_repo.jobs.catalogue_reference import CatalogueReference
-from feature_repo.jobs.fingerprints import keep_fingerprints
+from feature_repo.jobs.fingerprints import grown_fingerprints
 from feature_repo.jobs.transaction import locked
-from validation import tables
+from validation import reasons, tables
 from validation.rules import NO_RULES, Rules
 
 if TYPE_CHECKING:
     from coldstart_models.recommending import Recommender
     from feature_repo.store import Store
+    from validation.result import GateResult
+
+log = logging.getLogger(__name__)
 
 STEP: Final = "listings"
 
@@ -87,73 +99,117 @@ def add_listings(
         raise NotEnoughData(f"no catalogue at {home.items}; run `coldstart ingest SOURCE` first")
     if frame.empty:
         return ListingsResult((), (), tables.ITEMS.empty())
-    with stage("gate", rows=len(frame)):
-        taken = _accept(
-            frame,
-            home=home,
-            source=source,
-            rules=rules,
-            catalogue=catalogue or CatalogueReference(home),
-            now=now,
-            progress=progress,
-        )
-    items = taken.items
-    if len(items):
-        with stage("encode", rows=len(items)):
-            image = encode(items, encoder=encoders.image, now=now)
-            text = encode(items, encoder=encoders.text, now=now)
-        with stage("push", items=len(items)):
-            store.push(ITEM_PROFILE.name, item_profile_rows(items, now=now), now=now)
+    gate = _Gate(
+        home, _raw(frame, source), source, rules, catalogue or CatalogueReference(home), now
+    )
+    with stage("gate", rows=len(frame)), locked(home.items.parent, wait=True):
+        seen, first = identity_of(home.items), gate.check(gate.raw, progress=progress)
+    items = _ordered(first.accepted)
+    if items.empty:
+        return gate.put(first)
+    with stage("encode", rows=len(items)):
+        image = encode(items, encoder=encoders.image, now=now)
+        text = encode(items, encoder=encoders.text, now=now)
+    with stage("push", items=len(items)):
+        try:
             for table, encoded in ((ITEM_IMAGE_EMBEDDING, image), (ITEM_TEXT_EMBEDDING, text)):
                 if len(encoded.rows):
                     store.push(table.name, encoded.rows, now=now)
             vectors = recommender.add_listings(items, image.embeddings, text.embeddings)
             store.push(ITEM_VECTOR.name, known_from(vectors, now), now=now)
-            listing_changes.record(home, list(items[tables.ITEM_ID]))
-        unlike = _unlike(items, image.embeddings, text.embeddings, home=home, now=now)
-        taken = replace(taken, warned=_told_together(taken.warned, unlike))
-    return taken
+            store.push(ITEM_PROFILE.name, item_profile_rows(items, now=now), now=now)
+            with locked(home.items.parent, wait=True):
+                if identity_of(home.items) == seen:
+                    taken = gate.put(first)
+                else:  # somebody else's listings came meanwhile, copies of these perhaps
+                    held = first.quarantined[reasons.ROW_NUMBER]
+                    taken = gate.put(first, gate.check(gate.raw.drop(gate.raw.index[held])))
+        except BaseException:
+            _serve_as_stored(items, home=home, store=store, recommender=recommender)
+            raise
+        listing_changes.record(home, list(items[tables.ITEM_ID]))
+        stay = items[tables.ITEM_ID].isin(taken.accepted).to_numpy(bool)
+        if not stay.all():
+            _serve_as_stored(items[~stay], home=home, store=store, recommender=recommender)
+    embeddings = (one.embeddings.take(np.flatnonzero(stay)) for one in (image, text))
+    unlike = _unlike(taken.items, *embeddings, home=home, now=now)
+    return replace(taken, warned=_told_together(taken.warned, unlike))
 
 
-def _accept(
-    frame: pd.DataFrame,
-    *,
-    home: Home,
-    source: str,
-    rules: Rules,
-    catalogue: CatalogueReference,
-    now: datetime,
-    progress: Progress | None,
-) -> ListingsResult:
-    """Gate the listings and put what is accepted into the catalogue."""
-    from feature_repo.jobs.catalogue import accepted_rows
-    from feature_repo.jobs.upsert import upsert
-    from validation import gate, history
-    from validation.summary import summary_of
+@dataclass(frozen=True, slots=True)
+class _Gate:
+    """What one batch of listings passes; hold the catalogue's lock for either of its steps."""
 
+    home: Home
+    raw: pd.DataFrame
+    source: str
+    rules: Rules
+    catalogue: CatalogueReference
+    now: datetime
+
+    def check(self, raw: pd.DataFrame, *, progress: Progress | None = None) -> "GateResult":
+        """The verdict beside the catalogue as it is."""
+        from validation import gate
+
+        return gate.check_items(
+            raw,
+            reference=self.catalogue.of(accepted_rows(tables.ITEMS, self.home.items)),
+            rules=self.rules,
+            now=self.now,
+            progress=progress,
+        )
+
+    def put(self, *verdicts: "GateResult") -> ListingsResult:
+        """Keep what is held back, and put what is accepted into the catalogue, last and at once.
+
+        Where it raises, the catalogue is as it was.
+
+        Args:
+            verdicts: each of what the one before accepted.
+        """
+        from feature_repo.jobs.upsert import upsert
+        from validation import history
+        from validation.summary import summary_of
+
+        home, source, checked = self.home, self.source, verdicts[-1]
+        held: list[QuarantinedRow] = []
+        for one in verdicts:
+            held += keep_quarantined(one, home=home, source=source, now=self.now)
+            history.record([summary_of([one])], folder=home.gate_results, source=source, step=STEP)
+        if len(checked.accepted):
+            before = accepted_rows(tables.ITEMS, home.items)
+            after = upsert(tables.ITEMS, before, checked.accepted, source=source, whole=False).rows
+            photos = grown_fingerprints(checked, home=home, item_ids=after[tables.ITEM_ID])
+            write_listings(home, after, photos=photos)
+            self.catalogue.grown(checked.accepted, photos=checked.fingerprints)
+        accepted = _ordered(checked.accepted)
+        return ListingsResult(
+            tuple(accepted[tables.ITEM_ID]), tuple(held), accepted, told_rows(checked.warnings)
+        )
+
+
+def _raw(frame: pd.DataFrame, source: str) -> pd.DataFrame:
     raw = frame.assign(**{tables.SOURCE: source})
     if tables.ATTRIBUTES in raw.columns:
         raw = raw.assign(**{tables.ATTRIBUTES: raw[tables.ATTRIBUTES].map(json_text)})
-    with locked(home.items.parent, wait=True):
-        before = accepted_rows(tables.ITEMS, home.items)
-        checked = gate.check_items(
-            raw,
-            reference=catalogue.of(before),
-            rules=rules,
-            now=now,
-            progress=progress,
-        )
-        if len(checked.accepted):
-            after = upsert(tables.ITEMS, before, checked.accepted, source=source, whole=False)
-            write_table(tables.ITEMS.to_arrow(after.rows), home.items)
-            keep_fingerprints(checked, home=home, item_ids=after.rows[tables.ITEM_ID])
-            catalogue.grown(checked.accepted, photos=checked.fingerprints)
-    quarantined = keep_quarantined(checked, home=home, source=source, now=now)
-    history.record([summary_of([checked])], folder=home.gate_results, source=source, step=STEP)
-    accepted = checked.accepted.sort_values(tables.ITEM_ID).reset_index(drop=True)
-    return ListingsResult(
-        tuple(accepted[tables.ITEM_ID]), quarantined, accepted, told_rows(checked.warnings)
-    )
+    return raw
+
+
+def _ordered(accepted: pd.DataFrame) -> pd.DataFrame:
+    return accepted.sort_values(tables.ITEM_ID).reset_index(drop=True)
+
+
+def _serve_as_stored(
+    items: pd.DataFrame, *, home: Home, store: "Store", recommender: "Recommender"
+) -> None:
+    """Serve listings as catalogue and online store have them, after they were not taken in."""
+    ids = list(items[tables.ITEM_ID])
+    try:
+        catch_up(ids, home=home, store=store, recommender=recommender)
+    except StoreLost as error:
+        log.warning("what was not taken in is not served; what it was is not known: %s", error)
+        listed = accepted_rows(tables.ITEMS, home.items)[tables.ITEM_ID]
+        recommender.remove_listings(set(ids) - set(listed))
 
 
 def _unlike(

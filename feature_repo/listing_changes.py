@@ -3,11 +3,13 @@
 One JSON object a line, with a number that grows by one: ``{"number": 7, "item_ids": ["lamp-9"],
 "at": 1767225600000000, "kind": "changed"}``. It says that something of these listings is another
 one now, not what: a reader looks at the catalogue and the online store as they are, so that reading
-a line twice, or late, does no harm. A full file becomes ``….1.jsonl``; a reader who was away for
-longer starts from everything.
+a line twice, or late, does no harm. What a full disk does not take is said later. A full file
+becomes ``….1.jsonl``; a reader who was away for longer starts from everything.
 """
 
 import json
+import logging
+import threading
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -17,7 +19,9 @@ from typing import Final
 
 from feature_repo.event_log import identity_of
 from feature_repo.home import Home
-from validation.whole_files import alone
+from validation.whole_files import FULL, alone
+
+log = logging.getLogger(__name__)
 
 FILE_BYTES: Final = 512 * 1024
 """A file is full above it; a worker reads it again whenever it grew."""
@@ -50,10 +54,32 @@ class Change:
 
 
 def record(home: Home, item_ids: Collection[str], *, kind: Kind = Kind.CHANGED) -> None:
-    """Say that these listings changed, after catalogue and online store hold the change."""
-    if not item_ids:
-        return
-    path, ids = home.listing_changes, sorted(item_ids)
+    """Say that these listings changed, after catalogue and online store hold the change.
+
+    The change counts by then: where the disk is full it is said by this process's next call, or by
+    the next look of one of its readers.
+    """
+    with _SAYING:
+        unsaid = _UNSAID.setdefault(home.listing_changes, {})
+        if item_ids:
+            unsaid.setdefault(kind, set()).update(item_ids)
+        for one, ids in list(unsaid.items()):
+            try:
+                _append(home.listing_changes, sorted(ids), kind=one)
+            except OSError as error:
+                if error.errno not in FULL:
+                    raise
+                log.error("other processes hear later of %d listings: %s", len(ids), error)
+                return
+            del unsaid[one]
+
+
+_SAYING: Final = threading.Lock()
+_UNSAID: Final[dict[Path, dict[Kind, set[str]]]] = {}
+"""What is still to be said, by file."""
+
+
+def _append(path: Path, ids: Sequence[str], *, kind: Kind) -> None:
     with alone(path.with_name(".listing_changes.lock")):
         number, whole = _end(path)
         if path.exists() and path.stat().st_size > FILE_BYTES:
@@ -85,6 +111,8 @@ class ListingChanges:
 
     def ids(self) -> list[str] | None:
         """Listings that changed since the last call; None where too much did to say which."""
+        if _UNSAID.get(self._home.listing_changes):
+            record(self._home, ())
         identity = identity_of(self._home.listing_changes)
         if identity == self._seen:
             return []

@@ -5,11 +5,16 @@ crash of the machine may leave an empty file. What is acknowledged to somebody i
 `durable`; what the next run of a command makes again need not be.
 """
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
+
+FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""Numbers of the errors by which a disk says that it takes no more."""
 
 
 @contextmanager

@@ -54,7 +54,8 @@ class Changing(State):
             for one in params.customers
         ]
         times = [_aware(one.chosen_at or now) for one in params.customers]
-        with measures.stage("adapt"), self._intake, as_responses():
+        undone = "and what was learned is not kept; it is where this is sent again"
+        with measures.stage("adapt"), self._intake, as_responses(undone=undone):
             serving = self._serving
             rows = serving.recommender.adapt(params.item_id, histories, times=times)
             self.store.push(ITEM_ADAPTATION.name, known_from(rows, now), now=now)
@@ -67,7 +68,8 @@ class Changing(State):
         """As the endpoint."""
         from coldstart_models.delisting import update_listings
 
-        changes, refused, names = self._changes(params.listings)
+        with as_responses():
+            changes, refused, names = self._changes(params.listings)
         results = []
         with (
             measures.stage("update listings"),
@@ -108,7 +110,8 @@ class Changing(State):
         """As the endpoint."""
         from coldstart_models.delisting import delete_listings
 
-        with measures.stage("delete listings"), as_responses(), self._intake:
+        undone = "and what it did not delete yet is deleted where this is sent again"
+        with measures.stage("delete listings"), as_responses(undone=undone), self._intake:
             serving = self._serving
             gone = delete_listings(
                 params.item_ids, home=self.home, store=self.store, recommender=serving.recommender

@@ -31,7 +31,10 @@ class People(State):
         from coldstart_models.erasing import erase_user
 
         keep_private([user_id])
-        with measures.stage("erase"), as_responses(), self._intake:
+        undone = (
+            "and the erasure goes on where this is sent again, or with the service's next start"
+        )
+        with measures.stage("erase"), as_responses(undone=undone), self._intake:
             receipt = erase_user(
                 user_id,
                 home=self.home,

@@ -1,6 +1,5 @@
 """What the parts of the service share: it is the service's own, made when a worker starts."""
 
-import errno
 import logging
 import os
 import threading
@@ -28,6 +27,7 @@ from feature_repo.jobs.catalogue_reference import CatalogueReference
 from feature_repo.page_log import PageLog
 from feature_repo.served_log import ServedLog
 from validation.rules import Rules
+from validation.whole_files import FULL
 
 if TYPE_CHECKING:
     from bentos.recommender.deadlines import GuardedStore
@@ -40,7 +40,6 @@ LOST_AGAIN: Final = 1
 """Seconds after which a client may ask again where the store is lost."""
 FULL_AGAIN: Final = 30
 """The same where the disk is full: somebody has to make room."""
-FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +119,13 @@ class NotNow(BentoMLException):
 
 
 @contextmanager
-def as_responses() -> Iterator[None]:
+def as_responses(*, undone: str = "nothing was taken in") -> Iterator[None]:
     """Turn what the recommender does not know into a 404 that names it, and what fails beside the
-    service (its store, its disk) into an answer that says so and when to come again."""
+    service (its store, its disk) into an answer that says so and when to come again.
+
+    Args:
+        undone: what has become of the request where the disk is full.
+    """
     try:
         yield
     except (UnknownItem, UnknownUser) as error:
@@ -132,7 +135,7 @@ def as_responses() -> Iterator[None]:
     except OSError as error:
         if error.errno not in FULL:
             raise
-        told = f"the disk of the service is full, nothing was taken in: {os.strerror(error.errno)}"
+        told = f"the disk of the service is full, {undone}: {os.strerror(error.errno)}"
         status = HTTPStatus.INSUFFICIENT_STORAGE
         raise not_now("disk", told, status=status, retry_after=FULL_AGAIN) from error
 

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from feature_repo.errors import FeatureError, JobError
 from feature_repo.event_log import event_log, new_generation, write_base
+from feature_repo.feature_tables import parquet_format
 from feature_repo.home import Home
 from feature_repo.jobs import transaction
 from feature_repo.sources import SourceRecord, read_records, records_json
@@ -92,6 +93,26 @@ def write(
     transaction.partial_path(home.sources).write_text(records_json(records), encoding="utf-8")
     transaction.commit(folder, changes)
     log.forget_replaced()
+
+
+def write_listings(home: Home, items: pd.DataFrame, *, photos: pa.Table | None) -> None:
+    """Put listings and their photos' fingerprints in place together, or neither where the disk
+    takes no more. Hold the folder's lock.
+
+    Args:
+        photos: None leaves the fingerprints as they are.
+    """
+    contents = {home.items: tables.ITEMS.to_arrow(items)}
+    if photos is not None:
+        contents[home.photo_fingerprints] = photos
+    try:
+        for path, content in contents.items():
+            partial = transaction.partial_path(path)
+            pq.write_table(content, partial, **parquet_format(content.schema))
+        transaction.commit(home.items.parent, dict.fromkeys(contents, True))
+    except OSError:
+        transaction.abandon(home.items.parent, contents)
+        raise
 
 
 def _write_parquet(content: pa.Table, path: Path) -> None:

@@ -26,14 +26,19 @@ def known_fingerprints(home: Home) -> pd.DataFrame:
 
 def keep_fingerprints(result: GateResult, *, home: Home, item_ids: pd.Series) -> None:
     """Add what the gate saw of the accepted photos; forget items that are not in `item_ids`."""
+    grown = grown_fingerprints(result, home=home, item_ids=item_ids)
+    if grown is not None:
+        write_table(grown, home.photo_fingerprints)
+
+
+def grown_fingerprints(result: GateResult, *, home: Home, item_ids: pd.Series) -> pa.Table | None:
+    """What `keep_fingerprints` writes; None where no photo was looked at."""
     if result.fingerprints is None:
-        return
+        return None
     before = known_fingerprints(home)
     stay = before[
         before[tables.ITEM_ID].isin(item_ids)
         & ~before[tables.ITEM_ID].isin(result.accepted[tables.ITEM_ID])
     ]
     both = pd.concat([stay, result.fingerprints]).sort_values(tables.ITEM_ID)
-    write_table(
-        pa.Table.from_pandas(both, schema=SCHEMA, preserve_index=False), home.photo_fingerprints
-    )
+    return pa.Table.from_pandas(both, schema=SCHEMA, preserve_index=False)

@@ -9,7 +9,7 @@ the disk before the next one.
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
@@ -66,6 +66,14 @@ def commit(folder: Path, changes: Mapping[Path, bool]) -> None:
     os.replace(partial, journal)
     flush(folder)
     recover(folder)
+
+
+def abandon(folder: Path, paths: Iterable[Path]) -> None:
+    """Remove what was written beside the files; a change that counts already is left to
+    :func:`recover`."""
+    if not (folder / JOURNAL).exists():
+        for path in (*paths, folder / JOURNAL):
+            partial_path(path).unlink(missing_ok=True)
 
 
 def recover(folder: Path) -> bool:
