@@ -48,6 +48,8 @@ class Receipt:
     """Items of the person's events."""
     adapted_again: int
     """Listings that learned from the person and learned anew from the others."""
+    left_online: tuple[str, ...]
+    """What of the online store's own files still holds deleted values, and until when."""
     finished_earlier: bool
     """Whether it went on with an erasure that had been killed."""
     seconds: float
@@ -135,7 +137,7 @@ def _finish(
         "reports": kept_files.drop_reports(home, user),
     }
     again = feature_rows.compute_again(home, items, now=erasure.moment)
-    adapted = _bring_online(erasure, home=home, store=store, recommender=recommender)
+    adapted, left = _bring_online(erasure, home=home, store=store, recommender=recommender)
     if recommender is not None:
         recommender.forget_people()
     receipt = Receipt(
@@ -145,6 +147,7 @@ def _finish(
         computed_again=again,
         items=len(items),
         adapted_again=len(adapted),
+        left_online=left,
         finished_earlier=resumed,
         seconds=round(time.perf_counter() - began, 3),
     )
@@ -154,8 +157,11 @@ def _finish(
 
 def _bring_online(
     erasure: Erasure, *, home: Home, store: "Store", recommender: "Recommender | None"
-) -> tuple[str, ...]:
-    """Delete the person online, and push what the items' other events say; who learned anew."""
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Delete the person online, and push what the items' other events say.
+
+    Returns the listings that learned anew, and what of the store still holds deleted values.
+    """
     items = erasure.item_ids
     store.remove_online([table.name for table in feature_rows.USER_TABLES], [erasure.user_id])
     adapted: tuple[str, ...] = ()
@@ -176,8 +182,7 @@ def _bring_online(
                 recommender=recommender,
                 now=erasure.moment,
             )
-    store.forget_deleted()
-    return adapted
+    return adapted, tuple(store.forget_deleted())
 
 
 def _items_with_events(

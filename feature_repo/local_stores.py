@@ -125,14 +125,15 @@ class HomeSqliteOnlineStore(SqliteOnlineStore):  # type: ignore[misc]
                 f'DELETE FROM "{name}" WHERE entity_key = ?', [(key,) for key in keys]
             )
 
-    def forget_deleted(self, config: RepoConfig) -> None:
-        """Write the file anew, so that pages that once held deleted values are gone."""
+    def forget_deleted(self, config: RepoConfig) -> list[str]:
+        """Write the file anew, so that pages that once held deleted values are gone: all are."""
         connection = sqlite3.connect(self._get_db_path(config), timeout=VACUUM_SECONDS)
         try:
             connection.execute("PRAGMA secure_delete = ON")
             connection.execute("VACUUM")
         finally:
             connection.close()
+        return []
 
     def count_online(self, config: RepoConfig, view: FeatureView, keys: Sequence[bytes]) -> int:
         """How many of the entities have values of the view."""

@@ -19,6 +19,7 @@ from redis import Redis, ResponseError, exceptions
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from feature_repo import redis_files
 from feature_repo.wire_rows import WireRows
 
 COMMANDS: int = 500
@@ -108,6 +109,16 @@ class WireRedisOnlineStore(RedisOnlineStore):  # type: ignore[misc]
             for key in keys:
                 pipe.hdel(key + project, _time_field(config, view), *fields)
             pipe.execute()
+
+    def forget_deleted(self, config: RepoConfig) -> list[str]:
+        """Have the server's own files written anew; what still holds deleted values, if any."""
+        store, client = config.online_store, self._get_client(config.online_store)
+        if store.redis_type != RedisType.redis_cluster:
+            return redis_files.write_anew([("Redis", client)])
+        nodes = sorted(client.get_nodes(), key=lambda node: node.server_type != "primary")
+        return redis_files.write_anew(
+            [(f"Redis at {node.name}", client.get_redis_connection(node)) for node in nodes]
+        )
 
     def count_online(self, config: RepoConfig, view: FeatureView, keys: Sequence[bytes]) -> int:
         """How many of the entities have values of the view."""

@@ -294,13 +294,18 @@ class Store:
             with as_store_lost():
                 online.remove_online(feast.config, feast.get_feature_view(view), wire_keys)
 
-    def forget_deleted(self) -> None:
+    def forget_deleted(self) -> list[str]:
         """Free what deleted values took, where the online store would keep their bytes; and let
-        an offline store that holds copies of the tables load them anew."""
-        online = self._feast._get_provider().online_store
+        an offline store that holds copies of the tables load them anew.
+
+        Returns what still keeps them for a while, a sentence each. Raises StoreLost.
+        """
+        online, left = self._feast._get_provider().online_store, []
         if hasattr(online, "forget_deleted"):
-            online.forget_deleted(self._feast.config)
+            with as_store_lost():
+                left = online.forget_deleted(self._feast.config)
         self._bring_offline()
+        return list(left)
 
     def replace(self, view: str, frame: pd.DataFrame, *, now: datetime) -> None:
         """Make these rows the view's whole offline table; `materialize` brings them online."""

@@ -53,3 +53,5 @@ def erase(
     )
     again = sum(receipt.computed_again.values())
     console.say(f"{again} rows of {receipt.items} items and their categories were computed again")
+    for one in receipt.left_online:
+        console.say(f"not gone yet: {one}")

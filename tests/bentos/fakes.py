@@ -66,8 +66,9 @@ class MemoryStore:
             for key in keys:
                 self.rows.get(view, {}).pop(key, None)
 
-    def forget_deleted(self) -> None:
+    def forget_deleted(self) -> list[str]:
         """Nothing is left of what was removed."""
+        return []
 
     def push(self, view: str, frame: pd.DataFrame, *, now: datetime, to: str = "both") -> None:
         self.pushes.append(view)

@@ -35,5 +35,9 @@ class EraseUserResponse(BaseModel):
     computed_again: dict[str, int] = Field(description="feature table → rows computed without them")
     items: int = Field(description="items of the person's events")
     adapted_again: int = Field(description="listings that had learned from them, and learned anew")
+    left_online: list[str] = Field(
+        default=[],
+        description="files of the online store that still hold deleted values, and until when",
+    )
     finished_earlier: bool = Field(description="whether an erasure that was killed was finished")
     seconds: float

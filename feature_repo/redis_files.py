@@ -1,0 +1,128 @@
+"""Redis' own files, written anew: a deleted value stands in the append-only file, and in the last
+snapshot, until the server writes them again.
+
+Which of them a server keeps, it is asked: neither is touched that it does not keep.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from redis import Redis
+from redis.exceptions import ResponseError
+
+from feature_repo.errors import StoreLost
+
+REWRITE_SECONDS: Final = 20.0
+"""How long an erasure waits for the files of one server."""
+LOOK_SECONDS: Final = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """One of the two, as ``INFO persistence`` tells of it."""
+
+    name: str
+    command: str
+    running: tuple[str, ...]
+    """Fields that are 1 while it is being written or waits to be."""
+    status: str
+    """Field that says how the last writing ended."""
+
+
+LOG: Final = _File(
+    "append-only file",
+    "BGREWRITEAOF",
+    ("aof_rewrite_in_progress", "aof_rewrite_scheduled"),
+    "aof_last_bgrewrite_status",
+)
+SNAPSHOT: Final = _File("snapshot", "BGSAVE", ("rdb_bgsave_in_progress",), "rdb_last_bgsave_status")
+
+
+def write_anew(
+    servers: Sequence[tuple[str, Redis]], *, seconds: float = REWRITE_SECONDS
+) -> list[str]:
+    """Have each server write the files it keeps anew, and wait for it.
+
+    Args:
+        servers: what each is called, and a client of it.
+
+    Returns:
+        What still holds deleted values, and until when: a sentence each. Empty where nothing does.
+
+    Raises StoreLost where a server could not write, its disk being full perhaps.
+    """
+    left = []
+    for name, server in servers:
+        until = time.monotonic() + seconds
+        for file in _kept(server):
+            told = _written(server, file, until=until)
+            left += [f"the {file.name} of {name} {told}"] if told else []
+        replicas = int(_info(server, "replication").get("connected_slaves", 0))
+        if replicas and not _in_cluster(server):
+            left.append(
+                f"{replicas} replica(s) of {name} keep files of their own until "
+                "they write them anew; BGREWRITEAOF and BGSAVE there do so"
+            )
+    return left
+
+
+def _kept(server: Redis) -> list[_File]:
+    """The files that the server keeps."""
+    about = _info(server, "persistence")
+    files = [LOG] if int(about.get("aof_enabled", 0)) else []
+    try:
+        snapshots = bool(server.config_get("save").get("save"))
+    except ResponseError:  # whoever runs the server keeps its settings to themselves
+        snapshots = True
+    return [*files, SNAPSHOT] if snapshots or int(about.get("rdb_saves", 0)) else files
+
+
+def _written(server: Redis, file: _File, *, until: float) -> str | None:
+    """Write a file anew; what there is to say of it where that is not done by then.
+
+    One that was being written may hold what was deleted since it began: it is written once more.
+    """
+    late = f"is still being written anew; {file.running[0]} of INFO persistence tells until when"
+    if not _waited(lambda: not _busy(server), until=until):
+        return late
+    while True:
+        try:
+            server.execute_command(file.command)
+        except ResponseError as error:
+            if "progress" not in str(error):
+                return f"was not written anew, the server refuses {file.command}: {error}"
+            if not _waited(lambda: not _busy(server), until=until):
+                return late
+            continue
+        break
+    if not _waited(lambda: not _busy(server), until=until):
+        return late
+    ended = _info(server, "persistence")[file.status]
+    if ended != "ok":
+        raise StoreLost(f"Redis could not write its {file.name} anew: it says {ended!r}")
+    return None
+
+
+def _busy(server: Redis) -> bool:
+    about = _info(server, "persistence")
+    return any(int(about.get(field, 0)) for file in (LOG, SNAPSHOT) for field in file.running)
+
+
+def _waited(holds: Callable[[], bool], *, until: float) -> bool:
+    """Whether it holds by then."""
+    while not holds():
+        if time.monotonic() > until:
+            return False
+        time.sleep(LOOK_SECONDS)
+    return True
+
+
+def _in_cluster(server: Redis) -> bool:
+    return bool(int(_info(server, "cluster").get("cluster_enabled", 0)))
+
+
+def _info(server: Redis, section: str) -> dict[str, Any]:
+    told: dict[str, Any] = server.info(section)
+    return told
