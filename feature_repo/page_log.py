@@ -8,25 +8,19 @@ which events come.
 """
 
 import base64
-import json
 import threading
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from feature_repo import rotating_lines
-from feature_repo.event_log import identity_of
 from feature_repo.home import Home
-from validation.whole_files import replacing
 
 CURRENT: Final = "pages.jsonl"
-EXPOSURES: Final = "exposures.json"
 FILE_BYTES: Final = 64 * 1024 * 1024
 FILES: Final = 32
 """So many are kept; this bounds the disk to 2 GiB, some 500,000 explored pages."""
@@ -113,46 +107,6 @@ def read_pages(home: Home, *, since: datetime | None = None) -> Iterator[ServedP
             raise rotating_lines.not_one(file, line, KIND, error) from error
         if since is None or page.served_at >= since:
             yield page
-
-
-def explored_exposures(home: Home) -> dict[str, int]:
-    """item_id → how often it was given a place by exploration, as far as the log reaches.
-
-    A full file changes no more: it is read once, and its counts are kept beside it under what the
-    file is known by, which is another one after an erasure.
-    """
-    path, known = home.served / CURRENT, _kept_exposures(home)
-    counts: Counter[str] = Counter()
-    full: dict[str, dict[str, int]] = {}
-    for one in rotating_lines.kept(path, files=FILES):
-        identity = identity_of(one)
-        found = known[identity] if identity in known else _exposures(one)
-        counts.update(found)
-        if one != path:
-            full[identity] = found
-    if full != known:
-        with replacing(home.served / EXPOSURES) as partial:
-            partial.write_text(json.dumps(full), encoding="utf-8")
-    return dict(counts)
-
-
-def _exposures(file: Path) -> dict[str, int]:
-    counts: Counter[str] = Counter()
-    for line, told in rotating_lines.read_file(file, kind=KIND):
-        try:
-            counts.update(told["item_ids"][position - 1] for position in told["explored"])
-        except (KeyError, TypeError, IndexError) as error:
-            raise rotating_lines.not_one(file, line, KIND, error) from error
-    return dict(counts)
-
-
-def _kept_exposures(home: Home) -> dict[str, dict[str, int]]:
-    """File → its counts, of full files; none where they are not there or not whole."""
-    try:
-        kept: dict[str, dict[str, int]] = json.loads((home.served / EXPOSURES).read_bytes())
-    except (FileNotFoundError, ValueError):
-        return {}
-    return kept
 
 
 def _told_arms(page: ServedPage) -> dict[str, Any] | None:

@@ -26,7 +26,7 @@ def append(path: Path, told: Mapping[str, Any], *, file_bytes: int, files: int) 
     """
     line = (json.dumps(told, ensure_ascii=False) + "\n").encode()
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _changing(path):
+    with changing(path):
         if path.exists() and path.stat().st_size + len(line) > file_bytes:
             _rotate(path, files=files)
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -47,8 +47,8 @@ def drop(path: Path, *, files: int, going: Callable[[dict[str, Any]], bool]) -> 
         return 0
     gone = 0
     for number in range(files + 1):
-        one = _numbered(path, number)
-        with _changing(path):
+        one = numbered(path, number)
+        with changing(path):
             remove_left_over(one)
             if one.exists():
                 gone += _dropped(one, going)
@@ -76,7 +76,8 @@ def _goes(line: bytes, going: Callable[[dict[str, Any]], bool]) -> bool:
 
 
 @contextmanager
-def _changing(path: Path) -> Iterator[None]:
+def changing(path: Path) -> Iterator[None]:
+    """Be the only one that adds lines, drops them or numbers files."""
     with alone(path.with_name(f".{path.name}.lock")):
         yield
 
@@ -96,7 +97,7 @@ def read(path: Path, *, files: int, kind: str) -> Iterator[tuple[Path, int, dict
 
 def kept(path: Path, *, files: int) -> list[Path]:
     """The files that there are, oldest first."""
-    named = (_numbered(path, number) for number in range(files, -1, -1))
+    named = (numbered(path, number) for number in range(files, -1, -1))
     return [one for one in named if one.exists()]
 
 
@@ -126,14 +127,15 @@ def _parsed(line: bytes, path: Path, number: int, kind: str) -> dict[str, Any]:
 
 def _rotate(path: Path, *, files: int) -> None:
     for number in range(files - 1, 0, -1):
-        older = _numbered(path, number)
+        older = numbered(path, number)
         if older.exists():
             if number == files - 1:
                 older.unlink()
             else:
-                os.replace(older, _numbered(path, number + 1))
-    os.replace(path, _numbered(path, 1))
+                os.replace(older, numbered(path, number + 1))
+    os.replace(path, numbered(path, 1))
 
 
-def _numbered(path: Path, number: int) -> Path:
+def numbered(path: Path, number: int) -> Path:
+    """The file itself, or the one that was full so many files ago."""
     return path if number == 0 else path.with_name(f"{path.stem}.{number}{path.suffix}")

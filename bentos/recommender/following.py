@@ -13,6 +13,7 @@ from bentos.recommender.swapping import Swapping
 from coldstart_models.errors import ModelError
 from feature_repo.errors import FeatureError, StoreLost
 from feature_repo.listing_changes import ListingChanges
+from feature_repo.page_exposures import ExploredExposures
 from feature_repo.replicas.exchange import Exchange
 
 FOLLOW_SECONDS: Final = 0.5
@@ -29,6 +30,7 @@ class Following(Swapping, People):
     _exchange: Exchange
     """With state folders of other machines, over the same online store."""
     _listing_changes: ListingChanges
+    _exposures: ExploredExposures
     _missed: set[str]
     """Listings that changed and could not be taken up yet."""
     _missed_all: bool = False
@@ -46,13 +48,16 @@ class Following(Swapping, People):
 
     def looks(self) -> dict[str, Callable[[], object]]:
         """What is looked for, each in a thread of its own: events and the choice of a model,
-        listings, and other state folders where there may be some.
+        listings, what others explored where something is, and other state folders where there may
+        be some.
 
         Learning from events takes a model's time and waits for what is being taken in, which a
         listing of another worker need not.
         """
         looks: dict[str, Callable[[], object]]
         looks = {"events": self._keep_up, "listings": self.take_up_listings}
+        if self._lanes.explores:
+            looks["exposures"] = self.count_explored
         if self._exchange.shared:
             looks["replicas"] = self._exchange.look
         return looks
@@ -97,6 +102,10 @@ class Following(Swapping, People):
                 push_online(
                     self.home, self.store, recommender=self.recommender, now=self._clock.now()
                 )
+
+    def count_explored(self) -> None:
+        """Count against the budgets what other processes explored, once."""
+        self._lanes.count_explored(self._exposures.look())
 
     def take_up_listings(self) -> None:
         """Serve listings as other processes left them, once."""

@@ -48,7 +48,8 @@ from feature_repo.errors import StoreLost
 from feature_repo.home import Home
 from feature_repo.jobs.catalogue_reference import CatalogueReference
 from feature_repo.listing_changes import ListingChanges
-from feature_repo.page_log import PageLog, explored_exposures
+from feature_repo.page_exposures import ExploredExposures
+from feature_repo.page_log import PageLog
 from feature_repo.replicas.exchange import Exchange
 from feature_repo.secret_files import secret
 from feature_repo.served_log import ServedLog
@@ -112,12 +113,12 @@ class RecommenderService(Showing, Taking, Changing, Warming, Exposition):
         self.guard = Guard.of(self.home, settings.serve)
         self._rules = settings.gate.rules()
         self._served = ServedLog(self.home, share=settings.serve.logged_share)
-        self._pages = PageLog(self.home)
+        self._pages, self._exposures = PageLog(self.home), ExploredExposures(self.home)
         self._cursors = Cursors(secret(self.home.cursor_key))
         lanes = Lanes.of(
             settings,
             recommender,
-            spent=lambda: explored_exposures(self.home),
+            spent=self._exposures.look,
             load=lambda tag: load_challenger(self.home, tag=tag),
         )
         self._serving = Serving(begun.stored.contract, recommender, lanes)

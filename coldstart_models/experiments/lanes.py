@@ -114,6 +114,15 @@ class Lanes:
         return Lanes(self._settings, recommender, models=models, budget=self._budget)
 
     @property
+    def explores(self) -> bool:
+        """Whether any lane gives places by exploration."""
+        return any(lane.explorer for lane in (self.default, *self._variants.values()))
+
+    def count_explored(self, spent: Mapping[str, int]) -> None:
+        """Take up how often listings were explored in all, by other processes too."""
+        self._budget.at_least(spent)
+
+    @property
     def experiment(self) -> "Experiment | None":
         """The test that runs."""
         return self._experiment

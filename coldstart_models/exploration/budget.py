@@ -50,6 +50,16 @@ class ListingBudget:
         """Count one explored exposure of each."""
         with self._lock:
             self._counts.update(item_ids)
-            over = [one for one in set(item_ids) if self._counts[one] >= self._per_listing]
-            if over:
-                self._over = self._over.union(pd.Index(over, dtype=object), sort=False)
+            self._close(set(item_ids))
+
+    def at_least(self, spent: Mapping[str, int]) -> None:
+        """Take up how many exposures listings got in all, as others have counted them too."""
+        with self._lock:
+            for item_id, count in spent.items():
+                self._counts[item_id] = max(self._counts[item_id], count)
+            self._close(spent)
+
+    def _close(self, item_ids: Collection[str]) -> None:
+        over = [one for one in item_ids if self._counts[one] >= self._per_listing]
+        if over:
+            self._over = self._over.union(pd.Index(over, dtype=object), sort=False)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
+from bentos.recommender import payloads
 from bentos.recommender.service import RecommenderService
 from coldstart_models.experiments.bucketing import Experiment, Variant
 from coldstart_models.exploration.exploring import seed_of
@@ -14,10 +15,11 @@ from coldstart_models.exploration.linucb import LinUCB
 from coldstart_models.exploration.policy import Arms
 from coldstart_models.exploration.propensity import page_chances
 from coldstart_models.exploration.thompson import Thompson
-from feature_repo import page_log, rotating_lines
+from feature_repo import page_exposures, page_log
 from feature_repo.erasure.kept_files import drop_pages
 from feature_repo.home import Home
-from feature_repo.page_log import explored_exposures, read_pages
+from feature_repo.page_exposures import ExploredExposures, explored_exposures
+from feature_repo.page_log import read_pages
 from tests.bentos.fakes import CountingRecommender, MemoryStore
 
 EXPLORE = '[explore]\npolicy = "thompson"\nper_listing = 3\nfloor = 0.5\n'
@@ -133,29 +135,83 @@ def test_exposures_of_full_files_are_counted_once_and_again_after_an_erasure(
     for number in range(8):
         ask(client, user_id=f"user-{number % 2}", session=[{"item_id": "item-05"}])
     read = list[str]()
-    read_file = rotating_lines.read_file
+    of_file = page_exposures._of_file
 
-    def watched(path: Path, *, kind: str) -> Any:
+    def watched(path: Path) -> dict[str, int]:
         read.append(path.name)
-        return read_file(path, kind=kind)
+        return of_file(path)
 
-    monkeypatch.setattr(rotating_lines, "read_file", watched)
+    monkeypatch.setattr(page_exposures, "_of_file", watched)
     exposures = explored_exposures(home)
     assert sum(exposures.values()) == 8
-    assert len(read) > 2
+    assert len(read) > 1
     read.clear()
     assert explored_exposures(home) == exposures
-    assert read == ["pages.jsonl"]
+    assert read == []
     assert drop_pages(home, "user-0", session_ids=()) == 4
     assert sum(explored_exposures(home).values()) == 4
-    (home.served / page_log.EXPOSURES).write_text("")
+    (home.served / page_exposures.EXPOSURES).write_text("")
     assert sum(explored_exposures(home).values()) == 4
+
+
+def explored_by(service: Any, times: int) -> None:
+    asked = payloads.RecommendRequest.model_validate({"user_id": "ann", "k": 4})
+    for _ in range(times):
+        assert any(one.explored for one in service.recommend(asked).items)
+
+
+def test_workers_of_one_folder_share_a_budget_up_to_what_is_shown_between_two_looks(
+    service: Any, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workers = [service, RecommenderService.inner(), RecommenderService.inner()]
+    assert all("exposures" in worker.looks() for worker in workers)
+    for _ in range(9):  # of 9 × 3 exposures that the nine new listings may get
+        for worker in workers:
+            explored_by(worker, 1)
+            for other in workers:
+                other.count_explored()
+    exposures = explored_exposures(home)
+    assert sum(exposures.values()) == 27
+    assert max(exposures.values()) <= 3
+
+
+def test_a_reader_of_exposures_reads_on_through_full_files_and_erasures(
+    service: Any, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = ExploredExposures(home)
+    assert reader.look() == {}
+    monkeypatch.setattr(page_log, "FILE_BYTES", 3_000)
+    for number in range(12):
+        explored_by(service, number % 3)
+        told = reader.look()
+        exposures = explored_exposures(home)
+        assert told.items() <= exposures.items()
+        assert bool(told) == bool(number % 3)
+        assert reader._counts == exposures
+    assert len(list(home.served.glob("pages.*.jsonl"))) > 2
+    drop_pages(home, "ann", session_ids=())
+    assert reader.look() == {}
+    assert reader._counts == explored_exposures(home) == {}
+
+
+def test_a_page_is_counted_once_it_is_whole(service: Any, home: Home) -> None:
+    explored_by(service, 2)
+    path = home.served / page_log.CURRENT
+    whole = path.read_bytes()
+    reader = ExploredExposures(home)
+    path.write_bytes(whole[:-20])
+    assert sum(reader.look().values()) == 1
+    path.write_bytes(whole)
+    assert sum(reader._counts.values()) == 1
+    reader.look()
+    assert sum(reader._counts.values()) == 2
 
 
 def test_nothing_is_explored_and_no_page_is_kept_unless_asked_for(
     configured: Path, service: Any
 ) -> None:
     assert service._lanes.logged
+    assert "exposures" in service.looks()
     configured.write_text("")
     plain = RecommenderService.inner()
     assert not plain._lanes.logged

@@ -27,7 +27,7 @@ def test_who_adds_lines_waits_for_one_file_and_nothing_that_moves_on_is_missed(
     for number in range(6):
         add(path, "gone" if number % 2 else f"kept-{number}")
     assert rotating_lines.kept(path, files=FILES)[0].name == "lines.5.jsonl"
-    changing, added, files = rotating_lines._changing, list[str](), list[int]()
+    changing, added, files = rotating_lines.changing, list[str](), list[int]()
 
     @contextmanager
     def beside(of: Path) -> Iterator[None]:
@@ -37,10 +37,10 @@ def test_who_adds_lines_waits_for_one_file_and_nothing_that_moves_on_is_missed(
         if files[-1] % 3 == 1:  # a new file, so that the others move on
             added.append(f"new-{len(added)}")
             with monkeypatch.context() as patched:
-                patched.setattr(rotating_lines, "_changing", changing)
+                patched.setattr(rotating_lines, "changing", changing)
                 add(of, added[-1])
 
-    monkeypatch.setattr(rotating_lines, "_changing", beside)
+    monkeypatch.setattr(rotating_lines, "changing", beside)
     gone = rotating_lines.drop(path, files=FILES, going=lambda one: one["who"] == "gone")
     assert gone == 3
     assert "gone" not in told(path)

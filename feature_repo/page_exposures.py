@@ -1,0 +1,150 @@
+"""How often each listing was explored, by the log of pages: what its budget is counted by.
+
+Every process that serves a state folder writes that log, so that whoever reads on in it knows what
+the others showed.
+"""
+
+import json
+import os
+from collections import Counter
+from pathlib import Path
+from typing import Any, Final
+
+from feature_repo import rotating_lines
+from feature_repo.errors import JobError
+from feature_repo.event_log import identity_of
+from feature_repo.home import Home
+from feature_repo.page_log import CURRENT, FILES, KIND
+from validation.whole_files import replacing
+
+EXPOSURES: Final = "exposures.json"
+NOTHING: Final = b'"explored": []'
+"""In a line of a page on which nothing was explored; it need not be read."""
+
+
+BEGINS: Final = 64
+"""Bytes of a file in which the id of its first page stands."""
+NO_FILE: Final = (0, b"")
+
+
+class ExploredExposures:
+    """Where one reader is in the log of pages."""
+
+    def __init__(self, home: Home) -> None:
+        self._home, self._path = home, home.served / CURRENT
+        self._file, self._read = NO_FILE, 0
+        """What it is known by, and how many of its bytes were read."""
+        self._counts: Counter[str] = Counter()
+
+    def look(self) -> dict[str, int]:
+        """item_id → how often it was given a place by exploration, as far as the log reaches, of
+        the listings that got more since the last look; the first one tells of all.
+
+        Costs what was written since. After an erasure, and where files were missed, it starts over.
+        """
+        try:
+            with self._path.open("rb") as current:
+                if _known_by(current) == self._file:
+                    return self._total(self._further(current))
+            with rotating_lines.changing(self._path), self._path.open("rb") as current:
+                told, self._file = self._rest(), _known_by(current)
+                self._read = 0
+                return self._total(told + self._further(current))
+        except FileNotFoundError:
+            return {}
+        except JobError:
+            self._file = (
+                NO_FILE  # another file by the same number, perhaps: the next look starts over
+            )
+            raise
+
+    def _total(self, more: Counter[str]) -> dict[str, int]:
+        self._counts += more
+        return {item_id: self._counts[item_id] for item_id in more}
+
+    def _rest(self) -> Counter[str]:
+        """What was added to the file that was read last before it was full; all of the full files
+        where it is not the last of them."""
+        last = rotating_lines.numbered(self._path, 1)
+        try:
+            with last.open("rb") as full:
+                if _known_by(full) == self._file:
+                    return self._further(full)
+        except FileNotFoundError:
+            pass
+        return self._all_before()
+
+    def _all_before(self) -> Counter[str]:
+        self._counts = Counter()
+        return _of_full_files(self._home)
+
+    def _further(self, file: Any) -> Counter[str]:
+        """What the whole lines say that follow what was read."""
+        file.seek(self._read)
+        counts: Counter[str] = Counter()
+        for line in file:
+            if not line.endswith(b"\n"):
+                break
+            if NOTHING not in line:
+                counts.update(_explored(line, self._path))
+            self._read += len(line)
+        return counts
+
+
+def _known_by(file: Any) -> tuple[int, bytes]:
+    """Of an open file: its number, which a file that takes its place may get, and how it begins."""
+    return os.fstat(file.fileno()).st_ino, file.read(BEGINS)
+
+
+def explored_exposures(home: Home) -> dict[str, int]:
+    """item_id → how often it was given a place by exploration, as far as the log reaches."""
+    return ExploredExposures(home).look()
+
+
+def _of_full_files(home: Home) -> Counter[str]:
+    """A full file changes no more: it is read once, and its counts are kept beside it under what
+    the file is known by, which is another one after an erasure.
+    """
+    path, known = home.served / CURRENT, _kept(home)
+    counts: Counter[str] = Counter()
+    full: dict[str, dict[str, int]] = {}
+    for one in rotating_lines.kept(path, files=FILES):
+        if one == path:
+            continue
+        identity = identity_of(one)
+        found = known[identity] if identity in known else _of_file(one)
+        counts.update(found)
+        full[identity] = found
+    if full != known:
+        with replacing(home.served / EXPOSURES) as partial:
+            partial.write_text(json.dumps(full), encoding="utf-8")
+    return counts
+
+
+def _of_file(file: Path) -> dict[str, int]:
+    counts: Counter[str] = Counter()
+    with file.open("rb") as lines:
+        for line in lines:
+            if line.endswith(b"\n") and NOTHING not in line:
+                counts.update(_explored(line, file))
+    return dict(counts)
+
+
+def _explored(line: bytes, file: Path) -> list[str]:
+    """Listings of a line's page that exploration gave a place. Raises JobError."""
+    try:
+        told = json.loads(line)
+        return [told["item_ids"][position - 1] for position in told["explored"]]
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise JobError(
+            f"{file} holds a line that is no {KIND} ({error}); remove the file"
+        ) from error
+
+
+def _kept(home: Home) -> dict[str, dict[str, int]]:
+    """File → its counts, of full files; none where they are not there or not whole."""
+    try:
+        kept: dict[str, dict[str, int]] = json.loads((home.served / EXPOSURES).read_bytes())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return kept
