@@ -28,7 +28,7 @@ OF_PHOTOS: Final = (PHOTO_TWIN, PLACEHOLDER)
 
 MEASURED: Final = re.compile(r"(height|width|depth|length|diameter|thickness)", re.IGNORECASE)
 MEASURE: Final = re.compile(
-    r"^\s*(-?\d+(?:[.,]\d+)?)\s*(mm|cm|m|in|inch|inches|\"|ft|feet)?\.?\s*$", re.I
+    r"^\s*+(-?\d+(?:[.,]\d+)?)\s*+(mm|cm|m|in|inch|inches|\"|ft|feet)?\.?\s*+$", re.I
 )
 CENTIMETRES: Final = {
     "mm": 0.1,

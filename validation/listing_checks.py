@@ -23,15 +23,18 @@ LONGEST_TITLE: Final = 250
 LONGEST_DESCRIPTION: Final = 10_000
 EARLIEST: Final = "1990-01-01T00:00:00+00:00"
 
+# Whoever sends a listing chooses the text: each of these takes time in proportion to it at worst,
+# so nothing that could be given back again (`*` and not `*+`) stands beside what matches the same.
 PLACEHOLDER: Final = (
-    r"(?is)^\W*(?:test(?:ing)?|(?:test|sample|dummy|new) (?:item|product|listing|title)|untitled"
+    r"(?is)^\W*+(?:test(?:ing)?|(?:test|sample|dummy|new) (?:item|product|listing|title)|untitled"
     r"|lorem ipsum.*|product (?:name|title)|title|tbd|todo|to do|to be (?:done|defined)|n/?a|none"
-    r"|null|nan|undefined|placeholder|dummy|asdf\w*|qwerty\w*|x{3,})\W*\d*\W*$"
+    r"|null|nan|undefined|placeholder|dummy|asdf\w*+|qwerty\w*+|x{3,}+)"
+    r"\W*+\d*+\W*+$"
 )
 MARKUP: Final = r"(?s)<[a-zA-Z/!][^<>]*>|&(?:amp|nbsp|quot|lt|gt|#x?[0-9a-fA-F]+);"
 CONTROL: Final = "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b\u200e\u200f\u202a-\u202e\ufeff]"
 WRONG_ENCODING: Final = "\ufffd|\u00c3[\u0080-\u00bf]|\u00e2\u20ac|\u00c2[\u00a0-\u00bf]"
-CONTACT: Final = r"(?i)https?://|www\.|\S+@\S+\.[a-z]{2,}|(?:\+|\b00)\d[\d ()/-]{7,}\d"
+CONTACT: Final = r"(?i)https?://|www\.|\S@[^\s@]+\.[a-z]{2,}|(?:\+|\b00)\d[\d ()/-]{7,}\d"
 REPEATED: Final = r"(?i)\b(\w{2,})(?:\W+\1\b){2,}"
 
 

@@ -83,6 +83,16 @@ def test_the_gate_is_loaded_before_the_first_listing_comes(service: Any) -> None
     assert engine.context.cache_info().currsize == 1
 
 
+def test_a_text_without_end_is_refused_by_its_field_before_the_gate_reads_it(
+    client: TestClient, home: Home
+) -> None:
+    for field, value in (("title", "x" * 50_001), ("attributes", {"colour": ["x" * 50_001]})):
+        answer = client.post("/listings", json={"listings": [{**VASE, field: value}]})
+        assert answer.status_code == 400, answer.text
+        assert "50,000 characters" in answer.json()["error"]
+    assert post_listings(client, {**VASE, "description": "@a." * 16_000})["accepted"] == ["vase"]
+
+
 def test_following_other_processes_outlives_every_error_and_waits_longer_after_each(
     service: Any, caplog: pytest.LogCaptureFixture
 ) -> None:

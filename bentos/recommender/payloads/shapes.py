@@ -16,6 +16,8 @@ MAX_TOKEN: Final = 60_000
 MAX_CUSTOMERS: Final = 20
 """As many as a listing learns from in the log, too."""
 LONGEST_ID: Final = 200
+LONGEST_TEXT: Final = 50_000
+"""Characters of a text that the gate is asked about; it warns of a description from 10,000 on."""
 LONGEST_PATH: Final = 1000
 UNSEEN: Final = r"\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069"
 """Characters that control rather than show: of C0 and C1, line ends, and turns of direction."""
@@ -38,11 +40,13 @@ def _in_range(value: datetime) -> datetime:
 
 
 def _sound(value: Any) -> Any:
-    """Refuse what JSON or 64 bits cannot hold, however deep it lies."""
+    """Refuse what JSON or 64 bits cannot hold, and texts without end, however deep they lie."""
     if isinstance(value, float) and not math.isfinite(value):
         raise PydanticCustomError("finite_number", "expected a finite number")
     if isinstance(value, int) and not -WIDEST_INTEGER <= value < WIDEST_INTEGER:
         raise PydanticCustomError("wide_integer", "expected a number of at most 64 bits")
+    if isinstance(value, str) and len(value) > LONGEST_TEXT:
+        raise PydanticCustomError("long_text", f"expected at most {LONGEST_TEXT:,} characters")
     if isinstance(value, dict):
         for one in value.values():
             _sound(one)
