@@ -1,4 +1,6 @@
-"""A worker that is killed amid events: Bento starts another, and what was acknowledged is there."""
+"""A worker that is killed amid events and listings: Bento starts another, and what was acknowledged
+is there.
+"""
 
 import os
 import signal
@@ -10,6 +12,7 @@ from typing import Any
 
 import httpx
 import psutil
+import pyarrow.parquet as pq
 import pytest
 
 from feature_repo.event_log import EventLog
@@ -31,6 +34,8 @@ PATIENCE = 240.0
 class Sender(threading.Thread):
     """Sends batch after batch, each until it is acknowledged, as an honest client does."""
 
+    path, name, size = "/events", "events", BATCH
+
     def __init__(self, url: str) -> None:
         super().__init__(daemon=True)
         self._http = httpx.Client(base_url=url, timeout=30)
@@ -41,26 +46,27 @@ class Sender(threading.Thread):
 
     def run(self) -> None:
         while not self.stop.is_set():
-            events = [self._event(BATCH * self.batches + place) for place in range(BATCH)]
-            if not self._sent(events):
+            rows = [self._row(self.size * self.batches + place) for place in range(self.size)]
+            ids = [str(next(iter(row.values()))) for row in rows]
+            if not self._sent(rows, ids):
                 self.failures += 1
                 time.sleep(0.2)
                 continue
-            self.acknowledged += [str(one["event_id"]) for one in events]
+            self.acknowledged += ids
             self.batches += 1
 
-    def _sent(self, events: list[dict[str, Any]]) -> bool:
+    def _sent(self, rows: list[dict[str, Any]], ids: list[str]) -> bool:
         try:
-            answer = self._http.post("/events", json={"events": events})
+            answer = self._http.post(self.path, json={self.name: rows})
         except httpx.TransportError:
             return False
         if answer.status_code != 200:
             return False
         told = answer.json()
-        taken = Counter([*told["accepted"], *told["duplicates"]])
-        return taken == Counter(str(one["event_id"]) for one in events)
+        return Counter([*told["accepted"], *told.get("duplicates", ())]) == Counter(ids)
 
-    def _event(self, number: int) -> dict[str, Any]:
+    def _row(self, number: int) -> dict[str, Any]:
+        """Its id stands first."""
         return {
             "event_id": f"e{number}",
             "user_id": f"user-{number % USERS}",
@@ -68,6 +74,16 @@ class Sender(threading.Thread):
             "event_type": "click",
             "event_timestamp": f"2026-02-01T10:{number // 60 % 60:02d}:{number % 60:02d}Z",
         }
+
+
+class Listing(Sender):
+    """The same with listings, whose price is their number."""
+
+    path, name, size = "/listings", "listings", 2
+
+    def _row(self, number: int) -> dict[str, Any]:
+        title = f"{('Oak', 'Elm', 'Ash')[number % 3]} stool of number {number}"
+        return {"item_id": f"stool-{number}", "title": title, "price": 100.0 + number}
 
 
 def worker_of(server: int) -> psutil.Process | None:
@@ -88,7 +104,7 @@ def until(holds: Any, *, what: str) -> None:
         time.sleep(0.05)
 
 
-def test_every_acknowledged_event_is_there_once_though_the_worker_was_killed(
+def test_what_was_acknowledged_is_there_once_though_the_worker_was_killed(
     home: Home, tmp_path: Path
 ) -> None:
     home.registry.unlink()
@@ -97,11 +113,16 @@ def test_every_acknowledged_event_is_there_once_though_the_worker_was_killed(
         client,
         server,
     ):
-        sender = Sender(str(client.base_url))
+        sender, listing = Sender(str(client.base_url)), Listing(str(client.base_url))
         sender.start()
+        listing.start()
+
+        def gone_through() -> int:
+            return min(sender.batches, listing.batches)
+
         for _ in range(KILLS):
-            reached = sender.batches + BETWEEN_KILLS
-            until(lambda reached=reached: sender.batches >= reached, what="batches go through")
+            reached = gone_through() + BETWEEN_KILLS
+            until(lambda reached=reached: gone_through() >= reached, what="batches go through")
             worker = worker_of(server.pid)
             assert worker is not None
             os.kill(worker.pid, signal.SIGKILL)
@@ -110,17 +131,19 @@ def test_every_acknowledged_event_is_there_once_though_the_worker_was_killed(
                 lambda gone=gone: (one := worker_of(server.pid)) is not None and one.pid != gone,
                 what="Bento starts another worker",
             )
-        reached = sender.batches + BETWEEN_KILLS
-        until(lambda: sender.batches >= reached, what="batches go through again")
-        sender.stop.set()
-        sender.join(60)
-        assert not sender.is_alive()
+        reached = gone_through() + BETWEEN_KILLS
+        until(lambda: gone_through() >= reached, what="batches go through again")
+        for one in (sender, listing):
+            one.stop.set()
+            one.join(60)
+            assert not one.is_alive()
+            assert one.failures > 0
+        assert_listed(listing.acknowledged, home=home, client=client)
 
         logged = Counter(EventLog(home).read(["event_id"])["event_id"].to_pylist())
         assert set(logged.values()) == {1}
         assert set(sender.acknowledged) <= set(logged)
         assert len(sender.acknowledged) == len(set(sender.acknowledged)) == BATCH * sender.batches
-        assert sender.failures > 0
 
         wanted = Counter(f"user-{int(one[1:]) % USERS}" for one in logged)
         rows = [{"user_id": user} for user in sorted(wanted)]
@@ -135,3 +158,19 @@ def test_every_acknowledged_event_is_there_once_though_the_worker_was_killed(
         until(lambda: online() == dict(wanted), what="the features are those of the log")
         scored = client.post("/score", json={"user_id": "user-0", "item_ids": ["sofa"]})
         assert scored.json()["scores"][0]["score"] > 0.75
+
+
+def assert_listed(acknowledged: list[str], *, home: Home, client: httpx.Client) -> None:
+    """Each is in the catalogue once, as it was sent, with its features, and recommended."""
+    assert len(acknowledged) == len(set(acknowledged)) > 2 * BETWEEN_KILLS
+    listed = pq.read_table(home.items, columns=["item_id", "price"]).to_pylist()
+    prices = {row["item_id"]: row["price"] for row in listed}
+    assert len(prices) == len(listed)
+    wanted = {one: 100.0 + int(one.partition("-")[2]) for one in acknowledged}
+    assert {one: prices.get(one) for one in acknowledged} == wanted
+    features = ["item_profile:price", "item_vector:model"]
+    found = Store(home).online(features, [{"item_id": one} for one in acknowledged])
+    assert {row["item_id"]: row["item_profile__price"] for row in found} == wanted
+    assert {row["item_vector__model"] for row in found} == {"coldstart-siamese:test"}
+    scored = client.post("/score", json={"user_id": "user-0", "item_ids": acknowledged})
+    assert len(scored.json()["scores"]) == len(acknowledged), scored.text
