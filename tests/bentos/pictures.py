@@ -9,11 +9,12 @@ from PIL import Image
 
 
 def picture(kind: str, side: int = 8) -> bytes:
-    """A picture of one colour beside another."""
+    """A picture of one colour beside another; an MPO holds it twice, as of two lenses."""
     image = Image.new("RGB", (side, side), (200, 100, 0))
     image.paste((30, 60, 90), (side // 2, 0, side, side))
     file = io.BytesIO()
-    image.save(file, kind)
+    more = {"save_all": True, "append_images": [image]} if kind == "MPO" else {}
+    image.save(file, kind, **more)
     return file.getvalue()
 
 
