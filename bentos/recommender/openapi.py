@@ -43,7 +43,8 @@ KEYED: Final = {
     "429": "The API key asks too often; `Retry-After` says when again.",
 }
 FULL: Final = {
-    "507": "The disk is full: nothing of it was taken in; `Retry-After` says when to come again."
+    "507": "The disk is full: nothing of it was taken in, but what was to be deleted, erased or "
+    "learned may be so in part, and is wholly where it is sent again; `Retry-After` says when."
 }
 TAKING: Final = frozenset(
     {

@@ -24,6 +24,7 @@ class EraseUserResponse(BaseModel):
             "computed_again": {"item_stats": 23},
             "items": 23,
             "adapted_again": 2,
+            "left_online": [],
             "finished_earlier": False,
             "seconds": 0.4,
         }
