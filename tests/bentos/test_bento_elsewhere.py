@@ -17,10 +17,11 @@ from bentos.recommender.build import GIB
 from coldstart_models.artifacts import find_model
 from feature_repo.home import Home
 from feature_repo.store import Store
+from tests.bentos.real_shop import NOW
 from tests.bentos.servers import PROJECT, free_port, wait_until_ready
 from tests.bentos.test_bento import RECOMMENDER, run
-from tests.bentos.test_swapping_under_load import NOW, train_job
 from tests.bentos.test_swapping_under_load import home as home
+from tests.bentos.test_swapping_under_load import train_job
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 

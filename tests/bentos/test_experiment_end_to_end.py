@@ -18,7 +18,7 @@ from feature_repo.jobs.extract import extract
 from feature_repo.page_log import read_pages
 from feature_repo.store import Store
 from tests.bentos.fakes import ColourEncoder
-from tests.bentos.test_end_to_end import NOW, shop
+from tests.bentos.real_shop import NOW, list_and_log
 
 pytestmark = pytest.mark.slow
 
@@ -35,7 +35,7 @@ variants = [{{name = "new", policy = "thompson"}}, {{name = "old", model = "{old
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     home = Home(tmp_path / "home")
-    shop(home)
+    list_and_log(home)
     encoders = {"image_encoder": ColourEncoder("image"), "text_encoder": ColourEncoder("text")}
     extract(home=home, now=NOW, **encoders)
     aggregate(home=home, now=NOW)

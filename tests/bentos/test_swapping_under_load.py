@@ -22,8 +22,8 @@ from feature_repo.jobs.aggregate import aggregate
 from feature_repo.jobs.extract import extract
 from feature_repo.store import Store
 from tests.bentos.fakes import ColourEncoder
+from tests.bentos.real_shop import NOW, list_and_log
 from tests.bentos.servers import PROJECT, served
-from tests.bentos.test_end_to_end import NOW, shop
 
 pytestmark = pytest.mark.slow
 
@@ -34,7 +34,7 @@ PATIENCE = 90.0
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     home = Home(tmp_path_factory.mktemp("shop") / "home")
-    shop(home)
+    list_and_log(home)
     encoders = {"image_encoder": ColourEncoder("image"), "text_encoder": ColourEncoder("text")}
     extract(home=home, now=NOW, **encoders)
     aggregate(home=home, now=NOW)
