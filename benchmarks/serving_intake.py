@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
+from itertools import product
 from typing import Any, Final
 
 import numpy as np
@@ -75,11 +76,11 @@ def times_to_move(port: int, home: Home, count: int, *, workers: int = 1) -> lis
     What was clicked may be recommended too, so that leaving it out is no such move. Of several
     workers none may answer any more as one of them did before: `IN_A_ROW` connections are asked.
     """
-    take = expect(Client(port), "/events")
     found = []
-    for number in range(count):
-        user = f"stranger-{workers}-{number}"
-        for place, item_id in enumerate(_unlike(home)):
+    with closing(Client(port)) as client:
+        take = expect(client, "/events")
+        for number, (place, item_id) in product(range(count), enumerate(_unlike(home))):
+            user = f"stranger-{workers}-{number}"
             before = set(_recommended(port, user, workers=workers))
             event = {
                 "event_id": f"moved-{workers}-{number}-{place}",
