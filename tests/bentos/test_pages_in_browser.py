@@ -29,6 +29,12 @@ PATIENCE = 60_000.0
 """Milliseconds; the first listing waits for the encoders."""
 HOSTILE = "Oak shelf <img src=/x onerror=\"document.title='taken over'\"> with drawers"
 KEY = "s3cret"
+EXPERIMENT = """
+[experiment]
+name = "blend-2026"
+share = 0.5
+variants = [{name = "as learned"}, {name = "half general", weight = 0.25, personal = 0.5}]
+"""
 
 pytestmark = [
     pytest.mark.slow,
@@ -38,12 +44,14 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    """A client of the served shop."""
+    """A client of the served shop, in which an experiment runs."""
     folder = tmp_path_factory.mktemp("shop")
     home = generated_shop.generated_shop(folder / "home")
+    (folder / "coldstart.toml").write_text(EXPERIMENT)
     command = ("bentos.recommender.serve",)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(OPEN_VARIABLE, "1")
+        patch.setenv("COLDSTART_CONFIG", str(folder / "coldstart.toml"))
         with served(*command, home=home, log=folder / "server.log") as (client, _):
             yield client
 
@@ -297,6 +305,41 @@ def test_the_operations_page_tells_what_the_operation_answers(
     with visit.context.expect_page() as opened:
         page.locator("#reports a").first.click(modifiers=["Control"])
     assert opened.value.url.startswith(visit.origin)
+
+
+def test_the_operations_page_shows_the_experiment_that_runs(
+    visit: Visit, shop: httpx.Client, tmp_path: Path
+) -> None:
+    users = shop.post("/showcase", json={}).json()["user_ids"]
+    told = [shop.post("/recommend", json={"user_id": user, "k": 3}).json() for user in users]
+    variants = {answer["variant"] for answer in told}
+    assert variants == {"as learned", "half general", None}
+    time.sleep(QUICK)
+    page = visit.open("ui/operations")
+    page.wait_for_selector("#variants tr")
+    experiment = shop.post("/operations", json={}).json()["experiment"]
+    assert sum(one["people"] for one in experiment["variants"]) > 10
+    note = page.locator("#experiment-note")
+    assert note.inner_text() == "“blend-2026” takes 50 % of the people."
+    shown = page.eval_on_selector_all(
+        "#variants tr", "rows => rows.map(row => [...row.cells].map(cell => cell.textContent))"
+    )
+    personal = {None: "as learned", 0.5: "0.5"}
+    assert shown == [
+        [
+            one["name"],
+            share,
+            str(one["people"]),
+            str(one["pages"]),
+            one["model"],
+            "off",
+            personal[one["personal"]],
+        ]
+        for share, one in zip(["80 %", "20 %"], experiment["variants"], strict=True)
+    ]
+    assert page.locator("#variants-region").is_visible()
+    page.locator("#experiment-title").scroll_into_view_if_needed()
+    page.screenshot(path=tmp_path / "experiment.png", full_page=True)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
