@@ -15,6 +15,8 @@ from PIL import Image
 from prometheus_client import generate_latest
 from starlette.testclient import TestClient
 
+from bentos.recommender import payloads
+from bentos.recommender.service import RecommenderService
 from coldstart_models.listing_encoders import ListingEncoders
 from feature_repo.errors import StoreError
 from feature_repo.event_log import event_log
@@ -91,6 +93,32 @@ def test_a_text_without_end_is_refused_by_its_field_before_the_gate_reads_it(
         assert answer.status_code == 400, answer.text
         assert "50,000 characters" in answer.json()["error"]
     assert post_listings(client, {**VASE, "description": "@a." * 16_000})["accepted"] == ["vase"]
+
+
+def test_listings_that_come_while_others_are_encoded_are_kept_and_compared_with(
+    client: TestClient, service: Any, home: Home
+) -> None:
+    other = RecommenderService.inner()
+    other._encoders = ListingEncoders(ColourEncoder("image"), ColourEncoder("text"))
+    content = base64.b64encode(photo((200, 40, 40))).decode()
+    twin = {"item_id": "twin", "title": "Red bowl", "price": 9.0, "photo_base64": content}
+    came: list[str] = []
+
+    class Interrupted(ColourEncoder):
+        """Another worker takes a listing in meanwhile."""
+
+        def forward(self, batch: Any) -> Any:
+            if not came:
+                request = payloads.ListingsRequest.model_validate({"listings": [twin]})
+                came.extend(other.listings(request).accepted)
+            return super().forward(batch)
+
+    service._encoders = ListingEncoders(Interrupted("image"), ColourEncoder("text"))
+    told = post_listings(client, {**VASE, "photo_base64": content})
+    assert (came, told["accepted"]) == (["twin"], ["vase"])
+    assert "twin" in str([*told["warnings"], *told["quarantined"]])
+    listed = pq.read_table(home.items)[tables.ITEM_ID].to_pylist()
+    assert sorted(listed) == ["chair", "lamp", "sofa", "twin", "vase"]
 
 
 def test_following_other_processes_outlives_every_error_and_waits_longer_after_each(
