@@ -122,7 +122,7 @@ def add_listings(
                 if identity_of(home.items) == seen:
                     taken = gate.put(first)
                 else:  # somebody else's listings came meanwhile, copies of these perhaps
-                    held = first.quarantined[reasons.ROW_NUMBER]
+                    held = first.quarantined[reasons.ROW_NUMBER].to_numpy(np.int64)
                     taken = gate.put(first, gate.check(gate.raw.drop(gate.raw.index[held])))
         except BaseException:
             _serve_as_stored(items, home=home, store=store, recommender=recommender)
