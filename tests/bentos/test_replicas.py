@@ -4,7 +4,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -117,8 +117,12 @@ def test_within_seconds_by_the_threads_that_look(replicas: Replicas) -> None:
         if stopped.wait(seconds):
             raise SystemExit
 
+    def following(service: RecommenderService, look: Callable[[], object]) -> None:
+        with suppress(SystemExit):
+            service._follow(wait=waiting, look=look)
+
     threads = [
-        threading.Thread(target=service._follow, kwargs={"wait": waiting, "look": look})
+        threading.Thread(target=following, args=(service, look))
         for service in replicas
         for look in service.looks().values()
     ]
