@@ -205,7 +205,7 @@ def test_a_model_with_dates_serves_what_it_was_trained_with(tmp_path: Path) -> N
         assert not [part for part in told.contributions if part.term == SEASON]  # under a year
     term = recommender._network.date_term
     assert term is not None
-    ranks = [value / float(term.age_weight[0]) for value in ages.values()]
+    ranks = [value / float(term.age_weight.detach()[0]) for value in ages.values()]
     assert ranks == sorted(ranks, reverse=True)  # the earlier, the more of what age was found worth
     assert ranks[0] > 1 > -1 > ranks[-1]
 

@@ -130,7 +130,7 @@ def test_a_model_with_dates_ranks_the_launches_of_the_coming_season_first() -> N
     term = model.network.date_term
     assert term is not None
     assert float(term.season_weight) > 0
-    cold = np.flatnonzero(split.cold)[::3]
+    cold = np.flatnonzero(split.cold)[::3].copy()
     with_season = summers_lead(ranker, training, cold)
     term.season_weight.zero_()
     assert with_season > summers_lead(ranker, training, cold) + 0.05
