@@ -13,14 +13,14 @@ some of these alone: the others' results stay as they were published.
 """
 
 import argparse
-import itertools
 import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from itertools import chain, cycle
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final, cast
@@ -31,7 +31,7 @@ from benchmarks.serving_beyond import beyond
 from benchmarks.serving_floor import FOLDER_VARIABLE
 from benchmarks.serving_intake import times_to_be_shown, times_to_move
 from benchmarks.serving_load import saturated, under_load
-from benchmarks.serving_parts import Measured, OtherMachine, publish, published
+from benchmarks.serving_parts import RETRIEVAL, Measured, OtherMachine, publish, published
 from benchmarks.serving_processes import PROJECT, Client, expect, served
 from benchmarks.serving_shop import Shop, item_ids, prepared
 from feature_repo.environment import ENVIRONMENT_VARIABLE
@@ -59,7 +59,7 @@ FACTS: Final = (
     "load",
     "saturation",
     "profile",
-    "retrieval",
+    RETRIEVAL,
     "batch",
     "calls",
 )
@@ -106,22 +106,22 @@ def main() -> None:
         user = prepared(home, folder / "floor", address)
         os.environ[FOLDER_VARIABLE] = str(folder / "floor")
         shop = Shop(home, folder, user, options)
-        for name in options.parts:  # each at once: a later one that fails takes nothing away
-            found = PARTS[name](shop).beside(found)
+        for measured in chain.from_iterable(PARTS[name](shop) for name in options.parts):
+            found = measured.beside(found)  # at once: what fails later takes nothing away
             publish(
                 found.in_order(ROWS, FACTS),
                 title=f"The service on loopback, {CANDIDATES} candidates, Redis online",
             )
 
 
-def latency(shop: Shop) -> Measured:
+def latency(shop: Shop) -> Iterator[Measured]:
     """One client, in turns with the floor."""
     with (
         served(shop.home, shop.folder / "floor.log", FLOOR) as (floor, _),
         served(shop.home, shop.folder / "service.log") as (ours, _),
     ):
         ask = expect(Client(ours), "/recommend")
-        clicks = itertools.cycle(item_ids(shop.folder / "floor"))
+        clicks = cycle(item_ids(shop.folder / "floor"))
 
         def anew(body: object) -> Any:
             session = [{"item_id": next(clicks), "event_type": "click"}]
@@ -135,7 +135,7 @@ def latency(shop: Shop) -> Measured:
             calls=shop.options.calls,
         )
     mine, others, floors = (results.quantiles(one) for one in (found, clicked, least))
-    return Measured(
+    yield Measured(
         {OURS: mine, ANEW: others, LEAST: floors},
         {
             "recommend_500": {
@@ -152,7 +152,7 @@ def latency(shop: Shop) -> Measured:
     )
 
 
-def intake(shop: Shop) -> Measured:
+def intake(shop: Shop) -> Iterator[Measured]:
     """Listings and events one by one, until one worker and until each of two shows them."""
     options, home = shop.options, shop.home
     with served(home, shop.folder / "service.log") as (ours, _):
@@ -164,7 +164,7 @@ def intake(shop: Shop) -> Measured:
         known = times_to_move(ours, home, options.events, workers=WORKERS)
     found = {SHOWN: shown, SHOWN_BY_EACH: elsewhere, MOVED: moved, MOVED_BY_EACH: known}
     rows = {what: results.quantiles(taken) for what, taken in found.items()}
-    return Measured(
+    yield Measured(
         rows,
         {
             "time_to_recommendable": {"p95_ms": rows[SHOWN_BY_EACH]["p95 ms"], "workers": WORKERS},
@@ -173,7 +173,7 @@ def intake(shop: Shop) -> Measured:
     )
 
 
-def replicas(shop: Shop) -> Measured:
+def replicas(shop: Shop) -> Iterator[Measured]:
     """Listings one by one, until a service of another state folder shows them."""
     other = Home(shop.folder / "replica")
     shutil.copytree(shop.home.root, other.root)
@@ -183,7 +183,7 @@ def replicas(shop: Shop) -> Measured:
     ):
         _warm_intake(ours)
         elsewhere = results.quantiles(times_to_be_shown(ours, shop.options.new, by=theirs))
-    return Measured(
+    yield Measured(
         {SHOWN_ELSEWHERE: elsewhere}, {"time_to_replica": {"p95_ms": elsewhere["p95 ms"]}}
     )
 
@@ -193,45 +193,45 @@ def _warm_intake(port: int) -> None:
     Client(port).post("/listings", {"listings": [{"item_id": "none", "price": -1.0}]})
 
 
-def load(shop: Shop) -> Measured:
+def load(shop: Shop) -> Iterator[Measured]:
     """Many clients of two workers."""
     options = shop.options
     with served(shop.home, shop.folder / "workers.log", workers=WORKERS) as (ours, _):
         found = under_load(ours, shop.body, clients=options.clients, seconds=options.seconds)
-    return Measured({}, {"load": {"workers": WORKERS, **found}})
+    yield Measured({}, {"load": {"workers": WORKERS, **found}})
 
 
-def saturation(shop: Shop) -> Measured:
+def saturation(shop: Shop) -> Iterator[Measured]:
     """`wrk` against two workers, what their memory does, and more clients than they hold."""
     with served(shop.home, shop.folder / "workers.log", workers=WORKERS) as (ours, pid):
         most = saturated(ours, pid, shop.body, requests=shop.options.requests)
         more = beyond(ours, shop.body)
     told = {"workers": WORKERS, **most, "beyond": more} if most else "wrk is not installed"
-    return Measured({}, {"saturation": told})
+    yield Measured({}, {"saturation": told})
 
 
-def profile(shop: Shop) -> Measured:
+def profile(shop: Shop) -> Iterator[Measured]:
     """Where a request's time goes."""
-    return Measured({}, {"profile": told_by("benchmarks.serving_profile", shop.user, "200")})
+    yield Measured({}, {"profile": told_by("benchmarks.serving_profile", shop.user, "200")})
 
 
-def retrieval(shop: Shop) -> Measured:
+def retrieval(shop: Shop) -> Iterator[Measured]:
     """The best twenty of very many."""
-    found = [
-        told_by("benchmarks.serving_retrieval", str(shop.home.root), str(count))
-        for count in shop.options.listings
-    ]
-    return Measured({}, {"retrieval": {str(one["listings"]): one for one in found}})
+    for count in shop.options.listings:
+        found = told_by("benchmarks.serving_retrieval", str(shop.home.root), str(count))
+        yield Measured({}, {RETRIEVAL: {str(found["listings"]): found}})
 
 
-def batch(shop: Shop) -> Measured:
+def batch(shop: Shop) -> Iterator[Measured]:
     """Many new listings in one call."""
     count = str(shop.options.batch)
-    return Measured({}, {"batch": told_by("benchmarks.serving_batch", str(shop.home.root), count)})
+    yield Measured({}, {"batch": told_by("benchmarks.serving_batch", str(shop.home.root), count)})
 
 
 _MEASURES: Final = (latency, intake, replicas, load, saturation, profile, retrieval, batch)
-PARTS: Final[dict[str, Callable[[Shop], Measured]]] = {part.__name__: part for part in _MEASURES}
+PARTS: Final[dict[str, Callable[[Shop], Iterator[Measured]]]] = {
+    part.__name__: part for part in _MEASURES
+}
 
 
 def told_by(module: str, *arguments: str) -> Any:

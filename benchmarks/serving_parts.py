@@ -13,6 +13,10 @@ BESIDES: Final = ("benchmark", "machine", "rows", "errors_5xx")
 """What the published JSON holds that is no part's fact."""
 
 
+RETRIEVAL: Final = "retrieval"
+"""The fact that is of several sizes, each measured by itself."""
+
+
 class OtherMachine(ValueError):  # noqa: N818 - reads as the fact it states
     """Parts that were measured on different machines do not stand in one table."""
 
@@ -26,8 +30,12 @@ class Measured:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     def beside(self, others: "Measured") -> "Measured":
-        """With the others' rows and facts where this has none of that name."""
-        return Measured({**others.rows, **self.rows}, {**others.facts, **self.facts})
+        """With the others' rows and facts where this has none of that name, or size."""
+        facts = {**others.facts, **self.facts}
+        if RETRIEVAL in facts:
+            sizes = {**others.facts.get(RETRIEVAL, {}), **facts[RETRIEVAL]}
+            facts[RETRIEVAL] = {size: sizes[size] for size in sorted(sizes, key=int)}
+        return Measured({**others.rows, **self.rows}, facts)
 
     def in_order(self, rows: Sequence[str], facts: Sequence[str]) -> "Measured":
         """By these names first; what they do not name comes after."""

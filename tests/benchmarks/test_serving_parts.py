@@ -28,6 +28,20 @@ def test_a_part_takes_its_own_place_and_leaves_the_others(tmp_path: Path) -> Non
     assert json.loads((tmp_path / "serving.json").read_text())["errors_5xx"] == 3
 
 
+def test_a_size_that_is_measured_again_leaves_the_other_sizes() -> None:
+    def of(**sizes: float) -> Measured:
+        return Measured(
+            {}, {"retrieval": {name.lstrip("n"): found for name, found in sizes.items()}}
+        )
+
+    before = of(n100000=1.0, n1000000=2.0)
+
+    assert of(n1000000=3.0).beside(before).facts == of(n100000=1.0, n1000000=3.0).facts
+    later = of(n20000=0.5).beside(before).facts["retrieval"]
+    assert list(later) == ["20000", "100000", "1000000"]
+    assert TIMED.beside(before).facts["retrieval"] == before.facts["retrieval"]
+
+
 def test_a_part_that_times_nothing_may_be_the_first(tmp_path: Path) -> None:
     publish(Measured({}, {"saturation": {"errors_5xx": 2}}), title="first", folder=tmp_path)
 
