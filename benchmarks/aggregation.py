@@ -8,7 +8,6 @@ import argparse
 import resource
 import time
 from concurrent.futures import ProcessPoolExecutor
-from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,13 +18,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks import results
+from benchmarks.generated_shop import AS_OF, DAYS, EVENTS_A_USER, canonical
 from feature_repo.home import Home
 from feature_repo.jobs.aggregate import AggregateResult, aggregate
 from validation import tables
 
-AS_OF: Final = datetime(2026, 6, 1, tzinfo=UTC)
-DAYS: Final = 180
-EVENTS_A_USER: Final = 50
 EVENTS_AN_ITEM: Final = 100
 CATEGORIES: Final = 20
 KINDS: Final = {
@@ -87,7 +84,7 @@ def write_log(home: Home, count: int, *, seed: int = 0) -> None:
         tables.PRICE: np.round(generator.gamma(2.0, 40.0, items) + 1.0, 2),
         tables.SOURCE: shop * items,
     }
-    pq.write_table(_table(catalogue, tables.ITEMS, items), home.items)
+    pq.write_table(canonical(catalogue, tables.ITEMS, rows=items), home.items)
     begin = int((AS_OF.timestamp() - DAYS * 86_400) * 1e6)
     moments = np.sort(generator.integers(begin, int(AS_OF.timestamp() * 1e6), count))
     share = 1.0 / (np.arange(items) + 10.0)
@@ -101,17 +98,7 @@ def write_log(home: Home, count: int, *, seed: int = 0) -> None:
         tables.EVENT_TIMESTAMP: pa.array(moments).cast(tables.TIMESTAMP),
         tables.SOURCE: shop * count,
     }
-    pq.write_table(_table(log, tables.EVENTS, count), home.events)
-
-
-def _table(columns: dict[str, object], table: tables.Table, rows: int) -> pa.Table:
-    arrays = [
-        pa.array(columns[field.name], type=field.type)
-        if field.name in columns
-        else pa.nulls(rows, field.type)
-        for field in table.schema
-    ]
-    return pa.Table.from_arrays(arrays, schema=table.schema)
+    pq.write_table(canonical(log, tables.EVENTS, rows=count), home.events)
 
 
 def _apart(events: int) -> tuple[AggregateResult, float, int]:

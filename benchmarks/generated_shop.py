@@ -5,6 +5,7 @@ most often, choose among those that are there. The log is drawn as numbers, eigh
 event and column, and written piece by piece, so that ten million events take less than a gigabyte.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -72,7 +73,7 @@ def _write_items(home: Home, listed: IntArray, *, prices: npt.NDArray[np.float64
         tables.SOURCE: [SOURCE] * LISTINGS,
     }
     home.items.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(_table(columns, tables.ITEMS, rows=LISTINGS), home.items)
+    pq.write_table(canonical(columns, tables.ITEMS, rows=LISTINGS), home.items)
 
 
 def _write_events(
@@ -99,7 +100,7 @@ def _write_events(
                 tables.EVENT_TIMESTAMP: pa.array(moments[rows]).cast(tables.TIMESTAMP),
                 tables.SOURCE: pa.repeat(SOURCE, size),
             }
-            file.write_table(_table(columns, tables.EVENTS, rows=size))
+            file.write_table(canonical(columns, tables.EVENTS, rows=size))
 
 
 def _item_ids() -> list[str]:
@@ -116,7 +117,8 @@ def _word(number: int) -> str:
     return "".join(chr(ord("a") + (number * step + step) % 26) for step in (3, 5, 7, 11))
 
 
-def _table(columns: dict[str, Any], table: tables.Table, *, rows: int) -> pa.Table:
+def canonical(columns: Mapping[str, Any], table: tables.Table, *, rows: int) -> pa.Table:
+    """The columns in the table's order and types; those that are not given are empty."""
     arrays = [
         pa.array(columns[field.name], type=field.type)
         if field.name in columns

@@ -17,7 +17,8 @@ from coldstart_models.api_keys import FILE_VARIABLE, KEYS_VARIABLE, OPEN_VARIABL
 from coldstart_models.artifacts import Contract, save_model
 from feature_repo.feature_tables import create_missing
 from feature_repo.home import Home
-from tests.bentos.fakes import PRIOR, CountingRecommender, MemoryStore
+from feature_repo.store import Store
+from tests.bentos.fakes import PRIOR, CountingRecommender, MemoryStore, colour_encoders
 from validation import tables
 
 LISTED = datetime(2026, 1, 1, tzinfo=UTC)
@@ -109,6 +110,21 @@ def service(
         "coldstart_models.recommending.Recommender.load", lambda home, tag: recommender
     )
     return RecommenderService.inner()
+
+
+@pytest.fixture
+def service_over_feast(
+    home: Home, recommender: CountingRecommender, monkeypatch: pytest.MonkeyPatch
+) -> Any:
+    """The service over real Feast; only the recommender is a stand-in."""
+    home.registry.unlink()
+    Store(home).apply()
+    monkeypatch.setattr(
+        "coldstart_models.recommending.Recommender.load", lambda home, tag: recommender
+    )
+    service = RecommenderService.inner()
+    service._encoders = colour_encoders()
+    return service
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ from coldstart_models.errors import UnknownItem
 from coldstart_models.explaining import Contribution, Explanation
 from coldstart_models.exploration.exploring import Turn
 from coldstart_models.exploration.page import Field
+from coldstart_models.listing_encoders import ListingEncoders
 from coldstart_models.recommending import Recommendation
 from coldstart_models.snapshot_changes import Taught
 from coldstart_models.user_history import UserHistory
@@ -266,3 +267,8 @@ class ColourEncoder:
 
 def _recommendation(item_id: str, score: float) -> Recommendation:
     return Recommendation(item_id, score, is_new=True, support=0, reason="like what you chose")
+
+
+def colour_encoders() -> ListingEncoders:
+    """What a service encodes new listings with, of colours and lengths alone."""
+    return ListingEncoders(ColourEncoder("image"), ColourEncoder("text"))

@@ -1,18 +1,21 @@
 """A small shop through every real part: extracted, aggregated, registered, trained, online."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
+import pytest
 from PIL import Image
 
+from bentos.recommender.service import RecommenderService
 from coldstart_models.training_job import train_job
 from feature_repo.home import Home
 from feature_repo.jobs.aggregate import aggregate
 from feature_repo.jobs.extract import extract
 from feature_repo.store import Store
-from tests.bentos.fakes import ColourEncoder
+from tests.bentos.fakes import ColourEncoder, colour_encoders
 from validation import tables
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -36,6 +39,14 @@ def build(home: Home) -> Home:
     train_job(home=home, now=NOW)
     store.materialize()
     return home
+
+
+def service_of(home: Home, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The service object over what `build` made."""
+    monkeypatch.setenv("COLDSTART_HOME", str(home.root))
+    service = RecommenderService.inner()
+    service._encoders = colour_encoders()
+    return service
 
 
 def list_and_log(home: Home) -> None:

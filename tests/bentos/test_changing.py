@@ -10,17 +10,16 @@ import torch
 from prometheus_client import REGISTRY
 from starlette.testclient import TestClient
 
-from coldstart_models.listing_encoders import ListingEncoders
 from feature_repo.feature_tables import FEATURE_TABLES
 from feature_repo.home import Home
-from tests.bentos.fakes import ColourEncoder, CountingRecommender, MemoryStore
+from tests.bentos.fakes import CountingRecommender, MemoryStore, colour_encoders
 from tests.bentos.test_service import error
 from validation import tables
 
 
 @pytest.fixture(autouse=True)
 def encoders(service: Any) -> None:
-    service._encoders = ListingEncoders(ColourEncoder("image"), ColourEncoder("text"))
+    service._encoders = colour_encoders()
 
 
 def catalogue(home: Home) -> pd.DataFrame:

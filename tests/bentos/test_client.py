@@ -16,10 +16,9 @@ from starlette.testclient import TestClient
 
 from bentos.client import Client, ClientError, NotAllowed, NotThere, Refused, Unavailable
 from bentos.recommender import payloads
-from coldstart_models.listing_encoders import ListingEncoders
 from feature_repo.home import Home
 from feature_repo.store import Store
-from tests.bentos.fakes import ColourEncoder
+from tests.bentos.fakes import colour_encoders
 from tests.bentos.servers import served
 from tests.coldstart_models.stateful_search import files_with
 
@@ -50,7 +49,7 @@ class InProcess(httpx.BaseTransport):
 
 @pytest.fixture
 def ours(client: TestClient, service: Any) -> Iterator[Client]:
-    service._encoders = ListingEncoders(ColourEncoder("image"), ColourEncoder("text"))
+    service._encoders = colour_encoders()
     with Client("http://test", transport=InProcess(client)) as ours:
         yield ours
 

@@ -13,7 +13,7 @@ from bentos.recommender import deadlines
 from feature_repo.errors import StoreLost
 from feature_repo.event_log import event_log
 from feature_repo.home import Home
-from tests.bentos.fakes import MemoryStore
+from tests.bentos.fakes import MemoryStore, colour_encoders
 
 CLICK = {
     "event_id": "e1",
@@ -166,10 +166,8 @@ def test_events_are_acknowledged_when_the_log_has_them_and_their_features_follow
 def test_a_listing_is_refused_for_now_and_taken_when_it_is_sent_again(
     client: TestClient, service: Any, faulty: Faulty
 ) -> None:
-    from coldstart_models.listing_encoders import ListingEncoders
-    from tests.bentos.fakes import ColourEncoder
 
-    service._encoders = ListingEncoders(ColourEncoder("image"), ColourEncoder("text"))
+    service._encoders = colour_encoders()
     faulty.lose("push")
     body = {"listings": [{"item_id": "rug", "title": "Wool rug"}]}
     answer = client.post("/listings", json=body)

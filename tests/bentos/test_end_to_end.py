@@ -11,13 +11,10 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from bentos.recommender.service import RecommenderService
 from coldstart_models.artifacts import find_model
-from coldstart_models.listing_encoders import ListingEncoders
 from coldstart_models.recommending import Recommender
 from feature_repo.home import Home
-from tests.bentos.fakes import ColourEncoder
-from tests.bentos.real_shop import COLOURS, build
+from tests.bentos.real_shop import COLOURS, build, service_of
 from tests.bentos.servers import PROJECT, served
 
 pytestmark = pytest.mark.slow
@@ -30,10 +27,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 @pytest.fixture
 def service(home: Home, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setenv("COLDSTART_HOME", str(home.root))
-    service = RecommenderService.inner()
-    service._encoders = ListingEncoders(ColourEncoder("image"), ColourEncoder("text"))
-    return service
+    return service_of(home, monkeypatch)
 
 
 def test_the_whole_service_on_a_trained_model(client: TestClient, home: Home) -> None:

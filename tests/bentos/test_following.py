@@ -7,10 +7,14 @@ import pytest
 
 from bentos.recommender import payloads
 from bentos.recommender.service import RecommenderService
-from coldstart_models.listing_encoders import ListingEncoders
 from feature_repo import listing_changes
 from feature_repo.home import Home
-from tests.bentos.fakes import PRIOR, ColourEncoder, CountingRecommender, MemoryStore
+from tests.bentos.fakes import (
+    PRIOR,
+    CountingRecommender,
+    MemoryStore,
+    colour_encoders,
+)
 from tests.bentos.two_services import added, shown
 
 
@@ -24,7 +28,7 @@ def both(home: Home, store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> tup
     )
     services = (RecommenderService.inner(), RecommenderService.inner())
     for one in services:
-        one._encoders = ListingEncoders(ColourEncoder("image"), ColourEncoder("text"))
+        one._encoders = colour_encoders()
     return services
 
 

@@ -16,13 +16,10 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from bentos.recommender.service import RecommenderService
-from coldstart_models.listing_encoders import ListingEncoders
 from feature_repo.event_log import event_log
 from feature_repo.home import Home
 from feature_repo.listing_changes import ListingChanges
 from feature_repo.store import Store
-from tests.bentos.fakes import ColourEncoder, CountingRecommender
 from validation import tables
 
 CLICK = {
@@ -34,16 +31,8 @@ CLICK = {
 
 
 @pytest.fixture
-def service(home: Home, recommender: CountingRecommender, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The service over real Feast; only the recommender is a stand-in."""
-    home.registry.unlink()
-    Store(home).apply()
-    monkeypatch.setattr(
-        "coldstart_models.recommending.Recommender.load", lambda home, tag: recommender
-    )
-    service = RecommenderService.inner()
-    service._encoders = ListingEncoders(ColourEncoder("image"), ColourEncoder("text"))
-    return service
+def service(service_over_feast: Any) -> Any:
+    return service_over_feast
 
 
 class FillingDisk:

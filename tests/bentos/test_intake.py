@@ -23,7 +23,7 @@ from feature_repo.event_log import event_log
 from feature_repo.home import Home
 from feature_repo.jobs import photo_text
 from feature_repo.jobs.transaction import locked
-from tests.bentos.fakes import ColourEncoder, CountingRecommender, MemoryStore
+from tests.bentos.fakes import ColourEncoder, CountingRecommender, MemoryStore, colour_encoders
 from validation import engine, history, tables
 from validation.alignment import Alignment
 
@@ -39,7 +39,7 @@ VASE = {"item_id": "vase", "title": "Blue vase", "price": 20.0, "currency": "EUR
 
 @pytest.fixture(autouse=True)
 def encoders(service: Any) -> None:
-    service._encoders = ListingEncoders(ColourEncoder("image"), ColourEncoder("text"))
+    service._encoders = colour_encoders()
 
 
 def post_events(client: TestClient, *events: dict[str, Any]) -> dict[str, Any]:
@@ -102,7 +102,7 @@ def test_listings_that_come_while_others_are_encoded_are_kept_and_compared_with(
         return by.listings(payloads.ListingsRequest.model_validate({"listings": [listing]}))
 
     other = RecommenderService.inner()
-    other._encoders = ListingEncoders(ColourEncoder("image"), ColourEncoder("text"))
+    other._encoders = colour_encoders()
     content = base64.b64encode(photo((200, 40, 40))).decode()
     twin = {"item_id": "twin", "title": "Red bowl", "price": 9.0, "photo_base64": content}
     came: list[str] = []

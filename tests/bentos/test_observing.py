@@ -19,8 +19,7 @@ from bentos.recommender.observing import logs, spans
 from bentos.recommender.observing.redaction import PERSON, SECRET, redacted, secrets_of
 from bentos.recommender.observing.request import ObservedRequest, begin, end, request_id
 from bentos.recommender.observing.tracing import UntracedUrls
-from coldstart_models.listing_encoders import ListingEncoders
-from tests.bentos.fakes import ColourEncoder
+from tests.bentos.fakes import colour_encoders
 
 CLICK = {
     "event_id": "e1",
@@ -215,7 +214,7 @@ def test_a_traced_request_has_a_span_for_each_stage_and_none_names_a_person(
 ) -> None:
     from bentos.recommender import payloads
 
-    service._encoders = ListingEncoders(ColourEncoder("image"), ColourEncoder("text"))
+    service._encoders = colour_encoders()
     asked = payloads.RecommendRequest(user_id="ann", k=2)
     events = payloads.EventsRequest(events=[payloads.Event(**CLICK)])
     listings = payloads.ListingsRequest(

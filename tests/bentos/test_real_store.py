@@ -5,26 +5,15 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from bentos.recommender.service import RecommenderService
-from coldstart_models.listing_encoders import ListingEncoders
 from feature_repo.home import Home
 from feature_repo.store import Store
-from tests.bentos.fakes import ColourEncoder, CountingRecommender
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def service(home: Home, recommender: CountingRecommender, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The service over real Feast; only the recommender is a stand-in."""
-    home.registry.unlink()
-    Store(home).apply()
-    monkeypatch.setattr(
-        "coldstart_models.recommending.Recommender.load", lambda home, tag: recommender
-    )
-    service = RecommenderService.inner()
-    service._encoders = ListingEncoders(ColourEncoder("image"), ColourEncoder("text"))
-    return service
+def service(service_over_feast: Any) -> Any:
+    return service_over_feast
 
 
 def test_events_and_listings_reach_feast_and_a_restart_remembers_them(

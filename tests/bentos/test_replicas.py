@@ -15,11 +15,10 @@ from bentos.recommender import payloads
 from bentos.recommender.service import RecommenderService
 from bentos.recommender.shelf import Shelf
 from coldstart_models.listed_items import listed_items
-from coldstart_models.listing_encoders import ListingEncoders
 from feature_repo.environment import ENVIRONMENT_VARIABLE
 from feature_repo.home import REPOSITORY, Home
 from feature_repo.store import Store
-from tests.bentos.fakes import PRIOR, ColourEncoder, CountingRecommender
+from tests.bentos.fakes import PRIOR, CountingRecommender, colour_encoders
 from tests.bentos.two_services import added, shown
 from tests.redis_servers import redis_server
 from validation import tables
@@ -54,7 +53,7 @@ def replicas(
         for one in (home, other):
             monkeypatch.setenv("COLDSTART_HOME", str(one.root))
             service = RecommenderService.inner()
-            service._encoders = ListingEncoders(ColourEncoder("image"), ColourEncoder("text"))
+            service._encoders = colour_encoders()
             service.store.wait_at_most(2.0)
             made.append(service)
         yield made[0], made[1]

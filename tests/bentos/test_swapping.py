@@ -18,14 +18,18 @@ from starlette.testclient import TestClient
 from bentos.recommender.swapping import Meanwhile
 from coldstart_models.artifacts import find_model, save_model
 from coldstart_models.errors import ArtifactError
-from coldstart_models.listing_encoders import ListingEncoders
 from coldstart_models.recommending import Recommendation
 from coldstart_models.served_model import choose, go_back
 from coldstart_models.user_history import UserHistory
 from feature_repo.home import Home
 from feature_repo.listing_changes import record
 from tests.bentos.conftest import CONTRACT
-from tests.bentos.fakes import PRIOR, ColourEncoder, CountingRecommender, MemoryStore
+from tests.bentos.fakes import (
+    PRIOR,
+    CountingRecommender,
+    MemoryStore,
+    colour_encoders,
+)
 from validation import tables
 
 CHOSEN_AT = datetime(2026, 3, 1, tzinfo=UTC)
@@ -95,7 +99,7 @@ def save(home: Home, folder: Path, **changes: object) -> str:
 def loading(monkeypatch: pytest.MonkeyPatch, service: Any) -> Loading:
     found = Loading()
     monkeypatch.setattr("coldstart_models.served_recommender.load_served", found)
-    service._encoders = ListingEncoders(ColourEncoder("image"), ColourEncoder("text"))
+    service._encoders = colour_encoders()
     return found
 
 
@@ -358,7 +362,7 @@ def test_encoders_change_with_the_model_and_stay_where_they_are_the_same(
     assert service._encoders is had
 
     # The features changed encoders, and the served model was trained on the ones before.
-    theirs = ListingEncoders(ColourEncoder("image"), ColourEncoder("text"))
+    theirs = colour_encoders()
     monkeypatch.setattr("bentos.recommender.swapping.load_encoders", lambda *_, **__: theirs)
     before = replace(service._serving.contract, text_encoder="old", text_encoder_hash="a")
     service._serving = replace(service._serving, contract=before)

@@ -5,9 +5,8 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from coldstart_models.listing_encoders import ListingEncoders
 from feature_repo.home import Home
-from tests.bentos.fakes import ColourEncoder
+from tests.bentos.fakes import colour_encoders
 from tests.bentos.guarding.fuzzing import JSON, OPERATIONS, by_description, by_photo, by_rows
 
 QUICK, DEEP = 4, 100
@@ -16,7 +15,7 @@ QUICK, DEEP = 4, 100
 
 @pytest.fixture(autouse=True)
 def encoders(service: Any) -> None:
-    service._encoders = ListingEncoders(ColourEncoder("image"), ColourEncoder("text"))
+    service._encoders = colour_encoders()
 
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)

@@ -5,12 +5,9 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from bentos.recommender.service import RecommenderService
-from coldstart_models.listing_encoders import ListingEncoders
 from feature_repo.home import Home
-from tests.bentos.fakes import ColourEncoder
 from tests.bentos.guarding.fuzzing import OPERATIONS, by_description, by_photo, by_rows
-from tests.bentos.real_shop import build
+from tests.bentos.real_shop import build, service_of
 from tests.kept_state import KeptState
 
 pytestmark = pytest.mark.slow
@@ -40,10 +37,7 @@ def home(kept: KeptState) -> Home:
 
 @pytest.fixture
 def service(home: Home, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setenv("COLDSTART_HOME", str(home.root))
-    service = RecommenderService.inner()
-    service._encoders = ListingEncoders(ColourEncoder("image"), ColourEncoder("text"))
-    return service
+    return service_of(home, monkeypatch)
 
 
 def test_no_request_that_the_description_suggests_breaks_it(client: TestClient, home: Home) -> None:
