@@ -171,7 +171,7 @@ def exactly(large: Recommender, given: UserHistory) -> set[str]:
         rows = offered[first : first + BLOCK]
         person = Person.of(large._scorer, snapshot, given, rows)
         assert person is not None
-        scores = large._summed(person, rows, person.terms, personal=None)
+        scores = large._summed(person, None, personal=None)
         best = np.argpartition(scores, -RECALLED)[-RECALLED:]
         scored.append(scores[best])
         ids.append(snapshot.item_ids[rows[best]])

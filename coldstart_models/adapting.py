@@ -14,14 +14,14 @@ from feature_repo.home import Home
 from validation import tables
 
 if TYPE_CHECKING:
-    from coldstart_models.recommending import Recommender
+    from coldstart_models.recommending import Follower
 
 MAX_SUPPORT: Final = 20
 """Distinct first users a new listing learns from; more evidence is for the next training."""
 
 
 def adapted_rows(
-    chosen: Sequence[str], *, home: Home, recommender: "Recommender"
+    chosen: Sequence[str], *, home: Home, recommender: "Follower"
 ) -> tuple[tuple[str, ...], pd.DataFrame]:
     """The new ones of some chosen listings, and their `item_adaptation` rows.
 
@@ -37,7 +37,7 @@ def adapted_rows(
     return new, pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
 
 
-def _is_new(item_id: str, recommender: "Recommender") -> bool:
+def _is_new(item_id: str, recommender: "Follower") -> bool:
     """False too for a listing of the catalogue that the model does not serve."""
     try:
         return recommender.is_new(item_id)

@@ -12,14 +12,14 @@ from torch import Tensor
 from coldstart_models.data.catalogue import IntArray
 from coldstart_models.data.interactions import END_OF_TIME
 from coldstart_models.siamese.dates import DateTerm, early_ranks, standardised
+from coldstart_models.siamese.scorer import DAY_US
 from coldstart_models.siamese.season import season_match
+from coldstart_models.snapshot import microseconds
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from coldstart_models.snapshot import Snapshot
-
-DAY_US = 86_400_000_000
 
 
 def machine_time() -> datetime:
@@ -35,11 +35,8 @@ class CalendarTerms:
     """(N,) for how early a listing came among the new ones; 0 where nobody knows,"""
     season: Tensor
     """(N,) and for how well its content suits the season."""
-
-    @property
-    def total(self) -> Tensor:
-        """(N,)"""
-        return self.age + self.season
+    total: Tensor
+    """(N,) their sum."""
 
     @classmethod
     @torch.inference_mode()
@@ -51,15 +48,14 @@ class CalendarTerms:
         listed, pool = listed_us(snapshot), snapshot.reference
         values = {name: found.numpy() for name, found in snapshot.vectors.values.items()}
         profiles = term.season.profiles(values)
-        moment = round(now.timestamp() * 1e6)
+        moment = microseconds(now)
         known = np.where(listed == END_OF_TIME, moment, listed)
         suits = season_match(profiles, np.maximum(known, moment))
         age = early_ranks(listed, listed[pool])
         season = standardised(suits, suits[pool])
-        return cls(
-            torch.from_numpy(age).float() * term.age_weight[0],
-            torch.from_numpy(season).float() * term.season_weight,
-        )
+        of_age = torch.from_numpy(age).float() * term.age_weight[0]
+        of_season = torch.from_numpy(season).float() * term.season_weight
+        return cls(of_age, of_season, of_age + of_season)
 
 
 class Calendar:

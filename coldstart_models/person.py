@@ -108,7 +108,7 @@ class Person:
                 personal=personal,
             )
         met = snapshot.blocks.people.get(
-            (id(scorer), history.key), lambda: Met.of(scorer, snapshot, history, similarities)
+            (scorer, history.key), lambda: Met.of(scorer, snapshot, history, similarities)
         )
         if met is None:
             return None
@@ -119,7 +119,7 @@ class Person:
             past_rows=met.past_rows,
             past=met.past,
             sight=met.sight,
-            columns=_columns(snapshot.blocks.whole, rows, rows if _ascends(rows) else None),
+            columns=_columns(snapshot.blocks.whole, rows),
             present=snapshot.blocks.whole.present,
             calibration=met.calibration,
             prior=torch.from_numpy(snapshot.prior[rows]),
@@ -176,7 +176,7 @@ class Person:
             past_rows=past_rows,
             past=past,
             sight=sight,
-            columns=_columns(block, rows, ascending),
+            columns=_columns(block, rows),
             present=block.present,
             calibration=Calibration.beside(*pool, *prior),
             prior=torch.from_numpy(snapshot.prior[rows]),
@@ -232,9 +232,9 @@ def _remembered(
     return histories.item_index[0], past
 
 
-def _columns(block: "Block", rows: IntArray, ascending: IntArray | None) -> Tensor | None:
+def _columns(block: "Block", rows: IntArray) -> Tensor | None:
     """(C,) of the rows in a block; None where they are all of it, in its order."""
-    if ascending is rows and len(rows) == len(block.rows):
+    if len(rows) == len(block.rows) and _ascends(rows):
         return None
     return torch.from_numpy(block.columns(rows))
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ import torch
 
 from coldstart_models.arranging import BEST_FIRST, Arrangement
 from coldstart_models.artifacts import LATEST, check_contract, find_model, observe_features
-from coldstart_models.calendar_terms import Calendar, machine_time
+from coldstart_models.calendar_terms import Calendar, CalendarTerms, machine_time
 from coldstart_models.candidates import NEW, pool_rows
 from coldstart_models.catching_up import Standing
 from coldstart_models.cold_share import ServedListings
@@ -78,6 +78,26 @@ class Recommendation:
     """Whether the slot was given by the policy of exploration."""
 
 
+class Follower(Protocol):
+    """What takes in the same listings and customers as a recommender, and forgets with it."""
+
+    def is_new(self, item_id: str) -> bool:
+        """Whether what first customers teach counts for the listing."""
+
+    def add_listings(self, items: pd.DataFrame, image: Embeddings, text: Embeddings) -> object:
+        """As of `Recommender`, as are the others."""
+
+    def adapt(
+        self, item_id: str, supporters: Sequence[UserHistory], *, times: Sequence[datetime]
+    ) -> Any: ...
+
+    def remove_listings(self, item_ids: Collection[str]) -> None: ...
+
+    def forget_adaptations(self, item_ids: Collection[str] | None) -> None: ...
+
+    def forget_people(self) -> None: ...
+
+
 class Recommender:
     """One model on one state folder. Safe to share between threads."""
 
@@ -101,7 +121,7 @@ class Recommender:
         self._population_mean = torch.cat([population.mean[name] for name in network.scorer.widths])
         self._snapshot = self._sketched(snapshot)
         self._writing = threading.Lock()
-        self._followers: tuple[Recommender, ...] = ()
+        self._followers: tuple[Follower, ...] = ()
 
     @classmethod
     def load(cls, home: Home, *, tag: str = LATEST, kept: bool = False) -> "Recommender":
@@ -130,10 +150,15 @@ class Recommender:
 
     def _sketched(self, snapshot: Snapshot) -> Snapshot:
         """With a sketch of each listing, where there are very many."""
-        if len(snapshot.items) <= LARGE:
-            return _warm(snapshot)
-        large = replace(snapshot, sketch=Sketch.fit(snapshot.widths, snapshot.rows))
-        return _warm(large)
+        if len(snapshot.items) > LARGE:
+            snapshot = replace(snapshot, sketch=Sketch.fit(snapshot.widths, snapshot.rows))
+        return self._warm(snapshot)
+
+    def _warm(self, snapshot: Snapshot) -> Snapshot:
+        """Ready before it is served: no request makes what all of them need."""
+        snapshot.warm()
+        self._calendar.terms(snapshot)
+        return snapshot
 
     @property
     def snapshot_version(self) -> str:
@@ -159,7 +184,7 @@ class Recommender:
         snapshot = self._snapshot
         return ServedListings(snapshot.item_ids, snapshot.new, snapshot.support)
 
-    def lead(self, followers: "Sequence[Recommender]") -> None:
+    def lead(self, followers: Sequence[Follower]) -> None:
         """Let other models' recommenders take in the same listings and customers as this one."""
         self._followers = tuple(followers)
 
@@ -239,21 +264,18 @@ class Recommender:
         if person is None:
             return self._most_popular(snapshot, rows, k=k, arrangement=arrangement, turn=turn)
         rows, terms = person.rows, person.terms
-        scores = self._summed(person, rows, terms, personal=personal)
+        scores = self._summed(person, dated, personal=personal)
         order = arrangement.order(snapshot, rows, scores, k=k)
-        propensities, explored = np.ones(len(order)), frozenset[int]()
-        if turn is not None:
-            page = turn.arrange(
-                Field(
-                    snapshot.item_ids[rows],
-                    scores.astype(np.float64),
-                    self._directions(terms, personal=personal),
-                    snapshot.new[rows],
-                ),
-                order,
-            )
-            order, propensities = page.columns, page.propensities
-            explored = frozenset(page.places)
+        order, propensities, explored = _page(
+            turn,
+            lambda: Field(
+                snapshot.item_ids[rows],
+                scores.astype(np.float64),
+                self._directions(terms, personal=personal),
+                snapshot.new[rows],
+            ),
+            order,
+        )
         best, reached = rows[order], scores[order].tolist()
         told = self._sentences(person, best, order)
         unsure = self._network.certainty.deviation(terms.features(order)).tolist()
@@ -285,7 +307,7 @@ class Recommender:
         person = Person.of(self._scorer, snapshot, history, rows)
         if person is None:
             return [float(value) for value in snapshot.prior[rows]]
-        scores = self._summed(person, rows, person.terms, personal=personal)
+        scores = self._summed(person, self._calendar.terms(snapshot), personal=personal)
         return [float(value) for value in scores]
 
     def place(
@@ -312,7 +334,7 @@ class Recommender:
         if person is None:
             scores = snapshot.prior[rows]
         else:
-            scores = self._summed(person, rows, person.terms, personal=personal)
+            scores = self._summed(person, self._calendar.terms(snapshot), personal=personal)
         ids, own = snapshot.item_ids[rows], scores[rows == row][0]
         before = (scores > own) | ((scores == own) & (ids < item_id))
         return int(before.sum()) + 1, len(rows)
@@ -337,7 +359,8 @@ class Recommender:
         contributions = [Contribution(None, POPULARITY, prior)]
         if snapshot.biases[row]:
             contributions.append(Contribution(None, PACE, share * float(snapshot.biases[row])))
-        if (dated := self._calendar.terms(snapshot)) is not None:
+        dated = self._calendar.terms(snapshot)
+        if dated is not None:
             for term, added in ((AGE, dated.age), (SEASON, dated.season)):
                 if added[row]:
                     contributions.append(Contribution(None, term, share * float(added[row])))
@@ -350,7 +373,7 @@ class Recommender:
             ]
         return Explanation(
             item_id,
-            float(self._summed(person, np.array([row]), person.terms, personal=personal)[0]),
+            float(self._summed(person, dated, personal=personal)[0]),
             tuple(contributions),
             self._told(person, np.array([row]), parts)[0],
         )
@@ -401,7 +424,7 @@ class Recommender:
             rows[chosen] = keep_block(
                 rows[chosen], snapshot.rows[places[chosen]], name=TOGETHER, widths=snapshot.widths
             )
-            self._snapshot = _warm(snapshot.with_items(items, rows))
+            self._snapshot = self._warm(snapshot.with_items(items, rows))
         for follower in self._followers:
             follower.add_listings(items, image, text)
         return vector_rows(ids, rows, tag=self.tag)
@@ -412,7 +435,7 @@ class Recommender:
         return bool(self._followers)
 
     @property
-    def followers(self) -> "tuple[Recommender, ...]":
+    def followers(self) -> tuple[Follower, ...]:
         """The other models' recommenders that follow this one."""
         return self._followers
 
@@ -423,7 +446,7 @@ class Recommender:
         """
         with self._writing:
             later, changed, taught = taken_up(self._snapshot, stands)
-            self._snapshot = _warm(later)
+            self._snapshot = self._warm(later)
         places = np.flatnonzero(changed)
         for follower in self._followers:
             follower.remove_listings(stands.gone)
@@ -484,7 +507,7 @@ class Recommender:
         with self._writing:
             known = [item_id for item_id in item_ids if item_id in self._snapshot.position]
             if known:
-                self._snapshot = _warm(self._snapshot.without_items(known))
+                self._snapshot = self._warm(self._snapshot.without_items(known))
         for follower in self._followers:
             follower.remove_listings(item_ids)
 
@@ -512,15 +535,16 @@ class Recommender:
 
     @torch.inference_mode()
     def _summed(
-        self, person: Person, rows: IntArray, terms: Terms, *, personal: float | None
+        self, person: Person, dated: CalendarTerms | None, *, personal: float | None
     ) -> "np.typing.NDArray[np.float32]":
         """(C,) scores from their terms and what first customers and, where allowed, dates add."""
+        rows, terms = person.rows, person.terms
         scores = self._scorer.combine(terms.values, terms.exists, terms.prior, person.calibration)
         learned = person.snapshot.learned
         if len(learned.rows):
             added, held = learned.added(rows, person.past.centred(self._population_mean))
             scores[0, torch.from_numpy(held)] += added
-        if (dated := self._calendar.terms(person.snapshot)) is not None:
+        if dated is not None:
             scores += dated.total[torch.from_numpy(rows)]
         weight = float(self._scorer.prior_weight.detach())
         summed = moved(scores[0], person.general(), weight, personal)
@@ -584,20 +608,17 @@ class Recommender:
         shared = spread.slope * (prior.astype(np.float64) - mean) / usual
         own = spread.own_deviations(snapshot.support[rows])
         order = arrangement.order(snapshot, rows, prior, k=k)
-        propensities, explored = np.ones(len(order)), frozenset[int]()
-        if turn is not None:
-            page = turn.arrange(
-                Field(
-                    snapshot.item_ids[rows],
-                    prior.astype(np.float64),
-                    shared[:, None],
-                    snapshot.new[rows],
-                    own,
-                ),
-                order,
-            )
-            order, propensities = page.columns, page.propensities
-            explored = frozenset(page.places)
+        order, propensities, explored = _page(
+            turn,
+            lambda: Field(
+                snapshot.item_ids[rows],
+                prior.astype(np.float64),
+                shared[:, None],
+                snapshot.new[rows],
+                own,
+            ),
+            order,
+        )
         return [
             self._recommendation(
                 snapshot,
@@ -634,10 +655,14 @@ class Recommender:
         )
 
 
-def _warm(snapshot: Snapshot) -> Snapshot:
-    """Ready before it is served: no request makes what all of them need."""
-    snapshot.warm()
-    return snapshot
+def _page(
+    turn: Turn | None, field: Callable[[], Field], order: IntArray
+) -> "tuple[IntArray, np.typing.NDArray[np.float64], frozenset[int]]":
+    """(k,) columns from the top of the page, their propensities, and which places are explored."""
+    if turn is None:
+        return order, np.ones(len(order)), frozenset()
+    page = turn.arrange(field(), order)
+    return page.columns, page.propensities, frozenset(page.places)
 
 
 def _title(snapshot: Snapshot, row: int) -> str:

@@ -327,7 +327,7 @@ def _publish(
     factors, prior = model.fitted.items(model.inputs)
     with torch.inference_mode():
         tower = model.network.scorer.tower(to_vectors(model.inputs, factors))
-    if (term := model.network.date_term) is not None:
+    if (term := model.network.date_term) is not None and float(term.season_weight):
         values = {name: found.numpy() for name, found in tower.values.items()}
         term.keep(fit_season(training.interactions, values))
     population = _population(model, training, tower)

@@ -35,9 +35,14 @@ class UserHistory:
 
     @property
     def key(self) -> Hashable:
-        """Equal for equal histories, unknown numbers too: a NaN is not itself."""
+        """Equal for histories that are ranked alike: times count before the newest of them.
+
+        Unknown numbers are equal too, though a NaN is not itself.
+        """
+        newest = max(self.timestamps, default=None)
+        ages = tuple(newest - one for one in self.timestamps) if newest is not None else ()
         numbers = (np.array(one, np.float64).tobytes() for one in (self.quantities, self.prices))
-        return self.item_ids, self.event_types, self.timestamps, *numbers
+        return self.item_ids, self.event_types, ages, *numbers
 
     def quantity(self, place: int) -> float:
         """Of one event; NaN where unknown."""

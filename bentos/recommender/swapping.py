@@ -55,6 +55,9 @@ class Meanwhile:
     def forget_adaptations(self, *given: Any) -> None:
         self.calls.append(lambda model: model.forget_adaptations(*given))
 
+    def forget_people(self) -> None:
+        self.calls.append(lambda model: model.forget_people())
+
 
 class EncodedOtherwise(ModelError):  # noqa: N818 - reads as the fact it states
     """Listings came meanwhile, in the vectors of other encoders: load again."""
@@ -120,8 +123,7 @@ class Swapping(State):
         variant = serving.lanes.models.get(tag)
         # Under the lock: what is being taken in is in the state folder before it is read.
         with self._intake:
-            followers: list[Any] = [*serving.lanes.followers, meanwhile]
-            serving.recommender.lead(followers)
+            serving.recommender.lead([*serving.lanes.followers, meanwhile])
         try:
             found = self._candidate(tag, variant)
             self._bring_up(found.recommender, changes)
@@ -138,7 +140,7 @@ class Swapping(State):
             raise
         missed = changes.ids()
         self._owed = None if missed is None else frozenset(missed)
-        del serving, variant, found, lanes, meanwhile, followers
+        del serving, variant, found, lanes, meanwhile
         gc.collect()  # only what came since the last freeze is looked through
         gc.freeze()
         measures.count_swap("swapped")

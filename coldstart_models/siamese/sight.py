@@ -75,12 +75,19 @@ class Past:
             ]
         )
 
+    @cached_property
+    def _averages(self) -> tuple[Tensor, ...]:
+        """M × (D_m,): the average, a modality at a time."""
+        return torch.split(
+            self.average, [self.vectors.values[name].shape[1] for name in self.names]
+        )
+
     def centred(self, mean: Tensor) -> Tensor:
         """(ΣD_m,): Σ_h ω_h z_h less the population's mean; zero where there is no such modality."""
         centred = self.average - mean
         if not all(self.known):
-            widths = [self.vectors.values[name].shape[1] for name in self.names]
-            for block, known in zip(torch.split(centred, widths), self.known, strict=True):
+            blocks = torch.split(centred, [len(one) for one in self._averages])
+            for block, known in zip(blocks, self.known, strict=True):
                 if not known:
                     block.zero_()
         return centred
@@ -89,10 +96,7 @@ class Past:
     def profiles(self) -> Profiles:
         """The same as a batch of one."""
         return Profiles(
-            values={
-                name: _summed(self.vectors.values[name], self.rows, weights)[None]
-                for name, weights in zip(self.names, self.weights, strict=True)
-            },
+            values={name: one[None] for name, one in zip(self.names, self._averages, strict=True)},
             present={
                 name: torch.tensor([known])
                 for name, known in zip(self.names, self.known, strict=True)

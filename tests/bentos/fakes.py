@@ -214,6 +214,8 @@ class CountingRecommender:
 
     def forget_people(self) -> None:
         self.asked.clear()
+        for follower in self.followers:
+            follower.forget_people()
 
     def add_listings(self, items: pd.DataFrame, image: Any, text: Any) -> pd.DataFrame:
         for item_id in items[tables.ITEM_ID]:

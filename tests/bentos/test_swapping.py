@@ -21,6 +21,7 @@ from coldstart_models.errors import ArtifactError
 from coldstart_models.recommending import Recommendation
 from coldstart_models.served_model import choose, go_back
 from coldstart_models.user_history import UserHistory
+from feature_repo.erasure import journal
 from feature_repo.home import Home
 from feature_repo.listing_changes import record
 from tests.bentos.conftest import CONTRACT
@@ -383,6 +384,20 @@ def test_encoders_change_with_the_model_and_stay_where_they_are_the_same(
     loading.meanwhile = lambda: None
     service.follow_choice()
     assert service.recommender.tag == other
+
+
+def test_a_person_is_erased_while_a_model_is_loaded(
+    client: TestClient, service: Any, home: Home, other: str, loading: Loading
+) -> None:
+    answers = []
+    loading.meanwhile = lambda: answers.append(
+        client.post("/users/erase", json={"user_id": "ann"}).status_code
+    )
+    choose(home, tag=other, now=CHOSEN_AT)
+    service.follow_choice()
+    assert answers == [200]
+    assert service.recommender.tag == other
+    assert journal.pending(home) is None
 
 
 def test_readers_never_see_a_mixture(

@@ -297,6 +297,9 @@ def test_a_person_who_comes_back_is_remembered_with_what_is_not_known_of_a_choic
     assert len(people) == 1
     fewer = recommender.recommend(asked(), k=2, exclude={first[0].item_id})
     assert ids(fewer) == ids(first)[1:]
+    a_day_later = tuple(one + timedelta(days=1) for one in HISTORY.timestamps)
+    assert recommender.recommend(replace(asked(), timestamps=a_day_later), k=3) == first
+    assert len(people) == 1
     recommender.recommend(replace(asked(), prices=(1.0, 2.0, 3.0)), k=3)
     assert len(people) == 2
     recommender.forget_people()
