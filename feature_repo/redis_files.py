@@ -5,7 +5,7 @@ Which of them a server keeps, it is asked: neither is touched that it does not k
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from redis.exceptions import ResponseError
 from feature_repo.errors import StoreLost
 
 REWRITE_SECONDS: Final = 20.0
-"""How long an erasure waits for the files of one server."""
+"""How long an erasure waits for the files of all servers together."""
 LOOK_SECONDS: Final = 0.05
 
 
@@ -29,6 +29,8 @@ class _File:
     """Fields that are 1 while it is being written or waits to be."""
     status: str
     """Field that says how the last writing ended."""
+    put_off: str
+    """What tells when it was written."""
 
 
 LOG: Final = _File(
@@ -36,8 +38,15 @@ LOG: Final = _File(
     "BGREWRITEAOF",
     ("aof_rewrite_in_progress", "aof_rewrite_scheduled"),
     "aof_last_bgrewrite_status",
+    "aof_rewrite_scheduled and aof_rewrite_in_progress of INFO persistence tell when",
 )
-SNAPSHOT: Final = _File("snapshot", "BGSAVE", ("rdb_bgsave_in_progress",), "rdb_last_bgsave_status")
+SNAPSHOT: Final = _File(
+    "snapshot",
+    "BGSAVE SCHEDULE",
+    ("rdb_bgsave_in_progress",),
+    "rdb_last_bgsave_status",
+    "LASTSAVE tells when",
+)
 
 
 def write_anew(
@@ -54,8 +63,8 @@ def write_anew(
     Raises StoreLost where a server could not write, its disk being full perhaps.
     """
     left = []
+    until = time.monotonic() + seconds
     for name, server in servers:
-        until = time.monotonic() + seconds
         for file in _kept(server):
             told = _written(server, file, until=until)
             left += [f"the {file.name} of {name} {told}"] if told else []
@@ -83,40 +92,44 @@ def _written(server: Redis, file: _File, *, until: float) -> str | None:
     """Write a file anew; what there is to say of it where that is not done by then.
 
     One that was being written may hold what was deleted since it began: it is written once more.
+    Where there is no time left for that, the server is to do so afterwards, which it promises of
+    the other file alone.
     """
-    late = f"is still being written anew; {file.running[0]} of INFO persistence tells until when"
-    if not _waited(lambda: not _busy(server), until=until):
-        return late
     while True:
+        idle = _idle(server, until=until)
         try:
             server.execute_command(file.command)
         except ResponseError as error:
             if "progress" not in str(error):
                 return f"was not written anew, the server refuses {file.command}: {error}"
-            if not _waited(lambda: not _busy(server), until=until):
-                return late
-            continue
-        break
-    if not _waited(lambda: not _busy(server), until=until):
-        return late
+            if time.monotonic() > until:
+                return f"was not written anew, the server was busy; {file.command} does so"
+            time.sleep(LOOK_SECONDS)
+        else:
+            break
+    if not idle:
+        return f"is written anew once the server has written what it writes now; {file.put_off}"
+    if not _idle(server, until=until):
+        field = file.running[0]
+        return f"is still being written anew; {field} of INFO persistence tells until when"
     ended = _info(server, "persistence")[file.status]
     if ended != "ok":
         raise StoreLost(f"Redis could not write its {file.name} anew: it says {ended!r}")
     return None
 
 
-def _busy(server: Redis) -> bool:
-    about = _info(server, "persistence")
-    return any(int(about.get(field, 0)) for file in (LOG, SNAPSHOT) for field in file.running)
-
-
-def _waited(holds: Callable[[], bool], *, until: float) -> bool:
-    """Whether it holds by then."""
-    while not holds():
+def _idle(server: Redis, *, until: float) -> bool:
+    """Whether the server writes none of the two by then."""
+    while _busy(server):
         if time.monotonic() > until:
             return False
         time.sleep(LOOK_SECONDS)
     return True
+
+
+def _busy(server: Redis) -> bool:
+    about = _info(server, "persistence")
+    return any(int(about.get(field, 0)) for file in (LOG, SNAPSHOT) for field in file.running)
 
 
 def _in_cluster(server: Redis) -> bool:

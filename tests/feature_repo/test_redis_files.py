@@ -12,6 +12,7 @@ import pytest
 from redis import Redis
 from redis.exceptions import ResponseError
 
+from feature_repo import redis_files
 from feature_repo.environment import ENVIRONMENT_VARIABLE
 from feature_repo.errors import StoreLost
 from feature_repo.feature_tables import USER_HISTORY
@@ -114,6 +115,47 @@ def test_who_waits_no_longer_is_told_what_still_holds_the_values(server: Redis) 
     assert "aof_rewrite_in_progress" in told
 
 
+def test_a_snapshot_that_waits_for_the_other_file_is_written_after_it(
+    server: Redis, tmp_path: Path
+) -> None:
+    server.config_set("save", "3600 1")
+    for number in range(30):
+        server.set(f"kept-{number}", "x")
+    server.set(USER, "x")
+    server.save()
+    assert "dump.rdb" in files_with(tmp_path / "redis", USER)
+    server.delete(USER)
+    server.config_set("rdb-key-save-delay", 20_000)  # µs: each file takes 0.6 s
+    log, snapshot = write_anew([("Redis", server)], seconds=0.1)
+    assert "append-only file of Redis is still being written anew" in log
+    assert snapshot == (
+        "the snapshot of Redis is written anew once the server has written what it writes now; "
+        "LASTSAVE tells when"
+    )
+    until(lambda: files_with(tmp_path / "redis", USER) == [])
+
+
+def test_who_cannot_wait_for_a_file_of_before_the_deletion_is_told_that_it_holds_the_values(
+    server: Redis, tmp_path: Path
+) -> None:
+    server.set(USER, "x")
+    for number in range(30):
+        server.set(f"kept-{number}", "x")
+    server.config_set("rdb-key-save-delay", 20_000)
+    server.bgrewriteaof()
+    until(lambda: server.info("persistence")["aof_rewrite_in_progress"])
+    server.delete(USER)
+    told = write_anew([("Redis", server)], seconds=0.1)
+    assert told == [
+        "the append-only file of Redis was not written anew, the server was busy; "
+        "BGREWRITEAOF does so"
+    ]
+    until(lambda: not server.info("persistence")["aof_rewrite_in_progress"])
+    assert files_with(tmp_path / "redis", USER)
+    server.bgrewriteaof()
+    until(lambda: files_with(tmp_path / "redis", USER) == [])
+
+
 def test_a_server_that_cannot_write_is_a_lost_store(server: Redis, tmp_path: Path) -> None:
     server.config_set("save", "3600 1")
     (tmp_path / "redis" / "dump.rdb").mkdir()  # a file cannot take its place
@@ -147,3 +189,41 @@ def test_what_a_managed_server_refuses_is_told() -> None:
     )
     assert "snapshot" in snapshot
     assert replicas.startswith("1 replica(s) of Redis keep files of their own")
+
+
+class Busy(Managed):
+    """A server that never ends writing its append-only file."""
+
+    def info(self, section: str) -> dict[str, Any]:
+        return super().info(section) | {LOG.running[0]: 1, "connected_slaves": 0}
+
+    def config_get(self, _: str) -> dict[str, str]:
+        return {"save": ""}
+
+    def execute_command(self, command: str) -> None:
+        raise ResponseError("Background append only file rewriting already in progress")
+
+
+def test_several_servers_together_are_waited_for_no_longer_than_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    servers: Any = [(f"Redis at {number}", Busy()) for number in range(3)]
+    clock = Clock()
+    monkeypatch.setattr(redis_files, "time", clock)
+    told = write_anew(servers, seconds=SECONDS)
+    assert [one.split(" was ")[0] for one in told] == [
+        f"the append-only file of Redis at {number}" for number in range(3)
+    ]
+    assert SECONDS <= clock.now < SECONDS + 1
+
+
+class Clock:
+    """Stands still but for who sleeps."""
+
+    now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
