@@ -9,10 +9,13 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from feature_repo.errors import JobError
 from validation.whole_files import alone, remove_left_over, replacing
+
+END_BYTES: Final = 4096
+"""Of a file's end, where its last line is looked for first."""
 
 
 def append(path: Path, told: Mapping[str, Any], *, file_bytes: int, files: int) -> None:
@@ -23,17 +26,44 @@ def append(path: Path, told: Mapping[str, Any], *, file_bytes: int, files: int) 
     Args:
         file_bytes: a file is full where the line would make it larger.
         files: so many numbered ones are kept.
+
+    Raises OSError where the disk takes no more, or not all of it; the file is as it was then.
     """
     line = (json.dumps(told, ensure_ascii=False) + "\n").encode()
     path.parent.mkdir(parents=True, exist_ok=True)
     with changing(path):
         if path.exists() and path.stat().st_size + len(line) > file_bytes:
             _rotate(path, files=files)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         try:
-            os.write(handle, line)
+            _write_whole(handle, line)
         finally:
             os.close(handle)
+
+
+def _write_whole(handle: int, line: bytes) -> None:
+    """Add all of a line or nothing: a disk that is nearly full takes a part without an error."""
+    whole = _whole_bytes(handle)
+    if whole < os.fstat(handle).st_size:
+        os.ftruncate(handle, whole)
+    try:
+        while line:
+            line = line[os.write(handle, line) :]
+    except OSError:
+        os.ftruncate(handle, whole)
+        raise
+
+
+def _whole_bytes(handle: int) -> int:
+    """Where the last whole line ends: a writer that died may have torn one after it."""
+    end = os.fstat(handle).st_size
+    while end:
+        first = max(0, end - END_BYTES)
+        newline = os.pread(handle, end - first, first).rfind(b"\n")
+        if newline >= 0:
+            return first + newline + 1
+        end = first
+    return 0
 
 
 def drop(path: Path, *, files: int, going: Callable[[dict[str, Any]], bool]) -> int:

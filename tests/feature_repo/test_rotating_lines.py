@@ -1,5 +1,8 @@
 """Lines are dropped a file at a time, while others add lines."""
 
+import errno
+import os
+import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,10 +13,11 @@ from feature_repo import rotating_lines
 
 BYTES = 60
 FILES = 12
+LARGE = 1 << 20
 
 
-def add(path: Path, who: str) -> None:
-    rotating_lines.append(path, {"who": who, "pad": "x" * 20}, file_bytes=BYTES, files=FILES)
+def add(path: Path, who: str, *, file_bytes: int = BYTES) -> None:
+    rotating_lines.append(path, {"who": who, "pad": "x" * 20}, file_bytes=file_bytes, files=FILES)
 
 
 def told(path: Path) -> list[str]:
@@ -46,3 +50,40 @@ def test_who_adds_lines_waits_for_one_file_and_nothing_that_moves_on_is_missed(
     assert "gone" not in told(path)
     assert len(files) > 5
     assert told(path) == ["kept-0", "kept-2", "kept-4", *added]
+
+
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """The kernel takes what fits of a write, as of a disk that is nearly full, and no more then."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_line_that_fits_in_part_is_not_there_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "lines.jsonl"
+    add(path, "a", file_bytes=LARGE)
+    before = path.read_bytes()
+    too_large = pytest.raises(OSError, match=os.strerror(errno.EFBIG))
+    with files_of_at_most(len(before) + 10), too_large:
+        add(path, "b", file_bytes=LARGE)
+    assert path.read_bytes() == before
+    add(path, "c", file_bytes=LARGE)
+    assert told(path) == ["a", "c"]
+
+
+@pytest.mark.parametrize("whole", [1, 0], ids=["after a whole one", "alone"])
+@pytest.mark.parametrize("length", [7, 10_000])
+def test_a_line_that_a_dead_writer_tore_goes_with_the_next_one(
+    tmp_path: Path, whole: int, length: int
+) -> None:
+    path = tmp_path / "lines.jsonl"
+    for _ in range(whole):
+        add(path, "a", file_bytes=LARGE)
+    with path.open("a") as file:
+        file.write('{"who": "' + "x" * length)
+    add(path, "b", file_bytes=LARGE)
+    assert told(path) == ["a"] * whole + ["b"]
