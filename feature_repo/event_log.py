@@ -455,10 +455,13 @@ def new_generation() -> str:
     return uuid.uuid4().hex[:16]
 
 
-def identity_of(path: Path) -> str:
-    """What a file is known by until it is written again; empty where there is none."""
+def identity_of(path: Path | int) -> str:
+    """What a file is known by until it is written again; empty where there is none.
+
+    Of an open one, by its handle: of itself, whatever its name means by now.
+    """
     try:
-        found = path.stat()
+        found = os.stat(path)
     except FileNotFoundError:
         return ""
     return f"{found.st_ino:x}-{found.st_mtime_ns:x}-{found.st_size:x}"

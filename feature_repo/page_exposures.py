@@ -7,15 +7,17 @@ the others showed.
 import json
 import os
 from collections import Counter
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Final
+from typing import BinaryIO, Final
 
 from feature_repo import rotating_lines
 from feature_repo.errors import JobError
 from feature_repo.event_log import identity_of
 from feature_repo.home import Home
 from feature_repo.page_log import CURRENT, FILES, KIND
-from validation.whole_files import replacing
+from validation.whole_files import alone, replacing
 
 EXPOSURES: Final = "exposures.json"
 NOTHING: Final = b'"explored": []'
@@ -41,44 +43,39 @@ class ExploredExposures:
         the listings that got more since the last look; the first one tells of all.
 
         Costs what was written since. After an erasure, and where files were missed, it starts over.
+        Whoever logs pages waits until the files are open, not until they are read.
         """
         try:
             with self._path.open("rb") as current:
                 if _known_by(current) == self._file:
                     return self._total(self._further(current))
-            with rotating_lines.changing(self._path), self._path.open("rb") as current:
-                told, self._file = self._rest(), _known_by(current)
+            with ExitStack() as opened:
+                with rotating_lines.changing(self._path):
+                    current = opened.enter_context(self._path.open("rb"))
+                    full = _opened_full_files(self._path, opened)
+                told, self._file = self._rest(full), _known_by(current)
                 self._read = 0
                 return self._total(told + self._further(current))
         except FileNotFoundError:
             return {}
-        except JobError:
-            self._file = (
-                NO_FILE  # another file by the same number, perhaps: the next look starts over
-            )
+        except JobError:  # another file by the same number, perhaps: the next look starts over
+            self._file = NO_FILE
             raise
 
     def _total(self, more: Counter[str]) -> dict[str, int]:
         self._counts += more
         return {item_id: self._counts[item_id] for item_id in more}
 
-    def _rest(self) -> Counter[str]:
+    def _rest(self, full: Sequence[BinaryIO]) -> Counter[str]:
         """What was added to the file that was read last before it was full; all of the full files
-        where it is not the last of them."""
-        last = rotating_lines.numbered(self._path, 1)
-        try:
-            with last.open("rb") as full:
-                if _known_by(full) == self._file:
-                    return self._further(full)
-        except FileNotFoundError:
-            pass
-        return self._all_before()
-
-    def _all_before(self) -> Counter[str]:
+        where it is not the last of them.
+        """
+        if full and _known_by(full[-1]) == self._file:
+            return self._further(full[-1])
         self._counts = Counter()
-        return _of_full_files(self._home)
+        return _of_full_files(self._home, full)
 
-    def _further(self, file: Any) -> Counter[str]:
+    def _further(self, file: BinaryIO) -> Counter[str]:
         """What the whole lines say that follow what was read."""
         file.seek(self._read)
         counts: Counter[str] = Counter()
@@ -91,7 +88,7 @@ class ExploredExposures:
         return counts
 
 
-def _known_by(file: Any) -> tuple[int, bytes]:
+def _known_by(file: BinaryIO) -> tuple[int, bytes]:
     """Of an open file: its number, which a file that takes its place may get, and how it begins."""
     return os.fstat(file.fileno()).st_ino, file.read(BEGINS)
 
@@ -101,32 +98,43 @@ def explored_exposures(home: Home) -> dict[str, int]:
     return ExploredExposures(home).look()
 
 
-def _of_full_files(home: Home) -> Counter[str]:
+def _opened_full_files(path: Path, opened: ExitStack) -> list[BinaryIO]:
+    """The full files, oldest first: open, they stay what they are, whatever becomes of the names.
+
+    Hold the lock of those who write the log.
+    """
+    files = rotating_lines.kept(path, files=FILES)
+    return [opened.enter_context(one.open("rb")) for one in files if one != path]
+
+
+def _of_full_files(home: Home, files: Sequence[BinaryIO]) -> Counter[str]:
     """A full file changes no more: it is read once, and its counts are kept beside it under what
     the file is known by, which is another one after an erasure.
+
+    One process at a time reads them; who waited for it finds the counts kept.
     """
-    path, known = home.served / CURRENT, _kept(home)
-    counts: Counter[str] = Counter()
-    full: dict[str, dict[str, int]] = {}
-    for one in rotating_lines.kept(path, files=FILES):
-        if one == path:
-            continue
-        identity = identity_of(one)
-        found = known[identity] if identity in known else _of_file(one)
+    kept_in = home.served / EXPOSURES
+    with alone(kept_in.with_name(f".{EXPOSURES}.lock")):
+        known = _kept(kept_in)
+        full = dict[str, dict[str, int]]()
+        for file in files:
+            identity = identity_of(file.fileno())
+            full[identity] = known[identity] if identity in known else _of_file(file)
+        if full != known:
+            with replacing(kept_in) as partial:
+                partial.write_text(json.dumps(full), encoding="utf-8")
+    counts = Counter[str]()
+    for found in full.values():
         counts.update(found)
-        full[identity] = found
-    if full != known:
-        with replacing(home.served / EXPOSURES) as partial:
-            partial.write_text(json.dumps(full), encoding="utf-8")
     return counts
 
 
-def _of_file(file: Path) -> dict[str, int]:
+def _of_file(file: BinaryIO) -> dict[str, int]:
     counts: Counter[str] = Counter()
-    with file.open("rb") as lines:
-        for line in lines:
-            if line.endswith(b"\n") and NOTHING not in line:
-                counts.update(_explored(line, file))
+    file.seek(0)
+    for line in file:
+        if line.endswith(b"\n") and NOTHING not in line:
+            counts.update(_explored(line, Path(file.name)))
     return dict(counts)
 
 
@@ -141,10 +149,10 @@ def _explored(line: bytes, file: Path) -> list[str]:
         ) from error
 
 
-def _kept(home: Home) -> dict[str, dict[str, int]]:
+def _kept(file: Path) -> dict[str, dict[str, int]]:
     """File → its counts, of full files; none where they are not there or not whole."""
     try:
-        kept: dict[str, dict[str, int]] = json.loads((home.served / EXPOSURES).read_bytes())
+        kept: dict[str, dict[str, int]] = json.loads(file.read_bytes())
     except (FileNotFoundError, ValueError):
         return {}
     return kept

@@ -1,7 +1,7 @@
 """Explored pages and experiments through the service: what is shown is what is logged."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
@@ -21,6 +21,7 @@ from feature_repo.home import Home
 from feature_repo.page_exposures import ExploredExposures, explored_exposures
 from feature_repo.page_log import read_pages
 from tests.bentos.fakes import CountingRecommender, MemoryStore
+from validation.whole_files import alone
 
 EXPLORE = '[explore]\npolicy = "thompson"\nper_listing = 3\nfloor = 0.5\n'
 EXPERIMENT = """
@@ -137,9 +138,9 @@ def test_exposures_of_full_files_are_counted_once_and_again_after_an_erasure(
     read = list[str]()
     of_file = page_exposures._of_file
 
-    def watched(path: Path) -> dict[str, int]:
-        read.append(path.name)
-        return of_file(path)
+    def watched(file: BinaryIO) -> dict[str, int]:
+        read.append(file.name)
+        return of_file(file)
 
     monkeypatch.setattr(page_exposures, "_of_file", watched)
     exposures = explored_exposures(home)
@@ -192,6 +193,29 @@ def test_a_reader_of_exposures_reads_on_through_full_files_and_erasures(
     drop_pages(home, "ann", session_ids=())
     assert reader.look() == {}
     assert reader._counts == explored_exposures(home) == {}
+
+
+def test_pages_are_logged_while_a_reader_reads_the_full_files(
+    service: Any, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page_log, "FILE_BYTES", 3_000)
+    explored_by(service, 16)
+    of_file, beside = page_exposures._of_file, list[str]()
+
+    def meanwhile(file: BinaryIO) -> dict[str, int]:
+        with alone(home.served / f".{page_log.CURRENT}.lock", wait=False):
+            beside.append(file.name)
+        explored_by(service, 1)  # some of these number the files anew
+        return of_file(file)
+
+    monkeypatch.setattr(page_exposures, "_of_file", meanwhile)
+    reader = ExploredExposures(home)
+    reader.look()
+    assert len(beside) > 1
+    reader.look()
+    assert sum(reader._counts.values()) == 16 + len(beside)
+    monkeypatch.setattr(page_exposures, "_of_file", of_file)
+    assert reader._counts == explored_exposures(home)
 
 
 def test_a_page_is_counted_once_it_is_whole(service: Any, home: Home) -> None:
