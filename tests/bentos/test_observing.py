@@ -16,6 +16,7 @@ from prometheus_client import generate_latest
 from starlette.testclient import TestClient
 
 from bentos.recommender.observing import logs, spans
+from bentos.recommender.observing.access import Answered
 from bentos.recommender.observing.redaction import PERSON, SECRET, redacted, secrets_of
 from bentos.recommender.observing.request import ObservedRequest, begin, end, request_id
 from bentos.recommender.observing.tracing import UntracedUrls
@@ -102,6 +103,37 @@ def test_a_refused_request_has_its_line_too(client: TestClient, lines: io.String
     client.post("/popular", json={"k": 0})
     statuses = [one["status"] for one in told(lines) if one["logger"] == "bentoml.access"]
     assert statuses == [400]
+
+
+def test_an_answers_line_names_neither_people_nor_secrets_in_any_part(
+    client: TestClient, lines: io.StringIO
+) -> None:
+    client.request("DELETE", "/users/ann/token=t0k-ann", json={"user_id": "ann"})
+    request = ObservedRequest("r-3", "other", private={"ann"})
+    scope = {"client": ("1.2.3.4", 5), "method": "GET", "path": "/people/ann"}
+    token = begin(request)
+    try:
+        Answered.of(scope)._write(1.0)
+    finally:
+        end(token)
+    by_client, by_hand = (one for one in told(lines) if one["logger"] == "bentoml.access")
+    assert by_client["path"] == f"/users/ann/token={SECRET}"
+    assert by_hand["path"] == f"/people/{PERSON}"
+    assert by_hand["message"].startswith(f"1.2.3.4 GET /people/{PERSON} 0, ")
+
+
+def test_an_address_with_line_ends_in_it_is_one_line(
+    client: TestClient, lines: io.StringIO
+) -> None:
+    (handler,) = (
+        one
+        for one in logging.getLogger("bentoml").handlers
+        if isinstance(one, logging.StreamHandler) and one.stream is lines
+    )
+    handler.setFormatter(logs.Lines(layout=logging.Formatter("%(message)s")))
+    client.get("/a%0D%0Aforged%E2%80%A8more")
+    (line,) = (one for one in lines.getvalue().splitlines() if "forged" in one)
+    assert line.startswith(r"testclient GET /a\r\nforged\u2028more 404, ")
 
 
 def test_without_an_exporter_the_callers_trace_is_named_and_no_other_made(

@@ -10,6 +10,7 @@ from time import perf_counter
 from typing import Final
 
 from bentos.recommender.asgi import Scope
+from bentos.recommender.observing.redaction import in_one_line
 
 logger = logging.getLogger("bentoml.access")
 
@@ -36,7 +37,8 @@ class Answered:
     def of(cls, scope: Scope) -> "Answered":
         """A request that just came."""
         client = scope.get("client")
-        return cls(client[0] if client else "-", scope["method"], scope["path"], perf_counter())
+        path = in_one_line(scope["path"])  # it is decoded, and may hold line ends
+        return cls(client[0] if client else "-", scope["method"], path, perf_counter())
 
     def write_soon(self) -> None:
         """After what the event loop has to send, in the context of the request."""

@@ -78,7 +78,9 @@ class JsonLines(Lines):
         }
         if request is not None:
             told |= {"request_id": request.id, "endpoint": request.endpoint}
-        told |= _trace() | getattr(record, FIELD, {})
+        told |= _trace()
+        for name, part in getattr(record, FIELD, {}).items():
+            told[name] = self.clean(part) if isinstance(part, str) else part
         if exception := self.exception(record):
             told["exception"] = self.clean(exception)
         return json.dumps(told, ensure_ascii=False)

@@ -1,9 +1,11 @@
-"""What is blotted out of log lines: ids of the request's people, and secrets."""
+"""What is blotted out of log lines: ids of the request's people, secrets, and line ends."""
 
 import os
 import re
 from collections.abc import Iterable, Mapping
 from typing import Final
+
+from bentos.recommender.payloads.shapes import UNSEEN
 
 PERSON: Final = "[person]"
 SECRET: Final = "[secret]"
@@ -16,6 +18,7 @@ _ASSIGNED: Final = re.compile(
     r"(?:bearer\s+|basic\s+)?)([^\s\"',;&)]+)",
     re.IGNORECASE,
 )
+_UNSEEN: Final = re.compile(f"[{UNSEEN}]")
 _IN_URL: Final = re.compile(r"(://[^/\s:@]*:)([^/\s@]+)(@)")
 
 
@@ -39,3 +42,8 @@ def redacted(text: str, *, private: Iterable[str] = (), secrets: Iterable[str] =
         return text
     either = "|".join(map(re.escape, found))
     return re.sub(rf"(?<![A-Za-z0-9_])(?:{either})(?![A-Za-z0-9_])", PERSON, text)
+
+
+def in_one_line(text: str) -> str:
+    """The text with line ends, and whatever else is not shown, spelled out."""
+    return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
