@@ -69,7 +69,8 @@ def record(home: Home, item_ids: Collection[str], *, kind: Kind = Kind.CHANGED) 
             except OSError as error:
                 if error.errno not in FULL:
                     raise
-                log.error("other processes hear later of %d listings: %s", len(ids), error)
+                if item_ids:  # who only tries again has said so
+                    log.error("other processes hear later of %d listings: %s", len(ids), error)
                 return
             del unsaid[one]
 

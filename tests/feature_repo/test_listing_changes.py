@@ -1,5 +1,8 @@
 """Every process that serves learns of each listing that changed, in whatever process."""
 
+import errno
+import os
+
 import pytest
 
 from feature_repo import listing_changes
@@ -110,4 +113,25 @@ def test_a_torn_first_line_of_a_new_file_hides_neither_numbers_nor_the_next(tmp_
     home.listing_changes.replace(home.listing_changes.with_name("listing_changes.1.jsonl"))
     home.listing_changes.write_text('{"numb')
     record(home, ["b"])
+    assert reader.ids() == ["a", "b"]
+
+
+def test_a_full_disk_is_told_of_once_a_change_not_with_every_look(tmp_path, monkeypatch, caplog):
+    home, append, full = Home(tmp_path), listing_changes._append, True
+
+    def unless_full(path, ids, *, kind):
+        if full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        append(path, ids, kind=kind)
+
+    monkeypatch.setattr(listing_changes, "_append", unless_full)
+    reader = ListingChanges(home)
+    record(home, ["a"])
+    record(home, ["b"])
+    assert [reader.ids() for _ in range(5)] == [[]] * 5
+    assert [one.getMessage().split(":")[0] for one in caplog.records] == [
+        "other processes hear later of 1 listings",
+        "other processes hear later of 2 listings",
+    ]
+    full = False
     assert reader.ids() == ["a", "b"]
