@@ -71,11 +71,12 @@ class Changing(State):
         with as_responses():
             changes, refused, names = self._changes(params.listings)
         results = []
+        undone = "and what it did not change yet is changed where this is sent again"
         with (
             measures.stage("update listings"),
             self._intake,
             threads.all_processors(),
-            as_responses(),
+            as_responses(undone=undone),
         ):
             serving = self._serving
             if changes:

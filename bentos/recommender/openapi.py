@@ -43,8 +43,9 @@ KEYED: Final = {
     "429": "The API key asks too often; `Retry-After` says when again.",
 }
 FULL: Final = {
-    "507": "The disk is full: nothing of it was taken in, but what was to be deleted, erased or "
-    "learned may be so in part, and is wholly where it is sent again; `Retry-After` says when."
+    "507": "The disk is full: nothing of it was taken in, but what was to be changed, deleted, "
+    "erased or learned may be so in part, and is wholly where it is sent again; `Retry-After` says "
+    "when."
 }
 TAKING: Final = frozenset(
     {

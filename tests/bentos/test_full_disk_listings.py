@@ -117,6 +117,11 @@ def ids(home: Home) -> set[str]:
     return set(pq.read_table(home.items)[tables.ITEM_ID].to_pylist())
 
 
+def titles(home: Home) -> dict[str, str]:
+    listed = pq.read_table(home.items, columns=[tables.ITEM_ID, tables.TITLE]).to_pylist()
+    return {one[tables.ITEM_ID]: one[tables.TITLE] for one in listed}
+
+
 def partials(home: Home) -> list[Path]:
     return list(home.root.rglob("*.partial"))
 
@@ -178,6 +183,31 @@ def test_wherever_the_disk_fills_up_a_deletion_is_finished_by_asking_again(
     else:
         pytest.fail("the disk took less than everything forty times")
     assert writes >= 3
+
+
+def test_changes_of_two_sources_between_which_the_disk_fills_up_are_finished_by_asking_again(
+    client: TestClient, home: Home, disk: FillingDisk
+) -> None:
+    taken = client.post("/listings", json={"listings": [listing("vase", 1)]})
+    assert taken.json()["accepted"] == ["vase"], taken.text
+    told_in_part = 0
+    for writes in range(40):
+        wanted = {"sofa": f"Linen sofa {writes}", "vase": f"Vase {writes}"}
+        body = {"listings": [{"item_id": name, "title": wanted[name]} for name in wanted]}
+        with disk.room_for(writes):
+            answer = client.post("/listings/update", json=body)
+        done = titles(home).items() & wanted.items()
+        if answer.status_code == 507:
+            assert "what it did not change yet is changed where this is" in answer.json()["error"]
+            told_in_part += len(done) == 1
+            answer = client.post("/listings/update", json=body)
+        assert sorted(answer.json()["accepted"]) == ["sofa", "vase"], answer.text
+        assert titles(home).items() >= wanted.items()
+        if not disk.refused:
+            break
+    else:
+        pytest.fail("the disk took less than everything forty times")
+    assert told_in_part >= 3
 
 
 def test_a_changed_photo_that_finds_no_room_is_refused_with_507(
