@@ -2,8 +2,9 @@
 
 from typing import Final
 
+from benchmarks.estimates import Estimate
 from benchmarks.grid import SIAMESE, adapts
-from benchmarks.standings import Estimate, Standing
+from benchmarks.standings import Standing
 from benchmarks.tables import table
 from coldstart_models.data.pools import COLD, shots_pool
 from coldstart_models.metrics import NDCG

@@ -6,10 +6,11 @@ from typing import Any, Final
 import numpy as np
 from scipy import stats
 
+from benchmarks.estimates import Estimate
 from benchmarks.grid import CONSTANT, GRID, SIAMESE, adapts
 from benchmarks.oracle_shares import shares_of_oracle
 from benchmarks.peers.registry import PUBLISHED
-from benchmarks.standings import Estimate, Result, Standing, models_in_order
+from benchmarks.standings import Result, Standing, models_in_order
 from benchmarks.tables import fact, interval, number, spread, table
 from coldstart_models.data.pools import MONTH, shots_pool
 from coldstart_models.metrics import AUC, MRR, NDCG, RECALL
@@ -62,7 +63,7 @@ def _against_peers(cuts: Sequence[Standing]) -> str:
             [
                 f"`{cut.cut}`",
                 f"{len(shared)}",
-                f"`{peer}` {number(cut.estimate(peer, seeds=shared).mean)}",
+                f"`{peer}` {number(cut.mean(peer, seeds=shared))}",
                 *(_signed(cut.difference(*pair)) for pair in pairs),
             ]
         )
@@ -96,7 +97,7 @@ def mean_ranks(cuts: Sequence[Standing]) -> dict[str, tuple[float, list[float]]]
         return {}
     means = np.array(
         [
-            [cut.estimate(name, seeds=shared).mean for name in names]
+            [cut.mean(name, seeds=shared) for name in names]
             for cut, shared in zip(cuts, seeds, strict=True)
         ]
     )
@@ -124,24 +125,20 @@ def _mean_ranks(cuts: Sequence[Standing]) -> str:
 
 def _of_cut(cut: Standing) -> str:
     """Metrics of all models in the cold pool, and their difference to the best kNN ensemble."""
-    found = {name: [cut.estimate(name, metric) for metric in SHOWN] for name in cut.models}
+    found = {name: [cut.mean(name, metric) for metric in SHOWN] for name in cut.models}
     contestants = [values for name, values in found.items() if name not in NULLS]
     best = [
-        max((values[place].mean for values in contestants), default=None)
-        for place in range(len(SHOWN))
+        max((values[place] for values in contestants), default=None) for place in range(len(SHOWN))
     ]
     body = []
     for name, values in found.items():
-        ndcg = values[SHOWN.index(NDCG)]
+        ndcg = cut.estimate(name)
         other = None if name == CONTENT_KNN else cut.difference(name, CONTENT_KNN)
         body.append(
             [
                 f"`{name}`",
                 f"{len(cut.seeds(name))}",
-                *(
-                    number(one.mean, best=one.mean == top)
-                    for one, top in zip(values, best, strict=True)
-                ),
+                *(number(one, best=one == top) for one, top in zip(values, best, strict=True)),
                 interval((ndcg.low, ndcg.high)),
                 _signed(other),
                 f"{cut.seconds(name):.0f}",
@@ -153,9 +150,9 @@ def _of_cut(cut: Standing) -> str:
 
 def _heading(cut: Standing) -> str:
     """What the cut is, and who was left out of it."""
-    first = cut.measurements(cut.models[0])
-    users = round(np.mean([len(one.user_index) for one in first]))
-    candidates = round(np.mean([one.num_candidates for one in first]))
+    first = cut.pools(cut.models[0]).values()
+    users = round(np.mean([len(one["users"]) for one in first]))
+    candidates = round(np.mean([one["candidates"] for one in first]))
     split = next(result["split"] for result in cut.results if "split" in result)
     absent = "".join(f" `{name}` is left out: {why}." for name, why in cut.skipped.items())
     return f"**{cut.cut}**: {split}; {users} users, {candidates} candidates.{absent}\n"
@@ -163,7 +160,7 @@ def _heading(cut: Standing) -> str:
 
 def within_months(cut: Standing) -> str:
     """NDCG@10 where each user ranks the launches of one calendar month; empty without months."""
-    names = [name for name in cut.models if cut.measurements(name, pool=MONTH)]
+    names = [name for name in cut.models if cut.pools(name, pool=MONTH)]
     if not names:
         return ""
     found = {name: cut.estimate(name, pool=MONTH) for name in names}
@@ -200,7 +197,7 @@ def _with_shots(cut: Standing, model: str, shots: int) -> str:
     """Both values, or the one of a model that does not adapt."""
     pool = shots_pool(shots)
     counts = (0, shots) if adapts(model) else (0,)
-    return " → ".join(number(cut.estimate(model, pool=pool, shots=count).mean) for count in counts)
+    return " → ".join(number(cut.mean(model, pool=pool, shots=count)) for count in counts)
 
 
 def _signed(found: Estimate | None) -> str:

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.estimates import ratio
 from benchmarks.tables import fact, number, percent, spread, table
-from coldstart_models.metrics import bootstrap_means, percentile_interval, seed_means
+from coldstart_models.metrics import seed_means
 
 Result = Mapping[str, Any]
 
@@ -32,10 +33,8 @@ def gain(values: npt.NDArray[np.float64]) -> Gain:
         values: (S, U, 2) of each seed's users without support and with it; NaN where a seed has not
             got the user.
     """
-    plain, adapted = seed_means(values)
-    draws = bootstrap_means(values, seed=0)
-    low, high = percentile_interval(draws[:, [1]] / draws[:, [0]] - 1)[0]
-    return Gain(float(adapted / plain - 1), float(low), float(high))
+    found = ratio(values)
+    return Gain(found.mean - 1, found.low - 1, found.high - 1)
 
 
 def published(

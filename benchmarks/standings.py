@@ -12,29 +12,14 @@ from typing import Any
 import numpy as np
 
 from benchmarks.cells import measurement
+from benchmarks.estimates import Estimate, Sample, ratio
 from benchmarks.grid import GRID
-from coldstart_models.benchmark_result import Measurement, aligned
+from coldstart_models.benchmark_result import aligned
 from coldstart_models.data.pools import COLD
-from coldstart_models.metrics import (
-    NDCG,
-    USER_METRICS,
-    bootstrap_intervals,
-    bootstrap_means,
-    percentile_interval,
-    seed_means,
-)
+from coldstart_models.metrics import NDCG, USER_METRICS, FloatArray
 from coldstart_models.models import CONTENT_KNN
 
 Result = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A mean and its 95 % interval."""
-
-    mean: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -75,19 +60,17 @@ class Standing:
             result["model"]: result["skipped"] for result in self.results if "skipped" in result
         }
 
-    def measurements(
-        self, model: str, *, pool: str = COLD, shots: int = 0, seeds: Container[int] | None = None
-    ) -> list[Measurement]:
-        """One of each seed that has the pool; `seeds` narrows them."""
-        return [
-            measurement(one, seed=result["seed"])
+    def pools(self, model: str, *, pool: str = COLD, shots: int = 0) -> dict[int, Result]:
+        """Seed → what a model was measured to have on a pool, of those that have it."""
+        return {
+            result["seed"]: one
             for result in self.results
-            if result["model"] == model and (seeds is None or result["seed"] in seeds)
+            if result["model"] == model
             for one in result.get("pools", [])
             if (one["pool"], one["shots"]) == (pool, shots)
-        ]
+        }
 
-    def estimate(
+    def mean(
         self,
         model: str,
         metric: str = NDCG,
@@ -95,10 +78,13 @@ class Standing:
         pool: str = COLD,
         shots: int = 0,
         seeds: Container[int] | None = None,
-    ) -> Estimate:
+    ) -> float:
         """A metric of one model, over its own seeds where none are named."""
-        measured = self.measurements(model, pool=pool, shots=shots, seeds=seeds)
-        return _estimate(aligned(measured), metric)
+        return self._sample(model, pool=pool, shots=shots, seeds=seeds).mean(metric)
+
+    def estimate(self, model: str, metric: str = NDCG, *, pool: str = COLD) -> Estimate:
+        """A metric of one model without support, over its own seeds, with its interval."""
+        return self._sample(model, pool=pool).estimate(metric)
 
     def difference(
         self, model: str, other: str, metric: str = NDCG, *, pool: str = COLD
@@ -107,12 +93,8 @@ class Standing:
 
         None where they share no seed on the pool.
         """
-        found = [self.measurements(name, pool=pool) for name in (model, other)]
-        shared = set.intersection(*({one.seed for one in each} for each in found))
-        if not shared:
-            return None
-        ours, theirs = (aligned([one for one in each if one.seed in shared]) for each in found)
-        return _estimate(ours - theirs, metric)
+        found = self._less(model, other, pool=pool)
+        return None if found is None else found.estimate(metric)
 
     def share(
         self, model: str, other: str, *, pool: str = COLD, shots: int = 0, metric: str = NDCG
@@ -121,25 +103,17 @@ class Standing:
 
         None where they share no seed on the pool.
         """
-        found = [self.measurements(model, pool=pool, shots=shots)]
-        found.append(self.measurements(other, pool=pool))
-        shared = set.intersection(*({one.seed for one in each} for each in found))
-        if not shared:
+        found = self._paired(model, other, pool=pool, shots=shots)
+        if found is None:
             return None
         place = USER_METRICS.index(metric)
-        values = np.stack(
-            [aligned([one for one in each if one.seed in shared])[:, :, place] for each in found],
-            axis=2,
-        )
-        ours, whole = seed_means(values)
-        draws = bootstrap_means(values, seed=0)
-        low, high = percentile_interval(draws[:, [0]] / draws[:, [1]])[0]
-        return Estimate(float(ours / whole), float(low), float(high))
+        ours, theirs = (each[:, :, place] for each in found)
+        return ratio(np.stack([theirs, ours], axis=2))
 
     def lead(self, model: str) -> float:
         """NDCG@10 above the best kNN ensemble on the seeds they share; plain without one."""
-        found = self.difference(model, CONTENT_KNN)
-        return self.estimate(model).mean if found is None else found.mean
+        found = self._less(model, CONTENT_KNN, pool=COLD)
+        return self.mean(model) if found is None else found.mean(NDCG)
 
     def strongest(self, names: Iterable[str]) -> str | None:
         """The one of these with the largest lead; None where none was measured."""
@@ -150,14 +124,52 @@ class Standing:
         times = [one["seconds"] for one in self.results if one["model"] == model and "pools" in one]
         return float(np.mean(times))
 
+    def _less(self, model: str, other: str, *, pool: str) -> Sample | None:
+        """A model's values less another's, both without support; None where no seed is shared."""
+        key = (model, other, pool)
+        if key not in self._differences:
+            found = self._paired(model, other, pool=pool)
+            self._differences[key] = None if found is None else Sample(found[0] - found[1])
+        return self._differences[key]
+
+    def _paired(
+        self, model: str, other: str, *, pool: str, shots: int = 0
+    ) -> tuple[FloatArray, FloatArray] | None:
+        """(S, U, 4) of a model with support, of another without; None where no seed is shared."""
+        asked = ((model, shots), (other, 0))
+        seeds = set.intersection(
+            *(set(self.pools(name, pool=pool, shots=count)) for name, count in asked)
+        )
+        if not seeds:
+            return None
+        ours, theirs = (
+            self._sample(name, pool=pool, shots=count, seeds=seeds).values for name, count in asked
+        )
+        return ours, theirs
+
+    def _sample(
+        self, model: str, *, pool: str, shots: int = 0, seeds: Container[int] | None = None
+    ) -> Sample:
+        """What the users of some seeds have, read once."""
+        found = self.pools(model, pool=pool, shots=shots)
+        used = tuple(seed for seed in found if seeds is None or seed in seeds)
+        key = (model, pool, shots, used)
+        if key not in self._samples:
+            measured = [measurement(found[seed], seed=seed) for seed in used]
+            self._samples[key] = Sample(aligned(measured))
+        return self._samples[key]
+
+    @cached_property
+    def _samples(self) -> dict[tuple[str, str, int, tuple[int, ...]], Sample]:
+        """Model, pool, shots and seeds → what was read."""
+        return {}
+
+    @cached_property
+    def _differences(self) -> dict[tuple[str, str, str], Sample | None]:
+        """Model, other and pool → what was paired."""
+        return {}
+
 
 def models_in_order() -> list[str]:
     """All models of the grid, as its widest cut has them."""
     return max((list(cut.models) for cut in GRID), key=len)
-
-
-def _estimate(values: "np.typing.NDArray[np.float64]", metric: str) -> Estimate:
-    """Of (S, U, 4) values."""
-    place = USER_METRICS.index(metric)
-    low, high = bootstrap_intervals(values, seed=0)[place]
-    return Estimate(float(seed_means(values)[place]), float(low), float(high))

@@ -1,8 +1,10 @@
 import pytest
 
+from benchmarks import estimates
 from benchmarks.oracle_shares import oracle_share, shares_of_oracle
 from benchmarks.quality_tables import published, within_months
 from benchmarks.standings import Standing
+from coldstart_models.metrics import bootstrap_intervals
 
 USERS = 60
 
@@ -97,6 +99,24 @@ def test_models_are_compared_on_the_seeds_that_they_share():
     assert more.difference("als-map", "content-knn").mean == pytest.approx(0.05)
     assert more.lead("aldi") == pytest.approx(-0.1)
     assert more.strongest(["aldi", "als-map", "dropoutnet"]) == "als-map"
+
+
+def test_users_are_drawn_for_intervals_alone_and_once(monkeypatch):
+    draws = []
+
+    def counted(values, *, seed):
+        draws.append(values.shape)
+        return bootstrap_intervals(values, seed=seed)
+
+    monkeypatch.setattr(estimates, "bootstrap_intervals", counted)
+    cut = Standing("ikea", RESULTS)
+    assert cut.strongest(["aldi", "als-map"]) == "als-map"
+    assert cut.mean("melu", pool="cold>3", shots=3) == pytest.approx(0.2505)
+    assert draws == []
+    for metric in ("recall@20", "ndcg@10"):
+        cut.estimate("als-map", metric)
+        cut.difference("als-map", "content-knn", metric)
+    assert draws == [(1, USERS, 4)] * 2
 
 
 def test_models_without_a_seed_in_common_are_not_compared():
