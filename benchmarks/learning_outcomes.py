@@ -6,11 +6,11 @@ from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from benchmarks.outcomes import ABSENT, Outcome, at_least
-from benchmarks.shots_tables import Gain, gain
-from benchmarks.tables import signed
+from benchmarks.shots_tables import Gain, gain, pairs_of, shots_of
+from benchmarks.tables import number, signed
+from benchmarks.training import MOST_MB, MOST_MINUTES, SHOP
 from coldstart_models.metrics import seed_means
 
 Result = Mapping[str, Any]
@@ -36,25 +36,19 @@ GAINED: Final = re.compile(r"([+-][\d.]+)% \(([+-][\d.]+)% to ([+-][\d.]+)%\)")
 
 def shots_outcomes(cut: str, results: Sequence[Result]) -> Iterator[Outcome]:
     """Of one cut, its seeds together; the learner is the one that won on validation."""
-    where, counts = f"`{cut}`", _counts(results)
-    won = {count: gain(_values(results, count, None)) for count in counts}
+    where, shots = f"`{cut}`", shots_of(results)
+    won = {count: gain(pairs_of(results, count, None)) for count in shots}
     if cut.startswith(RETAIL):
         yield from _retail(where, won)
         for baseline in BASELINES:
-            yield _beside(where, baseline, results, counts)
-    falls = [won[later].mean - won[one].mean for one, later in pairwise(counts)]
+            yield _beside(where, baseline, results, shots)
+    falls = [won[later].mean - won[one].mean for one, later in pairwise(shots)]
     told = ", ".join(f"{one.mean:+.1%}" for one in won.values())
     fall = min(falls, default=None)
     yield at_least(
         "the gain does not fall as k grows", where, fall, 0.0, "shots", told=f"{told} by k"
     )
     yield from _warm(where, results)
-
-
-def _counts(results: Sequence[Result]) -> list[int]:
-    """Numbers of first customers that every seed has a pool for."""
-    found = [{pool["shots"] for pool in one["pools"]} for one in results]
-    return sorted(set.intersection(*found)) if found else []
 
 
 def _retail(where: str, won: Mapping[int, Gain]) -> Iterator[Outcome]:
@@ -69,18 +63,18 @@ def _retail(where: str, won: Mapping[int, Gain]) -> Iterator[Outcome]:
         yield at_least(target, where, value, bound, "shots", told=str(one))
 
 
-def _beside(where: str, baseline: str, results: Sequence[Result], counts: list[int]) -> Outcome:
+def _beside(where: str, baseline: str, results: Sequence[Result], shots: list[int]) -> Outcome:
     """The winner against a plain learner at every k."""
     target = f"ahead of `{baseline}` at every k"
     leads = {}
-    for count in counts:
-        ours = seed_means(_values(results, count, None))[1]
-        leads[count] = float(ours - seed_means(_values(results, count, baseline))[1])
+    for count in shots:
+        ours = seed_means(pairs_of(results, count, None))[1]
+        leads[count] = float(ours - seed_means(pairs_of(results, count, baseline))[1])
     if not leads:
         return Outcome(target, where, ABSENT, None, "shots")
     told = ", ".join(f"k = {count}: {signed(lead)}" for count, lead in leads.items())
     least = min(leads.values())
-    return Outcome(target, where, told, None if least > 0 else signed(-least)[1:], "shots")
+    return Outcome(target, where, told, None if least > 0 else number(abs(least)), "shots")
 
 
 def _warm(where: str, results: Sequence[Result]) -> Iterator[Outcome]:
@@ -93,18 +87,6 @@ def _warm(where: str, results: Sequence[Result]) -> Iterator[Outcome]:
         change = float(new / old - 1)
         target, told = f"warm items {how} lose at most 1 %", f"{old:.4f} → {new:.4f}, {change:+.1%}"
         yield at_least(target, where, change, -MOST_WARM_LOSS, "shots", told=told)
-
-
-def _values(results: Sequence[Result], shots: int, learner: str | None) -> npt.NDArray[np.float64]:
-    """(S, U, 2) NDCG@10 without and with a learner; each seed's winner where none is named."""
-    pools = [(one, pool) for one in results for pool in one["pools"] if pool["shots"] == shots]
-    users = np.unique(np.concatenate([pool["users"] for _, pool in pools]))
-    values = np.full((len(pools), len(users), 2), np.nan)
-    for seed, (one, pool) in enumerate(pools):
-        name = learner or one["contest"]["winner"]
-        pair = np.column_stack([pool["without"], pool["with"][name]])
-        values[seed, np.searchsorted(users, pool["users"])] = pair
-    return values
 
 
 def transfer_outcomes(result: Result | None) -> Iterator[Outcome]:
@@ -126,17 +108,19 @@ def transfer_outcomes(result: Result | None) -> Iterator[Outcome]:
 
 def training_outcomes(result: Result | None) -> Iterator[Outcome]:
     """Of the real shop's training, and of what grows with a generated log."""
-    shop = (result or {}).get("online_retail_dev_y1")
-    target = "whole training in at most 10 minutes and 2 GB on 2 cores"
+    shop, where = (result or {}).get(SHOP), f"`{SHOP}`"
+    target = (
+        f"whole training in at most {MOST_MINUTES} minutes and {MOST_MB / 1024:g} GB on 2 cores"
+    )
     if shop is None:
-        yield Outcome(target, "`online_retail_dev_y1`", ABSENT, None, "training")
+        yield Outcome(target, where, ABSENT, None, "training")
     else:
         minutes, most = shop["minutes in all"], shop["MB at most"]
-        over = [f"{minutes - 10:.1f} minutes"] if minutes > 10 else []
-        over += [f"{most - 2048:,} MB"] if most > 2048 else []
+        over = [f"{minutes - MOST_MINUTES:.1f} minutes"] if minutes > MOST_MINUTES else []
+        over += [f"{most - MOST_MB:,} MB"] if most > MOST_MB else []
         told = f"{minutes:g} minutes, {most:,} MB"
         missing = " and ".join(over) or None
-        yield Outcome(target, "`online_retail_dev_y1`", told, missing, "training")
+        yield Outcome(target, where, told, missing, "training")
     growth = (result or {}).get("growth", {})
     target = f"a step's time and memory flat as the log grows (at most {FLAT} ×)"
     if not growth:

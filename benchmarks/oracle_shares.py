@@ -29,7 +29,7 @@ def shares_of_oracle(cut: Standing) -> str:
     names += [name for name in cut.models if adapts(name)]
     counts = [0, *cut.shots]
     body = [
-        [f"`{name}`", *(_told(oracle_share(cut, name, shots=count)) for count in counts)]
+        [f"`{name}`", *(in_per_cent(oracle_share(cut, name, shots=count)) for count in counts)]
         for name in names
     ]
     columns = ["share of the oracle", *(f"k = {count}" for count in counts)]
@@ -41,7 +41,8 @@ def shares_of_oracle(cut: Standing) -> str:
     )
 
 
-def _told(found: Estimate | None) -> str:
+def in_per_cent(found: Estimate | None) -> str:
+    """A share with its interval."""
     if found is None:
         return "–"
     return f"{found.mean:.1%} ({found.low:.1%}–{found.high:.1%})"

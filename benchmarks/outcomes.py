@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from benchmarks.tables import signed, spread, table
+from benchmarks.tables import number, spread, table
 
 ABSENT: Final = "not measured"
 POINTS: Final = "points"
@@ -76,7 +76,7 @@ def ahead(
     if bounds is None:
         return Outcome(target, where, ABSENT, None, subject)
     mean, *interval = bounds
-    missing = None if mean > 0 else signed(mean).lstrip("−+") or "0"
+    missing = None if mean > 0 else number(abs(mean))
     return Outcome(target, where, spread(mean, interval), missing, subject)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from benchmarks.grid import DATED, GRID, SIAMESE
-from benchmarks.oracle_shares import oracle_share
+from benchmarks.oracle_shares import in_per_cent, oracle_share
 from benchmarks.outcomes import ABSENT, TIMES, Outcome, ahead, at_least
 from benchmarks.peers.registry import PUBLISHED
 from benchmarks.quality_tables import contested, mean_ranks
@@ -98,8 +98,7 @@ def _of_oracle(cut: Standing) -> Iterator[Outcome]:
         if ORACLE in cut.models and ORACLE_SHOTS in cut.shots:
             share = oracle_share(cut, name, shots=ORACLE_SHOTS)
             if share is not None:
-                told = f"`{name}` {share.mean:.1%} ({share.low:.1%}–{share.high:.1%})"
-                found.append((share.mean, told))
+                found.append((share.mean, f"`{name}` {in_per_cent(share)}"))
     value, told = max(found, default=(None, ABSENT))
     yield at_least(target, f"`{cut.cut}`", value, OF_ORACLE, "shots", told=told)
 

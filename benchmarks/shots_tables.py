@@ -26,14 +26,36 @@ class Gain:
         return spread(self.mean, (self.low, self.high), lambda value: f"{percent(value)} %")
 
 
-def gain(values: npt.NDArray[np.float64]) -> Gain:
+def shots_of(results: Sequence[Result]) -> list[int]:
+    """Numbers of first customers that every seed has a pool for."""
+    found = [{pool["shots"] for pool in one["pools"]} for one in results]
+    return sorted(set.intersection(*found)) if found else []
+
+
+def pairs_of(results: Sequence[Result], shots: int, learner: str | None) -> npt.NDArray[np.float64]:
+    """(S, U, 2) NDCG@10 of every user that any seed has, without a learner and with it.
+
+    Args:
+        learner: None: the one that won each seed's contest.
+    """
+    pools = [(one, pool) for one in results for pool in one["pools"] if pool["shots"] == shots]
+    users = np.unique(np.concatenate([pool["users"] for _, pool in pools]))
+    found = np.full((len(pools), len(users), 2), np.nan)
+    for seed, (one, pool) in enumerate(pools):
+        name = learner or one["contest"]["winner"]
+        pair = np.column_stack([pool["without"], pool["with"][name]])
+        found[seed, np.searchsorted(users, pool["users"])] = pair
+    return found
+
+
+def gain(pairs: npt.NDArray[np.float64]) -> Gain:
     """Of the means over seeds, by the draws of users of `metrics.bootstrap_means`.
 
     Args:
-        values: (S, U, 2) of each seed's users without support and with it; NaN where a seed has not
+        pairs: (S, U, 2) of each seed's users without support and with it; NaN where a seed has not
             got the user.
     """
-    found = ratio(values)
+    found = ratio(pairs)
     return Gain(found.mean - 1, found.low - 1, found.high - 1)
 
 
@@ -56,11 +78,7 @@ def published(
 
 
 def _of_cut(name: str, results: Sequence[Result]) -> list[str]:
-    shots = [
-        count
-        for count in sorted({pool["shots"] for result in results for pool in result["pools"]})
-        if all(any(pool["shots"] == count for pool in result["pools"]) for result in results)
-    ]
+    shots = shots_of(results)
     winners = ", ".join(f"`{result['contest']['winner']}`" for result in results)
     users = round(np.mean([len(pool["users"]) for one in results for pool in one["pools"]]))
     head = f"**{name}**: {len(results)} seed(s), about {users} users; won on validation: {winners}."
@@ -68,10 +86,10 @@ def _of_cut(name: str, results: Sequence[Result]) -> list[str]:
         return [f"{head} No pool is large enough.\n"]
     columns = ["ndcg@10", *(f"k = {count}" for count in shots)]
     learners = list(results[0]["pools"][0]["with"])
-    plain = [seed_means(_values(results, count, learners[0]))[0] for count in shots]
+    plain = [seed_means(pairs_of(results, count, learners[0]))[0] for count in shots]
     rows = [["k = 0 on the same pool", *(number(float(value)) for value in plain)]]
     rows += [
-        [f"`{learner}`", *(str(gain(_values(results, count, learner))) for count in shots)]
+        [f"`{learner}`", *(str(gain(pairs_of(results, count, learner))) for count in shots)]
         for learner in learners
     ]
     parts = [f"{head}\n\n{table(columns, rows)}"]
@@ -82,14 +100,3 @@ def _of_cut(name: str, results: Sequence[Result]) -> list[str]:
         )
         parts.append(f"`{name}`, ndcg@10 of warm items: {told}.\n")
     return parts
-
-
-def _values(results: Sequence[Result], shots: int, learner: str) -> npt.NDArray[np.float64]:
-    """(S, U, 2): the NDCG@10 of every user that any seed has, without the learner and with it."""
-    pools = [pool for one in results for pool in one["pools"] if pool["shots"] == shots]
-    users = np.unique(np.concatenate([pool["users"] for pool in pools]))
-    values = np.full((len(pools), len(users), 2), np.nan)
-    for seed, pool in enumerate(pools):
-        pair = np.column_stack([pool["without"], pool["with"][learner]])
-        values[seed, np.searchsorted(users, pool["users"])] = pair
-    return values
