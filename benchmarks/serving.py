@@ -19,11 +19,11 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from itertools import chain, cycle
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from benchmarks import results
 from benchmarks.servers import redis_server
@@ -32,8 +32,9 @@ from benchmarks.serving_floor import FOLDER_VARIABLE
 from benchmarks.serving_intake import times_to_be_shown, times_to_move
 from benchmarks.serving_load import saturated, under_load
 from benchmarks.serving_parts import RETRIEVAL, Measured, OtherMachine, publish, published
-from benchmarks.serving_processes import PROJECT, Client, expect, served
+from benchmarks.serving_processes import PROJECT, Client, served
 from benchmarks.serving_shop import Shop, item_ids, prepared
+from benchmarks.serving_wire import Wire, in_turns
 from feature_repo.environment import ENVIRONMENT_VARIABLE
 from feature_repo.home import REPOSITORY, Home
 
@@ -120,21 +121,21 @@ def latency(shop: Shop) -> Iterator[Measured]:
         served(shop.home, shop.folder / "floor.log", FLOOR) as (floor, _),
         served(shop.home, shop.folder / "service.log") as (ours, _),
     ):
-        ask = expect(Client(ours), "/recommend")
         clicks = cycle(item_ids(shop.folder / "floor"))
 
-        def anew(body: object) -> Any:
-            session = [{"item_id": next(clicks), "event_type": "click"}]
-            return ask({**cast(dict[str, Any], body), "session": session})
+        def clicking() -> dict[str, Any]:
+            return {**shop.body, "session": [{"item_id": next(clicks), "event_type": "click"}]}
 
         least_body = {"user_id": shop.user, "k": shop.body["k"]}
-        found, clicked, least = in_turns(
-            (ask, shop.body),
-            (anew, shop.body),
-            (expect(Client(floor), "/recommend"), least_body),
-            calls=shop.options.calls,
-        )
-    mine, others, floors = (results.quantiles(one) for one in (found, clicked, least))
+        with closing(Wire(ours, "/recommend")) as ask, closing(Wire(floor, "/recommend")) as least:
+            found, clicked, floor_found = in_turns(
+                (ask, lambda: shop.body),
+                (ask, clicking),
+                (least, lambda: least_body),
+                calls=shop.options.calls,
+                items=shop.body["k"],
+            )
+    mine, others, floors = (results.quantiles(one) for one in (found, clicked, floor_found))
     yield Measured(
         {OURS: mine, ANEW: others, LEAST: floors},
         {
@@ -245,32 +246,6 @@ def told_by(module: str, *arguments: str) -> Any:
         check=True,
     )
     return json.loads(told.stdout.strip().splitlines()[-1])
-
-
-def in_turns(
-    *asked: tuple[Callable[[object], Any], dict[str, Any]],
-    calls: int,
-    warm_up: int = 50,
-    turns: int = 10,
-) -> tuple[list[float], ...]:
-    """Milliseconds of each call of each, a tenth of them at a time, so that all see the same.
-
-    Args:
-        asked: what calls, and with what.
-    """
-    for work, body in asked:
-        for _ in range(warm_up):
-            items = work(body)["items"]
-            if len(items) != body["k"]:
-                raise RuntimeError(f"{len(items)} of {body['k']} items were answered")
-    taken: tuple[list[float], ...] = tuple([] for _ in asked)
-    for _ in range(turns):
-        for (work, body), kept in zip(asked, taken, strict=True):
-            kept += [
-                1000 * results.seconds(lambda w=work, b=body: w(b))  # type: ignore[misc]
-                for _ in range(calls // turns)
-            ]
-    return taken
 
 
 if __name__ == "__main__":
