@@ -21,7 +21,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from sklearn.utils.extmath import randomized_svd
 
 from coldstart_models.data.catalogue import BoolArray, FloatMatrix, IntArray
@@ -39,6 +39,8 @@ SHARPNESS: Final = 4.0
 ANCHORS: Final = 4_096
 """Warm items whose neighbourhood counts; of more, those that most people chose (Nyström)."""
 BLOCK: Final = 4_096
+JITTERS: Final = (1e-6, 1e-5, 1e-4, 1e-3)
+"""Shares of the mean diagonal of the normal equations that are added to it, the least that does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,5 +199,23 @@ def _through_anchors(
         near = _kernel(deviations[rows], unit[rows], line, anchors)
         normal += near.T @ near
         right += near.T @ target[rows]
-    normal[np.diag_indices(len(normal))] += 1e-6 * np.trace(normal) / len(normal)
-    return np.asarray(cho_solve(cho_factor(normal, overwrite_a=True), right))
+    return _solved(normal, right)
+
+
+def _solved(
+    normal: npt.NDArray[np.float64], right: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Of normal equations, with as little on the diagonal as lets them be solved.
+
+    Kernels are of single precision, and where many anchors are alike, as products of one text are,
+    their rounding makes eigenvalues negative by more than the least.
+    """
+    at, diagonal, trace = np.diag_indices(len(normal)), normal.diagonal().copy(), np.trace(normal)
+    for jitter in JITTERS:
+        normal[at] = diagonal + jitter * trace / len(normal)
+        try:
+            return np.asarray(cho_solve(cho_factor(normal), right))
+        except LinAlgError:
+            if jitter == JITTERS[-1]:
+                raise
+    raise AssertionError("there is at least one jitter")

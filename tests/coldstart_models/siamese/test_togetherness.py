@@ -67,6 +67,21 @@ def test_of_more_items_than_anchors_the_others_count_too(monkeypatch):
     assert error(thinned) == pytest.approx(error(whole), abs=0.02)
 
 
+def test_anchors_that_rounding_makes_indefinite_are_solved_for(monkeypatch):
+    inputs, others = inputs_of(0, 300), inputs_of(1, 20)
+    target = targets_of(inputs)
+    monkeypatch.setattr(togetherness, "ANCHORS", 40)
+    head = fit_map(inputs, target, np.arange(300))
+    too_little = -1.0
+    monkeypatch.setattr(togetherness, "JITTERS", (too_little, *togetherness.JITTERS))
+    again = fit_map(inputs, target, np.arange(300))
+    for found, expected in zip(again.predict(others), head.predict(others), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    monkeypatch.setattr(togetherness, "JITTERS", (too_little,))
+    with pytest.raises(np.linalg.LinAlgError):
+        fit_map(inputs, target, np.arange(300))
+
+
 def test_a_missing_modality_says_nothing_in_the_line():
     inputs = inputs_of(0, without=(3, 4))
     mean = togetherness.content_mean(inputs)
