@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 from feature_repo.jobs import item_sums
 from feature_repo.jobs.item_sums import ItemSums
 from validation import tables
-from validation.identities import Hashes, hashed
+from validation.identities import Hashes, distinct, hashed
 
 KEYS: Final = (tables.EVENT_ID, tables.USER_ID, tables.ITEM_ID)
 """Columns whose values can be looked up."""
@@ -111,7 +111,7 @@ class EventIndex:
         parts = [numbers[low:high] for low, high in zip(first, last, strict=True) if high > low]
         if not parts:
             return np.empty(0, np.int64)
-        return np.unique(np.concatenate(parts).astype(np.int64))
+        return distinct(np.concatenate(parts).astype(np.int64))
 
 
 def build(log: Path, folder: Path) -> None:

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from validation import tables
-from validation.identities import Hashes, Truths, among, hashed
+from validation.identities import Hashes, Truths, among, distinct, hashed
 from validation.spool import Numbers
 
 TEXT: Final = "text"
@@ -209,7 +209,7 @@ def _distinct_words(texts: pd.Series) -> tuple[Rows, Keys]:
     rows = np.repeat(np.arange(len(texts)), pc.list_value_length(lists).to_numpy())
     kept = ~blank[places]
     tagged = rows[kept].astype(np.uint64) << np.uint64(32) | short[places[kept]]
-    tagged = np.unique(tagged)
+    tagged = distinct(tagged)
     return (tagged >> np.uint64(32)).astype(np.int64), tagged.astype(np.uint32)
 
 

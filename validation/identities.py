@@ -31,10 +31,27 @@ def among(values: Values, ascending: Values) -> Truths:
     return found
 
 
+def distinct(values: Values) -> Values:
+    """Each value once, ascending.
+
+    `numpy.unique` goes by a hash table, which takes twenty times as long of a million hashes and
+    a hundred times as long of keys whose lower halves are few. Values that all but ascend, or
+    ascend part by part, take the least.
+    """
+    return _each_once(np.sort(values, kind="stable"))
+
+
 def repeated(values: Values) -> Values:
     """The values that come more than once, each once, ascending."""
     ascending = np.sort(values)
-    return np.unique(ascending[1:][ascending[1:] == ascending[:-1]])
+    return _each_once(ascending[1:][ascending[1:] == ascending[:-1]])
+
+
+def _each_once(ascending: Values) -> Values:
+    """Values in ascending order, each once."""
+    first = np.ones(len(ascending), dtype=bool)
+    np.not_equal(ascending[1:], ascending[:-1], out=first[1:])
+    return ascending[first]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +67,7 @@ class Ids:
         if isinstance(ids, Ids):
             return ids
         values = ids if isinstance(ids, pd.Series) else pd.Series(list(ids), dtype=object)
-        return cls(np.unique(hashed(values)))
+        return cls(distinct(hashed(values)))
 
     def has(self, ids: pd.Series) -> Truths:
         """(N,) which of the ids are in the set."""
@@ -59,7 +76,7 @@ class Ids:
     @classmethod
     def union(cls, parts: "Sequence[Ids]") -> "Ids":
         """The ids that are in any of the parts, at least one."""
-        return cls(np.unique(np.concatenate([part.hashes for part in parts])))
+        return cls(distinct(np.concatenate([part.hashes for part in parts])))
 
 
 @dataclass(slots=True)

@@ -32,8 +32,9 @@ RARE: Final = 0.01
 """Share of the catalogue's texts below which a script or a language is unusual."""
 SCRIPT: Final = "script"
 LANGUAGE: Final = "language"
+LATIN: Final = "Latin"
 SCRIPTS: Final = {
-    "Latin": "a-zA-Z\u00c0-\u024f",
+    LATIN: "a-zA-Z\u00c0-\u024f",
     "Greek": "\u0370-\u03ff",
     "Cyrillic": "\u0400-\u04ff",
     "Hebrew": "\u0590-\u05ff",
@@ -193,6 +194,8 @@ def script_of(text: object) -> str | None:
     """The script that most letters of the text are in; None without any known letter."""
     if not isinstance(text, str):
         return None
+    if text.isascii():  # most titles of a million, which need not be searched for other letters
+        return LATIN if _script_patterns()[LATIN].search(text) else None
     counts = {name: len(pattern.findall(text)) for name, pattern in _script_patterns().items()}
     script = max(counts, key=lambda name: counts[name])
     return script if counts[script] else None

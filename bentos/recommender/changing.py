@@ -1,6 +1,7 @@
 """Listings that change, go, or learn from customers that are given."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import bentoml
@@ -144,7 +145,7 @@ class Changing(State):
                 continue
             tag = self.shelf.tags.get(one.item_id)
             if tag and tag.photo:
-                names[str(tag.photo)] = told_name(tag.photo, home=self.home)
+                names[tag.photo] = told_name(Path(tag.photo), home=self.home)
             if photo is not None:
                 given[tables.IMAGE_PATH] = str(photo)
                 names[str(photo)] = told_name(photo, one, home=self.home)

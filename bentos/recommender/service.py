@@ -100,8 +100,11 @@ class RecommenderService(Showing, Taking, Changing, Warming, Exposition):
         self._listing_changes, self._missed = ListingChanges(self.home), set()
         self._exchange = Exchange(self.home, store)
 
+        self._catalogue = CatalogueReference(self.home)
+
         def load(stored: StoredModel) -> "Recommender":
             check_contract(stored.contract, observed)
+            self._learn_beside(stored.contract)
             return load_served(self.home, tag=stored.tag)
 
         begun = begin_serving(self.home, load)
@@ -122,7 +125,6 @@ class RecommenderService(Showing, Taking, Changing, Warming, Exposition):
             load=lambda tag: load_challenger(self.home, tag=tag),
         )
         self._serving = Serving(begun.stored.contract, recommender, lanes)
-        self._catalogue = CatalogueReference(self.home)
         self._desk = Desk(self.home, store=store, serving=lambda: self._serving)
         note_started(self.home, recommender.tag)
         threads.one_each()
@@ -132,7 +134,7 @@ class RecommenderService(Showing, Taking, Changing, Warming, Exposition):
 
     @bentoml.on_startup
     def warm_up(self) -> None:
-        """Load the gate and the encoders beside the first requests, not within one."""
+        """Try the gate and the encoders beside the first requests, not within one."""
         self._warming = True
         threading.Thread(target=self._warm, name="coldstart-warm-up", daemon=True).start()
         self.start_following()

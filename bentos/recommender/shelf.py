@@ -28,7 +28,8 @@ class Tag:
     category: str | None
     price: float | None
     currency: str | None
-    photo: Path | None
+    photo: str | None
+    """Path of the file."""
 
 
 @dataclass
@@ -76,7 +77,8 @@ class Shelf:
     def photo_path(self, item_id: str) -> Path | None:
         """The photo of the item, if the catalogue names one that exists."""
         tag = self.tags.get(item_id)
-        return tag.photo if tag and tag.photo and tag.photo.is_file() else None
+        photo = Path(tag.photo) if tag and tag.photo else None
+        return photo if photo and photo.is_file() else None
 
     def varied(self, count: int, *, start: int = 0) -> list[str]:
         """Items with a photo, in turn of each category; `start` are passed over."""
@@ -131,7 +133,7 @@ def _tags(items: pd.DataFrame) -> dict[str, Tag]:
     shown = items.reindex(columns=[tables.ITEM_ID, *SHOWN, tables.IMAGE_PATH]).astype(object)
     shown = shown.where(shown.notna(), None)
     return {
-        item_id: Tag(title, category, price, currency, Path(path) if path else None)
+        item_id: Tag(title, category, price, currency, path or None)
         for item_id, title, category, price, currency, path in shown.itertuples(index=False)
     }
 

@@ -36,6 +36,10 @@ class CatalogueReference:
             self._stamp = stamp
         return self._reference
 
+    def held(self) -> Reference | None:
+        """What was learned of the catalogue; None where its files are other ones since."""
+        return self._reference if self._stamp == self._now() else None
+
     def grown(self, items: pd.DataFrame, *, photos: pd.DataFrame | None) -> None:
         """Take note of listings that were just written, and of their photos.
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -13,6 +13,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from bentos.recommender.service import RecommenderService
+from bentos.recommender.warming import Warming
 from coldstart_models.api_keys import FILE_VARIABLE, KEYS_VARIABLE, OPEN_VARIABLE
 from coldstart_models.artifacts import Contract, save_model
 from feature_repo.feature_tables import create_missing
@@ -76,6 +77,15 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     (weights / "weights.json").write_text("{}")
     save_model(weights, contract=CONTRACT, metadata={}, home=home)
     return home
+
+
+LEARN_BESIDE: Final = Warming._learn_beside
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_learned_beside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Services made in a test load gate and encoders when asked; servers in processes as ever."""
+    monkeypatch.setattr(Warming, "_learn_beside", lambda self, contract: None)
 
 
 @pytest.fixture

@@ -110,7 +110,7 @@ def test_anything_else_is_a_404(client: TestClient, item_id: str) -> None:
 
 def test_a_catalogue_path_that_is_no_image_is_not_served(client: TestClient, service: Any) -> None:
     tag = service.shelf.tags["sofa"]
-    secret = tag.photo.with_name("secret.json")
+    secret = Path(tag.photo).with_name("secret.json")
     secret.write_text("{}")
     object.__setattr__(tag, "photo", secret)
     assert client.get("/photos/sofa").status_code == 404

@@ -1,6 +1,18 @@
+import numpy as np
 import pandas as pd
+import pytest
 
-from validation.identities import FirstRows, Ids
+from validation.identities import FirstRows, Ids, distinct, repeated
+
+
+@pytest.mark.parametrize(
+    "values", [[], [3], [3, 3], [2, 1, 2, 3, 1], [2**64 - 1, 0, 2**64 - 1, 2**32, 2**32 + 1]]
+)
+def test_distinct_and_repeated_values_ascend(values: list[int]) -> None:
+    given = np.array(values, np.uint64)
+    assert distinct(given).tolist() == sorted(set(values))
+    assert repeated(given).tolist() == sorted({one for one in values if values.count(one) > 1})
+    assert given.tolist() == values
 
 
 def test_a_set_of_ids_knows_its_own_and_no_other() -> None:

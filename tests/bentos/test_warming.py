@@ -1,0 +1,77 @@
+"""What the first listing needs is loaded beside the model, once."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from coldstart_models.artifacts import Contract
+from coldstart_models.errors import ModelError
+from tests.bentos.conftest import LEARN_BESIDE
+from tests.bentos.fakes import colour_encoders
+from validation.reference import Reference
+
+loaded: list[Contract] = []
+
+
+@pytest.fixture(autouse=True)
+def _encoders(service: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded.clear()
+
+    def load(contract: Contract) -> Any:
+        loaded.append(contract)
+        return colour_encoders()
+
+    monkeypatch.setattr(service, "_load_encoders", load)
+
+
+def learned(service: Any, contract: Contract) -> None:
+    LEARN_BESIDE(service, contract)
+    LEARN_BESIDE(service, contract)  # where a corrupt model is passed over for another one
+    assert service._learning is not None
+    service._learning.join(60)
+    assert not service._learning.is_alive()
+
+
+def test_gate_and_encoders_are_there_when_the_model_is(
+    service: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learned(service, service.contract)
+    assert loaded == [service.contract]
+    assert service._encoders is None
+    reference = service._catalogue.held()
+    assert reference is not None
+    assert set(reference.listings["item_id"]) == {"chair", "lamp", "sofa"}
+
+    def again(*given: Any, **named: Any) -> None:
+        raise AssertionError("the catalogue was learned already")
+
+    monkeypatch.setattr(Reference, "of", again)
+    monkeypatch.setattr("bentos.recommender.warming.accepted_rows", again)
+    monkeypatch.setattr("validation.gate.check_items", lambda *given, **named: None)
+    service._warm()
+    assert loaded == [service.contract]
+    assert service._encoders is not None
+    assert not service._warming
+
+
+def test_encoders_of_a_model_that_is_not_served_after_all_are_not_used(service: Any) -> None:
+    other = replace(service.contract, vector_width=3)
+    learned(service, other)
+    service._warm()
+    assert loaded == [other, service.contract]
+
+
+def test_what_fails_beside_the_model_is_tried_again_and_told(
+    service: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def load(contract: Contract) -> Any:
+        loaded.append(contract)
+        raise ModelError("no such folder")
+
+    monkeypatch.setattr(service, "_load_encoders", load)
+    learned(service, service.contract)
+    service._warm()
+    assert len(loaded) == 2
+    assert "new listings cannot be encoded: no such folder" in caplog.text
+    assert not service._warming
