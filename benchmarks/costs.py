@@ -53,12 +53,16 @@ class Published:
             raise LookupError(f"{len(found)} rows of the table {name!r} have {where}; expected one")
         return number(found[0][column])
 
+    def line(self, name: str, fact: str) -> str:
+        """What a line below a table says of a fact."""
+        found = re.search(rf"^- {re.escape(fact)}: (.*)$", self.marked(name), re.MULTILINE)
+        if found is None:
+            raise LookupError(f"the table {name!r} has no line {fact!r}")
+        return found[1]
+
     def fact(self, name: str, fact: str) -> list[float]:
         """The numbers of a line below a table."""
-        line = re.search(rf"^- {re.escape(fact)}: (.*)$", self.marked(name), re.MULTILINE)
-        if line is None:
-            raise LookupError(f"the table {name!r} has no line {fact!r}")
-        return [number(one) for one in re.findall(r"\d[\d,]*\.?\d*", line[1])]
+        return [number(one) for one in re.findall(r"\d[\d,]*\.?\d*", self.line(name, fact))]
 
     def marked(self, name: str) -> str:
         """What stands between the marks."""
@@ -94,7 +98,8 @@ def of_listings(published: Published) -> list[Mapping[str, str]]:
     )
     snapshot = snapshot_seconds(published)
     raw = FLOAT * (PHOTO_WIDTH + TEXT_WIDTH) * MILLION
-    served, sketch = (MIB * retrieval(published, name) for name in ("mapped_vectors", "sketch"))
+    memory = serving_memory(published, MILLION)
+    served, sketch = (MIB * memory[name] for name in ("mapped_vectors_mib", "sketch_mib"))
     seconds = [
         ("photos through the encoder, 2 cores", "extraction", MILLION / photos),
         ("hashing, gate, parts and merges of both tables", "extraction_memory", job),
@@ -125,13 +130,13 @@ def of_listings(published: Published) -> list[Mapping[str, str]]:
     ]
 
 
-def retrieval(published: Published, name: str) -> float:
-    """MiB of a million listings that a service serves, by the benchmark's table."""
-    facts = re.search(r"^- retrieval: (.*)$", published.marked("serving"), re.MULTILINE)
-    of_million = facts and re.search(rf"1000000 .*?{name}_mib ([\d,]+)", facts[1])
-    if not of_million:
-        raise LookupError(f"the table 'serving' does not tell {name}_mib of a million listings")
-    return number(of_million[1])
+def serving_memory(published: Published, listings: int) -> dict[str, int]:
+    """What takes how many MiB where so many listings are served, by the benchmark's names."""
+    parts = re.split(r"\b(\d+) listings ", published.line("serving", "retrieval"))[1:]
+    told = dict(zip(parts[::2], parts[1::2], strict=True)).get(str(listings))
+    if told is None:
+        raise LookupError(f"the table 'serving' tells nothing of {listings:,} listings")
+    return {name: int(number(size)) for name, size in re.findall(r"\b(\w+_mib) ([\d,]+)", told)}
 
 
 def of_events(published: Published) -> list[Mapping[str, str]]:
@@ -188,8 +193,8 @@ def growth(published: Published) -> float:
 
 def snapshot_seconds(published: Published) -> dict[str, float]:
     """What was done with a snapshot of a million vectors → seconds."""
-    line = re.search(r"^- snapshot_seconds: (.*)$", published.marked("materialize"), re.MULTILINE)
-    pairs = re.findall(r"([a-zA-Z ]+?) (\d+\.\d+)(?:, |$)", line[1] if line else "")
+    line = published.line("materialize", "snapshot_seconds")
+    pairs = re.findall(r"([a-zA-Z ]+?) (\d+\.\d+)(?:, |$)", line)
     return {name.strip(): float(value) for name, value in pairs}
 
 

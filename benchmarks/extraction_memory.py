@@ -22,6 +22,7 @@ from PIL import Image
 
 from benchmarks import results, shop
 from benchmarks.gate_speed import highest_megabytes
+from benchmarks.generated_shop import canonical
 from feature_repo.encoders.encoder import FloatMatrix, Modality
 from feature_repo.home import Home
 from feature_repo.jobs.extract import ExtractResult, extract
@@ -138,15 +139,7 @@ def _listings(count: int, photos: Sequence[str]) -> Iterator[pa.Table]:
             tables.IMAGE_PATH: [photos[number % len(photos)] for number in numbers],
             tables.SOURCE: ["generated"] * len(numbers),
         }
-        yield pa.table(
-            {
-                field.name: pa.array(columns[field.name], field.type)
-                if field.name in columns
-                else pa.nulls(len(numbers), field.type)
-                for field in tables.ITEMS.schema
-            },
-            schema=tables.ITEMS.schema,
-        )
+        yield canonical(columns, tables.ITEMS, rows=len(numbers))
 
 
 def _photo(path: Path, *, seed: int) -> str:

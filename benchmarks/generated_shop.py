@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from coldstart_models.data.catalogue import IntArray
 from feature_repo.home import Home
 from validation import tables
 
@@ -35,7 +36,6 @@ KINDS: Final = {
 SOURCE: Final = "generated"
 ROWS: Final = 1_048_576
 """Events that are text at a time."""
-IntArray = npt.NDArray[np.int64]
 
 
 def write_shop(home: Home, count: int, *, generator: np.random.Generator) -> None:

@@ -18,6 +18,9 @@ TEXT = """
 - machine: python 3.11.7
 - cpu_seconds: [10.0, 40.0]
 <!-- /table:aggregation -->
+<!-- table:serving -->
+- retrieval: 10 listings 10, service_mib 1,210, users 3, own_mib 8, 200 listings 200, own_mib 64
+<!-- /table:serving -->
 """
 
 
@@ -36,6 +39,14 @@ def test_the_aggregation_grows_by_the_exponent_between_its_sizes() -> None:
     assert costs.growth(doubling) == pytest.approx(1.5)
 
 
+def test_memory_is_of_each_number_of_listings_that_was_served() -> None:
+    published = Published(TEXT)
+    assert costs.serving_memory(published, 10) == {"service_mib": 1_210, "own_mib": 8}
+    assert costs.serving_memory(published, 200) == {"own_mib": 64}
+    with pytest.raises(LookupError, match="nothing of 1,000 listings"):
+        costs.serving_memory(published, 1_000)
+
+
 def test_a_figure_that_was_not_published_is_named() -> None:
     with pytest.raises(LookupError, match="no table 'streaming'"):
         Published(TEXT).rows("streaming")
@@ -43,6 +54,8 @@ def test_a_figure_that_was_not_published_is_named() -> None:
         Published(TEXT).value("aggregation", "rows", table="a")
     with pytest.raises(LookupError, match="no line 'peak_mb'"):
         Published(TEXT).fact("aggregation", "peak_mb")
+    with pytest.raises(LookupError, match="no table 'materialize'"):
+        costs.snapshot_seconds(Published(TEXT))
 
 
 @pytest.mark.parametrize(
