@@ -32,7 +32,7 @@ from benchmarks.choices import part_of
 from benchmarks.grid import GRID, Cut, open_cut
 from benchmarks.listing_parts import blank, listing_parts
 from benchmarks.peers.constant import ConstantRanker
-from benchmarks.quality import DOCUMENT, QUALITY
+from benchmarks.quality import DOCUMENT, QUALITY, usual
 from benchmarks.results import machine, publish
 from coldstart_models.commands import console
 from coldstart_models.data.catalogue import FloatMatrix, IntArray
@@ -66,7 +66,7 @@ def main() -> None:
     torch.set_num_threads(1)
     rows: list[dict[str, Any]] = []
     for cut in GRID:
-        if cut.reserved or (options.cuts and cut.name not in options.cuts):
+        if cut.name not in options.cuts:
             continue
         if (why := cut.absent(options.data)) is not None:
             console.say(f"left out: {cut.name}: {why}")
@@ -207,7 +207,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks.ablation", description=__doc__)
     cuts = [cut.name for cut in GRID]
     parser.add_argument("--data", type=Path, default=Path("data"), help="folder of the data sets")
-    parser.add_argument("--cuts", type=part_of(cuts), default=(), help=", ".join(cuts))
+    parser.add_argument("--cuts", type=part_of(cuts), default=usual(), help=", ".join(cuts))
     parser.add_argument("--seeds", type=int, default=2, help="at most so many of a cut")
     parser.add_argument("--stores", type=Path, default=QUALITY / "stores", help="encoded data")
     parser.add_argument("--into", type=Path, default=DOCUMENT, help="Markdown with the place")

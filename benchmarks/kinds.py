@@ -27,7 +27,7 @@ from benchmarks.breakdown_tables import BOUNDS, OURS
 from benchmarks.choices import part_of
 from benchmarks.grid import GRID, Opened, open_cut
 from benchmarks.kept_results import kept, kept_path
-from benchmarks.quality import DOCUMENT, QUALITY
+from benchmarks.quality import DOCUMENT, QUALITY, usual
 from benchmarks.results import FOLDER
 from coldstart_models.benchmark_result import Measurement
 from coldstart_models.benchmarking import NO_GROUPS, Bench, Ledger, measure
@@ -187,9 +187,8 @@ def _spread(values: Values, users: Sequence[int], count: int) -> Values:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks.kinds", description=__doc__)
     names = [cut.name for cut in GRID]
-    usual = tuple(cut.name for cut in GRID if not cut.reserved)
     parser.add_argument("--data", type=Path, default=Path("data"), help="folder of the data sets")
-    parser.add_argument("--cuts", type=part_of(names), default=usual, help=", ".join(names))
+    parser.add_argument("--cuts", type=part_of(names), default=usual(), help=", ".join(names))
     parser.add_argument("--seeds", type=int, default=1, help="at most so many seeds of a cut")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--into", type=Path, default=DOCUMENT, help="Markdown with the place")

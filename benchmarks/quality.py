@@ -55,7 +55,7 @@ def main() -> None:
     options = _options()
     logging.basicConfig(level=logging.ERROR)
     torch.set_num_threads(options.threads)
-    cuts = [cut for cut in GRID if cut.name in options.cuts] if options.cuts else _usual()
+    cuts = [cut for cut in GRID if cut.name in options.cuts]
     with threadpool_limits(options.threads):
         places, left_out = run(cuts, options)
     results = [json.loads(place.path.read_text()) for place in places if place.path.exists()]
@@ -150,16 +150,16 @@ def _tell(result: dict[str, Any], done: int, total: int, spent: float) -> None:
     console.say(f"{done}/{total} {what}: {found}; about {left / 60:.0f} min left")
 
 
-def _usual() -> list[Cut]:
-    """All cuts but the reserved ones."""
-    return [cut for cut in GRID if not cut.reserved]
+def usual() -> tuple[str, ...]:
+    """Names of all cuts but the reserved ones: what is measured where nothing else is asked for."""
+    return tuple(cut.name for cut in GRID if not cut.reserved)
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks.quality", description=__doc__)
     cuts = [cut.name for cut in GRID]
     parser.add_argument("--data", type=Path, default=Path("data"), help="folder of the data sets")
-    parser.add_argument("--cuts", type=part_of(cuts), default=(), help=", ".join(cuts))
+    parser.add_argument("--cuts", type=part_of(cuts), default=usual(), help=", ".join(cuts))
     models = list(dict.fromkeys(model for cut in GRID for model in cut.models))
     parser.add_argument("--models", type=part_of(models), default=(), help=", ".join(models))
     parser.add_argument("--seeds", type=int, default=5, help="at most so many seeds of a cut")

@@ -22,7 +22,7 @@ from benchmarks import shots_cells, shots_tables, tables
 from benchmarks.choices import part_of
 from benchmarks.grid import GRID, Cut, Opened, open_cut
 from benchmarks.kept_results import index, kept, kept_path
-from benchmarks.quality import DOCUMENT, QUALITY
+from benchmarks.quality import DOCUMENT, QUALITY, usual
 from benchmarks.results import FOLDER, machine
 from benchmarks.shots_cells import SHOTS
 from coldstart_models.commands import console
@@ -31,15 +31,8 @@ NAME: Final = "shots"
 CELLS: Final = FOLDER / NAME
 INDEX: Final = f"{NAME}.json"
 """Beside CELLS: which cells the tables were written from."""
-CUTS: Final = (
-    "retail-06-01",
-    "retail-07-15",
-    "ikea",
-    "amazon-2018",
-    "amazon-2023",
-    "complete-journey",
-    "marketplace",
-)
+CUTS: Final = tuple(cut.name for cut in GRID if cut.name in usual() and not cut.photos_alone)
+"""The usual ones but that of photos alone, whose shop is among the others already."""
 
 
 def main() -> None:
