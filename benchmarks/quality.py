@@ -16,7 +16,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -41,6 +41,9 @@ INDEX: Final = "quality.json"
 """Beside QUALITY: which cells the tables were written from."""
 DOCUMENT: Final = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 
+Results = dict[Path, dict[str, Any]]
+"""Where a cell's result is → the result."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -57,19 +60,23 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     cuts = [cut for cut in GRID if cut.name in options.cuts]
     with threadpool_limits(options.threads):
-        places, left_out = run(cuts, options)
-    results = [json.loads(place.path.read_text()) for place in places if place.path.exists()]
+        places, results, left_out = run(cuts, options)
     if not options.no_tables:
         text = quality_tables.published(
-            results, asked=len(places), left_out=left_out, machine=machine()
+            list(results.values()), asked=len(places), left_out=left_out, machine=machine()
         )
         tables.put(text, options.into, name="quality")
         index([place.path for place in places], QUALITY.with_name(INDEX))
         console.say(f"tables written to {options.into}")
 
 
-def run(cuts: list[Cut], options: argparse.Namespace) -> tuple[list[Place], dict[str, str]]:
-    """Measure the cells that have no result yet; all cells' places, and why cuts are absent."""
+def run(
+    cuts: list[Cut], options: argparse.Namespace
+) -> tuple[list[Place], Results, dict[str, str]]:
+    """Measure the cells that have no result yet.
+
+    Returns: all cells' places, the results that there are, and why cuts are absent.
+    """
     left_out = {cut.name: why for cut in cuts if (why := cut.absent(options.data))}
     for name, reason in left_out.items():
         console.say(f"left out: {name}: {reason}")
@@ -80,21 +87,30 @@ def run(cuts: list[Cut], options: argparse.Namespace) -> tuple[list[Place], dict
     places = list(_places(present, opened, options))
     missing = [place for place in places if not place.path.exists()]
     console.say(f"{len(places)} cells, {len(places) - len(missing)} of them already measured")
-    if not options.no_measuring:
-        _measure([*missing, *_without_months(places)], opened, hours=options.hours)
-    return places, left_out
+    if options.no_measuring:
+        return places, _read(places), left_out
+    began = time.monotonic()
+    _measure(missing, opened, began=began, hours=options.hours)
+    results = _read(places)
+    old = [place for place in places if _lacks_months(place, results)]
+    if old:
+        console.say(f"{len(old)} of them without launch months; they are measured anew last")
+        _measure(old, opened, began=began, hours=options.hours)
+    return places, results | _read(old), left_out
 
 
-def _without_months(places: list[Place]) -> list[Place]:
-    """Those whose result says nothing of launch months though the cut is at a date."""
-    found = [
-        place
+def _read(places: Iterable[Place]) -> Results:
+    """What has been measured; it takes much memory, so it is read once no cell is missing."""
+    return {
+        place.path: json.loads(place.path.read_text(encoding="utf-8"))
         for place in places
-        if place.path.exists() and lacks_months(json.loads(place.path.read_text()), place.cell.cut)
-    ]
-    if found:
-        console.say(f"{len(found)} of them without launch months; they are measured anew last")
-    return found
+        if place.path.exists()
+    }
+
+
+def _lacks_months(place: Place, results: Results) -> bool:
+    """Whether its result says nothing of launch months though the cut is at a date."""
+    return place.path in results and lacks_months(results[place.path], place.cell.cut)
 
 
 def _places(
@@ -112,12 +128,12 @@ def _places(
                     yield Place(cell, cell.path(QUALITY / "cells", fingerprint))
 
 
-def _measure(places: list[Place], opened: dict[str, Opened], *, hours: float) -> None:
-    """Measure the cells one by one until the time is up."""
-    began, bench, at = time.monotonic(), None, ("", -1)
+def _measure(places: list[Place], opened: dict[str, Opened], *, began: float, hours: float) -> None:
+    """Measure the cells one by one until the time is up, counted from when the run began."""
+    started, bench, at = time.monotonic(), None, ("", -1)
     for done, place in enumerate(places):
-        cell, spent = place.cell, time.monotonic() - began
-        if spent > hours * 3600:
+        cell = place.cell
+        if time.monotonic() - began > hours * 3600:
             console.say(f"{hours:g} hours are over: {len(places) - done} cells are left")
             return
         if (cell.cut.name, cell.seed) != at:
@@ -128,7 +144,7 @@ def _measure(places: list[Place], opened: dict[str, Opened], *, hours: float) ->
             continue
         result = measured(cell, bench)
         write(result, place.path)
-        _tell(result, done + 1, len(places), time.monotonic() - began)
+        _tell(result, done + 1, len(places), time.monotonic() - started)
 
 
 def _bench(opened: Opened, cell: Cell) -> Workbench | None:

@@ -10,9 +10,9 @@ there is not measured again. A cut whose data is absent is left out with its rea
 """
 
 import argparse
-import json
 import logging
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,7 +40,7 @@ def main() -> None:
     options = _options()
     logging.basicConfig(level=logging.ERROR)
     torch.set_num_threads(options.threads)
-    paths: list[Path] = []
+    measured: dict[Path, dict[str, Any]] = {}
     left_out = {}
     for cut in (cut for cut in GRID if cut.name in options.cuts):
         absent = cut.absent(options.data)
@@ -49,14 +49,15 @@ def main() -> None:
             console.say(f"left out: {cut.name}: {absent}")
             continue
         opened = open_cut(cut, data=options.data, stores=QUALITY / "stores")
-        paths += [_measured(cut, opened, seed) for seed in range(min(cut.seeds, options.seeds))]
-    measured = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
-    text = shots_tables.published(measured, left_out=left_out, machine=machine())
+        for seed in range(min(cut.seeds, options.seeds)):
+            path = cell_path(cut, seed, opened.fingerprint)
+            measured[path] = kept(path, partial(_measured, cut, opened, seed))
+    text = shots_tables.published(list(measured.values()), left_out=left_out, machine=machine())
     if options.no_tables:
         console.say(text)
     else:
         tables.put(text, options.into, name=NAME)
-        index(paths, CELLS.with_name(INDEX))
+        index(list(measured), CELLS.with_name(INDEX))
 
 
 def cell_path(cut: Cut, seed: int, fingerprint: tuple[str | int, ...]) -> Path:
@@ -70,17 +71,10 @@ def cell_path(cut: Cut, seed: int, fingerprint: tuple[str | int, ...]) -> Path:
     )
 
 
-def _measured(cut: Cut, opened: Opened, seed: int) -> Path:
-    """Where the result is, measured now or before."""
-
-    def measure() -> dict[str, Any]:
-        found = shots_cells.measured(opened.catalogue, opened.split_of(seed), seed=seed)
-        console.say(f"measured: {cut.name}, seed {seed}")
-        return {"cut": cut.name, **found}
-
-    path = cell_path(cut, seed, opened.fingerprint)
-    kept(path, measure)
-    return path
+def _measured(cut: Cut, opened: Opened, seed: int) -> dict[str, Any]:
+    found = shots_cells.measured(opened.catalogue, opened.split_of(seed), seed=seed)
+    console.say(f"measured: {cut.name}, seed {seed}")
+    return {"cut": cut.name, **found}
 
 
 def _options() -> argparse.Namespace:

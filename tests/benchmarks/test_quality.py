@@ -1,5 +1,6 @@
 import json
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -46,6 +47,21 @@ def test_what_is_measured_goes_between_the_marks_and_is_not_measured_again(bench
     again, same = bench(*models)
     assert "3 cells, 3 of them already measured" in again
     assert same.partition("CPU hours")[0] == document.partition("CPU hours")[0]
+
+
+def test_a_result_that_is_there_is_read_once(bench, tmp_path, monkeypatch):
+    models = ("--models", "random,constant")
+    bench(*models)
+    read, read_text = [], Path.read_text
+
+    def watched(path, *given, **named):
+        read.append(path)
+        return read_text(path, *given, **named)
+
+    monkeypatch.setattr(Path, "read_text", watched)
+    bench(*models)
+    cells = tmp_path / "quality" / "cells"
+    assert sorted(path for path in read if path.parent == cells) == sorted(cells.iterdir())
 
 
 def test_no_cell_is_started_after_the_time(bench, tmp_path):

@@ -1,6 +1,7 @@
 """The benchmark of shots: a cell is of its data and its code."""
 
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -48,3 +49,16 @@ def test_a_cell_is_measured_again_where_its_data_or_code_is_another(measured, mo
     monkeypatch.setattr(kept_results, "code_version", lambda module: "another")
     assert measured(events=511) == 3
     assert "about 60 users; won on validation: `none`" in capsys.readouterr().out
+
+
+def test_a_kept_cell_is_read_once(measured, monkeypatch, tmp_path):
+    measured(events=510)
+    read, read_text = [], Path.read_text
+
+    def watched(path, *given, **named):
+        read.append(path)
+        return read_text(path, *given, **named)
+
+    monkeypatch.setattr(Path, "read_text", watched)
+    assert measured(events=510) == 1
+    assert [path for path in read if path.parent == tmp_path] == list(tmp_path.iterdir())
