@@ -82,12 +82,15 @@ def _bounds(row: Mapping[str, Any]) -> tuple[float, float] | None:
 
 def published(results: Sequence[Result]) -> str:
     """The tables of every source, then where ours is behind."""
-    parts = []
+    parts: list[str] = []
+    found: list[Kind] = []
     for result in results:
+        kinds = kinds_of(result)
         made_up = ", generated data" if result.get("generated") else ""
         parts.append(f"**{result['source']}**{made_up}: {result['split']}.\n")
-        parts += _of_source(result)
-    parts.append(verdict([kind for result in results for kind in kinds_of(result)]))
+        parts += _of_source(result, kinds)
+        found += kinds
+    parts.append(verdict(found))
     return "\n".join(parts)
 
 
@@ -107,8 +110,8 @@ def verdict(kinds: Sequence[Kind]) -> str:
     )
 
 
-def _of_source(result: Result) -> list[str]:
-    kinds, rows = kinds_of(result), [one for one in result["breakdowns"] if one[NDCG] is not None]
+def _of_source(result: Result, kinds: Sequence[Kind]) -> list[str]:
+    rows = [one for one in result["breakdowns"] if one[NDCG] is not None]
     parts = []
     for by in dict.fromkeys(kind.by for kind in kinds):
         ours = [kind for kind in kinds if kind.by == by]

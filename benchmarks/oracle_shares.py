@@ -1,7 +1,5 @@
 """How near the best possible ranking each model comes, where the truth is known."""
 
-from typing import Final
-
 from benchmarks.estimates import Estimate
 from benchmarks.grid import SIAMESE, adapts
 from benchmarks.standings import Standing
@@ -10,13 +8,12 @@ from coldstart_models.data.pools import COLD, shots_pool
 from coldstart_models.metrics import NDCG
 from coldstart_models.models import CONTENT_KNN, ORACLE
 
-META: Final = SIAMESE[1]
-
 
 def oracle_share(cut: Standing, model: str, *, shots: int) -> Estimate | None:
-    """NDCG@10 of a model with k first customers as a share of the oracle's, on the same pool."""
-    if ORACLE not in cut.models or model not in cut.models:
-        return None
+    """NDCG@10 of a model with k first customers as a share of the oracle's, on the same pool.
+
+    None where one of them was not measured there.
+    """
     pool, count = (shots_pool(shots), shots if adapts(model) else 0) if shots else (COLD, 0)
     return cut.share(model, ORACLE, pool=pool, shots=count)
 

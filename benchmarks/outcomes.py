@@ -38,10 +38,9 @@ class Outcome:
         return self.measured != ABSENT
 
     def row(self) -> list[str]:
-        verdict = "–" if not self.known else "met" if self.missing is None else "missed"
-        if self.known and self.missing:
-            verdict = f"missed by {self.missing}"
-        tried = TRIED[self.subject] if self.known and self.missing is not None else "–"
+        verdict, tried = "met" if self.known else "–", "–"
+        if self.missing is not None:
+            verdict, tried = f"missed by {self.missing}", TRIED[self.subject]
         return [self.target, self.where, self.measured, verdict, tried]
 
 

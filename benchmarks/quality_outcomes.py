@@ -11,7 +11,7 @@ from benchmarks.quality_tables import contested, mean_ranks
 from benchmarks.standings import Standing
 from benchmarks.tables import signed, spread
 from coldstart_models.data.pools import MONTH
-from coldstart_models.models import CONTENT_KNN, ORACLE
+from coldstart_models.models import CONTENT_KNN
 
 OVER_KNN: Final = 1.10
 DATED_OVER_KNN: Final = 1.15
@@ -21,16 +21,12 @@ RETAIL: Final = "online_retail"
 MARKETPLACE: Final = "marketplace"
 
 
-def outcomes(cuts: Sequence[Standing], *, reserved: bool = False) -> Iterator[Outcome]:
-    """Of every cut of the grid, measured or not.
-
-    Args:
-        reserved: whether cuts that are measured only when asked for are asked for.
-    """
+def outcomes(cuts: Sequence[Standing]) -> Iterator[Outcome]:
+    """Of every cut of the grid, measured or not; of reserved ones where they were measured."""
     found = {cut.cut: cut for cut in cuts}
     for cut in GRID:
         standing = found.get(cut.name, Standing(cut.name, []))
-        if cut.reserved and not reserved and not standing.models:
+        if cut.reserved and not standing.models:
             continue
         if cut.store == MARKETPLACE:
             yield from _of_oracle(standing)
@@ -49,9 +45,7 @@ def _over_knn(cut: Standing, names: Sequence[str], bound: float) -> Outcome:
     target = f"`{names[0]}` or `{names[1]}` at least {bound:.2f} × `{CONTENT_KNN}`"
     found = []
     for name in names:
-        share = None
-        if {name, CONTENT_KNN} <= set(cut.models):
-            share = cut.share(name, CONTENT_KNN)
+        share = cut.share(name, CONTENT_KNN)
         if share is not None:
             found.append((share.mean, f"{share.mean:.3f} × ({share.low:.3f}–{share.high:.3f})"))
     subject = "dates" if names == DATED else "content"
@@ -64,8 +58,7 @@ def _within_months(cut: Standing) -> Outcome:
     found = [
         one
         for name in SIAMESE
-        if {name, CONTENT_KNN} <= set(cut.models)
-        and (one := cut.difference(name, CONTENT_KNN, pool=MONTH)) is not None
+        if (one := cut.difference(name, CONTENT_KNN, pool=MONTH)) is not None
     ]
     best = max(found, key=lambda one: one.mean, default=None)
     bounds = None if best is None else (best.mean, best.low, best.high)
@@ -79,9 +72,7 @@ def _no_peer_ahead(cut: Standing) -> Outcome:
     found = [
         (one.mean, name, one)
         for name in PUBLISHED
-        if ours is not None
-        and name in cut.models
-        and (one := cut.difference(name, ours)) is not None
+        if ours is not None and (one := cut.difference(name, ours)) is not None
     ]
     if not found:
         return Outcome(target, f"`{cut.cut}`", ABSENT, None, "content")
@@ -95,10 +86,9 @@ def _of_oracle(cut: Standing) -> Iterator[Outcome]:
     target = f"at least {OF_ORACLE:.0%} of the oracle's NDCG@10 at k = {ORACLE_SHOTS}"
     found = []
     for name in (SIAMESE[1], DATED[1]):
-        if ORACLE in cut.models and ORACLE_SHOTS in cut.shots:
-            share = oracle_share(cut, name, shots=ORACLE_SHOTS)
-            if share is not None:
-                found.append((share.mean, f"`{name}` {in_per_cent(share)}"))
+        share = oracle_share(cut, name, shots=ORACLE_SHOTS)
+        if share is not None:
+            found.append((share.mean, f"`{name}` {in_per_cent(share)}"))
     value, told = max(found, default=(None, ABSENT))
     yield at_least(target, f"`{cut.cut}`", value, OF_ORACLE, "shots", told=told)
 

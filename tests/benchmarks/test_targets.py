@@ -45,6 +45,14 @@ def test_a_lead_over_the_ensemble_is_met_or_missed_by_so_much():
     assert months.row()[2:4] == ["−.0100 (−.0100 to −.0100)", "missed by .0100"]
 
 
+def test_a_reserved_cut_is_held_against_its_targets_once_it_is_measured():
+    assert of_cut(outcomes([]), "retail-09-01") == {}
+    reserved = Standing("retail-09-01", retail(0.23, 0.22, 0.24).results)
+    assert set(of_cut(outcomes([reserved]), "retail-09-01")) == set(
+        of_cut(outcomes([]), "retail-06-01")
+    )
+
+
 def test_no_tuned_peer_may_be_ahead_of_the_better_one_beyond_its_interval():
     target = "no tuned peer ahead beyond its interval"
     row = of_cut(outcomes([Standing("ikea", RESULTS)]), "ikea")[target]

@@ -162,7 +162,7 @@ def explored_by(service: Any, times: int) -> None:
 
 
 def test_workers_of_one_folder_share_a_budget_up_to_what_is_shown_between_two_looks(
-    service: Any, home: Home, monkeypatch: pytest.MonkeyPatch
+    service: Any, home: Home
 ) -> None:
     workers = [service, RecommenderService.inner(), RecommenderService.inner()]
     assert all("exposures" in worker.looks() for worker in workers)
