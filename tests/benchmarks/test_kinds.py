@@ -36,11 +36,17 @@ def test_strangers_and_warm_items_are_kinds_of_their_own():
     cold = told([0, 1], [0.5, 0.1], history=[3, 3], stranger=[False, True])
     warm = told([0, 3], [0.9, 0.9], history=[3, 3], cells={"0": [np.nan, 0.4], "1–5": [0.3, 0.2]})
     found = kinds.kinds_of([{"cold": cold, "warm": warm}])
-    assert found["domain", "only in other domains"].tolist()[0][1] == 0.1
-    assert np.isnan(found["domain", "has chosen in it"][0, 1])
-    assert found["warmth", "new"][0, :2].tolist() == [0.5, 0.1]
-    assert found["warmth", "0"][0, 3] == 0.4
-    assert found["warmth", "1–5"][0, [0, 3]].tolist() == [0.3, 0.2]
+    expected = {
+        ("history", "1–4"): [0.5, 0.1, np.nan, np.nan],
+        ("domain", "has chosen in it"): [0.5, np.nan, np.nan, np.nan],
+        ("domain", "only in other domains"): [np.nan, 0.1, np.nan, np.nan],
+        ("warmth", "new"): [0.5, 0.1, np.nan, np.nan],
+        ("warmth", "0"): [np.nan, np.nan, np.nan, 0.4],
+        ("warmth", "1–5"): [0.3, np.nan, np.nan, 0.2],
+    }
+    assert list(found) == list(expected)
+    for kind, values in expected.items():
+        np.testing.assert_array_equal(found[kind], [values])
 
 
 def test_the_difference_to_popularity_is_paired_by_user():
@@ -58,15 +64,22 @@ def test_the_difference_to_popularity_is_paired_by_user():
 
 
 def test_a_shop_is_measured_from_its_split_on(monkeypatch):
+    """Every user ranks the own five of ten new items first; popularity has one group's first."""
     monkeypatch.setattr(kinds, "MODELS", ("popularity", "siamese"))
     catalogue = board()
     split = cutoff_split(catalogue, interactions_of(board_rows(), catalogue), CUTOFF, dated=True)
     seed = kinds.measured(Opened(catalogue, lambda seed: split, None, ()), 0)
-    found = kinds.as_benchmark("board", [seed])
-    leads = {
-        (row["by"], row["group"]): row["over_popularity"]
-        for row in found["breakdowns"]
-        if row["model"] == "siamese"
-    }
-    assert ("warmth", "new") in leads or any(by == "history" for by, _ in leads)
-    assert all(low > 0 for low, _ in leads.values())  # the board's answer is provable
+    gains = 1 / np.log2(1 + np.arange(1, 11))
+    last = gains[5:].sum() / gains[:5].sum()
+    ndcg = {name: found["cold"]["ndcg@10"] for name, found in seed["models"].items()}
+    assert sorted(ndcg["popularity"]) == pytest.approx([last] * 15 + [1.0] * 15, abs=1e-5)
+    assert ndcg["siamese"] == [1.0] * 30
+    plain, ours = kinds.as_benchmark("board", [seed])["breakdowns"]
+    for row, name, mean in ((plain, "popularity", (1 + last) / 2), (ours, "siamese", 1.0)):
+        assert (row["model"], row["by"], row["group"]) == (name, "history", "5–19")
+        assert (row["ndcg@10"], row["count"]) == (pytest.approx(mean, abs=1e-5), 30)
+    # Users drawn anew: half of them, give or take 2 standard errors, gain what the others have.
+    low, high = ours["over_popularity"]
+    error = (1 - last) * 0.5 / np.sqrt(30)
+    assert low == pytest.approx((1 - last) / 2 - 1.96 * error, abs=error / 4)
+    assert high == pytest.approx((1 - last) / 2 + 1.96 * error, abs=error / 4)

@@ -16,6 +16,10 @@ from tests.benchmarks.test_adaptation import shop as shop
 
 LABELS = Setting(base="words", aims=Aims(objectives=("labels",)), width=12, validate=0.3)
 TITLES = replace(LABELS, base="tiny", text="words", aims=Aims(objectives=("titles",)))
+HELD, USERS = 40, 40
+"""A fifth of the shop's 200 items, and all of its users."""
+AS_SERVED = (0.7, 0.3907, 0.6173)
+"""Means of METRICS by the encoder that nobody adapted."""
 
 
 def test_categories_are_seen_by_what_is_called_so_alone():
@@ -38,19 +42,40 @@ def test_low_rank_changes_are_of_the_text_encoder_and_of_what_descends_a_loss():
     }
 
 
-@pytest.mark.parametrize("setting", [LABELS, TITLES], ids=["labels", "titles"])
-def test_cold_items_and_their_users_alone_are_measured_before_and_after(shop, setting, tmp_path):
+@pytest.mark.parametrize(
+    ("setting", "better", "start", "after"),
+    [
+        (LABELS, False, (0.65, 0.3460, 0.6091), AS_SERVED),
+        (TITLES, True, (1.0, 0.8847, 0.6364), (0.85, 0.6519, 0.6642)),
+    ],
+    ids=["labels", "titles"],
+)
+def test_cold_items_and_their_users_alone_are_measured_before_and_after(
+    shop, tmp_path, setting, better, start, after
+):
     result = measured(shop, setting, out=tmp_path / "out", maps=tmp_path / "maps", load=load)
     cell = as_cell(json.loads(json.dumps(result)), shop)
-    for side in (cell.whole, cell.cut, cell.after):
-        cold = ~np.isnan(side.items[:, 1])
-        assert cold.sum() == 40  # a fifth of the items
+    assert cell.better == better
+    for side, expected in ((cell.whole, AS_SERVED), (cell.cut, start), (cell.after, after)):
+        cold = ~np.isnan(side.items[:, :2])
+        assert cold.sum(axis=0).tolist() == [HELD, HELD]
         assert np.isnan(side.items[:, 2]).all()
-        assert 0 < (~np.isnan(side.users)).sum() <= 40
+        assert side.users.shape == (USERS, 1)
+        assert means(side) == pytest.approx(
+            expected, abs=1 / HELD
+        )  # an item where rounding differs
     row = row_of("tiny", "labels", [cell], metrics=METRICS)
-    assert list(row) == ["data", "variant", "seeds", "kept", *METRICS]
-    if not cell.better:
+    assert (row["data"], row["variant"], row["seeds"], row["kept"]) == ("tiny", "labels", 1, better)
+    for name, before, now in zip(METRICS, means(cell.whole), means(cell.after), strict=True):
+        assert row[name].startswith(f"{before:.4f} → {now:.4f}, {now / before - 1:+.1%} (")
+    if not better:
         assert np.array_equal(cell.after.items, cell.whole.items, equal_nan=True)
+        assert np.array_equal(cell.after.users, cell.whole.users)
+
+
+def means(side):
+    """Of METRICS, over items and users; a user that was not measured would make it NaN."""
+    return [*np.nanmean(side.items[:, :2], axis=0), side.users.mean()]
 
 
 def test_a_shop_without_photos_learns_no_pairs():
