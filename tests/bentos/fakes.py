@@ -27,6 +27,14 @@ from feature_repo.home import Home
 from validation import tables
 
 PRIOR = {"chair": 0.25, "lamp": 0.5, "sofa": 0.75}
+CLICK = {
+    "event_id": "e1",
+    "user_id": "bob",
+    "item_id": "sofa",
+    "event_type": "click",
+    "event_timestamp": "2026-02-01T10:00:00Z",
+}
+"""An event as it is sent."""
 
 
 class MemoryStore:

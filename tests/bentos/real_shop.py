@@ -25,7 +25,15 @@ KINDS = ("chair", "lamp", "sofa", "table", "vase", "rug")
 
 
 def build(home: Home) -> Home:
-    """Every part's real output, of encoders that see colours."""
+    """Every part's real output: `prepared`, and a model over it, online."""
+    store = prepared(home)
+    train_job(home=home, now=NOW)
+    store.materialize()
+    return home
+
+
+def prepared(home: Home) -> Store:
+    """All that a model learns from, of encoders that see colours; the store it is registered in."""
     list_and_log(home)
     extract(
         home=home,
@@ -36,9 +44,7 @@ def build(home: Home) -> Home:
     aggregate(home=home, now=NOW)
     store = Store(home)
     store.apply()
-    train_job(home=home, now=NOW)
-    store.materialize()
-    return home
+    return store
 
 
 def service_of(home: Home, monkeypatch: pytest.MonkeyPatch) -> Any:

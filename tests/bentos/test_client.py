@@ -18,17 +18,9 @@ from bentos.client import Client, ClientError, NotAllowed, NotThere, Refused, Un
 from bentos.recommender import payloads
 from feature_repo.home import Home
 from feature_repo.store import Store
-from tests.bentos.fakes import colour_encoders
+from tests.bentos.fakes import CLICK, colour_encoders
 from tests.bentos.servers import served
 from tests.coldstart_models.stateful_search import files_with
-
-CLICK = {
-    "event_id": "e1",
-    "user_id": "bob",
-    "item_id": "sofa",
-    "event_type": "click",
-    "event_timestamp": "2026-02-01T10:00:00Z",
-}
 
 
 class InProcess(httpx.BaseTransport):

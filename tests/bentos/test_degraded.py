@@ -13,15 +13,7 @@ from bentos.recommender import deadlines
 from feature_repo.errors import StoreLost
 from feature_repo.event_log import event_log
 from feature_repo.home import Home
-from tests.bentos.fakes import MemoryStore, colour_encoders
-
-CLICK = {
-    "event_id": "e1",
-    "user_id": "bob",
-    "item_id": "sofa",
-    "event_type": "click",
-    "event_timestamp": "2026-02-01T10:00:00Z",
-}
+from tests.bentos.fakes import CLICK, MemoryStore, colour_encoders
 
 
 class Faulty:

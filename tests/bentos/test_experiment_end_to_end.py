@@ -13,12 +13,8 @@ from coldstart_models.config import load_config
 from coldstart_models.experiments.attribution import credited, shown_frame
 from coldstart_models.training_job import train_job
 from feature_repo.home import Home
-from feature_repo.jobs.aggregate import aggregate
-from feature_repo.jobs.extract import extract
 from feature_repo.page_log import read_pages
-from feature_repo.store import Store
-from tests.bentos.fakes import ColourEncoder
-from tests.bentos.real_shop import NOW, list_and_log
+from tests.bentos.real_shop import NOW, prepared
 
 pytestmark = pytest.mark.slow
 
@@ -35,12 +31,7 @@ variants = [{{name = "new", policy = "thompson"}}, {{name = "old", model = "{old
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     home = Home(tmp_path / "home")
-    list_and_log(home)
-    encoders = {"image_encoder": ColourEncoder("image"), "text_encoder": ColourEncoder("text")}
-    extract(home=home, now=NOW, **encoders)
-    aggregate(home=home, now=NOW)
-    store = Store(home)
-    store.apply()
+    store = prepared(home)
     old = train_job(home=home, now=NOW, seed=0).tag
     train_job(home=home, now=NOW, seed=1)
     store.materialize()

@@ -13,14 +13,7 @@ from starlette.testclient import TestClient
 
 from feature_repo.event_log import MERGED, event_log
 from feature_repo.home import Home
-from tests.bentos.fakes import MemoryStore
-
-CLICK = {
-    "user_id": "bob",
-    "item_id": "sofa",
-    "event_type": "click",
-    "event_timestamp": "2026-02-01T10:00:00Z",
-}
+from tests.bentos.fakes import CLICK, MemoryStore
 
 
 def click(number: int, *, words: str = "") -> dict[str, Any]:

@@ -20,14 +20,8 @@ from feature_repo.event_log import event_log
 from feature_repo.home import Home
 from feature_repo.listing_changes import ListingChanges
 from feature_repo.store import Store
+from tests.bentos.fakes import CLICK
 from validation import tables
-
-CLICK = {
-    "user_id": "bob",
-    "item_id": "sofa",
-    "event_type": "click",
-    "event_timestamp": "2026-02-01T10:00:00Z",
-}
 
 
 @pytest.fixture

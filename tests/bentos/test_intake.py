@@ -23,17 +23,16 @@ from feature_repo.event_log import event_log
 from feature_repo.home import Home
 from feature_repo.jobs import photo_text
 from feature_repo.jobs.transaction import locked
-from tests.bentos.fakes import ColourEncoder, CountingRecommender, MemoryStore, colour_encoders
+from tests.bentos.fakes import (
+    CLICK,
+    ColourEncoder,
+    CountingRecommender,
+    MemoryStore,
+    colour_encoders,
+)
 from validation import engine, history, tables
 from validation.alignment import Alignment
 
-CLICK = {
-    "event_id": "e1",
-    "user_id": "bob",
-    "item_id": "sofa",
-    "event_type": "click",
-    "event_timestamp": "2026-02-01T10:00:00Z",
-}
 VASE = {"item_id": "vase", "title": "Blue vase", "price": 20.0, "currency": "EUR"}
 
 

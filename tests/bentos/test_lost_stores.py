@@ -20,16 +20,10 @@ from feature_repo.event_log import event_log
 from feature_repo.home import REPOSITORY, Home
 from feature_repo.store import Store
 from tests import redis_servers
-from tests.bentos.fakes import CountingRecommender
+from tests.bentos.fakes import CLICK, CountingRecommender
 
 PATIENCE = 0.3
 """Seconds of a push, in place of two."""
-CLICK = {
-    "user_id": "bob",
-    "item_id": "sofa",
-    "event_type": "click",
-    "event_timestamp": "2026-02-01T10:00:00Z",
-}
 
 
 class Redis:

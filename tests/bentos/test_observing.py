@@ -20,15 +20,10 @@ from bentos.recommender.observing.access import Answered
 from bentos.recommender.observing.redaction import PERSON, SECRET, redacted, secrets_of
 from bentos.recommender.observing.request import ObservedRequest, begin, end, request_id
 from bentos.recommender.observing.tracing import UntracedUrls
+from tests.bentos import fakes
 from tests.bentos.fakes import colour_encoders
 
-CLICK = {
-    "event_id": "e1",
-    "user_id": "bob-the-customer",
-    "item_id": "sofa",
-    "event_type": "click",
-    "event_timestamp": "2026-02-01T10:00:00Z",
-}
+CLICK = {**fakes.CLICK, "user_id": "bob-the-customer"}
 
 
 @pytest.fixture

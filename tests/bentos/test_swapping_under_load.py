@@ -18,11 +18,8 @@ from coldstart_models.served_model import choose
 from coldstart_models.siamese.files import NETWORK
 from coldstart_models.training_job import train_job
 from feature_repo.home import Home
-from feature_repo.jobs.aggregate import aggregate
-from feature_repo.jobs.extract import extract
 from feature_repo.store import Store
-from tests.bentos.fakes import ColourEncoder
-from tests.bentos.real_shop import NOW, list_and_log
+from tests.bentos.real_shop import NOW, prepared
 from tests.bentos.servers import PROJECT, served
 
 pytestmark = pytest.mark.slow
@@ -34,11 +31,7 @@ PATIENCE = 90.0
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     home = Home(tmp_path_factory.mktemp("shop") / "home")
-    list_and_log(home)
-    encoders = {"image_encoder": ColourEncoder("image"), "text_encoder": ColourEncoder("text")}
-    extract(home=home, now=NOW, **encoders)
-    aggregate(home=home, now=NOW)
-    Store(home).apply()
+    prepared(home)
     return home
 
 
