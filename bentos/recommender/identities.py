@@ -1,10 +1,9 @@
 """Ids of rows that the gate is to judge: what no id may be is told before anything is kept."""
 
-import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from bentos.recommender.payloads.shapes import LONGEST_ID, UNSEEN
+from bentos.recommender.payloads.shapes import HIDDEN, LONGEST_ID
 from validation import tables
 
 IDENTITIES: Final = (
@@ -14,7 +13,6 @@ IDENTITIES: Final = (
     tables.SESSION_ID,
     tables.SELLER_ID,
 )
-HIDDEN: Final = re.compile(f"[{UNSEEN}]")
 
 
 def wrong_ids(row: Mapping[str, Any]) -> list[str]:

@@ -9,7 +9,9 @@ import logging
 from typing import Any, Final
 
 from bentos.recommender.asgi import App, Message, Receive, Scope, Send
+from bentos.recommender.observing.redaction import in_one_line
 from bentos.recommender.observing.request import current
+from bentos.recommender.payloads.shapes import LONGEST_ID
 
 logger = logging.getLogger("bentoml.coldstart")
 
@@ -17,6 +19,10 @@ FAILED: Final = "the service failed; its log tells why"
 TOLD_FIELDS: Final = 5
 LONGEST: Final = 1 << 20
 """Bytes of an error's own body that are read."""
+DETAIL: Final = '"detail":'
+MOST_FIELDS: Final = 100
+"""Wrong fields that are told of an error that is longer."""
+ENDLESS: Final = f"no such field as one with a name of more than {LONGEST_ID:,} characters"
 
 
 class PlainAnswers:
@@ -90,6 +96,8 @@ def told(status: int, body: bytes) -> dict[str, Any]:
     """What an error's body says, as one object with `error`."""
     if status == 500:
         return {"error": FAILED}
+    if len(body) == LONGEST:
+        return _told_in_part(body)
     try:
         given = json.loads(body)
     except ValueError:
@@ -104,6 +112,21 @@ def told(status: int, body: bytes) -> dict[str, Any]:
     return given
 
 
+def _told_in_part(body: bytes) -> dict[str, Any]:
+    """Of an error that is longer than what was read of it: its first fields."""
+    text, decoder = body.decode("utf-8", "replace"), json.JSONDecoder()
+    detail = list[dict[str, Any]]()
+    at = text.find(DETAIL) + len(DETAIL)
+    while len(detail) < MOST_FIELDS and text[at : at + 1] in ("[", ","):
+        try:
+            one, at = decoder.raw_decode(text, at + 1)
+        except ValueError:
+            one, at = {"msg": ENDLESS}, len(text)
+        detail.append(one)
+    error = f"{sentence(detail[:TOLD_FIELDS])}; and perhaps more"
+    return {"error": error, "detail": [_field(one) for one in detail]}
+
+
 def sentence(detail: list[dict[str, Any]]) -> str:
     """The first wrong fields of a request, each by name."""
     said = [f"{one['field']}: {one['reason']}" for one in map(_field, detail[:TOLD_FIELDS])]
@@ -112,11 +135,17 @@ def sentence(detail: list[dict[str, Any]]) -> str:
 
 
 def _field(one: dict[str, Any]) -> dict[str, Any]:
-    place = ".".join(str(part) for part in one.get("loc", ())) or "the body"
+    place = ".".join(_shown(part) for part in one.get("loc", ())) or "the body"
     reason = str(one.get("msg", "wrong"))
     if one.get("type") == "extra_forbidden":
         reason = "no such field"
     return {"field": place, "reason": reason}
+
+
+def _shown(part: object) -> str:
+    """A part of a field's place, which may be a name that the client made up."""
+    name = in_one_line(str(part)[:LONGEST_ID])
+    return name if len(str(part)) <= LONGEST_ID else f"{name}…"
 
 
 def request_id() -> str | None:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from bentos.recommender.payloads.shapes import UNSEEN
+from bentos.recommender.payloads.shapes import HIDDEN
 
 PERSON: Final = "[person]"
 SECRET: Final = "[secret]"
@@ -18,7 +18,6 @@ _ASSIGNED: Final = re.compile(
     r"(?:bearer\s+|basic\s+)?)([^\s\"',;&)]+)",
     re.IGNORECASE,
 )
-_UNSEEN: Final = re.compile(f"[{UNSEEN}]")
 _IN_URL: Final = re.compile(r"(://[^/\s:@]*:)([^/\s@]+)(@)")
 
 
@@ -46,4 +45,4 @@ def redacted(text: str, *, private: Iterable[str] = (), secrets: Iterable[str] =
 
 def in_one_line(text: str) -> str:
     """The text with line ends, and whatever else is not shown, spelled out."""
-    return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+    return HIDDEN.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)

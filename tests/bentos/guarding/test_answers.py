@@ -5,6 +5,7 @@ import json
 import re
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from starlette.testclient import TestClient
 
@@ -120,6 +121,8 @@ def test_what_cannot_be_done_now_is_told_without_why(
     ("body", "told"),
     [
         ({"kk": 3}, "kk: no such field"),
+        ({"k\n\u202ek": 3}, r"k\n\u202ek: no such field"),
+        ({"k" * 201: 3}, "k" * 200 + "…: no such field"),
         ({"k": "10"}, "k: Input should be a valid integer"),
         ({"session": [{"item_id": "a", "colour": "red"}]}, "session.0.colour: no such field"),
         ({"user_id": "a\nb"}, "user_id: String should match pattern"),
@@ -165,6 +168,58 @@ def test_what_json_cannot_hold_is_refused(
     answer = client.post(path, content=content, headers={"Content-Type": "application/json"})
     assert answer.status_code == 400
     assert told in answer.json()["error"]
+
+
+LONG, HIDDEN = "expected names of at most 200 characters", "expected names without control"
+
+
+@pytest.mark.parametrize(
+    ("attributes", "told"),
+    [
+        ({"n" * 201: 1}, f"{LONG}, not of 201: the one that begins with '{'n' * 40}'"),
+        ({"n" * 60_000: 1}, f"{LONG}, not of 60,000"),
+        ({"colour\u0000": "red"}, rf"{HIDDEN} characters in them, not 'colour\x00'"),
+        ({"{name}\u202e": "red"}, rf"{HIDDEN} characters in them, not '{{name}}\u202e'"),
+        ({"size": [{"in": {"line\nend": 1}}]}, rf"{HIDDEN} characters in them, not 'line\nend'"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/listings", "/listings/update"])
+def test_names_within_a_value_are_bounded_as_ids_are(
+    client: TestClient, path: str, attributes: Any, told: str
+) -> None:
+    body = {"listings": [{"item_id": "sofa"}, {"item_id": "rug", "attributes": attributes}]}
+    answer = client.post(path, json=body)
+    assert answer.status_code == 400
+    assert answer.json()["error"].startswith(f"listings.1.attributes: {told}")
+    assert len(answer.text) < 1000
+
+
+def test_names_that_anybody_can_read_are_taken_in(client: TestClient, home: Home) -> None:
+    attributes = {"n" * 200: 1, "Farbe {name}": "rot", "größe": {"breite, cm": 80}}
+    rug = {"item_id": "rug", "title": "Wool rug", "attributes": attributes}
+    assert client.post("/listings", json={"listings": [rug]}).json()["accepted"] == ["rug"]
+    kept = pq.read_table(home.items, columns=["item_id", "attributes"]).to_pylist()
+    assert json.loads({one["item_id"]: one["attributes"] for one in kept}["rug"]) == attributes
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (["n" * 2_000_000], "the body: no such field as one with a name of more than 200 "),
+        (["kk", "n" * 2_000_000], "kk: no such field; the body: no such field as one with a name"),
+        ([f"kk{n}" for n in range(20_000)], "kk0: no such field; kk1: no such field; "),
+    ],
+)
+def test_more_wrong_fields_than_an_answer_holds_are_told_in_part(
+    client: TestClient, names: list[str], told: str
+) -> None:
+    answer = client.post("/recommend", json=dict.fromkeys(names, 1))
+    assert answer.status_code == 400
+    assert answer.json()["error"].startswith(told)
+    assert answer.json()["error"].endswith("; and perhaps more")
+    assert len(answer.json()["detail"]) == min(len(names), 100)
+    assert len(answer.text) < 10_000
+    assert "pydantic" not in answer.text
 
 
 @pytest.mark.parametrize(
