@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
-import pyarrow as pa
 
 from coldstart_models.errors import UnknownItem
 from coldstart_models.listing_encoders import ListingEncoders
@@ -22,7 +21,7 @@ from feature_repo.feature_tables import FEATURE_TABLES
 from feature_repo.home import Home
 from feature_repo.jobs.catalogue import accepted_rows, write_listings
 from feature_repo.jobs.catalogue_reference import CatalogueReference
-from feature_repo.jobs.fingerprints import SCHEMA, known_fingerprints
+from feature_repo.jobs.fingerprints import fingerprints_of
 from feature_repo.jobs.transaction import locked
 from validation import tables
 from validation.rules import NO_RULES, Rules
@@ -57,10 +56,9 @@ def delete_listings(
         going = before[tables.ITEM_ID].isin(asked)
         known = set(before.loc[going, tables.ITEM_ID])
         if known:
-            photos = known_fingerprints(home)
-            left = photos[~photos[tables.ITEM_ID].isin(asked)]
-            kept = pa.Table.from_pandas(left, schema=SCHEMA, preserve_index=False)
-            write_listings(home, before[~going], photos=kept)
+            left = before[~going]
+            photos = fingerprints_of(home, item_ids=left[tables.ITEM_ID])
+            write_listings(home, left, photos=photos)
     listing_changes.record(home, asked)
     recommender.remove_listings(asked)
     rows = {table.name: drop_rows(home, table, asked) for table in ITEM_TABLES}

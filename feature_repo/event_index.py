@@ -115,14 +115,27 @@ class EventIndex:
 
 
 def build(log: Path, folder: Path) -> None:
-    """Make the index of a log file; other folders beside it, of files that are gone, go too."""
+    """Make the index of a log file, whole or not at all."""
     partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
+    try:
+        _write(log, partial)
+        try:
+            os.rename(partial, folder)
+        except OSError:  # another process was faster, or what is there is of another making
+            if EventIndex.open(folder) is None:
+                shutil.rmtree(folder, ignore_errors=True)
+                os.rename(partial, folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _write(log: Path, folder: Path) -> None:
     hashes: dict[str, list[Hashes]] = {key: [] for key in KEYS}
     with (
         pq.ParquetFile(log) as file,
-        pa.OSFile(str(partial / ROWS), "wb") as sink,
+        pa.OSFile(str(folder / ROWS), "wb") as sink,
         pa.ipc.new_file(sink, tables.EVENTS.schema) as writer,
     ):
         for batch in file.iter_batches(BATCH):
@@ -133,17 +146,10 @@ def build(log: Path, folder: Path) -> None:
     for key, parts in hashes.items():
         together = np.concatenate(parts) if parts else np.empty(0, np.uint64)
         order = np.argsort(together, kind="stable")
-        np.save(partial / f"{key}.hashes.npy", together[order])
-        np.save(partial / f"{key}.numbers.npy", order.astype(np.uint32))
-    item_sums.build(log, partial)
-    (partial / FACTS).write_text(json.dumps(_facts()) + "\n", encoding="utf-8")
-    try:
-        os.rename(partial, folder)
-    except OSError:  # another process was faster, or what is there is of another making
-        if EventIndex.open(folder) is None:
-            shutil.rmtree(folder, ignore_errors=True)
-            os.rename(partial, folder)
-        shutil.rmtree(partial, ignore_errors=True)
+        np.save(folder / f"{key}.hashes.npy", together[order])
+        np.save(folder / f"{key}.numbers.npy", order.astype(np.uint32))
+    item_sums.build(log, folder)
+    (folder / FACTS).write_text(json.dumps(_facts()) + "\n", encoding="utf-8")
 
 
 def keep_only(folder: Path) -> None:

@@ -19,6 +19,7 @@ import threading
 import time
 import uuid
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -378,9 +379,16 @@ class EventLog:
         event_index.build(partial, folder)
         return folder
 
-    def index_ahead(self, partial: Path) -> None:
-        """Make the index of a file that `ingest` is about to put in place."""
-        self._index_of(partial)
+    @contextmanager
+    def indexed_ahead(self, partial: Path) -> Iterator[None]:
+        """Have the index of a file that is put in place in here; it goes where that fails."""
+        index = self._index_of(partial)
+        try:
+            yield
+        except BaseException:
+            if index is not None:
+                shutil.rmtree(index, ignore_errors=True)
+            raise
 
     def _put(self, partial: Path, state: LogState, index: Path | None) -> bool:
         """Make the merged file the large one, if nobody replaced the log meanwhile."""

@@ -358,13 +358,18 @@ def parquet_format(schema: pa.Schema) -> dict[str, Any]:
     return {"compression": codecs, "use_dictionary": repeating}
 
 
+def write_parquet(content: pa.Table, path: Path) -> None:
+    """Write Parquet as all of ours is packed, to where no reader looks yet."""
+    pq.write_table(content, path, **parquet_format(content.schema))
+
+
 def write_table(content: pa.Table, path: Path) -> None:
     """Write Parquet so that a reader sees the old file or the whole new one.
 
     It is on the disk then: who pushed rows, or changed the catalogue, is told that they are there.
     """
     with replacing(path, durable=True) as partial:
-        pq.write_table(content, partial, **parquet_format(content.schema))
+        write_parquet(content, partial)
 
 
 def create_missing(home: Home) -> list[str]:

@@ -49,26 +49,58 @@ def store(result: GateResult, *, folder: Path, source: str, now: datetime) -> in
         source: the source that was checked; other sources' rows stay as they are.
         now: becomes `first_seen` of rows that are new here.
     """
+    with settled([result], folder=folder, source=source, now=now) as contents:
+        for path, content in contents.items():
+            with replacing(path, durable=True) as partial:
+                pq.write_table(content, partial)
+        return int(pq.read_metadata(folder / f"{result.table}.parquet").num_rows)
+
+
+@contextmanager
+def settled(
+    results: Sequence[GateResult],
+    *,
+    folder: Path,
+    source: str,
+    now: datetime,
+    anew: bool = False,
+) -> Iterator[dict[Path, pa.Table]]:
+    """As `store`, for who puts it in place together with other files.
+
+    Args:
+        results: of different tables.
+        anew: start over, without what is held of these tables.
+
+    Yields:
+        File → what it is to hold, of those that change. Nobody else changes them meanwhile.
+    """
     with _locked(folder):
-        return _store(result, folder=folder, source=source, now=now)
+        contents = dict[Path, pa.Table]()
+        for result in results:
+            content = _grown(result, folder=folder, source=source, now=now, anew=anew)
+            if content is not None:
+                contents[folder / f"{result.table}.parquet"] = content
+        yield contents
 
 
-def _store(result: GateResult, *, folder: Path, source: str, now: datetime) -> int:
-    path = folder / f"{result.table}.parquet"
+def _grown(
+    result: GateResult, *, folder: Path, source: str, now: datetime, anew: bool
+) -> pa.Table | None:
+    """What a table's file is to hold; None where it holds that already."""
     key = _key_of(result)
     passed = set(result.accepted[key].dropna()) if key in result.accepted else set()
-    if result.quarantined.empty and path.exists():
+    there = (folder / f"{result.table}.parquet").exists()
+    if result.quarantined.empty and there and not anew:
         keys = load(folder, result.table, columns=[reasons.KEY, tables.SOURCE])
         if not ((keys[tables.SOURCE] == source) & keys[reasons.KEY].isin(passed)).any():
-            return len(keys)
-    held = load(folder, result.table)
+            return None
+    held = _frame(SCHEMA.empty_table()) if anew else load(folder, result.table)
     new = _fingerprinted(result, source)
     mended = (held[tables.SOURCE] == source) & held[reasons.KEY].isin(passed)
     first_seen = held.set_index(FINGERPRINT)[FIRST_SEEN]
     stay = held[~mended & ~held[FINGERPRINT].isin(new[FINGERPRINT])]
     seen = new[FINGERPRINT].map(first_seen).fillna(pd.Timestamp(now))
-    _write(stay, new.assign(**{FIRST_SEEN: seen}), path)
-    return len(stay) + len(new)
+    return _table(stay, new.assign(**{FIRST_SEEN: seen}))
 
 
 def load(folder: Path, table: str, *, columns: Sequence[str] | None = None) -> pd.DataFrame:
@@ -122,7 +154,8 @@ def _release(
     if fingerprints is not None:
         going &= held[FINGERPRINT].isin(list(fingerprints))
     if going.any():
-        _write(held[~going], held[:0], folder / f"{table}.parquet")
+        with replacing(folder / f"{table}.parquet", durable=True) as partial:
+            pq.write_table(_table(held[~going]), partial)
     return int(going.sum())
 
 
@@ -161,10 +194,8 @@ def _frame(table: pa.Table) -> pd.DataFrame:
     return frame
 
 
-def _write(stay: pd.DataFrame, new: pd.DataFrame, path: Path) -> None:
-    parts = [
+def _table(*parts: pd.DataFrame) -> pa.Table:
+    return pa.concat_tables(
         pa.Table.from_pandas(part[SCHEMA.names], schema=SCHEMA, preserve_index=False)
-        for part in (stay, new)
-    ]
-    with replacing(path, durable=True) as partial:
-        pq.write_table(pa.concat_tables(parts), partial)
+        for part in parts
+    )

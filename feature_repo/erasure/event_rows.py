@@ -8,6 +8,7 @@ import json
 import shutil
 from bisect import bisect_left
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -29,7 +30,7 @@ from feature_repo.event_log import (
     new_generation,
 )
 from feature_repo.home import Home
-from feature_repo.jobs.transaction import commit, locked, partial_path
+from feature_repo.jobs.transaction import locked, together
 from validation import tables
 from validation.whole_files import alone, replacing
 
@@ -72,15 +73,13 @@ def rewrite_log(home: Home, erasure: Erasure) -> Erasure:
         if not done and state.position != seen:
             erasure = _described_again(home, erasure)
         if log.exists() and not done and erasure.numbers:
-            partial = partial_path(home.events)
-            _write_without(state.batches(), erasure, partial)
-            log.index_ahead(partial)
-            changes = {home.events: True}
-            if home.online_position.exists():
-                moved = _moved_places(home.online_position, erasure)
-                partial_path(home.online_position).write_text(moved, encoding="utf-8")
-                changes[home.online_position] = True
-            commit(folder, changes)
+            with ExitStack() as index, together(folder) as change:
+                partial = change.content_of(home.events)
+                _write_without(state.batches(), erasure, partial)
+                index.enter_context(log.indexed_ahead(partial))
+                if home.online_position.exists():
+                    moved = _moved_places(home.online_position, erasure)
+                    change.content_of(home.online_position).write_text(moved, encoding="utf-8")
         _remove_left_over(home)
     log.warm()
     return erasure

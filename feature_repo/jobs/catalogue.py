@@ -1,5 +1,7 @@
 """The catalogue's files: accepted rows of every source, their records and the truth."""
 
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pyarrow.parquet as pq
 
 from feature_repo.errors import FeatureError, JobError
 from feature_repo.event_log import event_log, new_generation, write_base
-from feature_repo.feature_tables import parquet_format
+from feature_repo.feature_tables import write_parquet
 from feature_repo.home import Home
 from feature_repo.jobs import transaction
 from feature_repo.sources import SourceRecord, read_records, records_json
@@ -73,25 +75,29 @@ def write(
     events: pd.DataFrame,
     truth: pd.DataFrame | None,
     records: dict[str, SourceRecord],
+    beside: Mapping[Path, pa.Table],
 ) -> None:
-    """Write the catalogue's files and put them in place together.
+    """Put the catalogue's files in place together, or none where the disk takes no more.
 
-    The log is a new one, whole: small files of the one before do not count any more.
+    The log is a new one, whole: small files of the one before do not count any more. Hold the
+    folder's lock.
+
+    Args:
+        beside: other Parquet files that change with the catalogue.
     """
-    folder, log = home.items.parent, event_log(home)
-    folder.mkdir(parents=True, exist_ok=True)
-    _write_parquet(tables.ITEMS.to_arrow(items), home.items)
-    new_log = transaction.partial_path(home.events)
-    write_base(tables.EVENTS.to_arrow(events), new_log, generation=new_generation())
-    log.index_ahead(new_log)
-    changes = {home.items: True, home.events: True, home.sources: True}
+    contents = {home.items: tables.ITEMS.to_arrow(items), **beside}
     if truth is not None:
-        _write_parquet(pa.Table.from_pandas(truth, preserve_index=False), home.truth)
-        changes[home.truth] = True
-    elif all(record.truth is None for record in records.values()):
-        changes[home.truth] = False
-    transaction.partial_path(home.sources).write_text(records_json(records), encoding="utf-8")
-    transaction.commit(folder, changes)
+        contents[home.truth] = pa.Table.from_pandas(truth, preserve_index=False)
+    log = event_log(home)
+    with ExitStack() as index, transaction.together(home.items.parent) as change:
+        for path, content in contents.items():
+            write_parquet(content, change.content_of(path))
+        new_log = change.content_of(home.events)
+        write_base(tables.EVENTS.to_arrow(events), new_log, generation=new_generation())
+        index.enter_context(log.indexed_ahead(new_log))
+        if truth is None and all(record.truth is None for record in records.values()):
+            change.remove(home.truth)
+        change.content_of(home.sources).write_text(records_json(records), encoding="utf-8")
     log.forget_replaced()
 
 
@@ -105,15 +111,6 @@ def write_listings(home: Home, items: pd.DataFrame, *, photos: pa.Table | None) 
     contents = {home.items: tables.ITEMS.to_arrow(items)}
     if photos is not None:
         contents[home.photo_fingerprints] = photos
-    try:
+    with transaction.together(home.items.parent) as change:
         for path, content in contents.items():
-            partial = transaction.partial_path(path)
-            pq.write_table(content, partial, **parquet_format(content.schema))
-        transaction.commit(home.items.parent, dict.fromkeys(contents, True))
-    except OSError:
-        transaction.abandon(home.items.parent, contents)
-        raise
-
-
-def _write_parquet(content: pa.Table, path: Path) -> None:
-    pq.write_table(content, transaction.partial_path(path), compression="zstd")
+            write_parquet(content, change.content_of(path))

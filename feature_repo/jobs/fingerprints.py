@@ -1,13 +1,12 @@
 """The accepted photos' fingerprints, kept so that the gate finds a copy in a later batch.
 
-They can be made again from the photos, so they are written after the catalogue and beside it.
+They change together with the catalogue, as one of its files.
 """
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from feature_repo.feature_tables import write_table
 from feature_repo.home import Home
 from validation import tables
 from validation.contents import FINGERPRINT
@@ -24,15 +23,17 @@ def known_fingerprints(home: Home) -> pd.DataFrame:
     return frame
 
 
-def keep_fingerprints(result: GateResult, *, home: Home, item_ids: pd.Series) -> None:
-    """Add what the gate saw of the accepted photos; forget items that are not in `item_ids`."""
-    grown = grown_fingerprints(result, home=home, item_ids=item_ids)
-    if grown is not None:
-        write_table(grown, home.photo_fingerprints)
+def fingerprints_of(home: Home, *, item_ids: pd.Series) -> pa.Table:
+    """What is kept of some items' photos."""
+    known = known_fingerprints(home)
+    some = known[known[tables.ITEM_ID].isin(item_ids)]
+    return pa.Table.from_pandas(some, schema=SCHEMA, preserve_index=False)
 
 
 def grown_fingerprints(result: GateResult, *, home: Home, item_ids: pd.Series) -> pa.Table | None:
-    """What `keep_fingerprints` writes; None where no photo was looked at."""
+    """With what the gate saw of the accepted photos, without items that are not in `item_ids`;
+    None where no photo was looked at.
+    """
     if result.fingerprints is None:
         return None
     before = known_fingerprints(home)

@@ -13,7 +13,8 @@ with its values and reasons. The rows of one source are one unit:
 Where a source's events have times and an item has no `listed_at`, its first event is the
 moment it was first offered.
 
-All files of the catalogue change together or not at all.
+All files of the catalogue, its photos' fingerprints and the quarantine change together or not at
+all, also where the disk fills up or the process is killed.
 """
 
 import dataclasses
@@ -34,7 +35,7 @@ from feature_repo.home import Home
 from feature_repo.jobs import transaction
 from feature_repo.jobs.catalogue import Catalogue, write
 from feature_repo.jobs.event_ids import with_event_ids
-from feature_repo.jobs.fingerprints import keep_fingerprints, known_fingerprints
+from feature_repo.jobs.fingerprints import grown_fingerprints, known_fingerprints
 from feature_repo.jobs.ownership import without_owned
 from feature_repo.jobs.upsert import Upsert, upsert
 from feature_repo.sources import SourceRecord
@@ -202,11 +203,6 @@ def _ingest(
     events_check = _events_checked(
         source, items_check, before, gate=gate, rules=rules, whole=whole, now=now
     )
-    if replace:
-        for table in tables.TABLES:
-            (home.quarantine / f"{table}.parquet").unlink(missing_ok=True)
-    for check in (items_check, events_check):
-        quarantine.store(check, folder=home.quarantine, source=source.name, now=now)
     events = upsert(
         tables.EVENTS, before.events, events_check.accepted, source=source.name, whole=whole
     )
@@ -215,11 +211,15 @@ def _ingest(
     record = _record(source, items.rows, events.rows, home, spec=spec, prefix=prefix, now=now)
     joined = _grown if part else _with_one_truth
     records = joined(before.records, record)
-    write(home, items.rows, events.rows, source.truth, records)
-    keep_fingerprints(items_check, home=home, item_ids=items.rows[tables.ITEM_ID])
+    fingerprints = grown_fingerprints(items_check, home=home, item_ids=items.rows[tables.ITEM_ID])
+    beside = {} if fingerprints is None else {home.photo_fingerprints: fingerprints}
     checks = (items_check, events_check)
     summaries = tuple(summary_of([check]) for check in checks)
     history.record(summaries, folder=home.gate_results, source=source.name, step=step)
+    with quarantine.settled(
+        checks, folder=home.quarantine, source=source.name, now=now, anew=replace
+    ) as held:
+        write(home, items.rows, events.rows, source.truth, records, {**beside, **held})
     log.info("ingested %s: %s items, %s events", source.name, record.items, record.events)
     return IngestResult(
         source=record,

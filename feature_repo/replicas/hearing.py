@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
-import pyarrow as pa
 
 from feature_repo import listing_changes
 from feature_repo.erasure.feature_rows import drop_rows
@@ -21,11 +20,10 @@ from feature_repo.feature_tables import (
     ITEM_TEXT_EMBEDDING,
     ITEM_VECTOR,
     FeatureTable,
-    write_table,
 )
 from feature_repo.home import Home
-from feature_repo.jobs.catalogue import accepted_rows
-from feature_repo.jobs.fingerprints import SCHEMA, known_fingerprints
+from feature_repo.jobs.catalogue import accepted_rows, write_listings
+from feature_repo.jobs.fingerprints import fingerprints_of
 from feature_repo.jobs.transaction import locked
 from feature_repo.jobs.upsert import upsert
 from feature_repo.listing_changes import Kind
@@ -134,12 +132,8 @@ def _catalogue(home: Home, settled: Mapping[str, ListingRow]) -> set[str]:
             ).rows
         differ = _differing(before, after, settled)
         if differ:
-            write_table(tables.ITEMS.to_arrow(after), home.items)
-            photos = known_fingerprints(home)
-            left = photos[photos[tables.ITEM_ID].isin(after[tables.ITEM_ID])]
-            if len(left) < len(photos):
-                kept = pa.Table.from_pandas(left, schema=SCHEMA, preserve_index=False)
-                write_table(kept, home.photo_fingerprints)
+            photos = fingerprints_of(home, item_ids=after[tables.ITEM_ID])
+            write_listings(home, after, photos=photos)
     return differ
 
 

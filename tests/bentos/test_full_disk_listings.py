@@ -1,7 +1,6 @@
 """A disk or an online store that is full as listings come: refused is as it was, told is there."""
 
 import base64
-import errno
 import io
 import os
 import sqlite3
@@ -21,6 +20,7 @@ from feature_repo.home import Home
 from feature_repo.listing_changes import ListingChanges
 from feature_repo.store import Store
 from tests.bentos.fakes import CLICK
+from tests.filling_disk import FillingDisk
 from validation import tables
 
 
@@ -29,53 +29,10 @@ def service(service_over_feast: Any) -> Any:
     return service_over_feast
 
 
-class FillingDisk:
-    """Takes so many writes under a folder, and no more while it is full."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._left: int | None = None
-        self.refused: list[str] = []
-
-    @contextmanager
-    def room_for(self, writes: int) -> Iterator[None]:
-        self._left, self.refused = writes, []
-        try:
-            yield
-        finally:
-            self._left = None
-
-    def written(self, path: Any) -> None:
-        """Raise as a full disk does, if it is one by now."""
-        if self._left is None or not Path(path).is_relative_to(self._folder):
-            return
-        if self._left == 0:
-            self.refused.append(str(Path(path).relative_to(self._folder)))
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
-        self._left -= 1
-
-
 @pytest.fixture
 def disk(home: Home, monkeypatch: pytest.MonkeyPatch) -> FillingDisk:
     """Where the state folder lies."""
-    disk, write_table, opened = FillingDisk(home.root), pq.write_table, io.open
-
-    def half(table: Any, where: Any, **named: Any) -> None:
-        write_table(table, where, **named)
-        try:
-            disk.written(where)
-        except OSError:
-            os.truncate(where, Path(where).stat().st_size // 2)
-            raise
-
-    def open_to_write(file: Any, mode: str = "r", *rest: Any, **named: Any) -> Any:
-        if set(mode) & {"w", "a", "x", "+"}:
-            disk.written(file)
-        return opened(file, mode, *rest, **named)
-
-    monkeypatch.setattr(pq, "write_table", half)
-    monkeypatch.setattr(io, "open", open_to_write)
-    return disk
+    return FillingDisk(home.root, monkeypatch)
 
 
 def photo(number: int) -> str:

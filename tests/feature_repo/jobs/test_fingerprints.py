@@ -1,7 +1,8 @@
 from pathlib import Path
 
+from feature_repo.feature_tables import write_table
 from feature_repo.home import Home
-from feature_repo.jobs.fingerprints import keep_fingerprints, known_fingerprints
+from feature_repo.jobs.fingerprints import grown_fingerprints, known_fingerprints
 from tests.feature_repo.samples import NOW, photo
 from validation import gate, tables
 from validation.result import GateResult
@@ -18,6 +19,13 @@ def checked(home: Home, **photos: str | None) -> GateResult:
     return gate.check_items(frame, known_items=None, now=NOW, source="shop")
 
 
+def keep(result: GateResult, *, home: Home) -> None:
+    """Keep what was looked at, of the accepted items alone."""
+    grown = grown_fingerprints(result, home=home, item_ids=result.accepted["item_id"])
+    assert grown is not None
+    write_table(grown, home.photo_fingerprints)
+
+
 def kept(home: Home) -> list[str]:
     return known_fingerprints(home)["item_id"].tolist()
 
@@ -26,17 +34,17 @@ def test_fingerprints_follow_the_catalogue(tmp_path: Path) -> None:
     home = Home(tmp_path)
     assert kept(home) == []
     first = checked(home, b="red", a="blue", c=None)
-    keep_fingerprints(first, home=home, item_ids=first.accepted["item_id"])
+    keep(first, home=home)
     assert kept(home) == ["a", "b"]
     more = checked(home, d="green")
-    keep_fingerprints(more, home=home, item_ids=more.accepted["item_id"])
+    keep(more, home=home)
     assert kept(home) == ["d"]
 
 
 def test_without_any_photo_what_is_gone_is_forgotten(tmp_path: Path) -> None:
     home = Home(tmp_path)
     first = checked(home, a="red", b="blue")
-    keep_fingerprints(first, home=home, item_ids=first.accepted["item_id"])
+    keep(first, home=home)
     bare = checked(home, a=None)
-    keep_fingerprints(bare, home=home, item_ids=bare.accepted["item_id"])
+    keep(bare, home=home)
     assert kept(home) == []

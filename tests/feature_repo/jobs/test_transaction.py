@@ -1,13 +1,22 @@
+import errno
 import json
 import os
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from feature_repo.errors import JobError
 from feature_repo.jobs import transaction
-from feature_repo.jobs.transaction import JOURNAL, commit, locked, partial_path, recover
+from feature_repo.jobs.transaction import (
+    JOURNAL,
+    commit,
+    locked,
+    partial_path,
+    recover,
+    together,
+)
 
 
 def staged(path: Path, text: str) -> Path:
@@ -129,3 +138,95 @@ def test_who_waits_gets_the_folder_when_the_other_change_is_done(tmp_path: Path)
         order.append("first")
     other.join(timeout=10)
     assert order == ["first", "waited"]
+
+
+def shop(root: Path) -> dict[str, Path]:
+    """Files of two folders that change together, as they are before."""
+    files = {name: root / name for name in ("catalog/items", "catalog/truth", "held/items")}
+    for name, path in files.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"old {name}")
+    return files
+
+
+def contents(root: Path) -> dict[str, str]:
+    found = (path for path in root.rglob("*") if path.is_file())
+    return {str(path.relative_to(root)): path.read_text() for path in found}
+
+
+def change_all(root: Path, *, fails: type[BaseException] | None = None) -> None:
+    """One file of each folder is written, a third one removed, and a new folder's first one."""
+    files = shop(root)
+    with together(root / "catalog") as change:
+        change.content_of(files["catalog/items"]).write_text("new catalog/items")
+        change.remove(files["catalog/truth"])
+        change.content_of(root / "later" / "items").write_text("new later/items")
+        change.content_of(files["held/items"]).write_text("new held/items")
+        if fails is not None:
+            raise fails
+
+
+CHANGED = {name: f"new {name}" for name in ("catalog/items", "held/items", "later/items")}
+
+
+def test_files_of_several_folders_change_together(tmp_path: Path) -> None:
+    change_all(tmp_path)
+    assert contents(tmp_path) == CHANGED
+
+
+@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
+def test_a_block_that_fails_leaves_all_as_it_was_and_nothing_beside_it(
+    tmp_path: Path, error: type[BaseException]
+) -> None:
+    before = {name: path.read_text() for name, path in shop(tmp_path).items()}
+    with pytest.raises(error):
+        change_all(tmp_path, fails=error)
+    assert contents(tmp_path) == before
+
+
+def test_wherever_the_disk_is_full_all_is_new_or_as_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {name: path.read_text() for name, path in shop(tmp_path).items()}
+    flush = transaction.flush
+    for steps in range(20):
+        left = iter(range(steps))
+
+        def full(path: Path, left: Iterator[int] = left) -> None:
+            if next(left, None) is None:
+                raise OSError(errno.ENOSPC, "full")
+            flush(path)
+
+        monkeypatch.setattr(transaction, "flush", full)
+        try:
+            change_all(tmp_path)
+        except OSError:
+            monkeypatch.setattr(transaction, "flush", flush)
+            finished = recover(tmp_path / "catalog")
+            assert contents(tmp_path) == (CHANGED if finished else before)
+            (tmp_path / "later" / "items").unlink(missing_ok=True)
+        else:
+            break
+    assert steps >= 7, "each content, each other folder and the journal is flushed"
+    assert contents(tmp_path) == CHANGED
+
+
+def test_killed_between_two_folders_the_change_is_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace = os.replace
+
+    def killed(source: Path, target: Path) -> None:
+        if Path(target).parent.name == "held":
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        change_all(tmp_path)
+    monkeypatch.setattr(os, "replace", replace)
+    assert (tmp_path / "held" / "items").read_text() == "old held/items"
+    with locked(tmp_path / "catalog"):
+        found = contents(tmp_path)
+    assert found.pop(f"catalog/{transaction.LOCK}") == ""
+    assert found == CHANGED
