@@ -8,16 +8,15 @@ finished by asking again. Events stay in the log: they are people's histories.
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 
 from coldstart_models.errors import UnknownItem
 from coldstart_models.listing_encoders import ListingEncoders
+from coldstart_models.listing_features import drop_features
+from coldstart_models.listing_updates import Changes
 from coldstart_models.listings import ListingsResult, add_listings
 from feature_repo import listing_changes
-from feature_repo.erasure.feature_rows import drop_rows
-from feature_repo.feature_tables import FEATURE_TABLES
 from feature_repo.home import Home
 from feature_repo.jobs.catalogue import accepted_rows, write_listings
 from feature_repo.jobs.catalogue_reference import CatalogueReference
@@ -29,10 +28,6 @@ from validation.rules import NO_RULES, Rules
 if TYPE_CHECKING:
     from coldstart_models.recommending import Recommender
     from feature_repo.store import Store
-
-ITEM_TABLES: Final = tuple(
-    table for table in FEATURE_TABLES.values() if table.key == tables.ITEM_ID
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +56,7 @@ def delete_listings(
             write_listings(home, left, photos=photos)
     listing_changes.record(home, asked)
     recommender.remove_listings(asked)
-    rows = {table.name: drop_rows(home, table, asked) for table in ITEM_TABLES}
-    store.remove_online([table.name for table in ITEM_TABLES], sorted(asked))
+    rows = drop_features(asked, home=home, store=store)
     return Delisted(tuple(sorted(known)), tuple(sorted(asked - known)), rows)
 
 
@@ -79,28 +73,23 @@ def update_listings(
 ) -> list[ListingsResult]:
     """Change columns of listings: gate, encode and push them as new ones are.
 
-    What a listing has learned from its first customers stays. One result a source, as a listing
-    keeps its own.
+    What a listing has learned from its first customers stays, and so does what others change of it
+    meanwhile; one that is deleted meanwhile stays deleted, and is told so. One result a source, as
+    a listing keeps its own.
 
     Args:
         changes: item id → column → new raw value.
 
     Raises UnknownItem where the catalogue has no such listing; nothing is changed then.
     """
-    listed = accepted_rows(tables.ITEMS, home.items)
-    rows = listed[listed[tables.ITEM_ID].isin(list(changes))]
-    unknown = sorted(set(changes) - set(rows[tables.ITEM_ID]))
+    wanted = Changes.of(changes, home=home)
+    changed = wanted.made(accepted_rows(tables.ITEMS, home.items), item_ids=changes)
+    unknown = sorted(set(changes) - set(changed[tables.ITEM_ID]))
     if unknown:
         raise UnknownItem(
             f"{len(unknown)} of {len(changes)} listings are not in the catalogue: "
             f"{', '.join(unknown[:5])}; add them by `coldstart listings` or `listings`"
         )
-    raw = rows.astype(object).where(rows.notna(), None)
-    changed = pd.DataFrame(
-        [{**row, **changes[str(row[tables.ITEM_ID])]} for row in raw.to_dict("records")],
-        columns=tables.ITEMS.names,
-        dtype=object,
-    )
     return [
         add_listings(
             part.reset_index(drop=True),
@@ -112,6 +101,7 @@ def update_listings(
             source=str(source),
             rules=rules,
             catalogue=catalogue,
+            changes=wanted,
         )
         for source, part in changed.groupby(tables.SOURCE, sort=True)
     ]

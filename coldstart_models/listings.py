@@ -16,11 +16,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pandas as pd
 
-from coldstart_models.adapting import known_from
 from coldstart_models.catching_up import catch_up
-from coldstart_models.data.catalogue import Embeddings
 from coldstart_models.errors import NotEnoughData
-from coldstart_models.feature_rows import item_profile_rows
 from coldstart_models.intake import (
     SERVICE_SOURCE,
     QuarantinedRow,
@@ -28,18 +25,14 @@ from coldstart_models.intake import (
     keep_quarantined,
     told_rows,
 )
-from coldstart_models.listing_encoders import ListingEncoders, encode
+from coldstart_models.listing_encoders import ListingEncoders
+from coldstart_models.listing_features import PUSHED, ListingFeatures, drop_features
+from coldstart_models.listing_updates import DELETED_MEANWHILE, Changes, changed_ids
 from coldstart_models.progress import Progress
 from coldstart_models.stage_times import stage
 from feature_repo import listing_changes
 from feature_repo.errors import StoreLost
 from feature_repo.event_log import identity_of
-from feature_repo.feature_tables import (
-    ITEM_IMAGE_EMBEDDING,
-    ITEM_PROFILE,
-    ITEM_TEXT_EMBEDDING,
-    ITEM_VECTOR,
-)
 from feature_repo.home import Home
 from feature_repo.jobs.catalogue import accepted_rows, write_listings
 from feature_repo.jobs.catalogue_reference import CatalogueReference
@@ -83,6 +76,7 @@ def add_listings(
     rules: Rules = NO_RULES,
     catalogue: CatalogueReference | None = None,
     progress: Progress | None = None,
+    changes: Changes | None = None,
 ) -> ListingsResult:
     """Take new listings in.
 
@@ -91,6 +85,7 @@ def add_listings(
         source: value of the `source` column of all of them.
         rules: what the shop adds to the gate.
         catalogue: kept by a caller who comes again, so that it need not be learned anew.
+        changes: of which the frame was made, where it holds listings that are there already.
 
     Raises:
         NotEnoughData: there is no catalogue yet.
@@ -103,27 +98,28 @@ def add_listings(
         home, _raw(frame, source), source, rules, catalogue or CatalogueReference(home), now
     )
     with stage("gate", rows=len(frame)), locked(home.items.parent, wait=True):
-        seen, first = identity_of(home.items), gate.check(gate.raw, progress=progress)
+        seen = changes.seen if changes else identity_of(home.items)
+        first = gate.check(gate.raw, progress=progress)
     items = _ordered(first.accepted)
     if items.empty:
         return gate.put(first)
     with stage("encode", rows=len(items)):
-        image = encode(items, encoder=encoders.image, now=now)
-        text = encode(items, encoder=encoders.text, now=now)
+        made = [ListingFeatures.of(items, encoders=encoders, now=now)]
     with stage("push", items=len(items)):
+        gone: tuple[QuarantinedRow, ...] = ()
         try:
-            for table, encoded in ((ITEM_IMAGE_EMBEDDING, image), (ITEM_TEXT_EMBEDDING, text)):
-                if len(encoded.rows):
-                    store.push(table.name, encoded.rows, now=now)
-            vectors = recommender.add_listings(items, image.embeddings, text.embeddings)
-            store.push(ITEM_VECTOR.name, known_from(vectors, now), now=now)
-            store.push(ITEM_PROFILE.name, item_profile_rows(items, now=now), now=now)
+            made[0].push(store=store, recommender=recommender, now=now)
             with locked(home.items.parent, wait=True):
                 if identity_of(home.items) == seen:
                     taken = gate.put(first)
                 else:  # somebody else's listings came meanwhile, copies of these perhaps
-                    held = first.quarantined[reasons.ROW_NUMBER].to_numpy(np.int64)
-                    taken = gate.put(first, gate.check(gate.raw.drop(gate.raw.index[held])))
+                    again = gate.again(first, changes)
+                    renewed = again.renewed_items
+                    if len(renewed):
+                        made.append(ListingFeatures.of(renewed, encoders=encoders, now=now))
+                        made[-1].push(store=store, recommender=recommender, now=now)
+                    taken = gate.put(first, again.verdict)
+                    gone = again.gone
         except BaseException:
             _serve_as_stored(items, home=home, store=store, recommender=recommender)
             raise
@@ -131,9 +127,27 @@ def add_listings(
         stay = items[tables.ITEM_ID].isin(taken.accepted).to_numpy(bool)
         if not stay.all():
             _serve_as_stored(items[~stay], home=home, store=store, recommender=recommender)
-    embeddings = (one.embeddings.take(np.flatnonzero(stay)) for one in (image, text))
-    unlike = _unlike(taken.items, *embeddings, home=home, now=now)
+        _drop(gone, home=home, store=store)
+    taken = replace(taken, quarantined=(*taken.quarantined, *gone))
+    unlike = _unlike(taken.accepted, made, home=home, now=now)
     return replace(taken, warned=_told_together(taken.warned, unlike))
+
+
+@dataclass(frozen=True, slots=True)
+class _Again:
+    """What becomes of a batch beside a catalogue that others have written meanwhile."""
+
+    verdict: "GateResult"
+    gone: tuple[QuarantinedRow, ...] = ()
+    """Listings that were to change and are no more."""
+    renewed: frozenset[str] = frozenset()
+    """Those that are other ones than was judged at first."""
+
+    @property
+    def renewed_items(self) -> pd.DataFrame:
+        """Of these, the accepted ones, in ascending `item_id`."""
+        accepted = self.verdict.accepted
+        return _ordered(accepted[accepted[tables.ITEM_ID].isin(list(self.renewed))])
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +171,25 @@ class _Gate:
             rules=self.rules,
             now=self.now,
             progress=progress,
+        )
+
+    def again(self, first: "GateResult", changes: Changes | None) -> _Again:
+        """The verdict on what was accepted at first, where others have written the catalogue since.
+
+        What changes a listing changes it as it stands now.
+        """
+        held = first.quarantined[reasons.ROW_NUMBER].to_numpy(np.int64)
+        left = self.raw.drop(self.raw.index[held])
+        if changes is None:
+            return _Again(self.check(left))
+        asked = set(left[tables.ITEM_ID])
+        listed = accepted_rows(tables.ITEMS, self.home.items)
+        drawn = _raw(changes.made(listed, item_ids=asked), self.source)
+        gone = sorted(asked - set(drawn[tables.ITEM_ID]))
+        return _Again(
+            self.check(drawn),
+            gone=tuple(QuarantinedRow(item_id, (DELETED_MEANWHILE,)) for item_id in gone),
+            renewed=frozenset(changed_ids(left, drawn)),
         )
 
     def put(self, *verdicts: "GateResult") -> ListingsResult:
@@ -212,22 +245,30 @@ def _serve_as_stored(
         recommender.remove_listings(set(ids) - set(listed))
 
 
-def _unlike(
-    items: pd.DataFrame, image: Embeddings, text: Embeddings, *, home: Home, now: datetime
-) -> tuple[QuarantinedRow, ...]:
-    """The listings whose photo does not look like what their text says."""
-    from feature_repo.jobs.photo_text import check_new_pairs
+def _drop(gone: tuple[QuarantinedRow, ...], *, home: Home, store: "Store") -> None:
+    """Take out what was pushed of listings after somebody had deleted them."""
+    if not gone:
+        return
+    try:
+        drop_features([str(row.id) for row in gone], home=home, store=store, views=PUSHED)
+    except StoreLost as error:  # nobody serves it
+        log.warning("%d deleted listings leave features in the online store: %s", len(gone), error)
 
-    both = image.present & text.present
-    checked = check_new_pairs(
-        items[both],
-        image.vectors[both],
-        text.vectors[both],
-        made_by=(image.encoder_hash, text.encoder_hash),
-        home=home,
-        now=now,
-    )
-    return () if checked is None else told_rows(checked.warnings)
+
+def _unlike(
+    accepted: tuple[str, ...], made: list[ListingFeatures], *, home: Home, now: datetime
+) -> tuple[QuarantinedRow, ...]:
+    """The listings whose photo does not look like what their text says.
+
+    Args:
+        made: what was made of them; what was made last of a listing counts.
+    """
+    left, told = set(accepted), list[QuarantinedRow]()
+    for features in reversed(made):
+        checked = features.pairs(left, home=home, now=now)
+        told += () if checked is None else told_rows(checked.warnings)
+        left -= set(features.items[tables.ITEM_ID])
+    return tuple(told)
 
 
 def _told_together(
