@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 from prometheus_client import generate_latest
+from pydantic import BaseModel
 from starlette.testclient import TestClient
 
+from bentos.recommender import readiness
 from bentos.recommender.observing.load import LOAD
+from bentos.recommender.observing.middleware import RequestMiddleware
 from tests.bentos.fakes import CountingRecommender
 
 BOUND = 6
@@ -91,3 +94,65 @@ def test_who_asks_does_not_wait_for_what_is_being_taken_in(
     assert {answer.status_code for answer in answers} == {200}
     taken = [event for answer in answers for event in answer.json()["accepted"]]
     assert sorted(taken) == [f"e{number}" for number in range(8)]
+
+
+def delisted(client: TestClient, number: int) -> Any:
+    return client.delete(f"/listings/ghost-{number}")
+
+
+def priced(client: TestClient, number: int) -> Any:
+    return client.patch("/listings/sofa", json={"price": 5.0 + number})
+
+
+def erased(client: TestClient, number: int) -> Any:
+    return client.request("DELETE", "/users", json={"user_id": f"ghost-{number}"})
+
+
+@pytest.mark.parametrize("ask", [priced, delisted, erased])
+def test_probes_and_pages_do_not_wait_for_single_listings_and_people_that_do(
+    client: TestClient, service: Any, monkeypatch: pytest.MonkeyPatch, ask: Any
+) -> None:
+    monkeypatch.setattr(readiness, "KEPT_SECONDS", 0.0)
+
+    class Done(BaseModel):
+        accepted: bool = True
+
+    def done(_: Any) -> Done:
+        with service._intake:
+            return Done()
+
+    for name in ("change_listings", "remove_listings", "forget_user"):
+        monkeypatch.setattr(service, name, done)
+    many = 45  # more than there are threads for answers that are not Bento's own
+    with ThreadPoolExecutor(many) as pool:
+        with service._intake:  # as a batch of listings that is being encoded
+            sent = [pool.submit(ask, client, number) for number in range(many)]
+            until(lambda: LOAD.in_flight == many)
+            time.sleep(0.2)  # those that wait for a thread would have it by now
+            with ThreadPoolExecutor(1) as other:
+                for path in ("/readyz", "/metrics", "/ui"):
+                    assert other.submit(client.get, path).result(5).status_code == 200
+            assert not any(one.done() for one in sent)
+        assert {one.result(60).status_code for one in sent} == {200}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "endpoint"),
+    [
+        ("PATCH", "/listings/sofa", "listings/update"),
+        ("PATCH", "/listings/delete", "listings/update"),
+        ("DELETE", "/listings/a/b", "listings/delete"),
+        ("DELETE", "/users", "users/erase"),
+        ("POST", "/listings", "listings"),
+        ("POST", "/listings/sofa", "other"),
+        ("GET", "/users", "other"),
+    ],
+)
+def test_each_verb_is_counted_as_the_operation_that_does_the_same(
+    method: str, path: str, endpoint: str
+) -> None:
+    async def nothing(*_: Any) -> None:
+        """Nobody is asked."""
+
+    middleware = RequestMiddleware(nothing, routes=frozenset({"/listings", "/listings/delete"}))
+    assert middleware._endpoint({"method": method, "path": path}) == endpoint

@@ -38,6 +38,14 @@ TAKING: Final = frozenset(
     {"events", "listings", "listings/update", "listings/delete", "adapt", "users/erase"}
 )
 """Operations of which one is done at a time: those that wait hold no thread."""
+ONE_LISTING: Final = "/listings/"
+"""Begins the addresses of single listings; what follows is an id, which may be `update` too."""
+VERBS: Final = {
+    ("PATCH", ONE_LISTING): "listings/update",
+    ("DELETE", ONE_LISTING): "listings/delete",
+    ("DELETE", "/users"): "users/erase",
+}
+"""Method and address → the operation that does the same; see `resources`."""
 TAKING_AT_ONCE: Final = THREADS // 2
 """Threads that they may have; the others are left to who asks."""
 SATURATED: Final = Refusal(
@@ -105,8 +113,11 @@ class RequestMiddleware:
         return self._places.setdefault(loop, asyncio.Semaphore(TAKING_AT_ONCE))
 
     def _endpoint(self, scope: Scope) -> str:
+        """The operation that is asked for, whatever verb asks for it; never a part with an id."""
         path: str = scope["path"]
-        return path.strip("/") if path in self._routes else OTHER
+        address = ONE_LISTING if path.startswith(ONE_LISTING) else path
+        verb = VERBS.get((scope["method"], address))
+        return verb or (path.strip("/") if path in self._routes else OTHER)
 
 
 class _Answer:
