@@ -8,11 +8,11 @@ import threading
 import time
 from typing import Final
 
-from bentos.recommender.state import State, logger
+from bentos.recommender.state import STORE_LOST, State, logger, without_root
 from coldstart_models.artifacts import StoredModel, check_contract, observe_features
 from coldstart_models.errors import ContractMismatch
 from feature_repo.environment import Environment
-from feature_repo.errors import StoreError
+from feature_repo.errors import StoreError, StoreLost
 from feature_repo.home import Home
 
 KEPT_SECONDS: Final = 1.0
@@ -24,6 +24,8 @@ class Readiness(State):
     _looking: threading.Lock
     _looked_at: float = float("-inf")
     _reasons: tuple[str, ...] = ()
+    _why: str = ""
+    """What the store's driver says, for the log alone: it names hosts and files."""
     _fitted: tuple[object, ...] | None = None
     """The files' states and the model for which the contract was found to hold."""
 
@@ -42,7 +44,7 @@ class Readiness(State):
             return self._reasons
 
     def _disagreements(self) -> tuple[str, ...]:
-        found = []
+        found, self._why = [], ""
         if self._warming:
             found.append("the gate and the encoders are being loaded, listings would wait for them")
         recommender = self.recommender  # once: another may take its place meanwhile
@@ -52,11 +54,14 @@ class Readiness(State):
         try:
             self._check_contract()
         except ContractMismatch as error:
-            found.append(str(error))
+            found.append(without_root(str(error), self.home))
         try:
             self.store.probe()
+        except StoreLost as error:
+            self._why = str(error)
+            found.append(f"{STORE_LOST}; the log of the service says why")
         except StoreError as error:
-            found.append(str(error))
+            found.append(without_root(str(error), self.home))
         return tuple(found)
 
     def _check_contract(self) -> None:
@@ -70,7 +75,7 @@ class Readiness(State):
 
     def _tell(self, reasons: tuple[str, ...]) -> None:
         if reasons:
-            logger.error("not ready: %s", "; ".join(reasons))
+            logger.error("not ready: %s", "; ".join(filter(None, (*reasons, self._why))))
         else:
             logger.info("ready")
 

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("bentoml.coldstart")
 
+STORE_LOST: Final = "the online store does not answer"
+"""As clients are told; what its driver says names hosts and files, and is for the log."""
 LOST_AGAIN: Final = 1
 """Seconds after which a client may ask again where the store is lost."""
 FULL_AGAIN: Final = 30
@@ -131,7 +133,9 @@ def as_responses(*, undone: str = "nothing was taken in") -> Iterator[None]:
     except (UnknownItem, UnknownUser) as error:
         raise NotFound(str(error)) from error
     except StoreLost as error:
-        raise not_now("store", str(error), retry_after=LOST_AGAIN) from error
+        logger.error("%s", error)
+        told = f"{STORE_LOST}, send this again"
+        raise not_now("store", told, retry_after=LOST_AGAIN) from error
     except OSError as error:
         if error.errno not in FULL:
             raise
@@ -151,3 +155,8 @@ def not_now(
     request = current()
     measures.count_refused(kind, endpoint=request.endpoint if request else "none")
     return NotNow(reason, status=status, retry_after=retry_after)
+
+
+def without_root(reason: str, home: Home) -> str:
+    """A reason as callers may read it: where the state folder lies is our own affair."""
+    return reason.replace(f"{home.root}{os.sep}", "").replace(str(home.root), "the state folder")

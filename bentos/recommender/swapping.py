@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from bentoml.exceptions import ServiceUnavailable
 
 from bentos.recommender import measures
-from bentos.recommender.state import Serving, State, logger
+from bentos.recommender.state import Serving, State, logger, without_root
 from coldstart_models.artifacts import Contract, check_contract, find_model, observe_features
 from coldstart_models.errors import ModelError
 from coldstart_models.listing_encoders import ListingEncoders, load_encoders
@@ -105,7 +105,7 @@ class Swapping(State):
 
     def _refuse(self, tag: str, error: Exception) -> None:
         reason = str(error) or type(error).__name__
-        self._refused = (tag, _without_root(reason, self.home))
+        self._refused = (tag, without_root(reason, self.home))
         measures.count_swap("refused")
         logger.error(
             "%s is refused, %s goes on: %s",
@@ -220,12 +220,7 @@ def told_refused(refused: Refused | None, *, home: Home) -> tuple[str, str] | No
         return None
     measures.count_swap("refused")
     logger.error("%s is refused, an earlier model is served: %s", refused.tag, refused.reason)
-    return refused.tag, _without_root(refused.reason, home)
-
-
-def _without_root(reason: str, home: Home) -> str:
-    """A reason as callers may read it: where the state folder lies is our own affair."""
-    return reason.replace(f"{home.root}{os.sep}", "").replace(str(home.root), "the state folder")
+    return refused.tag, without_root(refused.reason, home)
 
 
 def _encoders_of(contract: Contract) -> tuple[str, str]:

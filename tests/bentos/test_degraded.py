@@ -167,3 +167,31 @@ def test_a_listing_is_refused_for_now_and_taken_when_it_is_sent_again(
     faulty.mend()
     assert client.post("/listings", json=body).json()["accepted"] == ["rug"]
     assert client.post("/recommend", json={"k": 1}).json()["items"][0]["item_id"] == "rug"
+
+
+@pytest.mark.parametrize("path", ["/listings", "/listings/update", "/listings/delete"])
+def test_no_answer_names_the_stores_host_or_the_state_folder(
+    client: TestClient,
+    service: Any,
+    home: Home,
+    store: MemoryStore,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    path: str,
+) -> None:
+    def lost(*_: Any, **__: Any) -> None:
+        raise StoreLost(f"Error 111 connecting to 127.0.0.1:6379, or {home.online_store}")
+
+    service._encoders = colour_encoders()
+    monkeypatch.setattr(store, "push", lost)
+    monkeypatch.setattr(store, "remove_online", lost)
+    listing = {"item_id": "sofa", "title": "Linen sofa", "price": 5.0}
+    if path == "/listings":
+        listing["item_id"] = "rug"
+    body = {"item_ids": ["sofa"]} if path == "/listings/delete" else {"listings": [listing]}
+    answer = client.post(path, json=body)
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert "the online store does not answer" in answer.json()["error"]
+    assert "127.0.0.1" not in answer.text
+    assert str(home.root) not in answer.text
+    assert "127.0.0.1:6379" in caplog.text

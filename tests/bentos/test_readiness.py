@@ -31,28 +31,38 @@ def test_ready_while_all_agree(client: TestClient) -> None:
 
 
 def test_not_ready_while_the_store_is_lost_and_ready_again_after(
-    client: TestClient, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+    client: TestClient,
+    home: Home,
+    store: MemoryStore,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     def lost() -> None:
-        raise StoreLost("the online store does not answer: gone")
+        raise StoreLost(f"no answer of 127.0.0.1:6379, nor of {home.online_store}")
 
     monkeypatch.setattr(store, "probe", lost)
     assert client.get("/readyz").status_code == 503
-    assert reasons(client) == ["the online store does not answer: gone"]
+    assert reasons(client) == ["the online store does not answer; the log of the service says why"]
+    assert "127.0.0.1:6379" in caplog.text
     monkeypatch.undo()
     monkeypatch.setattr(readiness, "KEPT_SECONDS", 0.0)
     assert client.get("/readyz").status_code == 200
 
 
 def test_not_ready_while_the_store_does_not_answer_in_time(
-    client: TestClient, service: Any, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+    client: TestClient,
+    service: Any,
+    store: MemoryStore,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     service._online.deadline = 0.05
     monkeypatch.setattr(store, "probe", lambda: time.sleep(0.5))
     began = time.monotonic()
     assert client.get("/readyz").status_code == 503
     assert time.monotonic() - began < 0.4
-    assert "within 50 ms" in reasons(client)[0]
+    assert "the online store does not answer" in reasons(client)[0]
+    assert "within 50 ms" in caplog.text
 
 
 def test_not_ready_with_vectors_of_another_model(
@@ -80,6 +90,7 @@ def test_not_ready_once_nothing_is_registered(client: TestClient, home: Home) ->
     home.registry.unlink()
     assert client.get("/readyz").status_code == 503
     assert "run `coldstart apply`" in reasons(client)[0]
+    assert str(home.root) not in reasons(client)[0]
 
 
 def test_an_answer_is_kept_for_a_second(
