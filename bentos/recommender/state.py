@@ -150,11 +150,12 @@ def not_now(
     *,
     retry_after: int,
     status: HTTPStatus = HTTPStatus.SERVICE_UNAVAILABLE,
+    error: type[NotNow] = NotNow,
 ) -> NotNow:
     """The error to raise where a request is to come again; counted by its kind."""
     request = current()
     measures.count_refused(kind, endpoint=request.endpoint if request else "none")
-    return NotNow(reason, status=status, retry_after=retry_after)
+    return error(reason, status=status, retry_after=retry_after)
 
 
 def without_root(reason: str, home: Home) -> str:

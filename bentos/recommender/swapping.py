@@ -11,12 +11,12 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from bentoml.exceptions import ServiceUnavailable
 
 from bentos.recommender import measures
-from bentos.recommender.state import Serving, State, logger, without_root
+from bentos.recommender.state import NotNow, Serving, State, logger, not_now, without_root
 from coldstart_models.artifacts import Contract, check_contract, find_model, observe_features
 from coldstart_models.errors import ModelError
 from coldstart_models.listing_encoders import ListingEncoders, load_encoders
@@ -29,6 +29,14 @@ from feature_repo.listing_changes import ListingChanges
 
 if TYPE_CHECKING:
     from coldstart_models.recommending import Recommender
+
+
+ENCODERS_AGAIN: Final = 30
+"""Seconds after which listings may come again where the encoders cannot be loaded."""
+
+
+class CannotEncode(NotNow, ServiceUnavailable):
+    """The encoders of the served model cannot be loaded: somebody has to bring them."""
 
 
 class Meanwhile:
@@ -205,12 +213,15 @@ class Swapping(State):
             )
 
     def _warm_encoders(self) -> Any:
-        """The served model's encoders, loaded once. Raises ServiceUnavailable saying why not."""
+        """The served model's encoders, loaded once. Raises CannotEncode; the log says why."""
         if self._encoders is None:
             try:
                 self._encoders = self._load_encoders(self.contract)
             except (FeatureError, ModelError) as error:
-                raise ServiceUnavailable(f"new listings cannot be encoded: {error}") from error
+                logger.error("listings cannot be encoded: %s", error)
+                told = "listings cannot be encoded now; the log of the service says why"
+                kind = CannotEncode
+                raise not_now("encoders", told, retry_after=ENCODERS_AGAIN, error=kind) from error
         return self._encoders
 
 

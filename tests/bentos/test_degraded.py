@@ -10,7 +10,7 @@ from prometheus_client import REGISTRY
 from starlette.testclient import TestClient
 
 from bentos.recommender import deadlines
-from feature_repo.errors import StoreLost
+from feature_repo.errors import EncoderError, StoreLost
 from feature_repo.event_log import event_log
 from feature_repo.home import Home
 from tests.bentos.fakes import CLICK, MemoryStore, colour_encoders
@@ -195,3 +195,23 @@ def test_no_answer_names_the_stores_host_or_the_state_folder(
     assert "127.0.0.1" not in answer.text
     assert str(home.root) not in answer.text
     assert "127.0.0.1:6379" in caplog.text
+
+
+def test_listings_that_cannot_be_encoded_may_come_again_and_learn_no_path(
+    client: TestClient, service: Any, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(_: Any) -> None:
+        raise EncoderError(f"no encoder at {home.root}/encoders")
+
+    monkeypatch.setattr(service, "_load_encoders", missing)
+    service._encoders = None
+    rug = {"item_id": "rug", "title": "Wool rug"}
+    answers = [
+        client.post("/listings", json={"listings": [rug]}),
+        client.patch("/listings/sofa", json={"price": 5.0}),
+    ]
+    for answer in answers:
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "30")
+        assert "listings cannot be encoded now" in answer.json()["error"]
+        assert str(home.root) not in answer.text
+    service._try_encoders()  # as a worker that starts: it goes on without
