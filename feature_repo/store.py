@@ -28,6 +28,7 @@ from feature_repo.feature_tables import (
     AS_OF_US,
     CATEGORY_ID,
     FEATURE_TABLES,
+    ITEM_VECTOR,
     PUSH_SUFFIX,
     USER_HISTORY,
     create_missing,
@@ -82,6 +83,7 @@ KNOWN = frozenset(
 NOBODY = "coldstart:nobody"
 """The user whose features `probe` asks for."""
 _PROBED = f"{USER_HISTORY.name}:history_item_ids"
+_VECTOR = f"{ITEM_VECTOR.name}:model"
 _ROW = "coldstart_row"
 _EPOCH = pd.Timestamp("1970-01-01", tz="UTC")
 
@@ -249,12 +251,20 @@ class Store:
         """Whether a view of this name is registered."""
         return any(one.name == view for one in self._feast.list_feature_views())
 
-    def probe(self) -> None:
-        """Read the features of nobody. Raises StoreLost where the online store is not there."""
+    def probe(self, item_ids: Sequence[str] = ()) -> bool:
+        """Whether any of some listings has a vector online, of whatever model; in one read.
+
+        True without listings: then the features of nobody are read. Raises StoreLost where the
+        online store is not there.
+        """
         self.require_applied()
         if not self._environment.online_ready(self.home):
             raise StoreLost(f"the online store {self.home.online_store} is not there")
-        self.online([_PROBED], [{tables.USER_ID: NOBODY}])
+        if not item_ids:
+            self.online([_PROBED], [{tables.USER_ID: NOBODY}])
+            return True
+        found = self.online([_VECTOR], [{tables.ITEM_ID: one} for one in item_ids])
+        return any(row[_VECTOR.replace(":", "__")] is not None for row in found)
 
     def wait_at_most(self, seconds: float) -> None:
         """Have the online store's client give up sooner than suits a job, as a service must.

@@ -77,9 +77,9 @@ class GuardedStore:
             return self._measured("read", read)
         return self._read(read)
 
-    def probe(self) -> None:
-        """Ask it for nobody. Raises StoreLost; also while it rests it is asked."""
-        self._read(self._store.probe, though_resting=True)
+    def probe(self, item_ids: Sequence[str] = ()) -> bool:
+        """As of `Store`. Raises StoreLost; also while it rests it is asked."""
+        return self._read(lambda: self._store.probe(item_ids), though_resting=True)
 
     def push(
         self, view: str, frame: "pd.DataFrame", *, now: "datetime", to: "PushTo | None" = None

@@ -1,4 +1,4 @@
-"""Whether this worker should get requests: model, store and snapshot agree, and all is loaded.
+"""Whether this worker should get requests: tables, store and model agree, and all is loaded.
 
 Kubernetes and load balancers ask `/readyz` every few seconds. The answer is kept for a second; the
 tables are compared with the model's contract again only when one of them was written.
@@ -6,7 +6,7 @@ tables are compared with the model's contract again only when one of them was wr
 
 import threading
 import time
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from bentos.recommender.state import STORE_LOST, State, logger, without_root
 from coldstart_models.artifacts import StoredModel, check_contract, observe_features
@@ -15,7 +15,13 @@ from feature_repo.environment import Environment
 from feature_repo.errors import StoreError, StoreLost
 from feature_repo.home import Home
 
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
 KEPT_SECONDS: Final = 1.0
+LOOKED_FOR: Final = 5
+"""Listings whose vectors are looked for in the online store."""
 
 
 class Readiness(State):
@@ -47,16 +53,17 @@ class Readiness(State):
         found, self._why = [], ""
         if self._warming:
             found.append("the gate and the encoders are being loaded, listings would wait for them")
-        recommender = self.recommender  # once: another may take its place meanwhile
-        made_by, serving = recommender.snapshot_model, recommender.tag
-        if made_by != serving:
-            found.append(f"the snapshot holds vectors of {made_by}, the model is {serving}")
         try:
             self._check_contract()
         except ContractMismatch as error:
             found.append(without_root(str(error), self.home))
         try:
-            self.store.probe()
+            asked = _some(self.recommender.listings.item_ids)
+            if not self.store.probe(asked):
+                found.append(
+                    f"the online store holds a vector of none of {len(asked)} served listings that "
+                    "were looked for; run `coldstart aggregate` and `coldstart materialize`"
+                )
         except StoreLost as error:
             self._why = str(error)
             found.append(f"{STORE_LOST}; the log of the service says why")
@@ -78,6 +85,16 @@ class Readiness(State):
             logger.error("not ready: %s", "; ".join(filter(None, (*reasons, self._why))))
         else:
             logger.info("ready")
+
+
+def _some(item_ids: "npt.NDArray[np.object_]") -> list[str]:
+    """A few of many, spread evenly; one that is deleted meanwhile leaves the others.
+
+    Whose vectors they are says nothing: a model that was trained earlier, and is served again,
+    ranks by vectors of its own while the store holds those of the newest.
+    """
+    step = max(1, len(item_ids) // LOOKED_FOR)
+    return [str(one) for one in item_ids[::step][:LOOKED_FOR]]
 
 
 def _states(state: State) -> tuple[tuple[str, int, int, int], ...]:

@@ -27,7 +27,7 @@ class Loaded(CountingRecommender):
     def __init__(self, home: Home, *, tag: str) -> None:
         super().__init__(PRIOR)
         find_model(home, tag=tag).require_whole()
-        self.tag = self.snapshot_model = tag
+        self.tag = tag
 
 
 @pytest.fixture(autouse=True)

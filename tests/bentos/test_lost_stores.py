@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 from starlette.testclient import TestClient
 
@@ -17,10 +19,13 @@ from bentos.recommender.service import RecommenderService
 from feature_repo.environment import ENVIRONMENT_VARIABLE
 from feature_repo.errors import StoreLost
 from feature_repo.event_log import event_log
+from feature_repo.feature_tables import ITEM_VECTOR
 from feature_repo.home import REPOSITORY, Home
 from feature_repo.store import Store
 from tests import redis_servers
+from tests.bentos.conftest import LISTED
 from tests.bentos.fakes import CLICK, CountingRecommender
+from validation import tables
 
 PATIENCE = 0.3
 """Seconds of a push, in place of two."""
@@ -63,12 +68,20 @@ def service(home: Home, recommender: CountingRecommender, monkeypatch: pytest.Mo
     monkeypatch.setattr(readiness, "KEPT_SECONDS", 0.0)
     home.registry.unlink()
     Store(home).apply()
+    hold_vectors(home)
     monkeypatch.setattr(
         "coldstart_models.recommending.Recommender.load", lambda home, tag: recommender
     )
     service = RecommenderService.inner()
     service.store.wait_at_most(PATIENCE)
     return service
+
+
+def hold_vectors(home: Home) -> None:
+    """Bring a vector of the chair online, by whichever model."""
+    rows = {"item_id": ["chair"], "vector": [np.ones(2, np.float32)], "model": ["another"]}
+    rows[tables.EVENT_TIMESTAMP] = [LISTED]
+    Store(home).push(ITEM_VECTOR.name, pd.DataFrame(rows), now=LISTED)
 
 
 @pytest.fixture
@@ -180,3 +193,14 @@ def test_a_store_whose_file_is_gone_is_lost(service: Any, client: TestClient, ho
     assert client.get("/readyz").status_code == 200
     home.online_store.unlink()
     assert client.get("/readyz").status_code == 503
+
+
+def test_a_store_that_came_back_empty_is_not_ready_until_it_is_filled(
+    service: Any, client: TestClient, home: Home
+) -> None:
+    send(client, 0)
+    Store(home).remove_online([ITEM_VECTOR.name], ["chair"])
+    assert client.get("/readyz").status_code == 503
+    assert fallback(client) is None  # who is sent here all the same is answered
+    Store(home).materialize(views=[ITEM_VECTOR.name])
+    assert_all_is_well(client, home, events=1)

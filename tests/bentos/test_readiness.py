@@ -1,4 +1,4 @@
-"""Ready is true while model, store and snapshot agree, and false as soon as they do not."""
+"""Ready is true while model, tables and store agree, and false as soon as they do not."""
 
 import time
 from typing import Any
@@ -37,7 +37,7 @@ def test_not_ready_while_the_store_is_lost_and_ready_again_after(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    def lost() -> None:
+    def lost(_: Any) -> bool:
         raise StoreLost(f"no answer of 127.0.0.1:6379, nor of {home.online_store}")
 
     monkeypatch.setattr(store, "probe", lost)
@@ -57,7 +57,7 @@ def test_not_ready_while_the_store_does_not_answer_in_time(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     service._online.deadline = 0.05
-    monkeypatch.setattr(store, "probe", lambda: time.sleep(0.5))
+    monkeypatch.setattr(store, "probe", lambda _: time.sleep(0.5))
     began = time.monotonic()
     assert client.get("/readyz").status_code == 503
     assert time.monotonic() - began < 0.4
@@ -65,12 +65,32 @@ def test_not_ready_while_the_store_does_not_answer_in_time(
     assert "within 50 ms" in caplog.text
 
 
-def test_not_ready_with_vectors_of_another_model(
-    client: TestClient, recommender: CountingRecommender
+def test_not_ready_while_the_store_is_empty_and_ready_again_after(
+    client: TestClient, store: MemoryStore
 ) -> None:
-    recommender.snapshot_model = "coldstart-siamese:older"
+    store.holds_vectors = False
     assert client.get("/readyz").status_code == 503
-    assert "vectors of coldstart-siamese:older" in reasons(client)[0]
+    assert "vector of none of 3 served listings" in reasons(client)[0]
+    assert "run `coldstart aggregate` and `coldstart materialize`" in reasons(client)[0]
+    store.holds_vectors = True
+    assert client.get("/readyz").status_code == 200
+
+
+def test_a_few_of_the_served_listings_are_looked_for(
+    client: TestClient, recommender: CountingRecommender, store: MemoryStore, monkeypatch: Any
+) -> None:
+    looked_for: list[list[str]] = []
+
+    def probe(item_ids: list[str]) -> bool:
+        looked_for.append(item_ids)
+        return True
+
+    monkeypatch.setattr(store, "probe", probe)
+    recommender.prior = {f"i{number:02}": 0.5 for number in range(20)}
+    assert client.get("/readyz").status_code == 200
+    recommender.prior = {}
+    assert client.get("/readyz").status_code == 200
+    assert looked_for[-2:] == [["i00", "i04", "i08", "i12", "i16"], []]
 
 
 def test_not_ready_once_the_features_are_no_longer_the_models(
@@ -98,7 +118,7 @@ def test_an_answer_is_kept_for_a_second(
 ) -> None:
     asked: list[float] = []
     monkeypatch.setattr(readiness, "KEPT_SECONDS", 60.0)
-    monkeypatch.setattr(store, "probe", lambda: asked.append(time.monotonic()))
+    monkeypatch.setattr(store, "probe", lambda _: not asked.append(time.monotonic()))
     for _ in range(20):
         assert client.get("/readyz").status_code == 200
     assert len(asked) == 1

@@ -99,7 +99,7 @@ def test_a_corrupt_model_is_passed_over_for_the_newest_sound_one_and_told(
     def load(home: Home, *, tag: str) -> CountingRecommender:
         find_model(home, tag=tag).require_whole()
         recommender = CountingRecommender(PRIOR)
-        recommender.tag = recommender.snapshot_model = tag
+        recommender.tag = tag
         return recommender
 
     monkeypatch.setattr("feature_repo.store.Store", lambda _: store)
