@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,6 +39,7 @@ logger = logging.getLogger("bentoml.coldstart")
 
 STORE_LOST: Final = "the online store does not answer"
 """As clients are told; what its driver says names hosts and files, and is for the log."""
+STORE_FULL: Final = "the disk of the online store is full"
 LOST_AGAIN: Final = 1
 """Seconds after which a client may ask again where the store is lost."""
 FULL_AGAIN: Final = 30
@@ -134,7 +136,7 @@ def as_responses(*, undone: str = "nothing was taken in") -> Iterator[None]:
         raise NotFound(str(error)) from error
     except StoreLost as error:
         logger.error("%s", error)
-        told = f"{STORE_LOST}, send this again"
+        told = f"{STORE_FULL if _full(error) else STORE_LOST}, send this again"
         raise not_now("store", told, retry_after=LOST_AGAIN) from error
     except OSError as error:
         if error.errno not in FULL:
@@ -142,6 +144,11 @@ def as_responses(*, undone: str = "nothing was taken in") -> Iterator[None]:
         told = f"the disk of the service is full, {undone}: {os.strerror(error.errno)}"
         status = HTTPStatus.INSUFFICIENT_STORAGE
         raise not_now("disk", told, status=status, retry_after=FULL_AGAIN) from error
+
+
+def _full(error: StoreLost) -> bool:
+    """Whether SQLite says so; other stores' words for it are their own."""
+    return getattr(error.__cause__, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
 
 
 def not_now(
