@@ -15,6 +15,7 @@ class Person(TypedDict, total=False):
 
     user_id: str | None
     session: Sequence[SessionEvent | Mapping[str, Any]]
+    session_id: str | None
 
 
 class Ranked(Person, total=False):
@@ -37,7 +38,6 @@ class Recommend(Ranked, total=False):
     after: str | None
     exclude: Sequence[str]
     exclude_seen: bool
-    session_id: str | None
 
 
 class Popular(TypedDict, total=False):

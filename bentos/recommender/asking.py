@@ -11,7 +11,7 @@ from bentos.recommender import measures, payloads
 from bentos.recommender.observing import spans
 from bentos.recommender.observing.request import keep_private
 from bentos.recommender.payloads.asking import Fallback
-from bentos.recommender.requests import Request
+from bentos.recommender.requests import Ranking, Request
 from bentos.recommender.state import LOST_AGAIN, Serving, State, as_responses, logger, not_now
 from coldstart_models.arranging import Arrangement
 from feature_repo.errors import StoreLost
@@ -66,13 +66,15 @@ class Asking(State):
         """A person's score of each of up to 1,000 items, in the order asked."""
         serving = self._serving
         history, lost = self._known_history(params, endpoint="score")
+        ranking = Ranking.of(params, serving.lanes)
+        recommender = ranking.lane.recommender
         with measures.stage("score", span="rank", items=len(params.item_ids)), as_responses():
-            scores = serving.recommender.score(history, params.item_ids, personal=params.personal)
+            scores = recommender.score(history, params.item_ids, personal=ranking.personal)
         named = zip(params.item_ids, scores, strict=True)
         return payloads.ScoreResponse(
             scores=[payloads.ItemScore(item_id=item, score=value) for item, value in named],
-            fallback=_fallback(serving.recommender, history, lost=lost),
-            **serving.versions(),
+            fallback=_fallback(recommender, history, lost=lost),
+            **serving.versions(recommender),
         )
 
     @bentoml.api
@@ -80,8 +82,10 @@ class Asking(State):
         """The parts a score is the sum of, and one sentence."""
         serving = self._serving
         history, lost = self._known_history(params, endpoint="explain")
+        ranking = Ranking.of(params, serving.lanes)
+        recommender = ranking.lane.recommender
         with measures.stage("explain"), as_responses():
-            told = serving.recommender.explain(history, params.item_id, personal=params.personal)
+            told = recommender.explain(history, params.item_id, personal=ranking.personal)
         return payloads.ExplainResponse(
             item_id=told.item_id,
             score=told.score,
@@ -92,8 +96,8 @@ class Asking(State):
                 )
                 for part in told.contributions
             ],
-            fallback=_fallback(serving.recommender, history, lost=lost),
-            **serving.versions(),
+            fallback=_fallback(recommender, history, lost=lost),
+            **serving.versions(recommender),
         )
 
     @bentoml.api

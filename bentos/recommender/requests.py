@@ -1,4 +1,4 @@
-"""One request for a page: by which lane it is served, and what the log keeps of it."""
+"""Who asks: by which lane they are served, and what the log keeps of a page."""
 
 import uuid
 from collections.abc import Sequence
@@ -11,8 +11,22 @@ from coldstart_models.exploration.exploring import Turn
 from feature_repo.page_log import ServedPage
 
 if TYPE_CHECKING:
-    from bentos.recommender.payloads import RecommendRequest
+    from bentos.recommender.payloads import Ranked, RecommendRequest
     from coldstart_models.recommending import Recommendation
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """How one person's scores come about: the same for a page as for what is asked about it."""
+
+    lane: Lane
+    personal: float | None
+
+    @classmethod
+    def of(cls, params: "Ranked", lanes: Lanes) -> "Ranking":
+        """A request's own `personal` goes before its variant's."""
+        lane = lanes.lane_of(params.user_id or params.session_id)
+        return cls(lane, lane.personal if params.personal is None else params.personal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +44,16 @@ class Request:
 
     @classmethod
     def of(cls, params: "RecommendRequest", lanes: Lanes, *, now: datetime) -> "Request":
-        """A request's own `personal` goes before its variant's."""
-        lane = lanes.lane_of(params.user_id or params.session_id)
-        page_id = uuid.uuid4().hex
+        """As `Ranking`, and with a turn of exploration where the lane explores."""
+        ranking = Ranking.of(params, lanes)
+        lane, page_id = ranking.lane, uuid.uuid4().hex
         return cls(
             page_id,
             now,
             params.user_id,
             None if params.user_id else params.session_id,
             lane,
-            lane.personal if params.personal is None else params.personal,
+            ranking.personal,
             lane.explorer.turn(page_id) if lane.explorer else None,
         )
 

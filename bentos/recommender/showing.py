@@ -4,6 +4,7 @@ import bentoml
 
 from bentos.recommender import measures, payloads
 from bentos.recommender.asking import Asking
+from bentos.recommender.requests import Ranking
 from bentos.recommender.state import as_responses
 
 SHOWN_USERS = 50
@@ -31,16 +32,18 @@ class Showing(Asking):
         """Where one listing stands for a person among those that `recommend` chooses from."""
         serving = self._serving
         history, _ = self._history(params, endpoint="place")
+        ranking = Ranking.of(params, serving.lanes)
+        recommender = ranking.lane.recommender
         with measures.stage("place"), as_responses():
-            place, among = serving.recommender.place(
-                history, params.item_id, pool=params.pool, personal=params.personal
+            place, among = recommender.place(
+                history, params.item_id, pool=params.pool, personal=ranking.personal
             )
-            support = serving.recommender.support(params.item_id)
+            support = recommender.support(params.item_id)
         return payloads.PlaceResponse(
             item_id=params.item_id,
             place=place,
             among=among,
             support=support,
-            personal=serving.recommender.knows(history),
-            **serving.versions(),
+            personal=recommender.knows(history),
+            **serving.versions(recommender),
         )

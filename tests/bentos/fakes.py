@@ -90,7 +90,9 @@ class MemoryStore:
 
 
 class CountingRecommender:
-    """Scores an item by how often it stands in the history, plus its own fixed prior."""
+    """Scores an item by how often it stands in the history, plus its own fixed prior; times
+    `personal`, where that is given.
+    """
 
     tag = "coldstart-siamese:test"
     snapshot_version = "snapshot-1"
@@ -108,7 +110,8 @@ class CountingRecommender:
         unknown = [item_id for item_id in item_ids if item_id not in self.prior]
         if unknown:
             raise UnknownItem(f"{len(unknown)} unknown items: {', '.join(unknown)}")
-        return [self.prior[item] + history.item_ids.count(item) for item in item_ids]
+        share = 1.0 if personal is None else personal
+        return [share * (self.prior[item] + history.item_ids.count(item)) for item in item_ids]
 
     def recommend(
         self,
@@ -132,7 +135,7 @@ class CountingRecommender:
         if personal is not None:
             self.asked["personal"] = personal
         left = [item_id for item_id in sorted(self.prior) if item_id not in exclude]
-        scores = self.score(history, left)
+        scores = self.score(history, left, personal=personal)
         order = sorted(zip(left, scores, strict=True), key=lambda pair: (-pair[1], pair[0]))
         if turn is None or not history.item_ids:
             return [_recommendation(item_id, score) for item_id, score in order[:k]]
@@ -179,9 +182,10 @@ class CountingRecommender:
     def explain(
         self, history: UserHistory, item_id: str, *, personal: float | None = None
     ) -> Explanation:
-        (score,) = self.score(history, [item_id])
-        seen = [Contribution(item, "same", 1.0) for item in history.item_ids if item == item_id]
-        parts = (Contribution(None, "prior", self.prior[item_id]), *seen)
+        (score,) = self.score(history, [item_id], personal=personal)
+        share = 1.0 if personal is None else personal
+        seen = [Contribution(item, "same", share) for item in history.item_ids if item == item_id]
+        parts = (Contribution(None, "prior", share * self.prior[item_id]), *seen)
         return Explanation(item_id, score, parts, f"You chose it {len(seen)} times.")
 
     def similar(self, item_id: str, *, k: int = 10) -> list[tuple[str, float]]:
@@ -197,7 +201,7 @@ class CountingRecommender:
         personal: float | None = None,
     ) -> tuple[int, int]:
         (own,) = self.score(history, [item_id], personal=personal)
-        scores = self.score(history, list(self.prior))
+        scores = self.score(history, list(self.prior), personal=personal)
         return sum(score > own for score in scores) + 1, len(scores)
 
     def knows(self, history: UserHistory) -> bool:

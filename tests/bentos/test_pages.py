@@ -315,3 +315,47 @@ class TestExperiment:
         ask(client, user_id=user, personal=0.75)
         (page,) = read_pages(home)
         assert page.personal == 0.75
+
+    def test_what_is_asked_about_a_page_is_answered_by_the_lane_that_made_it(
+        self, client: TestClient, store: MemoryStore, other: CountingRecommender
+    ) -> None:
+        other.snapshot_version = "snapshot-7"
+        history = store.rows["user_history"]["ann"]
+        seen = set()
+        for number in range(12):
+            who: dict[str, Any] = {"user_id": f"user-{number}"}
+            if number % 2:  # an anonymous visit
+                who = {"session": [{"item_id": "item-05"}], "session_id": f"visit-{number}"}
+            else:
+                store.rows["user_history"][f"user-{number}"] = history
+            page = client.post("/recommend", json={**who, "k": 4, "exclude_seen": False}).json()
+            seen.add(page["variant"])
+            for place, item in enumerate(page["items"][:3], start=1):
+                about = {**who, "item_id": item["item_id"]}
+                told = client.post("/explain", json=about).json()
+                assert told["score"] == pytest.approx(item["score"])
+                parts = sum(part["value"] for part in told["contributions"])
+                assert parts == pytest.approx(item["score"])
+                scored = client.post("/score", json={**who, "item_ids": [item["item_id"]]}).json()
+                assert scored["scores"][0]["score"] == pytest.approx(item["score"])
+                stands = client.post("/place", json=about).json()
+                assert stands["place"] == place
+                for answer in (told, scored, stands):
+                    assert answer["model"] == page["model"]
+                    assert answer["snapshot"] == page["snapshot"]
+        assert seen == {"control", "explored", "other"}
+
+    def test_a_requests_own_blend_goes_before_the_variants_in_what_is_asked_about_a_page(
+        self, client: TestClient
+    ) -> None:
+        names = (f"visit-{number}" for number in range(99))
+        visit = next(one for one in names if BLEND.variant_of(one).name == "explored")  # type: ignore[union-attr]
+        who = {"session": [{"item_id": "item-05"}], "session_id": visit}
+        told = {
+            personal: client.post(
+                "/explain", json={**who, "item_id": "item-05", "personal": personal}
+            ).json()["score"]
+            for personal in (None, 0.25, 0.75)
+        }
+        assert told[None] == told[0.25] == pytest.approx(0.25 * 1.05)
+        assert told[0.75] == pytest.approx(0.75 * 1.05)

@@ -45,16 +45,20 @@ class Person(BaseModel):
 
     user_id: Id | None = None
     session: list[SessionEvent] = Field(default_factory=list, max_length=MAX_SESSION)
+    session_id: Id | None = Field(
+        None, description="of the visit, as its events name it; experiments tell visitors by it"
+    )
 
 
 class Ranked(Person):
-    """Whose ranking, and how personal."""
+    """Whose ranking, and how personal: as the person's variant says where an experiment runs."""
 
     personal: float | None = Field(
         None,
         ge=0,
         le=1,
-        description="from 0, what sells in general, to 1, the person alone; as learned by default",
+        description="from 0, what sells in general, to 1, the person alone; by default as learned, "
+        "or as the person's variant says",
     )
 
 
@@ -89,9 +93,6 @@ class RecommendRequest(Ranked):
     )
     exclude: list[Id] = Field(default_factory=list, max_length=MAX_SCORED)
     exclude_seen: bool = Field(True, description="leave out what the history holds")
-    session_id: Id | None = Field(
-        None, description="of the visit, as its events name it; experiments tell visitors by it"
-    )
 
 
 class RecommendedItem(BaseModel):
