@@ -93,6 +93,8 @@ class Follower(Protocol):
 
     def remove_listings(self, item_ids: Collection[str]) -> None: ...
 
+    def reload(self, home: Home) -> None: ...
+
     def forget_adaptations(self, item_ids: Collection[str] | None) -> None: ...
 
     def forget_people(self) -> None: ...
@@ -465,6 +467,8 @@ class Recommender:
         with self._writing:
             later = replace(fresh, version=self._snapshot.version + 1)
             self._snapshot = self._sketched(later)
+        for follower in self._followers:
+            follower.reload(home)
 
     def adapt(
         self, item_id: str, supporters: Sequence[UserHistory], *, times: Sequence[datetime]

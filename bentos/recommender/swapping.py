@@ -60,6 +60,9 @@ class Meanwhile:
         """No: what the log tells of other processes, the model learns when it is loaded."""
         return False
 
+    def reload(self, home: Home) -> None:
+        """No: too many changes of other processes are told to the model after it is loaded."""
+
     def forget_adaptations(self, *given: Any) -> None:
         self.calls.append(lambda model: model.forget_adaptations(*given))
 

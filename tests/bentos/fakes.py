@@ -170,6 +170,8 @@ class CountingRecommender:
         """Serve the whole catalogue."""
         listed = pq.read_table(home.items, columns=[tables.ITEM_ID])[tables.ITEM_ID].to_pylist()
         self.prior = {item_id: self.prior.get(item_id, 9.0) for item_id in listed}
+        for follower in self.followers:
+            follower.reload(home)
 
     def lead(self, followers: "Sequence[CountingRecommender]") -> None:
         self.followers = list(followers)

@@ -77,6 +77,28 @@ def test_models_go_and_come_back_over_the_same_listings(home: Home) -> None:
     assert again.score(HISTORY, [*ITEMS, "n1", "n2"]) == pytest.approx(live, abs=1e-3)
 
 
+def test_models_that_follow_are_loaded_again_with_the_one_that_leads(home: Home) -> None:
+    first = train_job(home=home, now=NOW, seed=0).tag
+    second = train_job(home=home, now=NOW, seed=1).tag
+    leader, follower, elsewhere = (load_served(home, tag=tag) for tag in (second, first, second))
+    leader.lead([follower])
+    list_like(elsewhere, "n1", home=home)  # by another process, which leads nobody here
+    listed = pq.read_table(home.items).to_pandas()
+    left = listed[listed[tables.ITEM_ID] != "i59"]
+    pq.write_table(tables.ITEMS.to_arrow(left), home.items)
+    version = follower.snapshot_version
+
+    leader.reload(home)
+
+    for one in (leader, follower):
+        assert one.serves("n1")
+        assert not one.serves("i59")
+    assert follower.snapshot_version != version
+    assert follower.tag == first
+    told = load_served(home, tag=first).score(HISTORY, ["i00", "n1"])
+    assert follower.score(HISTORY, ["i00", "n1"]) == pytest.approx(told, abs=1e-4)
+
+
 def test_a_model_whose_vectors_are_gone_says_what_to_do(home: Home) -> None:
     first = train_job(home=home, now=NOW, seed=0).tag
     train_job(home=home, now=NOW, seed=1)
