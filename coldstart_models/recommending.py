@@ -280,7 +280,8 @@ class Recommender:
         )
         best, reached = rows[order], scores[order].tolist()
         told = self._sentences(person, best, order)
-        unsure = self._network.certainty.deviation(terms.features(order)).tolist()
+        weighed = _weighed(terms.features(order), personal)
+        unsure = self._network.certainty.deviation(weighed).tolist()
         return [
             self._recommendation(
                 snapshot,
@@ -559,9 +560,7 @@ class Recommender:
         self, terms: Terms, *, personal: float | None
     ) -> "np.typing.NDArray[np.float64]":
         """(C, T + 1): how the scores may move together, at a place of the control."""
-        features = terms.features()
-        if personal is not None:  # y_π = π t + (1 − π) g: the weight of g is given, not learned
-            features = torch.cat([personal * features[:, :-1], 0.0 * features[:, -1:]], dim=1)
+        features = _weighed(terms.features(), personal)
         return self._network.certainty.directions(features).numpy().astype(np.float64)
 
     @torch.inference_mode()
@@ -657,6 +656,13 @@ class Recommender:
             propensity=propensity,
             explored=explored,
         )
+
+
+def _weighed(features: torch.Tensor, personal: float | None) -> torch.Tensor:
+    """(C, T + 1) what learned weights weigh in y_π = π t + (1 − π) g: that of g is given."""
+    if personal is None:
+        return features
+    return torch.cat([personal * features[:, :-1], torch.zeros_like(features[:, -1:])], dim=1)
 
 
 def _page(

@@ -115,7 +115,7 @@ def test_a_strangers_deviation_is_wider_far_from_the_usual_and_shrinks_with_cust
     assert after["a12"].deviation == found["a12"].deviation
 
 
-@pytest.mark.parametrize("personal", [None, 0.5])
+@pytest.mark.parametrize("personal", [None, 0.3, 0.5, 1.0])
 def test_a_turn_explores_new_listings_and_tells_the_propensity(recommender, personal):
     plain = recommender.recommend(HISTORY, k=4, personal=personal)
     turn = Explorer(Thompson(floor=1.0), 1, ListingBudget(5)).turn("page")
@@ -126,11 +126,22 @@ def test_a_turn_explores_new_listings_and_tells_the_propensity(recommender, pers
     assert [one.propensity for one in found[:3]] == [1.0] * 3
     assert found[3].propensity == pytest.approx(1 / len(turn.page.arms))
     assert found[3].is_new
-    if personal is None:  # the arms are as unsure as the recommendations say
-        known = dict(zip(turn.field.item_ids, turn.field.directions, strict=True))
-        assert [np.linalg.norm(known[one.item_id]) for one in found] == pytest.approx(
-            [one.deviation for one in found], rel=1e-3
-        )
+    known = dict(zip(turn.field.item_ids, turn.field.directions, strict=True))
+    assert [np.linalg.norm(known[one.item_id]) for one in found] == pytest.approx(
+        [one.deviation for one in found], rel=1e-3
+    )
+
+
+def test_what_is_the_same_for_everybody_is_as_sure_as_its_given_weight(recommender):
+    told = {
+        personal: {
+            one.item_id: one.deviation
+            for one in recommender.recommend(HISTORY, k=50, personal=personal)
+        }
+        for personal in (0.0, 0.25, 0.5)
+    }
+    assert set(told[0.0].values()) == {0.0}
+    assert {name: 2 * value for name, value in told[0.25].items()} == pytest.approx(told[0.5])
 
 
 @pytest.mark.parametrize("policy", [Thompson(floor=1.0), LinUCB(floor=0.2)])
