@@ -21,6 +21,7 @@ from feature_repo.home import Home
 from feature_repo.jobs.catalogue import accepted_rows, write_listings
 from feature_repo.jobs.catalogue_reference import CatalogueReference
 from feature_repo.jobs.fingerprints import fingerprints_of
+from feature_repo.jobs.sent_photos import remove_unnamed
 from feature_repo.jobs.transaction import locked
 from validation import tables
 from validation.rules import NO_RULES, Rules
@@ -54,6 +55,7 @@ def delete_listings(
             left = before[~going]
             photos = fingerprints_of(home, item_ids=left[tables.ITEM_ID])
             write_listings(home, left, photos=photos)
+            remove_unnamed(before.loc[going, tables.IMAGE_PATH], home=home)
     listing_changes.record(home, asked)
     recommender.remove_listings(asked)
     rows = drop_features(asked, home=home, store=store)

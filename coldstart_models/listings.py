@@ -37,6 +37,7 @@ from feature_repo.home import Home
 from feature_repo.jobs.catalogue import accepted_rows, write_listings
 from feature_repo.jobs.catalogue_reference import CatalogueReference
 from feature_repo.jobs.fingerprints import grown_fingerprints
+from feature_repo.jobs.sent_photos import remove_unnamed
 from feature_repo.jobs.transaction import locked
 from validation import reasons, tables
 from validation.rules import NO_RULES, Rules
@@ -214,6 +215,8 @@ class _Gate:
             after = upsert(tables.ITEMS, before, checked.accepted, source=source, whole=False).rows
             photos = grown_fingerprints(checked, home=home, item_ids=after[tables.ITEM_ID])
             write_listings(home, after, photos=photos)
+            again = before[tables.ITEM_ID].isin(checked.accepted[tables.ITEM_ID])
+            remove_unnamed(before.loc[again, tables.IMAGE_PATH], home=home)
             self.catalogue.grown(checked.accepted, photos=checked.fingerprints)
         accepted = _ordered(checked.accepted)
         return ListingsResult(

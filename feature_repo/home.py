@@ -66,6 +66,11 @@ class Home:
         return self.root / "photos"
 
     @property
+    def sent_photos(self) -> Path:
+        """Photos that came within requests, each named by its content."""
+        return self.photos / "listings"
+
+    @property
     def quarantine(self) -> Path:
         """Rows the gate held back, one Parquet file a table."""
         return self.root / "quarantine"

@@ -15,6 +15,7 @@ from coldstart_models.adapting import known_from
 from coldstart_models.online_histories import extend_history
 from feature_repo import listing_changes
 from feature_repo.feature_tables import ITEM_ADAPTATION
+from feature_repo.jobs.sent_photos import SentPhotos
 from feature_repo.listing_changes import Kind
 from validation import tables
 
@@ -67,10 +68,16 @@ class Changing(State):
 
     def change_listings(self, params: payloads.UpdateListingsRequest) -> payloads.ListingsResponse:
         """As the endpoint."""
+        with SentPhotos(self.home) as sent:
+            return self._change_listings(params, sent=sent)
+
+    def _change_listings(
+        self, params: payloads.UpdateListingsRequest, *, sent: SentPhotos
+    ) -> payloads.ListingsResponse:
         from coldstart_models.delisting import update_listings
 
         with as_responses():
-            changes, refused, names = self._changes(params.listings)
+            changes, refused, names = self._changes(params.listings, sent=sent)
         results = []
         undone = "and what it did not change yet is changed where this is sent again"
         with (
@@ -127,7 +134,7 @@ class Changing(State):
         )
 
     def _changes(
-        self, listings: list[payloads.ListingChange]
+        self, listings: list[payloads.ListingChange], *, sent: SentPhotos
     ) -> tuple[dict[str, dict[str, Any]], list[payloads.Rejected], dict[str, str]]:
         """Item id → column → value of what was given; those whose photo is refused, which stay out;
         and what each photo's file is called in reasons.
@@ -137,7 +144,7 @@ class Changing(State):
             given = one.model_dump(exclude_unset=True, exclude={*PHOTO, tables.ITEM_ID})
             reasons = wrong_ids(given)
             try:
-                photo = self._photo(one)
+                photo = self._photo(one, sent=sent)
             except PhotoRefused as reason:
                 reasons.append(str(reason))
             if reasons:
@@ -145,6 +152,7 @@ class Changing(State):
                 continue
             tag = self.shelf.tags.get(one.item_id)
             if tag and tag.photo:
+                sent.hold(Path(tag.photo))  # the listing may keep it, whoever replaces it meanwhile
                 names[tag.photo] = told_name(Path(tag.photo), home=self.home)
             if photo is not None:
                 given[tables.IMAGE_PATH] = str(photo)

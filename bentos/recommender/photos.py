@@ -4,28 +4,31 @@ import base64
 import binascii
 import hashlib
 import io
+import logging
 import os
 import re
+import time
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import pyarrow as pa
 from PIL import Image
 
+from feature_repo.errors import FeatureError
 from feature_repo.home import Home
+from feature_repo.jobs.sent_photos import SentPhotos, sweep
 from validation.photos import FORMATS
 from validation.reasons import shown_value
-from validation.whole_files import replacing
 
 if TYPE_CHECKING:
     from bentos.recommender import payloads
 
+logger = logging.getLogger("bentoml.coldstart")
+
 ROOT_VARIABLE: Final = "COLDSTART_PHOTO_ROOT"
-UPLOADS: Final = "listings"
-
-
 ADDRESS: Final = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*:(?=[/\\])|\s*data:|\s*[/\\]{2}")
 SUFFIXES: Final = {
     "JPEG": ".jpg",
@@ -105,7 +108,7 @@ def told_name(
     return str(path.relative_to(root)) if path.is_relative_to(root) else path.name
 
 
-def keep_photo(encoded: str, *, home: Home, limits: PhotoLimits = DEFAULT_LIMITS) -> Path:
+def keep_photo(encoded: str, *, into: SentPhotos, limits: PhotoLimits = DEFAULT_LIMITS) -> Path:
     """Write a base64 photo under the home, named by its content. Raises PhotoRefused.
 
     Its header is read and nothing decoded: what is no photo, or would have too many pixels, is
@@ -118,11 +121,18 @@ def keep_photo(encoded: str, *, home: Home, limits: PhotoLimits = DEFAULT_LIMITS
     except (binascii.Error, ValueError) as error:
         raise PhotoRefused(f"photo_base64 is not base64: {error}") from error
     suffix = _suffix(content, limits)
-    path = home.photos / UPLOADS / f"{hashlib.sha256(content).hexdigest()}{suffix}"
-    if not path.exists():
-        with replacing(path, durable=True) as partial:
-            partial.write_bytes(content)
-    return path
+    return into.keep(content, f"{hashlib.sha256(content).hexdigest()}{suffix}")
+
+
+def sweep_sent_photos(home: Home) -> None:
+    """Remove what killed processes left of photos that were sent; no reason not to start."""
+    try:
+        removed = sweep(home, now=time.time())
+    except (OSError, FeatureError, pa.ArrowException) as error:
+        logger.warning("photos that no listing names are not removed: %s", error)
+        return
+    if removed:
+        logger.info("removed %d photos that no listing names", removed)
 
 
 def _suffix(content: bytes, limits: PhotoLimits) -> str:

@@ -28,7 +28,7 @@ from bentos.recommender.observing.exposition import Exposition
 from bentos.recommender.observing.tracing import trace_where_it_is_of_use
 from bentos.recommender.packed_model import bring_model, packed_tag
 from bentos.recommender.packing import image_variables, project_image
-from bentos.recommender.photos import PhotoLimits
+from bentos.recommender.photos import PhotoLimits, sweep_sent_photos
 from bentos.recommender.readiness import require_fit
 from bentos.recommender.shelf import Shelf
 from bentos.recommender.showing import Showing
@@ -150,6 +150,7 @@ class RecommenderService(Showing, Taking, Changing, Warming, Exposition):
         home = Home.current()
         refuse_without_keys(home)
         bring_model(packing_bento(), home)
+        sweep_sent_photos(home)
         try:
             begin_serving(home, lambda stored: require_fit(stored, home=home))
         except ModelError as error:

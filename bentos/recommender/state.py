@@ -25,6 +25,7 @@ from coldstart_models.experiments.lanes import Lanes
 from feature_repo.errors import StoreLost
 from feature_repo.home import Home
 from feature_repo.jobs.catalogue_reference import CatalogueReference
+from feature_repo.jobs.sent_photos import SentPhotos
 from feature_repo.page_log import PageLog
 from feature_repo.served_log import ServedLog
 from validation.rules import Rules
@@ -101,12 +102,16 @@ class State:
     def _lanes(self) -> Lanes:
         return self._serving.lanes
 
-    def _photo(self, listing: payloads.Listing | payloads.ListingChange) -> Path | None:
+    def _photo(
+        self, listing: payloads.Listing | payloads.ListingChange, *, sent: SentPhotos
+    ) -> Path | None:
         """The file of a listing's photo, kept if it was sent; None without. Raises PhotoRefused."""
         if listing.photo_base64 is not None:
-            return keep_photo(listing.photo_base64, home=self.home, limits=self._photo_limits)
+            return keep_photo(listing.photo_base64, into=sent, limits=self._photo_limits)
         if listing.photo_path is not None:
-            return resolve_photo(listing.photo_path, root=photo_root(self.home))
+            path = resolve_photo(listing.photo_path, root=photo_root(self.home))
+            sent.hold(path)  # where another listing was sent with it
+            return path
         return None
 
     def _warm_encoders(self) -> Any:

@@ -11,6 +11,7 @@ from bentos.recommender.observing.request import keep_private
 from bentos.recommender.photos import PhotoRefused, as_given, told_name
 from bentos.recommender.state import State, as_responses
 from coldstart_models.intake import SERVICE_SOURCE
+from feature_repo.jobs.sent_photos import SentPhotos
 from validation import tables
 
 if TYPE_CHECKING:
@@ -56,11 +57,17 @@ class Taking(State):
     @bentoml.api
     def listings(self, params: payloads.ListingsRequest, /) -> payloads.ListingsResponse:
         """Take new listings in: gate, encode, push; recommendable when this returns."""
+        with SentPhotos(self.home) as sent:
+            return self._take_listings(params, sent=sent)
+
+    def _take_listings(
+        self, params: payloads.ListingsRequest, *, sent: SentPhotos
+    ) -> payloads.ListingsResponse:
         from coldstart_models.listings import add_listings
 
         now, rows = self._clock.now(), len(params.listings)
         with as_responses():
-            frame, refused, names = self._listing_frame(params.listings, now=now)
+            frame, refused, names = self._listing_frame(params.listings, now=now, sent=sent)
         with (
             measures.stage("listings", rows=rows),
             as_responses(),
@@ -91,7 +98,7 @@ class Taking(State):
         )
 
     def _listing_frame(
-        self, listings: list[payloads.Listing], *, now: datetime
+        self, listings: list[payloads.Listing], *, now: datetime, sent: SentPhotos
     ) -> "tuple[pd.DataFrame, list[payloads.Rejected], dict[str, str]]":
         """The listings as a raw items frame, without those whose photo is refused; these; and what
         each photo's file is called in reasons.
@@ -103,7 +110,7 @@ class Taking(State):
             row = listing.model_dump(exclude={"photo_path", "photo_base64"})
             reasons = wrong_ids(row)
             try:
-                photo = None if reasons else self._photo(listing)
+                photo = None if reasons else self._photo(listing, sent=sent)
             except PhotoRefused as reason:
                 reasons = [str(reason)]
             if reasons:

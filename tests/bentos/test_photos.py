@@ -15,6 +15,7 @@ from bentos.recommender.photos import (
     resolve_photo,
 )
 from feature_repo.home import Home
+from feature_repo.jobs.sent_photos import SentPhotos
 from tests.bentos.pictures import bomb, picture, sent
 
 
@@ -69,9 +70,9 @@ def test_the_same_sent_photo_is_kept_once(tmp_path: Path) -> None:
     home = Home(tmp_path)
     encoded = sent(picture("PNG"))
 
-    path = keep_photo(encoded, home=home)
+    path = keep_photo(encoded, into=SentPhotos(home))
 
-    assert path == keep_photo(encoded, home=home)
+    assert path == keep_photo(encoded, into=SentPhotos(home))
     assert path.suffix == ".png"
     assert path.is_relative_to(home.photos)
     assert [file.name for file in path.parent.iterdir()] == [path.name]
@@ -79,12 +80,12 @@ def test_the_same_sent_photo_is_kept_once(tmp_path: Path) -> None:
 
 def test_what_is_not_base64_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PhotoRefused, match="not base64"):
-        keep_photo("!!", home=Home(tmp_path))
+        keep_photo("!!", into=SentPhotos(Home(tmp_path)))
 
 
 def test_a_photo_of_unreasonable_size_is_refused_before_decoding(tmp_path: Path) -> None:
     with pytest.raises(PhotoRefused, match="longer than 10000000 bytes"):
-        keep_photo("A" * 13_400_000, home=Home(tmp_path))
+        keep_photo("A" * 13_400_000, into=SentPhotos(Home(tmp_path)))
 
 
 @pytest.mark.parametrize(
@@ -92,7 +93,7 @@ def test_a_photo_of_unreasonable_size_is_refused_before_decoding(tmp_path: Path)
     [("JPEG", ".jpg"), ("PNG", ".png"), ("WEBP", ".webp"), ("GIF", ".gif"), ("TIFF", ".tiff")],
 )
 def test_a_photo_is_named_by_what_its_header_says(tmp_path: Path, kind: str, suffix: str) -> None:
-    assert keep_photo(sent(picture(kind)), home=Home(tmp_path)).suffix == suffix
+    assert keep_photo(sent(picture(kind)), into=SentPhotos(Home(tmp_path))).suffix == suffix
 
 
 @pytest.mark.parametrize(
@@ -101,7 +102,7 @@ def test_a_photo_is_named_by_what_its_header_says(tmp_path: Path, kind: str, suf
 def test_what_is_no_photo_is_never_written(tmp_path: Path, content: bytes) -> None:
     home = Home(tmp_path)
     with pytest.raises(PhotoRefused, match="is no photo that can be read"):
-        keep_photo(sent(content), home=home)
+        keep_photo(sent(content), into=SentPhotos(home))
     assert not home.photos.exists()
 
 
@@ -115,12 +116,12 @@ def test_a_bomb_is_refused_by_its_header_and_never_decoded(
     home = Home(tmp_path)
     for side, told in ((60_000, "more than 50000000"), (8000, "8000 × 8000")):
         with pytest.raises(PhotoRefused, match=f"{told}.*pixels"):
-            keep_photo(sent(bomb(side, side)), home=home)
+            keep_photo(sent(bomb(side, side)), into=SentPhotos(home))
     limits = PhotoLimits(most_pixels=10_000)
     with pytest.raises(PhotoRefused, match="101 × 100 pixels; at most 10000"):
-        keep_photo(sent(bomb(101, 100)), home=home, limits=limits)
+        keep_photo(sent(bomb(101, 100)), into=SentPhotos(home), limits=limits)
     assert not home.photos.exists()
-    assert keep_photo(sent(bomb(100, 100)), home=home, limits=limits).is_file()
+    assert keep_photo(sent(bomb(100, 100)), into=SentPhotos(home), limits=limits).is_file()
 
 
 @pytest.mark.parametrize(
