@@ -1,6 +1,7 @@
 """Ask what is known to be vulnerable of the locked dependencies: ``python -m audit.dependencies``.
 
-pip-audit asks PyPI, then OSV where PyPI does not tell. A found vulnerability is exit code 1. Where
+pip-audit asks PyPI, then OSV where PyPI does not tell. A found vulnerability is exit code 1. So is
+an answer that leaves out more than a twentieth of the packages: these may be vulnerable. Where
 neither can be asked (no network, or a mirror without advisories) that is said, and is no failure:
 who builds on a train is not stopped by it, and nobody takes it for a clean answer.
 """
@@ -18,6 +19,8 @@ from typing import Any, Final
 
 SERVICES: Final = ("pypi", "osv")
 IGNORED: Final = Path(__file__).resolve().parent / "ignored.toml"
+MOST_SKIPPED: Final = 0.05
+"""Share of the dependencies of which a service may know nothing, where it knows the others."""
 SECONDS: Final = 180
 """For one service."""
 
@@ -43,6 +46,11 @@ class Answer:
     checked: int
     skipped: tuple[str, ...]
     findings: tuple[Finding, ...]
+
+    @property
+    def share_skipped(self) -> float:
+        """Of all dependencies."""
+        return len(self.skipped) / max(self.checked + len(self.skipped), 1)
 
     @classmethod
     def of(cls, told: Mapping[str, Any]) -> "Answer":
@@ -101,7 +109,7 @@ def audited(
     excepted: Path = IGNORED,
 ) -> int:
     """Say what was found; the exit code."""
-    reasons = ignored(excepted, today=today)
+    reasons, lacking = ignored(excepted, today=today), False
     for service in SERVICES:
         answer = asked(requirements, service)
         if answer is None:
@@ -118,7 +126,18 @@ def audited(
         if answer.skipped:
             print(f"{service} knows nothing of: {', '.join(answer.skipped)}")
         print(f"{service}: {answer.checked} dependencies checked, {len(counted)} vulnerabilities")
-        return 1 if counted else 0
+        if counted:
+            return 1
+        if answer.share_skipped <= MOST_SKIPPED:
+            return 0
+        lacking = True
+        print(
+            f"{service} left out {len(answer.skipped)} of {answer.checked + len(answer.skipped)} "
+            f"dependencies, more than {MOST_SKIPPED:.0%}: they are not audited",
+            file=sys.stderr,
+        )
+    if lacking:
+        return 1
     print(
         f"NOT AUDITED: neither {' nor '.join(SERVICES)} could be asked for advisories from here; "
         "run `make lint` where they can be reached",

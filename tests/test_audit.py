@@ -19,6 +19,7 @@ TOLD = {
             "vulns": [{"id": "PYSEC-1", "aliases": ["CVE-1"], "fix_versions": ["2.1"]}],
         },
         {"name": "unknown", "skip_reason": "Dependency not found on PyPI"},
+        *({"name": f"sound-{number}", "version": "1.0", "vulns": []} for number in range(18)),
     ]
 }
 
@@ -30,6 +31,29 @@ def excepted(tmp_path: Path) -> Path:
     return path
 
 
+def lock_of(checked: int, skipped: int) -> Answer:
+    return Answer(checked, tuple(f"unknown-{number}" for number in range(skipped)), ())
+
+
+@pytest.mark.parametrize(("checked", "skipped", "code"), [(1, 299, 1), (95, 5, 0), (94, 6, 1)])
+def test_an_answer_about_too_few_of_the_packages_is_no_audit(
+    excepted: Path, capsys: pytest.CaptureFixture[str], checked: int, skipped: int, code: int
+) -> None:
+    asked = lambda *_: lock_of(checked, skipped)  # noqa: E731
+    assert audited(LOCK, today=TODAY, asked=asked, excepted=excepted) == code
+    told = f"left out {skipped} of {checked + skipped} dependencies, more than 5%"
+    assert (told in capsys.readouterr().err) == (code == 1)
+
+
+def test_where_one_service_knows_too_few_the_next_is_asked(excepted: Path) -> None:
+    def asked(_: Path, service: str) -> Answer | None:
+        return lock_of(1, 299) if service == "pypi" else lock_of(300, 0)
+
+    assert audited(LOCK, today=TODAY, asked=asked, excepted=excepted) == 0
+    asked = lambda _, service: lock_of(1, 299) if service == "pypi" else None  # noqa: E731
+    assert audited(LOCK, today=TODAY, asked=asked, excepted=excepted) == 1
+
+
 def test_a_vulnerability_is_told_and_stops_the_build(
     excepted: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -38,7 +62,7 @@ def test_a_vulnerability_is_told_and_stops_the_build(
     out, err = capsys.readouterr()
     assert err == "vulnerable: holed 2.0: PYSEC-1, CVE-1; mended in 2.1\n"
     assert "pypi knows nothing of: unknown" in out
-    assert "2 dependencies checked, 1 vulnerabilities" in out
+    assert "20 dependencies checked, 1 vulnerabilities" in out
 
 
 @pytest.mark.parametrize(("until", "code"), [("2026-03-01", 0), ("2026-02-28", 1)])
