@@ -46,6 +46,49 @@ def test_the_manifests_are_valid(file: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def patched(document: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
+    """As `kubectl patch` merges it: objects by field, containers by their names."""
+    made = dict(document)
+    for field, value in patch.items():
+        before = made.get(field)
+        if isinstance(value, dict) and isinstance(before, dict):
+            made[field] = patched(before, value)
+        elif isinstance(value, list) and isinstance(before, list):
+            changes = {each["name"]: each for each in value}
+            assert set(changes) <= {each["name"] for each in before}, "a patch adds no container"
+            made[field] = [patched(each, changes.get(each["name"], {})) for each in before]
+        else:
+            made[field] = value
+    return made
+
+
+def test_the_patch_for_gpus_makes_a_valid_deployment(tmp_path: Path) -> None:
+    (patch,) = documents("gpu")
+    deployment = one("Deployment", "recommender", file="recommender")
+    made = patched(deployment, patch)
+    file = tmp_path / "recommender.yaml"
+    file.write_text(yaml.safe_dump(made))
+    command = [str(BIN / "kubernetes-validate"), "--strict", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (before,), (after,) = (
+        each["spec"]["template"]["spec"]["containers"] for each in (deployment, made)
+    )
+    limits = {**before["resources"]["limits"], "nvidia.com/gpu": 1}
+    assert after == {**before, "resources": {**before["resources"], "limits": limits}}
+
+
+def test_traces_may_leave_to_a_collector_and_the_guide_says_how() -> None:
+    policy = one("NetworkPolicy", "recommender", file="network")["spec"]
+    ports = {port["port"]: rule["to"] for rule in policy["egress"] for port in rule["ports"]}
+    assert set(ports) == {6379, 53, 4317, 4318}
+    (selector,) = ports[4317]
+    name = selector["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"]
+    assert ports[4318] == ports[4317]
+    assert f"`{name}`" in (DEPLOY / "README.md").read_text()
+    assert set(policy["policyTypes"]) == {"Ingress", "Egress"}
+
+
 def test_the_compose_file_is_valid() -> None:
     command = [str(BIN / "check-jsonschema"), "--builtin-schema", "vendor.compose-spec"]
     environment = {**os.environ, "NO_PROXY": "*"}
