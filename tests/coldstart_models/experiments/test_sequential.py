@@ -47,6 +47,36 @@ def test_a_real_difference_is_found_and_the_price_of_looking_is_bounded(looks):
     assert widths.argmin() in range(20, 40)
 
 
+GBSTATS = (
+    # count, planned, alpha, standard error, lower and upper bound
+    (100, 1_000, 0.05, 0.19868958457958524, -0.5259592036677427, 1.0059592036677427),
+    (1_000, 1_000, 0.05, 0.05816238003158203, -0.09961190185046112, 0.25345805569661484),
+    (20_000, 5_000, 0.05, 0.004676771024833467, -0.004624796818546901, 0.02462479681854692),
+    (3_000, 3_000, 0.01, 0.06204553097060065, -0.22827034463983464, 0.21493701130650134),
+    (250, 100_000, 0.1, 0.15657627225176254, -2.536893871550074, 2.8568938715500742),
+)
+"""Intervals of gbstats 0.8.0 (GrowthBook), as its `SequentialTwoSidedTTest` computes them.
+
+In an environment of its own (`pip install gbstats==0.8.0 "numpy<2" "pandas<2"`; here numpy 1.26.4,
+pandas 1.5.3), from `gbstats.frequentist.tests` and `gbstats.models.statistics`, a line from two
+`SampleMeanStatistic(n=…, sum=…, sum_squares=…)`, the first (50, 30, 60) and (50, 42, 90):
+
+    test = SequentialTwoSidedTTest(a, b, SequentialConfig(
+        sequential_tuning_parameter=planned, alpha=alpha, difference_type="absolute"))
+    print(test.variance**0.5, test.confidence_interval)
+
+then (480, 240, 500) and (520, 300, 640); (10000, 1200, 1200) and (10000, 1300, 1300);
+(1500, 700, 5200) and (1500, 690, 4100); (125, 60, 200) and (125, 80, 260).
+"""
+
+
+@pytest.mark.parametrize("told", GBSTATS)
+def test_another_librarys_intervals_are_ours(told):
+    count, planned, alpha, error, lower, upper = told
+    width = half_width(error, count=count, planned=planned, alpha=alpha)
+    assert width == pytest.approx((upper - lower) / 2, rel=1e-12)
+
+
 def test_what_is_no_count_or_chance_is_refused():
     for wrong in ({"count": 0}, {"planned": 0}, {"alpha": 1.0}):
         with pytest.raises(ValueError, match="expected counts of at least 1"):
