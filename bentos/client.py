@@ -158,6 +158,17 @@ class Client:
         asked = payloads.UpdateListingsRequest(listings=[change])
         return self._ask("listings/update", asked, payloads.ListingsResponse)
 
+    def update_listings(
+        self, listings: Sequence[payloads.ListingChange | Mapping[str, Any]]
+    ) -> payloads.ListingsResponse:
+        """Change up to 100 listings; of each, what is given. None empties a field."""
+        asked = {"listings": list(listings)}
+        return self._ask(
+            "listings/update",
+            _shaped(payloads.UpdateListingsRequest, asked),
+            payloads.ListingsResponse,
+        )
+
     def delete_listings(self, item_ids: Sequence[str]) -> payloads.DeleteListingsResponse:
         """Delete listings; events on them stay."""
         asked = _shaped(payloads.DeleteListingsRequest, {"item_ids": list(item_ids)})

@@ -65,6 +65,10 @@ def told_everything(client: Client) -> None:
     assert client.add_listings([{"item_id": "rug", "title": "Wool rug"}]).accepted == ["rug"]
     assert client.update_listing("rug", price=30.0).accepted == ["rug"]
     assert client.recommend(k=1).items[0].price == 30.0
+    several = [{"item_id": "rug", "price": 35.0}, payloads.ListingChange(item_id="sofa", price=650)]
+    assert sorted(client.update_listings(several).accepted) == ["rug", "sofa"]
+    told = {one.item_id: one.price for one in client.recommend(k=9).items}
+    assert (told["rug"], told["sofa"]) == (35.0, 650.0)
     assert client.delete_listings(["rug"]).deleted == ["rug"]
     assert client.erase_user("bob").erased["events"] == 1
     assert client.events([CLICK]).refused == ["e1"]
@@ -75,12 +79,37 @@ def test_every_operation_has_a_method(ours: Client) -> None:
     told_everything(ours)
 
 
-def test_every_endpoint_of_the_service_is_in_the_client() -> None:
-    from bentos.recommender.service import RecommenderService
+SAMPLES: dict[str, tuple[list[Any], dict[str, Any]]] = {
+    "score": ([["sofa"]], {}),
+    "explain": (["sofa"], {}),
+    "similar": (["sofa"], {}),
+    "place": (["sofa"], {}),
+    "events": ([[CLICK]], {}),
+    "add_listings": ([[{"item_id": "rug"}]], {}),
+    "update_listing": (["rug"], {"price": 1.0}),
+    "update_listings": ([[{"item_id": "rug"}]], {}),
+    "delete_listings": ([["rug"]], {}),
+    "adapt": (["sofa", [{"history": [{"item_id": "lamp"}]}]], {}),
+    "erase_user": (["bob"], {}),
+}
+"""What methods are called with here; the others need nothing."""
 
-    names = {"listings": "add_listings", "update_listings": "update_listing"}
-    for name in RecommenderService.apis:
-        assert callable(getattr(Client, names.get(name, name)))
+
+def test_the_methods_ask_every_operation_that_the_service_describes(client: TestClient) -> None:
+    asked: dict[str, set[str]] = {}
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.setdefault(request.url.path, set()).add(request.method)
+        return httpx.Response(503, json={"error": "not now"})
+
+    with Client("http://test", transport=httpx.MockTransport(answer)) as every:
+        for name in {name for name in vars(Client) if not name.startswith("_")} - {"close"}:
+            given, named = SAMPLES.get(name, ([], {}))
+            with pytest.raises(Unavailable):
+                list(getattr(every, name)(*given, **named))  # `pages` asks when gone through
+    described = client.get("/docs.json").json()["paths"]
+    operations = {path for path, item in described.items() if "post" in item}
+    assert asked == {path: {"POST"} for path in operations}
 
 
 SHAPES = {
@@ -93,6 +122,7 @@ SHAPES = {
     "events": payloads.EventsRequest,
     "add_listings": payloads.ListingsRequest,
     "update_listing": payloads.ListingChange,
+    "update_listings": payloads.UpdateListingsRequest,
     "delete_listings": payloads.DeleteListingsRequest,
     "adapt": payloads.AdaptRequest,
     "erase_user": payloads.EraseUserRequest,
