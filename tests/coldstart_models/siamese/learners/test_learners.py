@@ -1,5 +1,6 @@
 """What holds for every learner, and what each one's formula says."""
 
+import sys
 from dataclasses import replace
 
 import pytest
@@ -17,7 +18,7 @@ from coldstart_models.siamese.learners.evidence import Evidence
 from coldstart_models.siamese.learners.fold_in import BayesFoldIn
 from coldstart_models.siamese.learners.inner import Start, moved, slope_along
 from coldstart_models.siamese.learners.maml import Anil, FirstOrderMaml
-from coldstart_models.siamese.learners.plain import NoAdaptation, SmoothedRate
+from coldstart_models.siamese.learners.plain import FineTuning, NoAdaptation, SmoothedRate
 from coldstart_models.siamese.learners.registry import LEARNERS, build_learner
 from coldstart_models.siamese.learners.reptile import Reptile
 from coldstart_models.siamese.learners.trust import Trust
@@ -29,6 +30,8 @@ from tests.coldstart_models.siamese.learners.generated import (
 )
 
 ADAPTING = [name for name in LEARNERS if name != NoAdaptation.name]
+TAUGHT = [name for name in ADAPTING if name != FineTuning.name]
+"""What learns by the outer loop."""
 LEARNING = [rehearsal(shots, seed=seed) for seed in (1, 2) for shots in (3, 10)]
 VALIDATION = [rehearsal(shots, seed=3) for shots in (3, 10)]
 
@@ -82,6 +85,48 @@ def test_learned_on_a_known_world_it_ranks_later_listings_better(name):
     for later in VALIDATION:
         with torch.no_grad():
             assert later.ndcg(learner.adapt(later.evidence)) > later.ndcg() + 0.02
+
+
+@pytest.mark.parametrize("name", TAUGHT)
+def test_what_the_outer_loop_taught_ranks_later_listings_better_than_what_it_began_with(
+    name, monkeypatch
+):
+    taught, untaught = (build_learner(name, modalities=MODALITIES) for _ in range(2))
+    taught.learn(LEARNING)
+    monkeypatch.setattr(sys.modules[type(taught).learn.__module__], "descend", lambda *given: None)
+    untaught.learn(LEARNING)  # the rest of it
+    for later in VALIDATION:
+        with torch.no_grad():
+            began = later.ndcg(untaught.adapt(later.evidence))
+            assert later.ndcg(taught.adapt(later.evidence)) > began + 0.02
+
+
+@pytest.mark.parametrize(
+    ("name", "learned"),
+    [
+        ("prototype", ("steps",)),
+        ("maml", ("log_rates", "scales")),
+        ("anil", ("log_rates", "scales")),
+        ("reptile", ("scales",)),
+        ("bayes", ("scales",)),
+    ],
+)
+def test_the_outer_loop_learns_which_content_tells_and_that_pace_does(name, learned):
+    """In this world customers differ from others in the first modality alone."""
+    taught, began = (build_learner(name, modalities=MODALITIES) for _ in range(2))
+    taught.learn(LEARNING)
+    for each in learned:
+        told, other = getattr(taught, each).tolist()
+        assert told > getattr(began, each)[0] + 0.3
+        assert told > other + 0.3
+    assert (taught.demand.pace > began.demand.pace + 0.3).all()
+
+
+@pytest.mark.parametrize("name", ["smoothed-rate", "neighbours"])
+def test_the_outer_loop_scales_what_the_baselines_add(name):
+    taught, began = (build_learner(name, modalities=MODALITIES) for _ in range(2))
+    taught.learn(LEARNING)
+    assert taught.scale > began.scale + 0.3
 
 
 def test_no_adaptation_is_no_adaptation():
