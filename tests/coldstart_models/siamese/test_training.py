@@ -31,8 +31,16 @@ KINDS, OLD, NEW, PEOPLE, WIDTH = 2, 8, 24, 60, 6
 OPENING_US = int(START.timestamp() * 1e6) + 50 * training.DAY_US
 
 
-def launch(*, seed: int, own: bool = True) -> PreparedEpisode:
-    """A launch of the world; where not `own`, people choose what is of the other kind."""
+def launch(
+    *, seed: int, own: bool = True, names: Sequence[str] = ("text",), shown: float = 1.0
+) -> PreparedEpisode:
+    """A launch of the world.
+
+    Args:
+        own: whether people choose what is of their kind, or what is of the other.
+        names: of the modalities, each of which tells the kind with an error of its own,
+        shown: and which a thing has with this chance.
+    """
     generator = np.random.default_rng(seed)
     kind = np.repeat(np.arange(KINDS), OLD + NEW)
     number = np.tile(np.arange(OLD + NEW), KINDS)
@@ -50,10 +58,15 @@ def launch(*, seed: int, own: bool = True) -> PreparedEpisode:
     log = interactions_of(rows, titled({one: one for one in ids}))
     episode = episode_of(log, OPENING_US, np.flatnonzero(new))
     assert episode is not None
-    content = np.eye(WIDTH)[kind] + 0.5 * generator.normal(size=(len(ids), WIDTH))
-    vectors = torch.nn.functional.normalize(torch.from_numpy(content).float())
+    values, present = {}, {}
+    for name in names:
+        content = np.eye(WIDTH)[kind] + 0.5 * generator.normal(size=(len(ids), WIDTH))
+        values[name] = torch.nn.functional.normalize(torch.from_numpy(content).float())
+        there = np.ones(len(ids), bool) if shown == 1.0 else generator.random(len(ids)) < shown
+        present[name] = torch.from_numpy(there)
+        values[name] *= present[name][:, None]
     past_items = PastItems(
-        inputs=Vectors({"text": vectors}, {"text": torch.ones(len(ids), dtype=torch.bool)}),
+        inputs=Vectors(values, present),
         prior=torch.from_numpy(popular).float(),
         population=log.histories(np.arange(KINDS * PEOPLE)),
         seasons=np.zeros((len(ids), 2), np.float32),
@@ -61,8 +74,9 @@ def launch(*, seed: int, own: bool = True) -> PreparedEpisode:
     return prepare(episode, past_items, first_us=log.first_time_us())
 
 
-def network() -> MetaSiamese:
-    return MetaSiamese({"text": WIDTH}, dates=False, generator=torch.Generator().manual_seed(0))
+def network(names: Sequence[str] = ("text",)) -> MetaSiamese:
+    widths = dict.fromkeys(names, WIDTH)
+    return MetaSiamese(widths, dates=False, generator=torch.Generator().manual_seed(0))
 
 
 def state(model: MetaSiamese) -> dict[str, Tensor]:
