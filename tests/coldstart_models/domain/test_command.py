@@ -1,5 +1,6 @@
 """`coldstart encoders adapt` as a person uses it: real tiny encoders through the registry."""
 
+import itertools
 import json
 import shutil
 
@@ -170,6 +171,66 @@ def test_the_cached_blocks_of_the_default_encoder_are_its_own(coldstart, folder)
     changed = {name.split(".")[0] for name in base if not torch.equal(base[name], learned[name])}
     assert changed == {"blocks", "conv_head", "bn2"}
     assert json.loads(out)["before"] == {}
+
+
+@pytest.fixture
+def few(folder):
+    """The first 72 listings of the shop in a folder of their own, and a random ResNet50."""
+    import torchvision
+
+    (folder / "few/images").mkdir(parents=True)
+    lines = (folder / "shop/items.csv").read_text().splitlines()[:73]
+    (folder / "few/items.csv").write_text("\n".join(lines) + "\n")
+    for line in lines[1:]:
+        photo = f"images/{line.partition(',')[0]}.png"
+        shutil.copy(folder / "shop" / photo, folder / "few" / photo)
+    torch.manual_seed(0)
+    torch.save(torchvision.models.resnet50(weights=None).state_dict(), folder / "resnet.pth")
+    return folder
+
+
+RESNET = ("--base", "resnet50", "--weights", "resnet.pth")
+
+
+@pytest.mark.slow
+def test_resnet50_learns_its_last_block_and_extract_takes_it(coldstart, few, monkeypatch):
+    """How well is not asked of random weights: each check is told to be better than the last."""
+    rising = itertools.count(1.0, 0.1)
+    monkeypatch.setattr(
+        "coldstart_models.domain.learning.Score.gain", lambda self, start: next(rising)
+    )
+    assert coldstart("ingest", "table:few")[0] == 0
+    code, out, err = coldstart(
+        *("encoders", "adapt", *RESNET, "--objective", "labels", "--out", "ours", "--json"),
+        *("--blocks", "1", "--epochs", "2", "--batch", "16", "--rate", "0.001", "--keep", "0"),
+        *("--holdout", "0", "--validate", "0.4", "--views", "1", "--width", "16"),
+    )
+    assert code == 0, err
+    told = json.loads(out)
+    assert told["kept_epoch"] == 2
+    encoder = load_encoder("folder:ours", device="cpu")
+    base = load_encoder("resnet50:resnet.pth", device="cpu").module.state_dict()
+    learned = encoder.base.module.state_dict()
+    changed = {
+        ".".join(name.split(".")[:2]) for name in base if not torch.equal(base[name], learned[name])
+    }
+    assert changed == {"layer4.2"}
+    code, out, err = coldstart("extract", "--image-encoder", "folder:ours", "--json")
+    assert code == 0, err
+    extracted = json.loads(out)["image"]
+    assert (extracted["encoded"], extracted["encoder"]) == (72, "ours")
+    assert extracted["encoder_hash"] == encoder.hash
+
+
+@pytest.mark.parametrize("base", [(), RESNET], ids=["efficientnet-lite0", "resnet50"])
+def test_networks_of_convolutions_have_no_low_rank_change_and_say_what_to_do(coldstart, few, base):
+    code, out, err = coldstart(
+        *("encoders", "adapt", *base, "--objective", "labels", "--photos", "few", "--out", "ours"),
+        *("--lora", "4", "--validate", "0.4", "--holdout", "0"),
+    )
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
+    assert "no linear layer that a low-rank change could be learned for; unfreeze blocks" in err
+    assert not (few / "ours").exists()
 
 
 @pytest.mark.parametrize(
