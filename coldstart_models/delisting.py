@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-
 from coldstart_models.errors import UnknownItem
 from coldstart_models.listing_encoders import ListingEncoders
 from coldstart_models.listing_features import drop_features
