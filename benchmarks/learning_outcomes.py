@@ -46,7 +46,7 @@ def shots_outcomes(cut: str, results: Sequence[Result]) -> Iterator[Outcome]:
     told = ", ".join(f"{one.mean:+.1%}" for one in won.values())
     fall = min(falls, default=None)
     yield at_least(
-        "the gain does not fall as k grows", where, fall, 0.0, "shots", told=f"{told} by k"
+        "the gain does not fall as k grows", where, fall, 0.0, "growth", told=f"{told} by k"
     )
     yield from _warm(where, results)
 
@@ -86,7 +86,7 @@ def _warm(where: str, results: Sequence[Result]) -> Iterator[Outcome]:
         old, new = np.mean(pairs, axis=0)
         change = float(new / old - 1)
         target, told = f"warm items {how} lose at most 1 %", f"{old:.4f} → {new:.4f}, {change:+.1%}"
-        yield at_least(target, where, change, -MOST_WARM_LOSS, "shots", told=told)
+        yield at_least(target, where, change, -MOST_WARM_LOSS, "warm", told=told)
 
 
 def transfer_outcomes(result: Result | None) -> Iterator[Outcome]:

@@ -12,7 +12,10 @@ TIMES: Final = "times"
 TRIED: Final = {
     "content": "[ADR 15]"
     "(adr/0015-what-goes-together-by-neighbourhood-and-weights-learned-per-shop.md)",
-    "dates": "[ADR 2](adr/0002-a-siamese-scorer-that-starts-as-content-knn.md)",
+    "dates": "[dates](#what-was-tried)",
+    "oracle": "[oracle](#what-was-tried)",
+    "warm": "[warm items](#what-was-tried)",
+    "growth": "[many first customers](#what-was-tried)",
     "shots": "[ADR 16](adr/0016-learners-of-few-shots-behind-one-interface.md)",
     "transfer": "[ADR 17](adr/0017-a-general-tower-beside-the-shops-own.md)",
     "adaptation": "[ADR 14](adr/0014-an-adapted-encoder-is-a-folder-that-beat-its-base.md)",

@@ -90,7 +90,7 @@ def _of_oracle(cut: Standing) -> Iterator[Outcome]:
         if share is not None:
             found.append((share.mean, f"`{name}` {in_per_cent(share)}"))
     value, told = max(found, default=(None, ABSENT))
-    yield at_least(target, f"`{cut.cut}`", value, OF_ORACLE, "shots", told=told)
+    yield at_least(target, f"`{cut.cut}`", value, OF_ORACLE, "oracle", told=told)
 
 
 def _first_by_mean_rank(cuts: Sequence[Standing]) -> Outcome:
