@@ -77,11 +77,8 @@ class ExploredExposures:
 
     def _further(self, file: BinaryIO) -> Counter[str]:
         """What the whole lines say that follow what was read."""
-        file.seek(self._read)
         counts: Counter[str] = Counter()
-        for line in file:
-            if not line.endswith(b"\n"):
-                break
+        for line in rotating_lines.whole_lines(file, start=self._read):
             if NOTHING not in line:
                 counts.update(_explored(line, self._path))
             self._read += len(line)
@@ -91,11 +88,6 @@ class ExploredExposures:
 def _known_by(file: BinaryIO) -> tuple[int, bytes]:
     """Of an open file: its number, which a file that takes its place may get, and how it begins."""
     return os.fstat(file.fileno()).st_ino, file.read(BEGINS)
-
-
-def explored_exposures(home: Home) -> dict[str, int]:
-    """item_id → how often it was given a place by exploration, as far as the log reaches."""
-    return ExploredExposures(home).look()
 
 
 def _opened_full_files(path: Path, opened: ExitStack) -> list[BinaryIO]:
@@ -131,9 +123,8 @@ def _of_full_files(home: Home, files: Sequence[BinaryIO]) -> Counter[str]:
 
 def _of_file(file: BinaryIO) -> dict[str, int]:
     counts: Counter[str] = Counter()
-    file.seek(0)
-    for line in file:
-        if line.endswith(b"\n") and NOTHING not in line:
+    for line in rotating_lines.whole_lines(file):
+        if NOTHING not in line:
             counts.update(_explored(line, Path(file.name)))
     return dict(counts)
 

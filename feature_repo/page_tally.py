@@ -59,10 +59,7 @@ class PageTally:
     def _count(self, path: Path, start: int) -> int:
         """Count the whole lines after a place; returns where they end."""
         with path.open("rb") as lines:
-            lines.seek(start)
-            for line in lines:
-                if not line.endswith(b"\n"):
-                    break
+            for line in rotating_lines.whole_lines(lines, start=start):
                 try:
                     self._add(json.loads(line))
                 except (ValueError, KeyError, TypeError) as error:

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from feature_repo.errors import JobError
 from validation.whole_files import alone, remove_left_over, replacing
@@ -134,10 +134,17 @@ def kept(path: Path, *, files: int) -> list[Path]:
 def read_file(path: Path, *, kind: str) -> Iterator[tuple[int, dict[str, Any]]]:
     """As `read`, of one file: line and object."""
     with path.open("rb") as lines:
-        for count, line in enumerate(lines, start=1):
-            if not line.endswith(b"\n"):
-                break
+        for count, line in enumerate(whole_lines(lines), start=1):
             yield count, _parsed(line, path, count, kind)
+
+
+def whole_lines(file: BinaryIO, *, start: int = 0) -> Iterator[bytes]:
+    """The lines from a byte on; what follows the last newline is not written yet."""
+    file.seek(start)
+    for line in file:
+        if not line.endswith(b"\n"):
+            return
+        yield line
 
 
 def not_one(path: Path, number: int, kind: str, error: object) -> JobError:

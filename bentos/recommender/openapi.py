@@ -9,6 +9,8 @@ import json
 from typing import Any, Final
 
 from bentos.recommender.guarding.access import scope_of
+from bentos.recommender.observing import middleware
+from bentos.recommender.observing.access import PROBES
 
 SCHEME: Final = "apiKey"
 PATCH: Final = "ListingPatch"
@@ -48,18 +50,9 @@ FULL: Final = {
     "when."
 }
 TAKING: Final = frozenset(
-    {
-        "/events",
-        "/listings",
-        "/listings/update",
-        "/listings/delete",
-        "/listings/{item_id}",
-        "/adapt",
-        "/users/erase",
-        "/users",
-    }
+    {*(f"/{one}" for one in middleware.TAKING), "/listings/{item_id}", "/users"}
 )
-"""What keeps something on the disk."""
+"""What keeps something on the disk, by its POST or by its other verbs."""
 AGAIN: Final = frozenset({"429", "503", "507"})
 """Statuses of a request that may be sent again."""
 RETRY_AFTER: Final = {
@@ -68,7 +61,6 @@ RETRY_AFTER: Final = {
         "schema": {"type": "integer", "minimum": 1},
     }
 }
-KEPT: Final = ("/livez", "/readyz", "/healthz", "/metrics")
 
 
 def described(document: dict[str, Any]) -> dict[str, Any]:
@@ -99,7 +91,7 @@ def _complete(method: str, path: str, operation: dict[str, Any]) -> None:
     """Add an operation's scope and refusals."""
     scope = scope_of(method, path.replace("{item_id}", "x"))
     responses = operation["responses"]
-    told = dict(REFUSALS) if path not in KEPT else {}
+    told = dict(REFUSALS) if path not in PROBES else {}
     if path in TAKING:
         told |= FULL
     operation["security"] = []

@@ -18,7 +18,7 @@ from coldstart_models.exploration.thompson import Thompson
 from feature_repo import page_exposures, page_log
 from feature_repo.erasure.kept_files import drop_pages
 from feature_repo.home import Home
-from feature_repo.page_exposures import ExploredExposures, explored_exposures
+from feature_repo.page_exposures import ExploredExposures
 from feature_repo.page_log import read_pages
 from tests.bentos.fakes import CountingRecommender, MemoryStore
 from validation.whole_files import alone
@@ -81,6 +81,11 @@ def service(
     return RecommenderService.inner()
 
 
+def explored(home: Home) -> dict[str, int]:
+    """How often each listing was, as who begins to read the log counts it."""
+    return ExploredExposures(home).look()
+
+
 def ask(client: TestClient, **request: Any) -> dict[str, Any]:
     answer = client.post("/recommend", json={"user_id": "ann", "k": 4, **request})
     assert answer.status_code == 200, answer.text
@@ -119,7 +124,7 @@ def test_a_listing_is_explored_no_more_than_its_budget_allows_also_after_a_resta
 ) -> None:
     for _ in range(20):
         ask(client)
-    exposures = explored_exposures(home)
+    exposures = explored(home)
     assert max(exposures.values()) <= 3
     assert sum(exposures.values()) == 20
     again = RecommenderService.inner()
@@ -143,16 +148,16 @@ def test_exposures_of_full_files_are_counted_once_and_again_after_an_erasure(
         return of_file(file)
 
     monkeypatch.setattr(page_exposures, "_of_file", watched)
-    exposures = explored_exposures(home)
+    exposures = explored(home)
     assert sum(exposures.values()) == 8
     assert len(read) > 1
     read.clear()
-    assert explored_exposures(home) == exposures
+    assert explored(home) == exposures
     assert read == []
     assert drop_pages(home, "user-0", session_ids=()) == 4
-    assert sum(explored_exposures(home).values()) == 4
+    assert sum(explored(home).values()) == 4
     (home.served / page_exposures.EXPOSURES).write_text("")
-    assert sum(explored_exposures(home).values()) == 4
+    assert sum(explored(home).values()) == 4
 
 
 def explored_by(service: Any, times: int) -> None:
@@ -171,7 +176,7 @@ def test_workers_of_one_folder_share_a_budget_up_to_what_is_shown_between_two_lo
             explored_by(worker, 1)
             for other in workers:
                 other.count_explored()
-    exposures = explored_exposures(home)
+    exposures = explored(home)
     assert sum(exposures.values()) == 27
     assert max(exposures.values()) <= 3
 
@@ -185,14 +190,14 @@ def test_a_reader_of_exposures_reads_on_through_full_files_and_erasures(
     for number in range(12):
         explored_by(service, number % 3)
         told = reader.look()
-        exposures = explored_exposures(home)
+        exposures = explored(home)
         assert told.items() <= exposures.items()
         assert bool(told) == bool(number % 3)
         assert reader._counts == exposures
     assert len(list(home.served.glob("pages.*.jsonl"))) > 2
     drop_pages(home, "ann", session_ids=())
     assert reader.look() == {}
-    assert reader._counts == explored_exposures(home) == {}
+    assert reader._counts == explored(home) == {}
 
 
 def test_pages_are_logged_while_a_reader_reads_the_full_files(
@@ -215,7 +220,7 @@ def test_pages_are_logged_while_a_reader_reads_the_full_files(
     reader.look()
     assert sum(reader._counts.values()) == 16 + len(beside)
     monkeypatch.setattr(page_exposures, "_of_file", of_file)
-    assert reader._counts == explored_exposures(home)
+    assert reader._counts == explored(home)
 
 
 def test_a_page_is_counted_once_it_is_whole(service: Any, home: Home) -> None:

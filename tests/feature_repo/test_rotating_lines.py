@@ -87,3 +87,16 @@ def test_a_line_that_a_dead_writer_tore_goes_with_the_next_one(
         file.write('{"who": "' + "x" * length)
     add(path, "b", file_bytes=LARGE)
     assert told(path) == ["a"] * whole + ["b"]
+
+
+def test_whole_lines_of_a_growing_file_are_read_on_from_where_they_ended(tmp_path: Path) -> None:
+    path = tmp_path / "lines.jsonl"
+    path.write_bytes(b"one\n\ntwo\nthr")
+    with path.open("rb") as file:
+        first = list(rotating_lines.whole_lines(file))
+        assert first == [b"one\n", b"\n", b"two\n"]
+        read = sum(map(len, first))
+        assert list(rotating_lines.whole_lines(file, start=read)) == []
+        with path.open("ab") as more:
+            more.write(b"ee\nfour")
+        assert list(rotating_lines.whole_lines(file, start=read)) == [b"three\n"]
