@@ -96,7 +96,7 @@ def test_a_request_that_fails_keeps_nothing(
     def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr("coldstart_models.listings.encode", broken)
+    monkeypatch.setattr("coldstart_models.listing_features.encode", broken)
     with pytest.raises(RuntimeError, match="out of memory"):
         listed(shop, "rug", PNG)
     assert kept(home) == set()

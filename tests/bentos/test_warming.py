@@ -73,5 +73,5 @@ def test_what_fails_beside_the_model_is_tried_again_and_told(
     learned(service, service.contract)
     service._warm()
     assert len(loaded) == 2
-    assert "new listings cannot be encoded: no such folder" in caplog.text
+    assert "listings cannot be encoded: no such folder" in caplog.text
     assert not service._warming

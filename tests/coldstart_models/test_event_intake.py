@@ -243,7 +243,7 @@ def test_after_an_ingest_new_events_go_online_and_old_places_do_not_count(
     take(home, store, click("before", "jo", "lamp"))
     items = pd.read_parquet(home.items)
     kept = event_log(home).read().to_pandas()
-    write(home, items, kept, None, {})
+    write(home, items, kept, None, {}, beside={})
     assert event_log(home).state().segments == ()
     take(home, store, click("after", "jo", "rug", event_timestamp=NOW))
     assert history(store, "jo") == ["lamp", "rug"]
