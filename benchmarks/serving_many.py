@@ -13,13 +13,14 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from coldstart_models.snapshot import Snapshot
 from feature_repo import vector_snapshot
-from feature_repo.feature_tables import ITEM_VECTOR
+from feature_repo.feature_tables import CREATED_TIMESTAMP, ITEM_VECTOR
 from feature_repo.home import Home
 from validation import tables
 
@@ -44,6 +45,27 @@ def stocked(home: Home, small: Snapshot, folder: Path, *, count: int) -> Home:
     pq.write_table(_renamed(items, ids), many.items)
     _write_snapshot(home, many, small, ids)
     return many
+
+
+def hold_online(many: Home) -> None:
+    """Write the vectors of a few of the listings into the online store: a service looks for some.
+
+    All of a million would be gigabytes there, of which a recommendation reads none.
+    """
+    from bentos.recommender.readiness import some_of
+    from feature_repo.store import Store
+
+    vectors = Store(many).vectors(ITEM_VECTOR.name)
+    few = np.flatnonzero(np.isin(vectors.item_ids, some_of(vectors.item_ids)))
+    moment = pd.Timestamp.now("UTC")
+    rows = {
+        tables.ITEM_ID: vectors.item_ids[few],
+        "vector": list(vectors.matrix[few]),
+        "model": vectors.tags[few],
+        tables.EVENT_TIMESTAMP: moment,
+        CREATED_TIMESTAMP: moment,
+    }
+    Store(many)._feast.write_to_online_store(ITEM_VECTOR.name, pd.DataFrame(rows))
 
 
 def _write_snapshot(home: Home, many: Home, small: Snapshot, ids: pa.Array) -> None:
@@ -101,6 +123,12 @@ def blended(
             start += width
         made[first : first + size] = block
     made.flush()
+
+
+def forget(many: Home) -> None:
+    """Have the system drop the vectors' files from its memory."""
+    for path in many.vector_snapshots(ITEM_VECTOR.name).glob("v*/*"):
+        _forget(path)
 
 
 def _forget(path: Path) -> None:

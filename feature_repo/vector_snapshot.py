@@ -17,8 +17,10 @@ is refused and forgotten, the table itself is read, and the next `materialize` w
 import json
 import logging
 import shutil
+import threading
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -51,6 +53,7 @@ VECTORS: Final = "vectors.f32"
 ROWS: Final = "rows.arrow"
 CHECKED_BYTES: Final = 1 << 22
 BATCH: Final = 8_000
+_READING: Final = threading.Lock()
 ATTEMPTS: Final = 3
 """How often a reader looks again where a version was removed while it was being opened."""
 
@@ -215,6 +218,23 @@ def read_snapshot(home: Home, view: str) -> Vectors | None:
     return None
 
 
+def read_ahead(home: Home, view: str) -> threading.Thread:
+    """Begin to read the files of a snapshot, in a thread, for who opens it soon.
+
+    They are then in the system's memory, and their checksums known. What is wrong with them is
+    told to who opens it.
+    """
+
+    def read() -> None:
+        with suppress(FeatureError, OSError, ValueError):
+            if (state := snapshot_state(home, view)) is not None:
+                _require_whole(home.vector_snapshots(view) / state.folder, state)
+
+    reading = threading.Thread(target=read, name="coldstart-read-ahead", daemon=True)
+    reading.start()
+    return reading
+
+
 def _require_whole(version: Path, state: SnapshotState) -> None:
     """Raise TornSnapshot naming the file that is not what was written."""
     for name, written in state.checksums.items():
@@ -241,12 +261,18 @@ def _checksum(path: Path) -> str:
     return f"{size}-{crc:08x}"
 
 
-@lru_cache(maxsize=64)
-def _checksum_once(path: Path, _: tuple[int, int, int]) -> str:
+def _checksum_once(path: Path, known_by: tuple[int, int, int]) -> str:
     """The same: a process that opens a snapshot again reads gigabytes for it once.
 
-    The numbers are the file's own, its size and its time: where they differ it is another file.
+    Args:
+        known_by: the file's number, size and time: where they differ it is another file.
     """
+    with _READING:  # who comes while it is being read waits, and does not read it as well
+        return _kept_checksum(path, known_by)
+
+
+@lru_cache(maxsize=64)
+def _kept_checksum(path: Path, _: tuple[int, int, int]) -> str:
     return _checksum(path)
 
 

@@ -58,7 +58,7 @@ class Readiness(State):
         except ContractMismatch as error:
             found.append(without_root(str(error), self.home))
         try:
-            asked = _some(self.recommender.listings.item_ids)
+            asked = some_of(self.recommender.listings.item_ids)
             if not self.store.probe(asked):
                 found.append(
                     f"the online store holds a vector of none of {len(asked)} served listings that "
@@ -87,7 +87,7 @@ class Readiness(State):
             logger.info("ready")
 
 
-def _some(item_ids: "npt.NDArray[np.object_]") -> list[str]:
+def some_of(item_ids: "npt.NDArray[np.object_]") -> list[str]:
     """A few of many, spread evenly; one that is deleted meanwhile leaves the others.
 
     Whose vectors they are says nothing: a model that was trained earlier, and is served again,

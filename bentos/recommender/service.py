@@ -45,6 +45,7 @@ from coldstart_models.sound_model import Begun, begin
 from feature_repo.environment import Environment
 from feature_repo.erasure import journal
 from feature_repo.errors import StoreLost
+from feature_repo.feature_tables import ITEM_VECTOR
 from feature_repo.home import Home
 from feature_repo.jobs.catalogue_reference import CatalogueReference
 from feature_repo.listing_changes import ListingChanges
@@ -53,6 +54,7 @@ from feature_repo.page_log import PageLog
 from feature_repo.replicas.exchange import Exchange
 from feature_repo.secret_files import secret
 from feature_repo.served_log import ServedLog
+from feature_repo.vector_snapshot import read_ahead
 
 if TYPE_CHECKING:
     from coldstart_models.recommending import Recommender
@@ -86,6 +88,9 @@ class RecommenderService(Showing, Taking, Changing, Warming, Exposition):
         logs.install()
         settings = load_config()
         self.home = Home.current()
+        threads.one_each()
+        self._usual_turns = threads.take_turns_quickly()
+        read_ahead(self.home, ITEM_VECTOR.name)
         store = Store(self.home)
         self.max_in_flight = settings.serve.max_in_flight
         self._clock, self._looking = ServiceClock(), threading.Lock()
@@ -127,7 +132,6 @@ class RecommenderService(Showing, Taking, Changing, Warming, Exposition):
         self._serving = Serving(begun.stored.contract, recommender, lanes)
         self._desk = Desk(self.home, store=store, serving=lambda: self._serving)
         note_started(self.home, recommender.tag)
-        threads.one_each()
         gc.collect()
         gc.freeze()
         logger.info("serving %s over %d listings", self.recommender.tag, len(self.shelf))

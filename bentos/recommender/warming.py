@@ -6,6 +6,7 @@ vectors are read and looked through, which Python's lock is not held for, anothe
 the libraries and learns the catalogue.
 """
 
+import sys
 import threading
 from typing import Any, Final
 
@@ -31,6 +32,8 @@ TRIED: Final = {tables.ITEM_ID: "warm-up", tables.TITLE: "Oak side table", table
 class Warming(Following, Operating):
     """Two threads that load, one after the other."""
 
+    _usual_turns: float
+    """Seconds after which threads take turns once all is loaded."""
     _learning: threading.Thread | None = None
     _loaded: tuple[Contract, Any] | None = None
     """The encoders of a model's contract, as far as they were loaded beside it."""
@@ -70,6 +73,7 @@ class Warming(Following, Operating):
                 self._try_encoders()
         finally:
             self._warming = False
+            sys.setswitchinterval(self._usual_turns)
         self._warm_desk()
 
     def _warm_gate(self) -> None:

@@ -1,5 +1,6 @@
 """A tiny state folder and the service over it, with stand-ins for model and online store."""
 
+import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
+from bentos.recommender import threads
 from bentos.recommender.service import RecommenderService
 from bentos.recommender.warming import Warming
 from coldstart_models.api_keys import FILE_VARIABLE, KEYS_VARIABLE, OPEN_VARIABLE
@@ -86,6 +88,7 @@ LEARN_BESIDE: Final = Warming._learn_beside
 def _nothing_is_learned_beside(monkeypatch: pytest.MonkeyPatch) -> None:
     """Services made in a test load gate and encoders when asked; servers in processes as ever."""
     monkeypatch.setattr(Warming, "_learn_beside", lambda self, contract: None)
+    monkeypatch.setattr(threads, "take_turns_quickly", sys.getswitchinterval)
 
 
 @pytest.fixture

@@ -1,10 +1,12 @@
 """What the first listing needs is loaded beside the model, once."""
 
+import sys
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from bentos.recommender import threads
 from coldstart_models.artifacts import Contract
 from coldstart_models.errors import ModelError
 from tests.bentos.conftest import LEARN_BESIDE
@@ -53,6 +55,19 @@ def test_gate_and_encoders_are_there_when_the_model_is(
     assert loaded == [service.contract]
     assert service._encoders is not None
     assert not service._warming
+
+
+def test_threads_take_turns_quickly_until_all_is_loaded(
+    service: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = sys.getswitchinterval()
+    monkeypatch.undo()
+    service._usual_turns = threads.take_turns_quickly()
+    assert sys.getswitchinterval() < before == service._usual_turns
+    monkeypatch.setattr(service, "_warm_gate", lambda: None)
+    monkeypatch.setattr(service, "_try_encoders", lambda: None)
+    service._warm()
+    assert sys.getswitchinterval() == before
 
 
 def test_encoders_of_a_model_that_is_not_served_after_all_are_not_used(service: Any) -> None:

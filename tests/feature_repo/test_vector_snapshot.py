@@ -16,7 +16,12 @@ from feature_repo.errors import StoreError
 from feature_repo.feature_tables import ITEM_VECTOR
 from feature_repo.home import Home
 from feature_repo.offline_tables import append_rows, read_vectors, replace_rows, to_rows
-from feature_repo.vector_snapshot import read_snapshot, snapshot_state, write_snapshot
+from feature_repo.vector_snapshot import (
+    read_ahead,
+    read_snapshot,
+    snapshot_state,
+    write_snapshot,
+)
 from tests.feature_repo.samples import NOW
 
 VIEW = "item_vector"
@@ -212,7 +217,7 @@ def test_a_process_reads_what_it_opens_again_once_for_its_checksum_until_it_is_a
     monkeypatch.setattr(
         vector_snapshot, "_checksum", lambda path: read.append(path.name) or checksum(path)
     )
-    vector_snapshot._checksum_once.cache_clear()
+    vector_snapshot._kept_checksum.cache_clear()
     for _ in range(2):
         assert read_snapshot(home, VIEW) is not None
     assert sorted(read) == ["rows.arrow", "vectors.f32"]
@@ -220,6 +225,30 @@ def test_a_process_reads_what_it_opens_again_once_for_its_checksum_until_it_is_a
     torn(home, "vectors.f32", keep=False)
     assert read_snapshot(home, VIEW) is None
     assert read[2:] == ["vectors.f32"]
+
+
+def test_what_is_read_ahead_is_not_read_again(home, monkeypatch):
+    write_snapshot(home, VIEW)
+    read, checksum = [], vector_snapshot._checksum
+    monkeypatch.setattr(
+        vector_snapshot, "_checksum", lambda path: read.append(path.name) or checksum(path)
+    )
+    reading = read_ahead(home, VIEW)
+    assert_same(read_snapshot(home, VIEW), from_table(home))
+    reading.join(30)
+    assert not reading.is_alive()
+    assert sorted(read) == [vector_snapshot.ROWS, vector_snapshot.VECTORS]
+
+
+def test_reading_ahead_leaves_what_is_wrong_to_who_opens_it(home):
+    read_ahead(home, VIEW).join(30)  # there is no version
+    write_snapshot(home, VIEW)
+    folder = home.vector_snapshots(VIEW) / snapshot_state(home, VIEW).folder
+    (folder / vector_snapshot.VECTORS).write_bytes(b"torn")
+    read_ahead(home, VIEW).join(30)
+    assert snapshot_state(home, VIEW) is not None
+    assert read_snapshot(home, VIEW) is None
+    assert snapshot_state(home, VIEW) is None
 
 
 def test_a_version_without_a_file_is_forgotten(home):
