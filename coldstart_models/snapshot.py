@@ -122,7 +122,8 @@ class Snapshot:
 
     @cached_property
     def available(self) -> BoolArray:
-        return self.items[tables.AVAILABLE].map(lambda value: value is not False).to_numpy(bool)
+        sold_out = self.items[tables.AVAILABLE].eq(False).fillna(False)
+        return ~sold_out.to_numpy(bool)
 
     @cached_property
     def prices(self) -> npt.NDArray[np.float64]:

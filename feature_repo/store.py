@@ -24,6 +24,7 @@ from feature_repo.encoder_tables import served_rows, unserved_rows
 from feature_repo.environment import POSTGRES, SPARK, Environment
 from feature_repo.errors import NotApplied, StoreError, StoreLost, UnknownFeature
 from feature_repo.event_log import Position
+from feature_repo.feast_import import unchecked
 from feature_repo.feature_tables import (
     AS_OF_US,
     CATEGORY_ID,
@@ -437,6 +438,10 @@ class Store:
 
     @cached_property
     def _feast(self) -> Any:
+        with unchecked():
+            return self._opened()
+
+    def _opened(self) -> Any:
         from feast.repo_config import load_repo_config
 
         environment = self._environment

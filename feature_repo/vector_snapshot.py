@@ -51,7 +51,8 @@ VIEWS: Final = frozenset({ITEM_VECTOR.name})
 CURRENT: Final = "current.json"
 VECTORS: Final = "vectors.f32"
 ROWS: Final = "rows.arrow"
-CHECKED_BYTES: Final = 1 << 22
+CHECKED_BYTES: Final = 1 << 26
+"""Read and checked in one go: threads that hold Python's lock are waited for in between."""
 BATCH: Final = 8_000
 _READING: Final = threading.Lock()
 ATTEMPTS: Final = 3
@@ -255,9 +256,10 @@ def _forget(home: Home, view: str, state: SnapshotState) -> None:
 def _checksum(path: Path) -> str:
     """Size and CRC-32 of a file: it finds what was torn, not what was forged."""
     size = crc = 0
-    with path.open("rb") as file:
-        while block := file.read(CHECKED_BYTES):
-            size, crc = size + len(block), zlib.crc32(block, crc)
+    block = memoryview(bytearray(min(CHECKED_BYTES, max(1, path.stat().st_size))))
+    with path.open("rb", buffering=0) as file:
+        while taken := file.readinto(block):
+            size, crc = size + taken, zlib.crc32(block[:taken], crc)
     return f"{size}-{crc:08x}"
 
 

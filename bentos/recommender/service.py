@@ -5,7 +5,6 @@ Nothing is ranked here and no feature is made here; see `coldstart_models.recomm
 each worker, which new listings and events keep fresh; see `following` for those of others.
 """
 
-import gc
 import os
 import threading
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from bentoml.exceptions import BentoMLException
 from bentos.recommender import payloads, storefront, threads
 from bentos.recommender.changing import Changing
 from bentos.recommender.clock import ServiceClock
+from bentos.recommender.collecting import frozen_after
 from bentos.recommender.cursor import Cursors
 from bentos.recommender.deadlines import GuardedStore
 from bentos.recommender.desk import Desk
@@ -80,6 +80,7 @@ trace_where_it_is_of_use()
 class RecommenderService(Showing, Taking, Changing, Warming, Exposition):
     """Personal recommendations of home-goods listings nobody has clicked yet."""
 
+    @frozen_after()
     def __init__(self) -> None:
         from coldstart_models.experiments.challenger import load_challenger
         from coldstart_models.served_recommender import load_served
@@ -132,8 +133,6 @@ class RecommenderService(Showing, Taking, Changing, Warming, Exposition):
         self._serving = Serving(begun.stored.contract, recommender, lanes)
         self._desk = Desk(self.home, store=store, serving=lambda: self._serving)
         note_started(self.home, recommender.tag)
-        gc.collect()
-        gc.freeze()
         logger.info("serving %s over %d listings", self.recommender.tag, len(self.shelf))
 
     @bentoml.on_startup

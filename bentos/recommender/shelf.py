@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 import pandas as pd
@@ -20,8 +20,7 @@ SHOWN: Final = (tables.TITLE, tables.CATEGORY, tables.PRICE, tables.CURRENCY)
 MOST_CATEGORIES: Final = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Tag:
+class Tag(NamedTuple):
     """The label on the shelf. Absent values are None."""
 
     title: str | None
@@ -130,12 +129,11 @@ class Shelf:
 
 
 def _tags(items: pd.DataFrame) -> dict[str, Tag]:
-    shown = items.reindex(columns=[tables.ITEM_ID, *SHOWN, tables.IMAGE_PATH]).astype(object)
+    shown = items.reindex(columns=[*SHOWN, tables.IMAGE_PATH]).astype(object)
     shown = shown.where(shown.notna(), None)
-    return {
-        item_id: Tag(title, category, price, currency, path or None)
-        for item_id, title, category, price, currency, path in shown.itertuples(index=False)
-    }
+    shown[tables.IMAGE_PATH] = shown[tables.IMAGE_PATH].where(shown[tables.IMAGE_PATH] != "", None)
+    labels = zip(*(shown[name].tolist() for name in shown), strict=True)
+    return dict(zip(items[tables.ITEM_ID].tolist(), map(Tag._make, labels), strict=True))
 
 
 def _busiest_users(home: Home) -> list[str]:

@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-import torch
-
 QUICK_TURNS: Final = 0.0002
 """Seconds."""
 
@@ -30,6 +28,8 @@ def take_turns_quickly() -> float:
 
 def one_each() -> None:
     """Compute each request on the thread that answers it."""
+    import torch
+
     torch.set_num_threads(1)
 
 
@@ -40,6 +40,8 @@ def all_processors() -> Iterator[None]:
     `torch.set_num_threads` also sets what every thread begins with that first computes later, and
     that one keeps it: so the default is set back from another thread, which leaves this one's.
     """
+    import torch
+
     torch.get_num_threads()  # else this thread's first computation takes the default, not its own
     torch.set_num_threads(os.cpu_count() or 1)
     other = threading.Thread(target=one_each, name="coldstart-one-each")

@@ -6,6 +6,7 @@ kind is worked out once and multiplied with its listings in one go.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -30,7 +31,7 @@ LARGEST: Final = 127
 """Of a byte with a sign."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Kinds:
     """K kinds of a modality's vectors, by k-means on its leading axes."""
 
@@ -62,10 +63,16 @@ class Kinds:
         nearest = distances.topk(min(count, len(self.centres)), dim=1, largest=False).indices
         return torch.zeros(distances.shape, dtype=torch.bool).scatter_(1, nearest, True)
 
+    @cached_property
+    def _turned(self) -> tuple[Tensor, Tensor]:
+        """(K,) and (A, K): what is added to, and multiplied with, a vector's leading axes."""
+        centres = self.centres @ self.axes
+        return centres.square().sum(dim=1), (-2 * centres.T).contiguous()
+
     def _distances(self, values: Tensor) -> Tensor:
         """(N, K), less what a vector's distances to all kinds share."""
-        centres = self.centres @ self.axes
-        return centres.square().sum(dim=1) - 2 * (values @ self.axes) @ centres.T
+        squares, turned = self._turned
+        return torch.addmm(squares, values @ self.axes, turned)
 
 
 def _means(values: Tensor, kind: Tensor, count: int) -> Tensor:

@@ -112,7 +112,7 @@ def test_a_catalogue_path_that_is_no_image_is_not_served(client: TestClient, ser
     tag = service.shelf.tags["sofa"]
     secret = Path(tag.photo).with_name("secret.json")
     secret.write_text("{}")
-    object.__setattr__(tag, "photo", secret)
+    service.shelf.tags = {**service.shelf.tags, "sofa": tag._replace(photo=str(secret))}
     assert client.get("/photos/sofa").status_code == 404
 
 
