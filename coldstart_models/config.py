@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     from coldstart_models.tuning import Learning
     from validation.rules import Rules
 
+MOST_EVENTS: Final = 500_000
+"""Choices that training learns from, about, where the log has more."""
+
 CONFIG_VARIABLE: Final = "COLDSTART_CONFIG"
 DEFAULT_FILE: Final = "coldstart.toml"
 
@@ -125,6 +128,8 @@ class TrainConfig(_Frozen):
     """Of the gradient steps, of `pretrain` too; ``auto`` is a GPU where there is one."""
     processes: int = Field(default=1, ge=1)
     """That share every step's users, a device each."""
+    most_events: int = Field(default=MOST_EVENTS, ge=1)
+    """Choices that are learned from, about; of a longer log some people are drawn."""
     weight_rate: float | None = Field(default=None, gt=0)
     """Step size of the term weights in `train`; `coldstart tune` finds this and the next three."""
     tower_rate: float | None = Field(default=None, ge=0)

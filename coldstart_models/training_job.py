@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -13,8 +13,6 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 import torch
 
 from coldstart_models.adapting import MAX_SUPPORT
@@ -26,9 +24,10 @@ from coldstart_models.artifacts import (
     observe_features,
     save_model,
 )
+from coldstart_models.config import MOST_EVENTS
 from coldstart_models.data.catalogue import Catalogue, load_catalogue
 from coldstart_models.data.episodes import first_users
-from coldstart_models.data.interactions import Interactions, read_interactions
+from coldstart_models.data.learning_log import LearningLog, read_learning_log
 from coldstart_models.data.training_histories import FeatureHistories
 from coldstart_models.errors import ConfigError, NotEnoughData
 from coldstart_models.experiments.challenger import keep_vectors
@@ -53,7 +52,7 @@ from coldstart_models.siamese.season import fit_season
 from coldstart_models.siamese.stages import SiameseModel, Watch, meta_train, pretrain
 from coldstart_models.siamese.togetherness import fit_togetherness
 from coldstart_models.siamese.training import Schedule, history_batch, to_vectors
-from coldstart_models.snapshot import new_listings
+from coldstart_models.snapshot import NEW_FOR
 from feature_repo.catalogs.source import Ordering
 from feature_repo.event_log import event_log
 from feature_repo.home import Home
@@ -75,15 +74,6 @@ COLUMNS: Final = (
     *(f"user_history:{column}" for column in READ),
 )
 """Feature columns that ranking reads."""
-LEARNED_FROM: Final = (
-    tables.USER_ID,
-    tables.ITEM_ID,
-    tables.EVENT_TYPE,
-    tables.EVENT_TIMESTAMP,
-    tables.QUANTITY,
-    tables.UNIT_PRICE,
-)
-"""Columns of the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +85,8 @@ class TrainResult:
     items: int
     users: int
     events: int
+    log_events: int
+    """Choices in the whole log; where they are more than `events`, people were drawn."""
     kept_step: int
     checks: tuple[tuple[int, float], ...]
     """(step, NDCG@10 on the validation episodes)"""
@@ -115,6 +107,7 @@ class TrainResult:
             "items": self.items,
             "users": self.users,
             "events": self.events,
+            "log_events": self.log_events,
             "kept_step": self.kept_step,
             "validation_ndcg@10": [[step, round(value, 5)] for step, value in self.checks],
             "adapted_listings": self.adapted,
@@ -134,6 +127,7 @@ def train_job(
     schedule: Schedule | None = None,
     device: str = CPU,
     processes: int = 1,
+    most_events: int = MOST_EVENTS,
     progress: Progress | None = None,
 ) -> TrainResult:
     """Train a model on every domain and store it.
@@ -143,6 +137,7 @@ def train_job(
         general: a folder of `coldstart pretrain` to start from; by default from nothing.
         device: of the gradient steps, as `processes.found_device` takes it.
         processes: that share a step's users.
+        most_events: of choices that are learned from, about: of a longer log some people are drawn.
 
     Raises:
         NotEnoughData: nothing was ingested or nobody chose anything.
@@ -153,14 +148,16 @@ def train_job(
     meter = _meter(device, processes)
     read = _inputs(home)
     start = load_general(general) if general is not None else None
-    training = read_training_set(home)
+    catalogue = load_catalogue(home)
+    log = _read_log(catalogue, home, most_events)
+    training = _training_set(catalogue, log, home=home)
     if dates and not training.dated:
         raise ConfigError(
             "the model is to use dates, but the events of these sources have none, at most an "
             "order; train without --dates (`dates` under [train] in coldstart.toml)"
         )
     told = start.told() if start is not None else None
-    problem = [read, seed, dates, schedule, told]
+    problem = [read, seed, dates, schedule, told, most_events]
     with _watched(TRAIN, problem, training, meter, home=home, now=now) as watch:
         model = pretrain(
             training,
@@ -174,6 +171,7 @@ def train_job(
         return _publish(
             model,
             training,
+            log,
             home=home,
             now=now,
             seed=seed,
@@ -193,6 +191,7 @@ def meta_train_job(
     schedule: Schedule | None = None,
     device: str = CPU,
     processes: int = 1,
+    most_events: int = MOST_EVENTS,
     progress: Progress | None = None,
 ) -> TrainResult:
     """Meta-fine-tune the latest model on launch episodes and store the result.
@@ -201,8 +200,8 @@ def meta_train_job(
 
     Args:
         learner: of few shots; ``auto`` is the one that wins on validation.
-        device: as for `train_job`, likewise `processes`; learners of few shots learn on the
-            processor.
+        device: as for `train_job`, likewise `processes` and `most_events`; learners of few shots
+            learn on the processor.
 
     Raises ArtifactError where there is no model yet, ContractMismatch where the features are not
     those it was trained on, ConfigError where no learner is called so.
@@ -211,13 +210,15 @@ def meta_train_job(
     stored = find_model(home)
     check_contract(stored.contract, observe_features(home))
     read = _inputs(home)
-    training = read_training_set(home)
+    catalogue = load_catalogue(home)
+    log = _read_log(catalogue, home, most_events)
+    training = _training_set(catalogue, log, home=home)
     featurizer, _, network, _ = load_folder(stored.path)
     inputs = featurizer(training.catalogue)
     fitted = fit_togetherness(training.interactions, inputs, seed=seed)
     model = SiameseModel(featurizer, inputs, fitted, network)
     histories = FeatureHistories(Store(home), training) if training.dated else None
-    problem = [read, seed, schedule, stored.tag]
+    problem = [read, seed, schedule, stored.tag, most_events]
     with _watched(META_TRAIN, problem, training, meter, home=home, now=now) as watch:
         meta_train(
             model,
@@ -232,6 +233,7 @@ def meta_train_job(
         return _publish(
             model,
             training,
+            log,
             home=home,
             now=now,
             seed=seed,
@@ -287,24 +289,37 @@ def _inputs(home: Home) -> dict[str, Input]:
     return {tables.ITEMS.name: file_input(home.items), tables.EVENTS.name: log}
 
 
-def read_training_set(home: Home) -> TrainingSet:
-    """Everything accepted so far; warm is what somebody chose."""
-    return training_set(load_catalogue(home), home=home)
+def read_training_set(home: Home, *, most_events: int = MOST_EVENTS) -> TrainingSet:
+    """What training learns from, of everything accepted so far; warm is what somebody chose."""
+    return training_set(load_catalogue(home), home=home, most_events=most_events)
 
 
-def training_set(catalogue: Catalogue, *, home: Home) -> TrainingSet:
-    """What the log says of a catalogue's items. Raises NotEnoughData where there is no log."""
+def training_set(
+    catalogue: Catalogue, *, home: Home, most_events: int = MOST_EVENTS
+) -> TrainingSet:
+    """What the log says of a catalogue's items, of some people alone where it is a long one.
+
+    Raises NotEnoughData where there is no log.
+    """
+    return _training_set(catalogue, _read_log(catalogue, home, most_events), home=home)
+
+
+def _read_log(catalogue: Catalogue, home: Home, most_events: int) -> LearningLog:
     log = event_log(home)
     if not log.exists():
         raise NotEnoughData(f"no events at {home.events}; ingest a source that has events")
-    rows = log.read(LEARNED_FROM)
-    chosen = pc.is_in(rows[tables.EVENT_TYPE], pa.array(tables.POSITIVE_EVENT_TYPES))
-    interactions = read_interactions(rows.filter(chosen).to_pandas(), catalogue)
+    new_for_us = NEW_FOR // timedelta(microseconds=1)
+    return read_learning_log(
+        log.state(), catalogue, new_for_us=new_for_us, shots=MAX_SUPPORT, most=most_events
+    )
+
+
+def _training_set(catalogue: Catalogue, log: LearningLog, *, home: Home) -> TrainingSet:
     orderings = {record.ordering for record in read_records(home.sources).values()}
     return TrainingSet(
         catalogue,
-        interactions,
-        warm=interactions.item_users() > 0,
+        log.drawn,
+        warm=log.chosen,
         timed=Ordering.NONE not in orderings,
         dated=orderings <= {Ordering.TIME},
     )
@@ -313,6 +328,7 @@ def training_set(catalogue: Catalogue, *, home: Home) -> TrainingSet:
 def _publish(
     model: SiameseModel,
     training: TrainingSet,
+    log: LearningLog,
     *,
     home: Home,
     now: datetime,
@@ -324,6 +340,7 @@ def _publish(
     general: Mapping[str, Any] | None = None,
 ) -> TrainResult:
     """Store the model, then replace the item features it makes."""
+    catalogue = training.catalogue
     factors, prior = model.fitted.items(model.inputs)
     with torch.inference_mode():
         tower = model.network.scorer.tower(to_vectors(model.inputs, factors))
@@ -341,6 +358,11 @@ def _publish(
         "kept_step": record.kept_step,
         "validation_ndcg@10": [list(check) for check in record.checks],
         "cost": cost.as_dict(),
+        "events": {
+            "learned_from": len(training.interactions),
+            "log": log.events,
+            "share_of_people": log.share,
+        },
         "learner": {"name": model.network.learner.name, "contest": contest},
         "terms": {
             f"{name} {kind}": float(weight)
@@ -365,7 +387,7 @@ def _publish(
     rows = vector_rows(training.catalogue.item_ids, pack(tower, prior), tag=tag)
     store.replace("item_vector", rows.assign(**{tables.EVENT_TIMESTAMP: now}), now=now)
     keep_vectors(home, tag)
-    adapted = _adaptations(model, training, tower, prior, population, tag=tag)
+    adapted = _adaptations(model, catalogue, log, tower, prior, population, tag=tag)
     store.replace("item_adaptation", adapted.assign(**{tables.EVENT_TIMESTAMP: now}), now=now)
     for view in ("item_vector", "item_adaptation"):
         keep_lineage(home, view, made_by=stage, inputs=read, now=now)
@@ -375,6 +397,7 @@ def _publish(
         items=len(training.catalogue),
         users=training.interactions.num_users,
         events=len(training.interactions),
+        log_events=log.events,
         kept_step=record.kept_step,
         checks=record.checks,
         adapted=len(adapted),
@@ -401,7 +424,8 @@ def _population(model: SiameseModel, training: TrainingSet, tower: Vectors) -> P
 @torch.inference_mode()
 def _adaptations(
     model: SiameseModel,
-    training: TrainingSet,
+    catalogue: Catalogue,
+    log: LearningLog,
     tower: Vectors,
     prior: npt.NDArray[np.float32],
     population: Population,
@@ -414,11 +438,10 @@ def _adaptations(
         tower: outputs of every item.
         prior: (num_items,) expected log popularity.
     """
-    catalogue, log = training.catalogue, training.interactions
-    new = new_listings(catalogue.frame, _events_frame(log, catalogue))
-    listings = np.flatnonzero(new & (log.item_users() > 0))
-    support = first_users(log, listings, shots=MAX_SUPPORT, generator=np.random.default_rng(0))
-    histories = log.histories_before(support.user_index, support.time_us)
+    first = log.first
+    listings = np.flatnonzero(log.new & (first.item_users() > 0))
+    support = first_users(first, listings, shots=MAX_SUPPORT, generator=np.random.default_rng(0))
+    histories = first.histories_before(support.user_index, support.time_us)
     scorer = model.network.scorer
     owner = torch.from_numpy(np.searchsorted(listings, support.item_index))
     space = Space.of(population)
@@ -438,17 +461,6 @@ def _adaptations(
         weights.bias.numpy(),
         [int(number) for number in evidence.customers],
         tag=tag,
-    )
-
-
-def _events_frame(log: Interactions, catalogue: Catalogue) -> pd.DataFrame:
-    """The log as the columns of the events table that tell who is new."""
-    return pd.DataFrame(
-        {
-            tables.ITEM_ID: catalogue.item_ids[log.item_index],
-            tables.EVENT_TYPE: tables.PURCHASE,
-            tables.EVENT_TIMESTAMP: pd.to_datetime(log.time_us, unit="us", utc=True),
-        }
     )
 
 

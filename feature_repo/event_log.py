@@ -132,6 +132,17 @@ class LogState:
         schema = tables.EVENTS.schema.append(pa.field(NUMBER, pa.int64()))
         return pa.RecordBatchReader.from_batches(schema, self._numbered(schema))
 
+    def parts(self, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Some columns of the whole log, a hundred thousand rows at a time.
+
+        Raises JobError where it is no events table.
+        """
+        try:
+            for part in self._parts(list(columns)):
+                yield part.select(list(columns))
+        except (pa.ArrowException, ValueError) as error:
+            raise JobError(_NOT_EVENTS.format(self.path, error)) from error
+
     def after(self, rows: int, columns: Sequence[str]) -> pa.Table:
         """Some columns of what was appended after the log's first `rows` rows."""
         if rows >= self.base_rows:
@@ -146,9 +157,9 @@ class LogState:
             numbered = part.append_column(schema.field(NUMBER), number)
             yield from numbered.combine_chunks().to_batches()
 
-    def _parts(self) -> Iterator[pa.Table]:
+    def _parts(self, columns: list[str] | None = None) -> Iterator[pa.Table]:
         if self.source is not None:
-            for batch in pq.ParquetFile(self.source).iter_batches(READ_ROWS):
+            for batch in pq.ParquetFile(self.source).iter_batches(READ_ROWS, columns=columns):
                 yield conforming(pa.Table.from_batches([batch]))
         if self.tail.num_rows:
             yield self.tail

@@ -27,6 +27,10 @@ Device = Annotated[
 Processes = Annotated[
     int | None, typer.Option(min=1, help="That share every step's users, a device each.")
 ]
+MostEvents = Annotated[
+    int | None,
+    typer.Option(min=1, help="Choices to learn from, about; of a longer log people are drawn."),
+]
 
 
 def present(as_of: str | None = None) -> datetime:

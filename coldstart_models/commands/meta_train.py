@@ -26,6 +26,7 @@ def run(
     ] = None,
     device: console.Device = None,
     processes: console.Processes = None,
+    most_events: console.MostEvents = None,
     config: console.ConfigFile = None,
     as_of: console.AsOf = None,
     json: console.Json = False,
@@ -45,6 +46,7 @@ def run(
             schedule=settings.train.learning().meta_train,
             device=device or settings.train.device,
             processes=processes or settings.train.processes,
+            most_events=most_events or settings.train.most_events,
             progress=progress,
         )
     tell(result, json=json)

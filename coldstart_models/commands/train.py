@@ -34,6 +34,7 @@ def run(
     ] = None,
     device: console.Device = None,
     processes: console.Processes = None,
+    most_events: console.MostEvents = None,
     config: console.ConfigFile = None,
     as_of: console.AsOf = None,
     json: console.Json = False,
@@ -54,6 +55,7 @@ def run(
             schedule=settings.learning().train,
             device=device or settings.device,
             processes=processes or settings.processes,
+            most_events=most_events or settings.most_events,
             progress=progress,
         )
     tell(result, json=json)
@@ -69,6 +71,11 @@ def tell(result: "TrainResult", *, json: bool) -> None:
         ["items", "users", "events", "kept step", "adapted listings"],
         [[result.items, result.users, result.events, result.kept_step, result.adapted]],
     )
+    if result.events < result.log_events:
+        console.say(
+            f"learned from {result.events:,} of the log's {result.log_events:,} choices, those of "
+            "people who were drawn (most_events)"
+        )
     if result.general:
         console.say(f"started from the general model of {', '.join(result.general)}")
     if result.checks:

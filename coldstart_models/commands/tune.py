@@ -52,7 +52,7 @@ def run(
     general = load_general(settings.general) if settings.general is not None else None
     with console.bar("tune") as progress:
         found = tune(
-            read_training_set(home),
+            read_training_set(home, most_events=settings.most_events),
             study or home.studies / "tune.log",
             trials=trials,
             seeds=seeds,

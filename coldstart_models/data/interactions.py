@@ -149,7 +149,6 @@ def read_interactions(events: pd.DataFrame, catalogue: Catalogue) -> Interaction
     positive = positive[positive[tables.ITEM_ID].isin(catalogue.position)]
     times = pd.to_datetime(positive[tables.EVENT_TIMESTAMP], utc=True).dt.tz_localize(None)
     time_us = times.to_numpy(dtype="datetime64[us]").astype(np.int64)
-    order = np.argsort(time_us, kind="stable")
     user_ids, user_index = np.unique(
         positive[tables.USER_ID].to_numpy(dtype=object), return_inverse=True
     )
@@ -161,8 +160,26 @@ def read_interactions(events: pd.DataFrame, catalogue: Catalogue) -> Interaction
         _numbers(positive, tables.QUANTITY),
         np.where(np.isnan(paid), usual, paid),
     )
+    return in_time_order(user_ids, len(catalogue), user_index, items, time_us, traits)
+
+
+def in_time_order(
+    user_ids: npt.NDArray[np.object_],
+    num_items: int,
+    user_index: IntArray,
+    item_index: IntArray,
+    time_us: IntArray,
+    traits: FloatMatrix,
+) -> Interactions:
+    """Of events in the order of the log."""
+    order = np.argsort(time_us, kind="stable")
     return Interactions(
-        user_ids, len(catalogue), user_index[order], items[order], time_us[order], traits[order]
+        user_ids,
+        num_items,
+        user_index[order],
+        item_index[order],
+        time_us[order],
+        traits[order],
     )
 
 

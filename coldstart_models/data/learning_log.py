@@ -1,0 +1,200 @@
+"""What of a log is learned from: all of it, or what some people did where it is a long one.
+
+A long log is read in parts and only what is kept of it takes memory, so that training costs the
+same however long the log grows. People are drawn by a hash of their id, each with all they did: a
+larger draw holds a smaller one, and every command draws the same people. What the draw would lose
+is kept whole: which items somebody chose, and the first customers of new listings.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from coldstart_models.config import MOST_EVENTS
+from coldstart_models.data.catalogue import BoolArray, Catalogue, IntArray
+from coldstart_models.data.interactions import Interactions, in_time_order
+from coldstart_models.data.traits import TRAITS, event_traits
+from feature_repo.event_log import LogState
+from validation import tables
+
+COLUMNS: Final = (
+    tables.USER_ID,
+    tables.ITEM_ID,
+    tables.EVENT_TYPE,
+    tables.EVENT_TIMESTAMP,
+    tables.QUANTITY,
+    tables.UNIT_PRICE,
+)
+"""Of the log."""
+_FEW: Final = 200_000
+"""First customers that are kept before those who came later are let go."""
+
+
+@dataclass(frozen=True, slots=True)
+class LearningLog:
+    """What is learned from, and what is known of the rest."""
+
+    drawn: Interactions
+    """Of the people who were drawn."""
+    first: Interactions
+    """Of the first customers of listings that are new; `drawn` itself where everybody was drawn."""
+    new: BoolArray
+    """(N,) items listed shortly before the newest event."""
+    chosen: BoolArray
+    """(N,) items of the catalogue that somebody chose, whoever was drawn."""
+    events: int
+    """Positive events of the whole log on items of the catalogue."""
+    share: float
+    """Of the people who are drawn, of (0, 1]."""
+
+
+def read_learning_log(
+    log: LogState, catalogue: Catalogue, *, new_for_us: int, shots: int, most: int = MOST_EVENTS
+) -> LearningLog:
+    """The positive events of a log on items of a catalogue, as many as are learned from.
+
+    Args:
+        new_for_us: µs before the newest event within which a listing that was listed is new.
+        shots: first customers that a new listing learns from.
+        most: events above which only some people are drawn. Raises ValueError below 1.
+    """
+    if most < 1:
+        raise ValueError(f"most is {most}, expected 1 or more events")
+    chosen, events, newest = _surveyed(log, catalogue)
+    new = ~chosen if newest is None else _listed_us(catalogue) >= newest - new_for_us
+    if events <= most:
+        everything = _gathered(_parts(log, catalogue, COLUMNS), catalogue)
+        return LearningLog(everything, everything, new, chosen, events, 1.0)
+    share = most / events
+    customers = pa.array(_first_customers(log, catalogue, new, shots=shots), pa.string())
+    drawn, first = [], []
+    for part in _parts(log, catalogue, COLUMNS):
+        drawn.append(part.where(_is_drawn(part.users, share)))
+        first.append(part.where(pc.is_in(part.users, customers).to_numpy(zero_copy_only=False)))
+    return LearningLog(
+        _gathered(drawn, catalogue), _gathered(first, catalogue), new, chosen, events, share
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """E positive events on items of the catalogue, in order of the log."""
+
+    users: pa.Array
+    items: npt.NDArray[np.int32]
+    rows: pa.Table
+    """Their columns that were asked for."""
+
+    def where(self, keep: BoolArray) -> "_Part":
+        mask = pa.array(keep)
+        return _Part(self.users.filter(mask), self.items[keep], self.rows.filter(mask))
+
+    @property
+    def times_us(self) -> IntArray:
+        """(E,) µs since 1970, UTC."""
+        times = self.rows[tables.EVENT_TIMESTAMP].cast(pa.int64())
+        return np.asarray(times.to_numpy())
+
+
+def _parts(log: LogState, catalogue: Catalogue, columns: Sequence[str]) -> Iterator[_Part]:
+    known = pa.array(catalogue.item_ids.tolist(), pa.string())
+    kinds = pa.array(tables.POSITIVE_EVENT_TYPES)
+    for read in log.parts(columns):
+        positive = read.filter(pc.is_in(read[tables.EVENT_TYPE], kinds))
+        items = pc.index_in(positive[tables.ITEM_ID], known)
+        rows = positive.filter(pc.is_valid(items)).combine_chunks()
+        users = rows[tables.USER_ID].combine_chunks() if tables.USER_ID in columns else None
+        yield _Part(users, items.drop_null().to_numpy().astype(np.int32), rows)
+
+
+def _surveyed(log: LogState, catalogue: Catalogue) -> tuple[BoolArray, int, int | None]:
+    """(N,) what was chosen, how many positive events there are, and the time of the newest."""
+    chosen, events, newest = np.zeros(len(catalogue), bool), 0, None
+    columns = (tables.ITEM_ID, tables.EVENT_TYPE, tables.EVENT_TIMESTAMP)
+    for part in _parts(log, catalogue, columns):
+        if len(part.items):
+            chosen[part.items] = True
+            events += len(part.items)
+            latest = int(part.times_us.max())
+            newest = latest if newest is None else max(newest, latest)
+    return chosen, events, newest
+
+
+def _listed_us(catalogue: Catalogue) -> IntArray:
+    """(N,) µs since 1970 when each was listed; the least number where that is unknown."""
+    listed = pd.to_datetime(catalogue.frame[tables.LISTED_AT], utc=True).dt.tz_localize(None)
+    return listed.to_numpy(dtype="datetime64[us]").astype(np.int64)
+
+
+def _first_customers(
+    log: LogState, catalogue: Catalogue, new: BoolArray, *, shots: int
+) -> list[str]:
+    """Ids of the first distinct people of each listing that is new."""
+    kept = pd.DataFrame({"item": [], "user": [], "time": []})
+    columns = (tables.USER_ID, tables.ITEM_ID, tables.EVENT_TYPE, tables.EVENT_TIMESTAMP)
+    for part in _parts(log, catalogue, columns):
+        own = part.where(new[part.items])
+        users = own.users.to_numpy(zero_copy_only=False)
+        found = pd.DataFrame({"item": own.items, "user": users, "time": own.times_us})
+        kept = pd.concat([kept, found], ignore_index=True) if len(kept) else found
+        if len(kept) > _FEW:
+            kept = _earliest(kept, shots)
+    return sorted(set(_earliest(kept, shots)["user"]))
+
+
+def _earliest(customers: pd.DataFrame, shots: int) -> pd.DataFrame:
+    """The first rows of each item, one a person."""
+    ordered = customers.sort_values("time", kind="stable").drop_duplicates(["item", "user"])
+    return ordered.groupby("item", sort=False).head(shots)
+
+
+def _is_drawn(users: pa.Array, share: float) -> BoolArray:
+    """(E,) whether the person of each event is drawn."""
+    told = users.dictionary_encode()
+    hashes = pd.util.hash_array(told.dictionary.to_numpy(zero_copy_only=False), categorize=False)
+    drawn = hashes < np.uint64(share * 2**64) if share < 1 else np.ones(len(hashes), bool)
+    return np.asarray(drawn[told.indices.to_numpy()], bool)
+
+
+def _gathered(parts: "Iterator[_Part] | Sequence[_Part]", catalogue: Catalogue) -> Interactions:
+    """The events of all parts as arrays."""
+    prices = catalogue.frame[tables.PRICE].to_numpy(dtype=np.float64, na_value=np.nan)
+    users: list[pa.Array] = []
+    items, times = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    traits = [np.zeros((0, len(TRAITS)), np.float32)]
+    for part in parts:
+        users.append(part.users)
+        items.append(part.items.astype(np.int64))
+        times.append(part.times_us)
+        paid = _numbers(part.rows, tables.UNIT_PRICE)
+        traits.append(
+            event_traits(
+                part.rows[tables.EVENT_TYPE].to_numpy(),
+                _numbers(part.rows, tables.QUANTITY),
+                np.where(np.isnan(paid), prices[part.items], paid),
+            )
+        )
+    told = pa.chunked_array(users, pa.string()).combine_chunks().dictionary_encode()
+    ids = told.dictionary.to_numpy(zero_copy_only=False)
+    order = np.argsort(ids)
+    number = np.empty(len(ids), np.int64)
+    number[order] = np.arange(len(ids))
+    return in_time_order(
+        ids[order],
+        len(catalogue),
+        number[told.indices.to_numpy()],
+        np.concatenate(items),
+        np.concatenate(times),
+        np.concatenate(traits),
+    )
+
+
+def _numbers(rows: pa.Table, column: str) -> npt.NDArray[np.float64]:
+    """(E,) NaN where the log does not say."""
+    return np.asarray(rows[column].cast(pa.float64()).to_numpy())
