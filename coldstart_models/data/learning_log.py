@@ -69,17 +69,18 @@ def read_learning_log(
     chosen, events, newest = _surveyed(log, catalogue)
     new = ~chosen if newest is None else _listed_us(catalogue) >= newest - new_for_us
     if events <= most:
-        everything = _gathered(_parts(log, catalogue, COLUMNS), catalogue)
-        return LearningLog(everything, everything, new, chosen, events, 1.0)
+        everything = _Gathering(catalogue)
+        for part in _parts(log, catalogue, COLUMNS):
+            everything.add(part)
+        whole = everything.interactions()
+        return LearningLog(whole, whole, new, chosen, events, 1.0)
     share = most / events
     customers = pa.array(_first_customers(log, catalogue, new, shots=shots), pa.string())
-    drawn, first = [], []
+    drawn, first = _Gathering(catalogue), _Gathering(catalogue)
     for part in _parts(log, catalogue, COLUMNS):
-        drawn.append(part.where(_is_drawn(part.users, share)))
-        first.append(part.where(pc.is_in(part.users, customers).to_numpy(zero_copy_only=False)))
-    return LearningLog(
-        _gathered(drawn, catalogue), _gathered(first, catalogue), new, chosen, events, share
-    )
+        drawn.add(part.where(_is_drawn(part.users, share)))
+        first.add(part.where(pc.is_in(part.users, customers).to_numpy(zero_copy_only=False)))
+    return LearningLog(drawn.interactions(), first.interactions(), new, chosen, events, share)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,37 +163,45 @@ def _is_drawn(users: pa.Array, share: float) -> BoolArray:
     return np.asarray(drawn[told.indices.to_numpy()], bool)
 
 
-def _gathered(parts: "Iterator[_Part] | Sequence[_Part]", catalogue: Catalogue) -> Interactions:
-    """The events of all parts as arrays."""
-    prices = catalogue.frame[tables.PRICE].to_numpy(dtype=np.float64, na_value=np.nan)
-    users: list[pa.Array] = []
-    items, times = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-    traits = [np.zeros((0, len(TRAITS)), np.float32)]
-    for part in parts:
-        users.append(part.users)
-        items.append(part.items.astype(np.int64))
-        times.append(part.times_us)
+class _Gathering:
+    """The events of many parts, as the numbers they become: their texts are let go at once."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        prices = catalogue.frame[tables.PRICE]
+        self._prices = prices.to_numpy(dtype=np.float64, na_value=np.nan)
+        self._users: list[pa.Array] = []
+        self._items = [np.zeros(0, np.int32)]
+        self._times = [np.zeros(0, np.int64)]
+        self._traits = [np.zeros((0, len(TRAITS)), np.float32)]
+
+    def add(self, part: _Part) -> None:
+        self._users.append(part.users)
+        self._items.append(part.items)
+        self._times.append(part.times_us)
         paid = _numbers(part.rows, tables.UNIT_PRICE)
-        traits.append(
+        self._traits.append(
             event_traits(
                 part.rows[tables.EVENT_TYPE].to_numpy(),
                 _numbers(part.rows, tables.QUANTITY),
-                np.where(np.isnan(paid), prices[part.items], paid),
+                np.where(np.isnan(paid), self._prices[part.items], paid),
             )
         )
-    told = pa.chunked_array(users, pa.string()).combine_chunks().dictionary_encode()
-    ids = told.dictionary.to_numpy(zero_copy_only=False)
-    order = np.argsort(ids)
-    number = np.empty(len(ids), np.int64)
-    number[order] = np.arange(len(ids))
-    return in_time_order(
-        ids[order],
-        len(catalogue),
-        number[told.indices.to_numpy()],
-        np.concatenate(items),
-        np.concatenate(times),
-        np.concatenate(traits),
-    )
+
+    def interactions(self) -> Interactions:
+        """All that was added, as arrays."""
+        told = pa.chunked_array(self._users, pa.string()).combine_chunks().dictionary_encode()
+        ids = told.dictionary.to_numpy(zero_copy_only=False)
+        order = np.argsort(ids)
+        number = np.empty(len(ids), np.int64)
+        number[order] = np.arange(len(ids))
+        return in_time_order(
+            ids[order],
+            len(self._prices),
+            number[told.indices.to_numpy()],
+            np.concatenate(self._items).astype(np.int64),
+            np.concatenate(self._times),
+            np.concatenate(self._traits),
+        )
 
 
 def _numbers(rows: pa.Table, column: str) -> npt.NDArray[np.float64]:
