@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from benchmarks import results
+from benchmarks import results, tables
 
 DOCS: Final = Path(__file__).resolve().parents[1] / "docs"
 TABLES_IN: Final = ("benchmarks", "scale")
@@ -40,9 +40,7 @@ class Published:
     text: str
 
     def rows(self, name: str) -> Table:
-        lines = [line for line in self.marked(name).splitlines() if line.startswith("|")]
-        cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-        return [dict(zip(cells[0], row, strict=True)) for row in cells[2:]]
+        return tables.rows_of(tables.standing(self.text, name=name))
 
     def value(self, name: str, column: str, **where: str) -> float:
         """A cell of the one row with these values."""
@@ -55,7 +53,8 @@ class Published:
 
     def line(self, name: str, fact: str) -> str:
         """What a line below a table says of a fact."""
-        found = re.search(rf"^- {re.escape(fact)}: (.*)$", self.marked(name), re.MULTILINE)
+        marked = tables.standing(self.text, name=name)
+        found = re.search(rf"^- {re.escape(fact)}: (.*)$", marked, re.MULTILINE)
         if found is None:
             raise LookupError(f"the table {name!r} has no line {fact!r}")
         return found[1]
@@ -63,15 +62,6 @@ class Published:
     def fact(self, name: str, fact: str) -> list[float]:
         """The numbers of a line below a table."""
         return [number(one) for one in re.findall(r"\d[\d,]*\.?\d*", self.line(name, fact))]
-
-    def marked(self, name: str) -> str:
-        """What stands between the marks."""
-        found = re.search(
-            rf"<!-- table:{name} -->(.*?)<!-- /table:{name} -->", self.text, re.DOTALL
-        )
-        if found is None:
-            raise LookupError(f"no table {name!r} is published")
-        return found[1]
 
 
 def main() -> None:

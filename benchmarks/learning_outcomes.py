@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from benchmarks.outcomes import ABSENT, Outcome, at_least
+from benchmarks.outcomes import ABSENT, TIMES, Outcome, at_least, at_most
 from benchmarks.shots_tables import Gain, gain, pairs_of, shots_of
 from benchmarks.tables import number, signed
 from benchmarks.training import MOST_MB, MOST_MINUTES, SHOP
@@ -128,9 +128,8 @@ def training_outcomes(result: Result | None) -> Iterator[Outcome]:
     for stage in dict.fromkeys(name.partition(":")[0] for name in growth):
         step, memory = (growth[f"{stage}: {what}"] for what in ("ms a step", "MB"))
         told = f"step {step} ×, memory {memory} × over {growth[f'{stage}: events']:g} × the events"
-        worst = max(step, memory)
-        missing = None if worst <= FLAT else f"{worst - FLAT:.2f} ×"
-        yield Outcome(target, f"generated, {stage}", told, missing, "training")
+        worst, at = max(step, memory), f"generated, {stage}"
+        yield at_most(target, at, worst, FLAT, "training", told=told, unit=TIMES)
 
 
 def adaptation_outcomes(result: Result | None) -> Iterator[Outcome]:

@@ -1,14 +1,24 @@
 """Targets held against what was measured: what a row of the table of targets says."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from benchmarks.tables import number, spread, table
 
 ABSENT: Final = "not measured"
+MET: Final = "met"
 POINTS: Final = "points"
 TIMES: Final = "times"
+SECONDS: Final = "seconds"
+MILLISECONDS: Final = "milliseconds"
+GAPS: Final[Mapping[str, Callable[[float], str]]] = {
+    POINTS: lambda gap: f"{gap * 100:.1f} points",
+    TIMES: lambda gap: f"{gap:.3f} ×",
+    SECONDS: lambda gap: f"{gap:.2f} s",
+    MILLISECONDS: lambda gap: f"{gap:.2f} ms",
+}
+"""What a value lacks, as people read it, by the unit of the value."""
 TRIED: Final = {
     "content": "[ADR 15]"
     "(adr/0015-what-goes-together-by-neighbourhood-and-weights-learned-per-shop.md)",
@@ -20,8 +30,14 @@ TRIED: Final = {
     "transfer": "[ADR 17](adr/0017-a-general-tower-beside-the-shops-own.md)",
     "adaptation": "[ADR 14](adr/0014-an-adapted-encoder-is-a-folder-that-beat-its-base.md)",
     "training": "[training.md](training.md)",
+    "answers": "[ADR 24](adr/0024-one-product-a-request-and-a-log-of-changed-listings.md)",
+    "changes": "[ADR 27](adr/0027-state-folders-tell-each-other-through-the-online-store.md)",
+    "serving": "[serving](#serving)",
 }
 """What was tried for a target, by subject, as a link of a page in docs/."""
+COLUMNS: Final = ("target", "where", "measured", "verdict", "what was tried")
+Row = list[str]
+"""A target's cells, by COLUMNS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +56,8 @@ class Outcome:
     def known(self) -> bool:
         return self.measured != ABSENT
 
-    def row(self) -> list[str]:
-        verdict, tried = "met" if self.known else "–", "–"
+    def row(self) -> Row:
+        verdict, tried = MET if self.known else "–", "–"
         if self.missing is not None:
             verdict, tried = f"missed by {self.missing}", TRIED[self.subject]
         return [self.target, self.where, self.measured, verdict, tried]
@@ -62,13 +78,34 @@ def at_least(
     Args:
         value: None where it was not measured.
         told: the value as the table shows it.
-        unit: of what is missing: POINTS (of a share or gain in per cent) or TIMES.
+        unit: of value and bound, one of GAPS; POINTS of a share or gain are told in per cent.
     """
-    if value is None:
+    short = None if value is None else bound - value
+    return _judged(target, where, short, subject, told=told, unit=unit)
+
+
+def at_most(
+    target: str,
+    where: str,
+    value: float | None,
+    bound: float,
+    subject: str,
+    *,
+    told: str,
+    unit: str,
+) -> Outcome:
+    """A time, ratio or the like that is to stay within a bound; otherwise as `at_least`."""
+    over = None if value is None else value - bound
+    return _judged(target, where, over, subject, told=told, unit=unit)
+
+
+def _judged(
+    target: str, where: str, gap: float | None, subject: str, *, told: str, unit: str
+) -> Outcome:
+    """Met where nothing lacks: where the gap, None of what was not measured, is 0 or less."""
+    if gap is None:
         return Outcome(target, where, ABSENT, None, subject)
-    short = bound - value
-    gap = f"{short * 100:.1f} points" if unit == POINTS else f"{short:.3f} ×"
-    return Outcome(target, where, told, gap if short > 0 else None, subject)
+    return Outcome(target, where, told, GAPS[unit](gap) if gap > 0 else None, subject)
 
 
 def ahead(
@@ -82,13 +119,11 @@ def ahead(
     return Outcome(target, where, spread(mean, interval), missing, subject)
 
 
-def published(outcomes: Sequence[Outcome]) -> str:
+def published(rows: Sequence[Row]) -> str:
     """How many are met, then the table."""
-    known = [one for one in outcomes if one.known]
-    met = sum(one.missing is None for one in known)
-    head = f"{met} of {len(known)} measured targets are met"
-    rest = len(outcomes) - len(known)
+    known = [verdict for _, _, measured, verdict, _ in rows if measured != ABSENT]
+    head = f"{known.count(MET)} of {len(known)} measured targets are met"
+    rest = len(rows) - len(known)
     if rest:
         head += f"; {rest} {'was' if rest == 1 else 'were'} not measured"
-    columns = ["target", "where", "measured", "verdict", "what was tried"]
-    return f"{head}.\n\n{table(columns, [one.row() for one in outcomes])}"
+    return f"{head}.\n\n{table(COLUMNS, rows)}"

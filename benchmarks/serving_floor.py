@@ -3,6 +3,9 @@
 Served beside the recommender by ``make bench-serving``, on BentoML as that is. The files are those
 that `benchmarks.serving` writes: the user's row as Redis holds it is asked for and not
 decoded, the vectors of the history and of the candidates are multiplied and the best ten named.
+As the recommender it has Bento begin no spans where no exporter takes them, and has Bento's access
+log off, whose line is written before an answer's last byte: what Bento does unasked is no part of
+the least.
 """
 
 import os
@@ -13,6 +16,8 @@ import bentoml
 import numpy as np
 import redis
 from pydantic import BaseModel
+
+from bentos.recommender.observing.tracing import trace_where_it_is_of_use
 
 FOLDER_VARIABLE: Final = "COLDSTART_FLOOR"
 """Names the folder with `seen.npy`, `offered.npy`, `item_ids.npy` and `key`."""
@@ -39,7 +44,12 @@ class FloorResponse(BaseModel):
     items: list[FloorItem]
 
 
-@bentoml.service(name="coldstart_floor", workers=1, threads=4)
+trace_where_it_is_of_use()
+
+
+@bentoml.service(
+    name="coldstart_floor", workers=1, threads=4, logging={"access": {"enabled": False}}
+)
 class Floor:
     """Reads, multiplies, answers."""
 

@@ -105,10 +105,11 @@ def saturated(port: int, pid: int, body: dict[str, Any], *, requests: int) -> di
             return None
         ask(connections=CONNECTIONS, seconds=WARM_SECONDS)
         held, answered, statuses, seconds = {0: memory(pid)}, 0, Counter[str](), 0
-        latest = {}
+        latest, bare = {}, 0
         while answered < requests:
             latest = ask(connections=CONNECTIONS, seconds=RUN_SECONDS)
             statuses.update(latest["statuses"])
+            bare += latest["without_retry_after"]
             seconds += RUN_SECONDS
             answered = statuses.total()
             if answered >= len(held) * requests / WEIGHED:
@@ -121,6 +122,7 @@ def saturated(port: int, pid: int, body: dict[str, Any], *, requests: int) -> di
         "requests_per_second": round(answered / seconds, 1),
         "p99_ms": latest["p99_ms"],
         "statuses": dict(sorted(statuses.items())),
+        "refused_without_retry_after": bare,
         "errors_5xx": errors,
         "mib_after_requests": {f"{at:,}:": round(size / MIB, 1) for at, size in held.items()},
     }

@@ -22,7 +22,7 @@ from benchmarks import shots_cells, shots_tables, tables
 from benchmarks.choices import part_of
 from benchmarks.grid import GRID, Cut, Opened, open_cut
 from benchmarks.kept_results import index, kept, kept_path
-from benchmarks.quality import DOCUMENT, QUALITY, usual
+from benchmarks.quality import DOCUMENT, QUALITY
 from benchmarks.results import FOLDER, machine
 from benchmarks.shots_cells import SHOTS
 from coldstart_models.commands import console
@@ -31,8 +31,12 @@ NAME: Final = "shots"
 CELLS: Final = FOLDER / NAME
 INDEX: Final = f"{NAME}.json"
 """Beside CELLS: which cells the tables were written from."""
-CUTS: Final = tuple(cut.name for cut in GRID if cut.name in usual() and not cut.photos_alone)
-"""The usual ones but that of photos alone, whose shop is among the others already."""
+CUTS: Final = tuple(cut.name for cut in GRID if not cut.photos_alone)
+"""All but that of photos alone, whose shop is among the others already.
+
+The reserved one too, for the report alone: the targets of first customers are those of every retail
+cut.
+"""
 
 
 def main() -> None:

@@ -171,12 +171,34 @@ def put(tables: str, document: Path, *, name: str) -> None:
 
 def placed(text: str, tables: str, *, name: str) -> str:
     """The text with the tables between the marks of that name. Raises ValueError without them."""
+    before, _, after = _around(text, name)
+    return f"{before}\n{tables}{after}"
+
+
+def standing(text: str, *, name: str) -> str:
+    """What stands between the marks of that name. Raises ValueError without them."""
+    return _around(text, name)[1]
+
+
+def _around(text: str, name: str) -> tuple[str, str, str]:
+    """The text up to the opening mark and with it, what is between them, and what follows."""
     opening, closing = f"<!-- table:{name} -->", f"<!-- /table:{name} -->"
     before, found, rest = text.partition(opening)
-    _, ended, after = rest.partition(closing)
+    between, ended, after = rest.partition(closing)
     if not found or not ended:
         raise ValueError(f"no place {opening} … {closing} in the text")
-    return f"{before}{opening}\n{tables}{closing}{after}"
+    return before + opening, between, closing + after
+
+
+def rows_of(text: str) -> list[dict[str, str]]:
+    """The rows of the one table in a text, as column → cell; none without a table.
+
+    Raises ValueError where a row has more cells than there are columns, or fewer.
+    """
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    bare = [line.strip().removeprefix("|").removesuffix("|") for line in lines]
+    cells = [[cell.strip() for cell in line.split("|")] for line in bare]
+    return [dict(zip(cells[0], row, strict=True)) for row in cells[2:]]
 
 
 def _pool_table(result: Mapping[str, Any], pool: str, rows: Sequence[Mapping[str, Any]]) -> str:

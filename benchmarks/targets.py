@@ -2,7 +2,8 @@
 
 Nothing is measured here. It reads what the other benchmarks left in ``benchmarks/results`` (the
 cells that their tables in ``docs/benchmarks.md`` were written from, and their JSON), holds it
-against the targets that were set beforehand, and puts a table into that page.
+against the targets that were set beforehand, and puts a table into that page. What the page says
+of a target whose results are not at hand stays as it was last measured.
 """
 
 import argparse
@@ -11,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks import quality, shots, tables
+from benchmarks import quality, shots, tables, target_rows
 from benchmarks.kept_results import indexed
 from benchmarks.learning_outcomes import (
     adaptation_outcomes,
@@ -22,6 +23,7 @@ from benchmarks.learning_outcomes import (
 from benchmarks.outcomes import Outcome, published
 from benchmarks.quality_outcomes import outcomes as quality_outcomes
 from benchmarks.results import FOLDER
+from benchmarks.serving_outcomes import serving_outcomes
 from benchmarks.standings import Standing
 from coldstart_models.commands import console
 
@@ -29,14 +31,15 @@ NAME: Final = "targets"
 
 
 def main() -> None:
-    """Read the results and write the table."""
+    """Read page and results and write the table."""
     parser = argparse.ArgumentParser(prog=f"benchmarks.{NAME}", description=__doc__)
     parser.add_argument("--results", type=Path, default=FOLDER, help="what the benchmarks wrote")
     parser.add_argument(
         "--into", type=Path, default=quality.DOCUMENT, help="Markdown with the place"
     )
     options = parser.parse_args()
-    text = published(list(held_against(options.results)))
+    page = target_rows.standing(options.into.read_text(encoding="utf-8"), name=NAME)
+    text = published(target_rows.merged(page, list(held_against(options.results))))
     tables.put(text, options.into, name=NAME)
     console.say(text)
 
@@ -54,6 +57,7 @@ def held_against(folder: Path) -> Iterator[Outcome]:
     yield from transfer_outcomes(_read(folder / "transfer.json"))
     yield from training_outcomes(_read(folder / "training.json"))
     yield from adaptation_outcomes(_read(folder / "adaptation.json"))
+    yield from serving_outcomes(_read(folder / "serving.json"))
 
 
 def _read(path: Path) -> dict[str, Any] | None:

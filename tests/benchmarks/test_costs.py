@@ -48,13 +48,13 @@ def test_memory_is_of_each_number_of_listings_that_was_served() -> None:
 
 
 def test_a_figure_that_was_not_published_is_named() -> None:
-    with pytest.raises(LookupError, match="no table 'streaming'"):
+    with pytest.raises(ValueError, match="no place <!-- table:streaming"):
         Published(TEXT).rows("streaming")
     with pytest.raises(LookupError, match="2 rows of the table 'aggregation'"):
         Published(TEXT).value("aggregation", "rows", table="a")
     with pytest.raises(LookupError, match="no line 'peak_mb'"):
         Published(TEXT).fact("aggregation", "peak_mb")
-    with pytest.raises(LookupError, match="no table 'materialize'"):
+    with pytest.raises(ValueError, match="no place <!-- table:materialize"):
         costs.snapshot_seconds(Published(TEXT))
 
 

@@ -73,11 +73,11 @@ def test_nothing_is_published_of_a_folder_without_results(tmp_path: Path) -> Non
     assert Measured().errors_5xx == 0
 
 
-def test_memory_is_looked_at_from_the_first_request_to_the_last(
+def test_memory_is_looked_at_from_the_first_request_to_the_last_and_refusals_are_counted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     sizes = iter(range(100, 200))
-    told = {"p99_ms": 1.0, "statuses": {"200": 30, "503": 1}}
+    told = {"p99_ms": 1.0, "without_retry_after": 1, "statuses": {"200": 29, "503": 2}}
     monkeypatch.setattr(serving_load, "wrk", lambda *_: nullcontext(lambda **_: told))
     monkeypatch.setattr(serving_load, "memory", lambda _: next(sizes) * serving_load.MIB)
 
@@ -89,3 +89,4 @@ def test_memory_is_looked_at_from_the_first_request_to_the_last(
     assert list(held)[-1] == "310:"
     assert list(held.values()) == [100.0 + place for place in range(9)]
     assert found["errors_5xx"] == 0
+    assert (found["statuses"]["503"], found["refused_without_retry_after"]) == (20, 10)

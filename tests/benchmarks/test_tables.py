@@ -75,6 +75,25 @@ def test_tables_go_between_their_marks_alone():
         tables.placed(text, "new\n", name="y")
 
 
+def test_what_stands_between_marks_is_read_as_it_was_put():
+    columns, rows = ["what", "ms", "why"], [["`a` − `b`", "1,200", "[x](#y)"], ["c", "", "–"]]
+    text = "before\n<!-- table:x -->\n<!-- /table:x -->\nafter\n"
+    assert tables.rows_of(tables.standing(text, name="x")) == []
+    told = f"2 rows.\n\n{tables.table(columns, rows)}\n- fact: 1\n"
+    text = tables.placed(text, told, name="x")
+    assert tables.standing(text, name="x") == f"\n{told}"
+    read = tables.rows_of(tables.standing(text, name="x"))
+    assert [list(row) for row in read] == [columns, columns]
+    assert [list(row.values()) for row in read] == rows
+    with pytest.raises(ValueError, match="no place <!-- table:y -->"):
+        tables.standing(text, name="y")
+
+
+def test_a_row_of_other_cells_than_the_columns_is_no_table():
+    with pytest.raises(ValueError, match="zip"):
+        tables.rows_of("| a | b |\n| --- | ---: |\n| 1 |\n")
+
+
 def test_what_a_benchmark_publishes_is_in_its_file(tmp_path, capsys):
     path = results.publish(
         "speed", title="Speed", rows=[{"what": "a", "s": 1.5}], folder=tmp_path, ratio=2

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks import targets
+from benchmarks import quality, tables, target_rows, targets
 from benchmarks.kept_results import index, indexed, write
 from benchmarks.learning_outcomes import (
     adaptation_outcomes,
@@ -13,7 +13,7 @@ from benchmarks.learning_outcomes import (
     training_outcomes,
     transfer_outcomes,
 )
-from benchmarks.outcomes import TRIED, at_least, published
+from benchmarks.outcomes import SECONDS, TRIED, at_least, at_most, published
 from benchmarks.quality_outcomes import outcomes
 from benchmarks.standings import Standing
 from coldstart_models.commands import console
@@ -141,7 +141,7 @@ def test_training_tells_minutes_memory_and_growth():
     whole, flat = training_outcomes({"online_retail_dev_y1": shop, "growth": growth})
     assert whole.row()[2:4] == ["12.5 minutes, 1,900 MB", "missed by 2.5 minutes"]
     assert flat.where == "generated, train"
-    assert flat.row()[3] == "missed by 0.35 ×"
+    assert flat.row()[3] == "missed by 0.350 ×"
     assert [row.known for row in training_outcomes(None)] == [False, False]
 
 
@@ -168,9 +168,18 @@ def test_the_head_counts_what_was_measured_alone():
         at_least("b", "x", 0.1, 0.5, "content", told=".1"),
         at_least("c", "x", None, 0.5, "content", told=""),
     ]
-    text = published(rows)
+    text = published([one.row() for one in rows])
     assert text.startswith("1 of 2 measured targets are met; 1 was not measured.\n\n| target |")
     assert "| c | x | not measured | – | – |" in text
+
+
+def test_an_upper_bound_is_met_at_the_bound_and_missed_by_what_is_over_it():
+    def told(value):
+        return at_most("a", "x", value, 5.0, "serving", told="so", unit=SECONDS).row()[2:4]
+
+    assert told(5.0) == ["so", "met"]
+    assert told(5.25) == ["so", "missed by 0.25 s"]
+    assert told(None) == ["not measured", "–"]
 
 
 def test_an_index_names_the_results_that_are_there(tmp_path):
@@ -199,3 +208,25 @@ def test_the_table_is_of_what_the_benchmarks_left(tmp_path, monkeypatch, there):
     assert ("3 of 3 measured targets are met" in told) == there
     assert ("0 of 0 measured targets are met" in told) != there
     assert "| `retail-06-01` | not measured |" in told
+
+
+def test_what_a_lost_machine_measured_stays_on_the_page_as_it_was(tmp_path, monkeypatch):
+    page, results, told = tmp_path / "page.md", tmp_path / "results", []
+    text = quality.DOCUMENT.read_text(encoding="utf-8")
+    page.write_text(text, encoding="utf-8")
+    monkeypatch.setattr(console, "say", told.append)
+    monkeypatch.setattr("sys.argv", ["targets", "--results", str(results), "--into", str(page)])
+    before = target_rows.standing(text, name="targets")
+    targets.main()
+    once = page.read_text(encoding="utf-8")
+    after = target_rows.standing(once, name="targets")
+    assert [row for row in after if row in before] == before
+    assert all(row[2] == "not measured" for row in after if row not in before)
+    targets.main()
+    assert page.read_text(encoding="utf-8") == once
+    assert told[0] == told[1] == tables.standing(once, name="targets").removeprefix("\n")
+
+
+def test_first_customers_of_all_three_retail_cuts_are_held_against_their_targets(tmp_path):
+    found = [one for one in targets.held_against(tmp_path) if one.target == "never under k = 0"]
+    assert [one.where for one in found] == ["`retail-06-01`", "`retail-07-15`", "`retail-09-01`"]
