@@ -32,6 +32,7 @@ from coldstart_models.data.training_histories import FeatureHistories
 from coldstart_models.errors import ConfigError, NotEnoughData
 from coldstart_models.experiments.challenger import keep_vectors
 from coldstart_models.feature_rows import adaptation_rows, vector_rows
+from coldstart_models.freed_memory import give_back
 from coldstart_models.general.artifact import load_general
 from coldstart_models.learning_costs import Cost, Meter
 from coldstart_models.online_histories import READ
@@ -309,9 +310,11 @@ def _read_log(catalogue: Catalogue, home: Home, most_events: int) -> LearningLog
     if not log.exists():
         raise NotEnoughData(f"no events at {home.events}; ingest a source that has events")
     new_for_us = NEW_FOR // timedelta(microseconds=1)
-    return read_learning_log(
+    read = read_learning_log(
         log.state(), catalogue, new_for_us=new_for_us, shots=MAX_SUPPORT, most=most_events
     )
+    give_back()
+    return read
 
 
 def _training_set(catalogue: Catalogue, log: LearningLog, *, home: Home) -> TrainingSet:
@@ -340,6 +343,7 @@ def _publish(
     general: Mapping[str, Any] | None = None,
 ) -> TrainResult:
     """Store the model, then replace the item features it makes."""
+    give_back()
     catalogue = training.catalogue
     factors, prior = model.fitted.items(model.inputs)
     with torch.inference_mode():

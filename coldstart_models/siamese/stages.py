@@ -18,6 +18,7 @@ from coldstart_models.data.episodes import (
     launch_episodes,
 )
 from coldstart_models.errors import NotEnoughData
+from coldstart_models.freed_memory import give_back
 from coldstart_models.general.artifact import GeneralModel
 from coldstart_models.general.trust import drawn_back, trust
 from coldstart_models.processes import CPU, Processes, found_device
@@ -258,6 +259,7 @@ def rehearsals(
     Episodes over categories teach who suits whom; how fast a listing found its customers, and so
     its bias, is learned on the others alone.
     """
+    give_back()  # what the steps took
     generator, log = np.random.default_rng(seed), training.interactions
     dates = model.network.date_term is not None
     rest = without(training, episodes.validation)
@@ -270,6 +272,8 @@ def rehearsals(
     ):
         prepared = prepare_all(drawn, training, model.inputs, seen, seed=seed, dates=dates)
         found.append([rehearse(model.network, one, launches=launches) for one in prepared])
+        del prepared
+        give_back()
     over_items, over_categories, validation = found
     return [*over_items, *over_categories], validation
 
