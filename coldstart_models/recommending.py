@@ -327,11 +327,12 @@ class Recommender:
         """
         snapshot = self._snapshot
         asked = self._rows(snapshot, item_ids)
-        if pool != ALL:
-            return self._ranked(snapshot, history, asked, pool=pool, personal=personal).tolist()
-        rows = np.union1d(_others(snapshot, pool, history, item_ids), asked)
+        rows, places = asked, np.arange(len(asked))
+        if pool == ALL:
+            rows = np.union1d(_others(snapshot, pool, history, item_ids), asked)
+            places = np.searchsorted(rows, asked)
         scores = self._ranked(snapshot, history, rows, pool=pool, personal=personal)
-        return scores[np.searchsorted(rows, asked)].tolist()
+        return [float(value) for value in scores[places]]
 
     def place(
         self,
