@@ -256,15 +256,15 @@ class Recommender:
             exclude=exclude,
         )
         before = snapshot.rows_of(shown)
-        left = ~np.isin(rows, before)
-        if not left.any():
+        left = np.setdiff1d(rows, before) if len(before) else rows
+        if not len(left):
             return []
         dated = self._calendar.terms(snapshot)
         person = Person.of(
             self._scorer,
             snapshot,
             history,
-            rows if pool == ALL else rows[left],
+            rows if pool == ALL else left,
             most=max(MOST, MOST_A_PLACE * k + len(before)),
             mean=self._population_mean,
             dated=None if dated is None else dated.total,
@@ -272,9 +272,9 @@ class Recommender:
             together=pool == ALL,
         )
         if person is None:
-            return self._most_popular(snapshot, rows[left], k=k, arrangement=arrangement, turn=turn)
+            return self._most_popular(snapshot, left, k=k, arrangement=arrangement, turn=turn)
         scores = self._summed(person, dated, personal=personal, together=pool == ALL)
-        if np.isin(person.rows, before).any():
+        if len(before):
             places = np.flatnonzero(~np.isin(person.rows, before))
             person, scores = person.among(places), scores[places]
         rows, terms = person.rows, person.terms
@@ -397,10 +397,11 @@ class Recommender:
                 if value != 0.0
             ]
         score = float(self._summed(person, dated, personal=personal)[0])
-        if pool == ALL:
-            (held,) = self.score(history, [item_id], pool=pool, personal=personal)
-            if held != score:
-                contributions.append(Contribution(None, AMONG_KNOWN, held - score))
+        if pool == ALL and snapshot.new[row] and len(snapshot.learned.rows):
+            rows = np.union1d(_others(snapshot, pool, history, [item_id]), row)
+            among = self._ranked(snapshot, history, rows, pool=pool, personal=personal)
+            held = float(among[rows == row][0])
+            contributions.append(Contribution(None, AMONG_KNOWN, held - score))
             score = held
         return Explanation(
             item_id,
@@ -605,9 +606,9 @@ class Recommender:
         general = person.general()
         plain = moved(scores[0], general, weight, personal)
         learned = person.snapshot.learned
-        added, held = learned.added(rows, person.past.centred(self._population_mean))
-        if not len(held):
+        if not len(learned.rows):
             return np.asarray(plain.numpy(), dtype=np.float32)
+        added, held = learned.added(rows, person.past.centred(self._population_mean))
         lifted = scores[0].clone()
         lifted[torch.from_numpy(held)] += added
         summed = moved(lifted, general, weight, personal)
