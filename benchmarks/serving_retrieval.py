@@ -28,6 +28,7 @@ from benchmarks.serving_many import forget, hold_online, stocked
 from benchmarks.serving_processes import served
 from coldstart_models.person import Person
 from coldstart_models.recommending import Recommender
+from coldstart_models.siamese.places import shared_out
 from coldstart_models.snapshot import Snapshot
 from coldstart_models.user_history import UserHistory
 from feature_repo.home import Home
@@ -167,18 +168,21 @@ def teach(large: Recommender, seed: int) -> None:
 
 def exactly(large: Recommender, given: UserHistory) -> set[str]:
     """Ids of the best hundred, by the exact score of every listing that may be shown."""
-    snapshot, scored, ids = large._snapshot, [], []
+    snapshot = large._snapshot
     offered = np.flatnonzero(snapshot.target & snapshot.available)
+    plain, lifted = np.empty(len(offered), np.float32), np.empty(len(offered), np.float32)
     for first in range(0, len(offered), BLOCK):
         rows = offered[first : first + BLOCK]
         person = Person.of(large._scorer, snapshot, given, rows)
         assert person is not None
-        scores = large._summed(person, None, personal=None)
-        best = np.argpartition(scores, -RECALLED)[-RECALLED:]
-        scored.append(scores[best])
-        ids.append(snapshot.item_ids[rows[best]])
-    order = np.argsort(-np.concatenate(scored), kind="stable")[:RECALLED]
-    return set(np.concatenate(ids)[order])
+        run = slice(first, first + len(rows))
+        plain[run] = lifted[run] = large._summed(person, None, personal=None)
+        added, held = snapshot.learned.added(rows, person.past.centred(large._population_mean))
+        plain[run][held] -= added.numpy()
+    new = torch.from_numpy(snapshot.new[offered])
+    shared = shared_out(torch.from_numpy(plain)[None], torch.from_numpy(lifted)[None], new)
+    best = np.argsort(-shared[0].numpy(), kind="stable")[:RECALLED]
+    return set(snapshot.item_ids[offered[best]])
 
 
 def anonymous(pid: int | None = None) -> int:

@@ -11,6 +11,7 @@ from benchmarks.rehearsed import pool_ndcg, rehearsal_of
 from coldstart_models.data.catalogue import Catalogue, IntArray
 from coldstart_models.data.pools import Pool, cold_pool, full_pool, shots_pools, warm_pool
 from coldstart_models.data.splits import Split
+from coldstart_models.siamese.places import shared_out
 from coldstart_models.siamese.ranker import prepared_task
 from coldstart_models.siamese.stages import SiameseModel
 from coldstart_models.siamese.training import PastItems, score_task
@@ -45,9 +46,12 @@ def warm_loss(
         rehearsal = rehearsal_of(model, split.training_set(catalogue), full)
         with torch.inference_mode():
             weights = model.network.learner.adapt(rehearsal.evidence)
+            lifted = rehearsal.adapted(weights)
+            new = torch.from_numpy(~split.warm[full.task.candidates])
             scores = {
                 "without support": rehearsal.scores.numpy(),
-                "with support": rehearsal.adapted(weights).numpy(),
+                "with support": shared_out(rehearsal.scores, lifted, new).numpy(),
+                "with support, places not held": lifted.numpy(),
             }
         of_warm, users = warm_choices(full, split)
         for whose, pool, rows in (("", of_warm, users), (", all choices", full, slice(None))):

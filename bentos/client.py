@@ -108,13 +108,13 @@ class Client:
             yield page
 
     def score(
-        self, item_ids: Sequence[str], **person: Unpack[keywords.Ranked]
+        self, item_ids: Sequence[str], **person: Unpack[keywords.InPool]
     ) -> payloads.ScoreResponse:
         """A person's score of each of up to 1,000 items, in order."""
         asked = {**person, "item_ids": list(item_ids)}
         return self._ask("score", _shaped(payloads.ScoreRequest, asked), payloads.ScoreResponse)
 
-    def explain(self, item_id: str, **person: Unpack[keywords.Ranked]) -> payloads.ExplainResponse:
+    def explain(self, item_id: str, **person: Unpack[keywords.InPool]) -> payloads.ExplainResponse:
         """The parts a score is the sum of, and a sentence."""
         asked = {**person, "item_id": item_id}
         return self._ask(
@@ -191,7 +191,7 @@ class Client:
         asked = _shaped(payloads.ShowcaseRequest, {"k": k, "start": start})
         return self._ask("showcase", asked, payloads.ShowcaseResponse)
 
-    def place(self, item_id: str, **person: Unpack[keywords.Place]) -> payloads.PlaceResponse:
+    def place(self, item_id: str, **person: Unpack[keywords.InPool]) -> payloads.PlaceResponse:
         """Where a listing stands for a person; the fields of `payloads.PlaceRequest` by name."""
         asked = {**person, "item_id": item_id}
         return self._ask("place", _shaped(payloads.PlaceRequest, asked), payloads.PlaceResponse)

@@ -47,8 +47,8 @@ class Popular(TypedDict, total=False):
     pool: Literal["new", "all"]
 
 
-class Place(Ranked, total=False):
-    """Of `payloads.PlaceRequest`, beside the listing."""
+class InPool(Ranked, total=False):
+    """Of `payloads.PlaceRequest`, `ScoreRequest` and `ExplainRequest`, beside the listings."""
 
     pool: Literal["new", "all"]
 

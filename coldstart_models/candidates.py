@@ -45,6 +45,5 @@ def pool_rows(
     if max_price is not None:
         keep &= ~(snapshot.prices > max_price)
     if exclude:
-        position = snapshot.position
-        keep[[position[item_id] for item_id in exclude if item_id in position]] = False
+        keep[snapshot.rows_of(exclude)] = False
     return np.flatnonzero(keep)

@@ -19,6 +19,7 @@ from coldstart_models.siamese.sight import FloatArray
 POPULARITY: Final = "popularity"
 FIRST_CUSTOMERS: Final = "first customers"
 PACE: Final = "pace of first customers"
+AMONG_KNOWN: Final = "place among known items"
 AGE: Final = "age of the listing"
 SEASON: Final = "season"
 

@@ -1,7 +1,7 @@
 """A person as a snapshot knows them, beside the candidates of one request."""
 
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -85,6 +85,7 @@ class Person:
         mean: Tensor | None = None,
         dated: Tensor | None = None,
         personal: float | None = None,
+        together: bool = False,
     ) -> "Person | None":
         """None where the snapshot knows no item of the history.
 
@@ -94,6 +95,8 @@ class Person:
             mean: (ΣD_m,) of the population's profiles, to keep whom first customers lifted.
             dated: (N,) what dates add to the scores, likewise.
             personal: π of `siamese.personal`, by which the best are kept.
+            together: whether they are ranked as `siamese.places` says: kept is who may take a
+                place, and whose place it may be.
         """
         similarities = snapshot.blocks.similarities
         if similarities is None:
@@ -106,6 +109,7 @@ class Person:
                 mean=mean,
                 dated=dated,
                 personal=personal,
+                together=together,
             )
         met = snapshot.blocks.people.get(
             (scorer, history.key), lambda: Met.of(scorer, snapshot, history, similarities)
@@ -137,6 +141,7 @@ class Person:
         mean: Tensor | None,
         dated: Tensor | None,
         personal: float | None,
+        together: bool,
     ) -> "Person | None":
         """As `of`, where the products of all items would be too many to keep."""
         remembered = _remembered(scorer, snapshot, history)
@@ -147,19 +152,26 @@ class Person:
         reference, prior = blocks.reference, blocks.usual_prior
         if most is not None and len(rows) > max(LARGE, most) and snapshot.sketch is not None:
             seen = Calibration.beside(*Sight.of(scorer, past, reference.vectors).batch(), *prior)
-            lifted = torch.zeros(0), rows[:0]
-            if mean is not None:
-                lifted = snapshot.learned.added(rows, past.centred(mean))
-            rows = snapshot.sketch.best(
+            best = partial(
+                snapshot.sketch.best,
                 scorer,
                 past,
                 seen,
-                rows,
                 most=most,
-                lifted=lifted,
                 dated=dated,
                 personal=personal,
             )
+            unlifted = torch.zeros(0), rows[:0]
+            centred = None if mean is None else past.centred(mean)
+            if centred is None:
+                rows = best(rows, lifted=unlifted)
+            elif together and not snapshot.new[rows].all():
+                new = rows[snapshot.new[rows]]
+                if len(new) > most:
+                    new = best(new, lifted=snapshot.learned.added(new, centred))
+                rows = np.union1d(best(rows, lifted=unlifted), new)
+            else:
+                rows = best(rows, lifted=snapshot.learned.added(rows, centred))
         ascending = rows if _ascends(rows) else np.unique(rows)
         block = blocks.around(ascending)
         sight = Sight.of(scorer, past, block.vectors)
@@ -181,6 +193,12 @@ class Person:
             calibration=Calibration.beside(*pool, *prior),
             prior=torch.from_numpy(snapshot.prior[rows]),
         )
+
+    def among(self, places: IntArray) -> "Person":
+        """The same person beside some of the candidates, by their places (K,)."""
+        at = torch.from_numpy(places)
+        columns = at if self.columns is None else self.columns[at]
+        return replace(self, rows=self.rows[places], columns=columns, prior=self.prior[at])
 
     @cached_property
     def item_ids(self) -> tuple[str, ...]:

@@ -14,13 +14,14 @@ import torch
 from coldstart_models.arranging import BEST_FIRST, Arrangement
 from coldstart_models.artifacts import LATEST, check_contract, find_model, observe_features
 from coldstart_models.calendar_terms import Calendar, CalendarTerms, machine_time
-from coldstart_models.candidates import NEW, pool_rows
+from coldstart_models.candidates import ALL, NEW, pool_rows
 from coldstart_models.catching_up import Standing
 from coldstart_models.cold_share import ServedListings
 from coldstart_models.data.catalogue import Catalogue, Embeddings, IntArray
 from coldstart_models.errors import UnknownItem
 from coldstart_models.explaining import (
     AGE,
+    AMONG_KNOWN,
     FIRST_CUSTOMERS,
     PACE,
     POPULARITY,
@@ -42,6 +43,7 @@ from coldstart_models.siamese.learners.evidence import Evidence
 from coldstart_models.siamese.learners.space import Space
 from coldstart_models.siamese.packing import keep_block, pack, pack_deltas
 from coldstart_models.siamese.personal import moved
+from coldstart_models.siamese.places import shared_out
 from coldstart_models.siamese.population import Population
 from coldstart_models.siamese.scorer import SiameseScorer
 from coldstart_models.siamese.sight import FloatArray
@@ -219,6 +221,7 @@ class Recommender:
         max_price: float | None = None,
         available: bool = True,
         exclude: Collection[str] = (),
+        shown: Collection[str] = (),
         personal: float | None = None,
         turn: Turn | None = None,
         arrangement: Arrangement = BEST_FIRST,
@@ -232,6 +235,8 @@ class Recommender:
             max_price: listings without a price stay.
             available: only what can be bought now.
             exclude: item ids to leave out.
+            shown: item ids of the pages before: not shown again, and where ``all`` are ranked
+                nobody takes the places that they had (`siamese.places`).
             personal: from 0, what sells in general, to 1, the person alone (see
                 `siamese.personal`); by default as the model learned it.
             turn: gives some slots to new listings that are not the best, by a policy of
@@ -250,23 +255,29 @@ class Recommender:
             available=available,
             exclude=exclude,
         )
-        if not len(rows):
+        before = snapshot.rows_of(shown)
+        left = np.setdiff1d(rows, before) if len(before) else rows
+        if not len(left):
             return []
         dated = self._calendar.terms(snapshot)
         person = Person.of(
             self._scorer,
             snapshot,
             history,
-            rows,
-            most=max(MOST, MOST_A_PLACE * k),
+            rows if pool == ALL else left,
+            most=max(MOST, MOST_A_PLACE * k + len(before)),
             mean=self._population_mean,
             dated=None if dated is None else dated.total,
             personal=personal,
+            together=pool == ALL,
         )
         if person is None:
-            return self._most_popular(snapshot, rows, k=k, arrangement=arrangement, turn=turn)
+            return self._most_popular(snapshot, left, k=k, arrangement=arrangement, turn=turn)
+        scores = self._summed(person, dated, personal=personal, together=pool == ALL)
+        if len(before):
+            places = np.flatnonzero(~np.isin(person.rows, before))
+            person, scores = person.among(places), scores[places]
         rows, terms = person.rows, person.terms
-        scores = self._summed(person, dated, personal=personal)
         order = arrangement.order(snapshot, rows, scores, k=k)
         order, propensities, explored = _page(
             turn,
@@ -298,20 +309,30 @@ class Recommender:
         ]
 
     def score(
-        self, history: UserHistory, item_ids: Sequence[str], *, personal: float | None = None
+        self,
+        history: UserHistory,
+        item_ids: Sequence[str],
+        *,
+        pool: str = NEW,
+        personal: float | None = None,
     ) -> list[float]:
         """The person's score of each item, in order. Raises UnknownItem.
 
         Scores compare items for one person, standardised over the new listings; they say
         nothing across people. Without a usable history they are the expected popularity.
+
+        Args:
+            pool: ``new``, each item by itself; ``all``, as `recommend` ranks it among all that it
+                chooses from without filters (see `siamese.places`).
         """
         snapshot = self._snapshot
-        rows = self._rows(snapshot, item_ids)
-        person = Person.of(self._scorer, snapshot, history, rows)
-        if person is None:
-            return [float(value) for value in snapshot.prior[rows]]
-        scores = self._summed(person, self._calendar.terms(snapshot), personal=personal)
-        return [float(value) for value in scores]
+        asked = self._rows(snapshot, item_ids)
+        rows, places = asked, np.arange(len(asked))
+        if pool == ALL:
+            rows = np.union1d(_others(snapshot, pool, history, item_ids), asked)
+            places = np.searchsorted(rows, asked)
+        scores = self._ranked(snapshot, history, rows, pool=pool, personal=personal)
+        return [float(value) for value in scores[places]]
 
     def place(
         self,
@@ -330,22 +351,23 @@ class Recommender:
         """
         snapshot = self._snapshot
         row = int(self._rows(snapshot, [item_id])[0])
-        rows = pool_rows(snapshot, pool, exclude=set(history.item_ids) - {item_id})
+        rows = _others(snapshot, pool, history, [item_id])
         if row not in rows:
             raise UnknownItem(f"item {item_id!r} is served, but not one of the {pool} listings")
-        person = Person.of(self._scorer, snapshot, history, rows)
-        if person is None:
-            scores = snapshot.prior[rows]
-        else:
-            scores = self._summed(person, self._calendar.terms(snapshot), personal=personal)
+        scores = self._ranked(snapshot, history, rows, pool=pool, personal=personal)
         ids, own = snapshot.item_ids[rows], scores[rows == row][0]
         before = (scores > own) | ((scores == own) & (ids < item_id))
         return int(before.sum()) + 1, len(rows)
 
     def explain(
-        self, history: UserHistory, item_id: str, *, personal: float | None = None
+        self,
+        history: UserHistory,
+        item_id: str,
+        *,
+        pool: str = NEW,
+        personal: float | None = None,
     ) -> Explanation:
-        """Take one score apart. Raises UnknownItem."""
+        """Take one score apart; arguments are those of `score`. Raises UnknownItem."""
         snapshot = self._snapshot
         row = int(self._rows(snapshot, [item_id])[0])
         person = Person.of(self._scorer, snapshot, history, np.array([row]))
@@ -374,9 +396,16 @@ class Recommender:
                 for chosen, value in zip(person.item_ids, values, strict=True)
                 if value != 0.0
             ]
+        score = float(self._summed(person, dated, personal=personal)[0])
+        if pool == ALL and snapshot.new[row] and len(snapshot.learned.rows):
+            rows = np.union1d(_others(snapshot, pool, history, [item_id]), row)
+            among = self._ranked(snapshot, history, rows, pool=pool, personal=personal)
+            held = float(among[rows == row][0])
+            contributions.append(Contribution(None, AMONG_KNOWN, held - score))
+            score = held
         return Explanation(
             item_id,
-            float(self._summed(person, dated, personal=personal)[0]),
+            score,
             tuple(contributions),
             self._told(person, np.array([row]), parts)[0],
         )
@@ -538,21 +567,54 @@ class Recommender:
             )
         return np.array([snapshot.position[item_id] for item_id in item_ids], dtype=np.int64)
 
+    def _ranked(
+        self,
+        snapshot: Snapshot,
+        history: UserHistory,
+        rows: IntArray,
+        *,
+        pool: str,
+        personal: float | None,
+    ) -> "np.typing.NDArray[np.float32]":
+        """(C,) scores of rows; a stranger's are the expected popularity."""
+        person = Person.of(self._scorer, snapshot, history, rows)
+        if person is None:
+            return snapshot.prior[rows]
+        dated = self._calendar.terms(snapshot)
+        return self._summed(person, dated, personal=personal, together=pool == ALL)
+
     @torch.inference_mode()
     def _summed(
-        self, person: Person, dated: CalendarTerms | None, *, personal: float | None
+        self,
+        person: Person,
+        dated: CalendarTerms | None,
+        *,
+        personal: float | None,
+        together: bool = False,
     ) -> "np.typing.NDArray[np.float32]":
-        """(C,) scores from their terms and what first customers and, where allowed, dates add."""
+        """(C,) scores from their terms and what first customers and, where allowed, dates add.
+
+        Args:
+            together: whether new listings and known items, where both are among the candidates,
+                are ranked in one list (`siamese.places`); else each score is the item's own.
+        """
         rows, terms = person.rows, person.terms
         scores = self._scorer.combine(terms.values, terms.exists, terms.prior, person.calibration)
-        learned = person.snapshot.learned
-        if len(learned.rows):
-            added, held = learned.added(rows, person.past.centred(self._population_mean))
-            scores[0, torch.from_numpy(held)] += added
         if dated is not None:
             scores += dated.total[torch.from_numpy(rows)]
         weight = float(self._scorer.prior_weight.detach())
-        summed = moved(scores[0], person.general(), weight, personal)
+        general = person.general()
+        plain = moved(scores[0], general, weight, personal)
+        learned = person.snapshot.learned
+        if not len(learned.rows):
+            return np.asarray(plain.numpy(), dtype=np.float32)
+        added, held = learned.added(rows, person.past.centred(self._population_mean))
+        lifted = scores[0].clone()
+        lifted[torch.from_numpy(held)] += added
+        summed = moved(lifted, general, weight, personal)
+        if together:
+            new = torch.from_numpy(person.snapshot.new[rows])
+            summed = shared_out(plain[None], summed[None], new)[0]
         return np.asarray(summed.numpy(), dtype=np.float32)
 
     @torch.inference_mode()
@@ -656,6 +718,13 @@ class Recommender:
             propensity=propensity,
             explored=explored,
         )
+
+
+def _others(
+    snapshot: Snapshot, pool: str, history: UserHistory, item_ids: Collection[str]
+) -> IntArray:
+    """Rows of what `recommend` chooses from, without filters; of the history only these items."""
+    return pool_rows(snapshot, pool, exclude=set(history.item_ids).difference(item_ids))
 
 
 def _weighed(features: torch.Tensor, personal: float | None) -> torch.Tensor:

@@ -91,6 +91,11 @@ class Snapshot:
     def position(self) -> dict[str, int]:
         return {item_id: index for index, item_id in enumerate(self.item_ids)}
 
+    def rows_of(self, item_ids: Collection[str]) -> IntArray:
+        """(K,) rows of the ids that are known."""
+        known = [self.position[item_id] for item_id in item_ids if item_id in self.position]
+        return np.array(known, dtype=np.int64)
+
     @cached_property
     def _unpacked(self) -> tuple[Vectors, npt.NDArray[np.float32]]:
         return unpack(self.rows, self.widths)

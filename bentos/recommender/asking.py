@@ -43,7 +43,8 @@ class Asking(State):
                 min_price=params.min_price,
                 max_price=params.max_price,
                 available=params.available,
-                exclude=_excluded(params, history).union(shown),
+                exclude=_excluded(params, history),
+                shown=shown,
                 personal=request.personal,
                 turn=request.turn,
                 arrangement=Arrangement(params.diversity, params.freshness),
@@ -69,7 +70,9 @@ class Asking(State):
         ranking = Ranking.of(params, serving.lanes)
         recommender = ranking.lane.recommender
         with measures.stage("score", span="rank", items=len(params.item_ids)), as_responses():
-            scores = recommender.score(history, params.item_ids, personal=ranking.personal)
+            scores = recommender.score(
+                history, params.item_ids, pool=params.pool, personal=ranking.personal
+            )
         named = zip(params.item_ids, scores, strict=True)
         return payloads.ScoreResponse(
             scores=[payloads.ItemScore(item_id=item, score=value) for item, value in named],
@@ -85,7 +88,9 @@ class Asking(State):
         ranking = Ranking.of(params, serving.lanes)
         recommender = ranking.lane.recommender
         with measures.stage("explain"), as_responses():
-            told = recommender.explain(history, params.item_id, personal=ranking.personal)
+            told = recommender.explain(
+                history, params.item_id, pool=params.pool, personal=ranking.personal
+            )
         return payloads.ExplainResponse(
             item_id=told.item_id,
             score=told.score,

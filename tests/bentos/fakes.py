@@ -102,11 +102,19 @@ class CountingRecommender:
         self.prior = dict(prior)
         self.adaptations: list[tuple[str, int]] = []
         self.asked: dict[str, Any] = {}
+        self.ranked_in: list[str] = []
+        """Of every score, the pool in which the items are ranked."""
         self.supporters: list[list[tuple[str, ...]]] = []
 
     def score(
-        self, history: UserHistory, item_ids: Sequence[str], *, personal: float | None = None
+        self,
+        history: UserHistory,
+        item_ids: Sequence[str],
+        *,
+        pool: str = "new",
+        personal: float | None = None,
     ) -> list[float]:
+        self.ranked_in.append(pool)
         unknown = [item_id for item_id in item_ids if item_id not in self.prior]
         if unknown:
             raise UnknownItem(f"{len(unknown)} unknown items: {', '.join(unknown)}")
@@ -122,6 +130,7 @@ class CountingRecommender:
         category: str | None,
         max_price: float | None,
         exclude: Collection[str],
+        shown: Collection[str] = (),
         min_price: float | None = None,
         available: bool = True,
         personal: float | None = None,
@@ -134,7 +143,7 @@ class CountingRecommender:
             self.asked["arrangement"] = arrangement
         if personal is not None:
             self.asked["personal"] = personal
-        left = [item_id for item_id in sorted(self.prior) if item_id not in exclude]
+        left = [one for one in sorted(self.prior) if one not in exclude and one not in shown]
         scores = self.score(history, left, personal=personal)
         order = sorted(zip(left, scores, strict=True), key=lambda pair: (-pair[1], pair[0]))
         if turn is None or not history.item_ids:
@@ -182,9 +191,14 @@ class CountingRecommender:
         )
 
     def explain(
-        self, history: UserHistory, item_id: str, *, personal: float | None = None
+        self,
+        history: UserHistory,
+        item_id: str,
+        *,
+        pool: str = "new",
+        personal: float | None = None,
     ) -> Explanation:
-        (score,) = self.score(history, [item_id], personal=personal)
+        (score,) = self.score(history, [item_id], pool=pool, personal=personal)
         share = 1.0 if personal is None else personal
         seen = [Contribution(item, "same", share) for item in history.item_ids if item == item_id]
         parts = (Contribution(None, "prior", share * self.prior[item_id]), *seen)

@@ -116,6 +116,18 @@ def test_scores_come_in_the_order_asked(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize("path", ["/score", "/explain"])
+def test_a_score_is_by_itself_unless_it_is_asked_for_among_all(
+    client: TestClient, recommender: CountingRecommender, path: str
+) -> None:
+    items = {"item_ids": ["sofa"]} if path == "/score" else {"item_id": "sofa"}
+    for pool in ({}, {"pool": "all"}):
+        assert client.post(path, json={"user_id": "ann", **items, **pool}).status_code == 200
+    assert recommender.ranked_in == ["new", "all"]
+    refused = client.post(path, json={"user_id": "ann", **items, "pool": "old"})
+    assert refused.status_code == 400
+
+
+@pytest.mark.parametrize("path", ["/score", "/explain"])
 def test_an_unknown_user_is_a_404_that_names_the_user(client: TestClient, path: str) -> None:
     items = {"item_ids": ["sofa"]} if path == "/score" else {"item_id": "sofa"}
     answer = client.post(path, json={"user_id": "nobody", **items})

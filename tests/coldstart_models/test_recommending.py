@@ -10,7 +10,7 @@ import torch
 
 from coldstart_models.data.splits import cutoff_split
 from coldstart_models.errors import UnknownItem
-from coldstart_models.explaining import PACE
+from coldstart_models.explaining import AMONG_KNOWN, PACE
 from coldstart_models.exploration.budget import ListingBudget
 from coldstart_models.exploration.exploring import Explorer
 from coldstart_models.exploration.linucb import LinUCB
@@ -216,6 +216,81 @@ def test_first_customers_move_only_their_listing(recommender):
     assert row["support"].tolist() == [1]
     assert after[0] == before[0]
     assert after[1] > before[1]
+
+
+def _lift(recommender):
+    """Let first customers turn the order of the new listings and lift all of them past all."""
+    snapshot = recommender._snapshot
+    order = [snapshot.position[one.item_id] for one in recommender.recommend(HISTORY, k=100)]
+    taught = np.array(sorted(order))
+    height = np.array([1_000 + 10 * order.index(row) for row in taught])
+    recommender._snapshot = snapshot.with_lessons(
+        taught,
+        np.zeros((len(taught), snapshot.deltas.shape[1]), np.float32),
+        height.astype(np.float32),
+        np.full(len(taught), 3),
+    )
+
+
+def _told_apart(recommender):
+    """Let every listing be expected to sell more or less than all others."""
+    snapshot = recommender._snapshot
+    rows = snapshot.rows.copy()
+    rows[:, -1] = np.random.default_rng(0).permutation(len(rows)) / len(rows)
+    recommender._snapshot = replace(snapshot, rows=rows)
+    recommender._network.scorer.prior_weight.data.fill_(1.0)
+
+
+def test_first_customers_turn_new_listings_and_leave_known_ones_in_their_places(recommender):
+    _told_apart(recommender)
+    before = recommender.recommend(HISTORY, k=100, pool="all")
+    order = ids(recommender.recommend(HISTORY, k=100))
+    _lift(recommender)
+    after = recommender.recommend(HISTORY, k=100, pool="all")
+    assert ids(recommender.recommend(HISTORY, k=100)) == order[::-1]
+    assert [one.item_id for one in after if one.is_new] == order[::-1]
+    for was, stands in zip(before, after, strict=True):
+        assert was.is_new == stands.is_new
+        assert was.score == pytest.approx(stands.score, abs=1e-5)
+        assert was.is_new or was.item_id == stands.item_id
+
+
+@pytest.mark.parametrize("personal", [None, 0.4])
+def test_a_score_in_one_list_with_known_items_is_that_of_the_page_and_explains_itself(
+    recommender, personal
+):
+    _lift(recommender)
+    page = recommender.recommend(
+        HISTORY, k=100, pool="all", exclude=set(HISTORY.item_ids), personal=personal
+    )
+    among = recommender.score(HISTORY, ids(page), pool="all", personal=personal)
+    assert among == pytest.approx([one.score for one in page], abs=1e-5)
+    for one in page[:10]:
+        told = recommender.explain(HISTORY, one.item_id, pool="all", personal=personal)
+        assert told.score == pytest.approx(one.score, abs=1e-5)
+        assert sum(part.value for part in told.contributions) == pytest.approx(told.score, abs=1e-3)
+        held = [part.value for part in told.contributions if part.term == AMONG_KNOWN]
+        assert len(held) == one.is_new
+        assert all(value < 0 for value in held)  # lifted past all, held to a place there was
+
+
+def test_pages_of_one_list_are_that_list_and_nobody_takes_a_place_twice(recommender):
+    _lift(recommender)
+    whole = ids(recommender.recommend(HISTORY, k=12, pool="all"))
+    shown = []
+    while len(shown) < len(whole):
+        shown += ids(recommender.recommend(HISTORY, k=3, pool="all", shown=shown))
+    assert shown == whole
+
+
+def test_what_was_shown_of_the_new_listings_or_to_a_stranger_does_not_come_again(recommender):
+    for history in (HISTORY, history_of()):
+        for pool in ("new", "all"):
+            whole = ids(recommender.recommend(history, k=8, pool=pool))
+            rest = recommender.recommend(history, k=8 - 3, pool=pool, shown=whole[:3])
+            assert ids(rest) == whole[3:]
+    everything = ids(recommender.recommend(HISTORY, k=100))
+    assert recommender.recommend(HISTORY, shown=everything) == []
 
 
 def test_who_found_customers_faster_is_ranked_higher_for_everybody_and_says_so(recommender):

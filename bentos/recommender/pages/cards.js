@@ -14,6 +14,7 @@ const TERMS = {
   "general photo": "Looks like what other shops sell together",
   "first customers": "Its first customers",
   "pace of first customers": "How fast it sells",
+  "place among known items": "What known items leave to new ones",
 };
 const MOST_PARTS = 4;
 const HOVER_MILLISECONDS = 150;

@@ -40,7 +40,7 @@ function cardOf(item, place) {
   return card(item, place, {
     picked: visit.has(item.item_id),
     press,
-    person: () => (known ? person() : null),
+    person: () => (known ? { pool: byId("pool").value, ...person() } : null),
     mine: item.item_id === followedItem()?.item_id,
   });
 }

@@ -23,8 +23,10 @@ NOT_PERSONAL = (
     "alone counts; `store` where the online store did not answer in time, so that the session "
     "alone does"
 )
-
-
+AS_RANKED = (
+    "`all` for the score by which `recommend` ranks every listing in one list, where first "
+    "customers change which new listing has which place, and known items keep theirs"
+)
 REASON: Final = "Arc floor lamp, brass: because of “Linen sofa”, which looks alike."
 
 
@@ -162,6 +164,7 @@ class ScoreRequest(Ranked):
     model_config = shaped({"user_id": "user-1", "item_ids": ["sofa-1", "lamp-2"]})
 
     item_ids: list[Id] = Field(min_length=1, max_length=MAX_SCORED)
+    pool: Literal["new", "all"] = Field("new", description=AS_RANKED)
 
 
 class ItemScore(BaseModel):
@@ -190,6 +193,7 @@ class ExplainRequest(Ranked):
     model_config = shaped({"user_id": "user-1", "item_id": "lamp-2"})
 
     item_id: Id
+    pool: Literal["new", "all"] = Field("new", description=AS_RANKED)
 
 
 class ContributionPart(BaseModel):

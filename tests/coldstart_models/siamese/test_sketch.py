@@ -1,5 +1,6 @@
 """What sketches find of very many listings is what scoring all of them finds."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -143,6 +144,29 @@ def test_the_best_are_looked_for_where_the_control_between_general_and_personal_
     expected = set(ids[np.argsort(-scores, kind="stable")[:K]])
     found = many.recommend(history(1), k=K, pool="all", personal=personal)
     assert len({item.item_id for item in found} & expected) / K >= 0.95
+
+
+def test_among_known_items_the_best_are_those_of_all_whose_places_are_held(
+    many: Recommender,
+) -> None:
+    generator = np.random.default_rng(7)
+    new = generator.random(COUNT) < 0.5
+    rows = np.flatnonzero(new)
+    many._snapshot = replace(many._snapshot, new=new).with_lessons(
+        rows,
+        np.zeros((len(rows), many._snapshot.deltas.shape[1]), np.float32),
+        generator.normal(-5.0, 20.0, len(rows)).astype(np.float32),
+        np.full(len(rows), 5),
+    )
+    shares = []
+    for seed in range(5):
+        left = pool_rows(many._snapshot, "all", exclude=set(history(seed).item_ids))
+        ids = many._snapshot.item_ids[left]
+        scores = np.array(many.score(history(seed), ids.tolist(), pool="all"))
+        expected = ids[np.argsort(-scores, kind="stable")[:K]].tolist()
+        found = many.recommend(history(seed), k=K, pool="all", exclude=set(history(seed).item_ids))
+        shares.append(len({item.item_id for item in found} & set(expected)) / K)
+    assert np.mean(shares) >= 0.95
 
 
 def test_what_first_customers_lifted_is_found_and_so_is_a_listing_that_was_just_added(
