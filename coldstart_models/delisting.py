@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from coldstart_models.errors import UnknownItem
 from coldstart_models.listing_encoders import ListingEncoders
 from coldstart_models.listing_features import drop_features
+from coldstart_models.listing_gate import ListingsResult
 from coldstart_models.listing_updates import Changes
-from coldstart_models.listings import ListingsResult, add_listings
+from coldstart_models.listings import add_listings
 from feature_repo import listing_changes
 from feature_repo.home import Home
 from feature_repo.jobs.catalogue import accepted_rows, write_listings

@@ -1,4 +1,4 @@
-"""Whether this worker should get requests: tables, store and model agree, and all is loaded.
+"""Whether this worker should get requests: tables, store, model and snapshot agree, all is there.
 
 Kubernetes and load balancers ask `/readyz` every few seconds. The answer is kept for a second; the
 tables are compared with the model's contract again only when one of them was written.
@@ -57,6 +57,7 @@ class Readiness(State):
             self._check_contract()
         except ContractMismatch as error:
             found.append(without_root(str(error), self.home))
+        found += self._foreign_snapshots()
         try:
             asked = some_of(self.recommender.listings.item_ids)
             if not self.store.probe(asked):
@@ -70,6 +71,15 @@ class Readiness(State):
         except StoreError as error:
             found.append(without_root(str(error), self.home))
         return tuple(found)
+
+    def _foreign_snapshots(self) -> list[str]:
+        """What is told of models, an experiment's too, that rank by vectors of another one."""
+        return [
+            f"{model.tag} ranks by a snapshot of vectors that {model.snapshot_model} made; "
+            "start the service again"
+            for model in self._lanes.models.values()
+            if model.snapshot_model != model.tag
+        ]
 
     def _check_contract(self) -> None:
         """Raise ContractMismatch where the tables are no longer those of the model."""
@@ -90,8 +100,8 @@ class Readiness(State):
 def some_of(item_ids: "npt.NDArray[np.object_]") -> list[str]:
     """A few of many, spread evenly; one that is deleted meanwhile leaves the others.
 
-    Whose vectors they are says nothing: a model that was trained earlier, and is served again,
-    ranks by vectors of its own while the store holds those of the newest.
+    Whose vectors the store holds says nothing: a model that was trained earlier, and is served
+    again, ranks by a snapshot of its own while the store holds the vectors of the newest.
     """
     step = max(1, len(item_ids) // LOOKED_FOR)
     return [str(one) for one in item_ids[::step][:LOOKED_FOR]]

@@ -11,11 +11,11 @@ import threading
 from typing import Any, Final
 
 import pandas as pd
-from bentoml.exceptions import ServiceUnavailable
 
 from bentos.recommender.following import Following
 from bentos.recommender.operating import Operating
 from bentos.recommender.state import logger
+from bentos.recommender.swapping import CannotEncode
 from coldstart_models.artifacts import Contract
 from coldstart_models.errors import ModelError
 from coldstart_models.listing_encoders import encode
@@ -95,5 +95,7 @@ class Warming(Following, Operating):
             encoders = self._warm_encoders()
             tried = pd.DataFrame([TRIED], columns=tables.ITEMS.names, dtype=object)
             encode(tried, encoder=encoders.text, now=self._clock.now())
-        except (ServiceUnavailable, FeatureError, ModelError) as error:
-            logger.error("%s", error)
+        except CannotEncode:  # `_warm_encoders` has told the log
+            return
+        except (FeatureError, ModelError) as error:
+            logger.error("a listing that was tried cannot be encoded: %s", error)

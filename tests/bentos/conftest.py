@@ -141,9 +141,14 @@ def service_over_feast(
 
 
 @pytest.fixture(scope="session")
-def application() -> Any:
-    """Bento's HTTP application; it registers its metrics once a process."""
-    return RecommenderService.to_asgi()
+def application(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Bento's HTTP application; it registers its metrics once a process.
+
+    `bentoml serve` tells its workers where metrics are gathered, without which `/metrics` fails.
+    """
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path_factory.mktemp("metrics")))
+        yield RecommenderService.to_asgi()
 
 
 @pytest.fixture

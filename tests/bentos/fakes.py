@@ -97,6 +97,12 @@ class CountingRecommender:
     tag = "coldstart-siamese:test"
     snapshot_version = "snapshot-1"
     snapshot_age = 0.0
+    vectors_of: str | None = None
+    """Tag of another model that made the snapshot's vectors."""
+
+    @property
+    def snapshot_model(self) -> str:
+        return self.tag if self.vectors_of is None else self.vectors_of
 
     def __init__(self, prior: dict[str, float]) -> None:
         self.prior = dict(prior)

@@ -17,8 +17,8 @@ from starlette.testclient import TestClient
 from bentos.client import Client, ClientError, NotAllowed, NotThere, Refused, Unavailable
 from bentos.recommender import payloads
 from feature_repo.home import Home
-from feature_repo.store import Store
 from tests.bentos.fakes import CLICK, colour_encoders
+from tests.bentos.feast_homes import register
 from tests.bentos.servers import served
 from tests.coldstart_models.stateful_search import files_with
 
@@ -231,8 +231,7 @@ def test_the_client_needs_no_model_and_no_store() -> None:
 
 @pytest.mark.slow
 def test_the_client_talks_to_a_real_server(home: Home, tmp_path: Path) -> None:
-    home.registry.unlink()
-    Store(home).apply()
+    register(home)
     service = "tests.bentos.standin_service:RecommenderService"
     with (
         served("bentoml", "serve", service, home=home, log=tmp_path / "log") as (http, _),

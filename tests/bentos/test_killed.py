@@ -18,6 +18,7 @@ import pytest
 from feature_repo.event_log import EventLog
 from feature_repo.home import Home
 from feature_repo.store import Store
+from tests.bentos.feast_homes import register
 from tests.bentos.servers import served
 
 pytestmark = pytest.mark.slow
@@ -107,8 +108,7 @@ def until(holds: Any, *, what: str) -> None:
 def test_what_was_acknowledged_is_there_once_though_the_worker_was_killed(
     home: Home, tmp_path: Path
 ) -> None:
-    home.registry.unlink()
-    Store(home).apply()
+    register(home)
     with served("bentoml", "serve", SERVICE, home=home, log=tmp_path / "server.log") as (
         client,
         server,

@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import pytest
 from starlette.testclient import TestClient
 
@@ -23,9 +21,8 @@ from feature_repo.feature_tables import ITEM_VECTOR
 from feature_repo.home import REPOSITORY, Home
 from feature_repo.store import Store
 from tests import redis_servers
-from tests.bentos.conftest import LISTED
 from tests.bentos.fakes import CLICK, CountingRecommender
-from validation import tables
+from tests.bentos.feast_homes import register
 
 PATIENCE = 0.3
 """Seconds of a push, in place of two."""
@@ -66,22 +63,13 @@ def redis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Redis]:
 def service(home: Home, recommender: CountingRecommender, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The service over real Feast; only the recommender is a stand-in."""
     monkeypatch.setattr(readiness, "KEPT_SECONDS", 0.0)
-    home.registry.unlink()
-    Store(home).apply()
-    hold_vectors(home)
+    register(home, to="both")
     monkeypatch.setattr(
         "coldstart_models.recommending.Recommender.load", lambda home, tag: recommender
     )
     service = RecommenderService.inner()
     service.store.wait_at_most(PATIENCE)
     return service
-
-
-def hold_vectors(home: Home) -> None:
-    """Bring a vector of the chair online, by whichever model."""
-    rows = {"item_id": ["chair"], "vector": [np.ones(2, np.float32)], "model": ["another"]}
-    rows[tables.EVENT_TIMESTAMP] = [LISTED]
-    Store(home).push(ITEM_VECTOR.name, pd.DataFrame(rows), now=LISTED)
 
 
 @pytest.fixture

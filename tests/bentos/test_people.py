@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from prometheus_client import generate_latest
 from starlette.testclient import TestClient
 
 from bentos.recommender.service import RecommenderService
@@ -52,7 +53,9 @@ def test_the_service_forgets_a_person(
     assert answer.json()["erased"]["events"] == 1
     assert answer.json()["adapted_again"] == 1
     assert USER not in answer.text
-    assert USER not in known.get("/metrics").text
+    metrics = known.get("/metrics")
+    assert metrics.status_code == 200
+    assert USER not in metrics.text + generate_latest().decode()
     assert files_with(home.root, USER) == []
     assert objects_with([vars(service), recommender], USER) == []
     assert known.post("/showcase", json={}).json()["user_ids"] == ["bob"]

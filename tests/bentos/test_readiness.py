@@ -5,13 +5,15 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from bentoml.exceptions import ServiceUnavailable
 from starlette.testclient import TestClient
 
 from bentos.recommender import readiness
+from coldstart_models.artifacts import Contract
+from coldstart_models.errors import ModelError
 from feature_repo.errors import StoreLost
 from feature_repo.home import Home
-from tests.bentos.fakes import CountingRecommender, MemoryStore
+from tests.bentos.fakes import PRIOR, CountingRecommender, MemoryStore
+from tests.bentos.feast_homes import hold_a_vector
 
 
 @pytest.fixture(autouse=True)
@@ -106,6 +108,35 @@ def test_not_ready_once_the_features_are_no_longer_the_models(
     assert client.get("/readyz").status_code == 200
 
 
+def test_not_ready_while_a_snapshot_is_of_another_model_than_the_one_that_ranks_by_it(
+    client: TestClient, service: Any, recommender: CountingRecommender
+) -> None:
+    recommender.vectors_of = "coldstart-siamese:other"
+    assert client.get("/readyz").status_code == 503
+    assert reasons(client) == [
+        f"{recommender.tag} ranks by a snapshot of vectors that coldstart-siamese:other made; "
+        "start the service again"
+    ]
+    recommender.vectors_of = None
+    assert client.get("/readyz").status_code == 200
+    variant = CountingRecommender(PRIOR)
+    variant.tag, variant.vectors_of = "coldstart-siamese:variant", recommender.tag
+    service._lanes.models[variant.tag] = variant
+    assert client.get("/readyz").status_code == 503
+    assert reasons(client) == [
+        f"{variant.tag} ranks by a snapshot of vectors that {recommender.tag} made; "
+        "start the service again"
+    ]
+
+
+def test_ready_while_the_store_holds_vectors_of_a_model_that_is_not_served(
+    service_over_feast: Any, home: Home
+) -> None:
+    assert "vector of none of 3 served listings" in service_over_feast.not_ready()[0]
+    hold_a_vector(home)
+    assert service_over_feast.not_ready() == ()
+
+
 def test_not_ready_once_nothing_is_registered(client: TestClient, home: Home) -> None:
     home.registry.unlink()
     assert client.get("/readyz").status_code == 503
@@ -129,14 +160,14 @@ def test_not_ready_until_a_listing_would_wait_for_nothing(
 ) -> None:
     asked = []
 
-    def loading() -> None:
+    def loading(_: Contract) -> None:
         asked.append(client.get("/readyz").status_code)
         asked.append(client.post("/recommend", json={"user_id": "ann", "k": 1}).status_code)
         assert "the gate and the encoders are being loaded" in reasons(client)[0]
-        raise ServiceUnavailable("new listings cannot be encoded: no such folder")
+        raise ModelError("no such folder")
 
     service._warming = True
-    monkeypatch.setattr(service, "_warm_encoders", loading)
+    monkeypatch.setattr(service, "_load_encoders", loading)
     service._warm()
     assert asked == [503, 200]
     assert client.get("/readyz").status_code == 200  # recommending needs no encoders

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from feature_repo.home import Home
-from feature_repo.store import Store
+from tests.bentos.feast_homes import register
 from tests.bentos.servers import served
 
 pytestmark = pytest.mark.slow
@@ -24,8 +24,7 @@ SERVICE = "tests.bentos.standin_service:RecommenderService"
 
 @pytest.fixture
 def running(home: Home, tmp_path: Path) -> Iterator[tuple[httpx.Client, subprocess.Popen[bytes]]]:
-    home.registry.unlink()
-    Store(home).apply()
+    register(home)
     with served("bentoml", "serve", SERVICE, home=home, log=tmp_path / "server.log") as both:
         yield both
 
@@ -65,8 +64,7 @@ def test_the_server_answers_measures_and_stops(
 def test_two_workers_serve_each_others_listings_and_events(
     home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    home.registry.unlink()
-    Store(home).apply()
+    register(home)
     monkeypatch.setenv("COLDSTART_WORKERS", "2")
     with served("bentoml", "serve", SERVICE, home=home, log=tmp_path / "server.log") as (client, _):
 

@@ -1,5 +1,6 @@
 """What the first listing needs is loaded beside the model, once."""
 
+import logging
 import sys
 from dataclasses import replace
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from bentos.recommender import threads
 from coldstart_models.artifacts import Contract
 from coldstart_models.errors import ModelError
+from feature_repo.errors import EncoderError
 from tests.bentos.conftest import LEARN_BESIDE
 from tests.bentos.fakes import colour_encoders
 from validation.reference import Reference
@@ -77,7 +79,7 @@ def test_encoders_of_a_model_that_is_not_served_after_all_are_not_used(service: 
     assert loaded == [other, service.contract]
 
 
-def test_what_fails_beside_the_model_is_tried_again_and_told(
+def test_what_fails_beside_the_model_is_tried_again_and_told_as_an_error_once(
     service: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def load(contract: Contract) -> Any:
@@ -88,5 +90,20 @@ def test_what_fails_beside_the_model_is_tried_again_and_told(
     learned(service, service.contract)
     service._warm()
     assert len(loaded) == 2
-    assert "listings cannot be encoded: no such folder" in caplog.text
+    errors = [one.getMessage() for one in caplog.records if one.levelno >= logging.ERROR]
+    assert errors == ["listings cannot be encoded: no such folder"]
+    assert not service._warming
+
+
+def test_a_listing_that_encoders_fail_on_is_told_and_leaves_the_worker_ready(
+    service: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*given: Any, **named: Any) -> None:
+        raise EncoderError("no such words")
+
+    monkeypatch.setattr("bentos.recommender.warming.encode", fail)
+    monkeypatch.setattr(service, "_warm_gate", lambda: None)
+    service._warm()
+    errors = [one.getMessage() for one in caplog.records if one.levelno >= logging.ERROR]
+    assert errors == ["a listing that was tried cannot be encoded: no such words"]
     assert not service._warming

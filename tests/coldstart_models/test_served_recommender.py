@@ -55,7 +55,8 @@ def test_models_go_and_come_back_over_the_same_listings(home: Home) -> None:
 
     back = load_served(home, tag=first)
     examine(back)
-    assert back.tag == first
+    assert (back.tag, back.snapshot_model) == (first, first)
+    assert newest.snapshot_model == second
     assert back.score(HISTORY, ITEMS) == pytest.approx(before, abs=1e-4)
 
     list_like(newest, "n1", home=home)  # by the newer model, which is served
@@ -69,7 +70,7 @@ def test_models_go_and_come_back_over_the_same_listings(home: Home) -> None:
     assert sorted(back._snapshot.item_ids) == sorted([*ITEMS, "n1", "n2"])
     for tag in (first, second):
         again = load_served(home, tag=tag)
-        assert again.tag == tag
+        assert (again.tag, again.snapshot_model) == (tag, tag)
         assert sorted(again._snapshot.item_ids) == sorted([*ITEMS, "n1", "n2"])
         examine(again)
     live = back.score(HISTORY, [*ITEMS, "n1", "n2"])
