@@ -112,6 +112,12 @@ def test_memory_that_still_grows_between_its_quarters_is_missed() -> None:
     assert growing.row()[2:4] == ["1.170 × (1,175 → 1,375 MiB)", "missed by 0.120 ×"]
 
 
+def test_the_look_before_any_request_is_of_no_quarter() -> None:
+    looks = dict(enumerate([0.0, 10.0, 10.0, 100.0, 100.0, 7.0, 7.0, 110.0]))
+    found = of({"saturation": SATURATION | {"mib_after_requests": looks}}, "memory flat")
+    assert found.measured == "1.100 × (100 → 110 MiB)"
+
+
 def test_few_requests_and_few_listings_show_neither_memory_nor_a_batch() -> None:
     few = {"saturation": SATURATION | {"requests": 199_999}}
     assert not of(few, "memory flat").known
