@@ -4,6 +4,8 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from coldstart_models.freed_memory import give_back
+
 
 @contextmanager
 def frozen_after() -> Iterator[None]:
@@ -15,7 +17,7 @@ def frozen_after() -> Iterator[None]:
     gc.disable()
     try:
         yield
-        gc.collect()
+        give_back()
         gc.freeze()
     finally:
         gc.enable()

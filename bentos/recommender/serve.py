@@ -10,8 +10,10 @@ import sys
 from pathlib import Path
 
 from feature_repo.home import Home
+from feature_repo.page_cache import read_beside
 
 SERVICE = "bentos.recommender.service:RecommenderService"
+ITEM_VECTORS = "item_vector"
 PROJECT = Path(__file__).resolve().parents[2]
 
 
@@ -19,6 +21,12 @@ def command(*, host: str, port: int, bento: str | None = None) -> list[str]:
     """The ``bentoml serve`` command of this checkout's service, or of a built Bento."""
     target = [bento] if bento else [SERVICE, "--working-dir", str(PROJECT)]
     return [sys.executable, "-m", "bentoml", "serve", *target, "--host", host, "--port", str(port)]
+
+
+def _vector_files(home: Home) -> list[Path]:
+    """Of the newest snapshot of the item vectors, which every worker reads and checks first."""
+    versions = sorted(home.vector_snapshots(ITEM_VECTORS).glob("v*"))
+    return sorted(versions[-1].iterdir()) if versions else []
 
 
 def main() -> None:
@@ -33,8 +41,10 @@ def main() -> None:
         if options.workers < 1:
             parser.error(f"--workers is {options.workers}; give 1 or more")
         os.environ["COLDSTART_WORKERS"] = str(options.workers)
-    os.environ["BENTOML_HOME"] = str(Home.current().models)
+    home = Home.current()
+    os.environ["BENTOML_HOME"] = str(home.models)
     os.environ.setdefault("BENTOML_DO_NOT_TRACK", "true")
+    read_beside(_vector_files(home))
     arguments = command(host=options.host, port=options.port, bento=options.bento)
     os.execv(arguments[0], arguments)
 

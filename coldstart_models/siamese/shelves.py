@@ -19,7 +19,7 @@ KINDS: Final = 256
 """At most; fewer of a small sample."""
 MEMBERS: Final = 16
 """Listings of the sample a kind, on average at least."""
-AXES: Final = 96
+AXES: Final = 48
 """Leading axes on which a listing's kind is told."""
 ROUNDS: Final = 10
 """Of k-means."""
