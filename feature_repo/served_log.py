@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import numpy as np
+
 from feature_repo import rotating_lines
 from feature_repo.errors import JobError
 from feature_repo.home import Home
@@ -85,7 +87,9 @@ def read_served(home: Home, *, since: datetime | None = None) -> Iterator[Served
 
 
 def _plain(value: Any) -> Any:
-    """JSON has no NaN: it is null, as absent is."""
+    """As JSON: arrays are lists, and NaN, which it has not, is null, as absent is."""
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
     if isinstance(value, list | tuple):
         return [_plain(one) for one in value]
     return None if isinstance(value, float) and math.isnan(value) else value

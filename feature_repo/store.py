@@ -24,7 +24,6 @@ from feature_repo.encoder_tables import served_rows, unserved_rows
 from feature_repo.environment import POSTGRES, SPARK, Environment
 from feature_repo.errors import NotApplied, StoreError, StoreLost, UnknownFeature
 from feature_repo.event_log import Position
-from feature_repo.feast_import import unchecked
 from feature_repo.feature_tables import (
     AS_OF_US,
     CATEGORY_ID,
@@ -58,6 +57,7 @@ from feature_repo.store_results import (
     Registered,
     RegisteredView,
 )
+from feature_repo.unchecked_feast import unchecked
 from feature_repo.vector_snapshot import VIEWS as SNAPSHOT_VIEWS
 from feature_repo.vector_snapshot import Vectors, snapshot_state, write_snapshot
 from validation import tables

@@ -63,7 +63,7 @@ def redis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Redis]:
 def service(home: Home, recommender: CountingRecommender, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The service over real Feast; only the recommender is a stand-in."""
     monkeypatch.setattr(readiness, "KEPT_SECONDS", 0.0)
-    register(home, to="both")
+    register(home, to="online_and_offline")
     monkeypatch.setattr(
         "coldstart_models.recommending.Recommender.load", lambda home, tag: recommender
     )

@@ -5,6 +5,7 @@ import os
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from starlette.testclient import TestClient
@@ -179,6 +180,13 @@ def test_a_share_of_zero_writes_nothing_and_another_than_zero_to_one_is_refused(
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(JobError, match="expected 0 to 1"):
         ServedLog(Home(tmp_path), share=1.5)
+
+
+def test_arrays_that_a_store_gives_are_kept_as_lists(tmp_path: Any) -> None:
+    log, given = ServedLog(Home(tmp_path), share=1.0), np.array([1.5, np.nan])
+    log.keep(served(1, {"x": given, "y": [np.int64(3)], "z": np.array(["a"], object)}))
+    (kept,) = read_served(Home(tmp_path))
+    assert kept.features == {"x": [1.5, None], "y": [3], "z": ["a"]}
 
 
 def test_full_files_make_room_and_the_oldest_goes(

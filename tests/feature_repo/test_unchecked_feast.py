@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typeguard
 
-from feature_repo.feast_import import unchecked
+from feature_repo.unchecked_feast import unchecked
 
 TOLD = """
 import sys
