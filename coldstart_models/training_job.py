@@ -149,9 +149,7 @@ def train_job(
     meter = _meter(device, processes)
     read = _inputs(home)
     start = load_general(general) if general is not None else None
-    catalogue = load_catalogue(home)
-    log = _read_log(catalogue, home, most_events)
-    training = _training_set(catalogue, log, home=home)
+    training, log = _learned_from(load_catalogue(home), home, most_events)
     if dates and not training.dated:
         raise ConfigError(
             "the model is to use dates, but the events of these sources have none, at most an "
@@ -211,9 +209,7 @@ def meta_train_job(
     stored = find_model(home)
     check_contract(stored.contract, observe_features(home))
     read = _inputs(home)
-    catalogue = load_catalogue(home)
-    log = _read_log(catalogue, home, most_events)
-    training = _training_set(catalogue, log, home=home)
+    training, log = _learned_from(load_catalogue(home), home, most_events)
     featurizer, _, network, _ = load_folder(stored.path)
     inputs = featurizer(training.catalogue)
     fitted = fit_togetherness(training.interactions, inputs, seed=seed)
@@ -302,10 +298,12 @@ def training_set(
 
     Raises NotEnoughData where there is no log.
     """
-    return _training_set(catalogue, _read_log(catalogue, home, most_events), home=home)
+    return _learned_from(catalogue, home, most_events)[0]
 
 
-def _read_log(catalogue: Catalogue, home: Home, most_events: int) -> LearningLog:
+def _learned_from(
+    catalogue: Catalogue, home: Home, most_events: int
+) -> tuple[TrainingSet, LearningLog]:
     log = event_log(home)
     if not log.exists():
         raise NotEnoughData(f"no events at {home.events}; ingest a source that has events")
@@ -314,18 +312,15 @@ def _read_log(catalogue: Catalogue, home: Home, most_events: int) -> LearningLog
         log.state(), catalogue, new_for_us=new_for_us, shots=MAX_SUPPORT, most=most_events
     )
     give_back()
-    return read
-
-
-def _training_set(catalogue: Catalogue, log: LearningLog, *, home: Home) -> TrainingSet:
     orderings = {record.ordering for record in read_records(home.sources).values()}
-    return TrainingSet(
+    training = TrainingSet(
         catalogue,
-        log.drawn,
-        warm=log.chosen,
+        read.drawn,
+        warm=read.chosen,
         timed=Ordering.NONE not in orderings,
         dated=orderings <= {Ordering.TIME},
     )
+    return training, read
 
 
 def _publish(

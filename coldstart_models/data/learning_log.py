@@ -67,7 +67,7 @@ def read_learning_log(
     if most < 1:
         raise ValueError(f"most is {most}, expected 1 or more events")
     chosen, events, newest = _surveyed(log, catalogue)
-    new = ~chosen if newest is None else _listed_us(catalogue) >= newest - new_for_us
+    new = ~chosen if newest is None else catalogue.listed_us >= newest - new_for_us
     if events <= most:
         everything = _Gathering(catalogue)
         for part in _parts(log, catalogue, COLUMNS):
@@ -125,12 +125,6 @@ def _surveyed(log: LogState, catalogue: Catalogue) -> tuple[BoolArray, int, int 
             latest = int(part.times_us.max())
             newest = latest if newest is None else max(newest, latest)
     return chosen, events, newest
-
-
-def _listed_us(catalogue: Catalogue) -> IntArray:
-    """(N,) µs since 1970 when each was listed; the least number where that is unknown."""
-    listed = pd.to_datetime(catalogue.frame[tables.LISTED_AT], utc=True).dt.tz_localize(None)
-    return listed.to_numpy(dtype="datetime64[us]").astype(np.int64)
 
 
 def _first_customers(
