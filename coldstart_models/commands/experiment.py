@@ -137,12 +137,13 @@ def value(
     )
     console.say(
         f"the log is worth {found.effective_pages:.0f} pages of the new policy; "
-        f"the largest weight is {found.largest_weight:.1f}"
+        f"the largest weight is {found.largest_weight:.1f}, "
+        f"the mean {found.mean_weight.value:.2f} (1 where the log lacks nothing)"
     )
     if not found.enough:
         console.say(
-            "that is too little: the intervals are narrower than they should be. Log longer, or "
-            "with a higher `[explore] floor`"
+            "that is too little: the log lacks pages that the new policy would often show. Log "
+            "longer, or with a higher `[explore] floor`"
         )
 
 

@@ -14,9 +14,16 @@ where c and g are a model of the reward, fitted on other people's pages. IPS and
 whatever the model is worth, since the last sum is the mean of what W_m G adds; SNIPS is biased by
 O(1/N) and does not change when rewards are shifted. Pages of one person depend on each other, so
 the standard error is that of sums by person (linearised for SNIPS), with Student's t.
+
+What a log seldom drew has a great weight, and a log that happens to lack it shows neither the loss
+nor the error: IPS is then too low, and its weights' mean is below the 1 that it must be. Counted
+down from the greatest reward, b + mean of W_m (R − b) errs the other way by what is lacking. So the
+interval of IPS reaches over both, with b the least and the greatest reward of the log: what was
+not seen may have earned anything between them, as in the outer interval of Bottou et al. (JMLR
+2013). Where the weights' mean is 1 the two hardly differ.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -103,27 +110,45 @@ def evaluate(
     before = np.column_stack([np.ones(len(last)), weights[:, :-1]])
     residual = pages.reward - predicted.page - predicted.drawn.sum(axis=1)
     robust = last * residual + predicted.page + (before * predicted.expected).sum(axis=1)
-    told = (
-        (IPS, float(plain.mean()), plain - plain.mean()),
-        (SNIPS, normalised, last * (pages.reward - normalised) / mean),
-        (DR, float(robust.mean()), robust - robust.mean()),
-    )
-    return tuple(  # type: ignore[return-value]
-        _estimate(name, value, parts, pages.person, confidence=confidence)
-        for name, value, parts in told
+    ips = _mean(IPS, plain, pages.person, confidence=confidence)
+    counted = [
+        _mean(IPS, base + last * (pages.reward - base), pages.person, confidence=confidence)
+        for base in (pages.reward.min(), pages.reward.max())
+    ]
+    spread = last * (pages.reward - normalised) / mean
+    return (
+        replace(
+            ips,
+            low=min(one.low for one in counted),
+            high=max(one.high for one in counted),
+        ),
+        _estimate(SNIPS, normalised, spread, pages.person, confidence=confidence),
+        _mean(DR, robust, pages.person, confidence=confidence),
     )
 
 
 def on_policy(pages: LoggedPages, *, confidence: float = 0.95) -> Estimate:
     """What the logged policy itself earned a page."""
-    value = float(pages.reward.mean())
-    return _estimate("logged", value, pages.reward - value, pages.person, confidence=confidence)
+    return _mean("logged", pages.reward, pages.person, confidence=confidence)
+
+
+def mean_weight(pages: LoggedPages, *, confidence: float = 0.95) -> Estimate:
+    """Of W_m, which is 1 in the long run: below it, the log lacks what the new policy shows."""
+    return _mean("weight", pages.weights[:, -1], pages.person, confidence=confidence)
 
 
 def effective_pages(pages: LoggedPages) -> float:
     """(Σ W)² / Σ W²: how many pages of the new policy the log is worth (Kish, 1965)."""
     last = pages.weights[:, -1]
     return float(last.sum() ** 2 / max(float((last**2).sum()), np.finfo(float).tiny))
+
+
+def _mean(
+    name: str, parts: Floats, person: npt.NDArray[np.int64], *, confidence: float
+) -> Estimate:
+    """The mean of (N,) parts, with its interval."""
+    value = float(parts.mean())
+    return _estimate(name, value, parts - value, person, confidence=confidence)
 
 
 def _estimate(

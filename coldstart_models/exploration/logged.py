@@ -12,6 +12,7 @@ from coldstart_models.exploration.evaluation import (
     LoggedPages,
     effective_pages,
     evaluate,
+    mean_weight,
     on_policy,
 )
 from coldstart_models.exploration.exploring import seed_of
@@ -26,7 +27,7 @@ from coldstart_models.exploration.reward_model import (
 from feature_repo.page_log import ServedPage
 
 ENOUGH: Final = 150
-"""Effective pages below which intervals are too narrow (`make bench-exploration`)."""
+"""Effective pages below which estimates are too unsure to go by (`make bench-exploration`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +39,19 @@ class PolicyValue:
     effective_pages: float
     """How many pages of the new policy the log is worth."""
     largest_weight: float
+    mean_weight: Estimate
+    """Whose truth is 1."""
     logged: Estimate
     estimates: tuple[Estimate, ...]
 
     @property
     def enough(self) -> bool:
-        """Whether the log is worth enough pages for the intervals to cover what they promise."""
-        return self.effective_pages >= ENOUGH
+        """Whether the log is worth enough pages, and lacks nothing that the policy often shows.
+
+        A log that lacks all draws of great weight is worth many pages by those it has: it is
+        told by its weights' mean, which is then below 1.
+        """
+        return self.effective_pages >= ENOUGH and self.mean_weight.high >= 1.0
 
 
 def is_explored(page: ServedPage) -> bool:
@@ -92,6 +99,7 @@ def value_policy(
         pages=len(rows),
         effective_pages=effective_pages(logged),
         largest_weight=float(logged.weights[:, -1].max()),
+        mean_weight=mean_weight(logged),
         logged=observed,
         estimates=evaluate(logged, predict_rewards(features, rewards, person)),
     )

@@ -12,6 +12,7 @@ from coldstart_models.exploration.evaluation import (
     PredictedReward,
     effective_pages,
     evaluate,
+    mean_weight,
     on_policy,
 )
 from coldstart_models.exploration.linucb import LinUCB
@@ -102,6 +103,50 @@ def test_a_linear_reward_is_learned_and_the_estimate_has_little_error_left():
     truth = 2.0 + 1.5 * float(target @ ARMS.scores)
     assert robust.covers(truth)
     assert robust.error < ips.error / 20
+
+
+def rare_log(rng, *, pages=600, rare=0.01):
+    """On every tenth page the log seldom drew what the new policy shows; the truth is 2.5.
+
+    Two pages a person, of up to five clicks.
+    """
+    seldom = np.arange(pages) % 10 == 0
+    often = np.where(seldom, rare, 0.5)  # of the arm that the new policy shows nine times of ten
+    best = rng.random(pages) < often
+    propensity = np.where(best, often, 1.0 - often)[:, None]
+    target = np.where(best, 0.9, 0.1)[:, None]
+    reward = rng.binomial(5, np.where(best, 0.52, 0.32)).astype(float)
+    return LoggedPages(reward, np.arange(pages) // 2, propensity, target)
+
+
+def test_the_interval_of_ips_holds_the_truth_where_the_log_may_lack_the_greatest_weights():
+    """Half of these logs lack all of them, and a plain interval covers as seldom."""
+    nothing = PredictedReward(np.zeros(600), np.zeros((600, 1)), np.zeros((600, 1)))
+    covered = plainly = 0
+    for seed in range(100):
+        pages = rare_log(np.random.default_rng([21, seed]))
+        ips, _, _ = evaluate(pages, nothing)
+        covered += ips.covers(2.5)
+        plainly += abs(ips.value - 2.5) < 1.96 * ips.error
+    assert plainly < 80
+    assert covered >= 90
+
+
+def test_the_interval_of_ips_is_hardly_wider_where_the_log_lacks_nothing():
+    """Which is so where the weights' mean is 1."""
+    nothing = PredictedReward(np.zeros(6_000), np.zeros((6_000, 1)), np.zeros((6_000, 1)))
+    pages = rare_log(np.random.default_rng(22), pages=6_000, rare=0.5)
+    ips, _, _ = evaluate(pages, nothing)
+    assert ips.covers(2.5)
+    assert ips.high - ips.low < 1.5 * 2 * 1.96 * ips.error
+    assert mean_weight(pages).covers(1.0)
+
+
+def test_a_log_that_lacks_what_the_new_policy_shows_is_told_by_its_weights_mean():
+    """Though it is worth many pages by the weights that it has."""
+    pages = rare_log(np.random.default_rng(23), pages=2_000, rare=1e-9)
+    assert effective_pages(pages) > 1_000
+    assert mean_weight(pages).high < 1.0
 
 
 def test_what_cannot_be_told_is_said():
