@@ -4,7 +4,7 @@
 listings for everyone who has a history; one slot of a page of ten is explored. One policy logs
 pages, clicks are drawn by the marketplace's choice model, and IPS, SNIPS and DR say from the log
 what another policy would have earned. The truth is computed from the choice model, without a log.
-Counted is how often the 95 % interval holds it.
+Counted is how often the 95 % interval holds it, and how often the log was enough for sharp ones.
 """
 
 import argparse
@@ -39,6 +39,7 @@ PAIRS: Final[tuple[tuple[Policy, Policy], ...]] = (
     (Thompson(floor=0.2), Greedy(floor=0.1)),
     (LinUCB(floor=0.5), Thompson(floor=0.2)),
     (LinUCB(floor=0.5), Greedy(floor=0.1)),  # little in common: a log that is too small
+    (LinUCB(floor=0.2), Greedy(floor=0.1)),  # a log that lacks what the new policy shows
 )
 WARM_UP: Final = 10
 UNLIMITED: Final = 1_000_000_000
@@ -132,6 +133,7 @@ def _covered(
                 "log's worth": round(base, 4),
                 "new's worth": round(truth, 4),
                 "effective pages": round(float(np.mean([log.effective_pages for log in found]))),
+                "enough %": round(100 * float(np.mean([log.enough for log in found])), 1),
                 "estimator": found[0].estimates[one].estimator,
                 "estimate": round(float(values.mean()), 4),
                 "width": round(float(width), 4),

@@ -19,6 +19,7 @@ from coldstart_models.exploration.evaluation import (
     LoggedPages,
     effective_pages,
     evaluate,
+    is_enough,
 )
 from coldstart_models.exploration.policy import Arms, Floats, Policy
 from coldstart_models.exploration.propensity import draw_slots, page_chances
@@ -56,6 +57,8 @@ class Replication:
 
     estimates: tuple[Estimate, Estimate, Estimate]
     effective_pages: float
+    enough: bool
+    """Whether SNIPS and DR were told sharply."""
 
 
 def expected_clicks(above: Floats, *, most: int = BEHAVIOUR.most_clicks) -> Floats:
@@ -140,5 +143,7 @@ def replicate(
     clicks = draw_clicks(shown, rng).astype(np.float64)
     log = LoggedPages(clicks, person, propensity, target)
     return Replication(
-        evaluate(log, predict_rewards(features, clicks, person)), effective_pages(log)
+        evaluate(log, predict_rewards(features, clicks, person)),
+        effective_pages(log),
+        is_enough(log),
     )

@@ -119,7 +119,7 @@ def value(
         {str(page_id): float(earned) for page_id, earned in by_page.items()},
     )
     if json:
-        console.print_json({"reward": reward.value, **asdict(found), "enough": found.enough})
+        console.print_json({"reward": reward.value, **asdict(found)})
         return
     console.print_table(
         f"{reward.value} a page, {found.pages} explored pages",
@@ -142,8 +142,9 @@ def value(
     )
     if not found.enough:
         console.say(
-            "that is too little: the log lacks pages that the new policy would often show. Log "
-            "longer, or with a higher `[explore] floor`"
+            "that is too little: the log lacks pages that the new policy would often show, and the "
+            "intervals reach over whatever those may earn. Log longer, or with a higher "
+            "`[explore] floor`"
         )
 
 

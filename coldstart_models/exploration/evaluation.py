@@ -21,6 +21,11 @@ down from the greatest reward, b + mean of W_m (R − b) errs the other way by w
 interval of IPS reaches over both, with b the least and the greatest reward of the log: what was
 not seen may have earned anything between them, as in the outer interval of Bottou et al. (JMLR
 2013). Where the weights' mean is 1 the two hardly differ.
+
+SNIPS and DR suppose that what was not seen earned as what was. Their intervals are far narrower,
+and hold where the log is worth `ENOUGH` pages and its weights' mean may be 1. Where it is not they
+are outer ones as well: that of SNIPS reaches over that of IPS, and that of DR over both countings
+of what its model of the reward left over.
 """
 
 from dataclasses import dataclass, replace
@@ -36,6 +41,11 @@ from coldstart_models.exploration.policy import Floats
 IPS: Final = "IPS"
 SNIPS: Final = "SNIPS"
 DR: Final = "DR"
+ENOUGH: Final = 300
+"""Effective pages below which SNIPS and DR are not to be relied on.
+
+By simulation: with 150 or 200 some pairs of policies had intervals that covered 87 or 88 of 100.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,21 +120,18 @@ def evaluate(
     before = np.column_stack([np.ones(len(last)), weights[:, :-1]])
     residual = pages.reward - predicted.page - predicted.drawn.sum(axis=1)
     robust = last * residual + predicted.page + (before * predicted.expected).sum(axis=1)
-    ips = _mean(IPS, plain, pages.person, confidence=confidence)
-    counted = [
-        _mean(IPS, base + last * (pages.reward - base), pages.person, confidence=confidence)
-        for base in (pages.reward.min(), pages.reward.max())
-    ]
     spread = last * (pages.reward - normalised) / mean
-    return (
-        replace(
-            ips,
-            low=min(one.low for one in counted),
-            high=max(one.high for one in counted),
-        ),
-        _estimate(SNIPS, normalised, spread, pages.person, confidence=confidence),
-        _mean(DR, robust, pages.person, confidence=confidence),
+    rest = robust - last * residual
+    ips = _hull(
+        _mean(IPS, plain, pages.person, confidence=confidence),
+        *_counted(last, pages.reward, 0.0, pages.person, confidence=confidence),
     )
+    snips = _estimate(SNIPS, normalised, spread, pages.person, confidence=confidence)
+    robustly = _mean(DR, robust, pages.person, confidence=confidence)
+    if is_enough(pages):
+        return ips, snips, robustly
+    left = _counted(last, residual, rest, pages.person, confidence=confidence)
+    return ips, _hull(snips, ips), _hull(robustly, *left)
 
 
 def on_policy(pages: LoggedPages, *, confidence: float = 0.95) -> Estimate:
@@ -141,6 +148,37 @@ def effective_pages(pages: LoggedPages) -> float:
     """(Σ W)² / Σ W²: how many pages of the new policy the log is worth (Kish, 1965)."""
     last = pages.weights[:, -1]
     return float(last.sum() ** 2 / max(float((last**2).sum()), np.finfo(float).tiny))
+
+
+def is_enough(pages: LoggedPages) -> bool:
+    """Whether the log is worth enough pages, and lacks nothing that the new policy often shows.
+
+    A log that lacks all draws of great weight is worth many pages by those it has: it is told by
+    its weights' mean, which is then below 1.
+    """
+    return effective_pages(pages) >= ENOUGH and mean_weight(pages).high >= 1.0
+
+
+def _counted(
+    weight: Floats,
+    part: Floats,
+    rest: Floats | float,
+    person: npt.NDArray[np.int64],
+    *,
+    confidence: float,
+) -> list[Estimate]:
+    """The mean of weight · part + rest, (N,) each, with part counted up from its least and down
+    from its greatest."""
+    return [
+        _mean("counted", base + weight * (part - base) + rest, person, confidence=confidence)
+        for base in (part.min(), part.max())
+    ]
+
+
+def _hull(estimate: Estimate, *others: Estimate) -> Estimate:
+    """The estimate with an interval that reaches over its own and the others'."""
+    told = (estimate, *others)
+    return replace(estimate, low=min(one.low for one in told), high=max(one.high for one in told))
 
 
 def _mean(

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from coldstart_models.exploration.evaluation import (
     LoggedPages,
     effective_pages,
     evaluate,
+    is_enough,
     mean_weight,
     on_policy,
 )
@@ -26,9 +26,6 @@ from coldstart_models.exploration.reward_model import (
 )
 from feature_repo.page_log import ServedPage
 
-ENOUGH: Final = 150
-"""Effective pages below which estimates are too unsure to go by (`make bench-exploration`)."""
-
 
 @dataclass(frozen=True, slots=True)
 class PolicyValue:
@@ -41,17 +38,10 @@ class PolicyValue:
     largest_weight: float
     mean_weight: Estimate
     """Whose truth is 1."""
+    enough: bool
+    """Whether the log is enough for SNIPS and DR to be told sharply."""
     logged: Estimate
     estimates: tuple[Estimate, ...]
-
-    @property
-    def enough(self) -> bool:
-        """Whether the log is worth enough pages, and lacks nothing that the policy often shows.
-
-        A log that lacks all draws of great weight is worth many pages by those it has: it is
-        told by its weights' mean, which is then below 1.
-        """
-        return self.effective_pages >= ENOUGH and self.mean_weight.high >= 1.0
 
 
 def is_explored(page: ServedPage) -> bool:
@@ -100,6 +90,7 @@ def value_policy(
         effective_pages=effective_pages(logged),
         largest_weight=float(logged.weights[:, -1].max()),
         mean_weight=mean_weight(logged),
+        enough=is_enough(logged),
         logged=observed,
         estimates=evaluate(logged, predict_rewards(features, rewards, person)),
     )

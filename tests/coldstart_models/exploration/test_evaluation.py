@@ -12,6 +12,7 @@ from coldstart_models.exploration.evaluation import (
     PredictedReward,
     effective_pages,
     evaluate,
+    is_enough,
     mean_weight,
     on_policy,
 )
@@ -105,17 +106,17 @@ def test_a_linear_reward_is_learned_and_the_estimate_has_little_error_left():
     assert robust.error < ips.error / 20
 
 
-def rare_log(rng, *, pages=600, rare=0.01):
+def rare_log(rng, *, pages=600, rare=0.01, worth=0.52):
     """On every tenth page the log seldom drew what the new policy shows; the truth is 2.5.
 
-    Two pages a person, of up to five clicks.
+    Two pages a person, of up to five clicks. What is seldom drawn may be worth more.
     """
     seldom = np.arange(pages) % 10 == 0
     often = np.where(seldom, rare, 0.5)  # of the arm that the new policy shows nine times of ten
     best = rng.random(pages) < often
     propensity = np.where(best, often, 1.0 - often)[:, None]
     target = np.where(best, 0.9, 0.1)[:, None]
-    reward = rng.binomial(5, np.where(best, 0.52, 0.32)).astype(float)
+    reward = rng.binomial(5, np.where(best, np.where(seldom, worth, 0.52), 0.32)).astype(float)
     return LoggedPages(reward, np.arange(pages) // 2, propensity, target)
 
 
@@ -130,6 +131,21 @@ def test_the_interval_of_ips_holds_the_truth_where_the_log_may_lack_the_greatest
         plainly += abs(ips.value - 2.5) < 1.96 * ips.error
     assert plainly < 80
     assert covered >= 90
+
+
+def test_a_log_that_is_too_little_tells_every_estimate_with_an_outer_interval():
+    """What it lacks may earn anything; a sharp interval would miss most of the time."""
+    nothing = PredictedReward(np.zeros(1200), np.zeros((1200, 1)), np.zeros((1200, 1)))
+    truth = 2.5 + 0.1 * 0.9 * 5 * 0.4
+    covered, sharply = np.zeros(3, int), 0
+    for seed in range(100):
+        pages = rare_log(np.random.default_rng([24, seed]), pages=1200, rare=0.003, worth=0.92)
+        found = evaluate(pages, nothing)
+        covered += [one.covers(truth) for one in found]
+        sharply += abs(found[1].value - truth) < 1.96 * found[1].error
+        assert not is_enough(pages) or mean_weight(pages).covers(1.0)
+    assert sharply < 50
+    assert (covered >= 90).all()
 
 
 def test_the_interval_of_ips_is_hardly_wider_where_the_log_lacks_nothing():
@@ -147,6 +163,7 @@ def test_a_log_that_lacks_what_the_new_policy_shows_is_told_by_its_weights_mean(
     pages = rare_log(np.random.default_rng(23), pages=2_000, rare=1e-9)
     assert effective_pages(pages) > 1_000
     assert mean_weight(pages).high < 1.0
+    assert not is_enough(pages)
 
 
 def test_what_cannot_be_told_is_said():
