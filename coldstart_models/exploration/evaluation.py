@@ -23,9 +23,8 @@ not seen may have earned anything between them, as in the outer interval of Bott
 2013). Where the weights' mean is 1 the two hardly differ.
 
 SNIPS and DR suppose that what was not seen earned as what was. Their intervals are far narrower,
-and hold where the log is worth `ENOUGH` pages and its weights' mean may be 1. Where it is not they
-are outer ones as well: that of SNIPS reaches over that of IPS, and that of DR over both countings
-of what its model of the reward left over.
+and hold where the log is worth `ENOUGH` pages and its weights' mean may be 1. Elsewhere they reach
+over that of IPS as well.
 """
 
 from dataclasses import dataclass, replace
@@ -121,17 +120,18 @@ def evaluate(
     residual = pages.reward - predicted.page - predicted.drawn.sum(axis=1)
     robust = last * residual + predicted.page + (before * predicted.expected).sum(axis=1)
     spread = last * (pages.reward - normalised) / mean
-    rest = robust - last * residual
     ips = _hull(
         _mean(IPS, plain, pages.person, confidence=confidence),
-        *_counted(last, pages.reward, 0.0, pages.person, confidence=confidence),
+        *(
+            _mean("", base + last * (pages.reward - base), pages.person, confidence=confidence)
+            for base in (pages.reward.min(), pages.reward.max())
+        ),
     )
     snips = _estimate(SNIPS, normalised, spread, pages.person, confidence=confidence)
     robustly = _mean(DR, robust, pages.person, confidence=confidence)
     if is_enough(pages):
         return ips, snips, robustly
-    left = _counted(last, residual, rest, pages.person, confidence=confidence)
-    return ips, _hull(snips, ips), _hull(robustly, *left)
+    return ips, _hull(snips, ips), _hull(robustly, ips)
 
 
 def on_policy(pages: LoggedPages, *, confidence: float = 0.95) -> Estimate:
@@ -157,22 +157,6 @@ def is_enough(pages: LoggedPages) -> bool:
     its weights' mean, which is then below 1.
     """
     return effective_pages(pages) >= ENOUGH and mean_weight(pages).high >= 1.0
-
-
-def _counted(
-    weight: Floats,
-    part: Floats,
-    rest: Floats | float,
-    person: npt.NDArray[np.int64],
-    *,
-    confidence: float,
-) -> list[Estimate]:
-    """The mean of weight · part + rest, (N,) each, with part counted up from its least and down
-    from its greatest."""
-    return [
-        _mean("counted", base + weight * (part - base) + rest, person, confidence=confidence)
-        for base in (part.min(), part.max())
-    ]
 
 
 def _hull(estimate: Estimate, *others: Estimate) -> Estimate:
