@@ -37,6 +37,7 @@ from coldstart_models.siamese.rehearsing import (
     rehearse,
     with_shots,
 )
+from coldstart_models.siamese.season import predictability
 from coldstart_models.siamese.sharing import train_together
 from coldstart_models.siamese.strangers import PopularitySpread
 from coldstart_models.siamese.togetherness import (
@@ -156,7 +157,9 @@ def pretrain(
         weigh(network, weighed, validation, launches=launches)
     _learn(model, learning, validation, "train", seed, schedule, progress, watch or Watch())
     draw_back(model, start, training)
-    choose_season_weight(network, weighed, validation)
+    if dates:
+        told = predictability(training.interactions, inputs.values)
+        choose_season_weight(network, [*weighed, *validation], predictability=told)
     _learn_certainty(network, weighed, validation)
     return model
 
