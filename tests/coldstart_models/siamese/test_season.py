@@ -14,6 +14,7 @@ from coldstart_models.data.interactions import END_OF_TIME
 from coldstart_models.data.splits import cutoff_split
 from coldstart_models.ranker import RankingTask, TrainingSet
 from coldstart_models.siamese.dates import DateTerm, choose_season_weight, early_ranks
+from coldstart_models.siamese.preparing import prepare_all
 from coldstart_models.siamese.ranker import SiameseRanker
 from coldstart_models.siamese.season import (
     YEAR_US,
@@ -22,7 +23,7 @@ from coldstart_models.siamese.season import (
     predictability,
     season_match,
 )
-from coldstart_models.siamese.stages import past_episodes, prepare_all
+from coldstart_models.siamese.stages import past_episodes
 from tests.coldstart_models.checkerboard import START, Row, catalogue_of, interactions_of, titled
 from validation import tables
 
