@@ -11,7 +11,13 @@ from torch import Tensor
 
 from coldstart_models.data.catalogue import IntArray
 from coldstart_models.data.interactions import END_OF_TIME
-from coldstart_models.siamese.dates import DateTerm, early_ranks, season_ahead, standardised
+from coldstart_models.siamese.dates import (
+    DateTerm,
+    early_ranks,
+    season_ahead,
+    season_left,
+    standardised,
+)
 from coldstart_models.siamese.scorer import DAY_US
 from coldstart_models.snapshot import microseconds
 
@@ -42,7 +48,8 @@ class CalendarTerms:
     def of(cls, term: DateTerm, snapshot: "Snapshot", *, now: datetime) -> "CalendarTerms":
         """As the term was learned, with the pool that terms are standardised over as its pool.
 
-        A listing that is older than all of the pool counts as its oldest.
+        A listing that is older than all of the pool counts as its oldest. First customers are
+        left out of it: `beside`.
         """
         listed, pool = listed_us(snapshot), snapshot.reference
         values = {name: found.numpy() for name, found in snapshot.vectors.values.items()}
@@ -56,26 +63,43 @@ class CalendarTerms:
         of_season = torch.from_numpy(season).float() * term.season_weight
         return cls(of_age, of_season, of_age + of_season)
 
+    @torch.inference_mode()
+    def beside(self, customers: IntArray) -> "CalendarTerms":
+        """The same where so many first customers (N,) are known: less is left of the season."""
+        season = self.season * season_left(torch.from_numpy(customers))
+        return CalendarTerms(self.age, season, self.age + season)
+
 
 class Calendar:
     """A model's date term from request to request. Safe to share between threads.
 
-    Its sums are made anew on another day, or where other listings are served.
+    Its sums are made anew on another day, or where other listings are served; where listings
+    learned from first customers alone, from what is there.
     """
 
     def __init__(self, term: DateTerm | None, *, now: Callable[[], datetime]) -> None:
         self._term, self._now = term, now
         self._made: tuple[pd.DataFrame, int, CalendarTerms] | None = None
+        self._beside: tuple[CalendarTerms, IntArray, CalendarTerms] | None = None
 
     def terms(self, snapshot: "Snapshot") -> CalendarTerms | None:
         """None where the model was trained without dates."""
         if self._term is None:
             return None
+        alone, held = self._alone(self._term, snapshot), self._beside
+        if held is not None and held[0] is alone and held[1] is snapshot.support:
+            return held[2]
+        found = alone.beside(snapshot.support)
+        self._beside = alone, snapshot.support, found
+        return found
+
+    def _alone(self, term: DateTerm, snapshot: "Snapshot") -> CalendarTerms:
+        """Without what first customers take from the season."""
         now, made = self._now(), self._made
         day = now.toordinal()
         if made is not None and made[0] is snapshot.items and made[1] == day:
             return made[2]
-        found = CalendarTerms.of(self._term, snapshot, now=now)
+        found = CalendarTerms.of(term, snapshot, now=now)
         self._made = snapshot.items, day, found
         return found
 

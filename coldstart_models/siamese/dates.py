@@ -36,6 +36,10 @@ LEAD_US: Final = 30 * DAY_US
 """People choose over the weeks that follow: the season is that of a month later."""
 
 
+SEASON_KNOWN: Final = 5.0
+"""First customers at which the season counts half: how fast they came says what it foretells."""
+
+
 class DateTerm(nn.Module):
     """Two weights: for the rank of the listing date, and for the match with the season.
 
@@ -54,9 +58,12 @@ class DateTerm(nn.Module):
         self.register_buffer("seasonal_mean", torch.zeros(content_width))
         self.register_buffer("seasonal_map", torch.zeros(content_width, 2))
 
-    def forward(self, features: Tensor) -> Tensor:
-        """(C,) from standardised features (C, 2)."""
-        return features[:, 0] * self.age_weight[0] + features[:, 1] * self.season_weight
+    def forward(self, features: Tensor, customers: Tensor | None = None) -> Tensor:
+        """(C,) from standardised features (C, 2), and the first customers (C,) that are known."""
+        season = features[:, 1] * self.season_weight
+        if customers is not None:
+            season = season * season_left(customers)
+        return features[:, 0] * self.age_weight[0] + season
 
     @property
     def season(self) -> Season:
@@ -68,6 +75,11 @@ class DateTerm(nn.Module):
         """Serve by this season from now on."""
         self.seasonal_mean.copy_(torch.from_numpy(season.mean))
         self.seasonal_map.copy_(torch.from_numpy(season.map))
+
+
+def season_left(customers: Tensor) -> Tensor:
+    """(C,): the share that the season keeps once so many first customers are known."""
+    return SEASON_KNOWN / (SEASON_KNOWN + customers)
 
 
 def date_features(episode: Episode, profiles: FloatMatrix, first_us: IntArray) -> Tensor:

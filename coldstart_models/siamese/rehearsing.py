@@ -46,7 +46,7 @@ def with_shots(
 
 @torch.no_grad()
 def rehearse(network: MetaSiamese, prepared: PreparedEpisode, *, launches: bool) -> Rehearsal:
-    """What the scorer says without support, and what support there is.
+    """What the scorer says without what support adds, and what support there is.
 
     Args:
         launches: as in `Rehearsal`.
@@ -59,9 +59,12 @@ def rehearse(network: MetaSiamese, prepared: PreparedEpisode, *, launches: bool)
         raise ValueError("an episode without support is no rehearsal")
     bare = replace(prepared.episode, task=replace(prepared.episode.task, support=None))
     users = network.users(view, prepared.histories)
+    scores = torch.from_numpy(score_task(network, replace(prepared, episode=bare)))
+    if (term := network.date_term) is not None:  # of a season less is left beside support
+        scores += term(prepared.dates, view.evidence.customers) - term(prepared.dates)
     return Rehearsal(
         shots=int(np.bincount(support.item_index).max()),
-        scores=torch.from_numpy(score_task(network, replace(prepared, episode=bare))),
+        scores=scores,
         users=view.space.of_users(users),
         evidence=view.evidence if launches else view.evidence.without_timing(),
         chosen=torch.from_numpy(prepared.episode.chosen),

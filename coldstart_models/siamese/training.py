@@ -154,7 +154,8 @@ class MetaSiamese(nn.Module):
         users = self.users(view, histories, length=length)
         scores: Tensor = self.scorer(view.vectors, users, view.candidates, prepared.prior)
         if self.date_term is not None:
-            scores = scores + self.date_term(prepared.dates)
+            known = None if view.evidence is None else view.evidence.customers
+            scores = scores + self.date_term(prepared.dates, known)
         if view.deltas is not None and view.space is not None:
             scores = scores + effect(users, view.deltas, view.space.mean)
         if view.bias is not None:

@@ -105,6 +105,24 @@ def test_half_a_year_later_the_season_turns_and_the_day_decides_not_the_hour(
     assert one._calendar.terms(one._snapshot) is not first
 
 
+def test_first_customers_leave_less_of_the_season_and_none_of_the_age_is_lost(
+    recommender: Recommender,
+) -> None:
+    one = dated(recommender, JANUARY)
+
+    def told(term: str) -> float:
+        parts = one.explain(HISTORY, "a12").contributions
+        return sum(part.value for part in parts if part.term == term)
+
+    season, age = told(SEASON), told(AGE)
+    index = one._snapshot.position["a12"]
+    delta = np.zeros(one._snapshot.deltas.shape[1], np.float32)
+    for customers, left in ((5, 1 / 2), (20, 1 / 5)):
+        one._snapshot = one._snapshot.with_delta(index, delta, 0.0, support=customers)
+        assert told(SEASON) == pytest.approx(left * season, rel=1e-4)
+        assert told(AGE) == pytest.approx(age)
+
+
 def test_without_dates_nothing_is_added(recommender: Recommender) -> None:
     assert recommender._calendar.terms(recommender._snapshot) is None
     terms = {part.term for part in recommender.explain(HISTORY, "a12").contributions}

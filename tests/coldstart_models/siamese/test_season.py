@@ -16,6 +16,7 @@ from coldstart_models.ranker import RankingTask, TrainingSet
 from coldstart_models.siamese.dates import DateTerm, choose_season_weight, early_ranks
 from coldstart_models.siamese.preparing import prepare_all
 from coldstart_models.siamese.ranker import SiameseRanker
+from coldstart_models.siamese.rehearsing import rehearse, with_shots
 from coldstart_models.siamese.season import (
     YEAR_US,
     Season,
@@ -24,6 +25,7 @@ from coldstart_models.siamese.season import (
     season_match,
 )
 from coldstart_models.siamese.stages import past_episodes
+from coldstart_models.siamese.training import BARRED, score_task
 from tests.coldstart_models.checkerboard import START, Row, catalogue_of, interactions_of, titled
 from validation import tables
 
@@ -188,6 +190,30 @@ def test_a_model_with_dates_ranks_the_launches_of_the_coming_season_first(
     with_season = sign * summers_lead(ranker, training, cold)
     term.season_weight.zero_()
     assert with_season > sign * summers_lead(ranker, training, cold) + 0.05
+
+
+def test_first_customers_leave_less_of_a_season_in_rehearsals_as_in_scores() -> None:
+    ranker, training, _ = fitted_ranker(cut=0.8 * YEAR, copies=8)
+    model, term = ranker._model, date_term(ranker)
+    assert model is not None
+    past, _ = past_episodes(training, seed=0, by_time=True)
+    drawn = with_shots(past.validation, training.interactions, np.random.default_rng(0))
+    (one,) = prepare_all([next(iter(drawn))], training, model.inputs, {}, seed=0, dates=True)
+    customers = rehearse(model.network, one, launches=True).evidence.customers
+    assert set(customers.tolist()) == {1.0}
+    season = one.dates[:, 1] * term.season_weight
+    assert season.abs().max() > 0.1
+    term.season_weight.zero_()
+    bare = rehearse(model.network, one, launches=True).scores
+    plain = score_task(model.network, one)
+    term.season_weight.fill_(float(season.abs().max() / one.dates[:, 1].abs().max()))
+    ranked = plain > BARRED / 2
+    for found, without in (
+        (rehearse(model.network, one, launches=True).scores.numpy(), bare.numpy()),
+        (score_task(model.network, one), plain),
+    ):
+        added = np.broadcast_to((5 / 6 * season).numpy(), found.shape)
+        np.testing.assert_allclose((found - without)[ranked], added[ranked], atol=1e-4)
 
 
 def test_a_season_that_ranks_past_launches_worse_or_that_content_does_not_tell_weighs_nothing() -> (
