@@ -2,7 +2,8 @@
 
 A grid of cells (cut, seed, model), each measured once and kept in
 ``benchmarks/results/quality/cells``; a run that is stopped loses one cell. Peers are tuned in
-their cell. What is measured goes as tables into ``docs/benchmarks.md``. Cells of a cut at a date
+their cell. What is measured goes as tables into ``docs/benchmarks.md``, where cuts that have no
+result here stay as they were last published. Cells of a cut at a date
 that were measured before launches were ranked within their months count, and are measured anew once
 no other is missing.
 
@@ -24,7 +25,7 @@ from typing import Any, Final
 import torch
 from threadpoolctl import threadpool_limits
 
-from benchmarks import quality_tables, tables
+from benchmarks import quality_page, quality_tables, tables
 from benchmarks.cells import Cell, Workbench, lacks_months, measured
 from benchmarks.choices import part_of
 from benchmarks.grid import GRID, Cut, Opened, open_cut
@@ -65,7 +66,8 @@ def main() -> None:
         text = quality_tables.published(
             list(results.values()), asked=len(places), left_out=left_out, machine=machine()
         )
-        tables.put(text, options.into, name="quality")
+        page = tables.standing(options.into.read_text(encoding="utf-8"), name="quality")
+        tables.put(quality_page.beside(page, text), options.into, name="quality")
         index([place.path for place in places], QUALITY.with_name(INDEX))
         console.say(f"tables written to {options.into}")
 
