@@ -100,7 +100,7 @@ def test_a_recommendation_says_how_unsure_it_is(recommender):
 
 
 def test_a_strangers_deviation_is_wider_far_from_the_usual_and_shrinks_with_customers(recommender):
-    recommender._network.strangers = PopularitySpread(slope=0.3, own=0.8)
+    recommender._scoring.network.strangers = PopularitySpread(slope=0.3, own=0.8)
     found = {one.item_id: one for one in recommender.recommend(history_of(), k=50)}
     mean, usual = map(float, recommender._snapshot.blocks.usual_prior)
     for one in found.values():
@@ -164,7 +164,7 @@ def test_a_turn_explores_for_a_stranger_too(recommender, policy):
 
 def test_strangers_pages_show_what_hardly_anybody_has_tried_more_often(recommender):
     tried = next(one.item_id for one in recommender.popular(k=50)[4:])
-    recommender._network.strangers = PopularitySpread(slope=0.1, own=2.0)
+    recommender._scoring.network.strangers = PopularitySpread(slope=0.1, own=2.0)
 
     def shown() -> int:
         explorer = Explorer(Thompson(floor=0.0), 1, ListingBudget(1_000))
@@ -238,7 +238,7 @@ def _told_apart(recommender):
     rows = snapshot.rows.copy()
     rows[:, -1] = np.random.default_rng(0).permutation(len(rows)) / len(rows)
     recommender._snapshot = replace(snapshot, rows=rows)
-    recommender._network.scorer.prior_weight.data.fill_(1.0)
+    recommender._scoring.network.scorer.prior_weight.data.fill_(1.0)
 
 
 def test_first_customers_turn_new_listings_and_leave_known_ones_in_their_places(recommender):
@@ -294,7 +294,7 @@ def test_what_was_shown_of_the_new_listings_or_to_a_stranger_does_not_come_again
 
 
 def test_who_found_customers_faster_is_ranked_higher_for_everybody_and_says_so(recommender):
-    usual = recommender._network.pace
+    usual = recommender._scoring.network.pace
     usual.median.fill_(float(10 * DAY_US))
     usual.mean.fill_(float(np.log(2)))
     usual.deviation.fill_(0.5)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
-from coldstart_models import person, recommending
+from coldstart_models import answering, person, recommending
 from coldstart_models.candidates import pool_rows
 from coldstart_models.recommending import Recommender
 from coldstart_models.siamese.packing import pack
@@ -46,8 +46,8 @@ def many(recommender: Recommender, monkeypatch: pytest.MonkeyPatch) -> Recommend
     """The checkerboard's model over six thousand listings, of which few are scored exactly."""
     monkeypatch.setattr(recommending, "LARGE", 1_000)
     monkeypatch.setattr(person, "LARGE", 1_000)
-    monkeypatch.setattr(recommending, "MOST", 600)
-    scorer = recommender._network.scorer
+    monkeypatch.setattr(answering, "MOST", 600)
+    scorer = recommender._scoring.network.scorer
     vectors = listings(scorer.widths)
     generator = np.random.default_rng(0)
     rows = pack(vectors, generator.standard_normal(COUNT).astype(np.float32))
@@ -73,7 +73,7 @@ def many(recommender: Recommender, monkeypatch: pytest.MonkeyPatch) -> Recommend
         tag="m:1",
         featurizer=recommender._featurizer,
         head=recommender._head,
-        network=recommender._network,
+        network=recommender._scoring.network,
         population=Population.of(scorer.profiles(vectors, users)),
         snapshot=snapshot,
     )
