@@ -49,6 +49,7 @@ from feature_repo.offline_tables import (
 )
 from feature_repo.on_demand_features import ON_DEMAND_TABLES
 from feature_repo.read_back import Count, ReadBack, differences, shortfall
+from feature_repo.snapshot_state import snapshot_state
 from feature_repo.store_faults import as_store_lost
 from feature_repo.store_results import (
     MaterializedView,
@@ -59,7 +60,7 @@ from feature_repo.store_results import (
 )
 from feature_repo.unchecked_feast import unchecked
 from feature_repo.vector_snapshot import VIEWS as SNAPSHOT_VIEWS
-from feature_repo.vector_snapshot import Vectors, snapshot_state, write_snapshot
+from feature_repo.vector_snapshot import Vectors, write_snapshot
 from validation import tables
 
 if TYPE_CHECKING:
