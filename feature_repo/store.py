@@ -23,7 +23,6 @@ from feature_repo import one_view
 from feature_repo.encoder_tables import served_rows, unserved_rows
 from feature_repo.environment import POSTGRES, SPARK, Environment
 from feature_repo.errors import NotApplied, StoreError, StoreLost, UnknownFeature
-from feature_repo.event_log import Position
 from feature_repo.feature_tables import (
     AS_OF_US,
     CATEGORY_ID,
@@ -36,6 +35,7 @@ from feature_repo.feature_tables import (
 from feature_repo.home import REPOSITORY, Home
 from feature_repo.late_rows import TableBefore, table_before
 from feature_repo.lineage import FROM_EVENTS, keys_with_events, lineage_of
+from feature_repo.log_state import Position
 from feature_repo.offline_tables import (
     append_rows,
     extent,
