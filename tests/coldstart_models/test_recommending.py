@@ -255,32 +255,43 @@ def test_first_customers_turn_new_listings_and_leave_known_ones_in_their_places(
         assert was.is_new or was.item_id == stands.item_id
 
 
+@pytest.mark.parametrize("history", [HISTORY, history_of("a00", "a03", "a12", "b01")])
 @pytest.mark.parametrize("personal", [None, 0.4])
 def test_a_score_in_one_list_with_known_items_is_that_of_the_page_and_explains_itself(
-    recommender, personal
+    recommender, history, personal
 ):
+    _told_apart(recommender)
     _lift(recommender)
     page = recommender.recommend(
-        HISTORY, k=100, pool="all", exclude=set(HISTORY.item_ids), personal=personal
+        history, k=100, pool="all", exclude=set(history.item_ids), personal=personal
     )
-    among = recommender.score(HISTORY, ids(page), pool="all", personal=personal)
+    among = recommender.score(history, ids(page), pool="all", personal=personal)
     assert among == pytest.approx([one.score for one in page], abs=1e-5)
-    for one in page[:10]:
-        told = recommender.explain(HISTORY, one.item_id, pool="all", personal=personal)
+    for one in page:
+        (score,) = recommender.score(history, [one.item_id], pool="all", personal=personal)
+        assert score == pytest.approx(one.score, abs=1e-5)
+        told = recommender.explain(history, one.item_id, pool="all", personal=personal)
         assert told.score == pytest.approx(one.score, abs=1e-5)
+        assert told.sentence == one.reason
         assert sum(part.value for part in told.contributions) == pytest.approx(told.score, abs=1e-3)
         held = [part.value for part in told.contributions if part.term == AMONG_KNOWN]
         assert len(held) == one.is_new
         assert all(value < 0 for value in held)  # lifted past all, held to a place there was
+        alone = recommender.explain(history, one.item_id, personal=personal)
+        assert AMONG_KNOWN not in {part.term for part in alone.contributions}
 
 
 def test_pages_of_one_list_are_that_list_and_nobody_takes_a_place_twice(recommender):
+    _told_apart(recommender)
     _lift(recommender)
-    whole = ids(recommender.recommend(HISTORY, k=12, pool="all"))
+    whole = recommender.recommend(HISTORY, k=12, pool="all")
     shown = []
     while len(shown) < len(whole):
-        shown += ids(recommender.recommend(HISTORY, k=3, pool="all", shown=shown))
-    assert shown == whole
+        shown += recommender.recommend(HISTORY, k=3, pool="all", shown=ids(shown))
+    assert ids(shown) == ids(whole)
+    for one, same in zip(shown, whole, strict=True):
+        assert one.reason == same.reason
+        assert (one.score, one.deviation) == pytest.approx((same.score, same.deviation), abs=1e-5)
 
 
 def test_what_was_shown_of_the_new_listings_or_to_a_stranger_does_not_come_again(recommender):

@@ -10,6 +10,7 @@ import torch
 
 from coldstart_models import answering, person, recommending
 from coldstart_models.candidates import pool_rows
+from coldstart_models.person import Person
 from coldstart_models.recommending import Recommender
 from coldstart_models.siamese.packing import pack
 from coldstart_models.siamese.population import Population
@@ -146,9 +147,8 @@ def test_the_best_are_looked_for_where_the_control_between_general_and_personal_
     assert len({item.item_id for item in found} & expected) / K >= 0.95
 
 
-def test_among_known_items_the_best_are_those_of_all_whose_places_are_held(
-    many: Recommender,
-) -> None:
+def teach_half(many: Recommender) -> None:
+    """Let every other listing be new, and learn from customers who move it far."""
     generator = np.random.default_rng(7)
     new = generator.random(COUNT) < 0.5
     rows = np.flatnonzero(new)
@@ -158,6 +158,12 @@ def test_among_known_items_the_best_are_those_of_all_whose_places_are_held(
         generator.normal(-5.0, 20.0, len(rows)).astype(np.float32),
         np.full(len(rows), 5),
     )
+
+
+def test_among_known_items_the_best_are_those_of_all_whose_places_are_held(
+    many: Recommender,
+) -> None:
+    teach_half(many)
     shares = []
     for seed in range(5):
         left = pool_rows(many._snapshot, "all", exclude=set(history(seed).item_ids))
@@ -167,6 +173,39 @@ def test_among_known_items_the_best_are_those_of_all_whose_places_are_held(
         found = many.recommend(history(seed), k=K, pool="all", exclude=set(history(seed).item_ids))
         shares.append(len({item.item_id for item in found} & set(expected)) / K)
     assert np.mean(shares) >= 0.95
+
+
+def test_among_known_items_few_of_the_new_listings_are_scored_exactly_too(
+    many: Recommender,
+) -> None:
+    teach_half(many)
+    snapshot, scoring, most = many._snapshot, many._scoring, 600
+    rows = pool_rows(snapshot, "all")
+    assert snapshot.new[rows].sum() > 3 * most
+    found = Person.of(
+        scoring.scorer,
+        snapshot,
+        history(1),
+        rows,
+        most=most,
+        mean=scoring.population_mean,
+        together=True,
+    )
+    assert found is not None
+    assert most < len(found.rows) <= 2 * most
+
+
+@pytest.mark.parametrize("taught", [False, True])
+def test_far_down_a_list_of_very_many_a_page_goes_on_where_the_ones_before_ended(
+    many: Recommender, taught: bool
+) -> None:
+    if taught:
+        teach_half(many)
+    whole = [item.item_id for item in many.recommend(history(1), k=1_000, pool="all")]
+    shown = whole[:900]
+    page = [item.item_id for item in many.recommend(history(1), k=K, pool="all", shown=shown)]
+    assert len(page) == K
+    assert len(set(page) & set(whole[900:])) / K >= 0.8
 
 
 def test_what_first_customers_lifted_is_found_and_so_is_a_listing_that_was_just_added(
