@@ -11,9 +11,8 @@ from torch import Tensor
 
 from coldstart_models.data.catalogue import IntArray
 from coldstart_models.data.interactions import END_OF_TIME
-from coldstart_models.siamese.dates import DateTerm, early_ranks, standardised
+from coldstart_models.siamese.dates import DateTerm, early_ranks, season_ahead, standardised
 from coldstart_models.siamese.scorer import DAY_US
-from coldstart_models.siamese.season import season_match
 from coldstart_models.snapshot import microseconds
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ class CalendarTerms:
         profiles = term.season.profiles(values)
         moment = microseconds(now)
         known = np.where(listed == END_OF_TIME, moment, listed)
-        suits = season_match(profiles, np.maximum(known, moment))
+        suits = season_ahead(profiles, known, moment)
         age = early_ranks(listed, listed[pool])
         season = standardised(suits, suits[pool])
         of_age = torch.from_numpy(age).float() * term.age_weight[0]

@@ -12,10 +12,15 @@ import pyarrow as pa
 
 
 def give_back() -> None:
-    """Collect what nothing refers to, and return it where the C library can (glibc)."""
+    """Collect what nothing refers to but itself, which takes a while, and `trim`."""
     gc.collect()
     pa.default_memory_pool().release_unused()
+    trim()
+
+
+def trim() -> None:
+    """Return what was freed where the C library can (glibc); takes about a millisecond."""
     if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-        if trim is not None:
-            trim(ctypes.c_size_t(0))
+        found = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if found is not None:
+            found(ctypes.c_size_t(0))

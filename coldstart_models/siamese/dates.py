@@ -5,6 +5,7 @@ chosen. Models that are trained with dates may use that; the others never see a 
 listing found its first customers is no date: it is the pace that learners of few shots read.
 """
 
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -16,21 +17,30 @@ from torch import Tensor, nn
 from coldstart_models.data.catalogue import FloatMatrix, IntArray
 from coldstart_models.data.episodes import Episode
 from coldstart_models.data.interactions import END_OF_TIME
+from coldstart_models.siamese.scorer import DAY_US
 from coldstart_models.siamese.season import Season, season_match
 
 if TYPE_CHECKING:
     from coldstart_models.siamese.training import MetaSiamese, PreparedEpisode
 
+logger = logging.getLogger(__name__)
+
 Floats = npt.NDArray[np.float64]
-SEASON_WEIGHTS: Final = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.45, 0.6)
-"""Among which the weight of the season is chosen; ties go to the smaller."""
+SEASON_SHARE: Final = 0.8
+"""Of a person's spread of scores that a season would have which content told perfectly.
+
+Found on two launch cuts of one home-and-gift shop's first year, where NDCG@10 rises up to .9 and
+1.3 times the predictability and falls beyond.
+"""
+LEAD_US: Final = 30 * DAY_US
+"""People choose over the weeks that follow: the season is that of a month later."""
 
 
 class DateTerm(nn.Module):
     """Two weights: for the rank of the listing date, and for the match with the season.
 
     What sells in a season is popularity, which the loss of training explains away: so the
-    season's weight is chosen by what ranks past launches best, not by descent.
+    season's weight is not found by descent (`choose_season_weight`).
     """
 
     season_weight: Tensor
@@ -63,8 +73,9 @@ class DateTerm(nn.Module):
 def date_features(episode: Episode, profiles: FloatMatrix, first_us: IntArray) -> Tensor:
     """(C, 2): rank of being early in the pool, and how well the content suits the season.
 
-    The season is that of the later of two moments: when the episode's people are asked, and when
-    the candidate is first offered. An episode that has no moment says nothing of seasons.
+    The season is that of a month after the later of two moments: when the episode's people are
+    asked, and when the candidate is first offered. An episode that has no moment says nothing of
+    seasons.
 
     Args:
         profiles: (num_items, 2) of `season.Season`.
@@ -75,9 +86,15 @@ def date_features(episode: Episode, profiles: FloatMatrix, first_us: IntArray) -
     season = np.zeros(len(candidates))
     if episode.asked_us is not None:
         known = np.where(offered == END_OF_TIME, episode.asked_us, offered)
-        season = season_match(profiles[candidates], np.maximum(known, episode.asked_us))
+        season = season_ahead(profiles[candidates], known, episode.asked_us)
     columns = [early_ranks(offered, offered), standardised(season, season)]
     return torch.from_numpy(np.stack(columns, axis=1).astype(np.float32))
+
+
+def season_ahead(profiles: FloatMatrix, offered_us: IntArray, now_us: int) -> Floats:
+    """(N,): how well content of profiles (N, 2) suits the weeks after it is offered, or after now
+    where that was before."""
+    return season_match(profiles, np.maximum(offered_us, now_us) + LEAD_US)
 
 
 def early_ranks(offered_us: IntArray, pool_us: IntArray) -> Floats:
@@ -107,13 +124,19 @@ def standardised(values: Floats, pool: Floats) -> Floats:
 
 def choose_season_weight(
     network: "MetaSiamese",
-    learning: Sequence["PreparedEpisode"],
-    validation: Sequence["PreparedEpisode"],
+    episodes: Sequence["PreparedEpisode"],
+    *,
+    predictability: float,
 ) -> None:
-    """Set the season's weight to what ranks past launches best, in place.
+    """Set the season's weight by how well content tells seasons, in place.
 
-    Of the weights with which later launches are ranked better than without, it is the one of the
-    best mean NDCG@10 over all; 0 where there is none, or the log is too short to tell a season.
+    It is that share of the spread of a person's scores, times `SEASON_SHARE`. Where past launches
+    are not ranked better with it (mean NDCG@10), or none of them has a season, it is 0: what looks
+    like a season may be a fashion that passes, or one that has just begun.
+
+    Args:
+        episodes: launches of the past.
+        predictability: of the log, as by `season.predictability`.
     """
     from coldstart_models.siamese.training import ndcg_of, score_task
 
@@ -121,18 +144,17 @@ def choose_season_weight(
     if term is None:
         return
     term.season_weight.zero_()
-    told = [[one for one in each if bool(one.dates[:, 1].any())] for each in (learning, validation)]
-    if not all(told):
+    told = [one for one in episodes if bool(one.dates[:, 1].any())]
+    if not told or not predictability:
         return
-    quality = []
-    for episodes in told:
-        found = np.zeros(len(SEASON_WEIGHTS))
-        for one in episodes:
-            scores, season = score_task(network, one), one.dates[:, 1].cpu().numpy()
-            moved = (np.asarray(scores + weight * season, np.float32) for weight in SEASON_WEIGHTS)
-            found += [ndcg_of(each, one.episode.chosen) for each in moved]
-        quality.append(found)
-    of_later = quality[1]
-    mean = (quality[0] + of_later) / sum(map(len, told))
-    best = int(np.where(of_later > of_later[0], mean, mean[0]).argmax())
-    term.season_weight.fill_(SEASON_WEIGHTS[best])
+    scores = [score_task(network, one) for one in told]
+    spread = float(np.mean([each.std(axis=1).mean() for each in scores]))
+    weight = SEASON_SHARE * predictability * spread
+    gain = 0.0
+    for one, plain in zip(told, scores, strict=True):
+        season = one.dates[:, 1].cpu().numpy()
+        with_season = np.asarray(plain + weight * season, np.float32)
+        gain += ndcg_of(with_season, one.episode.chosen) - ndcg_of(plain, one.episode.chosen)
+    logger.info("a season of weight %.3f adds %.4f to NDCG@10", weight, gain / len(told))
+    if gain > 0:
+        term.season_weight.fill_(weight)

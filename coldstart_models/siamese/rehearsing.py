@@ -1,6 +1,6 @@
 """Making rehearsals: what learners learn on and are judged by, from episodes with support."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -9,6 +9,7 @@ import torch
 
 from coldstart_models.data.episodes import Episode, with_support
 from coldstart_models.data.interactions import Interactions
+from coldstart_models.freed_memory import give_back
 from coldstart_models.siamese.learners.rehearsal import Rehearsal
 from coldstart_models.siamese.training import (
     MetaSiamese,
@@ -30,14 +31,17 @@ def with_shots(
     generator: np.random.Generator,
     *,
     numbers: Sequence[int] = SHOTS,
-) -> list[Episode]:
-    """Every episode with each number of first customers that its listings reach."""
-    drawn = [
-        with_support(episode, interactions, shots=shots, generator=generator)
-        for episode in episodes
-        for shots in numbers
-    ]
-    return [episode for episode in drawn if episode is not None and len(episode.chosen)]
+) -> Iterator[Episode]:
+    """Every episode with each number of first customers that its listings reach, one at a time.
+
+    The histories of many first customers are large: one that is dropped is gone before the next.
+    """
+    for episode in episodes:
+        for shots in numbers:
+            drawn = with_support(episode, interactions, shots=shots, generator=generator)
+            if drawn is not None and len(drawn.chosen):
+                yield drawn
+            del drawn
 
 
 @torch.no_grad()
@@ -63,3 +67,15 @@ def rehearse(network: MetaSiamese, prepared: PreparedEpisode, *, launches: bool)
         chosen=torch.from_numpy(prepared.episode.chosen),
         launches=launches,
     )
+
+
+def rehearse_all(
+    network: MetaSiamese, prepared: Iterable[PreparedEpisode], *, launches: bool
+) -> list[Rehearsal]:
+    """Rehearse each and drop it before the next is asked for; arguments as in `rehearse`."""
+    found = []
+    for one in prepared:
+        found.append(rehearse(network, one, launches=launches))
+        del one
+    give_back()
+    return found

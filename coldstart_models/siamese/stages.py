@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -13,7 +14,6 @@ from coldstart_models.data.category_episodes import category_episodes
 from coldstart_models.data.episodes import (
     Episode,
     HistoryReader,
-    first_available_us,
     held_out_episode,
     launch_episodes,
 )
@@ -31,12 +31,14 @@ from coldstart_models.siamese.inputs import Featurizer, ItemInputs
 from coldstart_models.siamese.learners.contest import Contest, hold_contest
 from coldstart_models.siamese.learners.registry import AUTO, LEARNERS, build_learner
 from coldstart_models.siamese.learners.rehearsal import Rehearsal
+from coldstart_models.siamese.preparing import Seen, prepare_all, prepare_each
 from coldstart_models.siamese.rehearsing import (
     CATEGORIES,
     CATEGORY_SHOTS,
-    rehearse,
+    rehearse_all,
     with_shots,
 )
+from coldstart_models.siamese.season import predictability
 from coldstart_models.siamese.sharing import train_together
 from coldstart_models.siamese.strangers import PopularitySpread
 from coldstart_models.siamese.togetherness import (
@@ -47,11 +49,9 @@ from coldstart_models.siamese.togetherness import (
 )
 from coldstart_models.siamese.training import (
     MetaSiamese,
-    PastItems,
     PreparedEpisode,
     Schedule,
     TrainingRecord,
-    prepare,
     train,
 )
 from coldstart_models.siamese.weighing import weigh
@@ -70,8 +70,8 @@ class EpisodeSet:
 
     learning: list[Episode]
     validation: list[Episode]
-    seen: dict[int, PastItems] = field(default_factory=dict)
-    """What the episodes' pasts say of all items, by the id of the past, once somebody asked."""
+    seen: Seen = field(default_factory=dict)
+    """What the episodes' pasts say of all items, once somebody asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +156,9 @@ def pretrain(
         weigh(network, weighed, validation, launches=launches)
     _learn(model, learning, validation, "train", seed, schedule, progress, watch or Watch())
     draw_back(model, start, training)
-    choose_season_weight(network, weighed, validation)
+    if dates:
+        told = predictability(training.interactions, inputs.values)
+        choose_season_weight(network, [*weighed, *validation], predictability=told)
     _learn_certainty(network, weighed, validation)
     return model
 
@@ -257,24 +259,34 @@ def rehearsals(
     """What few-shot learners learn on, over items and over categories, and what they are judged by.
 
     Episodes over categories teach who suits whom; how fast a listing found its customers, and so
-    its bias, is learned on the others alone.
+    its bias, is learned on the others alone. Every rehearsal's first customers are dropped before
+    the next are drawn, and the pasts of categories are fitted first, while no rehearsal is kept.
     """
-    give_back()  # what the steps took
     generator, log = np.random.default_rng(seed), training.interactions
     dates = model.network.date_term is not None
+    ready = partial(prepare_each, training=training, inputs=model.inputs, seed=seed, dates=dates)
     rest = without(training, episodes.validation)
     kinds = category_episodes(rest, count=CATEGORIES, generator=generator)
-    found = []
-    for drawn, launches, seen in (
-        (with_shots(episodes.learning, log, generator), True, episodes.seen),
-        (with_shots(kinds, log, generator, numbers=CATEGORY_SHOTS), False, {}),
-        (with_shots(episodes.validation, log, generator), True, episodes.seen),
-    ):
-        prepared = prepare_all(drawn, training, model.inputs, seen, seed=seed, dates=dates)
-        found.append([rehearse(model.network, one, launches=launches) for one in prepared])
-        del prepared
-        give_back()
-    over_items, over_categories, validation = found
+    del rest
+    of_kinds: Seen = {}
+    give_back()  # what the steps took
+    prepare_all(kinds, training, model.inputs, of_kinds, seed=seed, dates=dates)
+    over_items = rehearse_all(
+        model.network,
+        ready(with_shots(episodes.learning, log, generator), seen=episodes.seen),
+        launches=True,
+    )
+    over_categories = rehearse_all(
+        model.network,
+        ready(with_shots(kinds, log, generator, numbers=CATEGORY_SHOTS), seen=of_kinds),
+        launches=False,
+    )
+    del kinds, of_kinds
+    validation = rehearse_all(
+        model.network,
+        ready(with_shots(episodes.validation, log, generator), seen=episodes.seen),
+        launches=True,
+    )
     return [*over_items, *over_categories], validation
 
 
@@ -331,33 +343,6 @@ def without(training: TrainingSet, episodes: Sequence[Episode]) -> TrainingSet:
         known[episode.task.candidates] = False
     interactions = training.interactions.where(known[training.interactions.item_index])
     return replace(training, interactions=interactions, warm=training.warm & known)
-
-
-def prepare_all(
-    episodes: Sequence[Episode],
-    training: TrainingSet,
-    inputs: ItemInputs,
-    seen: dict[int, PastItems],
-    *,
-    seed: int,
-    dates: bool = False,
-) -> list[PreparedEpisode]:
-    """Prepare episodes; those cut from the same past share one fit of the factors.
-
-    Args:
-        dates: whether the model may use dates.
-        seen: of the pasts that are there already, by their id; it grows. Whoever keeps it keeps
-            the episodes, or an id may come again.
-    """
-    first_us = first_available_us(training)
-    prepared = []
-    for episode in episodes:
-        key = id(episode.past)
-        if key not in seen:
-            fitted = fit_togetherness(episode.past, inputs, seed=seed)
-            seen[key] = PastItems.of(episode.past, inputs, fitted, dates=dates)
-        prepared.append(prepare(episode, seen[key], first_us=first_us))
-    return prepared
 
 
 def _learn(

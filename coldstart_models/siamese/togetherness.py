@@ -115,9 +115,14 @@ def content_mean(inputs: ItemInputs) -> npt.NDArray[np.float32]:
 
 
 def neighbourhood(left: FloatMatrix, right: FloatMatrix) -> FloatMatrix:
-    """exp(β (cos − 1)) of unit rows (N, D) and (A, D)."""
-    near = SHARPNESS * (left @ right.T - np.float32(1.0))
-    return np.asarray(np.exp(near), np.float32)
+    """(N, A): exp(β (cos − 1)) of unit rows (N, D) and (A, D).
+
+    In place: of many items nothing that a fit makes is larger.
+    """
+    near = left @ right.T
+    near -= 1.0
+    near *= SHARPNESS
+    return np.asarray(np.exp(near, out=near), np.float32)
 
 
 def fit_togetherness(past: Interactions, inputs: ItemInputs, *, seed: int) -> FittedTogetherness:
@@ -134,6 +139,7 @@ def fit_togetherness(past: Interactions, inputs: ItemInputs, *, seed: int) -> Fi
     known = np.asarray(chosen.getnnz(axis=0)) > 0
     columns = np.sqrt(np.asarray(chosen.multiply(chosen).sum(axis=0)).ravel())
     scaled = chosen @ sparse.diags_array(1.0 / np.where(columns > 0, columns, 1.0))
+    del chosen
     rank = max(1, min(WIDTH, min(scaled.shape) - 1))
     _, strength, axes = randomized_svd(
         sparse.csr_matrix(scaled), n_components=rank, n_oversamples=20, random_state=seed
@@ -177,7 +183,10 @@ def _kernel(
     deviations: FloatMatrix, unit: FloatMatrix, line: FloatMatrix, anchors: FloatMatrix
 ) -> FloatMatrix:
     """(N, A)"""
-    return np.asarray(0.5 * (deviations @ line.T + neighbourhood(unit, anchors)), np.float32)
+    kernel = deviations @ line.T
+    kernel += neighbourhood(unit, anchors)
+    kernel *= 0.5
+    return np.asarray(kernel, np.float32)
 
 
 def _through_anchors(

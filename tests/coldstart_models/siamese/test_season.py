@@ -1,18 +1,29 @@
 """Seasons: what sold in one of past years is told by content, and a launch is no season."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pytest
+import torch
 
-from coldstart_models.data.catalogue import FloatMatrix
+from coldstart_models.data.catalogue import FloatMatrix, IntArray
 from coldstart_models.data.interactions import END_OF_TIME
 from coldstart_models.data.splits import cutoff_split
 from coldstart_models.ranker import RankingTask, TrainingSet
-from coldstart_models.siamese.dates import early_ranks
+from coldstart_models.siamese.dates import DateTerm, choose_season_weight, early_ranks
+from coldstart_models.siamese.preparing import prepare_all
 from coldstart_models.siamese.ranker import SiameseRanker
-from coldstart_models.siamese.season import YEAR_US, Season, fit_season, season_match
+from coldstart_models.siamese.season import (
+    YEAR_US,
+    Season,
+    fit_season,
+    predictability,
+    season_match,
+)
+from coldstart_models.siamese.stages import past_episodes
 from tests.coldstart_models.checkerboard import START, Row, catalogue_of, interactions_of, titled
 from validation import tables
 
@@ -59,11 +70,38 @@ def test_what_sold_in_a_season_suits_it_again_in_a_later_year() -> None:
     assert july[SUMMER] > july[ALWAYS] + 0.1 > july[WINTER] + 0.2
 
 
-def test_a_log_of_less_than_a_year_tells_no_season() -> None:
-    short = fitted(360)
+def test_a_log_of_part_of_a_year_tells_the_half_that_it_has_not_seen() -> None:
+    """From January to June: what sold in the cold sells again in autumn, towards its end more."""
+    part = fitted(180)
+    november, august = matches(part, day=320), matches(part, day=230)
+    assert november[WINTER] > november[SUMMER] + 0.2
+    assert august[SUMMER] > august[WINTER] + 0.2
+
+
+def test_a_log_of_less_than_two_months_tells_no_season() -> None:
+    short = fitted(60)
     assert not short.map.any()
     assert not matches(short, day=10).any()
-    assert fitted(370).map.any()
+    assert fitted(120).map.any()
+
+
+def test_seasons_that_content_tells_are_predictable_and_chance_is_not() -> None:
+    """Of items that the prediction was not fitted on."""
+    generator = np.random.default_rng(0)
+    catalogue = titled({f"i{number:03}": "" for number in range(200)})
+    kinds = generator.integers(KINDS, size=200)
+    rows = [
+        (f"u{day % 7}", f"i{number:03}", float(day))
+        for day in range(0, 180, 5)
+        for number, kind in enumerate(kinds)
+        if sold_in(kind, day)
+    ]
+    past = interactions_of(rows, catalogue)
+    told = np.eye(KINDS, dtype=np.float32)[kinds]
+    untold = generator.standard_normal((200, 20)).astype(np.float32)
+    assert predictability(past, {"words": told}) > 0.9
+    assert predictability(past, {"words": untold}) < 0.2
+    assert predictability(past.where(past.time_us < past.time_us[0] + 1), {"words": told}) == 0
 
 
 def test_a_launch_is_no_season() -> None:
@@ -84,8 +122,8 @@ def test_ranks_of_age_share_ties_and_say_nothing_of_unknown_dates() -> None:
     assert not early_ranks(np.array([1, 2]), np.array([5, 5])).any()
 
 
-def seasonal_shop() -> tuple[pd.DataFrame, list[Row]]:
-    """Three years of a shop that lists two things of each half of the year every ten days.
+def seasonal_shop(*, copies: int) -> tuple[pd.DataFrame, list[Row]]:
+    """Three years of a shop that lists so many things of each half of the year every ten days.
 
     Of what came in the last half-year, 80 people choose some of what is in season.
     """
@@ -95,7 +133,7 @@ def seasonal_shop() -> tuple[pd.DataFrame, list[Row]]:
         (f"{kind}{launch:03}{copy}", f"{words[kind]} {launch} {copy}", 10.0 * launch, kind)
         for launch in range(110)
         for kind in words
-        for copy in range(2)
+        for copy in range(copies)
     ]
     items = pd.DataFrame(
         {
@@ -117,28 +155,63 @@ def seasonal_shop() -> tuple[pd.DataFrame, list[Row]]:
     return items, list(choices())
 
 
-def test_a_model_with_dates_ranks_the_launches_of_the_coming_season_first() -> None:
-    items, rows = seasonal_shop()
+def fitted_ranker(*, cut: float, copies: int) -> tuple[SiameseRanker, TrainingSet, IntArray]:
+    """With dates, on the shop up to a day; and some of what is launched later."""
+    items, rows = seasonal_shop(copies=copies)
     catalogue = catalogue_of(items)
-    cutoff = START + pd.Timedelta(days=round(2.25 * YEAR))  # before the third summer
+    cutoff = START + pd.Timedelta(days=round(cut))
     split = cutoff_split(catalogue, interactions_of(rows, catalogue), cutoff, dated=True)
     training = split.training_set(catalogue)
     ranker = SiameseRanker(meta=False, dates=True)
     ranker.fit(training, seed=0)
-    model = ranker._model
-    assert model is not None
-    term = model.network.date_term
+    return ranker, training, np.flatnonzero(split.cold)[::3].copy()
+
+
+def date_term(ranker: SiameseRanker) -> DateTerm:
+    assert ranker._model is not None
+    term = ranker._model.network.date_term
     assert term is not None
+    return term
+
+
+@pytest.mark.parametrize(
+    ("years", "copies"), [(0.8, 8), (2.25, 2)], ids=["part of a year", "two years"]
+)
+def test_a_model_with_dates_ranks_the_launches_of_the_coming_season_first(
+    years: float, copies: int
+) -> None:
+    """Before the first winter that is seen whole, and before the third summer."""
+    ranker, training, cold = fitted_ranker(cut=years * YEAR, copies=copies)
+    sign = 1 if years > 1 else -1
+    term = date_term(ranker)
     assert float(term.season_weight) > 0
-    cold = np.flatnonzero(split.cold)[::3].copy()
-    with_season = summers_lead(ranker, training, cold)
+    with_season = sign * summers_lead(ranker, training, cold)
     term.season_weight.zero_()
-    assert with_season > summers_lead(ranker, training, cold) + 0.05
+    assert with_season > sign * summers_lead(ranker, training, cold) + 0.05
 
 
-def summers_lead(
-    ranker: SiameseRanker, training: TrainingSet, cold: npt.NDArray[np.int64]
-) -> float:
+def test_a_season_that_ranks_past_launches_worse_or_that_content_does_not_tell_weighs_nothing() -> (
+    None
+):
+    ranker, training, _ = fitted_ranker(cut=0.6 * YEAR, copies=8)
+    model, term = ranker._model, date_term(ranker)
+    assert model is not None
+    past, _ = past_episodes(training, seed=0, by_time=True)
+    episodes = prepare_all(
+        [*past.learning, *past.validation], training, model.inputs, past.seen, seed=0, dates=True
+    )
+    turned = [replace(one, dates=one.dates * torch.tensor([1.0, -1.0])) for one in episodes]
+    weights = []
+    for given, told in ((episodes, 0.8), (turned, 0.8), (episodes, 0.0), (episodes, 0.4), ([], 1)):
+        choose_season_weight(model.network, given, predictability=told)
+        weights.append(float(term.season_weight))
+    kept, *nothing, half, none = weights
+    assert kept == pytest.approx(2 * half)
+    assert half > 0
+    assert [*nothing, none] == [0.0, 0.0, 0.0]
+
+
+def summers_lead(ranker: SiameseRanker, training: TrainingSet, cold: IntArray) -> float:
     """By how much the launches of summer's things are scored above winter's."""
     everybody = np.arange(training.interactions.num_users)
     task = RankingTask(everybody, training.interactions.histories(everybody), cold)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from coldstart_models.siamese.stages import held_out_episodes, prepare_all, pretrain
+from coldstart_models.siamese.preparing import prepare_all
+from coldstart_models.siamese.stages import held_out_episodes, pretrain
 from coldstart_models.siamese.training import MetaSiamese, ndcg
 from coldstart_models.siamese.weighing import (
     Choices,

@@ -1,0 +1,53 @@
+"""Episodes as tensors: those cut from the same past share one fit of what goes together."""
+
+from collections.abc import Iterable, Iterator
+
+from coldstart_models.data.episodes import Episode, first_available_us
+from coldstart_models.freed_memory import trim
+from coldstart_models.ranker import TrainingSet
+from coldstart_models.siamese.inputs import ItemInputs
+from coldstart_models.siamese.togetherness import fit_togetherness
+from coldstart_models.siamese.training import PastItems, PreparedEpisode, prepare
+
+Seen = dict[int, PastItems]
+"""What pasts say of all items, by the id of the past. Whoever keeps it keeps the episodes, or an id
+may come again."""
+
+
+def prepare_all(
+    episodes: Iterable[Episode],
+    training: TrainingSet,
+    inputs: ItemInputs,
+    seen: Seen,
+    *,
+    seed: int,
+    dates: bool = False,
+) -> list[PreparedEpisode]:
+    """All of them at once; arguments as in `prepare_each`."""
+    return list(prepare_each(episodes, training, inputs, seen, seed=seed, dates=dates))
+
+
+def prepare_each(
+    episodes: Iterable[Episode],
+    training: TrainingSet,
+    inputs: ItemInputs,
+    seen: Seen,
+    *,
+    seed: int,
+    dates: bool = False,
+) -> Iterator[PreparedEpisode]:
+    """One at a time: an episode that is dropped is gone before the next is asked for.
+
+    Args:
+        dates: whether the model may use dates.
+        seen: of the pasts that are there already; it grows.
+    """
+    first_us = first_available_us(training)
+    for episode in episodes:
+        key = id(episode.past)
+        if key not in seen:
+            fitted = fit_togetherness(episode.past, inputs, seed=seed)
+            seen[key] = PastItems.of(episode.past, inputs, fitted, dates=dates)
+            trim()
+        yield prepare(episode, seen[key], first_us=first_us)
+        del episode
