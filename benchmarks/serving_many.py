@@ -5,9 +5,7 @@ turned by noise a modality at a time and kept at its length, so that they are of
 They are where a service reads them: in the catalogue and in the snapshot of `item_vector`.
 """
 
-import json
 import os
-from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +20,7 @@ from coldstart_models.snapshot import Snapshot
 from feature_repo import vector_snapshot
 from feature_repo.feature_tables import CREATED_TIMESTAMP, ITEM_VECTOR
 from feature_repo.home import Home
+from feature_repo.snapshot_state import SnapshotState, name_current, table_state
 from validation import tables
 
 NOISE: Final = 0.35
@@ -79,19 +78,18 @@ def _write_snapshot(home: Home, many: Home, small: Snapshot, ids: pa.Array) -> N
     first = pq.read_table(home.feature_table(view), columns=named).select(named).slice(0, 1)
     rows = _renamed(first.take(pa.array(np.zeros(len(ids), np.int64))), ids)
     vector_snapshot._write_rows(rows, version / vector_snapshot.ROWS)
-    state = vector_snapshot.SnapshotState(
+    state = SnapshotState(
         version=1,
         rows=len(ids),
         width=width,
         patches=0,
-        table=vector_snapshot.table_state(many.feature_table(view)),
+        table=table_state(many.feature_table(view)),
         checksums={
             name: vector_snapshot._checksum(version / name)
             for name in (vector_snapshot.VECTORS, vector_snapshot.ROWS)
         },
     )
-    current = many.vector_snapshots(view) / vector_snapshot.CURRENT
-    current.write_text(json.dumps(asdict(state)), encoding="utf-8")
+    name_current(state, many.vector_snapshots(view))
     _forget(version / vector_snapshot.VECTORS)
 
 

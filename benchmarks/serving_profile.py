@@ -23,9 +23,9 @@ STAGES: Final = {
     "read the history online": ("asking.py", "_stored_history"),
     "filter the candidates": ("candidates.py", "pool_rows"),
     "see the person beside them": ("person.py", "of"),
-    "sum the scores": ("recommending.py", "_summed"),
+    "sum the scores": ("scoring.py", "summed"),
     "order them": ("arranging.py", "order"),
-    "tell the reasons": ("recommending.py", "_sentences"),
+    "tell the reasons": ("explaining.py", "sentences"),
     "make the answer": ("asking.py", "_recommendations"),
     "sign the next page": ("cursor.py", "after"),
 }

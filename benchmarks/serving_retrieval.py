@@ -168,16 +168,16 @@ def teach(large: Recommender, seed: int) -> None:
 
 def exactly(large: Recommender, given: UserHistory) -> set[str]:
     """Ids of the best hundred, by the exact score of every listing that may be shown."""
-    snapshot = large._snapshot
+    snapshot, scoring = large._snapshot, large._scoring
     offered = np.flatnonzero(snapshot.target & snapshot.available)
     plain, lifted = np.empty(len(offered), np.float32), np.empty(len(offered), np.float32)
     for first in range(0, len(offered), BLOCK):
         rows = offered[first : first + BLOCK]
-        person = Person.of(large._scorer, snapshot, given, rows)
+        person = Person.of(scoring.scorer, snapshot, given, rows)
         assert person is not None
         run = slice(first, first + len(rows))
-        plain[run] = lifted[run] = large._summed(person, None, personal=None)
-        added, held = snapshot.learned.added(rows, person.past.centred(large._population_mean))
+        plain[run] = lifted[run] = scoring.summed(person, None, personal=None)
+        added, held = snapshot.learned.added(rows, person.past.centred(scoring.population_mean))
         plain[run][held] -= added.numpy()
     new = torch.from_numpy(snapshot.new[offered])
     shared = shared_out(torch.from_numpy(plain)[None], torch.from_numpy(lifted)[None], new)

@@ -22,10 +22,11 @@ import pyarrow.parquet as pq
 from benchmarks import results
 from coldstart_models.event_intake import take_events
 from coldstart_models.online_histories import read_histories
-from feature_repo.event_log import event_log, new_generation, write_base
+from feature_repo.event_log import event_log
 from feature_repo.feature_tables import create_missing
 from feature_repo.home import Home
 from feature_repo.jobs.transaction import locked
+from feature_repo.log_state import new_generation, write_base
 from feature_repo.store import Store
 from validation import tables
 

@@ -1,12 +1,14 @@
-"""Which listings may be recommended: the pool and what the request filters out of it."""
+"""Which listings are asked about: by id, or a pool and what the request filters out of it."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import numpy as np
 
 from coldstart_models.data.catalogue import IntArray
+from coldstart_models.errors import UnknownItem
 from coldstart_models.snapshot import Snapshot
+from coldstart_models.user_history import UserHistory
 from validation import tables
 
 NEW: Final = "new"
@@ -47,3 +49,21 @@ def pool_rows(
     if exclude:
         keep[snapshot.rows_of(exclude)] = False
     return np.flatnonzero(keep)
+
+
+def unfiltered_rows(
+    snapshot: Snapshot, pool: str, history: UserHistory, item_ids: Collection[str]
+) -> IntArray:
+    """Rows of what a person is recommended without filters; of the history only these items."""
+    return pool_rows(snapshot, pool, exclude=set(history.item_ids).difference(item_ids))
+
+
+def served_rows(snapshot: Snapshot, item_ids: Sequence[str]) -> IntArray:
+    """(K,) rows of the ids, in order. Raises UnknownItem naming those that are not served."""
+    unknown = [item_id for item_id in item_ids if item_id not in snapshot.position]
+    if unknown:
+        raise UnknownItem(
+            f"{len(unknown)} of {len(item_ids)} items are not served: "
+            f"{', '.join(map(str, unknown[:5]))}; add them by `coldstart listings`"
+        )
+    return np.array([snapshot.position[item_id] for item_id in item_ids], dtype=np.int64)

@@ -7,14 +7,14 @@ from typing import Final
 import numpy as np
 import torch
 
+from coldstart_models.candidates import ALL, unfiltered_rows
 from coldstart_models.data.catalogue import IntArray
-from coldstart_models.siamese.population import Population
-from coldstart_models.siamese.scorer import (
-    Profiles,
-    SiameseScorer,
-    Vectors,
-)
+from coldstart_models.person import Person
+from coldstart_models.scoring import Scoring
+from coldstart_models.siamese.personal import moved
 from coldstart_models.siamese.sight import FloatArray
+from coldstart_models.snapshot import Snapshot
+from coldstart_models.user_history import UserHistory
 
 POPULARITY: Final = "popularity"
 FIRST_CUSTOMERS: Final = "first customers"
@@ -54,25 +54,118 @@ class Explanation:
     sentence: str
 
 
-def first_customer_contributions(
-    scorer: SiameseScorer,
-    vectors: Vectors,
-    users: Profiles,
-    delta: dict[str, torch.Tensor],
-    population: Population,
-) -> torch.Tensor:
-    """(H,): what each history event adds through the listing's delta.
+def explained(
+    scoring: Scoring,
+    snapshot: Snapshot,
+    history: UserHistory,
+    row: int,
+    *,
+    pool: str,
+    personal: float | None,
+) -> Explanation:
+    """Take one score apart; arguments are those of `Recommender.score`.
+
+    Where a new listing is ranked in one list with known items, it is the listing's own score, and
+    what its place there adds.
+    """
+    placed = pool == ALL and bool(snapshot.new[row]) and len(snapshot.learned.rows) > 0
+    item_id, rows = str(snapshot.item_ids[row]), np.array([row])
+    if placed:
+        rows = np.union1d(unfiltered_rows(snapshot, pool, history, [item_id]), rows)
+    beside = Person.of(scoring.scorer, snapshot, history, rows)
+    if beside is None:
+        popularity = float(snapshot.prior[row])
+        part = Contribution(None, POPULARITY, popularity)
+        return Explanation(item_id, popularity, (part,), sentence(title(snapshot, row), []))
+    place = np.searchsorted(rows, [row])
+    person, parts = beside.among(place), beside.parts(place)
+    contributions = [
+        *_for_everybody(scoring, person, personal=personal),
+        *_by_event(scoring, person, parts, personal=personal),
+    ]
+    dated = scoring.calendar.terms(snapshot)
+    score = float(scoring.summed(person, dated, personal=personal)[0])
+    if placed:
+        among = scoring.summed(beside, dated, personal=personal, together=True)
+        held = float(among[place[0]])
+        contributions.append(Contribution(None, AMONG_KNOWN, held - score))
+        score = held
+    (reason,) = _told(person, person.rows, parts)
+    return Explanation(item_id, score, tuple(contributions), reason)
+
+
+def _for_everybody(
+    scoring: Scoring, person: Person, *, personal: float | None
+) -> list[Contribution]:
+    """What is added to the score of the person's one candidate whoever asks."""
+    snapshot, row = person.snapshot, int(person.rows[0])
+    general = float(person.general()[0])
+    weight = float(scoring.scorer.prior_weight.detach())
+    share = 1.0 if personal is None else personal
+    found = [Contribution(None, POPULARITY, moved(weight * general, general, weight, personal))]
+    added = [(PACE, float(snapshot.biases[row]))]
+    dated = scoring.calendar.terms(snapshot)
+    if dated is not None:
+        added += [(AGE, float(dated.age[row])), (SEASON, float(dated.season[row]))]
+    return found + [Contribution(None, term, share * value) for term, value in added if value]
+
+
+def _by_event(
+    scoring: Scoring, person: Person, parts: FloatArray, *, personal: float | None
+) -> list[Contribution]:
+    """What each history event adds to the score of the person's one candidate.
 
     Args:
-        delta: modality → (D_m,).
+        parts: (M, 1, H) by modality.
     """
+    adapted = _first_customers(scoring, person)
+    share = 1.0 if personal is None else personal
+    named = zip(scoring.scorer.widths, parts[:, 0], strict=True)
+    return [
+        Contribution(chosen, name, share * float(value))
+        for name, values in [*named, (FIRST_CUSTOMERS, adapted.numpy())]
+        for chosen, value in zip(person.item_ids, values, strict=True)
+        if value != 0.0
+    ]
+
+
+@torch.inference_mode()
+def _first_customers(scoring: Scoring, person: Person) -> torch.Tensor:
+    """(H,): what each history event adds through the delta of the person's one candidate."""
+    users, delta = person.past.profiles, person.snapshot.delta(int(person.rows[0]))
     total = torch.zeros(users.compact.shape[1])
-    for name in scorer.widths:
+    for name in scoring.scorer.widths:
         if not bool(users.present[name][0]):
             continue
-        past = vectors.values[name][users.used][users.compact[0]]
-        total = total + users.weights[name][0] * ((past - population.mean[name]) @ delta[name])
+        past = person.snapshot.vectors.values[name][users.used][users.compact[0]]
+        centred = past - scoring.population.mean[name]
+        total = total + users.weights[name][0] * (centred @ delta[name])
     return total
+
+
+def sentences(person: Person, places: IntArray) -> list[str]:
+    """Why each of some of the candidates, by their places (K,)."""
+    return _told(person, person.rows[places], person.parts(places))
+
+
+def _told(person: Person, rows: IntArray, parts: FloatArray) -> list[str]:
+    """Why each listing (K,), of what each event adds to it (M, K, H)."""
+    snapshot = person.snapshot
+
+    def title_of(event: int) -> str:
+        return title(snapshot, int(person.past_rows[event]))
+
+    reasons = strongest(parts, list(person.scorer.widths), title_of)
+    return [
+        sentence(title(snapshot, row), told)
+        for row, told in zip(rows.tolist(), reasons, strict=True)
+    ]
+
+
+def title(snapshot: Snapshot, row: int) -> str:
+    """Of a listing; its id where it has none."""
+    named = snapshot.titles[row]
+    return str(named) if isinstance(named, str) and named else str(snapshot.item_ids[row])
 
 
 def sentence(title: str, reasons: list[tuple[str, str]]) -> str:

@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from feature_repo.event_log import identity_of
 from feature_repo.home import Home
 from feature_repo.jobs.arrival import ITEM_COLUMNS
 from validation import tables
 from validation.identities import Ids
+from validation.whole_files import identity_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 import pandas as pd
 
-from feature_repo.event_log import identity_of
 from feature_repo.home import Home
 from validation import tables
+from validation.whole_files import identity_of
 
 DELETED_MEANWHILE: Final = (
     "the listing was deleted while its change was being encoded; it stays deleted: send it whole, "

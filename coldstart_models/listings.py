@@ -30,13 +30,13 @@ from coldstart_models.progress import Progress
 from coldstart_models.stage_times import stage
 from feature_repo import listing_changes
 from feature_repo.errors import StoreLost
-from feature_repo.event_log import identity_of
 from feature_repo.home import Home
 from feature_repo.jobs.catalogue import accepted_rows
 from feature_repo.jobs.catalogue_reference import CatalogueReference
 from feature_repo.jobs.transaction import locked
 from validation import tables
 from validation.rules import NO_RULES, Rules
+from validation.whole_files import identity_of
 
 if TYPE_CHECKING:
     from coldstart_models.recommending import Recommender

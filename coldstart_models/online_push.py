@@ -21,12 +21,13 @@ from coldstart_models.feature_rows import item_stats_rows
 from coldstart_models.listed_items import listed_items
 from coldstart_models.stage_times import stage
 from feature_repo import listing_changes
-from feature_repo.event_log import LogState, Position, event_log
+from feature_repo.event_log import event_log
 from feature_repo.feature_tables import ITEM_ADAPTATION, ITEM_STATS, USER_HISTORY
 from feature_repo.home import Home
 from feature_repo.jobs.arrival import EVENT_COLUMNS
 from feature_repo.lineage import log_reached
 from feature_repo.listing_changes import Kind
+from feature_repo.log_state import LogState, Position
 from validation import tables
 from validation.whole_files import alone, flush, replacing
 

@@ -8,22 +8,19 @@ generation, a random name in the large file's footer, changes when `ingest` writ
 
 The log is the large file's rows and then the small files', in this order. Every change is one
 rename, so a reader needs no lock: files that do not join up were being changed, and it looks
-again. ADR 0011 says why.
+again. ADR 0011 says why; `log_state` is what such a reader has.
 """
 
 import logging
 import os
-import re
 import shutil
 import threading
 import time
-import uuid
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pandas as pd
 import pyarrow as pa
@@ -37,18 +34,21 @@ from feature_repo.event_index import EventIndex, conforming
 from feature_repo.home import Home
 from feature_repo.jobs.item_newest import ItemLog
 from feature_repo.jobs.transaction import locked
+from feature_repo.log_state import (
+    UNNAMED,
+    LogState,
+    Segment,
+    footed,
+    footer,
+    joined,
+    new_generation,
+    write_base,
+)
 from validation import tables
-from validation.whole_files import alone, flush, replacing
+from validation.whole_files import alone, flush, identity_of, replacing
 
 log = logging.getLogger(__name__)
 
-GENERATION: Final = b"coldstart.generation"
-"""Key in the large file's footer."""
-UNNAMED: Final = "0"
-"""Generation of a log that another program wrote."""
-NAME: Final = re.compile(r"(\d{15})-(\d{15})-(\d)\.parquet")
-NUMBER: Final = "number"
-"""Column of `LogState.batches`: a row's place in the log."""
 MERGED: Final = 16
 """So many small files of one level become one of the next."""
 MAX_LEVEL: Final = 3
@@ -56,113 +56,10 @@ MAX_MERGED_ROWS: Final = 200_000
 """Larger files wait for `coldstart aggregate`: an append may not stop for them."""
 INDEXED_FROM: Final = 50_000
 """A large file with fewer rows is held in memory instead of being indexed."""
-READ_ROWS: Final = 100_000
 ATTEMPTS: Final = 100
 LOCK_SECONDS: Final = 5.0
 COMPACT_LOCK: Final = ".events.compact.lock"
 """Beside the large file: held by who writes that anew."""
-_NOT_EVENTS: Final = "{} is not the events table ({}); ingest again with --replace"
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """A place in a log: everything before it was there."""
-
-    generation: str
-    rows: int
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """One small file: the log's rows from `start` to before `end`."""
-
-    path: Path
-    start: int
-    end: int
-    level: int
-
-    @classmethod
-    def of(cls, path: Path) -> "Segment | None":
-        """None of a file that is no segment, such as one that is still being written."""
-        named = NAME.fullmatch(path.name)
-        return cls(path, *map(int, named.groups())) if named else None
-
-
-@dataclass(frozen=True, slots=True)
-class LogState:
-    """What the log held at one moment; it stays readable whatever happens to the files."""
-
-    path: Path
-    generation: str
-    identity: str
-    """Of the large file; empty where there is no log."""
-    base_rows: int
-    segments: tuple[Segment, ...]
-    tail: pa.Table = field(repr=False)
-    """The rows of the small files, in memory."""
-    source: Any = field(repr=False)
-    """The open large file; None where there is no log."""
-
-    @property
-    def rows(self) -> int:
-        return int(self.base_rows + self.tail.num_rows)
-
-    @property
-    def position(self) -> Position:
-        """The end of what is here."""
-        return Position(self.generation, self.rows)
-
-    def read(self, columns: Sequence[str] | None = None) -> pa.Table:
-        """The whole log, or some columns of it. Raises JobError where it is no events table."""
-        tail = self.tail if columns is None else self.tail.select(list(columns))
-        if self.source is None:
-            return tail
-        try:
-            base = pq.read_table(
-                self.source,
-                schema=tables.EVENTS.schema,
-                columns=None if columns is None else list(columns),
-            )
-        except (pa.ArrowException, ValueError) as error:
-            raise JobError(_NOT_EVENTS.format(self.path, error)) from error
-        return pa.concat_tables([base, tail]) if tail.num_rows else base
-
-    def batches(self) -> pa.RecordBatchReader:
-        """The whole log in parts, with a row's place in it as `number`."""
-        schema = tables.EVENTS.schema.append(pa.field(NUMBER, pa.int64()))
-        return pa.RecordBatchReader.from_batches(schema, self._numbered(schema))
-
-    def parts(self, columns: Sequence[str]) -> Iterator[pa.Table]:
-        """Some columns of the whole log, a hundred thousand rows at a time.
-
-        Raises JobError where it is no events table.
-        """
-        try:
-            for part in self._parts(list(columns)):
-                yield part.select(list(columns))
-        except (pa.ArrowException, ValueError) as error:
-            raise JobError(_NOT_EVENTS.format(self.path, error)) from error
-
-    def after(self, rows: int, columns: Sequence[str]) -> pa.Table:
-        """Some columns of what was appended after the log's first `rows` rows."""
-        if rows >= self.base_rows:
-            return self.tail.select(list(columns)).slice(rows - self.base_rows)
-        return self.read(columns).slice(rows)
-
-    def _numbered(self, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-        start = 0
-        for part in self._parts():
-            number = pa.array(range(start, start + part.num_rows), type=pa.int64())
-            start += part.num_rows
-            numbered = part.append_column(schema.field(NUMBER), number)
-            yield from numbered.combine_chunks().to_batches()
-
-    def _parts(self, columns: list[str] | None = None) -> Iterator[pa.Table]:
-        if self.source is not None:
-            for batch in pq.ParquetFile(self.source).iter_batches(READ_ROWS, columns=columns):
-                yield conforming(pa.Table.from_batches([batch]))
-        if self.tail.num_rows:
-            yield self.tail
 
 
 class EventLog:
@@ -273,7 +170,7 @@ class EventLog:
             partial = self.path.with_name(f".{self.path.name}.{os.getpid()}.partial")
             try:
                 with pq.ParquetWriter(partial, footed(state.generation), compression="zstd") as to:
-                    for part in state._parts():
+                    for part in state.parts(tables.EVENTS.names):
                         to.write_table(part)
                 flush(partial)
                 index = self._index_of(partial)
@@ -304,19 +201,19 @@ class EventLog:
             if known:
                 generation, base_rows = known.generation, known.base_rows
             else:
-                generation, base_rows = _footer(self.path, source)
+                generation, base_rows = footer(self.path, source)
             segments = self._segments(generation)
             if segments is None or identity_of(self.path) != identity:
                 return None
-            joined = _joined(segments, base_rows)
-            if joined is None:
+            following = joined(segments, base_rows)
+            if following is None:
                 return None
-            if known and known.segments == joined:
+            if known and known.segments == following:
                 return known
-            tail = self._load(joined, base_rows)
+            tail = self._load(following, base_rows)
         except FileNotFoundError:
             return None
-        return LogState(self.path, generation, identity, base_rows, joined, tail, source)
+        return LogState(self.path, generation, identity, base_rows, following, tail, source)
 
     def _segments(self, generation: str) -> list[Segment] | None:
         """The generation's small files, by place; None where they changed meanwhile."""
@@ -461,54 +358,3 @@ class EventLog:
 def event_log(home: Home) -> EventLog:
     """The log of a state folder, with what this process has loaded of it."""
     return EventLog(home)
-
-
-def write_base(rows: pa.Table, path: Path, *, generation: str) -> None:
-    """Write a large file."""
-    with pq.ParquetWriter(path, footed(generation), compression="zstd") as writer:
-        writer.write_table(rows.cast(tables.EVENTS.schema))
-
-
-def new_generation() -> str:
-    """A name for a log that is written anew."""
-    return uuid.uuid4().hex[:16]
-
-
-def identity_of(path: Path | int) -> str:
-    """What a file is known by until it is written again; empty where there is none.
-
-    Of an open one, by its handle: of itself, whatever its name means by now.
-    """
-    try:
-        found = os.stat(path)
-    except FileNotFoundError:
-        return ""
-    return f"{found.st_ino:x}-{found.st_mtime_ns:x}-{found.st_size:x}"
-
-
-def footed(generation: str) -> pa.Schema:
-    """The schema of a large file, with the log's generation in its footer."""
-    return tables.EVENTS.schema.with_metadata({GENERATION: generation.encode()})
-
-
-def _footer(path: Path, source: Any) -> tuple[str, int]:
-    """Generation and rows of a large file."""
-    try:
-        file = pq.ParquetFile(source)
-    except pa.ArrowException as error:
-        raise JobError(_NOT_EVENTS.format(path, error)) from error
-    named = (file.schema_arrow.metadata or {}).get(GENERATION)
-    return (named.decode() if named else UNNAMED), int(file.metadata.num_rows)
-
-
-def _joined(segments: Sequence[Segment], base_rows: int) -> tuple[Segment, ...] | None:
-    """The segments that follow on each other after the large file; None where some are missing."""
-    joined, end = [], base_rows
-    for segment in segments:
-        if segment.end <= end:
-            continue
-        if segment.start > end:
-            return None
-        joined.append(segment)
-        end = segment.end
-    return tuple(joined)

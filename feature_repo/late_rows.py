@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from feature_repo.feature_tables import CREATED_TIMESTAMP, FeatureTable
-from feature_repo.vector_snapshot import table_state
+from feature_repo.snapshot_state import table_state
 from validation import tables
 
 

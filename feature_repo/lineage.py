@@ -19,7 +19,7 @@ from typing import Any, Final
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from feature_repo.event_log import LogState, Position, event_log
+from feature_repo.event_log import event_log
 from feature_repo.feature_tables import (
     CATEGORY_STATS,
     CREATED_TIMESTAMP,
@@ -36,6 +36,7 @@ from feature_repo.feature_tables import (
 )
 from feature_repo.home import REPOSITORY, Home
 from feature_repo.jobs.behaviour import ITEM_BEHAVIOUR, USER_BEHAVIOUR
+from feature_repo.log_state import LogState, Position
 from validation import tables
 from validation.whole_files import replacing
 

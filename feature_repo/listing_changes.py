@@ -17,9 +17,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from feature_repo.event_log import identity_of
 from feature_repo.home import Home
-from validation.whole_files import FULL, alone
+from validation.whole_files import FULL, alone, identity_of
 
 log = logging.getLogger(__name__)
 

@@ -25,7 +25,8 @@ from feature_repo.feature_tables import (
 )
 from feature_repo.home import Home
 from feature_repo.newest_rows import TableColumns
-from feature_repo.vector_snapshot import Vectors, patch_snapshot, read_snapshot, snapshot_state
+from feature_repo.snapshot_state import snapshot_state
+from feature_repo.vector_snapshot import Vectors, patch_snapshot, read_snapshot
 from validation import tables
 from validation.whole_files import alone
 

@@ -14,10 +14,9 @@ from typing import BinaryIO, Final
 
 from feature_repo import rotating_lines
 from feature_repo.errors import JobError
-from feature_repo.event_log import identity_of
 from feature_repo.home import Home
 from feature_repo.page_log import CURRENT, FILES, KIND
-from validation.whole_files import alone, replacing
+from validation.whole_files import alone, identity_of, replacing
 
 EXPOSURES: Final = "exposures.json"
 NOTHING: Final = b'"explored": []'

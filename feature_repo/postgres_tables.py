@@ -18,7 +18,7 @@ from psycopg import sql
 
 from feature_repo.feature_tables import CREATED_TIMESTAMP, FEATURE_TABLES, FeatureTable
 from feature_repo.home import Home
-from feature_repo.vector_snapshot import table_state
+from feature_repo.snapshot_state import table_state
 from validation import tables
 from validation.tables import TIMESTAMP
 

@@ -4,26 +4,20 @@ Feast takes seconds to import, so it is imported when a store is first used.
 """
 
 import logging
-import os
-import sys
 import time
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from itertools import compress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from feature_repo import one_view
 from feature_repo.encoder_tables import served_rows, unserved_rows
-from feature_repo.environment import POSTGRES, SPARK, Environment
+from feature_repo.environment import POSTGRES, Environment
 from feature_repo.errors import NotApplied, StoreError, StoreLost, UnknownFeature
-from feature_repo.event_log import Position
 from feature_repo.feature_tables import (
     AS_OF_US,
     CATEGORY_ID,
@@ -33,9 +27,10 @@ from feature_repo.feature_tables import (
     USER_HISTORY,
     create_missing,
 )
-from feature_repo.home import REPOSITORY, Home
+from feature_repo.home import Home
 from feature_repo.late_rows import TableBefore, table_before
 from feature_repo.lineage import FROM_EVENTS, keys_with_events, lineage_of
+from feature_repo.log_state import Position
 from feature_repo.offline_tables import (
     append_rows,
     extent,
@@ -48,7 +43,9 @@ from feature_repo.offline_tables import (
     to_rows,
 )
 from feature_repo.on_demand_features import ON_DEMAND_TABLES
+from feature_repo.opened_feast import open_feast, without_notices
 from feature_repo.read_back import Count, ReadBack, differences, shortfall
+from feature_repo.snapshot_state import snapshot_state
 from feature_repo.store_faults import as_store_lost
 from feature_repo.store_results import (
     MaterializedView,
@@ -59,11 +56,8 @@ from feature_repo.store_results import (
 )
 from feature_repo.unchecked_feast import unchecked
 from feature_repo.vector_snapshot import VIEWS as SNAPSHOT_VIEWS
-from feature_repo.vector_snapshot import Vectors, snapshot_state, write_snapshot
+from feature_repo.vector_snapshot import Vectors, write_snapshot
 from validation import tables
-
-if TYPE_CHECKING:
-    from feast.repo_config import RepoConfig
 
 __all__ = [
     "MaterializeResult",
@@ -112,7 +106,7 @@ class Store:
         create_missing(self.home)
         defined = definitions(self.home, offline=self._environment.offline)
         self._bring_offline()
-        with _without_notices():
+        with without_notices():
             self._feast.apply(
                 list(defined.values()),
                 objects_to_delete=self._registered_beyond(set(defined)),
@@ -439,24 +433,7 @@ class Store:
     @cached_property
     def _feast(self) -> Any:
         with unchecked():
-            return self._opened()
-
-    def _opened(self) -> Any:
-        from feast.repo_config import load_repo_config
-
-        environment = self._environment
-        if environment.offline == SPARK:  # the workers run the interpreter that runs this
-            os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-        config = load_repo_config(REPOSITORY, environment.path)
-        if environment.registry_file(self.home) is not None:
-            config.registry.path = str(self.home.root / config.registry.path)
-        if environment.online_file(self.home) is not None:
-            config.online_store.path = str(self.home.root / config.online_store.path)
-        store = _feature_store(config)
-        # Another process that materializes must not stop this one from serving; the
-        # configuration key of the same effect warns that it is meant for SQL registries.
-        store.registry.serve_features_while_materializing = True
-        return store
+            return open_feast(self.home, self._environment)
 
     def _bring_offline(self) -> None:
         """Load what has changed into an offline store that does not read the files themselves."""
@@ -556,7 +533,7 @@ class Store:
         return asked.assign(**{_ROW: np.arange(len(asked))})
 
     def _point_in_time(self, asked: pd.DataFrame, features: Features) -> pd.DataFrame:
-        with _without_notices():
+        with without_notices():
             frame: pd.DataFrame = self._feast.get_historical_features(
                 entity_df=asked.reset_index(drop=True),
                 features=self._resolved(features),
@@ -576,7 +553,7 @@ class Store:
         feast, began = self._feast, time.perf_counter()
         registered = feast.get_feature_view(view)
         path = self.home.feature_table(view)
-        with table_before(path, feature_table(view)) as before, _without_notices():
+        with table_before(path, feature_table(view)) as before, without_notices():
             feast._get_provider().materialize_single_feature_view(
                 config=feast.config,
                 feature_view=registered,
@@ -618,44 +595,6 @@ class Store:
                     self._feast.push_rows(f"{view}{PUSH_SUFFIX}", rows)
             if went and hasattr(self._feast._get_provider().online_store, "remove_online"):
                 self.remove_online([view], went)
-
-
-def _feature_store(config: "RepoConfig") -> Any:
-    """Feast's store, with a push that neither reads the registry anew nor makes Python values.
-
-    After every push Feast reads the registry's file to look for feature services that are to be
-    computed beforehand. None of ours is, and all that was decoded of the registry would be lost:
-    most of a push's time. Most of the rest went into a Python object and a message of each value.
-    """
-    from feast import FeatureStore
-
-    from feature_repo.wire_rows import wire_rows
-
-    class PushingStore(FeatureStore):
-        def _precompute_for_push(self, feature_view_name: str, df: pd.DataFrame) -> None:
-            del feature_view_name, df
-
-        def push_rows(self, push_source_name: str, rows: pa.Table) -> None:
-            """Bring rows of a feature table online in every view of the push source."""
-            online = self._get_provider().online_store
-            if not hasattr(online, "write_wire_rows"):
-                self.push(push_source_name, rows.to_pandas())
-                return
-            for view in self._fvs_for_push_source_or_raise(push_source_name, True):
-                made = wire_rows(rows, table=feature_table(view.name))
-                online.write_wire_rows(self.config, view, made)
-
-    return PushingStore(config=config)
-
-
-@contextmanager
-def _without_notices() -> Iterator[None]:
-    """Keep Feast's notices about itself and its libraries off the screen and out of `--json`."""
-    with warnings.catch_warnings(), redirect_stdout(sys.stderr):
-        warnings.filterwarnings("ignore", r"The spark .* is an experimental feature")
-        warnings.filterwarnings("ignore", "On demand feature view is an experimental feature")
-        warnings.filterwarnings("ignore", r"fetch_arrow_table\(\) is deprecated")
-        yield
 
 
 def _plain(value: Any) -> Any:

@@ -14,17 +14,15 @@ is refused and forgotten, the table itself is read, and the next `materialize` w
 
 """
 
-import json
 import logging
 import shutil
 import threading
 import zlib
-from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -41,14 +39,21 @@ from feature_repo.feature_tables import (
 )
 from feature_repo.home import Home
 from feature_repo.newest_rows import TableColumns, newest_batches, newest_row_numbers
+from feature_repo.snapshot_state import (
+    CURRENT,
+    SnapshotState,
+    last_version,
+    name_current,
+    snapshot_state,
+    table_state,
+)
 from validation import tables
-from validation.whole_files import alone, flush, replacing
+from validation.whole_files import alone, flush
 
 log = logging.getLogger(__name__)
 
 VIEWS: Final = frozenset({ITEM_VECTOR.name})
 """Views that have a snapshot: those whose vectors a service holds in memory."""
-CURRENT: Final = "current.json"
 VECTORS: Final = "vectors.f32"
 ROWS: Final = "rows.arrow"
 CHECKED_BYTES: Final = 1 << 26
@@ -75,48 +80,6 @@ class Vectors:
     """(N,): the encoder or model that made each vector."""
 
 
-@dataclass(frozen=True, slots=True)
-class SnapshotState:
-    """What ``current.json`` says."""
-
-    version: int
-    rows: int
-    width: int
-    patches: int
-    table: str
-    """State of the offline table: its file's number, size and time."""
-    checksums: dict[str, str] = field(default_factory=dict)
-    """File of the version → size and CRC-32; none of a version by an earlier release."""
-
-    @property
-    def folder(self) -> str:
-        return f"v{self.version:06d}"
-
-    @property
-    def name(self) -> str:
-        """Such as ``3.1``: the first patch of the third version."""
-        return f"{self.version}.{self.patches}"
-
-
-def table_state(path: Path) -> str:
-    """Changes whenever a table is written, as each write makes a file of its own."""
-    found = path.resolve().stat()
-    return f"{found.st_ino}-{found.st_size}-{found.st_mtime_ns}"
-
-
-def snapshot_state(home: Home, view: str) -> SnapshotState | None:
-    """The snapshot that mirrors the view's offline table as it is; None without one."""
-    current, table = home.vector_snapshots(view) / CURRENT, home.feature_table(view)
-    if not current.exists() or not table.exists():
-        return None
-    try:
-        state = SnapshotState(**json.loads(current.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
-        log.warning("%s is torn, the table itself is read: %s", current, error)
-        return None
-    return state if state.table == table_state(table) else None
-
-
 def write_snapshot(home: Home, view: str) -> SnapshotState | None:
     """Write the newest vectors as the next version. Hold the lock of the view's table.
 
@@ -124,7 +87,7 @@ def write_snapshot(home: Home, view: str) -> SnapshotState | None:
     """
     table, path = FEATURE_TABLES[view], home.feature_table(view)
     folder, columns = home.vector_snapshots(view), _columns(table)
-    last = _last_version(folder)
+    last = last_version(folder)
     numbers = newest_row_numbers(path, columns=columns)
     meta = pq.read_table(path, columns=_described_by(table)).take(numbers)
     order = pc.sort_indices(meta[table.key])
@@ -166,7 +129,7 @@ def write_snapshot(home: Home, view: str) -> SnapshotState | None:
         table_state(path),
         {name: _checksum(version / name) for name in (VECTORS, ROWS)},
     )
-    _name_current(state, folder)
+    name_current(state, folder)
     for old in folder.glob("v[0-9]*"):
         if old.name < f"v{last:06d}":  # a reader may still be opening the one before
             shutil.rmtree(old)
@@ -191,7 +154,7 @@ def patch_snapshot(home: Home, view: str, rows: pa.Table, *, mirrored: SnapshotS
     flush(patch)
     if state.checksums:
         state = replace(state, checksums={**state.checksums, patch.name: _checksum(patch)})
-    _name_current(state, folder)
+    name_current(state, folder)
 
 
 def read_snapshot(home: Home, view: str) -> Vectors | None:
@@ -370,17 +333,6 @@ def _columns(table: FeatureTable) -> TableColumns:
 def _tag(table: FeatureTable) -> str:
     """The column that tells who made a vector."""
     return "encoder" if "encoder" in table.schema.names else "model"
-
-
-def _last_version(folder: Path) -> int:
-    """Number of the newest version's folder; 0 without one."""
-    return max((int(path.name[1:]) for path in folder.glob("v[0-9]*")), default=0)
-
-
-def _name_current(state: SnapshotState, folder: Path) -> None:
-    values: Mapping[str, Any] = asdict(state)
-    with replacing(folder / CURRENT) as partial:
-        partial.write_text(json.dumps(values) + "\n", encoding="utf-8")
 
 
 def _write_rows(rows: pa.Table, path: Path) -> None:

@@ -52,6 +52,18 @@ def remove_left_over(path: Path) -> int:
     return len(left)
 
 
+def identity_of(path: Path | int) -> str:
+    """What a file is known by until it is written again; empty where there is none.
+
+    Of an open one, by its handle: of itself, whatever its name means by now.
+    """
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return ""
+    return f"{found.st_ino:x}-{found.st_mtime_ns:x}-{found.st_size:x}"
+
+
 def flush(path: Path) -> None:
     """Have a file's content, or a folder's names, on the disk and not only in memory."""
     handle = os.open(path, os.O_RDONLY)

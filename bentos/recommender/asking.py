@@ -19,7 +19,8 @@ from feature_repo.feature_tables import USER_HISTORY
 from feature_repo.served_log import Served
 
 if TYPE_CHECKING:
-    from coldstart_models.recommending import Recommendation, Recommender
+    from coldstart_models.recommendations import Recommendation
+    from coldstart_models.recommending import Recommender
     from coldstart_models.user_history import UserHistory
 
 

@@ -12,7 +12,7 @@ from feature_repo.page_log import ServedPage
 
 if TYPE_CHECKING:
     from bentos.recommender.payloads import Ranked, RecommendRequest
-    from coldstart_models.recommending import Recommendation
+    from coldstart_models.recommendations import Recommendation
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from feature_repo.home import Home
 from feature_repo.page_cache import read_beside
+from feature_repo.snapshot_state import snapshot_state
 
 SERVICE = "bentos.recommender.service:RecommenderService"
 ITEM_VECTORS = "item_vector"
@@ -24,9 +25,11 @@ def command(*, host: str, port: int, bento: str | None = None) -> list[str]:
 
 
 def _vector_files(home: Home) -> list[Path]:
-    """Of the newest snapshot of the item vectors, which every worker reads and checks first."""
-    versions = sorted(home.vector_snapshots(ITEM_VECTORS).glob("v*"))
-    return sorted(versions[-1].iterdir()) if versions else []
+    """Of the snapshot of the item vectors, which every worker reads and checks first."""
+    state = snapshot_state(home, ITEM_VECTORS)
+    if state is None:
+        return []
+    return sorted((home.vector_snapshots(ITEM_VECTORS) / state.folder).glob("*"))
 
 
 def main() -> None:

@@ -23,9 +23,9 @@ from coldstart_models.listing_encoders import ListingEncoders, load_encoders
 from coldstart_models.served_model import MODEL_VARIABLE, read_choice
 from coldstart_models.sound_model import Refused
 from feature_repo.errors import FeatureError
-from feature_repo.event_log import identity_of
 from feature_repo.home import Home
 from feature_repo.listing_changes import ListingChanges
+from validation.whole_files import identity_of
 
 if TYPE_CHECKING:
     from coldstart_models.recommending import Recommender

@@ -20,7 +20,7 @@ from coldstart_models.config import MOST_EVENTS
 from coldstart_models.data.catalogue import BoolArray, Catalogue, IntArray
 from coldstart_models.data.interactions import Interactions, in_time_order
 from coldstart_models.data.traits import TRAITS, event_traits
-from feature_repo.event_log import LogState
+from feature_repo.log_state import LogState
 from validation import tables
 
 COLUMNS: Final = (

@@ -20,19 +20,12 @@ import pyarrow.parquet as pq
 
 from feature_repo.erasure import journal
 from feature_repo.erasure.journal import Erasure
-from feature_repo.event_log import (
-    COMPACT_LOCK,
-    NUMBER,
-    Position,
-    event_log,
-    footed,
-    identity_of,
-    new_generation,
-)
+from feature_repo.event_log import COMPACT_LOCK, event_log
 from feature_repo.home import Home
 from feature_repo.jobs.transaction import locked, together
+from feature_repo.log_state import NUMBER, Position, footed, new_generation
 from validation import tables
-from validation.whole_files import alone, replacing
+from validation.whole_files import alone, identity_of, replacing
 
 
 def described(home: Home, user_id: str, *, hash: str, now: datetime) -> Erasure:  # noqa: A002

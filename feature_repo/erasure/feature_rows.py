@@ -29,7 +29,8 @@ from feature_repo.jobs.aggregate import load
 from feature_repo.jobs.behaviour import BEHAVIOUR_SQL, ITEM_BEHAVIOUR
 from feature_repo.jobs.item_behaviour import STATS_SQL, category_stats_sql
 from feature_repo.offline_tables import locked
-from feature_repo.vector_snapshot import VIEWS, snapshot_state, write_snapshot
+from feature_repo.snapshot_state import snapshot_state
+from feature_repo.vector_snapshot import VIEWS, write_snapshot
 from validation import tables
 from validation.whole_files import remove_left_over, replacing
 

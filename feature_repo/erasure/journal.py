@@ -14,10 +14,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-from feature_repo.event_log import identity_of
 from feature_repo.home import Home
 from validation import whole_files
-from validation.whole_files import flush, remove_left_over, replacing
+from validation.whole_files import flush, identity_of, remove_left_over, replacing
 
 PENDING: Final = "pending.json"
 RECEIPTS: Final = "receipts.jsonl"

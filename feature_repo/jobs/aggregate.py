@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from feature_repo.errors import JobError
-from feature_repo.event_log import LogState, event_log
+from feature_repo.event_log import event_log
 from feature_repo.feature_tables import (
     CATEGORY_STATS,
     ITEM_PROFILE,
@@ -27,6 +27,7 @@ from feature_repo.jobs.arrival import EVENT_COLUMNS, NUMBER, TOP_CATEGORY
 from feature_repo.jobs.behaviour import BEHAVIOUR_SQL, ITEM_BEHAVIOUR, USER_BEHAVIOUR
 from feature_repo.jobs.item_behaviour import STATS_SQL, category_stats_sql
 from feature_repo.lineage import file_input, keep_lineage, log_input
+from feature_repo.log_state import LogState
 from feature_repo.offline_tables import locked
 from validation import tables
 from validation.whole_files import replacing

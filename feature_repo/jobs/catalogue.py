@@ -10,10 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from feature_repo.errors import FeatureError, JobError
-from feature_repo.event_log import event_log, new_generation, write_base
+from feature_repo.event_log import event_log
 from feature_repo.feature_tables import write_parquet
 from feature_repo.home import Home
 from feature_repo.jobs import transaction
+from feature_repo.log_state import new_generation, write_base
 from feature_repo.sources import SourceRecord, read_records, records_json
 from validation import tables
 from validation.tables import Table

@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from feature_repo.environment import Environment
-from feature_repo.event_log import identity_of
 from feature_repo.feature_tables import LISTING_CHANGES
 from feature_repo.home import Home
 from feature_repo.replicas import rows
@@ -21,7 +20,7 @@ from feature_repo.replicas.telling import (
     tell_again,
     tell_of,
 )
-from validation.whole_files import alone
+from validation.whole_files import alone, identity_of
 
 if TYPE_CHECKING:
     from feature_repo.store import Store

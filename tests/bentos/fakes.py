@@ -18,7 +18,7 @@ from coldstart_models.explaining import Contribution, Explanation
 from coldstart_models.exploration.exploring import Turn
 from coldstart_models.exploration.page import Field
 from coldstart_models.listing_encoders import ListingEncoders
-from coldstart_models.recommending import Recommendation
+from coldstart_models.recommendations import Recommendation
 from coldstart_models.snapshot_changes import Taught
 from coldstart_models.user_history import UserHistory
 from feature_repo.encoders.encoder import Modality

@@ -12,8 +12,9 @@ from starlette.testclient import TestClient
 from bentos.client import Client
 from bentos.recommender import desk as desks
 from bentos.recommender.desk import Remembered
-from feature_repo.event_log import EventLog, LogState
+from feature_repo.event_log import EventLog
 from feature_repo.home import Home
+from feature_repo.log_state import LogState
 from validation import history
 
 DAY = timedelta(days=1)

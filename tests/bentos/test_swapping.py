@@ -18,7 +18,7 @@ from starlette.testclient import TestClient
 from bentos.recommender.swapping import Meanwhile
 from coldstart_models.artifacts import find_model, save_model
 from coldstart_models.errors import ArtifactError
-from coldstart_models.recommending import Recommendation
+from coldstart_models.recommendations import Recommendation
 from coldstart_models.served_model import choose, go_back
 from coldstart_models.user_history import UserHistory
 from feature_repo.erasure import journal

@@ -25,7 +25,7 @@ JANUARY, JULY = (datetime(2030, month, 15, tzinfo=UTC) for month in (1, 7))
 
 def dated(plain: Recommender, now: datetime, *, snapshot: Snapshot | None = None) -> Recommender:
     """The same with a term of dates, by which the first axis of the words sells in January."""
-    network = plain._network
+    network = plain._scoring.network
     widths = network.scorer.widths
     term = DateTerm(content_width(widths))
     axes = np.zeros((content_width(widths), 2), np.float32)
@@ -40,7 +40,7 @@ def dated(plain: Recommender, now: datetime, *, snapshot: Snapshot | None = None
         featurizer=plain._featurizer,
         head=plain._head,
         network=with_dates,
-        population=plain._population,
+        population=plain._scoring.population,
         snapshot=snapshot or plain._snapshot,
         now=lambda: now,
     )
@@ -97,12 +97,12 @@ def test_half_a_year_later_the_season_turns_and_the_day_decides_not_the_hour(
     np.testing.assert_allclose(january, np.negative(july), atol=0.05)
     moment = [JANUARY]
     one = dated(recommender, JANUARY)
-    one._calendar._now = lambda: moment[0]
-    first = one._calendar.terms(one._snapshot)
+    one._scoring.calendar._now = lambda: moment[0]
+    first = one._scoring.calendar.terms(one._snapshot)
     moment[0] += timedelta(hours=3)
-    assert one._calendar.terms(one._snapshot) is first
+    assert one._scoring.calendar.terms(one._snapshot) is first
     moment[0] += timedelta(days=1)
-    assert one._calendar.terms(one._snapshot) is not first
+    assert one._scoring.calendar.terms(one._snapshot) is not first
 
 
 def test_first_customers_leave_less_of_the_season_and_none_of_the_age_is_lost(
@@ -124,7 +124,7 @@ def test_first_customers_leave_less_of_the_season_and_none_of_the_age_is_lost(
 
 
 def test_without_dates_nothing_is_added(recommender: Recommender) -> None:
-    assert recommender._calendar.terms(recommender._snapshot) is None
+    assert recommender._scoring.calendar.terms(recommender._snapshot) is None
     terms = {part.term for part in recommender.explain(HISTORY, "a12").contributions}
     assert not terms & {AGE, SEASON}
 
@@ -137,8 +137,8 @@ def test_a_strangers_page_is_by_popularity_alone(recommender: Recommender) -> No
 
 def test_the_best_of_very_many_are_found_by_dates_too(many: Recommender) -> None:
     one = dated(many, JANUARY, snapshot=many._snapshot)
-    assert one._network.date_term is not None
-    one._network.date_term.season_weight.fill_(30.0)  # so that nothing else decides
+    assert one._scoring.network.date_term is not None
+    one._scoring.network.date_term.season_weight.fill_(30.0)  # so that nothing else decides
     given = history(0)
     rows = pool_rows(one._snapshot, "all", exclude=set(given.item_ids))
     scores = np.array(one.score(given, [str(one._snapshot.item_ids[row]) for row in rows]))

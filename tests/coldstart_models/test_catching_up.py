@@ -44,8 +44,8 @@ def second(recommender):
         tag=recommender.tag,
         featurizer=recommender._featurizer,
         head=recommender._head,
-        network=recommender._network,
-        population=recommender._population,
+        network=recommender._scoring.network,
+        population=recommender._scoring.population,
         snapshot=replace(recommender._snapshot),
     )
 
@@ -126,8 +126,8 @@ def followed_by(leader):
         tag="m:2",
         featurizer=leader._featurizer,
         head=leader._head,
-        network=leader._network,
-        population=leader._population,
+        network=leader._scoring.network,
+        population=leader._scoring.population,
         snapshot=leader._snapshot,
     )
     leader.lead([follower])

@@ -21,12 +21,13 @@ from coldstart_models.online_push import push_online
 from feature_repo import event_log as event_log_module
 from feature_repo.erasure import event_rows, feature_rows, journal, kept_files
 from feature_repo.erasure.tombstones import Tombstones, bury
-from feature_repo.event_log import event_log, new_generation, write_base
+from feature_repo.event_log import event_log
 from feature_repo.feature_tables import CREATED_TIMESTAMP, FEATURE_TABLES, ITEM_STATS, USER_HISTORY
 from feature_repo.home import Home
 from feature_repo.jobs.aggregate import aggregate
 from feature_repo.jobs.transaction import locked
 from feature_repo.lineage import AGGREGATED, log_position
+from feature_repo.log_state import new_generation, write_base
 from feature_repo.page_log import PageLog, ServedPage, read_pages
 from feature_repo.served_log import Served, ServedLog, read_served
 from feature_repo.store import Store

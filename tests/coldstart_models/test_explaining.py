@@ -218,7 +218,7 @@ def changed(
     snapshot: Callable[[Snapshot], Snapshot] = lambda snapshot: snapshot,
 ) -> Recommender:
     """The same with something of its network or its listings taken away."""
-    other = copy.deepcopy(one._network)
+    other = copy.deepcopy(one._scoring.network)
     with torch.no_grad():
         network(other)
     return Recommender(
@@ -226,7 +226,7 @@ def changed(
         featurizer=one._featurizer,
         head=one._head,
         network=other,
-        population=one._population,
+        population=one._scoring.population,
         snapshot=snapshot(one._snapshot),
         now=lambda: JANUARY,
     )

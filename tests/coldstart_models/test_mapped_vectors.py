@@ -58,7 +58,7 @@ def file_behind(array: "np.typing.NDArray[Any]") -> Path | None:
 def assert_in_place(recommender: Recommender, file: Path) -> None:
     snapshot = recommender._snapshot
     assert file_behind(snapshot.rows) == file
-    assert set(snapshot.vectors.values) == set(recommender._scorer.widths)
+    assert set(snapshot.vectors.values) == set(recommender._scoring.scorer.widths)
     for blocks in (snapshot.vectors, snapshot.blocks.whole.vectors):
         for values in blocks.values.values():
             assert np.shares_memory(values.numpy(), snapshot.rows)

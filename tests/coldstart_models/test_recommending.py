@@ -100,7 +100,7 @@ def test_a_recommendation_says_how_unsure_it_is(recommender):
 
 
 def test_a_strangers_deviation_is_wider_far_from_the_usual_and_shrinks_with_customers(recommender):
-    recommender._network.strangers = PopularitySpread(slope=0.3, own=0.8)
+    recommender._scoring.network.strangers = PopularitySpread(slope=0.3, own=0.8)
     found = {one.item_id: one for one in recommender.recommend(history_of(), k=50)}
     mean, usual = map(float, recommender._snapshot.blocks.usual_prior)
     for one in found.values():
@@ -164,7 +164,7 @@ def test_a_turn_explores_for_a_stranger_too(recommender, policy):
 
 def test_strangers_pages_show_what_hardly_anybody_has_tried_more_often(recommender):
     tried = next(one.item_id for one in recommender.popular(k=50)[4:])
-    recommender._network.strangers = PopularitySpread(slope=0.1, own=2.0)
+    recommender._scoring.network.strangers = PopularitySpread(slope=0.1, own=2.0)
 
     def shown() -> int:
         explorer = Explorer(Thompson(floor=0.0), 1, ListingBudget(1_000))
@@ -238,7 +238,7 @@ def _told_apart(recommender):
     rows = snapshot.rows.copy()
     rows[:, -1] = np.random.default_rng(0).permutation(len(rows)) / len(rows)
     recommender._snapshot = replace(snapshot, rows=rows)
-    recommender._network.scorer.prior_weight.data.fill_(1.0)
+    recommender._scoring.network.scorer.prior_weight.data.fill_(1.0)
 
 
 def test_first_customers_turn_new_listings_and_leave_known_ones_in_their_places(recommender):
@@ -255,32 +255,43 @@ def test_first_customers_turn_new_listings_and_leave_known_ones_in_their_places(
         assert was.is_new or was.item_id == stands.item_id
 
 
+@pytest.mark.parametrize("history", [HISTORY, history_of("a00", "a03", "a12", "b01")])
 @pytest.mark.parametrize("personal", [None, 0.4])
 def test_a_score_in_one_list_with_known_items_is_that_of_the_page_and_explains_itself(
-    recommender, personal
+    recommender, history, personal
 ):
+    _told_apart(recommender)
     _lift(recommender)
     page = recommender.recommend(
-        HISTORY, k=100, pool="all", exclude=set(HISTORY.item_ids), personal=personal
+        history, k=100, pool="all", exclude=set(history.item_ids), personal=personal
     )
-    among = recommender.score(HISTORY, ids(page), pool="all", personal=personal)
+    among = recommender.score(history, ids(page), pool="all", personal=personal)
     assert among == pytest.approx([one.score for one in page], abs=1e-5)
-    for one in page[:10]:
-        told = recommender.explain(HISTORY, one.item_id, pool="all", personal=personal)
+    for one in page:
+        (score,) = recommender.score(history, [one.item_id], pool="all", personal=personal)
+        assert score == pytest.approx(one.score, abs=1e-5)
+        told = recommender.explain(history, one.item_id, pool="all", personal=personal)
         assert told.score == pytest.approx(one.score, abs=1e-5)
+        assert told.sentence == one.reason
         assert sum(part.value for part in told.contributions) == pytest.approx(told.score, abs=1e-3)
         held = [part.value for part in told.contributions if part.term == AMONG_KNOWN]
         assert len(held) == one.is_new
         assert all(value < 0 for value in held)  # lifted past all, held to a place there was
+        alone = recommender.explain(history, one.item_id, personal=personal)
+        assert AMONG_KNOWN not in {part.term for part in alone.contributions}
 
 
 def test_pages_of_one_list_are_that_list_and_nobody_takes_a_place_twice(recommender):
+    _told_apart(recommender)
     _lift(recommender)
-    whole = ids(recommender.recommend(HISTORY, k=12, pool="all"))
+    whole = recommender.recommend(HISTORY, k=12, pool="all")
     shown = []
     while len(shown) < len(whole):
-        shown += ids(recommender.recommend(HISTORY, k=3, pool="all", shown=shown))
-    assert shown == whole
+        shown += recommender.recommend(HISTORY, k=3, pool="all", shown=ids(shown))
+    assert ids(shown) == ids(whole)
+    for one, same in zip(shown, whole, strict=True):
+        assert one.reason == same.reason
+        assert (one.score, one.deviation) == pytest.approx((same.score, same.deviation), abs=1e-5)
 
 
 def test_what_was_shown_of_the_new_listings_or_to_a_stranger_does_not_come_again(recommender):
@@ -294,7 +305,7 @@ def test_what_was_shown_of_the_new_listings_or_to_a_stranger_does_not_come_again
 
 
 def test_who_found_customers_faster_is_ranked_higher_for_everybody_and_says_so(recommender):
-    usual = recommender._network.pace
+    usual = recommender._scoring.network.pace
     usual.median.fill_(float(10 * DAY_US))
     usual.mean.fill_(float(np.log(2)))
     usual.deviation.fill_(0.5)

@@ -170,7 +170,7 @@ def test_a_learner_that_was_named_is_kept_whole(large_trained: Home, tmp_path: P
     rows = []
     for loaded in (network, again):
         recommender = Recommender.load(large)
-        recommender._network = loaded.eval()
+        recommender._scoring.network = loaded.eval()
         rows.append(recommender.adapt("i06", [first, first], times=when))
     np.testing.assert_array_equal(rows[0]["delta"].iloc[0], rows[1]["delta"].iloc[0])
     assert rows[0]["bias"].iloc[0] == rows[1]["bias"].iloc[0]
@@ -203,7 +203,7 @@ def test_a_model_with_dates_serves_what_it_was_trained_with(tmp_path: Path) -> N
         assert sum(part.value for part in told.contributions) == pytest.approx(told.score, abs=1e-3)
         (ages[item_id],) = (part.value for part in told.contributions if part.term == AGE)
         assert not [part for part in told.contributions if part.term == SEASON]  # under a year
-    term = recommender._network.date_term
+    term = recommender._scoring.network.date_term
     assert term is not None
     ranks = [value / float(term.age_weight.detach()[0]) for value in ages.values()]
     assert ranks == sorted(ranks, reverse=True)  # the earlier, the more of what age was found worth

@@ -19,9 +19,10 @@ from hypothesis import strategies as st
 
 from feature_repo import event_log as module
 from feature_repo.errors import JobError, StoreError
-from feature_repo.event_log import EventLog, Position, event_log, new_generation, write_base
+from feature_repo.event_log import EventLog, event_log
 from feature_repo.home import Home
 from feature_repo.jobs.transaction import locked
+from feature_repo.log_state import Position, new_generation, write_base
 from tests.feature_repo.samples import events_frame, write_events
 from validation import tables
 

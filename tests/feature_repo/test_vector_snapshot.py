@@ -16,10 +16,10 @@ from feature_repo.errors import StoreError
 from feature_repo.feature_tables import ITEM_VECTOR
 from feature_repo.home import Home
 from feature_repo.offline_tables import append_rows, read_vectors, replace_rows, to_rows
+from feature_repo.snapshot_state import snapshot_state
 from feature_repo.vector_snapshot import (
     read_ahead,
     read_snapshot,
-    snapshot_state,
     write_snapshot,
 )
 from tests.feature_repo.samples import NOW

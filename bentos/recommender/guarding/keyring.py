@@ -9,7 +9,7 @@ from typing import Final
 
 from coldstart_models.api_keys import ApiKey, digest_of, keys_of_environment, read_keys
 from coldstart_models.errors import ApiKeyError
-from feature_repo.event_log import identity_of
+from validation.whole_files import identity_of
 
 logger = logging.getLogger("bentoml.coldstart")
 

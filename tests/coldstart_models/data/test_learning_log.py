@@ -9,7 +9,7 @@ import pytest
 from coldstart_models.data.catalogue import Catalogue
 from coldstart_models.data.interactions import Interactions, read_interactions
 from coldstart_models.data.learning_log import LearningLog, read_learning_log
-from feature_repo import event_log as event_logs
+from feature_repo import log_state
 from feature_repo.event_log import event_log
 from feature_repo.home import Home
 from tests.coldstart_models.checkerboard import titled
@@ -73,7 +73,7 @@ def people(log: Interactions) -> set[str]:
 def test_a_short_log_is_learned_from_as_it_is(
     home: Home, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(event_logs, "READ_ROWS", 300)
+    monkeypatch.setattr(log_state, "READ_ROWS", 300)
     found, expected = learned(home, catalogue, most=10_000), whole(home, catalogue)
     assert_same(found.drawn, expected)
     assert found.first is found.drawn
@@ -99,7 +99,7 @@ def test_of_a_long_log_people_are_drawn_with_all_they_did(home: Home, catalogue:
 def test_what_was_chosen_and_by_whom_first_is_known_whoever_is_drawn(
     home: Home, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(event_logs, "READ_ROWS", 300)
+    monkeypatch.setattr(log_state, "READ_ROWS", 300)
     found, expected = learned(home, catalogue, most=60), whole(home, catalogue)
     assert found.chosen.tolist() == (expected.item_users() > 0).tolist()
     assert (found.drawn.item_users() > 0).sum() < found.chosen.sum()

@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 import torch
 
-from coldstart_models import person, recommending
+from coldstart_models import answering, person, recommending
 from coldstart_models.candidates import pool_rows
+from coldstart_models.person import Person
 from coldstart_models.recommending import Recommender
 from coldstart_models.siamese.packing import pack
 from coldstart_models.siamese.population import Population
@@ -46,8 +47,8 @@ def many(recommender: Recommender, monkeypatch: pytest.MonkeyPatch) -> Recommend
     """The checkerboard's model over six thousand listings, of which few are scored exactly."""
     monkeypatch.setattr(recommending, "LARGE", 1_000)
     monkeypatch.setattr(person, "LARGE", 1_000)
-    monkeypatch.setattr(recommending, "MOST", 600)
-    scorer = recommender._network.scorer
+    monkeypatch.setattr(answering, "MOST", 600)
+    scorer = recommender._scoring.network.scorer
     vectors = listings(scorer.widths)
     generator = np.random.default_rng(0)
     rows = pack(vectors, generator.standard_normal(COUNT).astype(np.float32))
@@ -73,7 +74,7 @@ def many(recommender: Recommender, monkeypatch: pytest.MonkeyPatch) -> Recommend
         tag="m:1",
         featurizer=recommender._featurizer,
         head=recommender._head,
-        network=recommender._network,
+        network=recommender._scoring.network,
         population=Population.of(scorer.profiles(vectors, users)),
         snapshot=snapshot,
     )
@@ -146,9 +147,8 @@ def test_the_best_are_looked_for_where_the_control_between_general_and_personal_
     assert len({item.item_id for item in found} & expected) / K >= 0.95
 
 
-def test_among_known_items_the_best_are_those_of_all_whose_places_are_held(
-    many: Recommender,
-) -> None:
+def teach_half(many: Recommender) -> None:
+    """Let every other listing be new, and learn from customers who move it far."""
     generator = np.random.default_rng(7)
     new = generator.random(COUNT) < 0.5
     rows = np.flatnonzero(new)
@@ -158,6 +158,12 @@ def test_among_known_items_the_best_are_those_of_all_whose_places_are_held(
         generator.normal(-5.0, 20.0, len(rows)).astype(np.float32),
         np.full(len(rows), 5),
     )
+
+
+def test_among_known_items_the_best_are_those_of_all_whose_places_are_held(
+    many: Recommender,
+) -> None:
+    teach_half(many)
     shares = []
     for seed in range(5):
         left = pool_rows(many._snapshot, "all", exclude=set(history(seed).item_ids))
@@ -167,6 +173,39 @@ def test_among_known_items_the_best_are_those_of_all_whose_places_are_held(
         found = many.recommend(history(seed), k=K, pool="all", exclude=set(history(seed).item_ids))
         shares.append(len({item.item_id for item in found} & set(expected)) / K)
     assert np.mean(shares) >= 0.95
+
+
+def test_among_known_items_few_of_the_new_listings_are_scored_exactly_too(
+    many: Recommender,
+) -> None:
+    teach_half(many)
+    snapshot, scoring, most = many._snapshot, many._scoring, 600
+    rows = pool_rows(snapshot, "all")
+    assert snapshot.new[rows].sum() > 3 * most
+    found = Person.of(
+        scoring.scorer,
+        snapshot,
+        history(1),
+        rows,
+        most=most,
+        mean=scoring.population_mean,
+        together=True,
+    )
+    assert found is not None
+    assert most < len(found.rows) <= 2 * most
+
+
+@pytest.mark.parametrize("taught", [False, True])
+def test_far_down_a_list_of_very_many_a_page_goes_on_where_the_ones_before_ended(
+    many: Recommender, taught: bool
+) -> None:
+    if taught:
+        teach_half(many)
+    whole = [item.item_id for item in many.recommend(history(1), k=1_000, pool="all")]
+    shown = whole[:900]
+    page = [item.item_id for item in many.recommend(history(1), k=10, pool="all", shown=shown)]
+    assert len(page) == 10
+    assert len(set(page) & set(whole[900:920])) >= 8
 
 
 def test_what_first_customers_lifted_is_found_and_so_is_a_listing_that_was_just_added(

@@ -1,0 +1,107 @@
+"""A person's scores: the sum of their terms, and what dates and first customers add to it."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from coldstart_models.calendar_terms import Calendar, CalendarTerms
+from coldstart_models.candidates import ALL
+from coldstart_models.data.catalogue import IntArray
+from coldstart_models.person import Person
+from coldstart_models.siamese.personal import moved
+from coldstart_models.siamese.places import shared_out
+from coldstart_models.siamese.population import Population
+from coldstart_models.siamese.scorer import SiameseScorer
+from coldstart_models.siamese.terms import Terms
+from coldstart_models.siamese.training import MetaSiamese
+from coldstart_models.snapshot import Snapshot
+from coldstart_models.user_history import UserHistory
+
+
+class Scoring:
+    """How one model scores listings of any snapshot. Safe to share between threads."""
+
+    def __init__(
+        self, network: MetaSiamese, population: Population, *, now: Callable[[], datetime]
+    ) -> None:
+        """Of a model; `now` tells the season of those that were trained with dates."""
+        self.network, self.population = network.eval(), population
+        self.calendar = Calendar(network.date_term, now=now)
+        self.population_mean = torch.cat([population.mean[name] for name in network.scorer.widths])
+        """(ΣD_m,) of the population's profiles."""
+
+    @property
+    def scorer(self) -> SiameseScorer:
+        return self.network.scorer
+
+    def ranked(
+        self,
+        snapshot: Snapshot,
+        history: UserHistory,
+        rows: IntArray,
+        *,
+        pool: str,
+        personal: float | None,
+    ) -> npt.NDArray[np.float32]:
+        """(C,) scores of rows; a stranger's are the expected popularity."""
+        person = Person.of(self.scorer, snapshot, history, rows)
+        if person is None:
+            return snapshot.prior[rows]
+        dated = self.calendar.terms(snapshot)
+        return self.summed(person, dated, personal=personal, together=pool == ALL)
+
+    @torch.inference_mode()
+    def summed(
+        self,
+        person: Person,
+        dated: CalendarTerms | None,
+        *,
+        personal: float | None,
+        together: bool = False,
+    ) -> npt.NDArray[np.float32]:
+        """(C,) scores from their terms and what first customers and, where allowed, dates add.
+
+        Args:
+            together: whether new listings and known items, where both are among the candidates,
+                are ranked in one list (`siamese.places`); else each score is the item's own.
+        """
+        rows, terms = person.rows, person.terms
+        scores = self.scorer.combine(terms.values, terms.exists, terms.prior, person.calibration)
+        if dated is not None:
+            scores += dated.total[torch.from_numpy(rows)]
+        weight = float(self.scorer.prior_weight.detach())
+        general = person.general()
+        plain = moved(scores[0], general, weight, personal)
+        learned = person.snapshot.learned
+        if not len(learned.rows):
+            return np.asarray(plain.numpy(), dtype=np.float32)
+        added, held = learned.added(rows, person.past.centred(self.population_mean))
+        lifted = scores[0].clone()
+        lifted[torch.from_numpy(held)] += added
+        summed = moved(lifted, general, weight, personal)
+        if together:
+            new = torch.from_numpy(person.snapshot.new[rows])
+            summed = shared_out(plain[None], summed[None], new)[0]
+        return np.asarray(summed.numpy(), dtype=np.float32)
+
+    @torch.inference_mode()
+    def directions(self, terms: Terms, *, personal: float | None) -> npt.NDArray[np.float64]:
+        """(C, T + 1): how the scores may move together, at a place of the control."""
+        features = _weighed(terms.features(), personal)
+        return self.network.certainty.directions(features).numpy().astype(np.float64)
+
+    def deviations(self, terms: Terms, places: IntArray, *, personal: float | None) -> list[float]:
+        """(K,) how unsure the scores of some of the candidates are: σ of `siamese.certainty`."""
+        weighed = _weighed(terms.features(places), personal)
+        found: list[float] = self.network.certainty.deviation(weighed).tolist()
+        return found
+
+
+def _weighed(features: torch.Tensor, personal: float | None) -> torch.Tensor:
+    """(C, T + 1) what learned weights weigh in y_π = π t + (1 − π) g: that of g is given."""
+    if personal is None:
+        return features
+    return torch.cat([personal * features[:, :-1], torch.zeros_like(features[:, -1:])], dim=1)
