@@ -26,7 +26,7 @@ from coldstart_models.progress import Progress
 from coldstart_models.ranker import TrainingSet
 from coldstart_models.siamese.checkpoints import Checkpoint
 from coldstart_models.siamese.curves import Curves
-from coldstart_models.siamese.dates import choose_season_weight
+from coldstart_models.siamese.dates import choose_season_weight, out_of_season
 from coldstart_models.siamese.inputs import Featurizer, ItemInputs
 from coldstart_models.siamese.learners.contest import Contest, hold_contest
 from coldstart_models.siamese.learners.registry import AUTO, LEARNERS, build_learner
@@ -229,7 +229,10 @@ def fine_tune(
         for each in (episodes.learning, episodes.validation)
     )
     schedule = schedule or META_SCHEDULE
-    _learn(model, learning, validation, "meta-train", seed, schedule, progress, watch or Watch())
+    with out_of_season(model.network):
+        _learn(
+            model, learning, validation, "meta-train", seed, schedule, progress, watch or Watch()
+        )
     draw_back(model, start, training)
     _learn_certainty(model.network, learning, validation)
     return episodes

@@ -13,6 +13,7 @@ from coldstart_models.data.catalogue import FloatMatrix, IntArray
 from coldstart_models.data.interactions import END_OF_TIME
 from coldstart_models.data.splits import cutoff_split
 from coldstart_models.ranker import RankingTask, TrainingSet
+from coldstart_models.siamese import stages
 from coldstart_models.siamese.dates import DateTerm, choose_season_weight, early_ranks
 from coldstart_models.siamese.preparing import prepare_all
 from coldstart_models.siamese.ranker import SiameseRanker
@@ -25,7 +26,7 @@ from coldstart_models.siamese.season import (
     season_match,
 )
 from coldstart_models.siamese.stages import past_episodes
-from coldstart_models.siamese.training import BARRED, score_task
+from coldstart_models.siamese.training import BARRED, MetaSiamese, TrainingRecord, score_task
 from tests.coldstart_models.checkerboard import START, Row, catalogue_of, interactions_of, titled
 from validation import tables
 
@@ -235,6 +236,26 @@ def test_a_season_that_ranks_past_launches_worse_or_that_content_does_not_tell_w
     assert kept == pytest.approx(2 * half)
     assert half > 0
     assert [*nothing, none] == [0.0, 0.0, 0.0]
+    choose_season_weight(model.network, [*episodes[:2], turned[2]], predictability=0.8)
+    assert float(term.season_weight) > 0  # one of three may be chance
+
+
+def test_weights_are_learned_as_if_there_were_no_season(monkeypatch: pytest.MonkeyPatch) -> None:
+    ranker, training, _ = fitted_ranker(cut=0.8 * YEAR, copies=8)
+    model, term = ranker._model, date_term(ranker)
+    assert model is not None
+    kept, seen = float(term.season_weight), []
+    assert kept > 0
+
+    def watched(network: MetaSiamese, *_: object, **__: object) -> TrainingRecord:
+        assert network.date_term is not None
+        seen.append(float(network.date_term.season_weight))
+        return TrainingRecord((), 0)
+
+    monkeypatch.setattr(stages, "train", watched)
+    stages.fine_tune(model, training, seed=0)
+    assert seen == [0.0]
+    assert float(term.season_weight) == kept
 
 
 def summers_lead(ranker: SiameseRanker, training: TrainingSet, cold: IntArray) -> float:
