@@ -79,6 +79,7 @@ def main() -> None:
         ),
         rows=rows,
         people=len(pages),
+        replications=options.replications,
         arms=float(np.mean([len(arms) for arms in pages.arms])),
         recommend=costs,
     )
