@@ -31,6 +31,7 @@ from benchmarks.serving_beyond import beyond
 from benchmarks.serving_floor import FOLDER_VARIABLE
 from benchmarks.serving_intake import times_to_be_shown, times_to_move
 from benchmarks.serving_load import saturated, under_load
+from benchmarks.serving_outcomes import FLAT_OVER, MANY
 from benchmarks.serving_parts import RETRIEVAL, Measured, OtherMachine, publish, published
 from benchmarks.serving_processes import PROJECT, Client, served
 from benchmarks.serving_shop import Shop, item_ids, prepared
@@ -66,8 +67,8 @@ FACTS: Final = (
 )
 
 
-def main() -> None:
-    """Measure and publish."""
+def arguments() -> argparse.ArgumentParser:
+    """Whose defaults measure what the targets are of."""
     parser = argparse.ArgumentParser(prog="benchmarks.serving", description=__doc__)
     parser.add_argument(
         "--parts",
@@ -81,11 +82,17 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=20, help="sent one by one")
     parser.add_argument("--clients", type=int, default=16, help="at once")
     parser.add_argument("--seconds", type=float, default=20.0, help="of many clients")
-    parser.add_argument("--requests", type=int, default=5_000, help="at saturation, by wrk")
+    parser.add_argument("--requests", type=int, default=FLAT_OVER, help="at saturation, by wrk")
     parser.add_argument(
-        "--listings", type=int, nargs="*", default=[100_000], help="to find the best twenty of"
+        "--listings", type=int, nargs="*", default=[*MANY], help="to find the best twenty of"
     )
     parser.add_argument("--batch", type=int, default=1_000, help="listings in one call")
+    return parser
+
+
+def main() -> None:
+    """Measure and publish."""
+    parser = arguments()
     options = parser.parse_args()
     found = Measured()
     if set(options.parts) != set(PARTS):

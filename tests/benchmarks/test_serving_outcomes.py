@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from benchmarks.outcomes import Outcome
-from benchmarks.serving import beside_floor
-from benchmarks.serving_outcomes import serving_outcomes
+from benchmarks.serving import PARTS, arguments, beside_floor
+from benchmarks.serving_outcomes import FLAT_OVER, MANY, serving_outcomes
 
 SATURATION: dict[str, Any] = {
     "requests": 200_725,
@@ -139,3 +139,11 @@ def test_the_one_who_just_clicked_is_told_beside_the_floor_too() -> None:
         "ratio": 1.5,
         "clicked_ratio": 2.5,
     }
+
+
+def test_a_run_without_options_measures_what_the_targets_are_of() -> None:
+    options = arguments().parse_args([])
+    assert options.parts == list(PARTS)
+    assert options.requests >= FLAT_OVER
+    assert set(options.listings) >= set(MANY)
+    assert options.batch >= 1_000
