@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+import redis
 
 from coldstart_models import erasing
 from coldstart_models.erasing import erase_user, finish_erasure
@@ -19,11 +20,12 @@ from coldstart_models.errors import ErasureError
 from coldstart_models.event_intake import take_events
 from coldstart_models.online_push import push_online
 from feature_repo import event_log as event_log_module
+from feature_repo.environment import ENVIRONMENT_VARIABLE
 from feature_repo.erasure import event_rows, feature_rows, journal, kept_files
 from feature_repo.erasure.tombstones import Tombstones, bury
 from feature_repo.event_log import event_log
 from feature_repo.feature_tables import CREATED_TIMESTAMP, FEATURE_TABLES, ITEM_STATS, USER_HISTORY
-from feature_repo.home import Home
+from feature_repo.home import REPOSITORY, Home
 from feature_repo.jobs.aggregate import aggregate
 from feature_repo.jobs.transaction import locked
 from feature_repo.lineage import AGGREGATED, log_position
@@ -31,6 +33,7 @@ from feature_repo.log_state import new_generation, write_base
 from feature_repo.page_log import PageLog, ServedPage, read_pages
 from feature_repo.served_log import Served, ServedLog, read_served
 from feature_repo.store import Store
+from tests import redis_servers
 from tests.coldstart_models.stateful_search import files_with, objects_with
 from tests.feature_repo.samples import write_items
 from tests.kept_state import KeptState
@@ -201,6 +204,41 @@ def test_the_person_is_in_no_file_and_in_no_memory(
     assert [one.user_id or one.session_id for one in read_pages(home)] == ["ann", "visit-1"]
     assert pq.read_table(home.truth)["user_id"].to_pylist() == ["ann"]
     assert (home.reports / "others.html").exists()
+
+
+def test_over_redis_the_person_is_in_no_file_and_no_key_of_it_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "redis"
+    with redis_servers.redis_server(folder) as url, redis.Redis.from_url(url) as client:
+        port = client.connection_pool.connection_kwargs["port"]
+        monkeypatch.setenv("COLDSTART_REDIS", f"127.0.0.1:{port}")
+        monkeypatch.setenv(ENVIRONMENT_VARIABLE, str(REPOSITORY / "feature_store.redis.yaml"))
+        home, store = built(tmp_path / "home", EVENTS)
+        assert files_with(folder, USER)
+        assert keys_with(client, USER)
+        others = keys_with(client, "ann")
+        assert others
+
+        erase(home, store)
+        assert keys_with(client, USER) == []
+        assert keys_with(client, SESSION) == []
+        assert keys_with(client, "ann") == others
+        deadline = time.monotonic() + redis_servers.SECONDS
+        while files_with(folder, USER):  # Redis removes the files of before a moment later
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        assert files_with(home.root, USER) == []
+
+
+def keys_with(client: redis.Redis, name: str) -> list[bytes]:
+    """Of all hashes that have it in the key or in a value."""
+    found = []
+    for key in client.scan_iter():
+        values = client.hgetall(key) if client.type(key) == b"hash" else {b"": client.dump(key)}
+        if any(name.encode() in part for part in (key, *values, *values.values())):
+            found.append(key)
+    return sorted(found)
 
 
 def test_the_receipt_holds_no_personal_data_and_is_kept(shop: tuple[Home, Store]) -> None:
