@@ -38,8 +38,6 @@ CHANCE: Final = 0.05
 """That past launches forbid a season which is one."""
 LEAD_US: Final = 30 * DAY_US
 """People choose over the weeks that follow: the season is that of a month later."""
-
-
 SEASON_KNOWN: Final = 5.0
 """First customers at which the season counts half: how fast they came says what it foretells."""
 
@@ -142,14 +140,15 @@ def standardised(values: Floats, pool: Floats) -> Floats:
 def out_of_season(network: "MetaSiamese") -> Iterator[None]:
     """The season left aside meanwhile: weights that are learned beside it make up for it."""
     term = network.date_term
-    weight = 0.0 if term is None else float(term.season_weight)
+    if term is None:
+        yield
+        return
+    weight = float(term.season_weight)
+    term.season_weight.zero_()
     try:
-        if term is not None:
-            term.season_weight.zero_()
         yield
     finally:
-        if term is not None:
-            term.season_weight.fill_(weight)
+        term.season_weight.fill_(weight)
 
 
 def choose_season_weight(

@@ -14,19 +14,6 @@ Seen = dict[int, PastItems]
 may come again."""
 
 
-def prepare_all(
-    episodes: Iterable[Episode],
-    training: TrainingSet,
-    inputs: ItemInputs,
-    seen: Seen,
-    *,
-    seed: int,
-    dates: bool = False,
-) -> list[PreparedEpisode]:
-    """All of them at once; arguments as in `prepare_each`."""
-    return list(prepare_each(episodes, training, inputs, seen, seed=seed, dates=dates))
-
-
 def prepare_each(
     episodes: Iterable[Episode],
     training: TrainingSet,

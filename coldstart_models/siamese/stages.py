@@ -31,7 +31,7 @@ from coldstart_models.siamese.inputs import Featurizer, ItemInputs
 from coldstart_models.siamese.learners.contest import Contest, hold_contest
 from coldstart_models.siamese.learners.registry import AUTO, LEARNERS, build_learner
 from coldstart_models.siamese.learners.rehearsal import Rehearsal
-from coldstart_models.siamese.preparing import Seen, prepare_all, prepare_each
+from coldstart_models.siamese.preparing import Seen, prepare_each
 from coldstart_models.siamese.rehearsing import (
     CATEGORIES,
     CATEGORY_SHOTS,
@@ -147,9 +147,9 @@ def pretrain(
     past, launches = past_episodes(training, seed=seed, by_time=by_time)
     rest = without(training, past.validation)
     towers = drawn_episodes(rest, np.random.default_rng(seed), kin=True)
-    learning = prepare_all(towers, training, inputs, {}, seed=seed, dates=dates)
+    learning = list(prepare_each(towers, training, inputs, {}, seed=seed, dates=dates))
     weighed, validation = (
-        prepare_all(each, training, inputs, past.seen, seed=seed, dates=dates)
+        list(prepare_each(each, training, inputs, past.seen, seed=seed, dates=dates))
         for each in (past.learning, past.validation)
     )
     if weighed and validation:
@@ -225,7 +225,7 @@ def fine_tune(
     start = copy.deepcopy(model.network.state_dict())
     dates = model.network.date_term is not None
     learning, validation = (
-        prepare_all(each, training, model.inputs, episodes.seen, seed=seed, dates=dates)
+        list(prepare_each(each, training, model.inputs, episodes.seen, seed=seed, dates=dates))
         for each in (episodes.learning, episodes.validation)
     )
     schedule = schedule or META_SCHEDULE
@@ -273,7 +273,7 @@ def rehearsals(
     del rest
     of_kinds: Seen = {}
     give_back()  # what the steps took
-    prepare_all(kinds, training, model.inputs, of_kinds, seed=seed, dates=dates)
+    list(ready(kinds, seen=of_kinds))
     over_items = rehearse_all(
         model.network,
         ready(with_shots(episodes.learning, log, generator), seen=episodes.seen),

@@ -15,7 +15,7 @@ from coldstart_models.data.splits import cutoff_split
 from coldstart_models.ranker import RankingTask, TrainingSet
 from coldstart_models.siamese import stages
 from coldstart_models.siamese.dates import DateTerm, choose_season_weight, early_ranks
-from coldstart_models.siamese.preparing import prepare_all
+from coldstart_models.siamese.preparing import prepare_each
 from coldstart_models.siamese.ranker import SiameseRanker
 from coldstart_models.siamese.rehearsing import rehearse, with_shots
 from coldstart_models.siamese.season import (
@@ -199,7 +199,7 @@ def test_first_customers_leave_less_of_a_season_in_rehearsals_as_in_scores() -> 
     assert model is not None
     past, _ = past_episodes(training, seed=0, by_time=True)
     drawn = with_shots(past.validation, training.interactions, np.random.default_rng(0))
-    (one,) = prepare_all([next(iter(drawn))], training, model.inputs, {}, seed=0, dates=True)
+    (one,) = prepare_each([next(iter(drawn))], training, model.inputs, {}, seed=0, dates=True)
     customers = rehearse(model.network, one, launches=True).evidence.customers
     assert set(customers.tolist()) == {1.0}
     season = one.dates[:, 1] * term.season_weight
@@ -224,8 +224,15 @@ def test_a_season_that_ranks_past_launches_worse_or_that_content_does_not_tell_w
     model, term = ranker._model, date_term(ranker)
     assert model is not None
     past, _ = past_episodes(training, seed=0, by_time=True)
-    episodes = prepare_all(
-        [*past.learning, *past.validation], training, model.inputs, past.seen, seed=0, dates=True
+    episodes = list(
+        prepare_each(
+            [*past.learning, *past.validation],
+            training,
+            model.inputs,
+            past.seen,
+            seed=0,
+            dates=True,
+        )
     )
     turned = [replace(one, dates=one.dates * torch.tensor([1.0, -1.0])) for one in episodes]
     weights = []

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from coldstart_models.siamese.preparing import prepare_all
+from coldstart_models.siamese.preparing import prepare_each
 from coldstart_models.siamese.stages import held_out_episodes, pretrain
 from coldstart_models.siamese.training import MetaSiamese, ndcg
 from coldstart_models.siamese.weighing import (
@@ -74,7 +74,7 @@ def fresh(*, dates: bool) -> tuple[MetaSiamese, list]:
     network = MetaSiamese(widths, dates=dates, generator=torch.Generator().manual_seed(0))
     drawn_episodes = held_out_episodes(training, seed=3)
     both = [*drawn_episodes.learning, *drawn_episodes.validation]
-    return network, prepare_all(both, training, inputs, {}, seed=0)
+    return network, list(prepare_each(both, training, inputs, {}, seed=0))
 
 
 @pytest.mark.parametrize("dates", [False, True])
