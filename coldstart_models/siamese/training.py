@@ -421,5 +421,10 @@ def ndcg(model: MetaSiamese, prepared: PreparedEpisode) -> float:
 
 def ndcg_of(scores: FloatMatrix, chosen: BoolArray) -> float:
     """Mean NDCG@10 of (U, C) scores, ties by column."""
+    return float(ndcg_of_each(scores, chosen).mean())
+
+
+def ndcg_of_each(scores: FloatMatrix, chosen: BoolArray) -> npt.NDArray[np.float64]:
+    """(U,): NDCG@10 of (U, C) scores, ties by column."""
     best = np.argsort(-scores, axis=1, kind="stable")[:, :NDCG_DEPTH]
-    return float(ranked_ndcg(np.take_along_axis(chosen, best, axis=1), chosen.sum(axis=1)).mean())
+    return ranked_ndcg(np.take_along_axis(chosen, best, axis=1), chosen.sum(axis=1))

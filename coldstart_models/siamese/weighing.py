@@ -13,11 +13,14 @@ launches q_c is the share of the episode's users who chose c, as in training: wh
 is the season's, and a fit that must explain it gave the prior most of the weight and lost 4 % of
 NDCG@10 on a later launch. On held-out items, whose popularity is their own, q is 1.
 
-The pull λ is the one of PULLS whose weights do best on the validation episodes; the starting
-weights are among those compared. The direction is kept, the length is that of the starting weights.
+There is a fit for every pull λ of PULLS, and the starting weights beside them. Of a few hundred
+people the validation episodes tell the bad ones from the good, and hardly the best from the next:
+the mean of the directions is kept of those that do no worse than the best one by more than DOUBT
+standard errors of the difference. The length is that of the starting weights.
 """
 
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -35,7 +38,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PULLS: Final = (1.0, 0.3, 0.1, 0.03, 0.01)
-"""λ, strongest first; ties go to the stronger."""
+"""λ, strongest first."""
+DOUBT: Final = 2.0
 SCALES: Final = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0)
 ITERATIONS: Final = 60
 USERS_AT_ONCE: Final = 128
@@ -62,10 +66,10 @@ def weigh(
     validation: Sequence["PreparedEpisode"],
     *,
     launches: bool,
-) -> float | None:
-    """Set the weights of the model's terms and prior in place; returns the pull that was kept.
+) -> tuple[float | None, ...]:
+    """Set the weights of the model's terms and prior in place; returns the pulls that were kept.
 
-    None where the starting weights did best.
+    None among them stands for the starting weights.
 
     Args:
         launches: whether the episodes are of launches, not of held-out items.
@@ -73,17 +77,28 @@ def weigh(
     start = stated_weights(model)
     learned = [choices(model, episode, launches=launches) for episode in learning]
     judged = [choices(model, episode, launches=launches) for episode in validation]
-    best, kept, weights = quality(judged, start), None, start
     base = start * best_scale(learned, start)
-    for pull in PULLS:
-        found = fitted_weights(learned, base, pull=pull)
-        reached = quality(judged, found)
-        if reached > best:
-            best, kept, weights = reached, pull, found
-    logger.info("kept the pull %s of the terms' weights", kept)
-    weights = weights * np.linalg.norm(start) / max(float(np.linalg.norm(weights)), 1e-9)
-    set_weights(model, weights)
-    return kept
+    found = {None: start} | {pull: fitted_weights(learned, base, pull=pull) for pull in PULLS}
+    kept = told_apart([qualities(judged, weights) for weights in found.values()])
+    pulls = tuple(pull for pull, among in zip(found, kept, strict=True) if among)
+    logger.info("kept the pulls %s of the terms' weights", pulls)
+    mean = np.mean([_directed(found[pull]) for pull in pulls], axis=0)
+    set_weights(model, _directed(mean) * np.linalg.norm(start))
+    return pulls
+
+
+def told_apart(reached: Sequence[npt.NDArray[np.float64]]) -> list[bool]:
+    """Which of several weights cannot be told from the best; `reached` is (U,) of each."""
+    best = max(reached, key=np.mean)
+    short = [best - each for each in reached]
+    return [
+        bool(each.mean() <= DOUBT * each.std() / math.sqrt(len(each)))  # 0 ≤ 0 of the best
+        for each in short
+    ]
+
+
+def _directed(weights: Weights) -> Weights:
+    return weights / max(float(np.linalg.norm(weights)), 1e-9)
 
 
 def stated_weights(model: "MetaSiamese") -> Weights:
@@ -164,12 +179,11 @@ def best_scale(learned: Sequence[Choices], start: Weights) -> float:
     return SCALES[int(np.argmin(losses))]
 
 
-def quality(judged: Sequence[Choices], weights: Weights) -> float:
-    """Mean NDCG@10 over episodes."""
-    from coldstart_models.siamese.training import ndcg_of
+def qualities(judged: Sequence[Choices], weights: Weights) -> npt.NDArray[np.float64]:
+    """(U,): NDCG@10 of every person of every episode."""
+    from coldstart_models.siamese.training import ndcg_of_each
 
     given = weights.astype(np.float32)
-    scores = (np.asarray(one.terms @ given, np.float32) for one in judged)
-    return float(
-        np.mean([ndcg_of(each, one.chosen) for each, one in zip(scores, judged, strict=True)])
+    return np.concatenate(
+        [ndcg_of_each(np.asarray(one.terms @ given, np.float32), one.chosen) for one in judged]
     )
