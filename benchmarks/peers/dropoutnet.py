@@ -90,6 +90,8 @@ class DropoutNet:
         def losses() -> Iterator[Tensor]:
             for user, item in choice_batches(log, epochs=chosen.epochs, generator=generator):
                 user, item = user[:BLOCK], item[:BLOCK]
+                if len(user) == 1:  # an epoch's last choice, by which nothing can be normalised
+                    continue
                 held = torch.rand(len(item), 1, generator=draw) >= chosen.dropout
                 left = of_user(torch.cat([users[user], about[user]], dim=1))
                 right = of_item(torch.cat([items[item] * held, content[item]], dim=1))

@@ -13,7 +13,9 @@ from benchmarks.peers.latent import als_factors, scaled_factors
 from benchmarks.peers.lightfm_hybrid import strongest
 from benchmarks.peers.meta_embedding import click_loss
 from benchmarks.peers.networks import MAX_STEPS, choice_batches
+from benchmarks.peers.registry import PUBLISHED
 from coldstart_models.data.interactions import Histories
+from coldstart_models.data.pools import build_pools
 from coldstart_models.data.splits import cutoff_split
 from coldstart_models.data.traits import TRAITS
 from coldstart_models.errors import NotEnoughData
@@ -55,6 +57,21 @@ def test_batches_hold_every_distinct_choice_once_an_epoch():
     batches = list(choice_batches(repeated, epochs=2, generator=np.random.default_rng(0)))
     pairs = [pair for users, items in batches for pair in zip(users, items, strict=True)]
     assert sorted(pairs) == [(0, 0), (0, 0), (1, 1), (1, 1)]
+
+
+def test_a_batch_of_one_choice_is_left_out_where_batches_are_normalised(monkeypatch):
+    def with_one_left(log, **how):
+        for users, items in choice_batches(log, **how):
+            yield users, items
+            yield users[:1], items[:1]
+
+    training, network = split().training_set(board()), PUBLISHED["dropoutnet"].ranker
+    plain, odd = network(), network()
+    plain.fit(training, seed=0)
+    monkeypatch.setattr("benchmarks.peers.dropoutnet.choice_batches", with_one_left)
+    odd.fit(training, seed=0)
+    task = build_pools(split(), shots=(), seed=0)[0][0].task
+    np.testing.assert_array_equal(odd.score(task), plain.score(task))
 
 
 def test_the_steps_of_a_fit_are_bounded_whatever_the_epochs():
