@@ -108,6 +108,8 @@ class Aldi:
 
         def losses() -> Iterator[Tensor]:
             for user, item in choice_batches(log, epochs=chosen.epochs, generator=generator):
+                if len(user) == 1:  # an epoch's last choice, by which nothing can be normalised
+                    continue
                 other = generator.choice(known, size=len(item))
                 mapped, own, its = of_user(users[user]), of_item(content[item]), content[other]
                 student = _scores(mapped, own, of_item(its))

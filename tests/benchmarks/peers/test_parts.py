@@ -59,16 +59,17 @@ def test_batches_hold_every_distinct_choice_once_an_epoch():
     assert sorted(pairs) == [(0, 0), (0, 0), (1, 1), (1, 1)]
 
 
-def test_a_batch_of_one_choice_is_left_out_where_batches_are_normalised(monkeypatch):
+@pytest.mark.parametrize("peer", ["aldi", "dropoutnet"])
+def test_a_batch_of_one_choice_is_left_out_where_batches_are_normalised(monkeypatch, peer):
     def with_one_left(log, **how):
         for users, items in choice_batches(log, **how):
             yield users, items
             yield users[:1], items[:1]
 
-    training, network = split().training_set(board()), PUBLISHED["dropoutnet"].ranker
+    training, network = split().training_set(board()), PUBLISHED[peer].ranker
     plain, odd = network(), network()
     plain.fit(training, seed=0)
-    monkeypatch.setattr("benchmarks.peers.dropoutnet.choice_batches", with_one_left)
+    monkeypatch.setattr(f"benchmarks.peers.{peer}.choice_batches", with_one_left)
     odd.fit(training, seed=0)
     task = build_pools(split(), shots=(), seed=0)[0][0].task
     np.testing.assert_array_equal(odd.score(task), plain.score(task))
