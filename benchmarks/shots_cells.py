@@ -22,7 +22,9 @@ LEAST_USERS: Final = 50
 LEAST_CANDIDATES: Final = 20
 """A pool with less says nothing."""
 DIGITS: Final = 5
-VECTOR, BIAS = "winner, profiles alone", "winner, how they came alone"
+WHOLE: Final = "kept"
+VECTOR: Final = "kept, profiles alone"
+BIAS: Final = "kept, how they came alone"
 
 
 def measured(catalogue: Catalogue, split: Split, *, seed: int) -> dict[str, Any]:
@@ -35,8 +37,7 @@ def measured(catalogue: Catalogue, split: Split, *, seed: int) -> dict[str, Any]
     modalities = len(model.network.scorer.widths)
     learners = [build_learner(name, modalities=modalities) for name in LEARNERS]
     learning, validation = rehearsals(model, training, episodes, seed=seed)
-    winner, contest = hold_contest(learners, learning, validation)
-    model.network.learner = winner
+    model.network.learner, contest = hold_contest(learners, learning, validation)
     taught = [build_learner(name, modalities=modalities) for name in LEARNERS]
     for learner, judged in zip(taught, learners, strict=True):
         learn_on_all(learner, [*learning, *validation], shares_of=judged)
@@ -45,7 +46,8 @@ def measured(catalogue: Catalogue, split: Split, *, seed: int) -> dict[str, Any]
         found = shots_pools(split, shots=shots, seed=seed)
         if found and _large(found[1]):
             rehearsal = rehearsal_of(model, training, found[1])
-            pools.append(_of_pool(found[1], rehearsal, taught, winner, catalogue))
+            kept = model.network.learner
+            pools.append(_of_pool(found[1], rehearsal, taught, kept, catalogue))
     return {
         "seed": seed,
         "contest": contest.as_dict(),
@@ -60,17 +62,19 @@ def _of_pool(
     pool: Pool,
     rehearsal: Rehearsal,
     learners: Sequence[Learner],
-    winner: Learner,
+    kept: Learner,
     catalogue: Catalogue,
 ) -> dict[str, Any]:
-    """Each user's NDCG@10 without support, with each learner, and with the winner's parts."""
+    """Each user's NDCG@10 without support, with each learner, with those
+    that are kept and with their parts."""
 
     def ndcg(scores: FloatMatrix) -> list[float]:
         found = pool_ndcg(scores, pool, catalogue)
         return [round(float(value), DIGITS) for value in found]
 
-    weights = winner.adapt(rehearsal.evidence)
+    weights = kept.adapt(rehearsal.evidence)
     parts = {
+        WHOLE: weights,
         VECTOR: FastWeights(weights.vectors, torch.zeros_like(weights.bias)),
         BIAS: FastWeights(torch.zeros_like(weights.vectors), weights.bias),
     }

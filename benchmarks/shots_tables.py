@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.estimates import ratio
+from benchmarks.shots_cells import WHOLE
 from benchmarks.tables import fact, number, percent, spread, table
 from coldstart_models.metrics import seed_means
 
@@ -36,14 +37,13 @@ def pairs_of(results: Sequence[Result], shots: int, learner: str | None) -> npt.
     """(S, U, 2) NDCG@10 of every user that any seed has, without a learner and with it.
 
     Args:
-        learner: None: the one that won each seed's contest.
+        learner: None: those that each seed's contest kept.
     """
-    pools = [(one, pool) for one in results for pool in one["pools"] if pool["shots"] == shots]
-    users = np.unique(np.concatenate([pool["users"] for _, pool in pools]))
+    pools = [pool for one in results for pool in one["pools"] if pool["shots"] == shots]
+    users = np.unique(np.concatenate([pool["users"] for pool in pools]))
     found = np.full((len(pools), len(users), 2), np.nan)
-    for seed, (one, pool) in enumerate(pools):
-        name = learner or one["contest"]["winner"]
-        pair = np.column_stack([pool["without"], pool["with"][name]])
+    for seed, pool in enumerate(pools):
+        pair = np.column_stack([pool["without"], pool["with"][learner or WHOLE]])
         found[seed, np.searchsorted(users, pool["users"])] = pair
     return found
 
@@ -79,9 +79,13 @@ def published(
 
 def _of_cut(name: str, results: Sequence[Result]) -> list[str]:
     shots = shots_of(results)
+    kept = ", ".join(" + ".join(result["contest"]["kept"]) for result in results)
     winners = ", ".join(f"`{result['contest']['winner']}`" for result in results)
     users = round(np.mean([len(pool["users"]) for one in results for pool in one["pools"]]))
-    head = f"**{name}**: {len(results)} seed(s), about {users} users; won on validation: {winners}."
+    head = (
+        f"**{name}**: {len(results)} seed(s), about {users} users; "
+        f"won on validation: {winners}; kept: {kept}."
+    )
     if not shots:
         return [f"{head} No pool is large enough.\n"]
     columns = ["ndcg@10", *(f"k = {count}" for count in shots)]

@@ -15,12 +15,11 @@ NDCG@10 on a later launch. On held-out items, whose popularity is their own, q i
 
 There is a fit for every pull λ of PULLS, and the starting weights beside them. Of a few hundred
 people the validation episodes tell the bad ones from the good, and hardly the best from the next:
-the mean of the directions is kept of those that do no worse than the best one by more than DOUBT
-standard errors of the difference. The length is that of the starting weights.
+the mean of the directions is kept of those that cannot be told from the best (`siamese.doubt`). The
+length is that of the starting weights.
 """
 
 import logging
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -31,6 +30,7 @@ import torch
 from scipy.optimize import minimize
 
 from coldstart_models.data.catalogue import BoolArray, FloatMatrix
+from coldstart_models.siamese.doubt import told_apart
 
 if TYPE_CHECKING:
     from coldstart_models.siamese.training import MetaSiamese, PreparedEpisode
@@ -39,7 +39,6 @@ logger = logging.getLogger(__name__)
 
 PULLS: Final = (1.0, 0.3, 0.1, 0.03, 0.01)
 """λ, strongest first."""
-DOUBT: Final = 2.0
 SCALES: Final = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0)
 ITERATIONS: Final = 60
 USERS_AT_ONCE: Final = 128
@@ -85,16 +84,6 @@ def weigh(
     mean = np.mean([_directed(found[pull]) for pull in pulls], axis=0)
     set_weights(model, _directed(mean) * np.linalg.norm(start))
     return pulls
-
-
-def told_apart(reached: Sequence[npt.NDArray[np.float64]]) -> list[bool]:
-    """Which of several weights cannot be told from the best; `reached` is (U,) of each."""
-    best = max(reached, key=np.mean)
-    short = [best - each for each in reached]
-    return [
-        bool(each.mean() <= DOUBT * each.std() / math.sqrt(len(each)))  # 0 ≤ 0 of the best
-        for each in short
-    ]
 
 
 def _directed(weights: Weights) -> Weights:
@@ -179,11 +168,9 @@ def best_scale(learned: Sequence[Choices], start: Weights) -> float:
     return SCALES[int(np.argmin(losses))]
 
 
-def qualities(judged: Sequence[Choices], weights: Weights) -> npt.NDArray[np.float64]:
-    """(U,): NDCG@10 of every person of every episode."""
+def qualities(judged: Sequence[Choices], weights: Weights) -> list[npt.NDArray[np.float64]]:
+    """(U,) of every episode: each person's NDCG@10."""
     from coldstart_models.siamese.training import ndcg_of_each
 
     given = weights.astype(np.float32)
-    return np.concatenate(
-        [ndcg_of_each(np.asarray(one.terms @ given, np.float32), one.chosen) for one in judged]
-    )
+    return [ndcg_of_each(np.asarray(one.terms @ given, np.float32), one.chosen) for one in judged]

@@ -7,6 +7,7 @@ import pytest
 
 from benchmarks import kept_results, shots, shots_cells
 from benchmarks.grid import Cut, Opened
+from benchmarks.shots_cells import WHOLE
 from coldstart_models.benchmark_run import SplitPlan
 from coldstart_models.data.splits import cutoff_split
 from tests.coldstart_models.checkerboard import CUTOFF, board, board_rows, interactions_of
@@ -24,8 +25,9 @@ def measured(monkeypatch, tmp_path):
     def cell(of, split, *, seed):
         assert of is catalogue
         times.append(seed)
-        pool = {"shots": 1, "users": USERS, "without": [0.5] * 60, "with": {"none": [0.5] * 60}}
-        contest = {"winner": "none"}
+        found = {"none": [0.5] * 60, WHOLE: [0.5] * 60}
+        pool = {"shots": 1, "users": USERS, "without": [0.5] * 60, "with": found}
+        contest = {"winner": "none", "kept": ["none", "bayes"]}
         return {"seed": seed, "contest": contest, "pools": [pool], "warm": None, "seconds": 1.0}
 
     monkeypatch.setattr(shots, "GRID", (CUT,))
@@ -48,7 +50,8 @@ def test_a_cell_is_measured_again_where_its_data_or_code_is_another(measured, mo
     assert measured(events=511) == 2
     monkeypatch.setattr(kept_results, "code_version", lambda module: "another")
     assert measured(events=511) == 3
-    assert "about 60 users; won on validation: `none`" in capsys.readouterr().out
+    told = "about 60 users; won on validation: `none`; kept: none + bayes."
+    assert told in capsys.readouterr().out
 
 
 def test_a_kept_cell_is_read_once(measured, monkeypatch, tmp_path):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from benchmarks.shots_cells import WHOLE
 from benchmarks.shots_tables import gain, published
 
 USERS = 400
@@ -44,7 +45,7 @@ def result(*, warm: dict[str, float] | None) -> dict[str, object]:
     return {
         "cut": "retail-06-01",
         "seed": 0,
-        "contest": {"winner": "bayes"},
+        "contest": {"winner": "bayes", "kept": ["bayes"]},
         "warm": warm,
         "seconds": 90.0,
         "pools": [
@@ -52,7 +53,11 @@ def result(*, warm: dict[str, float] | None) -> dict[str, object]:
                 "shots": shots,
                 "users": list(range(USERS)),
                 "without": plain.tolist(),
-                "with": {"none": plain.tolist(), "bayes": (1.2 * plain).tolist()},
+                "with": {
+                    "none": plain.tolist(),
+                    "bayes": (1.2 * plain).tolist(),
+                    WHOLE: (1.2 * plain).tolist(),
+                },
             }
             for shots in (1, 10)
         ],

@@ -15,6 +15,7 @@ from benchmarks.learning_outcomes import (
 )
 from benchmarks.outcomes import SECONDS, TRIED, at_least, at_most, published
 from benchmarks.quality_outcomes import outcomes
+from benchmarks.shots_cells import WHOLE
 from benchmarks.standings import Standing
 from coldstart_models.commands import console
 from tests.benchmarks.test_standings import RESULTS, USERS, cell, within
@@ -75,7 +76,7 @@ def test_ranks_and_shares_of_the_oracle_are_of_the_cells():
 
 
 def first_customers(gains, *, seed=0, warm=None, cut="retail-06-01"):
-    """Of each k the winner's gain; the smoothed rate gains 5 % and the neighbours nothing."""
+    """Of each k the gain of what is kept; the smoothed rate gains 5 % and the neighbours nothing."""
     plain = np.random.default_rng(seed).uniform(0.1, 0.5, USERS)
     pools = [
         {
@@ -83,14 +84,14 @@ def first_customers(gains, *, seed=0, warm=None, cut="retail-06-01"):
             "users": list(range(USERS)),
             "without": plain.tolist(),
             "with": {
-                "prototype": (plain * (1 + found)).tolist(),
+                WHOLE: (plain * (1 + found)).tolist(),
                 "smoothed-rate": (plain * 1.05).tolist(),
                 "neighbours": plain.tolist(),
             },
         }
         for shots, found in gains.items()
     ]
-    return {"cut": cut, "contest": {"winner": "prototype"}, "pools": pools, "warm": warm}
+    return {"cut": cut, "contest": {}, "pools": pools, "warm": warm}
 
 
 def test_first_customers_are_held_against_their_targets_and_plain_learners():

@@ -1,9 +1,10 @@
-"""The contest: every learner learns on the same rehearsals; who ranks best on later ones wins.
+"""The contest: every learner learns on the same rehearsals; who ranks best on later ones wins, and
+with it those that validation cannot tell from it (`siamese.doubt`), as a committee.
 
 Before it is judged, validation may halve or drop what a learner makes of the customers' profiles,
 and likewise of how they came: few launches teach too much trust more often than too little, and
 what does not help is left out. Where the fewest customers rank worse than none, as few are left
-unused. The winner then learns anew on all rehearsals, those of validation
+unused. Who is kept then learns anew on all rehearsals, those of validation
 with them: they are the newest, and the most like what comes.
 """
 
@@ -14,11 +15,15 @@ from itertools import product
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
+from coldstart_models.siamese.doubt import told_apart
+from coldstart_models.siamese.learners.committee import Committee
 from coldstart_models.siamese.learners.learner import FastWeights, Learner
 from coldstart_models.siamese.learners.rehearsal import Rehearsal
 
+Values = npt.NDArray[np.float64]
 DIGITS: Final = 5
 SHARES: Final = (0.5, 1.0, 0.0)
 """Of equals the first is taken."""
@@ -43,6 +48,8 @@ class Contest:
     """Who took part, how each did and who won."""
 
     winner: str
+    kept: tuple[str, ...]
+    """Who has a say: the winner and those that cannot be told from it."""
     without: dict[int, float]
     """First customers → NDCG@10 of the same people and listings without any support."""
     standings: tuple[Standing, ...]
@@ -51,6 +58,7 @@ class Contest:
         """JSON-ready."""
         return {
             "winner": self.winner,
+            "kept": list(self.kept),
             "validation_ndcg@10": {
                 "no support": {str(k): round(value, DIGITS) for k, value in self.without.items()},
                 **{
@@ -66,9 +74,10 @@ def hold_contest(
     learning: Sequence[Rehearsal],
     validation: Sequence[Rehearsal],
 ) -> tuple[Learner, Contest]:
-    """The learner with the best mean over shots, learned on all, and everybody's results.
+    """The learners that do best by their mean over shots, learned on all, and everybody's results.
 
-    Of equals the first wins. The learners themselves learn in place, on `learning` alone.
+    Of equals the first wins. One that nobody else comes near is alone; otherwise it is a committee.
+    The learners themselves learn in place, on `learning` alone.
 
     Raises ValueError without a learner or a validation rehearsal.
     """
@@ -80,11 +89,21 @@ def hold_contest(
         learner.learn(learning)
         if learner.guarded:
             guard(learner, validation, without=without)
-    standings = tuple(standing(learner, validation) for learner in learners)
-    best = max(range(len(learners)), key=lambda place: (standings[place].mean, -place))
-    winner = untaught[best]
-    learn_on_all(winner, [*learning, *validation], shares_of=learners[best])
-    return winner, Contest(winner.name, without, standings)
+    reached = [_of_each(learner, validation) for learner in learners]
+    kept = {}
+    for fresh, judged, among in zip(
+        untaught, learners, told_apart([list(each.values()) for each in reached]), strict=True
+    ):
+        if among:
+            learn_on_all(fresh, [*learning, *validation], shares_of=judged)
+            kept[fresh.name] = fresh
+    standings = tuple(
+        Standing(learner.name, _means(found))
+        for learner, found in zip(learners, reached, strict=True)
+    )
+    winner = max(standings, key=lambda one: one.mean).name
+    only = next(iter(kept.values())) if len(kept) == 1 else Committee(kept)
+    return only, Contest(winner, only.made_of, without, standings)
 
 
 def learn_on_all(learner: Learner, rehearsals: Sequence[Rehearsal], *, shares_of: Learner) -> None:
@@ -112,7 +131,7 @@ def guard(
         shared = [
             FastWeights(found.vectors * shares[0], found.bias * shares[1]) for found in weights
         ]
-        return float(np.mean(list(_by_shots(validation, shared).values())))
+        return float(np.mean(list(_means(_by_shots(validation, shared)).values())))
 
     vectors, biases = max(product(SHARES, SHARES), key=quality)
     learner.vector_share.fill_(vectors)
@@ -124,23 +143,30 @@ def guard(
         learner.fewest.fill_(shots + 1)
 
 
-@torch.inference_mode()
 def standing(learner: Learner, validation: Sequence[Rehearsal]) -> Standing:
     """How a learner does with each number of first customers."""
-    weights = [learner.adapt(each.evidence) for each in validation]
-    return Standing(learner.name, _by_shots(validation, weights))
+    return Standing(learner.name, _means(_of_each(learner, validation)))
 
 
 def without_support(validation: Sequence[Rehearsal]) -> dict[int, float]:
     """First customers → NDCG@10 of the same people and listings without any support."""
-    return _by_shots(validation, [None] * len(validation))
+    return _means(_by_shots(validation, [None] * len(validation)))
+
+
+@torch.inference_mode()
+def _of_each(learner: Learner, validation: Sequence[Rehearsal]) -> dict[int, Values]:
+    return _by_shots(validation, [learner.adapt(each.evidence) for each in validation])
 
 
 def _by_shots(
     validation: Sequence[Rehearsal], weights: Sequence[FastWeights | None]
-) -> dict[int, float]:
-    """First customers → mean NDCG@10 of the rehearsals with as many, in rising order."""
-    found: dict[int, list[float]] = {}
+) -> dict[int, Values]:
+    """First customers → (U,) NDCG@10 of the people of all rehearsals with as many, rising."""
+    found: dict[int, list[Values]] = {}
     for each, own in zip(validation, weights, strict=True):
-        found.setdefault(each.shots, []).append(each.ndcg(own))
-    return {shots: float(np.mean(values)) for shots, values in sorted(found.items())}
+        found.setdefault(each.shots, []).append(each.ndcg_of_each(own))
+    return {shots: np.concatenate(values) for shots, values in sorted(found.items())}
+
+
+def _means(reached: Mapping[int, Values]) -> dict[int, float]:
+    return {shots: float(values.mean()) for shots, values in reached.items()}

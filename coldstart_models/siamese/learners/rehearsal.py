@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -39,16 +40,15 @@ class Rehearsal:
 
     def ndcg(self, weights: FastWeights | None = None) -> float:
         """Mean NDCG@10 over users, without support where no weights are given."""
+        return float(self.ndcg_of_each(weights).mean())
+
+    @torch.no_grad()
+    def ndcg_of_each(self, weights: FastWeights | None = None) -> npt.NDArray[np.float64]:
+        """(U,): NDCG@10 of every user, as for the mean."""
         scores = self.scores if weights is None else self.adapted(weights)
-        return mean_ndcg(scores, self.chosen)
-
-
-@torch.no_grad()
-def mean_ndcg(scores: Tensor, chosen: Tensor) -> float:
-    """Mean NDCG@10 of scores (U, C) on chosen (U, C) bool."""
-    depth = min(NDCG_DEPTH, scores.shape[1])
-    best, truth = torch.topk(scores, depth, dim=1).indices.numpy(), chosen.numpy()
-    return float(ranked_ndcg(np.take_along_axis(truth, best, axis=1), truth.sum(axis=1)).mean())
+        depth = min(NDCG_DEPTH, scores.shape[1])
+        best, truth = torch.topk(scores, depth, dim=1).indices.numpy(), self.chosen.numpy()
+        return ranked_ndcg(np.take_along_axis(truth, best, axis=1), truth.sum(axis=1))
 
 
 def launched(rehearsals: Sequence[Rehearsal]) -> list[Evidence]:

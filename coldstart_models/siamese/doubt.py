@@ -1,0 +1,41 @@
+"""Which of several choices cannot be told from the best, by what people reached with each.
+
+Of the difference to the best one the standard error is taken within each group of measurements and
+averaged over them: groups are of the same people and listings, so their errors go together, and
+more groups of them make nothing surer.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+Reached = Sequence[npt.NDArray[np.float64]]
+"""Groups of measurements, (U,) of each group's people."""
+DOUBT: Final = 2.0
+"""Standard errors."""
+
+
+def told_apart(choices: Sequence[Reached]) -> list[bool]:
+    """Which are no worse than the best by more than DOUBT standard errors; that one is not.
+
+    Args:
+        choices: groups of the same people in the same order of each.
+    """
+    means = [_mean(each) for each in choices]
+    best = choices[int(np.argmax(means))]
+    return [
+        max(means) - mean <= DOUBT * _error(best, each)
+        for mean, each in zip(means, choices, strict=True)
+    ]
+
+
+def _mean(reached: Reached) -> float:
+    return float(np.mean([group.mean() for group in reached]))
+
+
+def _error(best: Reached, other: Reached) -> float:
+    pairs = zip(best, other, strict=True)
+    return float(np.mean([(one - two).std() / math.sqrt(len(one)) for one, two in pairs]))
