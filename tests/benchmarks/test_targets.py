@@ -76,7 +76,7 @@ def test_ranks_and_shares_of_the_oracle_are_of_the_cells():
 
 
 def first_customers(gains, *, seed=0, warm=None, cut="retail-06-01"):
-    """Of each k the gain of what is kept; the smoothed rate gains 5 % and the neighbours nothing."""
+    """Of each k the gain of what is kept; the smoothed rate gains 5 %, the neighbours nothing."""
     plain = np.random.default_rng(seed).uniform(0.1, 0.5, USERS)
     pools = [
         {
