@@ -143,12 +143,13 @@ def fit_togetherness(past: Interactions, inputs: ItemInputs, *, seed: int) -> Fi
     """Factor the users × items matrix and regress the factors on content.
 
     Rows are scaled by 1/√(items of the user) and columns to unit length, so neither heavy
-    users nor popular items dominate.
+    users nor popular items dominate. Of people with a single item nothing is told, unless nobody
+    has more.
     """
     chosen = past.matrix()
     per_user = np.asarray(chosen.getnnz(axis=1), np.float64)
     chosen = sparse.diags_array(1.0 / np.sqrt(np.maximum(per_user, 1.0))) @ chosen
-    chosen = sparse.csr_matrix(chosen)[per_user > 1]
+    chosen = sparse.csr_matrix(chosen)[per_user > (per_user.max() > 1)]
     people = np.asarray(chosen.getnnz(axis=0), np.int64)
     known = people > 0
     columns = np.sqrt(np.asarray(chosen.multiply(chosen).sum(axis=0)).ravel())

@@ -1,5 +1,7 @@
 """The Siamese rankers keep the contract of every ranker."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -58,6 +60,22 @@ def test_a_later_event_changes_no_score():
         )
         scores.append(ranker.score(task))
     np.testing.assert_array_equal(scores[0], scores[1])
+
+
+def test_where_nobody_chose_twice_content_ranks():
+    training = training_on_the_board()
+    _, first = np.unique(training.interactions.user_index, return_index=True)
+    once = np.zeros(len(training.interactions), bool)
+    once[first] = True
+    training = replace(training, interactions=training.interactions.where(once))
+    ranker = SiameseRanker(meta=True, dates=False)
+    ranker.fit(training, seed=0)
+    users = np.array([0, 20])  # one of each group
+    cold = np.flatnonzero(~training.warm)
+    task = RankingTask(users, training.interactions.histories(users), cold)
+    best = np.argsort(-ranker.score(task), axis=1)[:, :5]
+    groups = np.array([training.catalogue.item_ids[item][0] for item in cold])
+    assert groups[best].tolist() == [["a"] * 5, ["b"] * 5]
 
 
 def test_without_a_choice_there_is_nothing_to_learn_from():
