@@ -65,8 +65,8 @@ def _of_pool(
     kept: Learner,
     catalogue: Catalogue,
 ) -> dict[str, Any]:
-    """Each user's NDCG@10 without support, with each learner, with those
-    that are kept and with their parts."""
+    """Each user's NDCG@10 without support, with each learner, and with the one that is kept and
+    its parts."""
 
     def ndcg(scores: FloatMatrix) -> list[float]:
         found = pool_ndcg(scores, pool, catalogue)

@@ -37,7 +37,7 @@ def pairs_of(results: Sequence[Result], shots: int, learner: str | None) -> npt.
     """(S, U, 2) NDCG@10 of every user that any seed has, without a learner and with it.
 
     Args:
-        learner: None: those that each seed's contest kept.
+        learner: None: the one that each seed's contest kept.
     """
     pools = [pool for one in results for pool in one["pools"] if pool["shots"] == shots]
     users = np.unique(np.concatenate([pool["users"] for pool in pools]))
@@ -79,8 +79,9 @@ def published(
 
 def _of_cut(name: str, results: Sequence[Result]) -> list[str]:
     shots = shots_of(results)
-    kept = ", ".join(" + ".join(result["contest"]["kept"]) for result in results)
-    winners = ", ".join(f"`{result['contest']['winner']}`" for result in results)
+    winners, kept = (
+        ", ".join(f"`{result['contest'][who]}`" for result in results) for who in ("winner", "kept")
+    )
     users = round(np.mean([len(pool["users"]) for one in results for pool in one["pools"]]))
     head = (
         f"**{name}**: {len(results)} seed(s), about {users} users; "

@@ -362,7 +362,7 @@ def _publish(
             "log": log.events,
             "share_of_people": log.share,
         },
-        "learner": {"names": list(model.network.learner.made_of), "contest": contest},
+        "learner": {"name": model.network.learner.name, "contest": contest},
         "terms": {
             f"{name} {kind}": float(weight)
             for (name, kind), weight in zip(

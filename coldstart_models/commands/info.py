@@ -103,7 +103,7 @@ def run(json: console.Json = False) -> None:
     console.say(f"models: {', '.join(told['models']) or 'none; run `coldstart train`'}")
     if told["learner"]:
         contest = told["learner"]["contest"]
-        console.say(f"few-shot learner of the newest model: {' + '.join(told['learner']['names'])}")
+        console.say(f"few-shot learner of the newest model: {told['learner']['name']}")
         if contest is not None:
             tell_contest(contest)
     if told["general"]:

@@ -22,7 +22,7 @@ def run(
     seed: Annotated[int | None, typer.Option(help="Of every random choice.")] = None,
     learner: Annotated[
         str | None,
-        typer.Option(help="Of first customers; `auto`: who wins on validation, and those like it."),
+        typer.Option(help="Of a listing's first customers; `auto` is chosen by validation."),
     ] = None,
     device: console.Device = None,
     processes: console.Processes = None,

@@ -94,7 +94,7 @@ def tell_contest(contest: Mapping[str, Any]) -> None:
     standings = contest["validation_ndcg@10"]
     shots = list(next(iter(standings.values())))
     console.print_table(
-        f"few-shot learner: {' + '.join(contest['kept'])}",
+        f"few-shot learner: {contest['kept']}",
         ["learner", *(f"k = {count}" for count in shots)],
         [
             [name, *(f"{of_learner[count]:.4f}" for count in shots)]

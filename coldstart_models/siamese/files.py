@@ -16,7 +16,7 @@ from safetensors.torch import save_file as save_tensors
 from coldstart_models.errors import ArtifactError, ConfigError
 from coldstart_models.general.space import space_arrays, space_from_arrays
 from coldstart_models.siamese.inputs import Featurizer, Lexicon, LexiconKind, Projection
-from coldstart_models.siamese.learners.registry import seated
+from coldstart_models.siamese.learners.registry import build_learner
 from coldstart_models.siamese.population import Population
 from coldstart_models.siamese.strangers import PopularitySpread
 from coldstart_models.siamese.togetherness import Togetherness
@@ -63,7 +63,7 @@ def save_folder(
     config = {
         "widths": network.scorer.widths,
         "dates": network.date_term is not None,
-        "learners": network.learner.made_of,
+        "learner": network.learner.name,
         "strangers": asdict(network.strangers),
         "price_range": featurizer.price_range,
         "lexicons": lexicons,
@@ -101,7 +101,7 @@ def load_folder(folder: Path) -> tuple[Featurizer, Togetherness, MetaSiamese, Po
         config["widths"], dates=config["dates"], generator=torch.Generator().manual_seed(0)
     )
     try:
-        network.learner = seated(config["learners"], modalities=len(config["widths"]))
+        network.learner = build_learner(config["learner"], modalities=len(config["widths"]))
         network.load_state_dict(weights)
         network.strangers = PopularitySpread(**config.get("strangers", {}))
     except (KeyError, TypeError, ValueError, ConfigError, RuntimeError) as error:

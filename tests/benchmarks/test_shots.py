@@ -27,7 +27,7 @@ def measured(monkeypatch, tmp_path):
         times.append(seed)
         found = {"none": [0.5] * 60, WHOLE: [0.5] * 60}
         pool = {"shots": 1, "users": USERS, "without": [0.5] * 60, "with": found}
-        contest = {"winner": "none", "kept": ["none", "bayes"]}
+        contest = {"winner": "none", "kept": "bayes"}
         return {"seed": seed, "contest": contest, "pools": [pool], "warm": None, "seconds": 1.0}
 
     monkeypatch.setattr(shots, "GRID", (CUT,))
@@ -50,7 +50,7 @@ def test_a_cell_is_measured_again_where_its_data_or_code_is_another(measured, mo
     assert measured(events=511) == 2
     monkeypatch.setattr(kept_results, "code_version", lambda module: "another")
     assert measured(events=511) == 3
-    told = "about 60 users; won on validation: `none`; kept: none + bayes."
+    told = "about 60 users; won on validation: `none`; kept: `bayes`."
     assert told in capsys.readouterr().out
 
 

@@ -45,7 +45,7 @@ def result(*, warm: dict[str, float] | None) -> dict[str, object]:
     return {
         "cut": "retail-06-01",
         "seed": 0,
-        "contest": {"winner": "bayes", "kept": ["bayes"]},
+        "contest": {"winner": "bayes", "kept": "bayes"},
         "warm": warm,
         "seconds": 90.0,
         "pools": [

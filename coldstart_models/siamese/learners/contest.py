@@ -1,5 +1,8 @@
-"""The contest: every learner learns on the same rehearsals; who ranks best on later ones wins, and
-with it those that validation cannot tell from it (`siamese.doubt`), as a committee.
+"""The contest: every learner learns on the same rehearsals, and is judged by later ones.
+
+Who ranks best there is kept if validation tells it from the usual learner (`siamese.doubt`), which
+is kept otherwise: validation is a few dozen launches, whose luck is a bias for everybody alike, and
+of learners that are as good the luckiest would change with every training.
 
 Before it is judged, validation may halve or drop what a learner makes of the customers' profiles,
 and likewise of how they came: few launches teach too much trust more often than too little, and
@@ -19,14 +22,16 @@ import numpy.typing as npt
 import torch
 
 from coldstart_models.siamese.doubt import told_apart
-from coldstart_models.siamese.learners.committee import Committee
 from coldstart_models.siamese.learners.learner import FastWeights, Learner
+from coldstart_models.siamese.learners.prototype import Prototype
 from coldstart_models.siamese.learners.rehearsal import Rehearsal
 
 Values = npt.NDArray[np.float64]
 DIGITS: Final = 5
 SHARES: Final = (0.5, 1.0, 0.0)
 """Of equals the first is taken."""
+USUAL: Final = Prototype.name
+"""Best or next to it on later launches of four dates of a shop, whoever had won (ADR 0030)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +50,10 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Contest:
-    """Who took part, how each did and who won."""
+    """Who took part, how each did, who won and who is kept."""
 
     winner: str
-    kept: tuple[str, ...]
-    """Who has a say: the winner and those that cannot be told from it."""
+    kept: str
     without: dict[int, float]
     """First customers → NDCG@10 of the same people and listings without any support."""
     standings: tuple[Standing, ...]
@@ -58,7 +62,7 @@ class Contest:
         """JSON-ready."""
         return {
             "winner": self.winner,
-            "kept": list(self.kept),
+            "kept": self.kept,
             "validation_ndcg@10": {
                 "no support": {str(k): round(value, DIGITS) for k, value in self.without.items()},
                 **{
@@ -73,11 +77,16 @@ def hold_contest(
     learners: Sequence[Learner],
     learning: Sequence[Rehearsal],
     validation: Sequence[Rehearsal],
+    *,
+    usual: str = USUAL,
 ) -> tuple[Learner, Contest]:
-    """The learners that do best by their mean over shots, learned on all, and everybody's results.
+    """The learner that is kept, learned on all, and everybody's results.
 
-    Of equals the first wins. One that nobody else comes near is alone; otherwise it is a committee.
-    The learners themselves learn in place, on `learning` alone.
+    The best has the highest mean over shots; of equals it is the first. The learners themselves
+    learn in place, on `learning` alone.
+
+    Args:
+        usual: who is kept where it takes part and cannot be told from the best.
 
     Raises ValueError without a learner or a validation rehearsal.
     """
@@ -90,20 +99,17 @@ def hold_contest(
         if learner.guarded:
             guard(learner, validation, without=without)
     reached = [_of_each(learner, validation) for learner in learners]
-    kept = {}
-    for fresh, judged, among in zip(
-        untaught, learners, told_apart([list(each.values()) for each in reached]), strict=True
-    ):
-        if among:
-            learn_on_all(fresh, [*learning, *validation], shares_of=judged)
-            kept[fresh.name] = fresh
     standings = tuple(
         Standing(learner.name, _means(found))
         for learner, found in zip(learners, reached, strict=True)
     )
-    winner = max(standings, key=lambda one: one.mean).name
-    only = next(iter(kept.values())) if len(kept) == 1 else Committee(kept)
-    return only, Contest(winner, only.made_of, without, standings)
+    best = max(range(len(learners)), key=lambda place: (standings[place].mean, -place))
+    close = told_apart([list(found.values()) for found in reached])
+    names = [learner.name for learner in learners]
+    place = names.index(usual) if usual in names and close[names.index(usual)] else best
+    kept = untaught[place]
+    learn_on_all(kept, [*learning, *validation], shares_of=learners[place])
+    return kept, Contest(names[best], kept.name, without, standings)
 
 
 def learn_on_all(learner: Learner, rehearsals: Sequence[Rehearsal], *, shares_of: Learner) -> None:

@@ -57,11 +57,6 @@ class Learner(nn.Module, ABC):
         self.register_buffer("bias_share", torch.ones(()))
         self.register_buffer("fewest", torch.zeros(()))
 
-    @property
-    def made_of(self) -> tuple[str, ...]:
-        """The names of the learners that have a say: its own alone, of most."""
-        return (self.name,)
-
     def adapt(self, evidence: Evidence) -> FastWeights:
         """Fast weights of the listings; zero for those without support."""
         weights = self.step(evidence)

@@ -1,11 +1,10 @@
 """The learners by name."""
 
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final
 
 from coldstart_models.errors import ConfigError
-from coldstart_models.siamese.learners.committee import Committee
 from coldstart_models.siamese.learners.fold_in import BayesFoldIn
 from coldstart_models.siamese.learners.learner import Learner
 from coldstart_models.siamese.learners.maml import Anil, FirstOrderMaml
@@ -19,7 +18,7 @@ from coldstart_models.siamese.learners.prototype import Prototype
 from coldstart_models.siamese.learners.reptile import Reptile
 
 AUTO: Final = "auto"
-"""Whichever does best on validation, and with it those that cannot be told from it."""
+"""Whoever the contest keeps."""
 LEARNERS: Final[dict[str, Callable[[int], Learner]]] = {
     NoAdaptation.name: lambda modalities: NoAdaptation(),
     FineTuning.name: lambda modalities: FineTuning(),
@@ -41,9 +40,3 @@ def build_learner(name: str, *, modalities: int) -> Learner:
         hint = f"; did you mean {close[0]!r}?" if close else ""
         raise ConfigError(f"no learner is called {name!r}{hint} Known: {', '.join(LEARNERS)}")
     return LEARNERS[name](modalities)
-
-
-def seated(names: Sequence[str], *, modalities: int) -> Learner:
-    """The one learner of that name, or a committee of several; fresh. Raises as `build_learner`."""
-    members = {name: build_learner(name, modalities=modalities) for name in names}
-    return next(iter(members.values())) if len(members) == 1 else Committee(members)

@@ -7,12 +7,10 @@ import pytest
 import torch
 
 from coldstart_models.errors import ConfigError
-from coldstart_models.siamese.learners.committee import Committee
 from coldstart_models.siamese.learners.contest import (
     Contest,
     guard,
     hold_contest,
-    learn_on_all,
     standing,
     without_support,
 )
@@ -20,10 +18,10 @@ from coldstart_models.siamese.learners.demand import Demand
 from coldstart_models.siamese.learners.evidence import Evidence
 from coldstart_models.siamese.learners.fold_in import BayesFoldIn
 from coldstart_models.siamese.learners.inner import Start, moved, slope_along
-from coldstart_models.siamese.learners.learner import Learner
 from coldstart_models.siamese.learners.maml import Anil, FirstOrderMaml
 from coldstart_models.siamese.learners.plain import FineTuning, NoAdaptation, SmoothedRate
-from coldstart_models.siamese.learners.registry import LEARNERS, build_learner, seated
+from coldstart_models.siamese.learners.prototype import Prototype
+from coldstart_models.siamese.learners.registry import LEARNERS, build_learner
 from coldstart_models.siamese.learners.reptile import Reptile
 from coldstart_models.siamese.learners.trust import Trust
 from tests.coldstart_models.siamese.learners.generated import (
@@ -333,64 +331,45 @@ def test_the_fold_in_follows_more_customers_further():
     assert lengths[0] < lengths[-1]
 
 
-def held() -> tuple[list[Learner], Learner, Contest]:
+def test_who_ranks_best_on_validation_wins_and_is_kept_where_no_other_is_usual():
     learners = [build_learner(name, modalities=MODALITIES) for name in LEARNERS]
-    return learners, *hold_contest(learners, LEARNING, VALIDATION)
-
-
-def test_who_ranks_best_on_validation_wins():
-    learners, _, contest = held()
+    kept, contest = hold_contest(learners, LEARNING, VALIDATION, usual="nobody")
     means = {one.name: one.mean for one in contest.standings}
     assert list(means) == list(LEARNERS)
-    assert contest.winner == max(means, key=lambda name: means[name])
-    assert contest.winner in contest.kept
-    assert "none" not in contest.kept
+    assert contest.winner == contest.kept == kept.name == max(means, key=lambda name: means[name])
     taught = next(each for each in learners if each.name == contest.winner)
     assert standing(taught, VALIDATION).by_shots == next(
         one.by_shots for one in contest.standings if one.name == contest.winner
     )
+    assert kept.vector_share == taught.vector_share
+    anew = build_learner(contest.winner, modalities=MODALITIES)
+    anew.learn([*LEARNING, *VALIDATION])
+    for name, value in anew.named_parameters():
+        torch.testing.assert_close(dict(kept.named_parameters())[name], value)
     assert contest.without == {each.shots: each.ndcg() for each in VALIDATION}
 
 
-def test_who_is_kept_learns_anew_on_all_and_has_one_vote():
-    learners, kept, contest = held()
-    assert kept.made_of == contest.kept
-    seen, made = evidence(5), []
-    for judged in (each for each in learners if each.name in contest.kept):
-        anew = build_learner(judged.name, modalities=MODALITIES)
-        learn_on_all(anew, [*LEARNING, *VALIDATION], shares_of=judged)
-        made.append(anew.adapt(seen))
-    found = kept.adapt(seen)
-    torch.testing.assert_close(found.vectors, sum(each.vectors for each in made) / len(made))
-    torch.testing.assert_close(found.bias, sum(each.bias for each in made) / len(made))
+class Twin(Prototype):
+    name = "twin"
 
 
-def test_whoever_is_kept_is_there_again_after_loading():
-    for names in (("prototype",), ("prototype", "bayes", "smoothed-rate")):
-        one, other = (seated(names, modalities=MODALITIES) for _ in range(2))
-        one.learn(LEARNING)
-        for parameter in one.parameters():
-            parameter.data.add_(0.1)
-        other.load_state_dict(one.state_dict())
-        assert one.made_of == other.made_of == names
-        found, expected = other.adapt(evidence(5)), one.adapt(evidence(5))
-        torch.testing.assert_close(found.vectors, expected.vectors)
-        torch.testing.assert_close(found.bias, expected.bias)
+def test_the_usual_learner_is_kept_unless_validation_tells_another_from_it():
+    def held(usual: str) -> Contest:
+        learners = [NoAdaptation(), Prototype(MODALITIES), Twin(MODALITIES)]
+        kept, contest = hold_contest(learners, LEARNING, VALIDATION, usual=usual)
+        assert kept.name == contest.kept
+        assert contest.winner == "prototype"
+        return contest
 
-
-def test_one_that_nobody_comes_near_is_alone():
-    poor = NoAdaptation()
-    good = build_learner("prototype", modalities=MODALITIES)
-    kept, contest = hold_contest([poor, good], LEARNING, VALIDATION)
-    assert contest.kept == kept.made_of == ("prototype",)
-    assert not isinstance(kept, Committee)
+    assert held("nobody").kept == "prototype"
+    assert held("twin").kept == "twin"
+    assert held("none").kept == "prototype"
 
 
 def test_of_equals_the_first_wins():
     learners = [NoAdaptation(), NoAdaptation()]
     winner, contest = hold_contest(learners, LEARNING, VALIDATION)
-    assert contest.winner == "none"
-    assert winner.made_of == ("none",)
+    assert contest.winner == winner.name == "none"
 
 
 def test_an_unknown_learner_is_refused_with_the_nearest_name():
