@@ -144,7 +144,9 @@ class Client:
     def add_listings(
         self, listings: Sequence[payloads.Listing | Mapping[str, Any]]
     ) -> payloads.ListingsResponse:
-        """Send new listings; those accepted are recommendable when this returns."""
+        """Send new listings, 100 at once or as many as `most_listings` of the service says; those
+        accepted are recommendable when this returns.
+        """
         asked = {"listings": list(listings)}
         return self._ask(
             "listings", _shaped(payloads.ListingsRequest, asked), payloads.ListingsResponse
@@ -161,7 +163,9 @@ class Client:
     def update_listings(
         self, listings: Sequence[payloads.ListingChange | Mapping[str, Any]]
     ) -> payloads.ListingsResponse:
-        """Change up to 100 listings; of each, what is given. None empties a field."""
+        """Change listings, as many at once as may be added; of each, what is given. None empties a
+        field.
+        """
         asked = {"listings": list(listings)}
         return self._ask(
             "listings/update",
@@ -170,7 +174,7 @@ class Client:
         )
 
     def delete_listings(self, item_ids: Sequence[str]) -> payloads.DeleteListingsResponse:
-        """Delete listings; events on them stay."""
+        """Delete listings, as many at once as may be added; events on them stay."""
         asked = _shaped(payloads.DeleteListingsRequest, {"item_ids": list(item_ids)})
         return self._ask("listings/delete", asked, payloads.DeleteListingsResponse)
 

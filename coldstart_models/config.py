@@ -173,6 +173,8 @@ class ServeConfig(_Frozen):
     """Requests a second of one API key; api_keys.toml may say otherwise of a key."""
     burst: int = Field(default=200, ge=1)
     """Requests at once of one API key, after a pause."""
+    most_listings: int = Field(default=100, ge=1, le=1000)
+    """Of one call; events wait while they are encoded, and the call has 60 seconds."""
     largest_body: int = Field(default=32_000_000, ge=1000)
     """Bytes of a request; reading stops there."""
     largest_photo: int = Field(default=10_000_000, ge=1000)

@@ -135,6 +135,7 @@ def _finish(
         "quarantine": kept_files.drop_quarantined(home, user),
         "truth": kept_files.drop_truth(home, user),
         "reports": kept_files.drop_reports(home, user),
+        "checkpoints": kept_files.drop_checkpoints(home) if erasure.numbers else 0,
     }
     again = feature_rows.compute_again(home, items, now=erasure.moment)
     adapted, left = _bring_online(erasure, home=home, store=store, recommender=recommender)

@@ -55,6 +55,7 @@ from coldstart_models.siamese.togetherness import fit_togetherness
 from coldstart_models.siamese.training import Schedule, history_batch, to_vectors
 from coldstart_models.snapshot import NEW_FOR
 from feature_repo.catalogs.source import Ordering
+from feature_repo.erasure import journal
 from feature_repo.event_log import event_log
 from feature_repo.home import Home
 from feature_repo.lineage import Input, file_input, keep_lineage, log_input
@@ -176,6 +177,7 @@ def train_job(
             seed=seed,
             stage=TRAIN,
             read=read,
+            most_events=most_events,
             cost=meter.cost(),
             general=told,
         )
@@ -236,6 +238,7 @@ def meta_train_job(
             seed=seed,
             stage=META_TRAIN,
             read=read,
+            most_events=most_events,
             cost=meter.cost(),
             parent=stored,
             general=stored.metadata.get("general"),
@@ -333,6 +336,7 @@ def _publish(
     seed: int,
     stage: str,
     read: Mapping[str, Input],
+    most_events: int,
     cost: Cost,
     parent: StoredModel | None = None,
     general: Mapping[str, Any] | None = None,
@@ -386,10 +390,15 @@ def _publish(
     rows = vector_rows(training.catalogue.item_ids, pack(tower, prior), tag=tag)
     store.replace("item_vector", rows.assign(**{tables.EVENT_TIMESTAMP: now}), now=now)
     keep_vectors(home, tag)
-    adapted = _adaptations(model, catalogue, log, tower, prior, population, tag=tag)
-    store.replace("item_adaptation", adapted.assign(**{tables.EVENT_TIMESTAMP: now}), now=now)
-    for view in ("item_vector", "item_adaptation"):
-        keep_lineage(home, view, made_by=stage, inputs=read, now=now)
+    keep_lineage(home, "item_vector", made_by=stage, inputs=read, now=now)
+    with journal.alone(home):  # who is erased from here on is dropped from these rows, too
+        found = _inputs(home)
+        if found[tables.EVENTS.name].version != read[tables.EVENTS.name].version:
+            log = _learned_from(catalogue, home, most_events)[1]  # without who was erased meanwhile
+            read = found
+        adapted = _adaptations(model, catalogue, log, tower, prior, population, tag=tag)
+        store.replace("item_adaptation", adapted.assign(**{tables.EVENT_TIMESTAMP: now}), now=now)
+        keep_lineage(home, "item_adaptation", made_by=stage, inputs=read, now=now)
     return TrainResult(
         tag=tag,
         stage=stage,

@@ -56,8 +56,9 @@ def api(_: Request) -> Response:
 
 def document(_: Request) -> Response:
     """The OpenAPI document, with keys and every refusal."""
-    service = bentoml.get_current_service().bento_service
-    return JSONResponse(described(service.openapi_spec.asdict()))
+    service = bentoml.get_current_service()
+    told = service.bento_service.openapi_spec.asdict()
+    return JSONResponse(described(told, most_listings=service.most_listings))
 
 
 routes: Final = (

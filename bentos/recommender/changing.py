@@ -30,6 +30,7 @@ class Changing(State):
         self, params: payloads.UpdateListingsRequest, /
     ) -> payloads.ListingsResponse:
         """Change listings; the same gate as for new ones. `PATCH /listings/{item_id}` does one."""
+        self._bounded("listings", params.listings)
         return self.change_listings(params)
 
     @bentoml.api(route="/listings/delete")
@@ -40,6 +41,7 @@ class Changing(State):
 
         `DELETE /listings/{item_id}` deletes one.
         """
+        self._bounded("item_ids", params.item_ids)
         return self.remove_listings(params)
 
     @bentoml.api

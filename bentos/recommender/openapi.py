@@ -53,6 +53,12 @@ TAKING: Final = frozenset(
     {*(f"/{one}" for one in middleware.TAKING), "/listings/{item_id}", "/users"}
 )
 """What keeps something on the disk, by its POST or by its other verbs."""
+BATCHES: Final = {
+    "/listings": "listings",
+    "/listings/update": "listings",
+    "/listings/delete": "item_ids",
+}
+"""Operation → its field that holds as many listings as the service is told to take."""
 AGAIN: Final = frozenset({"429", "503", "507"})
 """Statuses of a request that may be sent again."""
 RETRY_AFTER: Final = {
@@ -63,13 +69,20 @@ RETRY_AFTER: Final = {
 }
 
 
-def described(document: dict[str, Any]) -> dict[str, Any]:
-    """The document of the running service, of Bento's own."""
+def described(document: dict[str, Any], *, most_listings: int) -> dict[str, Any]:
+    """The document of the running service, of Bento's own.
+
+    Args:
+        most_listings: that this service takes a call.
+    """
     made: dict[str, Any] = json.loads(json.dumps(document))  # statuses are numbers in Bento's
     schemas: dict[str, Any] = made["components"]["schemas"]
     for unused in ("InvalidArgument", "NotFound", "InternalServerError", "TaskStatusResponse"):
         schemas.pop(unused, None)
     schemas["Problem"] = PROBLEM
+    for path, field in BATCHES.items():
+        (content,) = made["paths"][path]["post"]["requestBody"]["content"].values()
+        content["schema"]["properties"][field]["maxItems"] = most_listings
     schemas[PATCH] = _of_one(schemas["ListingChange"])
     made["components"]["securitySchemes"] = {
         SCHEME: {

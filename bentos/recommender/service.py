@@ -94,6 +94,7 @@ class RecommenderService(Showing, Taking, Changing, Warming, Exposition):
         read_ahead(self.home, ITEM_VECTOR.name)
         store = Store(self.home)
         self.max_in_flight = settings.serve.max_in_flight
+        self.most_listings = settings.serve.most_listings
         self._clock, self._looking = ServiceClock(), threading.Lock()
         services = frozenset(store.registered().services)
         observed = replace(observe_features(self.home), feature_services=services)

@@ -4,14 +4,14 @@ import logging
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from bentoml.exceptions import BentoMLException, NotFound
+from bentoml.exceptions import BadInput, BentoMLException, NotFound
 
 from bentos.recommender import measures, payloads
 from bentos.recommender.clock import ServiceClock
@@ -84,6 +84,8 @@ class State:
     _online: "GuardedStore"
     max_in_flight: int
     """Requests held at once."""
+    most_listings: int
+    """Of one call."""
     _photo_limits: PhotoLimits
     _warming: bool = False
     """Whether what the first listing needs is still being loaded."""
@@ -101,6 +103,14 @@ class State:
     @property
     def _lanes(self) -> Lanes:
         return self._serving.lanes
+
+    def _bounded(self, field: str, rows: Sequence[object]) -> None:
+        """Refuse more listings than a call may have. Raises BadInput."""
+        if len(rows) > self.most_listings:
+            raise BadInput(
+                f"{field}: this service takes at most {self.most_listings} listings a call, "
+                f"not {len(rows)}; send less at once"
+            )
 
     def _photo(
         self, listing: payloads.Listing | payloads.ListingChange, *, sent: SentPhotos

@@ -57,6 +57,7 @@ class Taking(State):
     @bentoml.api
     def listings(self, params: payloads.ListingsRequest, /) -> payloads.ListingsResponse:
         """Take new listings in: gate, encode, push; recommendable when this returns."""
+        self._bounded("listings", params.listings)
         with SentPhotos(self.home) as sent:
             return self._take_listings(params, sent=sent)
 

@@ -1,4 +1,4 @@
-"""Taking a person out of what keeps copies: served requests and pages, quarantine, reports."""
+"""Taking a person out of what keeps copies: what was served, quarantine, reports, checkpoints."""
 
 import html
 import json
@@ -66,6 +66,17 @@ def drop_reports(home: Home, user_id: str) -> int:
                 path.unlink()
                 changed += 1
     return changed
+
+
+def drop_checkpoints(home: Home) -> int:
+    """Forget how far stopped trainings had come; returns how many.
+
+    They learned from the person too, and as the log is another one now none is gone on with.
+    """
+    reached = list(home.checkpoints.glob("[!.]*.pt"))
+    for path in reached:
+        path.unlink(missing_ok=True)
+    return len(reached)
 
 
 def _naming(user_id: str) -> Callable[[str], bool]:

@@ -1,6 +1,6 @@
 """The pages as people use them: a really served shop in a real browser, by mouse, keys and touch.
 
-Screenshots are left in the test's temporary folder.
+Screenshots are looked at, and left in the test's temporary folder.
 """
 
 import shutil
@@ -17,6 +17,7 @@ from bentos.recommender.desk import QUICK
 from coldstart_models.api_keys import OPEN_VARIABLE
 from feature_repo.feature_tables import FEATURE_TABLES
 from tests.bentos import generated_shop
+from tests.bentos.screenshots import assert_photo_is_shown, screenshot
 from tests.bentos.servers import served
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
@@ -126,7 +127,24 @@ def order(page: Any) -> list[str]:
     return found
 
 
-def add_listing(page: Any, tmp_path: Path, *, title: str) -> None:
+def photos(page: Any, shop: httpx.Client) -> dict[str, bytes]:
+    """Of the recommended listings that have one, in order."""
+    answers = {one: shop.get(f"/photos/{one}") for one in order(page)}
+    return {one: answer.content for one, answer in answers.items() if answer.is_success}
+
+
+def assert_photos_are_shown(page: Any, shop: httpx.Client) -> None:
+    """The first recommended cards show the photos of their listings."""
+    shown = photos(page, shop)
+    assert len(shown) >= 4
+    for item_id in list(shown)[:3]:
+        image = page.locator(f'#items .card[data-item="{item_id}"] img')
+        others = [photo for other, photo in shown.items() if other != item_id]
+        assert_photo_is_shown(page, image, shown[item_id], others)
+
+
+def add_listing(page: Any, tmp_path: Path, *, title: str) -> bytes:
+    """Fill the form in and send it; the photo."""
     listing, photo = generated_shop.new_listing(tmp_path / "feed")
     page.set_input_files("#photo", photo)
     page.wait_for_selector("#preview:not([hidden])")
@@ -136,6 +154,7 @@ def add_listing(page: Any, tmp_path: Path, *, title: str) -> None:
     page.click("#send")
     page.wait_for_selector("#followed:not([hidden])")
     playwright.expect(page.locator("#place")).not_to_have_text("–")
+    return photo.read_bytes()
 
 
 def test_the_whole_mission_on_one_page(visit: Visit, shop: httpx.Client, tmp_path: Path) -> None:
@@ -145,13 +164,14 @@ def test_the_whole_mission_on_one_page(visit: Visit, shop: httpx.Client, tmp_pat
     told = shop.post("/recommend", json={"user_id": user, "k": 12}).json()
     assert first == [item["item_id"] for item in told["items"]]
     assert page.locator("#items .badge").count() == sum(one["is_new"] for one in told["items"])
-    page.screenshot(path=tmp_path / "storefront.png", full_page=True)
+    assert_photos_are_shown(page, shop)
+    screenshot(page, tmp_path / "storefront.png", full_page=True)
 
     page.locator("#items .card").first.hover()
     reasons = page.locator("#items .card").first.locator(".reasons")
     reasons.locator(".parts li").first.wait_for()
     assert told["items"][0]["reason"] in reasons.inner_text()
-    page.screenshot(path=tmp_path / "reasons.png")
+    screenshot(page, tmp_path / "reasons.png")
 
     page.fill("#user", "")
     page.click("#go")
@@ -162,14 +182,17 @@ def test_the_whole_mission_on_one_page(visit: Visit, shop: httpx.Client, tmp_pat
     says(page, "note", "this visitor.")
     assert page.locator("#picked button").count() == 2
     assert order(page) != stranger
-    page.screenshot(path=tmp_path / "visitor.png")
+    screenshot(page, tmp_path / "visitor.png")
 
-    add_listing(page, tmp_path, title=HOSTILE)
+    others = photos(page, shop)
+    photo = add_listing(page, tmp_path, title=HOSTILE)
     assert page.locator("#follow-title").inner_text() == HOSTILE
     page.wait_for_selector("#items .mine")
     (added,) = page.eval_on_selector_all("#items .mine", "all => all.map(one => one.dataset.item)")
     assert page.locator(f'.card[data-item="{added}"] h3').text_content() == HOSTILE
     assert page.locator(f'.card[data-item="{added}"] img').get_attribute("alt") == HOSTILE
+    mine = page.locator(f'.card[data-item="{added}"] img')
+    assert_photo_is_shown(page, mine, photo, list(others.values()))
     assert page.title() == "New arrivals"
 
     places = [int(page.locator("#place").inner_text())]
@@ -190,7 +213,7 @@ def test_the_whole_mission_on_one_page(visit: Visit, shop: httpx.Client, tmp_pat
     place = shop.post("/place", json={"item_id": added, "session": session}).json()
     assert (place["place"], place["support"]) == (places[-1], 3)
     page.locator("#add-title").scroll_into_view_if_needed()
-    page.screenshot(path=tmp_path / "moved.png", full_page=True)
+    screenshot(page, tmp_path / "moved.png", full_page=True)
 
 
 def test_a_listing_that_is_held_back_is_told_why(visit: Visit, tmp_path: Path) -> None:
@@ -205,7 +228,7 @@ def test_a_listing_that_is_held_back_is_told_why(visit: Visit, tmp_path: Path) -
     page.wait_for_selector("#told .reasons-held li")
     assert "photo" in page.locator("#told").inner_text()
     assert page.locator("#followed").is_hidden()
-    page.screenshot(path=tmp_path / "held.png")
+    screenshot(page, tmp_path / "held.png")
 
 
 def test_everything_works_by_keyboard_and_focus_is_seen(visit: Visit, tmp_path: Path) -> None:
@@ -243,7 +266,7 @@ def test_everything_works_by_keyboard_and_focus_is_seen(visit: Visit, tmp_path: 
     assert page.evaluate(f"{why}.getAttribute('aria-expanded')") == "true"
     described = page.evaluate(f"{why}.getAttribute('aria-describedby')")
     assert page.locator(f"#{described}").is_visible()
-    page.screenshot(path=tmp_path / "focused.png")
+    screenshot(page, tmp_path / "focused.png")
     page.keyboard.press("Escape")
     assert page.locator(f"#{described}").is_hidden()
     page.keyboard.press("Enter")
@@ -268,21 +291,19 @@ def test_everything_works_by_keyboard_and_focus_is_seen(visit: Visit, tmp_path: 
 
 
 def test_a_phone_shows_both_pages_without_scrolling_sideways(
-    on_phone: Visit, tmp_path: Path
+    on_phone: Visit, shop: httpx.Client, tmp_path: Path
 ) -> None:
     page = on_phone.storefront()
-    wide = "document.documentElement.scrollWidth"
-    assert page.evaluate(wide) <= PHONE["width"]
+    screenshot(page, tmp_path / "phone-first.png", full_page=True)
+    assert_photos_are_shown(page, shop)
     card = page.locator("#items .card").nth(1)
     card.locator(".why").tap()
     card.locator(".parts li").first.wait_for()
-    assert page.evaluate(wide) <= PHONE["width"]
-    page.screenshot(path=tmp_path / "phone.png", full_page=True)
+    screenshot(page, tmp_path / "phone.png", full_page=True)
     card.locator(".why").tap()
     page = on_phone.open("ui/operations")
     page.wait_for_selector("#sections:not([hidden])")
-    assert page.evaluate(wide) <= PHONE["width"]
-    page.screenshot(path=tmp_path / "phone-operations.png", full_page=True)
+    screenshot(page, tmp_path / "phone-operations.png", full_page=True)
 
 
 def test_the_operations_page_tells_what_the_operation_answers(
@@ -301,7 +322,7 @@ def test_the_operations_page_tells_what_the_operation_answers(
     assert page.locator("#runs tr").count() == len(told["gate"]["runs"])
     assert "price_not_negative" in page.locator("#held").inner_text()
     assert told["gate"]["reports"][0]["name"] in page.locator("#reports").inner_text()
-    page.screenshot(path=tmp_path / "operations.png", full_page=True)
+    screenshot(page, tmp_path / "operations.png", full_page=True)
     with visit.context.expect_page() as opened:
         page.locator("#reports a").first.click(modifiers=["Control"])
     assert opened.value.url.startswith(visit.origin)
@@ -339,7 +360,7 @@ def test_the_operations_page_shows_the_experiment_that_runs(
     ]
     assert page.locator("#variants-region").is_visible()
     page.locator("#experiment-title").scroll_into_view_if_needed()
-    page.screenshot(path=tmp_path / "experiment.png", full_page=True)
+    screenshot(page, tmp_path / "experiment.png", full_page=True)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -358,7 +379,7 @@ def test_axe_finds_nothing(
         page.locator("#items .parts li").first.wait_for()
     else:
         page.wait_for_selector("#sections:not([hidden])")
-    page.screenshot(path=tmp_path / f"{path.replace('/', '-')}-{scheme}.png", full_page=True)
+    screenshot(page, tmp_path / f"{path.replace('/', '-')}-{scheme}.png", full_page=True)
     made.context.close()
     # axe is evaluated as a string, which the pages' own policy rightly refuses
     unguarded = Visit(browser, shop, color_scheme=scheme, bypass_csp=True)
@@ -388,7 +409,7 @@ def test_a_key_that_is_asked_for_is_kept_for_the_tab_and_sent(
     page.wait_for_selector("#key-asked:not([hidden])")
     assert page.evaluate("document.activeElement.id") == "key"
     assert "asks for a key" in page.locator("#note").inner_text()
-    page.screenshot(path=tmp_path / "key.png")
+    screenshot(page, tmp_path / "key.png")
     page.keyboard.type("wrong")
     page.keyboard.press("Enter")
     says(page, "note", "not take this")

@@ -10,7 +10,8 @@ from pydantic_core import PydanticCustomError
 
 MAX_SCORED: Final = 1000
 MAX_EVENTS: Final = 1000
-MAX_LISTINGS: Final = 100
+MAX_LISTINGS: Final = 1000
+"""At most; a service takes as many of them a call as `most_listings` under [serve] says."""
 MAX_SESSION: Final = 50
 MAX_TOKEN: Final = 60_000
 """Characters of what a list goes on by."""

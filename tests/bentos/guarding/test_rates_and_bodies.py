@@ -173,4 +173,7 @@ def test_the_service_refuses_what_is_too_long_or_no_json(
     too_many = {"item_ids": [f"i{n}" for n in range(101)]}
     answer = locked.post("/listings/delete", json=too_many, headers=bearer(tokens["listings"]))
     assert answer.status_code == 400
-    assert "item_ids: List should have at most 100 items" in answer.json()["error"]
+    assert (
+        "item_ids: this service takes at most 100 listings a call, not 101"
+        in answer.json()["error"]
+    )
