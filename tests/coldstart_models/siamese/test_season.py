@@ -234,7 +234,8 @@ def test_a_season_that_ranks_past_launches_worse_or_that_content_does_not_tell_w
             dates=True,
         )
     )
-    turned = [replace(one, dates=one.dates * torch.tensor([1.0, -1.0])) for one in episodes]
+    against = torch.tensor([1.0, -3.0])  # so much that no launch is ranked worse by chance alone
+    turned = [replace(one, dates=one.dates * against) for one in episodes]
     weights = []
     for given, told in ((episodes, 0.8), (turned, 0.8), (episodes, 0.0), (episodes, 0.4), ([], 1)):
         choose_season_weight(model.network, given, predictability=told)
