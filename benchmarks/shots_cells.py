@@ -7,6 +7,7 @@ from typing import Any, Final
 import torch
 
 from benchmarks.rehearsed import pool_ndcg, rehearsal_of
+from benchmarks.shots_tables import WHOLE
 from benchmarks.warm_loss import warm_loss
 from coldstart_models.data.catalogue import Catalogue, FloatMatrix
 from coldstart_models.data.pools import Pool, shots_pools
@@ -22,7 +23,6 @@ LEAST_USERS: Final = 50
 LEAST_CANDIDATES: Final = 20
 """A pool with less says nothing."""
 DIGITS: Final = 5
-WHOLE: Final = "kept"
 VECTOR: Final = "kept, profiles alone"
 BIAS: Final = "kept, how they came alone"
 

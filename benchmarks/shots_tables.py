@@ -2,17 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from benchmarks.estimates import ratio
-from benchmarks.shots_cells import WHOLE
 from benchmarks.tables import fact, number, percent, spread, table
 from coldstart_models.metrics import seed_means
 
 Result = Mapping[str, Any]
+WHOLE: Final = "kept"
+"""What the learner that is kept reached, in a cell."""
 
 
 @dataclass(frozen=True, slots=True)

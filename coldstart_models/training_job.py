@@ -200,7 +200,7 @@ def meta_train_job(
     Histories come point-in-time from the feature store, so no later event can be in one.
 
     Args:
-        learner: of few shots; ``auto`` is the one that wins on validation.
+        learner: of few shots; ``auto`` is whom validation keeps.
         device: as for `train_job`, likewise `processes` and `most_events`; learners of few shots
             learn on the processor.
 

@@ -107,9 +107,8 @@ class Aldi:
         generator, known = np.random.default_rng([seed, 11]), known_items(log)
 
         def losses() -> Iterator[Tensor]:
-            for user, item in choice_batches(log, epochs=chosen.epochs, generator=generator):
-                if len(user) == 1:  # an epoch's last choice, by which nothing can be normalised
-                    continue
+            batches = choice_batches(log, epochs=chosen.epochs, generator=generator, least=2)
+            for user, item in batches:
                 other = generator.choice(known, size=len(item))
                 mapped, own, its = of_user(users[user]), of_item(content[item]), content[other]
                 student = _scores(mapped, own, of_item(its))

@@ -88,10 +88,9 @@ class DropoutNet:
         generator = np.random.default_rng([seed, 5])
 
         def losses() -> Iterator[Tensor]:
-            for user, item in choice_batches(log, epochs=chosen.epochs, generator=generator):
+            batches = choice_batches(log, epochs=chosen.epochs, generator=generator, least=2)
+            for user, item in batches:
                 user, item = user[:BLOCK], item[:BLOCK]
-                if len(user) == 1:  # an epoch's last choice, by which nothing can be normalised
-                    continue
                 held = torch.rand(len(item), 1, generator=draw) >= chosen.dropout
                 left = of_user(torch.cat([users[user], about[user]], dim=1))
                 right = of_item(torch.cat([items[item] * held, content[item]], dim=1))

@@ -41,11 +41,14 @@ def layers(
 
 
 def choice_batches(
-    interactions: Interactions, *, epochs: int, generator: np.random.Generator
+    interactions: Interactions, *, epochs: int, generator: np.random.Generator, least: int = 1
 ) -> Iterator[tuple[IntArray, IntArray]]:
     """Users and items of the distinct choices, shuffled anew each epoch, MAX_STEPS at most.
 
     A log of fewer than eight full batches gets smaller ones, so that an epoch is some steps.
+
+    Args:
+        least: choices of a batch; an epoch's last one with fewer is left out. Batch norm takes two.
     """
     chosen = interactions.matrix().tocoo()
     users, items = chosen.row.astype(np.int64), chosen.col.astype(np.int64)
@@ -57,7 +60,8 @@ def choice_batches(
             if (steps := steps + 1) > MAX_STEPS:
                 return
             rows = order[start : start + size]
-            yield users[rows], items[rows]
+            if len(rows) >= least:
+                yield users[rows], items[rows]
 
 
 def descend(

@@ -18,18 +18,14 @@ DOUBT: Final = 2.0
 """Standard errors."""
 
 
-def told_apart(choices: Sequence[Reached]) -> list[bool]:
+def near_best(choices: Sequence[Reached]) -> list[bool]:
     """Which are no worse than the best by more than DOUBT standard errors; that one is not.
 
     Args:
         choices: groups of the same people in the same order of each.
     """
-    means = [_mean(each) for each in choices]
-    best = choices[int(np.argmax(means))]
-    return [
-        max(means) - mean <= DOUBT * _error(best, each)
-        for mean, each in zip(means, choices, strict=True)
-    ]
+    best = max(choices, key=_mean)
+    return [_mean(best) - _mean(each) <= DOUBT * _error(best, each) for each in choices]
 
 
 def _mean(reached: Reached) -> float:

@@ -181,8 +181,8 @@ def meta_train(
     (`by_time` false), held-out items stand in for them.
 
     Args:
-        learner: a name of `learners.registry`, or ``auto``: who ranks best on the validation
-            episodes with their first customers known.
+        learner: a name of `learners.registry`, or ``auto``: whom `learners.contest` keeps by the
+            validation episodes with their first customers known.
         watch: where learning leaves checkpoints and curves, and what it runs on; by default
             nowhere, and on the processor.
 

@@ -30,7 +30,7 @@ import torch
 from scipy.optimize import minimize
 
 from coldstart_models.data.catalogue import BoolArray, FloatMatrix
-from coldstart_models.siamese.doubt import told_apart
+from coldstart_models.siamese.doubt import near_best
 
 if TYPE_CHECKING:
     from coldstart_models.siamese.training import MetaSiamese, PreparedEpisode
@@ -78,7 +78,7 @@ def weigh(
     judged = [choices(model, episode, launches=launches) for episode in validation]
     base = start * best_scale(learned, start)
     found = {None: start} | {pull: fitted_weights(learned, base, pull=pull) for pull in PULLS}
-    kept = told_apart([qualities(judged, weights) for weights in found.values()])
+    kept = near_best([qualities(judged, weights) for weights in found.values()])
     pulls = tuple(pull for pull, among in zip(found, kept, strict=True) if among)
     logger.info("kept the pulls %s of the terms' weights", pulls)
     mean = np.mean([_directed(found[pull]) for pull in pulls], axis=0)

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks import kept_results, shots, shots_cells
 from benchmarks.grid import Cut, Opened
-from benchmarks.shots_cells import WHOLE
+from benchmarks.shots_tables import WHOLE
 from coldstart_models.benchmark_run import SplitPlan
 from coldstart_models.data.splits import cutoff_split
 from tests.coldstart_models.checkerboard import CUTOFF, board, board_rows, interactions_of

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.shots_cells import WHOLE
-from benchmarks.shots_tables import gain, published
+from benchmarks.shots_tables import WHOLE, gain, published
 
 USERS = 400
 

@@ -15,7 +15,7 @@ from benchmarks.learning_outcomes import (
 )
 from benchmarks.outcomes import SECONDS, TRIED, at_least, at_most, published
 from benchmarks.quality_outcomes import outcomes
-from benchmarks.shots_cells import WHOLE
+from benchmarks.shots_tables import WHOLE
 from benchmarks.standings import Standing
 from coldstart_models.commands import console
 from tests.benchmarks.test_standings import RESULTS, USERS, cell, within

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from coldstart_models.siamese.doubt import told_apart
+from coldstart_models.siamese.doubt import near_best
 from coldstart_models.siamese.learners.learner import FastWeights, Learner
 from coldstart_models.siamese.learners.prototype import Prototype
 from coldstart_models.siamese.learners.rehearsal import Rehearsal
@@ -104,7 +104,7 @@ def hold_contest(
         for learner, found in zip(learners, reached, strict=True)
     )
     best = max(range(len(learners)), key=lambda place: (standings[place].mean, -place))
-    close = told_apart([list(found.values()) for found in reached])
+    close = near_best([list(found.values()) for found in reached])
     names = [learner.name for learner in learners]
     place = names.index(usual) if usual in names and close[names.index(usual)] else best
     kept = untaught[place]

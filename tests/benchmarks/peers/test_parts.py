@@ -61,10 +61,11 @@ def test_batches_hold_every_distinct_choice_once_an_epoch():
 
 @pytest.mark.parametrize("peer", ["aldi", "dropoutnet"])
 def test_a_batch_of_one_choice_is_left_out_where_batches_are_normalised(monkeypatch, peer):
-    def with_one_left(log, **how):
-        for users, items in choice_batches(log, **how):
+    def with_one_left(log, *, least=1, **how):
+        for users, items in choice_batches(log, least=least, **how):
             yield users, items
-            yield users[:1], items[:1]
+            if least == 1:
+                yield users[:1], items[:1]
 
     training, network = split().training_set(board()), PUBLISHED[peer].ranker
     plain, odd = network(), network()
@@ -73,6 +74,21 @@ def test_a_batch_of_one_choice_is_left_out_where_batches_are_normalised(monkeypa
     odd.fit(training, seed=0)
     task = build_pools(split(), shots=(), seed=0)[0][0].task
     np.testing.assert_array_equal(odd.score(task), plain.score(task))
+
+
+def test_a_last_batch_of_too_few_choices_is_left_out_if_asked():
+    rows = [(f"u{user}", item, 1) for user in range(33) for item in ("a",)]
+    log = interactions_of(rows, titled({"a": "x"}))
+    sizes = {
+        least: [
+            len(users)
+            for users, _ in choice_batches(
+                log, epochs=2, generator=np.random.default_rng(0), least=least
+            )
+        ]
+        for least in (1, 2)
+    }
+    assert sizes == {1: [32, 1, 32, 1], 2: [32, 32]}
 
 
 def test_the_steps_of_a_fit_are_bounded_whatever_the_epochs():

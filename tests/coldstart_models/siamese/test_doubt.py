@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from coldstart_models.siamese.doubt import told_apart
+from coldstart_models.siamese.doubt import near_best
 
 DRAW = np.random.default_rng(0)
 BEST = DRAW.random(400)
@@ -14,17 +14,17 @@ def short(by: float) -> np.ndarray:
 
 
 def test_what_is_worse_by_chance_is_kept_beside_the_best():
-    assert told_apart([[short(0.1)], [short(0.005)], [BEST], [BEST]]) == [False, True, True, True]
-    assert told_apart([[BEST + 1.0], [BEST]]) == [True, False]
-    assert told_apart([[BEST]]) == [True]
+    assert near_best([[short(0.1)], [short(0.005)], [BEST], [BEST]]) == [False, True, True, True]
+    assert near_best([[BEST + 1.0], [BEST]]) == [True, False]
+    assert near_best([[BEST]]) == [True]
 
 
 def test_the_same_people_asked_again_make_nothing_surer():
     near = short(0.015)
-    assert told_apart([[near], [BEST]]) == told_apart([[near] * 9, [BEST] * 9]) == [True, True]
+    assert near_best([[near], [BEST]]) == near_best([[near] * 9, [BEST] * 9]) == [True, True]
 
 
 def test_every_group_counts_alike_however_many_people_it_has():
     few = np.array([0.0, 0.5, 1.0, 0.5])
     lead = [BEST + 0.5, few - 0.9]
-    assert told_apart([lead, [BEST, few]]) == [False, True]
+    assert near_best([lead, [BEST, few]]) == [False, True]

@@ -32,9 +32,9 @@ def training_on_the_board() -> TrainingSet:
     return cutoff_split(catalogue, interactions, CUTOFF, dated=True).training_set(catalogue)
 
 
-def test_users_of_a_group_rank_its_new_items_first():
-    training = training_on_the_board()
-    ranker = SiameseRanker(meta=False, dates=False)
+def assert_own_group_first(training: TrainingSet, *, meta: bool) -> None:
+    """Fitted on it, a user of each group ranks the group's new items first."""
+    ranker = SiameseRanker(meta=meta, dates=False)
     ranker.fit(training, seed=0)
     users = np.array([0, 20])  # one of each group
     cold = np.flatnonzero(~training.warm)
@@ -42,6 +42,10 @@ def test_users_of_a_group_rank_its_new_items_first():
     best = np.argsort(-ranker.score(task), axis=1)[:, :5]
     groups = np.array([training.catalogue.item_ids[item][0] for item in cold])
     assert groups[best].tolist() == [["a"] * 5, ["b"] * 5]
+
+
+def test_users_of_a_group_rank_its_new_items_first():
+    assert_own_group_first(training_on_the_board(), meta=False)
 
 
 def test_a_later_event_changes_no_score():
@@ -67,15 +71,8 @@ def test_where_nobody_chose_twice_content_ranks():
     _, first = np.unique(training.interactions.user_index, return_index=True)
     once = np.zeros(len(training.interactions), bool)
     once[first] = True
-    training = replace(training, interactions=training.interactions.where(once))
-    ranker = SiameseRanker(meta=True, dates=False)
-    ranker.fit(training, seed=0)
-    users = np.array([0, 20])  # one of each group
-    cold = np.flatnonzero(~training.warm)
-    task = RankingTask(users, training.interactions.histories(users), cold)
-    best = np.argsort(-ranker.score(task), axis=1)[:, :5]
-    groups = np.array([training.catalogue.item_ids[item][0] for item in cold])
-    assert groups[best].tolist() == [["a"] * 5, ["b"] * 5]
+    once_each = replace(training, interactions=training.interactions.where(once))
+    assert_own_group_first(once_each, meta=True)
 
 
 def test_without_a_choice_there_is_nothing_to_learn_from():
