@@ -19,7 +19,8 @@ from coldstart_models.user_history import UserHistory
 POPULARITY: Final = "popularity"
 FIRST_CUSTOMERS: Final = "first customers"
 PACE: Final = "pace of first customers"
-AMONG_KNOWN: Final = "place among known items"
+SELLING: Final = "selling now"
+PLACE: Final = "place in the whole list"
 AGE: Final = "age of the listing"
 SEASON: Final = "season"
 
@@ -65,10 +66,10 @@ def explained(
 ) -> Explanation:
     """Take one score apart; arguments are those of `Recommender.score`.
 
-    Where a new listing is ranked in one list with known items, it is the listing's own score, and
+    Where new listings and known items are ranked in one list, it is the listing's own score, and
     what its place there adds.
     """
-    placed = pool == ALL and bool(snapshot.new[row]) and len(snapshot.learned.rows) > 0
+    placed = pool == ALL and scoring.shares_out(snapshot, row)
     item_id, rows = str(snapshot.item_ids[row]), np.array([row])
     if placed:
         rows = np.union1d(unfiltered_rows(snapshot, pool, history, [item_id]), rows)
@@ -88,7 +89,7 @@ def explained(
     if placed:
         among = scoring.summed(beside, dated, personal=personal, together=True)
         held = float(among[place[0]])
-        contributions.append(Contribution(None, AMONG_KNOWN, held - score))
+        contributions.append(Contribution(None, PLACE, held - score))
         score = held
     (reason,) = _told(person, person.rows, parts)
     return Explanation(item_id, score, tuple(contributions), reason)
@@ -103,7 +104,8 @@ def _for_everybody(
     weight = float(scoring.scorer.prior_weight.detach())
     share = 1.0 if personal is None else personal
     found = [Contribution(None, POPULARITY, moved(weight * general, general, weight, personal))]
-    added = [(PACE, float(snapshot.biases[row]))]
+    sells = float(scoring.sells(snapshot, person.rows)[0])
+    added = [(PACE, float(snapshot.biases[row])), (SELLING, sells)]
     dated = scoring.calendar.terms(snapshot)
     if dated is not None:
         added += [(AGE, float(dated.age[row])), (SEASON, float(dated.season[row]))]

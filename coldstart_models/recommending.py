@@ -31,6 +31,7 @@ from coldstart_models.snapshot_changes import Taught, taken_up
 from coldstart_models.snapshot_files import read_snapshot
 from coldstart_models.user_history import UserHistory
 from feature_repo.home import Home
+from feature_repo.log_state import LogState, Position
 from validation import tables
 
 
@@ -52,6 +53,8 @@ class Follower(Protocol):
     def reload(self, home: Home) -> None: ...
 
     def forget_adaptations(self, item_ids: Collection[str] | None) -> None: ...
+
+    def count_sales(self, log: LogState) -> None: ...
 
     def forget_people(self) -> None: ...
 
@@ -229,6 +232,23 @@ class Recommender(Answering):
         for follower in self._followers:
             follower.adapt(item_id, supporters, times=times)
         return adaptation_rows([item_id], delta, bias, [len(supporters)], tag=self.tag)
+
+    @property
+    def counted(self) -> Position | None:
+        """Up to where of the log choices are counted."""
+        sales = self._snapshot.sales
+        return None if sales is None else sales.position
+
+    def count_sales(self, log: LogState) -> None:
+        """Rank known items by what the log says that they sell by now."""
+        with self._writing:
+            snapshot = self._snapshot
+            if snapshot.sales is not None:
+                sales = snapshot.sales.caught_up(log, snapshot.item_ids)
+                if sales is not snapshot.sales:
+                    self._snapshot = self._warm(snapshot.with_sales(sales))
+        for follower in self._followers:
+            follower.count_sales(log)
 
     def remove_listings(self, item_ids: Collection[str]) -> None:
         """Recommend and score these no more; unknown ids are left out."""

@@ -1,4 +1,4 @@
-"""A person's scores: the sum of their terms, and what dates and first customers add to it."""
+"""A person's scores: the sum of their terms, and what dates and customers add to it."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -32,6 +32,8 @@ class Scoring:
         self.calendar = Calendar(network.date_term, now=now)
         self.population_mean = torch.cat([population.mean[name] for name in network.scorer.widths])
         """(ΣD_m,) of the population's profiles."""
+        self.selling_weight = float(network.selling_weight)
+        """w of `siamese.selling`."""
 
     @property
     def scorer(self) -> SiameseScorer:
@@ -62,7 +64,8 @@ class Scoring:
         personal: float | None,
         together: bool = False,
     ) -> npt.NDArray[np.float32]:
-        """(C,) scores from their terms and what first customers and, where allowed, dates add.
+        """(C,) scores from their terms and what first customers, sales and, where allowed, dates
+        add.
 
         Args:
             together: whether new listings and known items, where both are among the candidates,
@@ -75,17 +78,36 @@ class Scoring:
         weight = float(self.scorer.prior_weight.detach())
         general = person.general()
         plain = moved(scores[0], general, weight, personal)
-        learned = person.snapshot.learned
-        if not len(learned.rows):
+        lifted = self._lifted(person, scores[0])
+        if lifted is None:
             return np.asarray(plain.numpy(), dtype=np.float32)
-        added, held = learned.added(rows, person.past.centred(self.population_mean))
-        lifted = scores[0].clone()
-        lifted[torch.from_numpy(held)] += added
         summed = moved(lifted, general, weight, personal)
         if together:
             new = torch.from_numpy(person.snapshot.new[rows])
             summed = shared_out(plain[None], summed[None], new)[0]
         return np.asarray(summed.numpy(), dtype=np.float32)
+
+    def sells(self, snapshot: Snapshot, rows: IntArray) -> torch.Tensor:
+        """(C,) what selling now adds to the scores of rows; 0 of new listings."""
+        return self.selling_weight * snapshot.selling[torch.from_numpy(rows)]
+
+    def shares_out(self, snapshot: Snapshot, row: int) -> bool:
+        """Whether a listing's place among new ones and known items may be another's of its kind."""
+        if snapshot.new[row]:
+            return len(snapshot.learned.rows) > 0
+        return self.selling_weight > 0 and snapshot.sales is not None
+
+    def _lifted(self, person: Person, scores: torch.Tensor) -> torch.Tensor | None:
+        """(C,) scores with what customers add; None where they add nothing."""
+        snapshot, rows, found = person.snapshot, person.rows, None
+        if self.selling_weight and snapshot.sales is not None:
+            found = scores + self.sells(snapshot, rows)
+        if len(snapshot.learned.rows):
+            centred = person.past.centred(self.population_mean)
+            added, held = snapshot.learned.added(rows, centred)
+            found = scores.clone() if found is None else found
+            found[torch.from_numpy(held)] += added
+        return found
 
     @torch.inference_mode()
     def directions(self, terms: Terms, *, personal: float | None) -> npt.NDArray[np.float64]:

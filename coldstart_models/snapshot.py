@@ -21,6 +21,7 @@ from coldstart_models.data.catalogue import BoolArray, FloatMatrix, IntArray
 from coldstart_models.data.interactions import Histories, UserEvents, stack_histories
 from coldstart_models.data.splits import HOME_DOMAIN
 from coldstart_models.data.traits import event_traits
+from coldstart_models.sales import Sales
 from coldstart_models.siamese.packing import unpack, unpack_deltas
 from coldstart_models.siamese.scorer import Vectors
 from coldstart_models.siamese.sketch import Sketch
@@ -72,12 +73,14 @@ class Snapshot:
     """In seconds of this process's monotonic clock."""
     sketch: Sketch | None = None
     """Of a large catalogue, to find the best by."""
+    sales: Sales | None = None
+    """How often each was chosen of late; None where nobody counted."""
 
     def warm(self) -> None:
         """Make now what the first request would wait for."""
         for name in ("position", "titles", "prices", "available", "target", "categories"):
             getattr(self, name)
-        _ = self.vectors, self.blocks.reference, self.blocks.new, self.learned
+        _ = self.vectors, self.blocks.reference, self.blocks.new, self.learned, self.selling
 
     @cached_property
     def item_ids(self) -> npt.NDArray[np.object_]:
@@ -119,6 +122,13 @@ class Snapshot:
     def learned(self) -> Learned:
         """What first customers taught, of the listings that have any."""
         return Learned.of(self)
+
+    @cached_property
+    def selling(self) -> torch.Tensor:
+        """(N,): how well known items sell now, standardised (`siamese.selling`); 0 of new ones."""
+        if self.sales is None:
+            return torch.zeros(len(self.items))
+        return torch.from_numpy(self.sales.recent.standing(~self.new))
 
     def delta(self, item_index: int) -> dict[str, torch.Tensor]:
         """What first customers taught of one listing, modality → (D_m,)."""
@@ -221,6 +231,7 @@ class Snapshot:
             return np.ascontiguousarray(np.concatenate([stored[stay], added])[order])
 
         came_from = np.concatenate([np.flatnonzero(stay), old])[order]
+        had = np.concatenate([np.flatnonzero(stay), known])[order]
         support = both(self.support, learned(self.support, 0))
         return Snapshot(
             version=self.version + 1,
@@ -233,6 +244,7 @@ class Snapshot:
             support=support,
             model=self.model,
             sketch=self.sketch and self.sketch.rearranged(stay, rows, order),
+            sales=self.sales and self.sales.moved(had),
         )
 
     def without_items(self, item_ids: Collection[str]) -> "Snapshot":
@@ -249,6 +261,7 @@ class Snapshot:
             support=self.support[stay],
             model=self.model,
             sketch=self.sketch and self.sketch.where(stay),
+            sales=self.sales and self.sales.where(stay),
         )
 
     def with_delta(
@@ -296,14 +309,22 @@ class Snapshot:
         deltas[taught] = self.deltas[taught if came_from is None else came_from[taught]]
         return deltas
 
+    def with_sales(self, sales: Sales) -> "Snapshot":
+        """The next version, in which choices are counted up to a later moment."""
+        return self._changed("selling", sales=sales)
+
     def _with_learned(
         self, deltas: FloatMatrix, biases: "npt.NDArray[np.float32]", supports: IntArray
     ) -> "Snapshot":
-        later = replace(
-            self, version=self.version + 1, deltas=deltas, biases=biases, support=supports
-        )
-        # What was derived of the items and their vectors holds on.
-        stale = {one.name for one in fields(self)} | {"learned"}
+        return self._changed("learned", deltas=deltas, biases=biases, support=supports)
+
+    def _changed(self, derivative: str, **changes: Any) -> "Snapshot":
+        """The next version with other fields, and what was derived of these derived anew.
+
+        What was derived of the items and their vectors holds on.
+        """
+        later = replace(self, version=self.version + 1, **changes)
+        stale = {one.name for one in fields(self)} | {derivative}
         derived = vars(self).copy()  # requests derive more meanwhile
         vars(later).update({name: kept for name, kept in derived.items() if name not in stale})
         return later

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from coldstart_models.errors import ArtifactError
+from coldstart_models.sales import READ, Sales
 from coldstart_models.snapshot import ITEM_COLUMNS, Snapshot, new_listings
 from feature_repo.event_log import event_log
 from feature_repo.home import Home
@@ -33,8 +34,8 @@ def read_snapshot(home: Home, *, tag: str, widths: dict[str, int], kept: bool = 
     served = pd.Index(stored.item_ids).isin(items.index) & ours
     item_ids = stored.item_ids[served]
     items = items.loc[list(item_ids)].reset_index()
-    read = [tables.ITEM_ID, tables.EVENT_TYPE, tables.EVENT_TIMESTAMP]
-    events = event_log(home).read(read).to_pandas()
+    log = event_log(home).state()
+    events = log.read(READ).to_pandas()
     adaptations = store.vectors("item_adaptation")
     learned = _learned_of(home, tag)
     deltas = np.zeros((len(item_ids), sum(widths.values())), np.float32)
@@ -58,6 +59,7 @@ def read_snapshot(home: Home, *, tag: str, widths: dict[str, int], kept: bool = 
         biases=biases,
         support=counts,
         model=tag,
+        sales=Sales.of(events, item_ids, position=log.position),
     )
 
 

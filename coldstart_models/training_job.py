@@ -31,6 +31,7 @@ from coldstart_models.data.learning_log import LearningLog, read_learning_log
 from coldstart_models.data.training_histories import FeatureHistories
 from coldstart_models.errors import ConfigError, NotEnoughData
 from coldstart_models.experiments.challenger import keep_vectors
+from coldstart_models.explaining import SELLING
 from coldstart_models.feature_rows import adaptation_rows, vector_rows
 from coldstart_models.freed_memory import give_back
 from coldstart_models.general.artifact import load_general
@@ -368,12 +369,15 @@ def _publish(
         },
         "learner": {"name": model.network.learner.name, "contest": contest},
         "terms": {
-            f"{name} {kind}": float(weight)
-            for (name, kind), weight in zip(
-                model.network.scorer.terms,
-                model.network.scorer.term_weights.detach(),
-                strict=True,
-            )
+            **{
+                f"{name} {kind}": float(weight)
+                for (name, kind), weight in zip(
+                    model.network.scorer.terms,
+                    model.network.scorer.term_weights.detach(),
+                    strict=True,
+                )
+            },
+            SELLING: float(model.network.selling_weight),
         },
     }
     with tempfile.TemporaryDirectory() as folder:

@@ -1,5 +1,6 @@
 """Keeping up with other processes: workers, the command line, consumers of events."""
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from bentos.recommender.state import logger
 from bentos.recommender.swapping import Swapping
 from coldstart_models.errors import ModelError
 from feature_repo.errors import FeatureError, StoreLost
+from feature_repo.event_log import event_log
 from feature_repo.listing_changes import ListingChanges
 from feature_repo.page_exposures import ExploredExposures
 from feature_repo.replicas.exchange import Exchange
@@ -22,6 +24,8 @@ LONGEST_FOLLOW_SECONDS: Final = 60.0
 """The same while looking fails; doubled from failure to failure."""
 FOLLOW_LOST_SECONDS: Final = 2.0
 """The most while the online store is lost."""
+COUNT_SECONDS: Final = 60.0
+"""Between counts of what sells; of a log that was written anew, as by an erasure, at once."""
 
 
 class Following(Swapping, People):
@@ -35,6 +39,8 @@ class Following(Swapping, People):
     """Listings that changed and could not be taken up yet."""
     _missed_all: bool = False
     """Whether too much changed to say what, and it could not be loaded yet."""
+    _counted_at: float = -math.inf
+    """When choices were counted, in seconds of this process's monotonic clock."""
 
     def start_following(self) -> None:
         """Look until the process ends."""
@@ -48,14 +54,18 @@ class Following(Swapping, People):
 
     def looks(self) -> dict[str, Callable[[], object]]:
         """What is looked for, each in a thread of its own: events and the choice of a model,
-        listings, what others explored where something is, and other state folders where there may
-        be some.
+        listings, what sells, what others explored where something is, and other state folders where
+        there may be some.
 
         Learning from events takes a model's time and waits for what is being taken in, which a
         listing of another worker need not.
         """
         looks: dict[str, Callable[[], object]]
-        looks = {"events": self._keep_up, "listings": self.take_up_listings}
+        looks = {
+            "events": self._keep_up,
+            "listings": self.take_up_listings,
+            "sales": self.count_sales,
+        }
         if self._lanes.explores:
             looks["exposures"] = self.count_explored
         if self._exchange.shared:
@@ -106,6 +116,15 @@ class Following(Swapping, People):
     def count_explored(self) -> None:
         """Count against the budgets what other processes explored, once."""
         self._lanes.count_explored(self._exposures.look())
+
+    def count_sales(self) -> None:
+        """Rank known items by what sells by now, once in a while."""
+        log, now = event_log(self.home).state(), time.monotonic()
+        counted = self.recommender.counted
+        anew = counted is not None and counted.generation != log.generation
+        if anew or now - self._counted_at >= COUNT_SECONDS:
+            self.recommender.count_sales(log)
+            self._counted_at = now
 
     def take_up_listings(self) -> None:
         """Serve listings as other processes left them, once."""

@@ -27,6 +27,8 @@ MAX_POOL = 500
 """Candidates of an episode; a larger cohort is thinned evenly in order of the item ids."""
 MAX_USERS = 1_000
 """Users of an episode; more are thinned likewise, which bounds the cost of every check."""
+VALIDATION_SHARE = 0.25
+"""Of the training period, its end: what is chosen and new in it is for validation."""
 MIN_COHORT = 20
 """A cohort of fewer new items teaches nothing about ranking them."""
 
@@ -51,7 +53,7 @@ def launch_episodes(
     *,
     count: int = 4,
     share: float = 0.65,
-    validation_share: float = 0.25,
+    validation_share: float = VALIDATION_SHARE,
     histories: HistoryReader | None = None,
 ) -> tuple[list[Episode], Episode | None]:
     """Cohorts of items that were new at moments of the past, oldest first, and a later one.
@@ -70,9 +72,7 @@ def launch_episodes(
     if not training.timed or len(training.interactions) == 0:
         return [], None
     first = np.where(training.warm, first_available_us(training), END_OF_TIME)
-    times = training.interactions.time_us
-    start, end = int(times.min()), int(times.max()) + 1
-    turn = end - int(validation_share * (end - start))
+    start, turn, end = _period(training.interactions, validation_share)
     moments = np.linspace(end - share * (end - start), turn, count + 1).astype(np.int64)
     episodes = []
     for opening, closing in pairwise(int(moment) for moment in moments):
@@ -82,6 +82,40 @@ def launch_episodes(
             episodes.append(episode)
     newest = np.flatnonzero((first >= turn) & (first < END_OF_TIME))
     return episodes, episode_of(training.interactions, turn, newest, histories)
+
+
+def known_episode(
+    training: TrainingSet, *, share: float = VALIDATION_SHARE, past: Interactions | None = None
+) -> Episode | None:
+    """What people chose for the first time, in the last `share` of the training period, of what
+    was known before it: at most MAX_POOL items and MAX_USERS users.
+
+    Returns None where choices have no dates, or few were made.
+
+    Args:
+        past: what was known; by default all that happened before.
+    """
+    if not training.dated or len(training.interactions) == 0:
+        return None
+    _, turn, _ = _period(training.interactions, share)
+    past = past or training.interactions.before(turn)
+    candidates = thinned(np.flatnonzero(past.item_users() > 0), MAX_POOL)
+    later = training.interactions.where(training.interactions.time_us >= turn)
+    before = past.matrix()
+    first = later.matrix()[:, candidates] - before[:, candidates] > 0
+    users = np.flatnonzero((before.getnnz(axis=1) > 0) & (first.getnnz(axis=1) > 0))
+    users = thinned(users, MAX_USERS)
+    if len(users) < MIN_COHORT or len(candidates) < MIN_COHORT:
+        return None
+    task = RankingTask(users, past.histories(users), candidates)
+    chosen = np.asarray(first[users].toarray(), bool)
+    return Episode(past, task, chosen, np.asarray(first.getnnz(axis=0), np.float64), turn)
+
+
+def _period(interactions: Interactions, share: float) -> tuple[int, int, int]:
+    """When it starts, when its last share starts, and its end, in µs."""
+    start, end = int(interactions.time_us.min()), int(interactions.time_us.max()) + 1
+    return start, end - int(share * (end - start)), end
 
 
 def first_available_us(training: TrainingSet) -> IntArray:

@@ -1,16 +1,17 @@
-"""Places: what first customers change where new listings stand among known items.
+"""Places: what customers change where new listings and known items stand among each other.
 
-A bias and a vector move a listing against every other one, and an item that many have chosen has
-neither. So first customers would lift new listings past known items that they were never compared
-with, the more the more of them there are. Where both are ranked, the new listings therefore share
-out among themselves the scores that they have without their first customers. With y the scores of
-one person without them, y' with them, and N the new ones of the candidates,
+First customers move a new listing by a bias and a vector, and an item that many have chosen has
+neither; what sells now moves known items, and a listing that nobody could choose yet has nothing to
+show. So the one would lift new listings past known items that they were never compared with, and
+the other would bury them. Where both are ranked, each kind therefore shares out among itself the
+scores that it has without them. With y the scores of one person without, y' with them, and G either
+kind of the candidates,
 
-    ŷ(c) = the r-th largest of { y(n) : n ∈ N },   r the rank of y'(c) in { y'(n) : n ∈ N }
+    ŷ(c) = the r-th largest of { y(g) : g ∈ G },   r the rank of y'(c) in { y'(g) : g ∈ G }
 
-and ŷ = y for known items. Every known item stands exactly where it stood, and new listings are
-in the order that their customers teach: the same as where they are ranked alone, but that those who
-tie without customers stay tied.
+Where a new listing stands and where a known item does is as by y, and which of its kind stands
+there as by y': each kind is ranked as where it is ranked alone, but that those who tie by y stay
+tied.
 """
 
 import torch
@@ -23,13 +24,17 @@ def shared_out(plain: Tensor, adapted: Tensor, new: Tensor) -> Tensor:
     Args:
         plain: (B, C) y.
         adapted: (B, C) y'.
-        new: (C,) bool: N.
+        new: (C,) bool: which candidates are new listings.
     """
-    columns = torch.nonzero(new).flatten()
-    if len(columns) in (0, len(new)):
+    kinds = [torch.nonzero(one).flatten() for one in (new, ~new)]
+    if not all(map(len, kinds)):
         return adapted
-    best_first = adapted[:, columns].argsort(dim=1, descending=True, stable=True)
-    places = plain[:, columns].sort(dim=1, descending=True).values
     found = plain.clone()
-    found[:, columns] = torch.zeros_like(places).scatter(1, best_first, places)
+    for columns in kinds:
+        of_kind = adapted[:, columns]
+        if torch.equal(of_kind, plain[:, columns]):
+            continue
+        best_first = of_kind.argsort(dim=1, descending=True, stable=True)
+        places = plain[:, columns].sort(dim=1, descending=True).values
+        found[:, columns] = torch.zeros_like(places).scatter(1, best_first, places)
     return found

@@ -15,6 +15,7 @@ from coldstart_models.data.episodes import (
     Episode,
     HistoryReader,
     held_out_episode,
+    known_episode,
     launch_episodes,
 )
 from coldstart_models.errors import NotEnoughData
@@ -39,6 +40,7 @@ from coldstart_models.siamese.rehearsing import (
     with_shots,
 )
 from coldstart_models.siamese.season import predictability
+from coldstart_models.siamese.selling import choose_weight
 from coldstart_models.siamese.sharing import train_together
 from coldstart_models.siamese.strangers import PopularitySpread
 from coldstart_models.siamese.togetherness import (
@@ -160,6 +162,7 @@ def pretrain(
         told = predictability(training.interactions, inputs.values)
         choose_season_weight(network, [*weighed, *validation], predictability=told)
     _learn_certainty(network, weighed, validation)
+    _learn_selling(model, training, past, seed=seed)
     return model
 
 
@@ -235,7 +238,27 @@ def fine_tune(
         )
     draw_back(model, start, training)
     _learn_certainty(model.network, learning, validation)
+    _learn_selling(model, training, episodes, seed=seed)
     return episodes
+
+
+def _learn_selling(
+    model: SiameseModel, training: TrainingSet, episodes: EpisodeSet, *, seed: int
+) -> None:
+    """What selling now counts, in place; nothing where nobody can tell.
+
+    Args:
+        episodes: of the past; a validation episode of launches is of the past that is needed here.
+    """
+    seen = next((one.past for one in episodes.validation if one.asked_us is not None), None)
+    known = known_episode(training, past=seen)
+    if known is None:
+        return
+    dates = model.network.date_term is not None
+    (prepared,) = prepare_each(
+        [known], training, model.inputs, episodes.seen, seed=seed, dates=dates
+    )
+    choose_weight(model.network, prepared)
 
 
 def _learn_certainty(

@@ -37,6 +37,7 @@ from coldstart_models.siamese.learners.learner import Learner, effect
 from coldstart_models.siamese.learners.prototype import Prototype
 from coldstart_models.siamese.learners.space import Space
 from coldstart_models.siamese.pace import Pace
+from coldstart_models.siamese.places import shared_out
 from coldstart_models.siamese.population import Population
 from coldstart_models.siamese.scorer import (
     DAY_US,
@@ -46,6 +47,7 @@ from coldstart_models.siamese.scorer import (
     Vectors,
 )
 from coldstart_models.siamese.season import content_width, fit_season
+from coldstart_models.siamese.selling import RecentChoices
 from coldstart_models.siamese.strangers import PopularitySpread
 from coldstart_models.siamese.togetherness import TOGETHER, FittedTogetherness
 from feature_repo.encoders.running import has_bfloat16
@@ -58,6 +60,15 @@ BARRED: Final = -1e9
 BATCH_USERS: Final = 64
 TERMS_AT_ONCE: Final = 64_000_000
 """Numbers of terms (users × candidates × terms) that are held at once when a task is scored."""
+PER_CANDIDATE: Final = (
+    "prior",
+    "candidates",
+    "dates",
+    "log_popularity",
+    "barred",
+    "selling",
+    "known",
+)
 TRAINING_HISTORY: Final = 100
 POPULATION_SIZE: Final = 300
 """Users, about, whose profiles supporters are compared with while learning."""
@@ -95,6 +106,10 @@ class PreparedEpisode:
     """(C,): log q of the loss."""
     barred: Tensor
     """(U, C) bool: support pairs, which may not be ranked."""
+    selling: Tensor
+    """(C,): s of `selling`."""
+    known: Tensor
+    """(C,) bool: which candidates somebody has chosen before."""
     episode: Episode
 
     @property
@@ -106,10 +121,7 @@ class PreparedEpisode:
         return replace(
             self,
             inputs=self.inputs.to(device),
-            **{
-                name: getattr(self, name).to(device)
-                for name in ("prior", "candidates", "dates", "log_popularity", "barred")
-            },
+            **{name: getattr(self, name).to(device) for name in PER_CANDIDATE},
         )
 
 
@@ -122,7 +134,12 @@ class TrainingRecord:
 
 
 class MetaSiamese(nn.Module):
-    """The scorer, its few-shot learner, how sure it is and, where allowed, the date term."""
+    """The scorer, its few-shot learner, what selling now counts, how sure it is and, where allowed,
+    the date term.
+    """
+
+    selling_weight: Tensor
+    """w of `selling`."""
 
     def __init__(self, widths: dict[str, int], *, dates: bool, generator: torch.Generator) -> None:
         super().__init__()
@@ -132,6 +149,7 @@ class MetaSiamese(nn.Module):
         self.certainty = Certainty(len(self.scorer.terms))
         self.date_term = DateTerm(content_width(widths)) if dates else None
         self.strangers = PopularitySpread()
+        self.register_buffer("selling_weight", torch.tensor(0.0))
 
     def forward(
         self,
@@ -141,7 +159,8 @@ class MetaSiamese(nn.Module):
         length: int | None = None,
         view: "TaskView | None" = None,
     ) -> Tensor:
-        """(B, C) scores of some of the task's users, with what its support adds.
+        """(B, C) scores of some of the task's users, with what its support adds and without what
+        sells now.
 
         Args:
             length: only the newest so many items of each history.
@@ -234,6 +253,10 @@ class PastItems:
     """Of a sample of the users."""
     seasons: FloatMatrix
     """(num_items, 2) of `season.Season`."""
+    selling: Tensor
+    """(num_items,): s of `selling`; 0 where nothing tells when choices were made."""
+    known: Tensor
+    """(num_items,) bool: who was chosen."""
 
     @classmethod
     def of(
@@ -255,15 +278,22 @@ class PastItems:
         seasons = np.zeros((past.num_items, 2), np.float32)
         if dates:
             seasons = fit_season(past, inputs.values).profiles(inputs.values)
+        chosen = np.bincount(past.item_index, minlength=past.num_items) > 0
+        recent = RecentChoices.of(past.item_index, past.time_us, num_items=past.num_items)
         return cls(
-            to_vectors(inputs, factors), torch.from_numpy(prior), past.histories(sample), seasons
+            to_vectors(inputs, factors),
+            torch.from_numpy(prior),
+            past.histories(sample),
+            seasons,
+            torch.from_numpy(recent.standing(chosen)),
+            torch.from_numpy(chosen),
         )
 
 
 def prepare(episode: Episode, items: PastItems, *, first_us: IntArray) -> PreparedEpisode:
     """An episode as tensors; `items` are of its own past."""
     task = episode.task
-    candidates = torch.from_numpy(task.candidates)
+    candidates = torch.from_numpy(np.ascontiguousarray(task.candidates))
     return PreparedEpisode(
         inputs=items.inputs,
         prior=items.prior[candidates],
@@ -273,6 +303,8 @@ def prepare(episode: Episode, items: PastItems, *, first_us: IntArray) -> Prepar
         dates=date_features(episode, items.seasons, first_us),
         log_popularity=torch.from_numpy(np.log(np.maximum(episode.popularity, 1.0))).float(),
         barred=torch.from_numpy(supported(task)),
+        selling=items.selling[candidates],
+        known=items.known[candidates],
         episode=episode,
     )
 
@@ -402,16 +434,25 @@ def _quality(model: MetaSiamese, validation: Sequence[PreparedEpisode]) -> float
 
 @torch.inference_mode()
 def score_task(model: MetaSiamese, prepared: PreparedEpisode) -> FloatMatrix:
-    """(U, C) scores of all of a task's users."""
+    """(U, C) scores of all of a task's users, known items by what sells now as well."""
     users, terms = len(prepared.histories), len(model.scorer.terms)
     view = model.view(prepared, prepared.histories)
     # Users of one batch share the similarities of the items that their histories share.
     size = max(BATCH_USERS, TERMS_AT_ONCE // (terms * max(1, len(prepared.candidates))))
     batches = [
-        model(prepared, np.arange(start, min(start + size, users)), view=view).cpu().numpy()
+        _selling(model, prepared, np.arange(start, min(start + size, users)), view).cpu().numpy()
         for start in range(0, users, size)
     ]
     return np.concatenate(batches) if batches else np.zeros((0, len(prepared.candidates)), "f4")
+
+
+def _selling(
+    model: MetaSiamese, prepared: PreparedEpisode, rows: npt.NDArray[np.int64], view: TaskView
+) -> Tensor:
+    """(B, C)"""
+    plain: Tensor = model(prepared, rows, view=view)
+    added = model.selling_weight * prepared.selling
+    return shared_out(plain, plain + added, ~prepared.known) if added.any() else plain
 
 
 def ndcg(model: MetaSiamese, prepared: PreparedEpisode) -> float:

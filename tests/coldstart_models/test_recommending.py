@@ -10,7 +10,7 @@ import torch
 
 from coldstart_models.data.splits import cutoff_split
 from coldstart_models.errors import UnknownItem
-from coldstart_models.explaining import AMONG_KNOWN, PACE
+from coldstart_models.explaining import PACE, PLACE
 from coldstart_models.exploration.budget import ListingBudget
 from coldstart_models.exploration.exploring import Explorer
 from coldstart_models.exploration.linucb import LinUCB
@@ -274,11 +274,11 @@ def test_a_score_in_one_list_with_known_items_is_that_of_the_page_and_explains_i
         assert told.score == pytest.approx(one.score, abs=1e-5)
         assert told.sentence == one.reason
         assert sum(part.value for part in told.contributions) == pytest.approx(told.score, abs=1e-3)
-        held = [part.value for part in told.contributions if part.term == AMONG_KNOWN]
+        held = [part.value for part in told.contributions if part.term == PLACE]
         assert len(held) == one.is_new
         assert all(value < 0 for value in held)  # lifted past all, held to a place there was
         alone = recommender.explain(history, one.item_id, personal=personal)
-        assert AMONG_KNOWN not in {part.term for part in alone.contributions}
+        assert PLACE not in {part.term for part in alone.contributions}
 
 
 def test_pages_of_one_list_are_that_list_and_nobody_takes_a_place_twice(recommender):

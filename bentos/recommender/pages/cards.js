@@ -14,7 +14,8 @@ const TERMS = {
   "general photo": "Looks like what other shops sell together",
   "first customers": "Its first customers",
   "pace of first customers": "How fast it sells",
-  "place among known items": "What known items leave to new ones",
+  "selling now": "How well it sells now",
+  "place in the whole list": "Its place among new and known",
 };
 const MOST_PARTS = 4;
 const HOVER_MILLISECONDS = 150;
