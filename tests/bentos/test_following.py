@@ -6,16 +6,21 @@ from typing import Any
 import pytest
 
 from bentos.recommender import payloads
+from bentos.recommender.following import COUNT_SECONDS
 from bentos.recommender.service import RecommenderService
 from feature_repo import listing_changes
+from feature_repo.event_log import event_log
 from feature_repo.home import Home
+from feature_repo.log_state import write_base
 from tests.bentos.fakes import (
+    CLICK,
     PRIOR,
     CountingRecommender,
     MemoryStore,
     colour_encoders,
 )
 from tests.bentos.two_services import added, shown
+from validation import tables
 
 
 @pytest.fixture
@@ -96,6 +101,27 @@ def test_a_person_that_one_takes_events_of_is_known_to_the_other_at_once(
         {"user_id": "bob", "k": 1, "exclude_seen": False}
     )
     assert there.recommend(asked).fallback is None
+
+
+def test_sales_are_counted_once_in_a_while_and_at_once_of_a_log_that_was_written_anew(
+    both: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = both
+    assert "sales" in there.looks()
+    moment = 1_000.0
+    monkeypatch.setattr("bentos.recommender.following.time.monotonic", lambda: moment)
+    there.count_sales()
+    here.events(payloads.EventsRequest.model_validate({"events": [CLICK]}))
+    there.count_sales()
+    counts = there.recommender.counts
+    assert len(counts) == 1  # the events of a minute are counted together
+    moment += COUNT_SECONDS
+    there.count_sales()
+    assert counts[1:] == [event_log(there.home).state().position]
+    assert counts[1].rows == counts[0].rows + 1
+    write_base(tables.EVENTS.schema.empty_table(), there.home.events, generation="anew")
+    there.count_sales()
+    assert len(counts) == 3
 
 
 def test_a_listing_is_taken_up_from_a_store_that_is_too_slow_for_requests(

