@@ -95,8 +95,9 @@ class Person:
             mean: (ΣD_m,) of the population's profiles, to keep whom first customers lifted.
             dated: (N,) what dates add to the scores, likewise.
             personal: π of `siamese.personal`, by which the best are kept.
-            together: whether they are ranked as `siamese.places` says: kept is who may take a
-                place, and whose place it may be.
+            together: whether they are ranked as `siamese.places` says: kept is which new listing
+                may take a place, and whose place it may be. What sells now orders known items
+                that are kept, and keeps none.
         """
         similarities = snapshot.blocks.similarities
         if similarities is None:
