@@ -146,9 +146,11 @@ class Answering:
             together=pool == ALL,
         )
         if person is None:
+            scores = scoring.of_stranger(snapshot, rows, pool=pool)
             return most_popular(
                 snapshot,
                 left,
+                scores[np.searchsorted(rows, left)],
                 spread=scoring.network.strangers,
                 k=k,
                 arrangement=arrangement,
@@ -272,4 +274,5 @@ class Answering:
         """What to show somebody about whom nothing is known."""
         snapshot = self._snapshot
         rows, spread = pool_rows(snapshot, pool), self._scoring.network.strangers
-        return most_popular(snapshot, rows, spread=spread, k=k)
+        scores = self._scoring.of_stranger(snapshot, rows, pool=pool)
+        return most_popular(snapshot, rows, scores, spread=spread, k=k)

@@ -74,11 +74,14 @@ def explained(
     if placed:
         rows = np.union1d(unfiltered_rows(snapshot, pool, history, [item_id]), rows)
     beside = Person.of(scoring.scorer, snapshot, history, rows)
+    place = np.searchsorted(rows, [row])
     if beside is None:
         popularity = float(snapshot.prior[row])
-        part = Contribution(None, POPULARITY, popularity)
-        return Explanation(item_id, popularity, (part,), sentence(title(snapshot, row), []))
-    place = np.searchsorted(rows, [row])
+        score = float(scoring.of_stranger(snapshot, rows, pool=pool)[place[0]])
+        found = [Contribution(None, POPULARITY, popularity)]
+        if score != popularity:
+            found.append(Contribution(None, PLACE, score - popularity))
+        return Explanation(item_id, score, tuple(found), sentence(title(snapshot, row), []))
     person, parts = beside.among(place), beside.parts(place)
     contributions = [
         *_for_everybody(scoring, person, personal=personal),

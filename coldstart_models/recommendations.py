@@ -75,6 +75,7 @@ def page(
 def most_popular(
     snapshot: Snapshot,
     rows: IntArray,
+    scores: npt.NDArray[np.float32],
     *,
     spread: PopularitySpread,
     k: int,
@@ -85,31 +86,31 @@ def most_popular(
 
     Args:
         rows: (C,) of the candidates, ascending.
+        scores: (C,) of theirs.
         spread: how sure that is.
         k: so many at most.
         arrangement: of the page.
         turn: gives some slots to new listings by a policy of exploration.
     """
-    prior = snapshot.prior[rows]
     mean, usual = map(float, snapshot.blocks.usual_prior)
-    shared = spread.slope * (prior.astype(np.float64) - mean) / usual
+    shared = spread.slope * (snapshot.prior[rows].astype(np.float64) - mean) / usual
     own = spread.own_deviations(snapshot.support[rows])
     order, propensities, explored = page(
         turn,
         lambda: Field(
             snapshot.item_ids[rows],
-            prior.astype(np.float64),
+            scores.astype(np.float64),
             shared[:, None],
             snapshot.new[rows],
             own,
         ),
-        arrangement.order(snapshot, rows, prior, k=k),
+        arrangement.order(snapshot, rows, scores, k=k),
     )
     return [
         Recommendation.of(
             snapshot,
             int(rows[column]),
-            float(prior[column]),
+            float(scores[column]),
             sentence(title(snapshot, int(rows[column])), []),
             deviation=float(np.hypot(shared[column], own[column])),
             propensity=float(propensities[place]),

@@ -48,10 +48,10 @@ class Scoring:
         pool: str,
         personal: float | None,
     ) -> npt.NDArray[np.float32]:
-        """(C,) scores of rows; a stranger's are the expected popularity."""
+        """(C,) scores of rows."""
         person = Person.of(self.scorer, snapshot, history, rows)
         if person is None:
-            return snapshot.prior[rows]
+            return self.of_stranger(snapshot, rows, pool=pool)
         dated = self.calendar.terms(snapshot)
         return self.summed(person, dated, personal=personal, together=pool == ALL)
 
@@ -90,6 +90,22 @@ class Scoring:
     def sells(self, snapshot: Snapshot, rows: IntArray) -> torch.Tensor:
         """(C,) what selling now adds to the scores of rows; 0 of new listings."""
         return self.selling_weight * snapshot.selling[torch.from_numpy(rows)]
+
+    def of_stranger(
+        self, snapshot: Snapshot, rows: IntArray, *, pool: str
+    ) -> npt.NDArray[np.float32]:
+        """(C,) scores of rows for somebody of whom nothing is known: the expected popularity.
+
+        Among ``all`` known items share these out among themselves by what sells now.
+        """
+        found = snapshot.prior[rows]
+        known = np.flatnonzero(~snapshot.new[rows])
+        if pool != ALL or not self.selling_weight or snapshot.sales is None or not len(known):
+            return found
+        expected, sells = found[known], snapshot.selling.numpy()[rows[known]]
+        best_first = np.lexsort((-expected, -sells))
+        found[known[best_first]] = -np.sort(-expected)
+        return found
 
     def shares_out(self, snapshot: Snapshot, row: int) -> bool:
         """Whether a listing's place among new ones and known items may be another's of its kind."""

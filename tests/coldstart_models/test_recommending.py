@@ -335,6 +335,34 @@ def test_what_sells_now_is_a_part_of_a_known_items_score_and_the_parts_sum(
         assert placed == (pool == "all")
 
 
+def test_a_stranger_sees_known_items_by_what_sells_and_new_ones_by_what_their_content_promises(
+    recommender,
+):
+    _told_apart(recommender)
+    stranger = history_of()
+    before = recommender.recommend(stranger, k=100, pool="all")
+    _sell(recommender)
+    after = recommender.recommend(stranger, k=100, pool="all")
+    assert ids(after) == ids(recommender.popular(k=100, pool="all"))
+    assert [one.score for one in after] == [one.score for one in before]
+    assert [one.is_new for one in after] == [one.is_new for one in before]
+    known = [one.item_id for one in after if not one.is_new]
+    assert known == sorted(known, reverse=True)
+    for pool in ("new", "all"):
+        whole = recommender.recommend(stranger, k=100, pool=pool)
+        shown = []
+        while len(shown) < len(whole):
+            shown += recommender.recommend(stranger, k=3, pool=pool, shown=ids(shown))
+        assert ids(shown) == ids(whole)
+        scores = recommender.score(stranger, ids(whole), pool=pool)
+        assert scores == [one.score for one in whole]
+        for one in whole:
+            told = recommender.explain(stranger, one.item_id, pool=pool)
+            assert told.score == one.score
+            total = sum(part.value for part in told.contributions)
+            assert total == pytest.approx(one.score, abs=1e-5)
+
+
 def test_sales_are_counted_up_to_where_the_log_is(recommender, tmp_path):
     log = event_log(Home(tmp_path))
     recommender.count_sales(log.state())
