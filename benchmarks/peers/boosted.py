@@ -21,7 +21,7 @@ from coldstart_models.errors import NotEnoughData
 from coldstart_models.peers.content import content_spaces
 from coldstart_models.peers.selection import validation_task
 from coldstart_models.ranker import RankingTask, TrainingSet
-from coldstart_models.siamese.stages import held_out_episodes
+from coldstart_models.siamese.problems import held_out_episodes
 
 NEGATIVES: Final = 60
 """Candidates that a user did not choose, drawn for each user of an episode."""

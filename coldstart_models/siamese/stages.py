@@ -12,11 +12,8 @@ from torch import Tensor
 
 from coldstart_models.data.category_episodes import category_episodes
 from coldstart_models.data.episodes import (
-    Episode,
     HistoryReader,
-    held_out_episode,
     known_episode,
-    launch_episodes,
 )
 from coldstart_models.errors import NotEnoughData
 from coldstart_models.freed_memory import give_back
@@ -28,11 +25,18 @@ from coldstart_models.ranker import TrainingSet
 from coldstart_models.siamese.checkpoints import Checkpoint
 from coldstart_models.siamese.curves import Curves
 from coldstart_models.siamese.dates import choose_season_weight, out_of_season
+from coldstart_models.siamese.doubt import near_best
 from coldstart_models.siamese.inputs import Featurizer, ItemInputs
 from coldstart_models.siamese.learners.contest import Contest, hold_contest
 from coldstart_models.siamese.learners.registry import AUTO, LEARNERS, build_learner
 from coldstart_models.siamese.learners.rehearsal import Rehearsal
 from coldstart_models.siamese.preparing import Seen, prepare_each
+from coldstart_models.siamese.problems import (
+    EpisodeSet,
+    drawn_episodes,
+    past_episodes,
+    without,
+)
 from coldstart_models.siamese.rehearsing import (
     CATEGORIES,
     CATEGORY_SHOTS,
@@ -54,26 +58,17 @@ from coldstart_models.siamese.training import (
     PreparedEpisode,
     Schedule,
     TrainingRecord,
+    ndcg_of_each,
+    score_task,
     train,
 )
 from coldstart_models.siamese.weighing import weigh
 
-HELD_OUT_EPISODES: Final = 3
-"""To learn on, beside one for validation."""
-HELD_OUT_SHARE: Final = 0.2
+META: Final = "meta-train"
+"""The record of fine-tuning on launches."""
 META_SCHEDULE: Final = Schedule(weight_rate=0.01, tower_rate=0.0)
 """Launches are few and follow the season: meta-training moves the weights alone. With the towers
 free, NDCG on a later half-year fell while validation NDCG rose."""
-
-
-@dataclass(frozen=True, slots=True)
-class EpisodeSet:
-    """Problems to learn on and later ones to stop by."""
-
-    learning: list[Episode]
-    validation: list[Episode]
-    seen: Seen = field(default_factory=dict)
-    """What the episodes' pasts say of all items, once somebody asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,13 +228,32 @@ def fine_tune(
     )
     schedule = schedule or META_SCHEDULE
     with out_of_season(model.network):
-        _learn(
-            model, learning, validation, "meta-train", seed, schedule, progress, watch or Watch()
-        )
+        _learn(model, learning, validation, META, seed, schedule, progress, watch or Watch())
+        keep_if_told(model, start, validation)
     draw_back(model, start, training)
     _learn_certainty(model.network, learning, validation)
     _learn_selling(model, training, episodes, seed=seed)
     return episodes
+
+
+def keep_if_told(
+    model: SiameseModel, start: dict[str, Tensor], validation: Sequence[PreparedEpisode]
+) -> None:
+    """Keep what launches taught, in place, if validation tells it from the start (`doubt`).
+
+    On generated data, where it could not be told, launches after it and known items lost by it.
+    """
+    network, record = model.network, model.records[META]
+    if not record.kept_step:
+        return
+    learned = copy.deepcopy(network.state_dict())
+    reached = []
+    for state in (start, learned):
+        network.load_state_dict(state)
+        reached.append([ndcg_of_each(score_task(network, p), p.episode.chosen) for p in validation])
+    if near_best(reached)[0]:
+        network.load_state_dict(start)
+        model.records[META] = replace(record, kept_step=0)
 
 
 def _learn_selling(
@@ -314,61 +328,6 @@ def rehearsals(
         launches=True,
     )
     return [*over_items, *over_categories], validation
-
-
-def past_episodes(
-    training: TrainingSet,
-    *,
-    seed: int,
-    by_time: bool,
-    histories: HistoryReader | None = None,
-) -> tuple[EpisodeSet, bool]:
-    """Launches of the past, the newest for validation, and True; held-out items where there are
-    too few or the task is not one of launches, and False.
-
-    Every stage asks with the same seed, so what one learned on is never what another stops by.
-    """
-    learning, last = launch_episodes(training, histories=histories) if by_time else ([], None)
-    if learning and last is not None:
-        return EpisodeSet(learning, [last]), True
-    return held_out_episodes(training, seed=seed + 2, kin=False), False
-
-
-def held_out_episodes(training: TrainingSet, *, seed: int, kin: bool = True) -> EpisodeSet:
-    """Random items treated as new; what is learned on knows nothing of the validation's items.
-
-    With `kin`, what reads alike and was never chosen with them is new beside them.
-    """
-    generator = np.random.default_rng(seed)
-    validation = held_out_episode(training, share=HELD_OUT_SHARE, generator=generator, kin=kin)
-    if validation is None:
-        return EpisodeSet([], [])
-    rest = without(training, [validation])
-    return EpisodeSet(drawn_episodes(rest, generator, kin=kin), [validation])
-
-
-def drawn_episodes(
-    training: TrainingSet, generator: np.random.Generator, *, kin: bool
-) -> list[Episode]:
-    """Problems of random items to learn on."""
-    drawn = [
-        held_out_episode(training, share=HELD_OUT_SHARE, generator=generator, kin=kin)
-        for _ in range(HELD_OUT_EPISODES)
-    ]
-    return [episode for episode in drawn if episode is not None]
-
-
-def without(training: TrainingSet, episodes: Sequence[Episode]) -> TrainingSet:
-    """The training set as if nobody had chosen the episodes' candidates.
-
-    Towers that saw who chose the validation's items learn these choices by heart: on a furniture
-    catalogue validation NDCG@10 rose from .22 to .28 and that of new items fell from .21 to .17.
-    """
-    known = np.ones(len(training.warm), bool)
-    for episode in episodes:
-        known[episode.task.candidates] = False
-    interactions = training.interactions.where(known[training.interactions.item_index])
-    return replace(training, interactions=interactions, warm=training.warm & known)
 
 
 def _learn(

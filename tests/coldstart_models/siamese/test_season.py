@@ -16,6 +16,7 @@ from coldstart_models.ranker import RankingTask, TrainingSet
 from coldstart_models.siamese import stages
 from coldstart_models.siamese.dates import DateTerm, choose_season_weight, early_ranks
 from coldstart_models.siamese.preparing import prepare_each
+from coldstart_models.siamese.problems import past_episodes
 from coldstart_models.siamese.ranker import SiameseRanker
 from coldstart_models.siamese.rehearsing import rehearse, with_shots
 from coldstart_models.siamese.season import (
@@ -25,7 +26,6 @@ from coldstart_models.siamese.season import (
     predictability,
     season_match,
 )
-from coldstart_models.siamese.stages import past_episodes
 from coldstart_models.siamese.training import BARRED, MetaSiamese, TrainingRecord, score_task
 from tests.coldstart_models.checkerboard import START, Row, catalogue_of, interactions_of, titled
 from validation import tables

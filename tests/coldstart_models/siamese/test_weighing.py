@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from coldstart_models.siamese.preparing import prepare_each
-from coldstart_models.siamese.stages import held_out_episodes, pretrain
+from coldstart_models.siamese.problems import held_out_episodes
+from coldstart_models.siamese.stages import pretrain
 from coldstart_models.siamese.training import MetaSiamese, ndcg
 from coldstart_models.siamese.weighing import (
     Choices,

@@ -1,0 +1,55 @@
+"""What fine-tuning learned is kept where validation tells it from the start."""
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+import torch
+from torch import Tensor
+
+from coldstart_models.siamese.stages import META, SiameseModel, keep_if_told
+from coldstart_models.siamese.training import MetaSiamese, TrainingRecord
+from tests.coldstart_models.siamese.test_training import alike, launch, network, state
+
+
+def moved(weight: float) -> dict[str, Tensor]:
+    """The network's parameters with another weight of the nearest text."""
+    other = network()
+    with torch.no_grad():
+        other.scorer.term_weights[1] = weight
+    return state(other)
+
+
+def decided(
+    start: dict[str, Tensor], learned: dict[str, Tensor], *, kept_step: int = 20
+) -> tuple[MetaSiamese, TrainingRecord]:
+    """What is left of what was learned."""
+    tuned = network()
+    tuned.load_state_dict(learned)
+    model: Any = SimpleNamespace(network=tuned)
+    model.records = {META: TrainingRecord(((0, 0.1), (20, 0.2)), kept_step)}
+    keep_if_told(cast(SiameseModel, model), start, [launch(seed=1), launch(seed=2)])
+    return tuned, model.records[META]
+
+
+def test_what_ranks_far_better_than_the_start_is_kept() -> None:
+    start, learned = moved(-1.5), moved(1.5)
+    tuned, record = decided(start, learned)
+    assert alike(state(tuned), learned)
+    assert record.kept_step == 20
+
+
+@pytest.mark.parametrize("weight", [1.4, -1.5], ids=["as good", "worse"])
+def test_what_cannot_be_told_from_the_start_or_is_worse_is_not(weight: float) -> None:
+    start, learned = moved(1.5), moved(weight)
+    tuned, record = decided(start, learned)
+    assert alike(state(tuned), start)
+    assert record.kept_step == 0
+    assert record.checks == ((0, 0.1), (20, 0.2))
+
+
+def test_where_the_start_was_kept_nothing_is_asked() -> None:
+    start = moved(1.5)
+    tuned, record = decided(start, start, kept_step=0)
+    assert alike(state(tuned), start)
+    assert record.kept_step == 0
