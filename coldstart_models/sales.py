@@ -53,7 +53,8 @@ class Sales:
 
     def moved(self, came_from: IntArray) -> "Sales":
         """Of N' items: which row (N',) each had before, -1 of those who were not there."""
-        sums = np.where(came_from >= 0, self.recent.sums[came_from], 0.0)
+        sums, there = np.zeros(len(came_from)), came_from >= 0
+        sums[there] = self.recent.sums[came_from[there]]
         return replace(self, recent=replace(self.recent, sums=sums))
 
     def _counting(

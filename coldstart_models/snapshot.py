@@ -213,12 +213,12 @@ class Snapshot:
         One with a known id takes its place, and keeps how new it is and what it has learned.
         """
         known = pd.Index(self.item_ids).get_indexer(pd.Index(items[tables.ITEM_ID]))
-        arriving, old = known < 0, np.maximum(known, 0)
+        arriving = known < 0
 
         def learned(values: npt.NDArray[Any], otherwise: Any) -> npt.NDArray[Any]:
-            kept = values[old].copy()
-            kept[arriving] = otherwise
-            return kept
+            found = np.full(len(known), otherwise, values.dtype)
+            found[~arriving] = values[known[~arriving]]
+            return found
 
         stay = np.ones(len(self.items), bool)
         stay[known[~arriving]] = False
@@ -230,8 +230,7 @@ class Snapshot:
         def both(stored: npt.NDArray[Any], added: npt.NDArray[Any]) -> npt.NDArray[Any]:
             return np.ascontiguousarray(np.concatenate([stored[stay], added])[order])
 
-        came_from = np.concatenate([np.flatnonzero(stay), old])[order]
-        had = np.concatenate([np.flatnonzero(stay), known])[order]
+        came_from = np.concatenate([np.flatnonzero(stay), known])[order]
         support = both(self.support, learned(self.support, 0))
         return Snapshot(
             version=self.version + 1,
@@ -244,7 +243,7 @@ class Snapshot:
             support=support,
             model=self.model,
             sketch=self.sketch and self.sketch.rearranged(stay, rows, order),
-            sales=self.sales and self.sales.moved(had),
+            sales=self.sales and self.sales.moved(came_from),
         )
 
     def without_items(self, item_ids: Collection[str]) -> "Snapshot":
@@ -300,7 +299,8 @@ class Snapshot:
         """A copy of the deltas in which listings that learned nothing take no memory.
 
         Args:
-            came_from: (N',) old row of each listing; None: all as they are.
+            came_from: (N',) old row of each listing, -1 of one that is new here; None: all as
+                they are.
             support: (N',) of the copy; None: as it is.
         """
         support = self.support if support is None else support

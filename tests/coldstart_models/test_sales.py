@@ -101,6 +101,7 @@ def test_a_snapshot_keeps_each_listings_own_count_whoever_comes_and_goes(home: H
     third = second.without_items(["a"])
     assert third.sales is not None
     assert third.sales.recent.sums == pytest.approx([0.0, 2.0, 1.0])
+    assert third.without_items(["aa", "b", "c"]).with_items(arriving, np.ones((2, 3), np.float32))
     learned = second.with_delta(3, np.ones(2, np.float32), 0.5, support=2)
     assert learned.selling is second.selling
 
