@@ -16,9 +16,7 @@ NDCG@10 on a later launch. On held-out items, whose popularity is their own, q i
 There is a fit for every pull λ of PULLS, and the starting weights beside them. Of a few hundred
 people the validation episodes tell the bad ones from the good, and hardly the best from the next:
 the mean of the directions is kept of those that cannot be told from the best (`siamese.doubt`). The
-length is that of the starting weights. Where popularity is divided out, the prior's weight is
-learned from what is left, and may turn against what sells: it is as stated where validation, which
-divides nothing, tells that from the learned one as better.
+length is that of the starting weights.
 """
 
 import logging
@@ -84,11 +82,7 @@ def weigh(
     pulls = tuple(pull for pull, among in zip(found, kept, strict=True) if among)
     logger.info("kept the pulls %s of the terms' weights", pulls)
     mean = np.mean([_directed(found[pull]) for pull in pulls], axis=0)
-    free = _directed(mean) * np.linalg.norm(start)
-    held, prior = free.copy(), len(model.scorer.term_weights)
-    held[prior] = start[prior]
-    allowed, _ = near_best([qualities(judged, weights) for weights in (free, held)])
-    set_weights(model, free if allowed else held)
+    set_weights(model, _directed(mean) * np.linalg.norm(start))
     return pulls
 
 

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from coldstart_models.siamese import weighing
 from coldstart_models.siamese.preparing import prepare_each
 from coldstart_models.siamese.problems import held_out_episodes
 from coldstart_models.siamese.stages import pretrain
@@ -103,35 +102,3 @@ def test_weights_are_read_where_they_are_put_and_weighing_a_board_validates_no_w
     weigh(network, episodes[:-1], episodes[-1:], launches=True)
     assert ndcg(network, episodes[-1]) >= before
     assert np.linalg.norm(stated_weights(network)) == pytest.approx(length, rel=1e-5)
-
-
-def launch(seed: int, *, sells: float, divided: float) -> Choices:
-    """400 people choose by content and by what the prior promises, so much of which is divided out.
-
-    The terms are those of a text, average and nearest, and the prior, which is alike for all.
-    """
-    generator = np.random.default_rng(seed)
-    terms = generator.normal(size=(400, 15, 3)).astype(np.float32)
-    prior = np.linspace(-1.5, 1.5, 15, dtype=np.float32)
-    terms[:, :, 2] = prior
-    odds = 1.5 * terms[:, :, 1] + sells * prior + generator.gumbel(size=(400, 15))
-    chosen = np.zeros((400, 15), bool)
-    chosen[np.arange(400), odds.argmax(axis=1)] = True
-    return Choices(terms, chosen, divided * prior)
-
-
-@pytest.mark.parametrize("sells", [1.0, -1.0], ids=["sells", "does not"])
-def test_a_prior_that_turned_against_what_sells_is_as_stated_where_it_sells(monkeypatch, sells):
-    found = {
-        "past": launch(0, sells=1.0, divided=3.0),
-        "later": launch(1, sells=sells, divided=3.0),
-    }
-    monkeypatch.setattr(weighing, "choices", lambda model, name, launches: found[name])
-    network = MetaSiamese({"text": 4}, dates=False, generator=torch.Generator().manual_seed(0))
-    stated = stated_weights(network)[-1]
-    weigh(network, ["past"], ["later"], launches=True)
-    assert stated_weights(network)[1] > 0.5
-    if sells > 0:
-        assert stated_weights(network)[-1] == pytest.approx(stated)
-    else:
-        assert stated_weights(network)[-1] < -0.1
