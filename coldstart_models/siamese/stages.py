@@ -157,6 +157,8 @@ def pretrain(
         told = predictability(training.interactions, inputs.values)
         choose_season_weight(network, [*weighed, *validation], predictability=told)
     _learn_certainty(network, weighed, validation)
+    del learning, weighed, validation
+    give_back()
     _learn_selling(model, training, past, seed=seed)
     return model
 
@@ -232,6 +234,8 @@ def fine_tune(
         keep_if_told(model, start, validation)
     draw_back(model, start, training)
     _learn_certainty(model.network, learning, validation)
+    del learning, validation
+    give_back()
     _learn_selling(model, training, episodes, seed=seed)
     return episodes
 
