@@ -1,18 +1,16 @@
 """How often each served item was chosen of late, and how far of the log that was counted."""
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from coldstart_models.data.catalogue import BoolArray, IntArray
 from coldstart_models.siamese.selling import RecentChoices
 from feature_repo.log_state import LogState, Position
 from validation import tables
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
 
 READ: Final = (tables.ITEM_ID, tables.EVENT_TYPE, tables.EVENT_TIMESTAMP)
 
@@ -27,7 +25,7 @@ class Sales:
 
     @classmethod
     def of(
-        cls, events: pd.DataFrame, item_ids: "npt.NDArray[np.object_]", *, position: Position
+        cls, events: pd.DataFrame, item_ids: npt.NDArray[np.object_], *, position: Position
     ) -> "Sales":
         """Of a whole log.
 
@@ -39,7 +37,7 @@ class Sales:
         nothing = cls(RecentChoices.none(len(item_ids)), position)
         return nothing._counting(events, item_ids, position)
 
-    def caught_up(self, state: LogState, item_ids: "npt.NDArray[np.object_]") -> "Sales":
+    def caught_up(self, state: LogState, item_ids: npt.NDArray[np.object_]) -> "Sales":
         """With what came since; counted anew of a log that was written anew, as by an erasure."""
         if state.position == self.position:
             return self
@@ -58,7 +56,7 @@ class Sales:
         return replace(self, recent=replace(self.recent, sums=sums))
 
     def _counting(
-        self, events: pd.DataFrame, item_ids: "npt.NDArray[np.object_]", position: Position
+        self, events: pd.DataFrame, item_ids: npt.NDArray[np.object_], position: Position
     ) -> "Sales":
         positive = events[events[tables.EVENT_TYPE].isin(tables.POSITIVE_EVENT_TYPES)]
         rows = pd.Index(item_ids).get_indexer(pd.Index(positive[tables.ITEM_ID]))

@@ -12,7 +12,7 @@ from coldstart_models.candidates import ALL
 from coldstart_models.data.catalogue import IntArray
 from coldstart_models.person import Person
 from coldstart_models.siamese.personal import moved
-from coldstart_models.siamese.places import shared_out
+from coldstart_models.siamese.places import in_order_of, shared_out
 from coldstart_models.siamese.population import Population
 from coldstart_models.siamese.scorer import SiameseScorer
 from coldstart_models.siamese.terms import Terms
@@ -99,24 +99,27 @@ class Scoring:
         Among ``all`` known items share these out among themselves by what sells now.
         """
         found = snapshot.prior[rows]
-        known = np.flatnonzero(~snapshot.new[rows])
-        if pool != ALL or not self.selling_weight or snapshot.sales is None or not len(known):
-            return found
-        expected, sells = found[known], snapshot.selling.numpy()[rows[known]]
-        best_first = np.lexsort((-expected, -sells))
-        found[known[best_first]] = -np.sort(-expected)
+        if pool == ALL and self._counts(snapshot):
+            known = np.flatnonzero(~snapshot.new[rows])
+            known = known[np.argsort(-found[known], kind="stable")]
+            had, sells = torch.from_numpy(found[known]), self.sells(snapshot, rows[known])
+            found[known] = in_order_of(sells[None], had[None])[0].numpy()
         return found
 
     def shares_out(self, snapshot: Snapshot, row: int) -> bool:
         """Whether a listing's place among new ones and known items may be another's of its kind."""
         if snapshot.new[row]:
             return len(snapshot.learned.rows) > 0
+        return self._counts(snapshot)
+
+    def _counts(self, snapshot: Snapshot) -> bool:
+        """Whether selling now counts for known items."""
         return self.selling_weight > 0 and snapshot.sales is not None
 
     def _lifted(self, person: Person, scores: torch.Tensor) -> torch.Tensor | None:
         """(C,) scores with what customers add; None where they add nothing."""
         snapshot, rows, found = person.snapshot, person.rows, None
-        if self.selling_weight and snapshot.sales is not None:
+        if self._counts(snapshot) and not snapshot.new[rows].all():
             found = scores + self.sells(snapshot, rows)
         if len(snapshot.learned.rows):
             centred = person.past.centred(self.population_mean)

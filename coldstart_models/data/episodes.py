@@ -84,11 +84,9 @@ def launch_episodes(
     return episodes, episode_of(training.interactions, turn, newest, histories)
 
 
-def known_episode(
-    training: TrainingSet, *, share: float = VALIDATION_SHARE, past: Interactions | None = None
-) -> Episode | None:
-    """What people chose for the first time, in the last `share` of the training period, of what
-    was known before it: at most MAX_POOL items and MAX_USERS users.
+def known_episode(training: TrainingSet, *, past: Interactions | None = None) -> Episode | None:
+    """What people chose for the first time, in the last VALIDATION_SHARE of the training period, of
+    what was known before it: at most MAX_POOL items and MAX_USERS users.
 
     Returns None where choices have no dates, or few were made.
 
@@ -97,7 +95,7 @@ def known_episode(
     """
     if not training.dated or len(training.interactions) == 0:
         return None
-    _, turn, _ = _period(training.interactions, share)
+    _, turn, _ = _period(training.interactions, VALIDATION_SHARE)
     past = past or training.interactions.before(turn)
     candidates = thinned(np.flatnonzero(past.item_users() > 0), MAX_POOL)
     later = training.interactions.where(training.interactions.time_us >= turn)

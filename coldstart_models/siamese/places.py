@@ -31,10 +31,16 @@ def shared_out(plain: Tensor, adapted: Tensor, new: Tensor) -> Tensor:
         return adapted
     found = plain.clone()
     for columns in kinds:
-        of_kind = adapted[:, columns]
-        if torch.equal(of_kind, plain[:, columns]):
-            continue
-        best_first = of_kind.argsort(dim=1, descending=True, stable=True)
-        places = plain[:, columns].sort(dim=1, descending=True).values
-        found[:, columns] = torch.zeros_like(places).scatter(1, best_first, places)
+        had, wanted = plain[:, columns], adapted[:, columns]
+        if not torch.equal(had, wanted):
+            found[:, columns] = in_order_of(wanted, had)
     return found
+
+
+def in_order_of(wanted: Tensor, had: Tensor) -> Tensor:
+    """(B, K): the scores that K candidates have, the largest for whom is the most wanted; of those
+    who are wanted alike the first one has the larger.
+    """
+    best_first = wanted.argsort(dim=1, descending=True, stable=True)
+    places = had.sort(dim=1, descending=True).values
+    return torch.zeros_like(places).scatter(1, best_first, places)
