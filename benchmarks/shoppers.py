@@ -39,7 +39,7 @@ SURE: Final = -1e-4
 LARGEST: Final = 30.0
 """Of a utility above the outside option, before exp."""
 RATES: Final = (*[0.1] * 80, *[0.025] * 30)
-"""Of the steps of Adam: the mode is found to some .1 % of the NDCG that it gives."""
+"""Of the steps of Adam."""
 
 
 class Reading(StrEnum):
