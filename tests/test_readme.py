@@ -88,6 +88,7 @@ def test_the_page_of_benchmarks_has_a_place_for_each():
     assert names == [
         "targets",
         "quality",
+        "attainable",
         "transfer",
         "shots",
         "cells",
