@@ -69,7 +69,7 @@ class Knowledge:
             hidden: whether what neither photo nor text shows is known too: the charm, and how much
                 everybody likes a listing beyond what its brand leads to expect.
         """
-        parts = [np.atleast_2d(getattr(shoppers, name).T).T for name in TRAITS]
+        parts = [getattr(shoppers, name).reshape(len(shoppers.user_ids), -1) for name in TRAITS]
         of_trait = np.repeat(TRAITS, [part.shape[1] for part in parts])
         theta = np.hstack(parts)
         liked = utilities(_people(shoppers, np.zeros((1, len(of_trait))), of_trait), stock)[0]
@@ -124,11 +124,14 @@ def _slope(log: ShownLog, utility: Tensor, reading: Reading) -> Tensor:
     return slope
 
 
+def _sides(log: ShownLog, utility: Tensor) -> tuple[Tensor, Tensor]:
+    """(U, n) and (U, N - n) of the listings that are not of the home department and that are."""
+    return utility[:, ~log.of_home], utility[:, log.of_home]
+
+
 def _clicked_of_all(log: ShownLog, utility: Tensor) -> Tensor:
     """log p of the clicks, each among all listings of its side."""
-    totals = torch.stack(
-        [utility[:, side].logsumexp(dim=1) for side in (~log.of_home, log.of_home)], dim=1
-    )
+    totals = torch.stack([side.logsumexp(dim=1) for side in _sides(log, utility)], dim=1)
     visit, item = log.visit[log.clicked], log.item[log.clicked]
     user = log.user[visit]
     return (utility[user, item] - totals[user, log.home[visit].long()]).sum()
@@ -138,8 +141,8 @@ def _clicked_of_shown(log: ShownLog, utility: Tensor) -> Tensor:
     """log p of the clicks, each against what was passed over and the outside option."""
     options = torch.stack(
         [
-            utility[:, side].mean(dim=1) + BEHAVIOUR.outside * utility[:, side].std(dim=1)
-            for side in (~log.of_home, log.of_home)
+            side.mean(dim=1) + BEHAVIOUR.outside * side.std(dim=1, correction=0)
+            for side in _sides(log, utility)
         ],
         dim=1,
     )

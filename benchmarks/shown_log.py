@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from coldstart_models.data.catalogue import BoolArray, FloatMatrix, IntArray
-from feature_repo.catalogs.marketplace.choices import BEHAVIOUR
+from feature_repo.catalogs.marketplace.choices import BEHAVIOUR, freshness
 from feature_repo.catalogs.marketplace.stock import Floats, Listing
 from feature_repo.catalogs.marketplace.tastes import Shoppers
 from feature_repo.catalogs.marketplace.visits import WEEK_US
@@ -99,8 +99,8 @@ def _attraction(
     """(V, N)"""
     listed = np.array([one.listed_week for one in stock])
     retired = np.array([one.retired_week for one in stock])
-    age = np.maximum(week[:, None] - listed, 0.0)
-    fresh = 1.0 + BEHAVIOUR.novelty * np.exp(-age / BEHAVIOUR.novelty_weeks)
     on_offer = side & (listed <= week[:, None]) & (week[:, None] < retired)
-    weight = np.log(fresh) - BEHAVIOUR.search * BEHAVIOUR.satiation * seen
+    weight = (
+        np.log(freshness(week[:, None] - listed)) - BEHAVIOUR.search * BEHAVIOUR.satiation * seen
+    )
     return np.where(on_offer, weight, NEVER).astype(np.float32)

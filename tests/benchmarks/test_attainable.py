@@ -1,6 +1,5 @@
 """Tastes inferred from a log by whoever knows everything else of a generated shop."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -8,24 +7,24 @@ import pandas as pd
 import pytest
 
 from benchmarks import attainable
-from benchmarks.attainable import Shop, require_same
+from benchmarks.attainable import CUSTOMERS, KNOWN, READ, Shop, require_same
 from benchmarks.grid import AS_OF
 from benchmarks.shoppers import Knowledge, Reading
+from coldstart_models.snapshot import microseconds
 from feature_repo.catalogs.marketplace.choices import event_frame
 from feature_repo.catalogs.marketplace.generation import UTILITY, truth_frame
 from feature_repo.catalogs.marketplace.size import SIZES
 from feature_repo.catalogs.marketplace.stock import Floats, make_stock
 from feature_repo.catalogs.marketplace.tastes import make_shoppers, utilities
-from validation import tables
+from feature_repo.catalogs.marketplace.visits import WEEK_US
 
 SMALL = SIZES["small"]
-WEEK_US = 7 * 24 * 3600 * 1_000_000
 
 
 @pytest.fixture(scope="module")
 def shop() -> Shop:
     shoppers, stock = make_shoppers(SMALL.users, seed=3), make_stock(SMALL, seed=3)
-    begun = round(AS_OF.timestamp() * 1_000_000) - SMALL.weeks * WEEK_US
+    begun = microseconds(AS_OF) - SMALL.weeks * WEEK_US
     events = event_frame(
         shoppers,
         stock,
@@ -89,14 +88,10 @@ def test_more_of_the_log_tells_more_of_the_people(shop: Shop, true_utility: Floa
         own, true = (each - each.mean(axis=0) for each in (told, true_utility))
         return float(np.mean([np.corrcoef(*pair)[0, 1] for pair in zip(own, true, strict=True)]))
 
-    reached = {}
-    for reading in Reading:
-        expected = shop.expected(reading, hidden=True)
-        users = [one for one, _ in _in_order(expected)]
-        assert users == sorted(shop.shoppers.user_ids)
-        reached[reading] = np.array([values for _, values in _in_order(expected)])
-    home = [one.item_id for one in shop.stock if one.is_home]
-    assert reached[Reading.ALL].shape == (SMALL.users, len(home))
+    reached = {
+        reading: shop.expected(reading, hidden=True)[UTILITY].to_numpy().reshape(SMALL.users, -1)
+        for reading in Reading
+    }
     true_utility = true_utility[:, [one.is_home for one in shop.stock]]
     told = {reading: likeness(values) for reading, values in reached.items()}
     assert 0.3 < told[Reading.CLICKS] < told[Reading.ALL] < 1.0
@@ -111,7 +106,16 @@ def test_the_truth_of_another_shop_is_told(shop: Shop, true_utility: Floats) -> 
         require_same(shop, None)
 
 
-def _in_order(expected: pd.DataFrame) -> Iterator[tuple[str, Floats]]:
-    """User after user, by id, with the utilities of the home listings in the shop's order."""
-    for user, rows in expected.groupby(tables.USER_ID):
-        yield str(user), rows[UTILITY].to_numpy()
+def test_the_table_has_a_line_for_all_that_is_known_and_read() -> None:
+    rows = [
+        {KNOWN: known, READ: "clicks", CUSTOMERS: count, "mean": mean, "low": 0.1, "high": 0.9}
+        for known, mean in (("some", 0.5), ("all", 0.75))
+        for count in (0, 10)
+    ]
+    lines = attainable.published(rows).splitlines()
+    assert [line for line in lines if line.startswith("| ")] == [
+        "| known of a listing | read of the log | k = 0 | k = 10 |",
+        "| --- | ---: | ---: | ---: |",
+        "| some | clicks | 50.0% (10.0%–90.0%) | 50.0% (10.0%–90.0%) |",
+        "| all | clicks | 75.0% (10.0%–90.0%) | 75.0% (10.0%–90.0%) |",
+    ]

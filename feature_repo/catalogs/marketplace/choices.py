@@ -145,10 +145,15 @@ def propensities(
         on_offer: (V, N)
     """
     centred = behaviour.search * (utility - utility.max(axis=1, keepdims=True))
-    fresh = 1 + behaviour.novelty * np.exp(-np.maximum(age, 0.0) / behaviour.novelty_weeks)
-    weight = np.where(on_offer, np.exp(centred) * fresh, 0.0)
+    weight = np.where(on_offer, np.exp(centred) * freshness(age, behaviour), 0.0)
     total = np.maximum(weight.sum(axis=1, keepdims=True), np.finfo(float).tiny)
     return np.asarray(np.minimum(1.0, behaviour.shown * weight / total))
+
+
+def freshness(age: Floats, behaviour: Behaviour = BEHAVIOUR) -> Floats:
+    """How far in front listings of an age in weeks stand: 1 + B·exp(-age / τ), of its shape."""
+    faded = np.exp(-np.maximum(age, 0.0) / behaviour.novelty_weeks)
+    return np.asarray(1 + behaviour.novelty * faded)
 
 
 def _choose(
