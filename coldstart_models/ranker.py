@@ -5,13 +5,16 @@ evaluates them and one contract suite tests them.
 """
 
 from dataclasses import dataclass, replace
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from coldstart_models.data.catalogue import BoolArray, Catalogue, FloatMatrix, IntArray
 from coldstart_models.data.interactions import Histories, Interactions
+
+FEWEST_TARGETS: Final = 100
+"""Items of the target that somebody chose: so many are enough to rehearse cold starts on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +29,24 @@ class TrainingSet:
     interactions: Interactions
     warm: BoolArray
     """(num_items,): items that people could already choose."""
+    target: BoolArray
+    """(num_items,): items of the domain that is ranked, warm or not; all where there is one."""
     timed: bool
     """Whether `time_us` orders events (real times, or a sequence)."""
     dated: bool
     """Whether `time_us` are real dates; sequences order but have no dates."""
+
+    @property
+    def rehearsable(self) -> BoolArray:
+        """(num_items,): warm items whose cold starts are like those to come: the target's, or every
+        domain's where fewer than FEWEST_TARGETS of the target's were chosen."""
+        own = self.warm & self.target
+        chosen = self.interactions.item_users() > 0
+        return own if (own & chosen).sum() >= FEWEST_TARGETS else self.warm
+
+    def of_all_domains(self) -> "TrainingSet":
+        """The same, as if every domain were ranked."""
+        return replace(self, target=np.ones(len(self.target), bool))
 
 
 @dataclass(frozen=True, slots=True)

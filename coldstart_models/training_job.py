@@ -28,6 +28,7 @@ from coldstart_models.config import MOST_EVENTS
 from coldstart_models.data.catalogue import Catalogue, load_catalogue
 from coldstart_models.data.episodes import first_users
 from coldstart_models.data.learning_log import LearningLog, read_learning_log
+from coldstart_models.data.splits import target_items
 from coldstart_models.data.training_histories import FeatureHistories
 from coldstart_models.errors import ConfigError, NotEnoughData
 from coldstart_models.experiments.challenger import keep_vectors
@@ -321,6 +322,7 @@ def _learned_from(
         catalogue,
         read.drawn,
         warm=read.chosen,
+        target=target_items(catalogue),
         timed=Ordering.NONE not in orderings,
         dated=orderings <= {Ordering.TIME},
     )

@@ -24,7 +24,8 @@ def category_episodes(
     training: TrainingSet, *, count: int, generator: np.random.Generator
 ) -> list[Episode]:
     """Up to `count` episodes, each of another kind drawn at random; [] if all are too small."""
-    warm = np.flatnonzero(training.warm & (training.interactions.item_users() > 0))
+    chosen = training.interactions.item_users() > 0
+    warm = np.flatnonzero(training.rehearsable & chosen)
     kinds = _kinds(training, warm)
     names, sizes = np.unique(kinds[kinds >= 0], return_counts=True)
     large = names[(sizes >= MIN_COHORT) & (sizes <= len(warm) // 2)]

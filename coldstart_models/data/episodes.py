@@ -71,7 +71,7 @@ def launch_episodes(
     """
     if not training.timed or len(training.interactions) == 0:
         return [], None
-    first = np.where(training.warm, first_available_us(training), END_OF_TIME)
+    first = np.where(training.rehearsable, first_available_us(training), END_OF_TIME)
     start, turn, end = _period(training.interactions, validation_share)
     moments = np.linspace(end - share * (end - start), turn, count + 1).astype(np.int64)
     episodes = []

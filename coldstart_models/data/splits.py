@@ -51,7 +51,7 @@ class Split:
 
     def training_set(self, catalogue: Catalogue) -> TrainingSet:
         """What a model may see of this split."""
-        return TrainingSet(catalogue, self.training, self.warm, self.timed, self.dated)
+        return TrainingSet(catalogue, self.training, self.warm, self.target, self.timed, self.dated)
 
 
 def first_seen_us(events: pd.DataFrame, catalogue: Catalogue) -> IntArray:

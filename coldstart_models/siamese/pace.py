@@ -127,6 +127,6 @@ def _launched(training: TrainingSet) -> "np.typing.NDArray[np.int64]":
     """Warm items that were launched within the log; all warm ones where these are few."""
     times = training.interactions.time_us
     opening = times.min() + LAUNCHED * (times.max() - times.min())
-    first = np.where(training.warm, first_available_us(training), END_OF_TIME)
+    first = np.where(training.rehearsable, first_available_us(training), END_OF_TIME)
     launched = np.flatnonzero((first >= opening) & (first < END_OF_TIME))
-    return launched if len(launched) >= FEWEST else np.flatnonzero(training.warm)
+    return launched if len(launched) >= FEWEST else np.flatnonzero(training.rehearsable)

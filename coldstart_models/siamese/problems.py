@@ -26,6 +26,8 @@ class EpisodeSet:
 
     learning: list[Episode]
     validation: list[Episode]
+    launches: bool
+    """Whether they are of the past; else of items held out at random."""
     seen: Seen = field(default_factory=dict)
     """What the episodes' pasts say of all items, once somebody asked."""
 
@@ -36,16 +38,39 @@ def past_episodes(
     seed: int,
     by_time: bool,
     histories: HistoryReader | None = None,
-) -> tuple[EpisodeSet, bool]:
-    """Launches of the past, the newest for validation, and True; held-out items where there are
-    too few or the task is not one of launches, and False.
+) -> EpisodeSet:
+    """Launches of the past, the newest for validation; held-out items where there are too few or
+    the task is not one of launches.
 
     Every stage asks with the same seed, so what one learned on is never what another stops by.
     """
     learning, last = launch_episodes(training, histories=histories) if by_time else ([], None)
     if learning and last is not None:
-        return EpisodeSet(learning, [last]), True
-    return held_out_episodes(training, seed=seed + 2, kin=False), False
+        return EpisodeSet(learning, [last], launches=True)
+    return held_out_episodes(training, seed=seed + 2, kin=False)
+
+
+def of_the_target(
+    episodes: EpisodeSet, training: TrainingSet, *, histories: HistoryReader | None = None
+) -> EpisodeSet:
+    """Launches of the target's items at the same moments, to learn from first customers by.
+
+    They share the pasts, and so what is known of these. The same problems where the target has
+    every item or too few launches, or where the problems are no launches.
+
+    Args:
+        episodes: of every domain's items, from the same training set and histories.
+    """
+    if not episodes.launches or np.array_equal(training.rehearsable, training.warm):
+        return episodes
+    learning, last = launch_episodes(training, histories=histories)
+    if not learning or last is None:
+        return episodes
+    pasts = {one.asked_us: one.past for one in [*episodes.learning, *episodes.validation]}
+    own = [replace(one, past=pasts.get(one.asked_us, one.past)) for one in [*learning, last]]
+    kept = {id(one.past) for one in own}
+    seen = {key: known for key, known in episodes.seen.items() if key in kept}
+    return EpisodeSet(own[:-1], own[-1:], launches=True, seen=seen)
 
 
 def held_out_episodes(training: TrainingSet, *, seed: int, kin: bool = True) -> EpisodeSet:
@@ -56,9 +81,9 @@ def held_out_episodes(training: TrainingSet, *, seed: int, kin: bool = True) -> 
     generator = np.random.default_rng(seed)
     validation = held_out_episode(training, share=HELD_OUT_SHARE, generator=generator, kin=kin)
     if validation is None:
-        return EpisodeSet([], [])
+        return EpisodeSet([], [], launches=False)
     rest = without(training, [validation])
-    return EpisodeSet(drawn_episodes(rest, generator, kin=kin), [validation])
+    return EpisodeSet(drawn_episodes(rest, generator, kin=kin), [validation], launches=False)
 
 
 def drawn_episodes(

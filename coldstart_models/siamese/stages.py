@@ -34,6 +34,7 @@ from coldstart_models.siamese.preparing import Seen, prepare_each
 from coldstart_models.siamese.problems import (
     EpisodeSet,
     drawn_episodes,
+    of_the_target,
     past_episodes,
     without,
 )
@@ -125,7 +126,7 @@ def pretrain(
             nowhere, and on the processor.
 
     Raises:
-        NotEnoughData: the training set holds no choice of a warm item.
+        NotEnoughData: the training set holds no choice of a warm item, or no warm item has content.
         ContractMismatch: the general model is of other encoders than the catalogue.
     """
     if len(training.interactions) == 0:
@@ -135,14 +136,20 @@ def pretrain(
         )
     featurizer = Featurizer.fit(training.catalogue, training.warm, seed=seed, general=general)
     inputs = featurizer(training.catalogue)
+    if not inputs.values:
+        raise NotEnoughData(
+            "no known item has a photo, a text, attributes or a price to learn from; "
+            "ingest listings with content, and encode them"
+        )
     widths = {name: values.shape[1] for name, values in inputs.values.items()} | {TOGETHER: WIDTH}
     network = MetaSiamese(widths, dates=dates, generator=torch.Generator().manual_seed(seed))
     network.pace.learn(training)
     fitted = fit_togetherness(training.interactions, inputs, seed=seed)
     model = SiameseModel(featurizer, inputs, fitted, network)
     start = copy.deepcopy(network.state_dict())
-    past, launches = past_episodes(training, seed=seed, by_time=by_time)
-    rest = without(training, past.validation)
+    everything = training.of_all_domains()
+    past = past_episodes(everything, seed=seed, by_time=by_time)
+    rest = without(everything, past.validation)
     towers = drawn_episodes(rest, np.random.default_rng(seed), kin=True)
     learning = list(prepare_each(towers, training, inputs, {}, seed=seed, dates=dates))
     weighed, validation = (
@@ -150,7 +157,7 @@ def pretrain(
         for each in (past.learning, past.validation)
     )
     if weighed and validation:
-        weigh(network, weighed, validation, launches=launches)
+        weigh(network, weighed, validation, launches=past.launches)
     _learn(model, learning, validation, "train", seed, schedule, progress, watch or Watch())
     draw_back(model, start, training)
     if dates:
@@ -200,7 +207,7 @@ def meta_train(
         progress=progress,
         watch=watch,
     )
-    learning, validation = rehearsals(model, training, episodes, seed=seed)
+    learning, validation = rehearsals(model, training, episodes, seed=seed, histories=histories)
     if validation:
         model.network.learner, model.contest = hold_contest(learners, learning, validation)
     elif learner != AUTO:
@@ -221,7 +228,9 @@ def fine_tune(
     watch: Watch | None = None,
 ) -> EpisodeSet:
     """The first half of meta-training: the scorer's weights, in place; returns its episodes."""
-    episodes, _ = past_episodes(training, seed=seed, by_time=by_time, histories=histories)
+    episodes = past_episodes(
+        training.of_all_domains(), seed=seed, by_time=by_time, histories=histories
+    )
     start = copy.deepcopy(model.network.state_dict())
     dates = model.network.date_term is not None
     learning, validation = (
@@ -298,16 +307,28 @@ def draw_back(model: SiameseModel, start: dict[str, Tensor], training: TrainingS
 
 
 def rehearsals(
-    model: SiameseModel, training: TrainingSet, episodes: EpisodeSet, *, seed: int
+    model: SiameseModel,
+    training: TrainingSet,
+    episodes: EpisodeSet,
+    *,
+    seed: int,
+    histories: HistoryReader | None = None,
 ) -> tuple[list[Rehearsal], list[Rehearsal]]:
     """What few-shot learners learn on, over items and over categories, and what they are judged by.
 
-    Episodes over categories teach who suits whom; how fast a listing found its customers, and so
-    its bias, is learned on the others alone. Every rehearsal's first customers are dropped before
-    the next are drawn, and the pasts of categories are fitted first, while no rehearsal is kept.
+    Of several domains the ranked one's alone are learned from: first customers tell other things
+    of groceries than of lamps. Episodes over categories teach who suits whom; how fast a listing
+    found its customers, and so its bias, is learned on the others alone. Every rehearsal's first
+    customers are dropped before the next are drawn, and the pasts of categories are fitted first,
+    while no rehearsal is kept.
+
+    Args:
+        episodes: that weights were learned on, of every domain.
+        histories: as they were asked for with.
     """
     generator, log = np.random.default_rng(seed), training.interactions
     dates = model.network.date_term is not None
+    episodes = of_the_target(episodes, training, histories=histories)
     ready = partial(prepare_each, training=training, inputs=model.inputs, seed=seed, dates=dates)
     rest = without(training, episodes.validation)
     kinds = category_episodes(rest, count=CATEGORIES, generator=generator)

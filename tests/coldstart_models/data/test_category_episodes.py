@@ -32,7 +32,8 @@ def shop(*, kinds: int, named: bool) -> TrainingSet:
         if (number + user) % 3 == 0
     ]
     log = interactions_of(rows, catalogue)
-    return TrainingSet(catalogue, log, np.ones(count, bool), timed=True, dated=True)
+    everything = np.ones(count, bool)
+    return TrainingSet(catalogue, log, everything, everything, timed=True, dated=True)
 
 
 @pytest.mark.parametrize(("kinds", "named"), [(4, True), (KINDS, False)])

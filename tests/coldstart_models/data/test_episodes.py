@@ -1,13 +1,19 @@
-"""Hard negatives: what reads alike and nobody chose together with it."""
+"""What is treated as new to learn on: hard negatives, and the department that is ranked."""
 
 from dataclasses import replace
 
 import numpy as np
 
-from coldstart_models.data.catalogue import Embeddings
-from coldstart_models.data.episodes import chosen_together, held_out_episode
-from coldstart_models.ranker import TrainingSet
+from coldstart_models.data.catalogue import Embeddings, IntArray
+from coldstart_models.data.category_episodes import category_episodes
+from coldstart_models.data.episodes import (
+    chosen_together,
+    held_out_episode,
+    launch_episodes,
+)
+from coldstart_models.ranker import FEWEST_TARGETS, TrainingSet
 from tests.coldstart_models.checkerboard import interactions_of, titled
+from tests.coldstart_models.departments import LAUNCHES, two_departments
 
 PAIRS, USERS = 60, 40
 
@@ -33,7 +39,8 @@ def twins() -> TrainingSet:
     ]
     catalogue = replace(catalogue, text=text)
     interactions = interactions_of(rows, catalogue)
-    return TrainingSet(catalogue, interactions, np.ones(len(ids), bool), timed=True, dated=True)
+    everything = np.ones(len(ids), bool)
+    return TrainingSet(catalogue, interactions, everything, everything, timed=True, dated=True)
 
 
 def test_whoever_chose_both_chose_them_together() -> None:
@@ -53,3 +60,31 @@ def test_a_hard_negative_reads_alike_and_was_never_chosen_together_with_its_item
     rivals = {item_id[:2] + ("b" if item_id[2] == "c" else "c") for item_id in ids}
     found = set(training.catalogue.item_ids[episode.task.candidates].tolist())
     assert found == set(ids.tolist()) | rivals
+
+
+def rehearsed(training: TrainingSet) -> dict[str, IntArray]:
+    """What is treated as new by the episodes that first customers are rehearsed on."""
+    learning, newest = launch_episodes(training)
+    kinds = category_episodes(training, count=2, generator=np.random.default_rng(0))
+    assert newest is not None
+    past = np.concatenate([one.task.candidates for one in learning])
+    return {"kind": kinds[0].task.candidates, "newest": newest.task.candidates, "launches": past}
+
+
+def test_cold_starts_are_rehearsed_on_the_department_that_is_ranked() -> None:
+    training = two_departments(home=LAUNCHES // 2)
+    everything = rehearsed(replace(training, target=np.ones(LAUNCHES, bool)))
+    for name, candidates in rehearsed(training).items():
+        assert training.target[candidates].all(), name
+        assert not training.target[everything[name]].all(), name
+
+
+def test_a_department_with_few_known_items_is_rehearsed_on_all() -> None:
+    few = two_departments(home=FEWEST_TARGETS - 1)
+    for name, candidates in rehearsed(few).items():
+        assert not few.target[candidates].all(), name
+    enough = two_departments(home=FEWEST_TARGETS)
+    assert np.array_equal(enough.rehearsable, enough.target)
+    bought = enough.interactions.item_index != np.flatnonzero(enough.target)[0]
+    fewer = replace(enough, interactions=enough.interactions.where(bought))
+    assert fewer.rehearsable.all()

@@ -23,7 +23,8 @@ def launches(*, items: int = 40) -> TrainingSet:
         for customer in range(CUSTOMERS)
     ]
     log = interactions_of([*rows, ("first", "i00", 0.0)], catalogue)
-    return TrainingSet(catalogue, log, np.ones(items, bool), timed=True, dated=True)
+    everything = np.ones(items, bool)
+    return TrainingSet(catalogue, log, everything, everything, timed=True, dated=True)
 
 
 @pytest.fixture

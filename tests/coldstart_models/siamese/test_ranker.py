@@ -10,7 +10,13 @@ from coldstart_models.data.splits import cutoff_split
 from coldstart_models.errors import NotEnoughData
 from coldstart_models.ranker import RankingTask, TrainingSet
 from coldstart_models.siamese.ranker import SiameseRanker
-from tests.coldstart_models.checkerboard import CUTOFF, board, board_rows, interactions_of
+from tests.coldstart_models.checkerboard import (
+    CUTOFF,
+    board,
+    board_rows,
+    interactions_of,
+    titled,
+)
 from tests.coldstart_models.ranker_contract import RankerContract
 
 
@@ -81,6 +87,7 @@ def test_without_a_choice_there_is_nothing_to_learn_from():
         training.catalogue,
         training.interactions.before(0),
         training.warm,
+        training.target,
         timed=True,
         dated=True,
     )
@@ -88,10 +95,15 @@ def test_without_a_choice_there_is_nothing_to_learn_from():
         SiameseRanker(meta=False, dates=False).fit(nothing, seed=0)
 
 
+def test_without_content_there_is_nothing_to_learn_from() -> None:
+    training = training_on_the_board()
+    bare = titled(dict.fromkeys(training.catalogue.item_ids, ""))
+    with pytest.raises(NotEnoughData, match="no known item has a photo"):
+        SiameseRanker(meta=False, dates=False).fit(replace(training, catalogue=bare), seed=0)
+
+
 def many_launches() -> TrainingSet:
     """200 items launched one after another, 60 users who each choose every third."""
-    from tests.coldstart_models.checkerboard import titled
-
     catalogue = titled({f"i{number:03}": f"item {number}" for number in range(200)})
     rows = [
         (f"u{user:02}", f"i{number:03}", number + user / 100)
@@ -100,7 +112,8 @@ def many_launches() -> TrainingSet:
         if (number + user) % 3 == 0
     ]
     interactions = interactions_of(rows, catalogue)
-    return TrainingSet(catalogue, interactions, np.ones(200, bool), timed=True, dated=True)
+    everything = np.ones(200, bool)
+    return TrainingSet(catalogue, interactions, everything, everything, timed=True, dated=True)
 
 
 def test_launch_episodes_know_nothing_of_their_items_or_of_the_validation_episode():

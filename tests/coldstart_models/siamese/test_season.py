@@ -197,7 +197,7 @@ def test_first_customers_leave_less_of_a_season_in_rehearsals_as_in_scores() -> 
     ranker, training, _ = fitted_ranker(cut=0.8 * YEAR, copies=8)
     model, term = ranker._model, date_term(ranker)
     assert model is not None
-    past, _ = past_episodes(training, seed=0, by_time=True)
+    past = past_episodes(training, seed=0, by_time=True)
     drawn = with_shots(past.validation, training.interactions, np.random.default_rng(0))
     (one,) = prepare_each([next(iter(drawn))], training, model.inputs, {}, seed=0, dates=True)
     customers = rehearse(model.network, one, launches=True).evidence.customers
@@ -223,7 +223,7 @@ def test_a_season_that_ranks_past_launches_worse_or_that_content_does_not_tell_w
     ranker, training, _ = fitted_ranker(cut=0.6 * YEAR, copies=8)
     model, term = ranker._model, date_term(ranker)
     assert model is not None
-    past, _ = past_episodes(training, seed=0, by_time=True)
+    past = past_episodes(training, seed=0, by_time=True)
     episodes = list(
         prepare_each(
             [*past.learning, *past.validation],

@@ -64,7 +64,8 @@ def shop(*, fashions: bool, dated: bool = True) -> TrainingSet:
             rows.append((f"u{user:03}", ids[item % ITEMS], day + user / USERS))
     catalogue = titled(dict.fromkeys(ids, "thing"))
     log = interactions_of(rows, catalogue)
-    return TrainingSet(catalogue, log, np.ones(ITEMS, bool), timed=True, dated=dated)
+    everything = np.ones(ITEMS, bool)
+    return TrainingSet(catalogue, log, everything, everything, timed=True, dated=dated)
 
 
 def test_what_is_learned_from_is_first_choices_of_what_was_known() -> None:
