@@ -4,7 +4,8 @@
 (`--sources`) and adapts it to a share of the target's training events. It is compared with the
 same training from nothing on the same events, and with the same start without anything learned:
 content similarity in the place of the general space, and the same trust in the target's own
-training. Candidates and truth are the same at every share; shares are nested draws of single
+training. A bound stands beside them: what the target's whole log teaches, ranking by the histories
+of the share. Candidates and truth are the same at every share; shares are nested draws of single
 events. Measurements are kept one by one in ``benchmarks/results/transfer``; what is there is not
 measured again, unless the target's data or the code is another.
 """
@@ -31,7 +32,7 @@ from benchmarks.grid import AS_OF, GRID, Cut, fingerprint_of
 from benchmarks.kept_results import digest_of, kept, kept_path
 from benchmarks.results import FOLDER, machine
 from benchmarks.thinning import thinned
-from benchmarks.transfer_tables import ALONE, TRANSFERRED, UNLEARNED
+from benchmarks.transfer_tables import ALONE, TRANSFERRED, UNLEARNED, WHOLE
 from coldstart_models.benchmark_run import StoredSource, encode_source, read_stored, splitter
 from coldstart_models.benchmarking import Bench, Ledger, measure
 from coldstart_models.breakdowns import Groups
@@ -63,7 +64,7 @@ TARGETS: Final = (
     "complete-journey",
 )
 SHARES: Final = (1.0, 0.3, 0.1, 0.03)
-ARMS: Final = (ALONE, TRANSFERRED, UNLEARNED)
+ARMS: Final = (ALONE, TRANSFERRED, UNLEARNED, WHOLE)
 HOME_OF: Final = {cut.store: cut for cut in GRID}
 """Store → a cut that says how its source is opened."""
 SOURCES: Final = ("online_retail", "ikea", "amazon_2018", "amazon_2023", "complete_journey")
@@ -74,7 +75,7 @@ CODE: Final = ("coldstart_models.siamese.ranker", PRETRAINING, "benchmarks.thinn
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One measurement: a target, a seed, a share of its events, with or without transfer."""
+    """One measurement: a target, a seed, a share of its events, and what is learned from."""
 
     target: str
     seed: int
@@ -143,8 +144,8 @@ def _of_target(cut: Cut, options: argparse.Namespace) -> Iterator[dict[str, Any]
     for seed in range(options.seeds):
         split = split_of(seed)
         for share in options.shares:
-            for arm in ARMS:
-                used = {ALONE: None, TRANSFERRED: general, UNLEARNED: unlearned(general)}[arm]
+            for arm in arms_of(share):
+                used = {TRANSFERRED: general, UNLEARNED: unlearned(general)}.get(arm)
                 point = Point(cut.name, seed, share, arm, used.digest if used else "")
                 path = point.path(TRANSFER / "points", cut, fingerprint_of(stored))
                 if options.no_measuring and not path.exists():
@@ -154,10 +155,16 @@ def _of_target(cut: Cut, options: argparse.Namespace) -> Iterator[dict[str, Any]
                 yield result
 
 
+def arms_of(share: float) -> tuple[str, ...]:
+    """Which are measured at a share: of all events the bound would be the target alone."""
+    return tuple(arm for arm in ARMS if arm != WHOLE or share < 1.0)
+
+
 def measured(
     point: Point, stored: StoredSource, split: Any, general: GeneralModel | None
 ) -> dict[str, Any]:
-    """Fit on the share and rank the cold items; each user's metrics."""
+    """Fit on the share, or of the bound on the whole, and rank the cold items by the share's
+    histories; each user's metrics."""
     if general is not None:
         digest = shop_digest(stored.catalogue)
         require_left_out(general.provenance, name=stored.record.name, digest=digest)
@@ -167,7 +174,8 @@ def measured(
     try:
         pool = cold_pool(smaller)
         ranker = SiameseRanker(meta=True, dates=False, by_time=not split.seeded, general=general)
-        ranker.fit(smaller.training_set(stored.catalogue), seed=point.seed)
+        learned = split if point.arm == WHOLE else smaller
+        ranker.fit(learned.training_set(stored.catalogue), seed=point.seed)
     except NotEnoughData as reason:
         return told | {"skipped": str(reason)}
     groups = Groups([], np.full(len(stored.catalogue), -1, np.int64))

@@ -14,11 +14,14 @@ Result = Mapping[str, Any]
 ALONE: Final = "target alone"
 TRANSFERRED: Final = "general, then target"
 UNLEARNED: Final = "unlearned start"
+WHOLE: Final = "whole log"
+"""The bound: no arm, for it learned from events that the share lacks."""
 ARMS: Final = (ALONE, UNLEARNED, TRANSFERRED)
 COLUMNS: Final = (
     *("target", "share", "events", "seeds", "users"),
     *ARMS,
     *("over alone", "over alone, %", "over unlearned", "over unlearned, %"),
+    *(WHOLE, f"{WHOLE} over alone, %"),
 )
 PLACE: Final = USER_METRICS.index(NDCG)
 
@@ -35,7 +38,8 @@ def published(results: Sequence[Result], *, machine: Mapping[str, Any]) -> str:
         f"{NDCG} of `siamese+meta` on the cold items. `{UNLEARNED}` trusts the target's own "
         f"training as `{TRANSFERRED}` does and learned nothing elsewhere. Gains are of "
         f"`{TRANSFERRED}`, paired by seed and user; in brackets 95 % bootstrap intervals over "
-        "users.\n"
+        f"users. `{WHOLE}` learned from all of the target's events and ranks by the histories of "
+        "the share.\n"
     )
     told = {**made_of(results), "machine": machine}
     facts = "".join(f"- {name}: {fact(value)}\n" for name, value in told.items())
@@ -60,7 +64,7 @@ def _row(results: Sequence[Result]) -> list[str] | None:
     """Of one target and share; None where two arms were not measured with one seed."""
     by_arm = {
         arm: {one["seed"]: one for one in results if one["arm"] == arm and "values" in one}
-        for arm in ARMS
+        for arm in (*ARMS, WHOLE)
     }
     seeds = sorted(set(by_arm[ALONE]) & set(by_arm[TRANSFERRED]))
     if not seeds:
@@ -71,14 +75,17 @@ def _row(results: Sequence[Result]) -> list[str] | None:
         if set(seeds) <= set(found)
     }
     means = {arm: float(seed_means(found)[PLACE]) for arm, found in values.items()}
+    best = max(means[arm] for arm in ARMS if arm in means)
     first = [by_arm[ALONE][seed] for seed in seeds]
     return [
         f"{np.mean([one['events'] for one in first]):.0f}",
         f"{len(seeds)}",
         f"{np.mean([len(one['users']) for one in first]):.0f}",
-        *(number(means.get(arm), best=means.get(arm) == max(means.values())) for arm in ARMS),
+        *(number(means.get(arm), best=means.get(arm) == best) for arm in ARMS),
         *_gain(values, means, ALONE),
         *_gain(values, means, UNLEARNED),
+        number(means.get(WHOLE)),
+        _more(means, WHOLE, ALONE),
     ]
 
 
@@ -90,7 +97,14 @@ def _gain(
         return "–", "–"
     bounds = bootstrap_intervals(values[TRANSFERRED] - values[base], seed=0)[PLACE]
     gain = means[TRANSFERRED] - means[base]
-    return spread(gain, bounds), percent(gain / means[base]) if means[base] else "–"
+    return spread(gain, bounds), _more(means, TRANSFERRED, base)
+
+
+def _more(means: Mapping[str, float], arm: str, base: str) -> str:
+    """By how much an arm is above another, in per cent."""
+    if arm not in means or not means[base]:
+        return "–"
+    return percent(means[arm] / means[base] - 1.0)
 
 
 def made_of(results: Sequence[Result]) -> dict[str, str]:

@@ -60,11 +60,11 @@ def test_the_curve_is_paired_and_tells_what_was_learned_from(bench, tmp_path):
     assert "- general for `c`: a (" in told
     assert "points" not in told
     points = sorted((tmp_path / "transfer" / "points").iterdir())
-    assert len(points) == 3
+    assert len(points) == 4
     written = [point.stat().st_mtime_ns for point in points]
     _, again = bench("--shares", "1,0.25", "--seeds", "2", "--no-measuring")
     assert [line for line in again.splitlines() if line.startswith("| `c`")] == rows
-    assert len(list((tmp_path / "transfer" / "points").iterdir())) == 3
+    assert len(list((tmp_path / "transfer" / "points").iterdir())) == 4
     assert [point.stat().st_mtime_ns for point in points] == written
 
 
@@ -125,12 +125,29 @@ def test_the_gain_is_the_mean_of_paired_differences_over_both_others():
     alone = [result(transfer.ALONE, 0, [0.2, 0.4]), result(transfer.ALONE, 1, [0.2, 0.4])]
     moved = [result(transfer.TRANSFERRED, 0, [0.3, 0.5])]
     unlearned = [result(transfer.UNLEARNED, 0, [0.35, 0.35])]
-    text = transfer_tables.published([*alone, *moved, *unlearned], machine={"cpus": 2})
+    whole = [result(transfer.WHOLE, 0, [0.5, 0.7])]
+    text = transfer_tables.published([*alone, *moved, *unlearned, *whole], machine={"cpus": 2})
     (row,) = (line for line in text.splitlines() if line.startswith("| `t`"))
     cells = [cell.strip() for cell in row.split("|")[1:-1]]
     assert cells[1:4] == ["10%", "10", "1"]
     assert cells[5:9] == [".3000", ".3500", "**.4000**", "+.1000 (+.1000 to +.1000)"]
     assert cells[9] == "+33.3"
     assert cells[10].startswith("+.0500 (−.0500 to +.1500")
+    assert cells[12:] == [".6000", "+100.0"]
     text = transfer_tables.published([*alone, *moved], machine={"cpus": 2})
     assert "| – | **.4000** |" in text
+    assert text.count("| – | – |\n") == 1
+
+
+def test_the_bound_learns_from_the_whole_log_and_ranks_by_the_histories_of_the_share():
+    stored = stored_shop("c", seed=SEEDS["c"])
+    split = transfer.splitter(stored, CUTS[2].plan)(0)
+    alone, whole = (
+        transfer.measured(transfer.Point("c", 0, 0.25, arm, ""), stored, split, None)
+        for arm in (transfer.ALONE, transfer.WHOLE)
+    )
+    assert whole["events"] == alone["events"] < len(split.training)
+    assert whole["users"] == alone["users"]
+    assert whole["values"] != alone["values"]
+    assert transfer.WHOLE in transfer.arms_of(0.25)
+    assert transfer.arms_of(1.0) == (transfer.ALONE, transfer.TRANSFERRED, transfer.UNLEARNED)
