@@ -12,6 +12,7 @@ import pandas as pd
 
 from coldstart_models.data.catalogue import Catalogue, Embeddings
 from coldstart_models.data.interactions import Interactions, read_interactions
+from coldstart_models.ranker import TrainingSet
 from validation import tables
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -57,6 +58,12 @@ def events_of(rows: Iterable[Row], *, event_type: str = tables.PURCHASE) -> pd.D
 
 def interactions_of(rows: Iterable[Row], catalogue: Catalogue) -> Interactions:
     return read_interactions(events_of(rows), catalogue)
+
+
+def training_of(rows: Iterable[Row], catalogue: Catalogue, *, dated: bool = True) -> TrainingSet:
+    """Every item could be chosen, and every domain is ranked."""
+    log, everything = interactions_of(rows, catalogue), np.ones(len(catalogue), bool)
+    return TrainingSet(catalogue, log, everything, everything, timed=True, dated=dated)
 
 
 def board() -> Catalogue:

@@ -1,12 +1,13 @@
 """A shop of two departments that launch things all the time, of which one is ranked."""
 
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
 from coldstart_models.data.splits import target_items
 from coldstart_models.ranker import TrainingSet
-from tests.coldstart_models.checkerboard import interactions_of, titled
+from tests.coldstart_models.checkerboard import titled, training_of
 
 LAUNCHES: Final = 600
 USERS: Final = 40
@@ -28,6 +29,4 @@ def two_departments(*, home: int) -> TrainingSet:
         for user in range(number % 2, USERS, 2):
             start = LAUNCHES if (user + number) % 4 else number
             rows.append((f"u{user:02}", ids[number], start + user / 100 / pace))
-    log, everything = interactions_of(rows, catalogue), np.ones(LAUNCHES, bool)
-    target = target_items(catalogue)
-    return TrainingSet(catalogue, log, everything, target, timed=True, dated=True)
+    return replace(training_of(rows, catalogue), target=target_items(catalogue))

@@ -8,7 +8,7 @@ import pytest
 from coldstart_models.data.catalogue import Embeddings
 from coldstart_models.data.category_episodes import KINDS, category_episodes
 from coldstart_models.ranker import TrainingSet
-from tests.coldstart_models.checkerboard import catalogue_of, interactions_of, titled
+from tests.coldstart_models.checkerboard import catalogue_of, titled, training_of
 
 SIZE = 24
 """Items of a kind."""
@@ -31,9 +31,7 @@ def shop(*, kinds: int, named: bool) -> TrainingSet:
         for user in range(40)
         if (number + user) % 3 == 0
     ]
-    log = interactions_of(rows, catalogue)
-    everything = np.ones(count, bool)
-    return TrainingSet(catalogue, log, everything, everything, timed=True, dated=True)
+    return training_of(rows, catalogue)
 
 
 @pytest.mark.parametrize(("kinds", "named"), [(4, True), (KINDS, False)])

@@ -12,7 +12,7 @@ from coldstart_models.data.episodes import (
     launch_episodes,
 )
 from coldstart_models.ranker import FEWEST_TARGETS, TrainingSet
-from tests.coldstart_models.checkerboard import interactions_of, titled
+from tests.coldstart_models.checkerboard import titled, training_of
 from tests.coldstart_models.departments import LAUNCHES, two_departments
 
 PAIRS, USERS = 60, 40
@@ -38,9 +38,7 @@ def twins() -> TrainingSet:
         if (user + number) % 3 == 0
     ]
     catalogue = replace(catalogue, text=text)
-    interactions = interactions_of(rows, catalogue)
-    everything = np.ones(len(ids), bool)
-    return TrainingSet(catalogue, interactions, everything, everything, timed=True, dated=True)
+    return training_of(rows, catalogue)
 
 
 def test_whoever_chose_both_chose_them_together() -> None:

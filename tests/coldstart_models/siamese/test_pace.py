@@ -8,7 +8,7 @@ import torch
 
 from coldstart_models.ranker import TrainingSet
 from coldstart_models.siamese.pace import FEWEST, GRID, Pace, spans
-from tests.coldstart_models.checkerboard import interactions_of, titled
+from tests.coldstart_models.checkerboard import titled, training_of
 
 CUSTOMERS = 13
 DAY_US = 86_400_000_000
@@ -22,9 +22,7 @@ def launches(*, items: int = 40) -> TrainingSet:
         for item in range(items)
         for customer in range(CUSTOMERS)
     ]
-    log = interactions_of([*rows, ("first", "i00", 0.0)], catalogue)
-    everything = np.ones(items, bool)
-    return TrainingSet(catalogue, log, everything, everything, timed=True, dated=True)
+    return training_of([*rows, ("first", "i00", 0.0)], catalogue)
 
 
 @pytest.fixture

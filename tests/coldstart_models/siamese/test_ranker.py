@@ -16,6 +16,7 @@ from tests.coldstart_models.checkerboard import (
     board_rows,
     interactions_of,
     titled,
+    training_of,
 )
 from tests.coldstart_models.ranker_contract import RankerContract
 
@@ -83,14 +84,7 @@ def test_where_nobody_chose_twice_content_ranks():
 
 def test_without_a_choice_there_is_nothing_to_learn_from():
     training = training_on_the_board()
-    nothing = TrainingSet(
-        training.catalogue,
-        training.interactions.before(0),
-        training.warm,
-        training.target,
-        timed=True,
-        dated=True,
-    )
+    nothing = replace(training, interactions=training.interactions.before(0))
     with pytest.raises(NotEnoughData, match="no positive event"):
         SiameseRanker(meta=False, dates=False).fit(nothing, seed=0)
 
@@ -111,9 +105,7 @@ def many_launches() -> TrainingSet:
         for user in range(60)
         if (number + user) % 3 == 0
     ]
-    interactions = interactions_of(rows, catalogue)
-    everything = np.ones(200, bool)
-    return TrainingSet(catalogue, interactions, everything, everything, timed=True, dated=True)
+    return training_of(rows, catalogue)
 
 
 def test_launch_episodes_know_nothing_of_their_items_or_of_the_validation_episode():

@@ -11,7 +11,7 @@ from coldstart_models.ranker import RankingTask, TrainingSet
 from coldstart_models.siamese.ranker import SiameseRanker
 from coldstart_models.siamese.selling import WEIGHTS, RecentChoices
 from feature_repo.feature_tables import POPULARITY_HALF_LIFE
-from tests.coldstart_models.checkerboard import interactions_of, titled
+from tests.coldstart_models.checkerboard import titled, training_of
 
 WEEK_US = POPULARITY_HALF_LIFE // timedelta(microseconds=1)
 ITEMS, USERS, DAYS, LASTS = 90, 120, 100, 10
@@ -63,9 +63,7 @@ def shop(*, fashions: bool, dated: bool = True) -> TrainingSet:
             item = first + generator.integers(0, 12 if fashions else ITEMS)
             rows.append((f"u{user:03}", ids[item % ITEMS], day + user / USERS))
     catalogue = titled(dict.fromkeys(ids, "thing"))
-    log = interactions_of(rows, catalogue)
-    everything = np.ones(ITEMS, bool)
-    return TrainingSet(catalogue, log, everything, everything, timed=True, dated=dated)
+    return training_of(rows, catalogue, dated=dated)
 
 
 def test_what_is_learned_from_is_first_choices_of_what_was_known() -> None:
