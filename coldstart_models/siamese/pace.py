@@ -124,7 +124,7 @@ def spans(owner: Tensor, time_us: Tensor, *, num_items: int) -> tuple[Tensor, Te
 
 
 def _launched(training: TrainingSet) -> "np.typing.NDArray[np.int64]":
-    """Warm items that were launched within the log; all warm ones where these are few."""
+    """Rehearsable items that were launched within the log; all of them where these are few."""
     times = training.interactions.time_us
     opening = times.min() + LAUNCHED * (times.max() - times.min())
     first = np.where(training.rehearsable, first_available_us(training), END_OF_TIME)
