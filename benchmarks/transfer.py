@@ -3,11 +3,11 @@
 ``make bench-transfer ARGS='--data DIR'`` pretrains a general model on every shop but the target
 (`--sources`) and adapts it to a share of the target's training events. It is compared with the
 same training from nothing on the same events, and with the same start without anything learned:
-content similarity in the place of the general space, and the same trust in the target's own
-training. A bound stands beside them: what the target's whole log teaches, ranking by the histories
-of the share. Candidates and truth are the same at every share; shares are nested draws of single
-events. Measurements are kept one by one in ``benchmarks/results/transfer``; what is there is not
-measured again, unless the target's data or the code is another.
+content similarity in the place of the general space. A bound stands beside them: what the target's
+whole log teaches, ranking by the histories of the share. Candidates and truth are the same at every
+share; shares are nested draws of single events. Measurements are kept one by one in
+``benchmarks/results/transfer``; what is there is not measured again, unless the target's data or
+the code is another.
 """
 
 import argparse

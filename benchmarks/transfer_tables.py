@@ -35,11 +35,11 @@ def published(results: Sequence[Result], *, machine: Mapping[str, Any]) -> str:
     if not rows:
         raise ValueError("no point was measured; give --data the folder of the data sets")
     head = (
-        f"{NDCG} of `siamese+meta` on the cold items. `{UNLEARNED}` trusts the target's own "
-        f"training as `{TRANSFERRED}` does and learned nothing elsewhere. Gains are of "
-        f"`{TRANSFERRED}`, paired by seed and user; in brackets 95 % bootstrap intervals over "
-        f"users. `{WHOLE}` learned from all of the target's events and ranks by the histories of "
-        "the share.\n"
+        f"{NDCG} of `siamese+meta` on the cold items. `{UNLEARNED}` is as `{TRANSFERRED}`, but "
+        "learned nothing elsewhere: it has content similarity in the place of the general space. "
+        f"Gains are of `{TRANSFERRED}`, paired by seed and user; in brackets 95 % bootstrap "
+        f"intervals over users. `{WHOLE}` learned from all of the target's events and ranks by the "
+        "histories of the share.\n"
     )
     told = {**made_of(results), "machine": machine}
     facts = "".join(f"- {name}: {fact(value)}\n" for name, value in told.items())

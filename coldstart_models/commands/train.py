@@ -82,7 +82,10 @@ def tell(result: "TrainResult", *, json: bool) -> None:
         told = ", ".join(f"{step}: {value:.4f}" for step, value in result.checks)
         console.say(f"NDCG@10 on later items by step: {told}")
     else:
-        console.say("too few items or events to learn on: the untrained start was kept")
+        console.say(
+            "no step was learned: too few people or items are left of past launches, or of items "
+            "held out, to learn on and to stop by"
+        )
     if result.cost is not None:
         console.say(str(result.cost))
     if result.contest is not None:

@@ -10,7 +10,7 @@ from coldstart_models.ranker import TrainingSet
 from tests.coldstart_models.checkerboard import titled, training_of
 
 LAUNCHES: Final = 600
-USERS: Final = 40
+USERS: Final = 80
 
 
 def two_departments(*, home: int) -> TrainingSet:

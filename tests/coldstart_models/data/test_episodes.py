@@ -1,4 +1,4 @@
-"""What is treated as new to learn on: hard negatives, and the department that is ranked."""
+"""What is treated as new to learn on: hard negatives, enough people, the ranked department."""
 
 from dataclasses import replace
 
@@ -7,10 +7,15 @@ import numpy as np
 from coldstart_models.data.catalogue import Embeddings, IntArray
 from coldstart_models.data.category_episodes import category_episodes
 from coldstart_models.data.episodes import (
+    MIN_COHORT,
+    MIN_PEOPLE,
     chosen_together,
+    episode_of,
     held_out_episode,
+    known_episode,
     launch_episodes,
 )
+from coldstart_models.data.interactions import END_OF_TIME
 from coldstart_models.ranker import FEWEST_TARGETS, TrainingSet
 from tests.coldstart_models.checkerboard import titled, training_of
 from tests.coldstart_models.departments import LAUNCHES, two_departments
@@ -58,6 +63,27 @@ def test_a_hard_negative_reads_alike_and_was_never_chosen_together_with_its_item
     rivals = {item_id[:2] + ("b" if item_id[2] == "c" else "c") for item_id in ids}
     found = set(training.catalogue.item_ids[episode.task.candidates].tolist())
     assert found == set(ids.tolist()) | rivals
+
+
+def bought_by(people: int) -> TrainingSet:
+    """Everybody bought the old lamp, and nine days later one of a cohort's that others had."""
+    new = [f"new{number:02}" for number in range(MIN_COHORT)]
+    catalogue = titled(dict.fromkeys(["old", *new], "lamp"))
+    rows = [(f"u{user:02}", "old", 0.0) for user in range(people)]
+    rows += [(f"first{item}", item, 0.0) for item in new]
+    rows += [(f"u{user:02}", new[user % len(new)], 9.0) for user in range(people)]
+    return training_of(rows, catalogue)
+
+
+def test_a_problem_of_too_few_people_is_none() -> None:
+    few, enough = bought_by(MIN_PEOPLE - 1), bought_by(MIN_PEOPLE)
+    new = np.arange(MIN_COHORT)  # by id before the old one
+    assert episode_of(few.interactions, END_OF_TIME, new) is None
+    assert known_episode(few) is None
+    for episode in (episode_of(enough.interactions, END_OF_TIME, new), known_episode(enough)):
+        assert episode is not None
+        assert len(episode.chosen) == MIN_PEOPLE
+        assert episode.chosen.any(axis=1).all()
 
 
 def rehearsed(training: TrainingSet) -> dict[str, IntArray]:

@@ -8,7 +8,7 @@ import torch
 
 from coldstart_models.ranker import TrainingSet
 from coldstart_models.siamese.checkpoints import Checkpoint
-from coldstart_models.siamese.stages import SiameseModel, Watch, pretrain
+from coldstart_models.siamese.stages import FEWEST_FOR_TOWERS, SiameseModel, Watch, pretrain
 from coldstart_models.siamese.training import Schedule
 from tests.coldstart_models.siamese.test_ranker import many_launches
 
@@ -38,7 +38,7 @@ class Told:
 
 @pytest.fixture(scope="module")
 def launches() -> TrainingSet:
-    return many_launches()
+    return many_launches(people=FEWEST_FOR_TOWERS)
 
 
 @pytest.fixture(scope="module")

@@ -96,13 +96,13 @@ def test_without_content_there_is_nothing_to_learn_from() -> None:
         SiameseRanker(meta=False, dates=False).fit(replace(training, catalogue=bare), seed=0)
 
 
-def many_launches() -> TrainingSet:
-    """200 items launched one after another, 60 users who each choose every third."""
+def many_launches(*, people: int = 60) -> TrainingSet:
+    """200 items launched one after another, and users who each choose every third."""
     catalogue = titled({f"i{number:03}": f"item {number}" for number in range(200)})
     rows = [
         (f"u{user:02}", f"i{number:03}", number + user / 100)
         for number in range(200)
-        for user in range(60)
+        for user in range(people)
         if (number + user) % 3 == 0
     ]
     return training_of(rows, catalogue)

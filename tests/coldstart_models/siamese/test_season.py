@@ -128,7 +128,7 @@ def test_ranks_of_age_share_ties_and_say_nothing_of_unknown_dates() -> None:
 def seasonal_shop(*, copies: int) -> tuple[pd.DataFrame, list[Row]]:
     """Three years of a shop that lists so many things of each half of the year every ten days.
 
-    Of what came in the last half-year, 80 people choose some of what is in season.
+    Of what came in the last half-year, 96 people choose some of what is in season.
     """
     generator = np.random.default_rng(0)
     words = {WINTER: "tinsel star", SUMMER: "garden parasol"}
@@ -150,7 +150,7 @@ def seasonal_shop(*, copies: int) -> tuple[pd.DataFrame, list[Row]]:
         for day in range(5, 1095, 5):
             offered = [one for one in listed if day - 180 < one[2] <= day]
             fitting = [one for one in offered if sold_in(one[3], day)]
-            for user in range(80):
+            for user in range(96):
                 if user % 4 == day // 5 % 4:
                     for rival in (fitting, fitting, fitting, offered):
                         yield f"u{user:02}", rival[generator.integers(len(rival))][0], day

@@ -1,4 +1,4 @@
-"""What fine-tuning learned is kept where validation tells it from the start."""
+"""What is learned, and kept, where validation has the people to tell."""
 
 from types import SimpleNamespace
 from typing import Any, cast
@@ -7,8 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from coldstart_models.siamese.stages import META, SiameseModel, keep_if_told
-from coldstart_models.siamese.training import MetaSiamese, TrainingRecord
+from coldstart_models.siamese import stages
+from coldstart_models.siamese.stages import META, SiameseModel, keep_if_told, pretrain
+from coldstart_models.siamese.training import MetaSiamese, Schedule, TrainingRecord
+from tests.coldstart_models.checkerboard import USERS
+from tests.coldstart_models.siamese.test_ranker import training_on_the_board
 from tests.coldstart_models.siamese.test_training import alike, launch, network, state
 
 
@@ -53,3 +56,13 @@ def test_where_the_start_was_kept_nothing_is_asked() -> None:
     tuned, record = decided(start, start, kept_step=0)
     assert alike(state(tuned), start)
     assert record.kept_step == 0
+
+
+def test_towers_learn_where_enough_people_stop_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("coldstart_models.data.episodes.MIN_COHORT", 3)
+    training, short = training_on_the_board(), Schedule(steps=4, check_every=2)
+    few = pretrain(training, dates=False, seed=0, by_time=False, schedule=short)
+    assert few.records["train"] == TrainingRecord((), 0)
+    monkeypatch.setattr(stages, "FEWEST_FOR_TOWERS", 2 * USERS)
+    enough = pretrain(training, dates=False, seed=0, by_time=False, schedule=short)
+    assert [step for step, _ in enough.records["train"].checks] == [0, 2, 4]
