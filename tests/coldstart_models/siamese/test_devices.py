@@ -11,9 +11,16 @@ import torch
 from coldstart_models.general.contrast import Contrast, GeneralSchedule, learning
 from coldstart_models.general.pretraining import pretrain_tower
 from coldstart_models.processes import ALONE, Processes
+from coldstart_models.ranker import TrainingSet
 from coldstart_models.siamese import stages, training
 from coldstart_models.siamese.checkpoints import Checkpoint
-from coldstart_models.siamese.stages import SiameseModel, Watch, meta_train, pretrain
+from coldstart_models.siamese.stages import (
+    FEWEST_FOR_TOWERS,
+    SiameseModel,
+    Watch,
+    meta_train,
+    pretrain,
+)
 from coldstart_models.siamese.training import Schedule, TrainingRecord
 from coldstart_models.together import together
 from tests.coldstart_models.general.shops import WIDTH, shop
@@ -25,8 +32,12 @@ SHORT = GeneralSchedule(steps=40, check_every=20, users=32, candidates=64, rate=
 on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 
 
+def launches() -> TrainingSet:
+    return many_launches(people=FEWEST_FOR_TOWERS)
+
+
 def trained(watch: Watch | None = None, **options: Any) -> SiameseModel:
-    return pretrain(many_launches(), dates=True, seed=0, schedule=SCHEDULE, watch=watch, **options)
+    return pretrain(launches(), dates=True, seed=0, schedule=SCHEDULE, watch=watch, **options)
 
 
 def losses_of(device: str = "cpu") -> dict[int, float]:
@@ -137,7 +148,7 @@ def test_the_general_tower_learns_in_bfloat16_as_well(monkeypatch: pytest.Monkey
 def test_on_a_gpu_the_scorer_learns_what_it_learns_on_the_processor() -> None:
     assert losses_of("cuda")[1] == pytest.approx(losses_of()[1], rel=0.01)
     there = trained(Watch(device="cuda"))
-    tuned = meta_train(there, many_launches(), seed=0, watch=Watch(device="cuda"))
+    tuned = meta_train(there, launches(), seed=0, watch=Watch(device="cuda"))
     assert not any(value.is_cuda for value in tuned.network.state_dict().values())
 
 
