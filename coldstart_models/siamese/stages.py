@@ -152,7 +152,7 @@ def pretrain(
     everything = training.of_all_domains()
     past = past_episodes(everything, seed=seed, by_time=by_time)
     towers = []
-    if all(len(one.chosen) >= FEWEST_FOR_TOWERS for one in past.validation):
+    if min((len(one.chosen) for one in past.validation), default=0) >= FEWEST_FOR_TOWERS:
         rest = without(everything, past.validation)
         towers = drawn_episodes(rest, np.random.default_rng(seed), kin=True)
     learning = list(prepare_each(towers, training, inputs, {}, seed=seed, dates=dates))
