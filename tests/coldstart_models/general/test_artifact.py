@@ -17,7 +17,7 @@ from coldstart_models.siamese.inputs import Featurizer
 from coldstart_models.siamese.population import Population
 from coldstart_models.siamese.ranker import SiameseRanker
 from coldstart_models.siamese.stages import pretrain
-from coldstart_models.siamese.training import Schedule, history_batch, to_vectors
+from coldstart_models.siamese.training import MetaSiamese, Schedule, history_batch, to_vectors
 from tests.coldstart_models.general.shops import HASH, split_of, stored_shop
 
 
@@ -126,6 +126,20 @@ def test_a_model_that_started_from_the_general_one_keeps_all_it_needs(
     again = featurizer(training.catalogue)
     np.testing.assert_array_equal(again.values[GENERAL], inputs.values[GENERAL])
     assert network.scorer.widths == model.network.scorer.widths
+
+
+def test_a_shop_that_starts_from_the_general_model_keeps_what_its_own_training_taught(
+    general_model, target
+):
+    short = Schedule(steps=2, check_every=1)
+    model = pretrain(
+        training_of(target), dates=False, seed=0, general=general_model, schedule=short
+    )
+    widths, generator = model.network.scorer.widths, torch.Generator().manual_seed(0)
+    began, ended = MetaSiamese(widths, dates=False, generator=generator), model.network
+    assert GENERAL in widths
+    assert [step for step, _ in model.records["train"].checks] == [0, 1, 2]
+    assert not torch.equal(began.scorer.term_weights, ended.scorer.term_weights)
 
 
 def test_it_ranks_an_unseen_shop_of_few_events_better_than_that_shop_alone(general_model, target):
