@@ -106,7 +106,7 @@ def known_episode(training: TrainingSet, *, past: Interactions | None = None) ->
     first = later.matrix()[:, candidates] - before[:, candidates] > 0
     users = np.flatnonzero((before.getnnz(axis=1) > 0) & (first.getnnz(axis=1) > 0))
     users = thinned(users, MAX_USERS)
-    if len(users) < MIN_PEOPLE or len(candidates) < MIN_COHORT:
+    if _too_small(users, candidates):
         return None
     task = RankingTask(users, past.histories(users), candidates)
     chosen = np.asarray(first[users].toarray(), bool)
@@ -180,13 +180,18 @@ def episode_of(
     later = interactions.where(new[interactions.item_index]).matrix()[:, candidates]
     has_past = past.matrix().getnnz(axis=1) > 0
     users = thinned(np.flatnonzero(has_past & (later.getnnz(axis=1) > 0)), MAX_USERS)
-    if len(users) < MIN_PEOPLE or len(candidates) < MIN_COHORT:
+    if _too_small(users, candidates):
         return None
     chosen = np.asarray(later[users].toarray() > 0)
     read = histories(users, opening_us) if histories is not None else past.histories(users)
     task = RankingTask(users, read, candidates)
     asked = None if opening_us == END_OF_TIME else opening_us
     return Episode(past, task, chosen, np.asarray(later.getnnz(axis=0), np.float64), asked)
+
+
+def _too_small(users: IntArray, candidates: IntArray) -> bool:
+    """Whether too few people or items are left to learn ranking by."""
+    return len(users) < MIN_PEOPLE or len(candidates) < MIN_COHORT
 
 
 def thinned(indexes: IntArray, limit: int) -> IntArray:
