@@ -39,42 +39,22 @@ def past_episodes(
     by_time: bool,
     histories: HistoryReader | None = None,
 ) -> EpisodeSet:
-    """Launches of the past, the newest for validation; held-out items where there are too few or
-    the task is not one of launches.
+    """Launches of the past, the newest for validation: of the target's items, or of every domain's
+    where these are too few. Items of every domain held out where there are too few of both, or the
+    task is not one of launches.
 
     Every stage asks with the same seed, so what one learned on is never what another stops by.
     """
-    learning, last = launch_episodes(training, histories=histories) if by_time else ([], None)
-    if learning and last is not None:
-        return EpisodeSet(learning, [last], launches=True)
+    for asked in (training, training.of_all_domains()) if by_time else ():
+        learning, last = launch_episodes(asked, histories=histories)
+        if learning and last is not None:
+            return EpisodeSet(learning, [last], launches=True)
     return held_out_episodes(training, seed=seed + 2, kin=False)
 
 
-def of_the_target(
-    episodes: EpisodeSet, training: TrainingSet, *, histories: HistoryReader | None = None
-) -> EpisodeSet:
-    """Launches of the target's items at the same moments, to learn from first customers by.
-
-    They share the pasts, and so what is known of these. The same problems where the target has
-    every item or too few launches, or where the problems are no launches.
-
-    Args:
-        episodes: of every domain's items, from the same training set and histories.
-    """
-    if not episodes.launches or np.array_equal(training.rehearsable, training.warm):
-        return episodes
-    learning, last = launch_episodes(training, histories=histories)
-    if not learning or last is None:
-        return episodes
-    pasts = {one.asked_us: one.past for one in [*episodes.learning, *episodes.validation]}
-    own = [replace(one, past=pasts.get(one.asked_us, one.past)) for one in [*learning, last]]
-    kept = {id(one.past) for one in own}
-    seen = {key: known for key, known in episodes.seen.items() if key in kept}
-    return EpisodeSet(own[:-1], own[-1:], launches=True, seen=seen)
-
-
 def held_out_episodes(training: TrainingSet, *, seed: int, kin: bool = True) -> EpisodeSet:
-    """Random items treated as new; what is learned on knows nothing of the validation's items.
+    """Random items of every domain treated as new; what is learned on knows nothing of the
+    validation's items.
 
     With `kin`, what reads alike and was never chosen with them is new beside them.
     """

@@ -33,7 +33,6 @@ from coldstart_models.siamese.preparing import Seen, prepare_each
 from coldstart_models.siamese.problems import (
     EpisodeSet,
     drawn_episodes,
-    of_the_target,
     past_episodes,
     without,
 )
@@ -118,9 +117,10 @@ def pretrain(
 ) -> SiameseModel:
     """Fit the inputs and factors, then the terms' weights, then contrast on held-out items.
 
-    The weights are fitted, and learning is stopped, by launches of the past; by held-out items of
-    every domain where there are none or the task is not one of launches (`by_time` false). The
-    towers learn on held-out items beside the nearest by text that nobody chose with them, which
+    The weights are fitted, and learning is stopped, by launches of the past, of the ranked domain
+    where it has enough: groceries tell other things than lamps. By held-out items of every domain
+    where there are no launches or the task is not one of them (`by_time` false). The towers learn
+    on held-out items of every domain beside the nearest by text that nobody chose with them, which
     are the hard negatives. A shop in which too few people chose anything keeps what it starts with.
 
     Args:
@@ -149,11 +149,10 @@ def pretrain(
     network.pace.learn(training)
     fitted = fit_togetherness(training.interactions, inputs, seed=seed)
     model = SiameseModel(featurizer, inputs, fitted, network)
-    everything = training.of_all_domains()
-    past = past_episodes(everything, seed=seed, by_time=by_time)
+    past = past_episodes(training, seed=seed, by_time=by_time)
     towers = []
     if min((len(one.chosen) for one in past.validation), default=0) >= FEWEST_FOR_TOWERS:
-        rest = without(everything, past.validation)
+        rest = without(training, past.validation)
         towers = drawn_episodes(rest, np.random.default_rng(seed), kin=True)
     learning = list(prepare_each(towers, training, inputs, {}, seed=seed, dates=dates))
     weighed, validation = (
@@ -210,7 +209,7 @@ def meta_train(
         progress=progress,
         watch=watch,
     )
-    learning, validation = rehearsals(model, training, episodes, seed=seed, histories=histories)
+    learning, validation = rehearsals(model, training, episodes, seed=seed)
     if validation:
         model.network.learner, model.contest = hold_contest(learners, learning, validation)
     elif learner != AUTO:
@@ -231,9 +230,7 @@ def fine_tune(
     watch: Watch | None = None,
 ) -> EpisodeSet:
     """The first half of meta-training: the scorer's weights, in place; returns its episodes."""
-    episodes = past_episodes(
-        training.of_all_domains(), seed=seed, by_time=by_time, histories=histories
-    )
+    episodes = past_episodes(training, seed=seed, by_time=by_time, histories=histories)
     start = copy.deepcopy(model.network.state_dict())
     dates = model.network.date_term is not None
     learning, validation = (
@@ -307,23 +304,18 @@ def rehearsals(
     episodes: EpisodeSet,
     *,
     seed: int,
-    histories: HistoryReader | None = None,
 ) -> tuple[list[Rehearsal], list[Rehearsal]]:
     """What few-shot learners learn on, over items and over categories, and what they are judged by.
 
-    Of several domains the ranked one's alone are learned from: first customers tell other things
-    of groceries than of lamps. Episodes over categories teach who suits whom; how fast a listing
-    found its customers, and so its bias, is learned on the others alone. Every rehearsal's first
-    customers are dropped before the next are drawn, and the pasts of categories are fitted first,
-    while no rehearsal is kept.
+    Episodes over categories teach who suits whom; how fast a listing found its customers, and so
+    its bias, is learned on the others alone. Every rehearsal's first customers are dropped before
+    the next are drawn, and the pasts of categories are fitted first, while no rehearsal is kept.
 
     Args:
-        episodes: that weights were learned on, of every domain.
-        histories: as they were asked for with.
+        episodes: that weights were learned on.
     """
     generator, log = np.random.default_rng(seed), training.interactions
     dates = model.network.date_term is not None
-    episodes = of_the_target(episodes, training, histories=histories)
     ready = partial(prepare_each, training=training, inputs=model.inputs, seed=seed, dates=dates)
     rest = without(training, episodes.validation)
     kinds = category_episodes(rest, count=CATEGORIES, generator=generator)

@@ -1,8 +1,8 @@
-"""Which past problems first customers are learned from: those of the department that is ranked."""
+"""Which past problems are learned from: those of the department that is ranked."""
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,11 +10,10 @@ import pytest
 from coldstart_models.data.episodes import Episode
 from coldstart_models.ranker import FEWEST_TARGETS, TrainingSet
 from coldstart_models.siamese import stages
-from coldstart_models.siamese.problems import EpisodeSet, of_the_target, past_episodes
+from coldstart_models.siamese.problems import EpisodeSet, past_episodes
 from coldstart_models.siamese.stages import meta_train, pretrain
 from coldstart_models.siamese.training import Schedule
-from tests.coldstart_models.departments import LAUNCHES, two_departments
-from tests.coldstart_models.siamese.test_training import state
+from tests.coldstart_models.departments import LAUNCHES, USERS, two_departments
 
 BRIEF = Schedule(steps=20)
 
@@ -24,83 +23,74 @@ def shop() -> TrainingSet:
     return two_departments(home=LAUNCHES // 2)
 
 
-def everywhere(training: TrainingSet, *, by_time: bool = True) -> EpisodeSet:
-    return past_episodes(training.of_all_domains(), seed=0, by_time=by_time)
+def asked(training: TrainingSet, *, by_time: bool = True) -> list[Episode]:
+    return problems(past_episodes(training, seed=0, by_time=by_time))
 
 
 def problems(episodes: EpisodeSet) -> list[Episode]:
     return [*episodes.learning, *episodes.validation]
 
 
-def test_launches_of_the_target_are_of_the_same_moments_and_share_what_was_known(
-    shop: TrainingSet,
-) -> None:
-    whole = everywhere(shop)
-    whole.seen.update({id(one.past): cast(Any, one.asked_us) for one in problems(whole)})
-    own = of_the_target(whole, shop)
-    assert len(own.learning) == len(whole.learning)
-    for mine, all_of_it in zip(problems(own), problems(whole), strict=True):
+def candidates(episodes: Sequence[Episode]) -> list[list[int]]:
+    return [one.task.candidates.tolist() for one in episodes]
+
+
+def test_launches_are_of_the_target_at_the_moments_of_every_domain(shop: TrainingSet) -> None:
+    own, whole = asked(shop), asked(shop.of_all_domains())
+    assert [one.asked_us for one in own] == [one.asked_us for one in whole]
+    for mine, all_of_it in zip(own, whole, strict=True):
         assert shop.target[mine.task.candidates].all()
         assert not shop.target[all_of_it.task.candidates].all()
-        assert mine.past is all_of_it.past
         assert not np.isin(mine.past.item_index, mine.task.candidates).any()
-        assert own.seen[id(mine.past)] == mine.asked_us
+        assert not shop.target[mine.past.item_index].all()
 
 
-def test_what_is_known_of_a_past_that_no_launch_of_the_target_shares_is_dropped(
-    shop: TrainingSet,
-) -> None:
-    whole = everywhere(shop)
-    whole.seen.update({0: cast(Any, "gone"), id(whole.validation[0].past): cast(Any, "kept")})
-    assert list(of_the_target(whole, shop).seen.values()) == ["kept"]
-
-
-@pytest.mark.parametrize("which", ["one domain", "few of the target", "held out"])
+@pytest.mark.parametrize("which", ["few of the target", "held out"])
 def test_otherwise_the_problems_are_those_of_every_domain(shop: TrainingSet, which: str) -> None:
-    training = {
-        "one domain": shop.of_all_domains(),
-        "few of the target": two_departments(home=FEWEST_TARGETS - 1),
-        "held out": shop,
-    }[which]
-    whole = everywhere(training, by_time=which != "held out")
-    assert of_the_target(whole, training) is whole
+    training = shop if which == "held out" else two_departments(home=FEWEST_TARGETS - 1)
+    by_time = which != "held out"
+    found = asked(training, by_time=by_time)
+    assert not all(training.target[one.task.candidates].all() for one in found)
+    assert candidates(found) == candidates(asked(training.of_all_domains(), by_time=by_time))
 
 
 def test_few_launches_of_the_target_leave_those_of_every_domain(shop: TrainingSet) -> None:
     early = shop.target & (np.arange(LAUNCHES) < LAUNCHES // 2)
     training = replace(shop, target=early)
     assert (training.rehearsable == early).all()
-    whole = everywhere(training)
-    assert of_the_target(whole, training) is whole
+    assert candidates(asked(training)) == candidates(asked(shop.of_all_domains()))
 
 
-def test_learners_rehearse_on_the_target_and_weights_learn_on_every_domain(
+def test_everything_but_the_towers_is_learned_on_the_target(
     shop: TrainingSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rehearsed: list[Episode] = []
-    asked: list[Any] = []
+    learned: dict[str, list[Episode]] = {"weights": [], "towers": [], "rehearsed": []}
+    stopped: list[Episode] = []
+
+    def weigh(_: Any, learning: Sequence[Any], validation: Sequence[Any], **__: Any) -> None:
+        learned["weights"].extend(one.episode for one in [*learning, *validation])
+
+    original = stages.train
+
+    def train(model: Any, learning: Sequence[Any], validation: Sequence[Any], **kw: Any) -> Any:
+        learned["towers" if learning[0].episode.asked_us is None else "weights"].extend(
+            one.episode for one in learning
+        )
+        stopped.extend(one.episode for one in validation)
+        return original(model, learning, validation, **kw)
 
     def with_shots(episodes: Sequence[Episode], *_: Any, **__: Any) -> list[Episode]:
-        rehearsed.extend(episodes)
+        learned["rehearsed"].extend(episodes)
         return []
 
-    original = stages.past_episodes
-
-    def past(training: TrainingSet, **options: Any) -> EpisodeSet:
-        asked.append(training.target)
-        return original(training, **options)
-
-    monkeypatch.setattr(stages, "with_shots", with_shots)
-    monkeypatch.setattr(stages, "past_episodes", past)
+    for name, watched in (("weigh", weigh), ("train", train), ("with_shots", with_shots)):
+        monkeypatch.setattr(stages, name, watched)
+    monkeypatch.setattr(stages, "FEWEST_FOR_TOWERS", USERS // 2)
     model = pretrain(shop, dates=False, seed=0, schedule=BRIEF)
-    weights = state(model.network)
-    of_all = pretrain(shop.of_all_domains(), dates=False, seed=0, schedule=BRIEF)
-    differ = {
-        name for name, value in state(of_all.network).items() if not value.equal(weights[name])
-    }
-    assert differ == {name for name in weights if name.startswith("pace.")}
     meta_train(model, shop, seed=0, schedule=BRIEF)
-    assert all(target.all() for target in asked)
-    kinds = [one for one in rehearsed if one.asked_us is None]
-    assert len(rehearsed) > len(kinds) > 0
-    assert all(shop.target[one.task.candidates].all() for one in rehearsed)
+    assert all(learned.values())
+    assert len(stopped) == 2
+    for one in [*learned["weights"], *learned["rehearsed"], *stopped]:
+        assert shop.target[one.task.candidates].all()
+    assert any(one.asked_us is None for one in learned["rehearsed"])
+    assert not all(shop.target[one.task.candidates].all() for one in learned["towers"])
