@@ -10,7 +10,7 @@ import pytest
 from coldstart_models.data.episodes import Episode
 from coldstart_models.ranker import FEWEST_TARGETS, TrainingSet
 from coldstart_models.siamese import stages
-from coldstart_models.siamese.problems import EpisodeSet, past_episodes
+from coldstart_models.siamese.problems import past_episodes
 from coldstart_models.siamese.stages import meta_train, pretrain
 from coldstart_models.siamese.training import Schedule
 from tests.coldstart_models.departments import LAUNCHES, USERS, two_departments
@@ -24,11 +24,8 @@ def shop() -> TrainingSet:
 
 
 def asked(training: TrainingSet, *, by_time: bool = True) -> list[Episode]:
-    return problems(past_episodes(training, seed=0, by_time=by_time))
-
-
-def problems(episodes: EpisodeSet) -> list[Episode]:
-    return [*episodes.learning, *episodes.validation]
+    found = past_episodes(training, seed=0, by_time=by_time)
+    return [*found.learning, *found.validation]
 
 
 def candidates(episodes: Sequence[Episode]) -> list[list[int]]:
@@ -92,5 +89,6 @@ def test_everything_but_the_towers_is_learned_on_the_target(
     assert len(stopped) == 2
     for one in [*learned["weights"], *learned["rehearsed"], *stopped]:
         assert shop.target[one.task.candidates].all()
-    assert any(one.asked_us is None for one in learned["rehearsed"])
+    kinds = [one for one in learned["rehearsed"] if one.asked_us is None]
+    assert len(learned["rehearsed"]) > len(kinds) > 0
     assert not all(shop.target[one.task.candidates].all() for one in learned["towers"])
