@@ -2,8 +2,8 @@
 
 Each kind of user and item that `coldstart benchmark --json` tells apart is a cell. The Siamese
 scorer is held against popularity in every one of them: below each table stands the difference, and
-at the end every cell in which it is behind. That JSON has means alone, so in a cell of few users a
-difference may be chance; `benchmarks.kinds` measures the same cells with intervals.
+below each source every cell in which it is behind. That JSON has means alone, so in a cell of few
+users a difference may be chance; `benchmarks.kinds` measures the same cells with intervals.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,6 @@ Result = Mapping[str, Any]
 class Kind:
     """One cell, and both models in it; None where one was not measured."""
 
-    source: str
     by: str
     group: str
     users: int
@@ -49,7 +48,7 @@ class Kind:
 
     def __str__(self) -> str:
         chance = ", within its interval" if self.bounds and self.bounds[1] >= 0 else ""
-        return f"{self.source}, {self.by} {self.group} ({self.users} users): {self.told}{chance}"
+        return f"{self.by} {self.group} ({self.users} users): {self.told}{chance}"
 
 
 def kinds_of(result: Result) -> list[Kind]:
@@ -60,7 +59,6 @@ def kinds_of(result: Result) -> list[Kind]:
             found.setdefault((one["by"], one["group"]), {})[one["model"]] = one
     return [
         Kind(
-            result["source"],
             by,
             group,
             users=next(iter(models.values()))["count"],
@@ -81,16 +79,14 @@ def _bounds(row: Mapping[str, Any]) -> tuple[float, float] | None:
 
 
 def published(results: Sequence[Result]) -> str:
-    """The tables of every source, then where ours is behind."""
+    """The tables of every source, each with where ours is behind."""
     parts: list[str] = []
-    found: list[Kind] = []
     for result in results:
         kinds = kinds_of(result)
         made_up = ", generated data" if result.get("generated") else ""
         parts.append(f"**{result['source']}**{made_up}: {result['split']}.\n")
         parts += _of_source(result, kinds)
-        found += kinds
-    parts.append(verdict(found))
+        parts.append(verdict(kinds))
     return "\n".join(parts)
 
 

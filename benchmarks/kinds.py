@@ -7,7 +7,8 @@ cold pool; warm ones, where the cut is at a date, are ranked among their like by
 had.
 
 One JSON a cut and seed in ``benchmarks/results/kinds``, named by its data and code as well; what is
-there is not measured again. A cut whose data is absent is left out.
+there is not measured again. A cut whose data is absent is left out; its tables, and those of cuts
+that were not asked for, stay as they were last published.
 """
 
 import argparse
@@ -22,13 +23,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from benchmarks import breakdown_tables, tables
+from benchmarks import breakdown_tables, page_sections, tables
 from benchmarks.breakdown_tables import BOUNDS, OURS
 from benchmarks.choices import part_of
 from benchmarks.grid import GRID, Opened, open_cut
 from benchmarks.kept_results import kept, kept_path
 from benchmarks.quality import DOCUMENT, QUALITY, usual
-from benchmarks.results import FOLDER
+from benchmarks.results import FOLDER, machine
 from coldstart_models.benchmark_result import Measurement
 from coldstart_models.benchmarking import NO_GROUPS, Bench, Ledger, measure
 from coldstart_models.breakdowns import (
@@ -84,8 +85,9 @@ def main() -> None:
         found.append(as_benchmark(cut.name, seeds))
     if not found:
         raise SystemExit("no cut was measured; give --data the folder of the data sets")
-    text = breakdown_tables.published(found)
-    tables.put(text, options.into, name="cells")
+    told = tables.fact({"machine": machine()})
+    text = f"{breakdown_tables.published(found)}\n- {told}\n"
+    page_sections.put(text, options.into, name="cells")
     console.say(text)
 
 

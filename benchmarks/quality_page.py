@@ -1,11 +1,8 @@
 """The quality tables as they stand on their page, beside what a run found: cut by cut the newer.
 
-Results are not kept in the repository, and those of one machine are gone with it; the page keeps
-what they said, as `target_rows` does for the targets. A run of some cuts writes these anew and
-leaves the others as they were last measured.
+What is said of all cuts together, their peers and ranks, is put together of both.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -13,54 +10,34 @@ from typing import Final
 import numpy as np
 from scipy import stats
 
-from benchmarks.grid import GRID
+from benchmarks import page_sections
+from benchmarks.page_sections import Sections
 from benchmarks.tables import rows_of, table
 
 RANKS: Final = "Rank by "
 """How the table of ranks begins."""
 MODEL: Final = "model"
 MEAN: Final = "mean rank"
-FACTS: Final = "- machine:"
-"""How what is told of the run begins."""
-KEPT: Final = "- of an earlier run: "
-"""How the cuts are named that this one did not measure."""
-SECTION: Final = re.compile(r"^\*\*(?P<cut>[^*]+)\*\*: ", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """The tables, apart."""
+class Head:
+    """What the quality tables say of all cuts together."""
 
     peers: str
     """The Siamese models against the strongest peer, a row a cut; empty where nobody was."""
     ranks: str
     """Empty where no cut has both."""
-    cuts: dict[str, str]
-    """Cut → all that is of it alone."""
-    facts: str
 
     @classmethod
-    def of(cls, text: str) -> "Page":
-        """What `quality_tables.published` wrote, with or without another run's cuts beside."""
-        body, mark, facts = text.strip("\n").partition(FACTS)
-        starts = [*SECTION.finditer(body)]
-        ends = [*(one.start() for one in starts[1:]), len(body)]
-        head = body[: starts[0].start()] if starts else body
-        peers, found, ranks = head.partition(RANKS)
-        return cls(
-            peers.strip("\n"),
-            (found + ranks).strip("\n"),
-            {
-                one["cut"]: body[one.start() : end].strip("\n")
-                for one, end in zip(starts, ends, strict=False)  # without a cut there is no start
-            },
-            (mark + facts).strip("\n"),
-        )
+    def of(cls, text: str) -> "Head":
+        """The head of `Sections`."""
+        peers, found, ranks = text.partition(RANKS)
+        return cls(peers.strip("\n"), (found + ranks).strip("\n"))
 
     def text(self) -> str:
         """As it stands on the page."""
-        parts = [self.peers, self.ranks, *self.cuts.values(), self.facts]
-        return "\n\n".join(part for part in parts if part) + "\n"
+        return "\n\n".join(part for part in (self.peers, self.ranks) if part)
 
 
 def beside(page: str, found: str) -> str:
@@ -70,21 +47,13 @@ def beside(page: str, found: str) -> str:
         page: what stands there, of any run; may be empty.
         found: what `quality_tables.published` says of this one.
     """
-    old, new = Page.of(page), Page.of(found)
-    kept = [name for name in old.cuts if name not in new.cuts]
-    if not kept:
+    old, new = Sections.of(page), Sections.of(found)
+    if not old.kept_by(new):
         return found
-    order = [cut.name for cut in GRID]
-    cuts = old.cuts | new.cuts
-    names = sorted(cuts, key=lambda name: order.index(name) if name in order else len(order))
-    facts = [line for line in new.facts.splitlines() if not line.startswith(KEPT)]
-    facts.append(f"{KEPT}{', '.join(f'`{name}`' for name in names if name in kept)}")
-    return Page(
-        _peers(old.peers, new.peers, names),
-        _ranks(old.ranks, new.ranks, names),
-        {name: cuts[name] for name in names},
-        "\n".join(facts),
-    ).text()
+    before, after = Head.of(old.head), Head.of(new.head)
+    names = page_sections.in_order(old.cuts | new.cuts)
+    head = Head(_peers(before.peers, after.peers, names), _ranks(before.ranks, after.ranks, names))
+    return page_sections.beside(old, new, head=head.text()).text()
 
 
 def _peers(old: str, new: str, names: Sequence[str]) -> str:

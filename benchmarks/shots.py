@@ -3,10 +3,13 @@
 Every learner of few shots at k = 1, 3, 5, 10 and 20 customers, against the same model without them
 (k = 0) on the same pool: the cold items with more than k customers. With the learner that won on
 validation, what the customers' profiles add and what how they came adds are measured apart, and
-what warm items lose where adapted new ones stand among them.
+what warm items lose where adapted new ones stand among them. A larger k has a pool of fewer and
+better-known listings; so the learner that is kept is measured at every k on the pool of the largest
+as well, where nothing differs but how many customers are known.
 
 One JSON a cut and seed in ``benchmarks/results/shots``, named by its data and code as well; what is
-there is not measured again. A cut whose data is absent is left out with its reason.
+there is not measured again. A cut whose data is absent is left out with its reason; its tables,
+and those of cuts that were not asked for, stay as they were last published.
 """
 
 import argparse
@@ -18,7 +21,7 @@ from typing import Any, Final
 
 import torch
 
-from benchmarks import shots_cells, shots_tables, tables
+from benchmarks import page_sections, shots_cells, shots_tables
 from benchmarks.choices import part_of
 from benchmarks.grid import GRID, Cut, Opened, open_cut
 from benchmarks.kept_results import index, kept, kept_path
@@ -60,7 +63,7 @@ def main() -> None:
     if options.no_tables:
         console.say(text)
     else:
-        tables.put(text, options.into, name=NAME)
+        page_sections.put(text, options.into, name=NAME)
         index(list(measured), CELLS.with_name(INDEX))
 
 

@@ -1,9 +1,11 @@
 """One cell of the benchmark of shots: a split and a seed, every learner at every k."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
+import numpy as np
 import torch
 
 from benchmarks.rehearsed import pool_ndcg, rehearsal_of
@@ -12,6 +14,7 @@ from benchmarks.warm_loss import warm_loss
 from coldstart_models.data.catalogue import Catalogue, FloatMatrix
 from coldstart_models.data.pools import Pool, shots_pools
 from coldstart_models.data.splits import Split
+from coldstart_models.ranker import Support
 from coldstart_models.siamese.learners.contest import hold_contest, learn_on_all
 from coldstart_models.siamese.learners.learner import FastWeights, Learner
 from coldstart_models.siamese.learners.registry import LEARNERS, build_learner
@@ -41,20 +44,46 @@ def measured(catalogue: Catalogue, split: Split, *, seed: int) -> dict[str, Any]
     taught = [build_learner(name, modalities=modalities) for name in LEARNERS]
     for learner, judged in zip(taught, learners, strict=True):
         learn_on_all(learner, [*learning, *validation], shares_of=judged)
-    pools = []
-    for shots in SHOTS:
-        found = shots_pools(split, shots=shots, seed=seed)
-        if found and _large(found[1]):
-            rehearsal = rehearsal_of(model, training, found[1])
-            kept = model.network.learner
-            pools.append(_of_pool(found[1], rehearsal, taught, kept, catalogue))
+    found = (shots_pools(split, shots=shots, seed=seed) for shots in SHOTS)
+    large = [pools[1] for pools in found if pools and _large(pools[1])]
+    kept = model.network.learner
+
+    def told(pool: Pool, learners: Sequence[Learner]) -> dict[str, Any]:
+        rehearsal = rehearsal_of(model, training, pool)
+        return _of_pool(pool, rehearsal, learners, kept, catalogue)
+
     return {
         "seed": seed,
         "contest": contest.as_dict(),
-        "pools": pools,
+        "pools": [told(pool, taught) for pool in large],
+        "one_pool": [told(pool, []) for last in large[-1:] for pool in with_fewer(last)],
         "warm": warm_loss(model, before, split, catalogue, seed=seed),
         "seconds": round(time.process_time() - began, 1),
     }
+
+
+def with_fewer(pool: Pool) -> Iterable[Pool]:
+    """A pool with support, for every number of shots up to its own.
+
+    Listings, who ranks them and what is left out of their rankings are the same in all, so that
+    nothing but the number of customers known tells them apart.
+
+    Raises ValueError of a pool without support.
+    """
+    support = pool.task.support
+    if support is None:
+        raise ValueError(f"pool {pool.name} has no support")
+    items = support.item_index  # in order, and each item's users as they came
+    place = np.arange(len(items)) - np.searchsorted(items, items)
+    for shots in (shots for shots in SHOTS if shots <= pool.shots):
+        first = np.flatnonzero(place < shots)
+        known = Support(
+            items[first],
+            support.user_index[first],
+            support.time_us[first],
+            support.histories.take(first),
+        )
+        yield replace(pool, shots=shots, task=replace(pool.task, support=known))
 
 
 @torch.inference_mode()

@@ -14,6 +14,10 @@ from coldstart_models.metrics import seed_means
 Result = Mapping[str, Any]
 WHOLE: Final = "kept"
 """What the learner that is kept reached, in a cell."""
+POOLS: Final = "pools"
+"""Of a cell: each k on the pool of its own."""
+ONE_POOL: Final = "one_pool"
+"""Of a cell: each k on the pool of the largest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,22 +32,25 @@ class Gain:
         return spread(self.mean, (self.low, self.high), lambda value: f"{percent(value)} %")
 
 
-def shots_of(results: Sequence[Result]) -> list[int]:
+def shots_of(results: Sequence[Result], *, pools: str = POOLS) -> list[int]:
     """Numbers of first customers that every seed has a pool for."""
-    found = [{pool["shots"] for pool in one["pools"]} for one in results]
+    found = [{pool["shots"] for pool in one.get(pools, ())} for one in results]
     return sorted(set.intersection(*found)) if found else []
 
 
-def pairs_of(results: Sequence[Result], shots: int, learner: str | None) -> npt.NDArray[np.float64]:
+def pairs_of(
+    results: Sequence[Result], shots: int, learner: str | None, *, pools: str = POOLS
+) -> npt.NDArray[np.float64]:
     """(S, U, 2) NDCG@10 of every user that any seed has, without a learner and with it.
 
     Args:
         learner: None: the one that each seed's contest kept.
+        pools: POOLS or ONE_POOL.
     """
-    pools = [pool for one in results for pool in one["pools"] if pool["shots"] == shots]
-    users = np.unique(np.concatenate([pool["users"] for pool in pools]))
-    found = np.full((len(pools), len(users), 2), np.nan)
-    for seed, pool in enumerate(pools):
+    measured = [pool for one in results for pool in one[pools] if pool["shots"] == shots]
+    users = np.unique(np.concatenate([pool["users"] for pool in measured]))
+    found = np.full((len(measured), len(users), 2), np.nan)
+    for seed, pool in enumerate(measured):
         pair = np.column_stack([pool["without"], pool["with"][learner or WHOLE]])
         found[seed, np.searchsorted(users, pool["users"])] = pair
     return found
@@ -98,6 +105,9 @@ def _of_cut(name: str, results: Sequence[Result]) -> list[str]:
         [f"`{learner}`", *(str(gain(pairs_of(results, count, learner))) for count in shots)]
         for learner in learners
     ]
+    if (last := _one_pool(results)) is not None:
+        gains = (str(gain(pairs_of(results, count, None, pools=ONE_POOL))) for count in shots)
+        rows.append([f"`{WHOLE}`, every k on the pool of k = {last}", *gains])
     parts = [f"{head}\n\n{table(columns, rows)}"]
     warm = [result["warm"] for result in results if result["warm"]]
     if warm:
@@ -106,3 +116,11 @@ def _of_cut(name: str, results: Sequence[Result]) -> list[str]:
         )
         parts.append(f"`{name}`, ndcg@10 of warm items: {told}.\n")
     return parts
+
+
+def _one_pool(results: Sequence[Result]) -> int | None:
+    """The k whose pool every seed has all the others on; None where that is no other or not one."""
+    last = {max((pool["shots"] for pool in one.get(ONE_POOL, ())), default=0) for one in results}
+    counts = shots_of(results, pools=ONE_POOL)
+    alike = len(last) == 1 and len(counts) > 1 and counts == shots_of(results)
+    return counts[-1] if alike else None

@@ -84,6 +84,32 @@ def test_the_tables_tell_gains_by_learner_and_what_warm_items_lose():
     assert "ikea" in text
 
 
+def on_one_pool(*counts: int) -> dict[str, object]:
+    """A result whose kept learner gains k per cent on the pool of the largest k."""
+    plain = values(factor=1.0, seed=1)
+    pools = [
+        {
+            "shots": count,
+            "users": list(range(USERS)),
+            "without": plain.tolist(),
+            "with": {WHOLE: ((1 + count / 100) * plain).tolist()},
+        }
+        for count in counts
+    ]
+    return result(warm=None) | {"one_pool": pools}
+
+
+def test_the_kept_learner_is_told_at_every_k_on_the_pool_of_the_largest():
+    text = published([on_one_pool(1, 10)], left_out={}, machine={})
+    gains = "+1.0 % (+1.0 % to +1.0 %) | +10.0 % (+10.0 % to +10.0 %)"
+    assert f"| `kept`, every k on the pool of k = 10 | {gains} |" in text
+
+
+def test_pools_that_are_not_one_are_not_told_as_one():
+    for seeds in ([result(warm=None)], [on_one_pool(1)], [on_one_pool(1, 10), on_one_pool(1)]):
+        assert "on the pool of" not in published(seeds, left_out={}, machine={})
+
+
 def test_without_a_result_it_says_what_to_do():
     with pytest.raises(ValueError, match="--data"):
         published([], left_out={}, machine={})
