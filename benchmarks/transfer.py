@@ -32,7 +32,7 @@ from benchmarks.grid import AS_OF, GRID, Cut, fingerprint_of
 from benchmarks.kept_results import digest_of, kept, kept_path
 from benchmarks.results import FOLDER, machine
 from benchmarks.thinning import thinned
-from benchmarks.transfer_tables import ALONE, TRANSFERRED, UNLEARNED, WHOLE
+from benchmarks.transfer_tables import ARMS, TRANSFERRED, UNLEARNED, WHOLE
 from coldstart_models.benchmark_run import StoredSource, encode_source, read_stored, splitter
 from coldstart_models.benchmarking import Bench, Ledger, measure
 from coldstart_models.breakdowns import Groups
@@ -64,7 +64,6 @@ TARGETS: Final = (
     "complete-journey",
 )
 SHARES: Final = (1.0, 0.3, 0.1, 0.03)
-ARMS: Final = (ALONE, TRANSFERRED, UNLEARNED, WHOLE)
 HOME_OF: Final = {cut.store: cut for cut in GRID}
 """Store → a cut that says how its source is opened."""
 SOURCES: Final = ("online_retail", "ikea", "amazon_2018", "amazon_2023", "complete_journey")
@@ -157,7 +156,7 @@ def _of_target(cut: Cut, options: argparse.Namespace) -> Iterator[dict[str, Any]
 
 def arms_of(share: float) -> tuple[str, ...]:
     """Which are measured at a share: of all events the bound would be the target alone."""
-    return tuple(arm for arm in ARMS if arm != WHOLE or share < 1.0)
+    return ARMS if share == 1.0 else (*ARMS, WHOLE)
 
 
 def measured(

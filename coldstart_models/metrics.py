@@ -103,6 +103,12 @@ def ranked_ndcg(found: BoolArray, size: IntArray) -> FloatArray:
     return np.asarray(gains / ideal, dtype=np.float64)
 
 
+def ndcg_of_each(scores: FloatMatrix, chosen: BoolArray) -> FloatArray:
+    """(U,): NDCG@10 of (U, C) scores, every candidate ranked, ties by column."""
+    best = np.argsort(-scores, axis=1, kind="stable")[:, :NDCG_DEPTH]
+    return ranked_ndcg(np.take_along_axis(chosen, best, axis=1), chosen.sum(axis=1))
+
+
 def _auc(masked: FloatMatrix, relevant: BoolArray, excluded: BoolArray) -> FloatArray:
     """(U,) by ranks (Mann and Whitney, 1947); excluded candidates rank lowest and drop out."""
     ranks = stats.rankdata(masked, axis=1)

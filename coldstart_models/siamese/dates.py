@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from coldstart_models.data.catalogue import FloatMatrix, IntArray
 from coldstart_models.data.episodes import Episode
 from coldstart_models.data.interactions import END_OF_TIME
+from coldstart_models.metrics import ndcg_of_each
 from coldstart_models.siamese.scorer import DAY_US
 from coldstart_models.siamese.season import Season, season_match
 
@@ -168,7 +169,7 @@ def choose_season_weight(
         episodes: launches of the past.
         predictability: of the log, as by `season.predictability`.
     """
-    from coldstart_models.siamese.training import ndcg_of, score_task
+    from coldstart_models.siamese.training import score_task
 
     term = network.date_term
     if term is None:
@@ -184,7 +185,8 @@ def choose_season_weight(
     for one, plain in zip(told, scores, strict=True):
         season = one.dates[:, 1].cpu().numpy()
         with_season = np.asarray(plain + weight * season, np.float32)
-        gains.append(ndcg_of(with_season, one.episode.chosen) - ndcg_of(plain, one.episode.chosen))
+        chosen = one.episode.chosen
+        gains.append(ndcg_of_each(with_season, chosen).mean() - ndcg_of_each(plain, chosen).mean())
     logger.info("a season of weight %.3f adds %.4f to NDCG@10", weight, np.mean(gains))
     if not _worse(gains):
         term.season_weight.fill_(weight)

@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from coldstart_models.data.catalogue import BoolArray, IntArray
+from coldstart_models.metrics import ndcg_of_each
 from coldstart_models.siamese.doubt import near_best
 from feature_repo.feature_tables import POPULARITY_HALF_LIFE
 
@@ -82,7 +83,7 @@ class RecentChoices:
 
 def choose_weight(network: "MetaSiamese", known: "PreparedEpisode") -> None:
     """Set w, in place, by what people chose of known items."""
-    from coldstart_models.siamese.training import ndcg_of_each, score_task
+    from coldstart_models.siamese.training import score_task
 
     network.selling_weight.zero_()
     plain = score_task(network, known)

@@ -18,6 +18,7 @@ from coldstart_models.data.episodes import (
 from coldstart_models.errors import NotEnoughData
 from coldstart_models.freed_memory import give_back
 from coldstart_models.general.artifact import GeneralModel
+from coldstart_models.metrics import ndcg_of_each
 from coldstart_models.processes import CPU, Processes, found_device
 from coldstart_models.progress import Progress
 from coldstart_models.ranker import TrainingSet
@@ -57,7 +58,6 @@ from coldstart_models.siamese.training import (
     PreparedEpisode,
     Schedule,
     TrainingRecord,
-    ndcg_of_each,
     score_task,
     train,
 )

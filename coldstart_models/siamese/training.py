@@ -20,10 +20,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from coldstart_models.data.catalogue import BoolArray, FloatMatrix, IntArray
+from coldstart_models.data.catalogue import FloatMatrix, IntArray
 from coldstart_models.data.episodes import Episode, supported, user_batches
 from coldstart_models.data.interactions import Histories, Interactions
-from coldstart_models.metrics import NDCG_DEPTH, ranked_ndcg
+from coldstart_models.metrics import ndcg_of_each
 from coldstart_models.processes import ALONE, Processes
 from coldstart_models.progress import Progress
 from coldstart_models.siamese.certainty import Certainty
@@ -457,15 +457,4 @@ def _selling(
 
 def ndcg(model: MetaSiamese, prepared: PreparedEpisode) -> float:
     """Mean NDCG@10 over an episode's users."""
-    return ndcg_of(score_task(model, prepared), prepared.episode.chosen)
-
-
-def ndcg_of(scores: FloatMatrix, chosen: BoolArray) -> float:
-    """Mean NDCG@10 of (U, C) scores, ties by column."""
-    return float(ndcg_of_each(scores, chosen).mean())
-
-
-def ndcg_of_each(scores: FloatMatrix, chosen: BoolArray) -> npt.NDArray[np.float64]:
-    """(U,): NDCG@10 of (U, C) scores, ties by column."""
-    best = np.argsort(-scores, axis=1, kind="stable")[:, :NDCG_DEPTH]
-    return ranked_ndcg(np.take_along_axis(chosen, best, axis=1), chosen.sum(axis=1))
+    return float(ndcg_of_each(score_task(model, prepared), prepared.episode.chosen).mean())

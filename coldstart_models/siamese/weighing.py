@@ -30,6 +30,7 @@ import torch
 from scipy.optimize import minimize
 
 from coldstart_models.data.catalogue import BoolArray, FloatMatrix
+from coldstart_models.metrics import ndcg_of_each
 from coldstart_models.siamese.doubt import near_best
 
 if TYPE_CHECKING:
@@ -170,7 +171,5 @@ def best_scale(learned: Sequence[Choices], start: Weights) -> float:
 
 def qualities(judged: Sequence[Choices], weights: Weights) -> list[npt.NDArray[np.float64]]:
     """(U,) of every episode: each person's NDCG@10."""
-    from coldstart_models.siamese.training import ndcg_of_each
-
     given = weights.astype(np.float32)
     return [ndcg_of_each(np.asarray(one.terms @ given, np.float32), one.chosen) for one in judged]

@@ -69,7 +69,7 @@ def test_the_curve_is_paired_and_tells_what_was_learned_from(bench, tmp_path):
 
 
 def test_a_point_is_of_its_data_and_its_code(tmp_path, monkeypatch):
-    point, cut = transfer.Point("c", 0, 0.1, transfer.ALONE, ""), CUTS[2]
+    point, cut = transfer.Point("c", 0, 0.1, transfer_tables.ALONE, ""), CUTS[2]
     first = point.path(tmp_path, cut, (240, 1200, "", "hash"))
     assert first == point.path(tmp_path, cut, (240, 1200, "", "hash"))
     others = {
@@ -122,10 +122,13 @@ def result(arm, seed, values, *, share=0.1):
 
 
 def test_the_gain_is_the_mean_of_paired_differences_over_both_others():
-    alone = [result(transfer.ALONE, 0, [0.2, 0.4]), result(transfer.ALONE, 1, [0.2, 0.4])]
-    moved = [result(transfer.TRANSFERRED, 0, [0.3, 0.5])]
-    unlearned = [result(transfer.UNLEARNED, 0, [0.35, 0.35])]
-    whole = [result(transfer.WHOLE, 0, [0.5, 0.7])]
+    alone = [
+        result(transfer_tables.ALONE, 0, [0.2, 0.4]),
+        result(transfer_tables.ALONE, 1, [0.2, 0.4]),
+    ]
+    moved = [result(transfer_tables.TRANSFERRED, 0, [0.3, 0.5])]
+    unlearned = [result(transfer_tables.UNLEARNED, 0, [0.35, 0.35])]
+    whole = [result(transfer_tables.WHOLE, 0, [0.5, 0.7])]
     text = transfer_tables.published([*alone, *moved, *unlearned, *whole], machine={"cpus": 2})
     (row,) = (line for line in text.splitlines() if line.startswith("| `t`"))
     cells = [cell.strip() for cell in row.split("|")[1:-1]]
@@ -144,10 +147,10 @@ def test_the_bound_learns_from_the_whole_log_and_ranks_by_the_histories_of_the_s
     split = transfer.splitter(stored, CUTS[2].plan)(0)
     alone, whole = (
         transfer.measured(transfer.Point("c", 0, 0.25, arm, ""), stored, split, None)
-        for arm in (transfer.ALONE, transfer.WHOLE)
+        for arm in (transfer_tables.ALONE, transfer_tables.WHOLE)
     )
     assert whole["events"] == alone["events"] < len(split.training)
     assert whole["users"] == alone["users"]
     assert whole["values"] != alone["values"]
-    assert transfer.WHOLE in transfer.arms_of(0.25)
-    assert transfer.arms_of(1.0) == (transfer.ALONE, transfer.TRANSFERRED, transfer.UNLEARNED)
+    assert transfer_tables.WHOLE in transfer.arms_of(0.25)
+    assert transfer.arms_of(1.0) == transfer_tables.ARMS
