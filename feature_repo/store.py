@@ -4,9 +4,8 @@ Feast takes seconds to import, so it is imported when a store is first used.
 """
 
 import logging
-import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cached_property
 from itertools import compress
 from typing import Any
@@ -14,8 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from feature_repo import one_view
-from feature_repo.encoder_tables import served_rows, unserved_rows
+from feature_repo import one_view, online_abilities
+from feature_repo.encoder_tables import served_rows
 from feature_repo.environment import POSTGRES, Environment
 from feature_repo.errors import NotApplied, StoreError, StoreLost, UnknownFeature
 from feature_repo.feature_tables import (
@@ -28,15 +27,14 @@ from feature_repo.feature_tables import (
     create_missing,
 )
 from feature_repo.home import Home
-from feature_repo.late_rows import TableBefore, table_before
-from feature_repo.lineage import FROM_EVENTS, keys_with_events, lineage_of
+from feature_repo.lineage import keys_with_events
 from feature_repo.log_state import Position
+from feature_repo.materializing import materialize_view
 from feature_repo.offline_tables import (
     append_rows,
     extent,
     feature_table,
     latest_rows,
-    locked,
     newest_keys,
     read_vectors,
     replace_rows,
@@ -45,7 +43,6 @@ from feature_repo.offline_tables import (
 from feature_repo.on_demand_features import ON_DEMAND_TABLES
 from feature_repo.opened_feast import open_feast, without_notices
 from feature_repo.read_back import Count, ReadBack, differences, shortfall
-from feature_repo.snapshot_state import snapshot_state
 from feature_repo.store_faults import as_store_lost
 from feature_repo.store_results import (
     MaterializedView,
@@ -55,8 +52,7 @@ from feature_repo.store_results import (
     RegisteredView,
 )
 from feature_repo.unchecked_feast import unchecked
-from feature_repo.vector_snapshot import VIEWS as SNAPSHOT_VIEWS
-from feature_repo.vector_snapshot import Vectors, write_snapshot
+from feature_repo.vector_snapshot import Vectors
 from validation import tables
 
 __all__ = [
@@ -266,38 +262,19 @@ class Store:
 
         Heard by SQLite (another process's lock) and Redis (an answer that does not come).
         """
-        feast = self._feast
-        online = feast._get_provider().online_store
-        if hasattr(online, "wait_at_most"):
-            online.wait_at_most(feast.config, seconds)
+        online_abilities.wait_at_most(self._feast, seconds)
 
     def read_within(self, seconds: float) -> bool:
         """Have reads that `reads_one` names give up by themselves; whether the store can do so.
 
         Redis can. Others' clients cannot be told to hurry.
         """
-        feast = self._feast
-        online = feast._get_provider().online_store
-        return hasattr(online, "read_within") and online.read_within(feast.config, seconds)
+        return online_abilities.read_within(self._feast, seconds)
 
     def remove_online(self, views: Sequence[str], keys: Sequence[str]) -> None:
         """Delete some entities' values of views of one key from the online store for good."""
-        from feature_repo.wire_rows import entity_keys
-
         self.require_applied()
-        feast = self._feast
-        online = feast._get_provider().online_store
-        if not hasattr(online, "remove_online"):
-            raise StoreError(
-                f"{type(online).__name__} cannot delete an entity; docs/stores.md lists those "
-                "that can"
-            )
-        if not views:
-            return
-        wire_keys = entity_keys(feature_table(views[0]).key, keys)
-        for view in views:
-            with as_store_lost():
-                online.remove_online(feast.config, feast.get_feature_view(view), wire_keys)
+        online_abilities.remove(self._feast, views, keys)
 
     def forget_deleted(self) -> list[str]:
         """Free what deleted values took, where the online store would keep their bytes; and let
@@ -305,12 +282,9 @@ class Store:
 
         Returns what still keeps them for a while, a sentence each. Raises StoreLost.
         """
-        online, left = self._feast._get_provider().online_store, []
-        if hasattr(online, "forget_deleted"):
-            with as_store_lost():
-                left = online.forget_deleted(self._feast.config)
+        left = online_abilities.forget_deleted(self._feast)
         self._bring_offline()
-        return list(left)
+        return left
 
     def replace(self, view: str, frame: pd.DataFrame, *, now: datetime) -> None:
         """Make these rows the view's whole offline table; `materialize` brings them online."""
@@ -341,7 +315,7 @@ class Store:
         names = self._views(views)
         done = []
         for count, view in enumerate(names, start=1):
-            done.append(self._materialize_view(view, start, end))
+            done.append(materialize_view(self._feast, self.home, view, start=start, end=end))
             if progress:
                 progress(count, len(names))
         return MaterializeResult(tuple(done))
@@ -369,7 +343,7 @@ class Store:
         for view in self._views(views):
             table = feature_table(view)
             keys = newest_keys(self.home, view, start=start, end=end)
-            counts[view] = Count(len(keys), self._count_online(view, keys))
+            counts[view] = Count(len(keys), online_abilities.count(self._feast, view, keys))
             found += shortfall(view, counts[view])
             still = sorted(set(keys) - keys_with_events(self.home, view, since=since))
             size = min(sample, len(still))
@@ -388,17 +362,6 @@ class Store:
                 list(compress(rows, stood)), list(compress(online, stood)), table=table
             )
         return ReadBack(checked, tuple(found), counts)
-
-    def _count_online(self, view: str, keys: Sequence[str]) -> int | None:
-        """How many of the entities are online; None where the store cannot tell."""
-        from feature_repo.wire_rows import entity_keys
-
-        feast = self._feast
-        count = getattr(feast._get_provider().online_store, "count_online", None)
-        if count is None:
-            return None
-        wire_keys = entity_keys(feature_table(view).key, keys)
-        return int(count(feast.config, feast.get_feature_view(view), wire_keys))
 
     def registered(self) -> Registered:
         """What is registered, what is online and what is stale."""
@@ -542,59 +505,6 @@ class Store:
         if len(frame) != len(asked):
             raise StoreError(f"{len(asked)} entity rows came back as {len(frame)}")
         return frame[[_ROW, *(name for name in self._names(features))]]
-
-    def _materialize_view(
-        self, view: str, start: datetime | None, end: datetime | None
-    ) -> MaterializedView:
-        held = extent(self.home, view, start=start, end=end)
-        if held.start is None or held.end is None:
-            return MaterializedView(view, 0, 0.0, None, None)
-        first, last = start or held.start, end or held.end
-        feast, began = self._feast, time.perf_counter()
-        registered = feast.get_feature_view(view)
-        path = self.home.feature_table(view)
-        with table_before(path, feature_table(view)) as before, without_notices():
-            feast._get_provider().materialize_single_feature_view(
-                config=feast.config,
-                feature_view=registered,
-                # Feast compares whole seconds in places; a second more never adds a row here.
-                start_date=first - timedelta(seconds=1),
-                end_date=last,
-                registry=feast.registry,
-                project=feast.project,
-                tqdm_builder=lambda length: None,
-            )
-            unserved = unserved_rows(self.home, view)
-            if unserved.num_rows:  # what only an encoder that served earlier has is null now
-                feast._get_provider().ingest_df(registered, unserved.to_pandas())
-            if start is None and end is None:
-                self._bring_late(view, before)
-        registered.tags.update(lineage_of(self.home, view).tags())
-        feast.registry.apply_feature_view(registered, feast.project)
-        feast.registry.apply_materialization(registered, feast.project, first, last)
-        if view in SNAPSHOT_VIEWS and start is None and end is None:
-            with locked(path):
-                mirrored = snapshot_state(self.home, view)
-                if mirrored is None or mirrored.patches:
-                    write_snapshot(self.home, view)
-        seconds = time.perf_counter() - began
-        log.info("materialized %d rows of %s in %.1f s", held.keys, view, seconds)
-        return MaterializedView(view, held.keys, seconds, first, last)
-
-    def _bring_late(self, view: str, before: TableBefore) -> None:
-        """Write again what was pushed meanwhile, and delete again what was deleted.
-
-        Rows made of events are left to who pushes again what the log says (`lineage.FROM_EVENTS`).
-        """
-        with locked(before.path):
-            came, went = before.changes()
-            for first in range(0, len(came) if view not in FROM_EVENTS else 0, DEFAULT_CHUNK):
-                keys = came[first : first + DEFAULT_CHUNK]
-                rows = latest_rows(self.home, view, keys=keys)
-                with as_store_lost():
-                    self._feast.push_rows(f"{view}{PUSH_SUFFIX}", rows)
-            if went and hasattr(self._feast._get_provider().online_store, "remove_online"):
-                self.remove_online([view], went)
 
 
 def _plain(value: Any) -> Any:
