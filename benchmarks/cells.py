@@ -15,9 +15,10 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.code_versions import model_module
-from benchmarks.grid import CONSTANT, Cut, Opened, adapts
+from benchmarks.grid import CONSTANT, DATED_KNN, Cut, Opened, adapts
 from benchmarks.kept_results import kept_path
 from benchmarks.peers.constant import ConstantRanker
+from benchmarks.peers.dated import DatedNeighbours
 from benchmarks.peers.kept import Kept
 from benchmarks.peers.registry import PUBLISHED, build_peer
 from benchmarks.peers.tuning import TunedRanker
@@ -96,6 +97,8 @@ class Workbench:
         by_time = not self.split.seeded
         if model == CONSTANT:
             return ConstantRanker()
+        if model == DATED_KNN:
+            return DatedNeighbours(by_time=by_time)
         if model in PUBLISHED:
             return build_peer(model, by_time=by_time, kept=self.kept, trials=trials)
         return build_ranker(

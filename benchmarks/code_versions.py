@@ -8,8 +8,9 @@ from typing import Final
 
 import pandas as pd
 
-from benchmarks.grid import CONSTANT
+from benchmarks.grid import CONSTANT, DATED_KNN
 from benchmarks.peers.constant import ConstantRanker
+from benchmarks.peers.dated import DatedNeighbours
 from benchmarks.peers.registry import PUBLISHED
 from coldstart_models.models import build_ranker
 
@@ -25,6 +26,8 @@ def model_module(model: str) -> str:
     """The module that the model's ranker is in."""
     if model == CONSTANT:
         return ConstantRanker.__module__
+    if model == DATED_KNN:
+        return DatedNeighbours.__module__
     if model in PUBLISHED:
         return str(PUBLISHED[model].settings.__module__)
     return str(type(build_ranker(model, truth=pd.DataFrame())).__module__)

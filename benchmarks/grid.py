@@ -39,6 +39,8 @@ TEXT_COLUMNS: Final = (
     tables.ATTRIBUTES,
 )
 CONSTANT: Final = "constant"
+DATED_KNN: Final = f"{CONTENT_KNN}+date"
+"""The best kNN ensemble with listing dates, beside our models with dates."""
 SIAMESE: Final = ("siamese", "siamese+meta")
 DATED: Final = ("siamese+date", "siamese+meta+date")
 PLAIN: Final = (
@@ -72,9 +74,10 @@ class Cut:
     @property
     def models(self) -> tuple[str, ...]:
         """Who is compared on it: dates for launches, the oracle where the truth is known."""
-        dated = DATED if self.plan.cutoff is not None else ()
         oracle = (ORACLE,) if self.store == "marketplace" else ()
-        return (*PLAIN, *PUBLISHED, *SIAMESE, *dated, *oracle)
+        if self.plan.cutoff is None:
+            return (*PLAIN, *PUBLISHED, *SIAMESE, *oracle)
+        return (*PLAIN, DATED_KNN, *PUBLISHED, *SIAMESE, *DATED, *oracle)
 
     def absent(self, data: Path) -> str | None:
         """Why its data cannot be read; None where it can."""

@@ -3,13 +3,8 @@
 Who may be ranked, and everything but the adaptation, is the same without support and with it.
 """
 
-import numpy as np
-import numpy.typing as npt
-
-from coldstart_models.data.catalogue import Catalogue, FloatMatrix
 from coldstart_models.data.episodes import Episode, first_available_us
 from coldstart_models.data.pools import Pool
-from coldstart_models.metrics import NDCG, USER_METRICS, user_metrics
 from coldstart_models.ranker import TrainingSet
 from coldstart_models.siamese.learners.rehearsal import Rehearsal
 from coldstart_models.siamese.rehearsing import rehearse
@@ -24,10 +19,3 @@ def rehearsal_of(model: SiameseModel, training: TrainingSet, pool: Pool) -> Rehe
     items = PastItems.of(training.interactions, model.inputs, model.fitted)
     prepared = prepare(episode, items, first_us=first_available_us(training))
     return rehearse(model.network, prepared, launches=True)
-
-
-def pool_ndcg(scores: FloatMatrix, pool: Pool, catalogue: Catalogue) -> npt.NDArray[np.float64]:
-    """(U,) NDCG@10 of (U, C) scores."""
-    ids = catalogue.item_ids[pool.task.candidates]
-    found = user_metrics(scores, pool.chosen.toarray(), ids, excluded=pool.excluded.toarray())
-    return found.values[:, USER_METRICS.index(NDCG)]

@@ -8,7 +8,8 @@ from typing import Any, Final
 import numpy as np
 import torch
 
-from benchmarks.rehearsed import pool_ndcg, rehearsal_of
+from benchmarks.pool_ndcg import pool_ndcg
+from benchmarks.rehearsed import rehearsal_of
 from benchmarks.shots_tables import WHOLE
 from benchmarks.warm_loss import warm_loss
 from coldstart_models.data.catalogue import Catalogue, FloatMatrix

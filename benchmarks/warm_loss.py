@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from scipy import sparse
 
-from benchmarks.rehearsed import pool_ndcg, rehearsal_of
+from benchmarks.pool_ndcg import pool_ndcg
+from benchmarks.rehearsed import rehearsal_of
 from coldstart_models.data.catalogue import Catalogue, IntArray
 from coldstart_models.data.pools import Pool, cold_pool, full_pool, shots_pools, warm_pool
 from coldstart_models.data.splits import Split

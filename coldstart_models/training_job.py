@@ -189,7 +189,7 @@ def meta_train_job(
     *,
     home: Home,
     now: datetime,
-    seed: int = 0,
+    seed: int | None = None,
     learner: str = AUTO,
     schedule: Schedule | None = None,
     device: str = CPU,
@@ -202,6 +202,8 @@ def meta_train_job(
     Histories come point-in-time from the feature store, so no later event can be in one.
 
     Args:
+        seed: by default that of the model. Where items are held out, another one draws for
+            validation what the model has learned from.
         learner: of few shots; ``auto`` is whom validation keeps.
         device: as for `train_job`, likewise `processes` and `most_events`; learners of few shots
             learn on the processor.
@@ -212,6 +214,8 @@ def meta_train_job(
     meter = _meter(device, processes)
     stored = find_model(home)
     check_contract(stored.contract, observe_features(home))
+    if seed is None:
+        seed = int(stored.metadata["seed"])
     read = _inputs(home)
     training, log = _learned_from(load_catalogue(home), home, most_events)
     featurizer, _, network, _ = load_folder(stored.path)

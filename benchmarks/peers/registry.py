@@ -61,4 +61,12 @@ def build_peer(
     peer, shared = PUBLISHED[name], kept or Kept()
     options: dict[str, Any] = {"kept": shared} | ({"by_time": by_time} if peer.by_time else {})
     build = partial(peer.ranker, **options)
-    return TunedRanker(name, peer.settings, build, trials=trials, by_time=by_time, kept=shared)
+    return TunedRanker(
+        name,
+        peer.settings,
+        build,
+        trials=trials,
+        by_time=by_time,
+        adapts=peer.adapts,
+        kept=shared,
+    )

@@ -3,7 +3,8 @@
 The first trial is the setting that the module of the peer states as its default, from the paper
 where it fits; the others are drawn by TPE (Bergstra et al., NeurIPS 2011; Optuna). The cut lies
 inside the training period (`peers.selection.validation_task`), so the ranked items and what
-happened to them are unknown to it.
+happened to them are unknown to it. A peer that learns from first customers is judged with and
+without them: its trial's NDCG@10 is the mean of both (`supported`).
 """
 
 import logging
@@ -11,18 +12,29 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+import numpy as np
 import optuna
 from optuna.trial import BaseTrial
 
 from benchmarks.peers.kept import Kept
-from coldstart_models.data.catalogue import FloatMatrix
+from benchmarks.pool_ndcg import pool_ndcg
+from coldstart_models.data.catalogue import Catalogue, FloatMatrix
+from coldstart_models.data.pools import Pool, shots_pools
+from coldstart_models.data.splits import validation_split
 from coldstart_models.errors import NotEnoughData
-from coldstart_models.peers.selection import validation_task
+from coldstart_models.peers.selection import (
+    MAX_SCORES,
+    MAX_USERS,
+    ValidationTask,
+    validation_task,
+)
 from coldstart_models.ranker import Ranker, RankingTask, TrainingSet
 
 TRIALS: Final = 8
 RANDOM_TRIALS: Final = 4
 """Trials, the default's among them, before TPE models them."""
+SHOTS: Final = (1, 3, 10)
+"""First customers of a validation cut's listings, for peers that learn from them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +56,7 @@ class TunedRanker:
         *,
         trials: int = TRIALS,
         by_time: bool = True,
+        adapts: bool = False,
         kept: Kept | None = None,
     ) -> None:
         """
@@ -52,11 +65,13 @@ class TunedRanker:
             build: settings → an unfitted ranker.
             trials: 0 and 1 leave the default.
             by_time: which validation cut.
+            adapts: whether it uses a task's support, and is judged with it too.
         """
         self.name = name
         self.trials: list[Trial] = []
         self._settings, self._build = settings, build
-        self._count, self._by_time, self._kept = trials, by_time, kept or Kept()
+        self._count, self._kept = trials, kept or Kept()
+        self._by_time, self._adapts = by_time, adapts
 
     def fit(self, training: TrainingSet, *, seed: int) -> None:
         """Tune, then fit the best on the whole training period."""
@@ -78,13 +93,23 @@ class TunedRanker:
         )
         if self._count < 2 or validation is None:
             return default
+        with_support = (
+            self._kept(
+                f"supported {self._by_time}",
+                training,
+                seed,
+                lambda: supported(training, by_time=self._by_time, seed=seed),
+            )
+            if self._adapts
+            else []
+        )
         found: list[tuple[float, Any]] = []
 
         def objective(trial: BaseTrial) -> float:
             settings = self._settings.suggested(trial)
             ranker = self._build(settings)
             ranker.fit(validation.training, seed=seed)
-            ndcg = validation.ndcg(ranker.score(validation.task))
+            ndcg = judged(ranker, validation, with_support, training.catalogue)
             found.append((ndcg, settings))
             self.trials.append(Trial(asdict(settings), round(ndcg, 5)))
             return ndcg
@@ -97,6 +122,31 @@ class TunedRanker:
             logging.getLogger(__name__).warning("%s is not tuned: %s", self.name, reason)
             return default
         return max(found, key=lambda one: one[0])[1]
+
+
+def supported(training: TrainingSet, *, by_time: bool, seed: int) -> list[Pool]:
+    """The validation cut's listings with their first k customers, for each k of SHOTS that has
+    some; users are left out by lot as in `validation_task`."""
+    split = validation_split(training, by_time=by_time, seed=seed)
+    pools = []
+    for shots in SHOTS:
+        for pool in shots_pools(split, shots=shots, seed=seed)[1:]:
+            users = len(pool.task.user_index)
+            limit = max(1, min(MAX_USERS, MAX_SCORES // len(pool.task.candidates)))
+            drawn = np.random.default_rng([seed, 31]).permutation(users)[:limit]
+            pools.append(pool.of_users(np.sort(drawn)))
+    return pools
+
+
+def judged(
+    ranker: Ranker, validation: ValidationTask, pools: list[Pool], catalogue: Catalogue
+) -> float:
+    """NDCG@10 of the validation cut; with pools the mean of that and of the mean over these."""
+    without = validation.ndcg(ranker.score(validation.task))
+    if not pools:
+        return without
+    found = [pool_ndcg(ranker.score(pool.task), pool, catalogue).mean() for pool in pools]
+    return (without + float(np.mean(found))) / 2
 
 
 def _study(seed: int) -> Any:

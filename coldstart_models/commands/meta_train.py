@@ -19,7 +19,9 @@ EXAMPLES: Final = """Examples:
 
 
 def run(
-    seed: Annotated[int | None, typer.Option(help="Of every random choice.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Of every random choice; the model's own by default.")
+    ] = None,
     learner: Annotated[
         str | None,
         typer.Option(help="Of a listing's first customers; `auto` is chosen by validation."),
@@ -41,7 +43,7 @@ def run(
         result = meta_train_job(
             home=Home.current(),
             now=console.present(as_of),
-            seed=settings.train.seed if seed is None else seed,
+            seed=seed,
             learner=settings.meta.learner if learner is None else learner,
             schedule=settings.train.learning().meta_train,
             device=device or settings.train.device,

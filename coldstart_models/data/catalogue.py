@@ -22,6 +22,8 @@ BoolArray = npt.NDArray[np.bool_]
 
 IMAGE_VIEW = "item_image_embedding"
 TEXT_VIEW = "item_text_embedding"
+LEAST_CODE = 4
+"""Characters of a value that an id does not contain by chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +108,13 @@ def attribute_values(attributes: str | None, item_id: str) -> list[str]:
     """The values of an item's JSON attributes as text, without those its id contains.
 
     A shop's article number often encodes the product line (``79323P`` and family ``79323``).
-    A model that reads it learns the shop's filing, not the item, so such values are left out.
+    A model that reads it learns the shop's filing, not the item, so such values are left out; not
+    shorter ones, which an id may contain by chance, as ``SKU-1203`` does the size S.
     """
     if not isinstance(attributes, str) or not attributes:
         return []
     values = (str(value) for value in json.loads(attributes).values() if value is not None)
-    return [value for value in values if value not in item_id]
+    return [value for value in values if len(value) < LEAST_CODE or value not in item_id]
 
 
 def load_catalogue(home: Home) -> Catalogue:

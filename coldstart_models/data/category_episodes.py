@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from sklearn.cluster import KMeans
 
-from coldstart_models.data.catalogue import IntArray
+from coldstart_models.data.catalogue import BoolArray, IntArray
 from coldstart_models.data.episodes import MIN_COHORT, Episode, episode_of
 from coldstart_models.data.interactions import END_OF_TIME
 from coldstart_models.ranker import TrainingSet
@@ -21,11 +21,20 @@ KINDS: Final = 12
 
 
 def category_episodes(
-    training: TrainingSet, *, count: int, generator: np.random.Generator
+    training: TrainingSet,
+    *,
+    count: int,
+    generator: np.random.Generator,
+    among: BoolArray | None = None,
 ) -> list[Episode]:
-    """Up to `count` episodes, each of another kind drawn at random; [] if all are too small."""
+    """Up to `count` episodes, each of another kind drawn at random; [] if all are too small.
+
+    Args:
+        among: (num_items,) items whose kinds are asked for; the rehearsable ones by default.
+    """
     chosen = training.interactions.item_users() > 0
-    warm = np.flatnonzero(training.rehearsable & chosen)
+    asked = training.rehearsable if among is None else training.warm & among
+    warm = np.flatnonzero(asked & chosen)
     kinds = _kinds(training, warm)
     names, sizes = np.unique(kinds[kinds >= 0], return_counts=True)
     large = names[(sizes >= MIN_COHORT) & (sizes <= len(warm) // 2)]

@@ -89,7 +89,7 @@ def launch_episodes(
 
 def known_episode(training: TrainingSet, *, past: Interactions | None = None) -> Episode | None:
     """What people chose for the first time, in the last VALIDATION_SHARE of the training period, of
-    what was known before it: at most MAX_POOL items and MAX_USERS users.
+    what was known before it and is ranked: at most MAX_POOL items and MAX_USERS users.
 
     Returns None where choices have no dates, or few were made.
 
@@ -100,7 +100,8 @@ def known_episode(training: TrainingSet, *, past: Interactions | None = None) ->
         return None
     _, turn, _ = _period(training.interactions, VALIDATION_SHARE)
     past = past or training.interactions.before(turn)
-    candidates = thinned(np.flatnonzero(past.item_users() > 0), MAX_POOL)
+    known = training.rehearsable & (past.item_users() > 0)
+    candidates = thinned(np.flatnonzero(known), MAX_POOL)
     later = training.interactions.where(training.interactions.time_us >= turn)
     before = past.matrix()
     first = later.matrix()[:, candidates] - before[:, candidates] > 0
@@ -131,8 +132,10 @@ def held_out_episode(
     """Treat a random share of the warm items as new, at most MAX_POOL.
 
     With `kin` half of the items are drawn at random and the other half are the nearest neighbours
-    of those by text, where there is text, that nobody chose together with them: the pool is full of
-    hard negatives. Without it, new items are as like the old ones as a random one is.
+    of those by text, of those that have text, that nobody chose together with them: the pool is
+    full of hard negatives. Random items take the place of neighbours where there is no text, and
+    where the pool would be too small, as several items may share one. Without `kin`, new items are
+    as like the old ones as a random one is.
     """
     warm = np.flatnonzero(training.warm & (training.interactions.item_users() > 0))
     wanted = min(max(MIN_COHORT, round(share * len(warm))), MAX_POOL)
@@ -143,15 +146,21 @@ def held_out_episode(
         return episode_of(training.interactions, END_OF_TIME, np.sort(drawn))
     seeds = generator.choice(warm, size=min(wanted, len(warm)) // 2, replace=False)
     text = training.catalogue.text
+    candidates = np.sort(seeds)
     if text.vectors.shape[1]:
         near = text.vectors[seeds] @ text.vectors[warm].T
+        near[~text.present[seeds]] = -np.inf
+        near[:, ~text.present[warm]] = -np.inf
         near[chosen_together(training.interactions, seeds, warm)] = -np.inf
         has_kin = near.max(axis=1) > -np.inf
         candidates = np.union1d(seeds, warm[near.argmax(axis=1)[has_kin]])
+        lacking = MIN_COHORT - len(candidates)
     else:
-        more = np.setdiff1d(warm, seeds)
-        extra = generator.choice(more, size=min(len(seeds), len(more)), replace=False)
-        candidates = np.union1d(seeds, extra)
+        lacking = len(seeds)
+    if lacking > 0:
+        more = np.setdiff1d(warm, candidates)
+        extra = generator.choice(more, size=min(lacking, len(more)), replace=False)
+        candidates = np.union1d(candidates, extra)
     return episode_of(training.interactions, END_OF_TIME, candidates)
 
 

@@ -55,6 +55,15 @@ class Pool:
     cells: Mapping[str, IntArray] = field(default_factory=dict)
     """Columns of candidates that are also ranked among themselves, by what they have in common."""
 
+    def of_users(self, rows: IntArray) -> "Pool":
+        """The same problem for some of its users, by row number."""
+        return replace(
+            self,
+            task=self.task.of_users(rows),
+            chosen=self.chosen[rows],
+            excluded=self.excluded[rows],
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
@@ -140,7 +149,7 @@ def month_pool(split: Split, cold: Pool) -> Pool | None:
     inside = cold.chosen[:, np.flatnonzero(month >= 0)].getnnz(axis=1) > 0
     if not inside.any():
         return None
-    kept = _take(cold, np.flatnonzero(inside))
+    kept = cold.of_users(np.flatnonzero(inside))
     return replace(kept, name=MONTH, month=month)
 
 
@@ -216,12 +225,3 @@ def _minus(chosen: Any, removed: Any) -> Any:
     kept = (kept - kept.multiply(removed.astype(bool).astype(np.int8))).tocsr()
     kept.eliminate_zeros()
     return kept.astype(bool)
-
-
-def _take(pool: Pool, rows: IntArray) -> Pool:
-    return replace(
-        pool,
-        task=pool.task.of_users(rows),
-        chosen=pool.chosen[rows],
-        excluded=pool.excluded[rows],
-    )

@@ -85,14 +85,15 @@ def target_items(catalogue: Catalogue, *, domain: str | None = None) -> BoolArra
     """(N,) the items that are ranked: one domain's, or all where nothing is named.
 
     Without a name, a catalogue that has a ``home`` domain beside others is ranked on
-    ``home``: the others are sources to learn from. Raises ConfigError for an unknown domain.
+    ``home`` and on what names no domain, as it is served: the others are sources to learn from.
+    Raises ConfigError for an unknown domain.
     """
     domains = catalogue.frame[tables.DOMAIN]
     known = sorted(set(domains.dropna()))
     if domain is None:
         if HOME_DOMAIN not in known or len(known) == 1:
             return np.ones(len(catalogue), bool)
-        domain = HOME_DOMAIN
+        return np.asarray((domains == HOME_DOMAIN) | domains.isna(), dtype=bool)
     if domain not in known:
         raise ConfigError(
             f"no item has the domain {domain!r}; the catalogue has {', '.join(known) or 'none'}"

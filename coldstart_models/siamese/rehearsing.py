@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import torch
 
-from coldstart_models.data.episodes import Episode, with_support
+from coldstart_models.data.episodes import MIN_PEOPLE, Episode, with_support
 from coldstart_models.data.interactions import Interactions
 from coldstart_models.freed_memory import give_back
 from coldstart_models.siamese.learners.rehearsal import Rehearsal
@@ -32,14 +32,15 @@ def with_shots(
     *,
     numbers: Sequence[int] = SHOTS,
 ) -> Iterator[Episode]:
-    """Every episode with each number of first customers that its listings reach, one at a time.
+    """Every episode with each number of first customers that its listings reach, one at a time;
+    not where fewer than MIN_PEOPLE people are left to rank for.
 
     The histories of many first customers are large: one that is dropped is gone before the next.
     """
     for episode in episodes:
         for shots in numbers:
             drawn = with_support(episode, interactions, shots=shots, generator=generator)
-            if drawn is not None and len(drawn.chosen):
+            if drawn is not None and len(drawn.chosen) >= MIN_PEOPLE:
                 yield drawn
             del drawn
 

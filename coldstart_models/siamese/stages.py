@@ -231,7 +231,6 @@ def fine_tune(
 ) -> EpisodeSet:
     """The first half of meta-training: the scorer's weights, in place; returns its episodes."""
     episodes = past_episodes(training, seed=seed, by_time=by_time, histories=histories)
-    start = copy.deepcopy(model.network.state_dict())
     dates = model.network.date_term is not None
     learning, validation = (
         list(prepare_each(each, training, model.inputs, episodes.seen, seed=seed, dates=dates))
@@ -239,6 +238,7 @@ def fine_tune(
     )
     schedule = schedule or META_SCHEDULE
     with out_of_season(model.network):
+        start = copy.deepcopy(model.network.state_dict())  # as what is learned is judged: no season
         _learn(model, learning, validation, META, seed, schedule, progress, watch or Watch())
         keep_if_told(model, start, validation)
     _learn_certainty(model.network, learning, validation)
@@ -318,7 +318,9 @@ def rehearsals(
     dates = model.network.date_term is not None
     ready = partial(prepare_each, training=training, inputs=model.inputs, seed=seed, dates=dates)
     rest = without(training, episodes.validation)
-    kinds = category_episodes(rest, count=CATEGORIES, generator=generator)
+    kinds = category_episodes(
+        rest, count=CATEGORIES, generator=generator, among=training.rehearsable
+    )
     del rest
     of_kinds: Seen = {}
     give_back()  # what the steps took

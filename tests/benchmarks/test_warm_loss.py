@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from benchmarks import warm_loss
-from benchmarks.rehearsed import pool_ndcg, rehearsal_of
+from benchmarks.pool_ndcg import pool_ndcg
+from benchmarks.rehearsed import rehearsal_of
 from coldstart_models.data.splits import cutoff_split
 from coldstart_models.siamese.learners.plain import NoAdaptation
 from coldstart_models.siamese.stages import pretrain

@@ -153,6 +153,14 @@ def test_the_learner_that_won_is_kept_shown_and_served(large_trained: Home) -> N
     assert network.learner.name == tuned.contest["kept"]
 
 
+def test_meta_training_draws_as_the_model_did_unless_told_otherwise(few_things: Shop) -> None:
+    home = few_things.put_back("untrained")
+    train_job(home=home, now=NOW, seed=3)
+    for given, drawn in ((None, 3), (5, 5)):
+        meta_train_job(home=home, now=NOW, seed=given)
+        assert find_model(home).metadata["seed"] == drawn
+
+
 def test_a_learner_that_was_named_is_kept_whole(large_trained: Home, tmp_path: Path) -> None:
     large = large_trained
     tuned = meta_train_job(home=large, now=NOW, learner="bayes")

@@ -69,6 +69,50 @@ def test_the_settings_that_rank_the_validation_cut_best_are_kept(split):
     assert best[0] == own
 
 
+class Heeder(Follower):
+    """Ranks one's own group first until customers are known; then, if it heeds them, the other."""
+
+    name = "heeder"
+
+    def score(self, task):
+        own = super().score(task)
+        return own if task.support is None or self.settings.group == "own" else -own
+
+
+@dataclass(frozen=True)
+class Heeds(Likes):
+    """Both settings know one's own group without support."""
+
+    group: str = "heeds"
+
+    @classmethod
+    def suggested(cls, trial):
+        return cls(group=trial.suggest_categorical("group", ["heeds", "own"]))
+
+
+def test_a_peer_that_adapts_is_judged_with_first_customers_as_well(split):
+    training = split.training_set(board())
+    for adapts in (False, True):
+        Heeder.seen.clear()
+        ranker = tuning.TunedRanker("heeder", Heeds, Heeder, trials=8, adapts=adapts)
+        ranker.fit(training, seed=0)
+        found = {trial.settings["group"]: trial.ndcg for trial in ranker.trials}
+        assert found["own"] == 1.0
+        assert (found["heeds"] == 1.0) == (not adapts)
+        assert ranker.trials[0].settings == {"group": "heeds"}
+
+
+def test_the_validation_cut_with_support_is_the_same_listings_with_their_first_customers(split):
+    training = split.training_set(board())
+    pools = tuning.supported(training, by_time=True, seed=0)
+    assert [pool.shots for pool in pools] == [1, 3, 10]
+    listings = set(tuning.validation_task(training, by_time=True, seed=0).task.candidates)
+    for pool in pools:
+        assert set(pool.task.candidates) <= listings
+        _, counts = np.unique(pool.task.support.item_index, return_counts=True)
+        assert set(counts) == {pool.shots}
+
+
 def test_trials_see_nothing_of_the_items_that_they_are_judged_on(split):
     ranker = tuned(3)
     training = split.training_set(board())

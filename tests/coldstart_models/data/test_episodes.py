@@ -65,6 +65,35 @@ def test_a_hard_negative_reads_alike_and_was_never_chosen_together_with_its_item
     assert found == set(ids.tolist()) | rivals
 
 
+def blanked(training: TrainingSet, number: int) -> TrainingSet:
+    """Every item but each `number`-th without a text."""
+    catalogue = training.catalogue
+    present = np.arange(len(catalogue)) % number == 0
+    vectors = catalogue.text.vectors * present[:, None]
+    text = replace(catalogue.text, vectors=vectors.astype(np.float32), present=present)
+    return replace(training, catalogue=replace(catalogue, text=text))
+
+
+def test_what_has_no_text_is_nobodys_neighbour_and_has_none() -> None:
+    training = blanked(twins(), 2)
+    for seed in range(5):
+        drawn = np.random.default_rng(seed).choice(3 * PAIRS, size=27, replace=False)
+        episode = held_out_episode(training, share=0.3, generator=np.random.default_rng(seed))
+        assert episode is not None
+        kin = np.setdiff1d(episode.task.candidates, drawn)
+        assert len(kin)
+        assert training.catalogue.text.present[kin].all()
+        assert len(kin) <= training.catalogue.text.present[drawn].sum()
+
+
+def test_a_small_shop_whose_items_share_their_neighbours_still_has_a_problem() -> None:
+    small = blanked(twins(), 30)  # a few texts: whoever has one is the neighbour of several
+    for seed in range(20):
+        episode = held_out_episode(small, share=0.01, generator=np.random.default_rng(seed))
+        assert episode is not None
+        assert len(episode.task.candidates) == MIN_COHORT
+
+
 def bought_by(people: int) -> TrainingSet:
     """Everybody bought the old lamp, and nine days later one of a cohort's that others had."""
     new = [f"new{number:02}" for number in range(MIN_COHORT)]
@@ -93,6 +122,16 @@ def rehearsed(training: TrainingSet) -> dict[str, IntArray]:
     assert newest is not None
     past = np.concatenate([one.task.candidates for one in learning])
     return {"kind": kinds[0].task.candidates, "newest": newest.task.candidates, "launches": past}
+
+
+def test_what_sells_now_is_learned_of_the_department_that_is_ranked() -> None:
+    training = two_departments(home=LAUNCHES // 2)
+    everything = known_episode(replace(training, target=np.ones(len(training.target), bool)))
+    ranked = known_episode(training)
+    assert everything is not None
+    assert ranked is not None
+    assert training.target[ranked.task.candidates].all()
+    assert not training.target[everything.task.candidates].all()
 
 
 def test_cold_starts_are_rehearsed_on_the_department_that_is_ranked() -> None:

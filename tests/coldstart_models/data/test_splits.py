@@ -136,6 +136,9 @@ def test_the_home_domain_is_ranked_where_there_are_others():
     mixed = titled({"a": "x", "b": "y"}, domain=["home", "grocery"])
     assert ids(mixed, target_items(mixed)) == ["a"]
     assert ids(mixed, target_items(mixed, domain="grocery")) == ["b"]
+    some = titled({"a": "x", "b": "y", "c": "z"}, domain=["home", "grocery", None])
+    assert ids(some, target_items(some)) == ["a", "c"]  # as they are served
+    assert ids(some, target_items(some, domain="home")) == ["a"]
     assert target_items(titled({"a": "x", "b": "y"}, domain=["beauty", "health"])).all()
     with pytest.raises(ConfigError, match="the catalogue has grocery, home"):
         target_items(mixed, domain="garden")

@@ -2,8 +2,10 @@ import weakref
 from collections.abc import Iterator
 
 import numpy as np
+import pytest
 
 from coldstart_models.data.episodes import Episode, launch_episodes
+from coldstart_models.siamese import rehearsing
 from coldstart_models.siamese.preparing import prepare_each
 from coldstart_models.siamese.rehearsing import rehearse_all, with_shots
 from coldstart_models.siamese.stages import pretrain
@@ -34,3 +36,17 @@ def test_first_customers_of_one_rehearsal_are_dropped_before_the_next_are_drawn(
     rehearsals = rehearse_all(model.network, prepared, launches=True)
     assert [each.shots for each in rehearsals] == [1, 3] * 4
     assert kept == [0] * len(rehearsals)
+
+
+def test_too_few_people_left_to_rank_for_are_no_rehearsal(monkeypatch: pytest.MonkeyPatch) -> None:
+    training = many_launches()
+    learning, _ = launch_episodes(training)
+
+    def people() -> list[int]:
+        drawn = with_shots(learning, training.interactions, np.random.default_rng(0))
+        return [len(one.chosen) for one in drawn]
+
+    found = people()
+    monkeypatch.setattr(rehearsing, "MIN_PEOPLE", max(found))
+    assert people() == [count for count in found if count == max(found)]
+    assert min(found) >= 30

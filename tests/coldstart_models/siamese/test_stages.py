@@ -9,9 +9,9 @@ from torch import Tensor
 
 from coldstart_models.siamese import stages
 from coldstart_models.siamese.stages import META, SiameseModel, keep_if_told, pretrain
-from coldstart_models.siamese.training import MetaSiamese, Schedule, TrainingRecord
+from coldstart_models.siamese.training import MetaSiamese, Schedule, TrainingRecord, score_task
 from tests.coldstart_models.checkerboard import USERS
-from tests.coldstart_models.siamese.test_ranker import training_on_the_board
+from tests.coldstart_models.siamese.test_ranker import many_launches, training_on_the_board
 from tests.coldstart_models.siamese.test_training import alike, launch, network, state
 
 
@@ -66,3 +66,28 @@ def test_towers_learn_where_enough_people_stop_them(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(stages, "FEWEST_FOR_TOWERS", 2 * USERS)
     enough = pretrain(training, dates=False, seed=0, by_time=False, schedule=short)
     assert [step for step, _ in enough.records["train"].checks] == [0, 2, 4]
+
+
+def test_what_launches_taught_and_the_start_are_told_apart_out_of_season(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The weights were learned as if there were no season, and are judged so; it stays after."""
+    training, seen = many_launches(), []
+    model = pretrain(training, dates=True, seed=0)
+    term = model.network.date_term
+    assert term is not None
+    term.season_weight.fill_(2.0)
+
+    def scored(network: MetaSiamese, prepared: Any) -> Any:
+        seen.append(float(network.date_term.season_weight))
+        return score_task(network, prepared)
+
+    def kept(*given: Any, **named: Any) -> None:
+        model.records[META] = TrainingRecord(((0, 0.1), (20, 0.2)), 20)
+
+    monkeypatch.setattr(stages, "score_task", scored)
+    monkeypatch.setattr(stages, "_learn", kept)
+    stages.fine_tune(model, training, seed=0)
+    assert len(seen) >= 2
+    assert set(seen) == {0.0}
+    assert float(term.season_weight) == 2.0
