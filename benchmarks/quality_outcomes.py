@@ -1,13 +1,12 @@
 """The targets of ranking new items: what the cells of the quality benchmark say of each."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from benchmarks.grid import DATED, GRID, SIAMESE
 from benchmarks.oracle_shares import in_per_cent, oracle_share
 from benchmarks.outcomes import ABSENT, TIMES, Outcome, ahead, at_least
 from benchmarks.peers.registry import PUBLISHED
-from benchmarks.quality_tables import contested, mean_ranks
 from benchmarks.standings import Standing
 from benchmarks.tables import signed, spread
 from coldstart_models.data.pools import MONTH
@@ -37,7 +36,6 @@ def outcomes(cuts: Sequence[Standing]) -> Iterator[Outcome]:
             yield _within_months(standing)
         else:
             yield _no_peer_ahead(standing)
-    yield _first_by_mean_rank(contested(cuts))
 
 
 def _over_knn(cut: Standing, names: Sequence[str], bound: float) -> Outcome:
@@ -93,14 +91,24 @@ def _of_oracle(cut: Standing) -> Iterator[Outcome]:
     yield at_least(target, f"`{cut.cut}`", value, OF_ORACLE, "oracle", told=told)
 
 
-def _first_by_mean_rank(cuts: Sequence[Standing]) -> Outcome:
+def first_by_mean_rank(means: Mapping[str, float], cuts: int) -> Outcome:
+    """Ours before every other model.
+
+    Args:
+        means: model → mean rank.
+        cuts: how many they are of.
+    """
     target = "first by mean rank"
-    ranks = mean_ranks(cuts)
-    ours = [name for name in ranks if name in SIAMESE]
-    others = [name for name in ranks if name not in SIAMESE]
-    if not ours or not others:
+    found = [min(own, key=lambda one: means[one], default=None) for own in _parted(means)]
+    ours, other = found
+    if ours is None or other is None:
         return Outcome(target, "all", ABSENT, None, "content")
-    first, second = (min(names, key=lambda name: ranks[name][0]) for names in (ours, others))
-    told = f"`{first}` {ranks[first][0]:.2f}, `{second}` {ranks[second][0]:.2f}, {len(cuts)} cuts"
-    behind = ranks[first][0] - ranks[second][0]
+    told = f"`{ours}` {means[ours]:.2f}, `{other}` {means[other]:.2f}, {cuts} cuts"
+    behind = means[ours] - means[other]
     return Outcome(target, "all", told, f"{behind:.2f} ranks" if behind > 0 else None, "content")
+
+
+def _parted(names: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Ours, and the others."""
+    known = [*names]
+    return [one for one in known if one in SIAMESE], [one for one in known if one not in SIAMESE]

@@ -56,6 +56,17 @@ def beside(page: str, found: str) -> str:
     return page_sections.beside(old, new, head=head.text()).text()
 
 
+def mean_ranks(page: str) -> tuple[dict[str, float], int]:
+    """Model → mean rank as the page has it, and of how many cuts; empty where it has none.
+
+    Args:
+        page: the quality tables as they stand there.
+    """
+    rows = rows_of(Head.of(Sections.of(page).head).ranks)
+    cuts = len(rows[0]) - 2 if rows else 0
+    return {row[MODEL].strip("`"): float(row[MEAN]) for row in rows}, cuts
+
+
 def _peers(old: str, new: str, names: Sequence[str]) -> str:
     """Rows by cut, the newer of each."""
     lines: dict[str, str] = {}

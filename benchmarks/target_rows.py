@@ -5,7 +5,6 @@ what they said. A row is known by its target and where it was measured. One whos
 up or is worded anew stays, too: nobody but its reader can tell.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -14,8 +13,6 @@ from benchmarks.outcomes import ABSENT, COLUMNS, Outcome, Row
 
 EVERYWHERE: Final = ("all", "generated")
 """Places of a row that says of a target as a whole that it was not measured."""
-CUTS: Final = re.compile(r"(\d+) cuts$")
-"""How a row tells that it is of several cuts together."""
 Key = tuple[str, str]
 
 
@@ -60,11 +57,9 @@ def _key(row: Row) -> Key:
 
 
 def _newer(row: Row, judged: Mapping[Key, Outcome]) -> Row:
-    """The run's row, or the page's where the run has no result or saw fewer cuts."""
+    """The run's row, or the page's where the run has no result."""
     found = judged.get(_key(row))
-    if found is None or not found.known or _cuts(found.measured) < _cuts(row[2]):
-        return row
-    return found.row()
+    return row if found is None or not found.known else found.row()
 
 
 def _outdone(row: Row, judged: Mapping[Key, Outcome], measured: set[str]) -> bool:
@@ -72,9 +67,3 @@ def _outdone(row: Row, judged: Mapping[Key, Outcome], measured: set[str]) -> boo
     target, where, found, *_ = row
     idle = where in EVERYWHERE and found == ABSENT
     return idle and target in measured and (target, where) not in judged
-
-
-def _cuts(measured: str) -> int:
-    """How many cuts a row tells that it is of; 0 where it tells none."""
-    found = CUTS.search(measured)
-    return int(found[1]) if found else 0

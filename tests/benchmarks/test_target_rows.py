@@ -98,14 +98,6 @@ def test_what_stands_for_a_target_as_a_whole_goes_once_it_is_measured_and_does_n
     assert merged(rows, nothing) == rows
 
 
-@pytest.mark.parametrize(("cuts", "kept"), [(8, True), (9, False), (10, False)])
-def test_a_mean_rank_of_fewer_cuts_does_not_replace_the_pages(cuts: int, *, kept: bool) -> None:
-    told = "`siamese` 1.78, `als-map` 4.22, 9 cuts"
-    page = [row("first by mean rank", "all", told)]
-    newer = found("first by mean rank", "all", f"`siamese` 2.00, `als-map` 3.00, {cuts} cuts")
-    assert merged(page, [newer]) == (page if kept else [newer.row()])
-
-
 def test_the_head_counts_the_rows_that_stayed_as_well() -> None:
     rows = merged([row("x"), row("y", verdict="missed by 2")], [absent("x"), absent("z")])
     assert published(rows).startswith("1 of 2 measured targets are met; 1 was not measured.")
