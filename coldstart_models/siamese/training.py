@@ -1,8 +1,9 @@
 """Learning on episodes: listwise contrast, early stopping on a later cohort.
 
-The loss is that of `contrast` over an episode's whole candidate pool, with q_c the share of the
-episode's users who chose c: what q explains the scores need not, so they learn who likes what and
-not which contents happened to sell in the episode's season. What learns from support has an outer
+The loss is that of `contrast` over an episode's whole candidate pool, with q_c in proportion to how
+many people chose c, one at least, whether they have a history or not: what q explains the scores
+need not, so they learn who likes what and not which contents happened to sell in the episode's
+season. What learns from support has an outer
 loss of its own (`learners.outer`), on a scorer that stands still.
 
 The parameters that did best on the validation episodes are kept, and those at the start are

@@ -9,9 +9,9 @@ the minimum of a convex loss,
                − mean_u 1/|P_u| Σ_{c ∈ P_u} log softmax_c(<w, x_uc> + log q_c) + λ |w − w₀|²
 
 with P_u what user u chose, and w₀ the stated starting weights times the scale that fits best. On
-launches q_c is the share of the episode's users who chose c, as in training: which contents sold
-is the season's, and a fit that must explain it gave the prior most of the weight and lost 4 % of
-NDCG@10 on a later launch. On held-out items, whose popularity is their own, q is 1.
+launches q_c is in proportion to how many people chose c, as in training: which contents sold is the
+season's, and a fit that must explain it gave the prior most of the weight and lost 4 % of NDCG@10
+on a later launch. On held-out items, whose popularity is their own, q is 1.
 
 There is a fit for every pull λ of PULLS, and the starting weights beside them. Of a few hundred
 people the validation episodes tell the bad ones from the good, and hardly the best from the next:
