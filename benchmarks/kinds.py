@@ -28,6 +28,7 @@ from benchmarks.breakdown_tables import BOUNDS, OURS
 from benchmarks.choices import part_of
 from benchmarks.grid import GRID, Opened, open_cut
 from benchmarks.kept_results import kept, kept_path
+from benchmarks.page_sections import FACTS
 from benchmarks.quality import DOCUMENT, QUALITY, usual
 from benchmarks.results import FOLDER, machine
 from coldstart_models.benchmark_result import Measurement
@@ -85,10 +86,18 @@ def main() -> None:
         found.append(as_benchmark(cut.name, seeds))
     if not found:
         raise SystemExit("no cut was measured; give --data the folder of the data sets")
-    told = tables.fact({"machine": machine()})
-    text = f"{breakdown_tables.published(found)}\n- {told}\n"
+    text = published(found)
     page_sections.put(text, options.into, name="cells")
     console.say(text)
+
+
+def published(found: Sequence[Mapping[str, Any]]) -> str:
+    """The tables of every cut, and what they were measured on.
+
+    Args:
+        found: of `as_benchmark`.
+    """
+    return f"{breakdown_tables.published(found)}\n{FACTS} {tables.fact(machine())}\n"
 
 
 def measured(opened: Opened, seed: int) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import pytest
 
 from benchmarks import kinds
 from benchmarks.grid import Opened
+from benchmarks.page_sections import Sections
 from coldstart_models.data.splits import cutoff_split
 from tests.coldstart_models.checkerboard import CUTOFF, board, board_rows, interactions_of
 
@@ -61,6 +62,20 @@ def test_the_difference_to_popularity_is_paired_by_user():
     assert (ours["model"], ours["count"]) == ("siamese", 40)
     assert ours["over_popularity"] == pytest.approx([0.1, 0.1])
     assert "over_popularity" not in found["breakdowns"][0]
+
+
+def test_what_is_published_is_told_apart_by_cut_and_run():
+    users, history = list(range(40)), [3] * 40
+    models = {
+        name: {"cold": told(users, [ndcg] * 40, history=history)}
+        for name, ndcg in (("popularity", 0.1), ("siamese", 0.2))
+    }
+    found = [kinds.as_benchmark(cut, [{"split": "x", "models": models}]) for cut in ("a", "b")]
+    page = Sections.of(kinds.published(found))
+    assert [*page.cuts] == ["a", "b"]
+    for text in page.cuts.values():
+        assert text.endswith("`siamese` is at least `popularity` in all 1 cells.")
+    assert page.facts.startswith("- machine: ")
 
 
 def test_a_shop_is_measured_from_its_split_on(monkeypatch):
