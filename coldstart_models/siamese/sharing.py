@@ -1,5 +1,6 @@
 """A stage of learning in several processes, each with its part of a step's users."""
 
+import copy
 import io
 from collections.abc import Sequence
 from functools import partial
@@ -61,7 +62,12 @@ def _train(
     processes: Processes,
     tell: Tell,
 ) -> tuple[TrainingRecord, bytes]:
-    """One of the processes; the record and the parameters as bytes."""
+    """One of the processes; the record and the parameters as bytes.
+
+    What a process is given it shares with the others, so that each of them would move the same
+    parameters: it learns on a copy.
+    """
+    model = copy.deepcopy(model)
     record = train(
         model,
         episodes,

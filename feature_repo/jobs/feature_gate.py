@@ -1,7 +1,8 @@
 """Vectors on their way online, through the gate once more: they may have lain there for long.
 
 Extraction and training gate what they write. What another program wrote into a feature table, or
-an older version of this one, is held back here with the same suite.
+an older version of this one, is held back here with the same suite. A vector of nothing but zeros
+is unsound where it is what a listing is, and sound where it is what is added to that.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,12 +10,20 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from feature_repo.feature_tables import ENCODER_HASH, FEATURE_TABLES, FeatureTable, write_table
+from feature_repo.feature_tables import (
+    ENCODER_HASH,
+    FEATURE_TABLES,
+    ITEM_ADAPTATION,
+    FeatureTable,
+    write_table,
+)
 from feature_repo.home import Home
 from feature_repo.jobs.contents import Refusal
 from feature_repo.jobs.judging import VECTOR_CHECK
@@ -24,6 +33,8 @@ from validation import gate, reasons, tables
 ROWS: Final = 20_000
 MAKERS: Final = (ENCODER_HASH, "model")
 """What says who made an item's vector; the vectors of one maker have one width."""
+ADDED: Final = frozenset({ITEM_ADAPTATION.name})
+"""Views whose vectors are added to others: where first customers teach nothing, they are zeros."""
 
 
 def hold_back_unsound(
@@ -65,16 +76,25 @@ def _unsound(path: Path, table: FeatureTable, *, now: datetime) -> Iterator[Refu
         widths = _widths(file, column, maker)
         for batch in file.iter_batches(ROWS, columns=[table.key, column, maker, *source]):
             for made_by, rows in batch.to_pandas().groupby(maker, dropna=False):
-                result = gate.check_embeddings(
-                    rows, width=widths.get(made_by, 0), column=column, now=now
-                )
+                width = widths.get(made_by, 0)
+                if table.name in ADDED:
+                    rows = rows[~_nothing(rows[column], width)]
+                result = gate.check_embeddings(rows, width=width, column=column, now=now)
                 bad = result.quarantined
                 for key, owner, why in zip(
                     bad[reasons.KEY], bad[tables.SOURCE], bad[reasons.REASONS], strict=True
                 ):
                     if key not in told:
                         told.add(key)
-                        yield Refusal(key, VECTOR_CHECK, "", owner or "", "; ".join(why))
+                        known = owner if isinstance(owner, str) else ""
+                        yield Refusal(key, VECTOR_CHECK, "", known, "; ".join(why))
+
+
+def _nothing(vectors: pd.Series, width: int) -> npt.NDArray[np.bool_]:
+    """(N,): which vectors are all zeros, of the width that they should have."""
+    return np.array(
+        [one is not None and len(one) == width and not np.any(one) for one in vectors], bool
+    )
 
 
 def _widths(file: pq.ParquetFile, column: str, maker: str) -> dict[object, int]:

@@ -1,5 +1,7 @@
 """The scorer learns on other devices and in several processes what it learns on one processor."""
 
+import copy
+import io
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -12,7 +14,7 @@ from coldstart_models.general.contrast import Contrast, GeneralSchedule, learnin
 from coldstart_models.general.pretraining import pretrain_tower
 from coldstart_models.processes import ALONE, Processes
 from coldstart_models.ranker import TrainingSet
-from coldstart_models.siamese import stages, training
+from coldstart_models.siamese import sharing, stages, training
 from coldstart_models.siamese.checkpoints import Checkpoint
 from coldstart_models.siamese.stages import (
     FEWEST_FOR_TOWERS,
@@ -102,6 +104,27 @@ def test_two_processes_that_share_a_steps_users_find_the_gradients_of_one() -> N
     assert found == pytest.approx(checks, abs=0.01)
 
 
+def test_a_process_learns_on_a_copy_of_what_it_shares_with_the_others() -> None:
+    caught: list[Any] = []
+    with patch.object(
+        stages, "train", lambda *given, **how: caught.extend(given) or TrainingRecord((), 0)
+    ):
+        trained()
+    model, learning, validation = caught
+    before = copy.deepcopy(model.state_dict())
+    schedule = Schedule(steps=6, check_every=3, patience=9)
+    one, state = sharing._train(
+        model, learning, validation, schedule, 0, None, ALONE, lambda *said: None
+    )
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    plain = training.train(
+        model, learning, validation, schedule=schedule, generator=np.random.default_rng(0)
+    )
+    assert one == plain
+    learned = torch.load(io.BytesIO(state), weights_only=True)
+    assert all(torch.equal(value, learned[name]) for name, value in model.state_dict().items())
+
+
 @pytest.mark.slow
 def test_processes_that_a_stage_starts_say_how_far_they_are_and_leave_a_checkpoint(
     tmp_path: Path,
@@ -119,7 +142,9 @@ def test_processes_that_a_stage_starts_say_how_far_they_are_and_leave_a_checkpoi
         progress=lambda step, total: steps.append((step, total)),
     )
     assert steps == [(step, 20) for step in range(1, 21)]
-    assert losses[1] == pytest.approx(losses_of()[1], rel=1e-4)
+    alone = losses_of()
+    assert losses[1] == pytest.approx(alone[1], rel=1e-4)
+    assert losses == pytest.approx(alone, rel=0.01)
     assert [step for step, _ in two.records["train"].checks] == [0, 5, 10, 15, 20]
     again: list[int] = []  # the first of them wrote a checkpoint at the last step
     resumed = trained(Watch(checkpoint), progress=lambda step, total: again.append(step))

@@ -1,11 +1,17 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from feature_repo.encoders.encoder import Modality
-from feature_repo.feature_tables import EMBEDDING, ITEM_IMAGE_EMBEDDING, write_table
+from feature_repo.feature_tables import (
+    EMBEDDING,
+    ITEM_ADAPTATION,
+    ITEM_IMAGE_EMBEDDING,
+    write_table,
+)
 from feature_repo.home import Home
 from feature_repo.jobs.extract import extract
 from feature_repo.jobs.feature_gate import hold_back_unsound
@@ -59,3 +65,35 @@ def test_unsound_vectors_go_to_quarantine_and_come_back_once_mended(tmp_path: Pa
     assert hold_back_unsound(home, now=NOW) == {}
     assert keys(home) == ["a", "b", "c"]
     assert quarantine.load(home.quarantine, VIEW).empty
+
+
+def test_an_adaptation_that_adds_nothing_is_sound_and_one_that_is_broken_is_held(
+    tmp_path: Path,
+) -> None:
+    """The table names no source, as nobody but training writes it."""
+    home = Home(tmp_path)
+    deltas = {
+        "a": [0.5, 0.5, 0.0],
+        "b": [0.0, 0.0, 0.0],
+        "c": [float("nan"), 0.0, 0.0],
+        "d": [0.0, 0.0],
+    }
+    rows = pd.DataFrame(
+        {
+            "item_id": list(deltas),
+            "event_timestamp": NOW,
+            "created_timestamp": NOW,
+            "delta": [np.array(one, np.float32) for one in deltas.values()],
+            "bias": np.float32(0.1),
+            "support": 1,
+            "model": "m",
+        }
+    )
+    path = home.feature_table(ITEM_ADAPTATION.name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_table(pa.Table.from_pandas(rows, ITEM_ADAPTATION.schema, preserve_index=False), path)
+    assert hold_back_unsound(home, now=NOW) == {ITEM_ADAPTATION.name: 2}
+    assert sorted(pq.read_table(path)["item_id"].to_pylist()) == ["a", "b"]
+    held = quarantine.load(home.quarantine, ITEM_ADAPTATION.name)
+    assert sorted(held["key"]) == ["c", "d"]
+    assert hold_back_unsound(home, now=NOW) == {}
