@@ -1,7 +1,7 @@
 """Findings → for every failing row a quarantine or warning row with sentences for a person."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Final
 
@@ -63,7 +63,9 @@ def describe(
             KEY: key.iloc[rows].to_numpy(dtype=object),
             tables.SOURCE: source.iloc[rows].to_numpy(dtype=object),
             ROW_NUMBER: rows.astype(np.int64) + offset,
-            ROW: pd.Series(raw_rows(taken), dtype=object),
+            ROW: pd.Series(
+                raw_rows(taken, absent=nan_is_absent(raw) if len(rows) else ()), dtype=object
+            ),
             REASONS: pd.Series(list(sentences.values()), dtype=object),
             CHECKS: pd.Series(list(checks.values()), dtype=object),
             SEVERITY: pd.Series([str(severity)] * len(rows), dtype=object),
@@ -90,10 +92,19 @@ def telling(findings: Iterable[Finding]) -> list[Finding]:
     return telling
 
 
-def raw_rows(frame: pd.DataFrame) -> list[str]:
-    """Each row as JSON, keys sorted; NaN beside None is kept apart as ``"NaN"``."""
+def raw_rows(frame: pd.DataFrame, *, absent: Collection[str] = ()) -> list[str]:
+    """Each row as JSON, keys sorted; NaN is kept apart from None as ``"NaN"``.
+
+    Args:
+        absent: columns whose NaN says that nothing is there, as None does: null.
+    """
     names = sorted(map(str, frame.columns))
-    columns = [frame[name].tolist() for name in names]
+    columns = [
+        [None if isinstance(value, float) and np.isnan(value) else value for value in frame[name]]
+        if name in absent
+        else frame[name].tolist()
+        for name in names
+    ]
     return [
         json.dumps(
             {name: _plain(value) for name, value in zip(names, values, strict=True)},
@@ -102,6 +113,12 @@ def raw_rows(frame: pd.DataFrame) -> list[str]:
         )
         for values in zip(*columns, strict=True)
     ]
+
+
+def nan_is_absent(frame: pd.DataFrame) -> set[str]:
+    """Columns in which NaN is the only way to say that nothing is there (`coercion.numbers`)."""
+    nulls = {str(name): frame[name][frame[name].isna()] for name in frame}
+    return {name for name, found in nulls.items() if not any(value is None for value in found)}
 
 
 def shown_value(value: object) -> str:

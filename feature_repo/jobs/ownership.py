@@ -56,7 +56,9 @@ def _refused(
             reasons.KEY: places.to_numpy(dtype=object),
             tables.SOURCE: places.map(sources).to_numpy(dtype=object),
             reasons.ROW_NUMBER: places.index.to_numpy(dtype="int64"),
-            reasons.ROW: reasons.raw_rows(events.iloc[places.index.to_numpy()]),
+            reasons.ROW: reasons.raw_rows(
+                events.iloc[places.index.to_numpy()], absent=reasons.nan_is_absent(events)
+            ),
             reasons.REASONS: [[sentence] for sentence in sentences],
             reasons.CHECKS: [[CHECK]] * len(places),
             reasons.SEVERITY: str(Severity.BLOCK),

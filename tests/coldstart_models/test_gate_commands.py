@@ -83,6 +83,33 @@ def test_validate_holds_back_events_on_another_sources_listings_as_ingest_does(
     assert done["events"]["reasons"] == told["tables"][1]["reason_counts"] == {"known_item": 1}
 
 
+def test_a_number_that_a_held_row_lacks_is_no_reason_to_hold_it_again(coldstart, tmp_path):
+    shop = tmp_path / "sparse"
+    shop.mkdir()
+    (shop / "items.csv").write_text(
+        "item_id,title,price\nlamp,Brass lamp,20\nvase,,\nrug,Wool rug,\n"
+    )
+    (shop / "interactions.csv").write_text(
+        "user_id,item_id,timestamp,quantity\n"
+        "ann,lamp,2024-05-01,\nben,lamp,not a day,\ncat,rug,2024-05-02,2\n"
+    )
+    assert coldstart(*as_of("ingest", "table:sparse"))[0] == 0
+    for table, column, mended in (
+        ("items", "title", "Clay vase"),
+        ("events", "event_timestamp", "2024-05-03"),
+    ):
+        assert coldstart("quarantine", "export", "held.csv", "--table", table)[0] == 0
+        with open(tmp_path / "held.csv", newline="") as file:
+            (row,) = csv.DictReader(file)
+        assert "NaN" not in row.values()
+        with open(tmp_path / "held.csv", "w", newline="") as file:
+            writer = csv.DictWriter(file, row)
+            writer.writeheader()
+            writer.writerow(row | {column: mended})
+        sent = coldstart(*as_of("quarantine", "resubmit", "held.csv", "--table", table, "--json"))
+        assert json.loads(sent[1]) == [{"table": table, "submitted": 1, "accepted": 1, "held": 0}]
+
+
 def test_a_mended_row_leaves_quarantine_and_its_events_follow(coldstart, tmp_path, shop):
     assert coldstart(*as_of("ingest", "table:shop"))[0] == 0
     home = Home(tmp_path / "state")
