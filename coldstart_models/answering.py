@@ -173,7 +173,7 @@ class Answering:
             order,
         )
         best, reached = rows[order], scores[order].tolist()
-        told = sentences(person, order)
+        told = sentences(person, order, personal=personal)
         unsure = scoring.deviations(terms, order, personal=personal)
         return [
             Recommendation.of(

@@ -94,7 +94,7 @@ def explained(
         held = float(among[place[0]])
         contributions.append(Contribution(None, PLACE, held - score))
         score = held
-    (reason,) = _told(person, person.rows, parts)
+    (reason,) = _told(person, person.rows, parts, personal=personal)
     return Explanation(item_id, score, tuple(contributions), reason)
 
 
@@ -148,14 +148,21 @@ def _first_customers(scoring: Scoring, person: Person) -> torch.Tensor:
     return total
 
 
-def sentences(person: Person, places: IntArray) -> list[str]:
+def sentences(person: Person, places: IntArray, *, personal: float | None = None) -> list[str]:
     """Why each of some of the candidates, by their places (K,)."""
-    return _told(person, person.rows[places], person.parts(places))
+    return _told(person, person.rows[places], person.parts(places), personal=personal)
 
 
-def _told(person: Person, rows: IntArray, parts: FloatArray) -> list[str]:
-    """Why each listing (K,), of what each event adds to it (M, K, H)."""
+def _told(
+    person: Person, rows: IntArray, parts: FloatArray, *, personal: float | None
+) -> list[str]:
+    """Why each listing (K,), of what each event adds to it (M, K, H).
+
+    Where nothing of the person counts (`personal` 0), nothing of theirs is the reason.
+    """
     snapshot = person.snapshot
+    if personal == 0.0:
+        return [sentence(title(snapshot, row), []) for row in rows.tolist()]
 
     def title_of(event: int) -> str:
         return title(snapshot, int(person.past_rows[event]))

@@ -14,8 +14,11 @@ NAME: Final = "models"
 EXAMPLES: Final = """Examples:
 
   coldstart models list
+
   coldstart models use latest
+
   coldstart models use coldstart-siamese:6qf3nzv2jkq7u
+
   coldstart models rollback
 """
 

@@ -30,7 +30,10 @@ def run(
     k: Annotated[int, typer.Option("-k", min=1, help="How many listings.")] = 10,
     pool: Annotated[Pool, typer.Option(help="New listings alone, or all.")] = Pool.NEW,
     category: Annotated[str | None, typer.Option(help="A category path.")] = None,
-    max_price: Annotated[float | None, typer.Option(min=0.0)] = None,
+    max_price: Annotated[
+        float | None,
+        typer.Option(min=0.0, help="What costs more is left out; what has no price stays."),
+    ] = None,
     personal: Annotated[
         float | None,
         typer.Option(

@@ -11,6 +11,7 @@ NAME: Final = "users"
 EXAMPLES: Final = """Examples:
 
   coldstart users erase u42
+
   coldstart users erase u42 --json
 """
 

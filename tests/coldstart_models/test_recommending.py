@@ -207,6 +207,11 @@ def test_the_contributions_sum_to_the_score(recommender, supported, personal):
 def test_the_least_personal_recommendation_is_the_same_for_everybody(recommender):
     other = history_of("b00", "b03")
     one, two = (ids(recommender.recommend(who, k=5, personal=0.0)) for who in (HISTORY, other))
+    for told in recommender.recommend(HISTORY, k=5, personal=0.0):
+        assert told.reason.endswith(": listings like this one have been popular.")
+        whole = recommender.explain(HISTORY, told.item_id, personal=0.0)
+        assert whole.sentence == told.reason
+    assert "because of" in recommender.recommend(HISTORY, k=1)[0].reason
     assert one == two
     assert ids(recommender.recommend(HISTORY, k=5, personal=1.0)) != ids(
         recommender.recommend(other, k=5, personal=1.0)
