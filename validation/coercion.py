@@ -164,11 +164,15 @@ def _is_blank(value: object) -> bool:
 
 def _explicit_nan(values: pd.Series, present: np.ndarray) -> np.ndarray:
     nan = np.zeros(len(values), dtype=bool)
-    if values.dtype == object and not present.all():
-        absent = values[~present].tolist()
-        if any(value is None for value in absent):
-            nan[~present] = [isinstance(value, float) for value in absent]
+    absent = values[~present]
+    if says_none(absent):
+        nan[~present] = [isinstance(value, float) for value in absent]
     return nan
+
+
+def says_none(absent: pd.Series) -> bool:
+    """Whether None is among a column's absent values, so that NaN there says something else."""
+    return absent.dtype == object and any(value is None for value in absent)
 
 
 def _text(value: object) -> str:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from validation import tables
 from validation.checks import Severity, readable
+from validation.coercion import says_none
 from validation.engine import Finding
 
 KEY: Final = "key"
@@ -117,8 +118,7 @@ def raw_rows(frame: pd.DataFrame, *, absent: Collection[str] = ()) -> list[str]:
 
 def nan_is_absent(frame: pd.DataFrame) -> set[str]:
     """Columns in which NaN is the only way to say that nothing is there (`coercion.numbers`)."""
-    nulls = {str(name): frame[name][frame[name].isna()] for name in frame}
-    return {name for name, found in nulls.items() if not any(value is None for value in found)}
+    return {str(name) for name in frame if not says_none(frame[name][frame[name].isna()])}
 
 
 def shown_value(value: object) -> str:

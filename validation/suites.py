@@ -163,12 +163,14 @@ def embeddings(
     width: int,
     column: str,
     unit: bool,
+    zeros: bool = False,
     encoder_hash: str | None = None,
     compared: bool = False,
 ) -> "ExpectationSuite":
     """The encoders' output: finite vectors of `width`, not all zero, of unit length if `unit`.
 
     Args:
+        zeros: whether a vector may be all zeros, as one that is added to another may.
         encoder_hash: that of the encoder that every row must come from.
         compared: whether the vectors were compared with the catalogue's.
     """
@@ -182,6 +184,8 @@ def embeddings(
         "nonzero": "the vector is all zeros, which says nothing; leave the row out where an item "
         "has no photo or text",
     }
+    if zeros:
+        del wanted["nonzero"]
     if unit:
         wanted["unit"] = "the vector's length is {detail}, expected 1; normalise it"
     for quality, sentence in wanted.items():

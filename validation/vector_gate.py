@@ -26,10 +26,12 @@ def check_embeddings(
     now: datetime,
     column: str = EMBEDDING,
     unit: bool = False,
+    zeros: bool = False,
     encoder_hash: str | None = None,
     reference: vectors.FloatMatrix | None = None,
 ) -> GateResult:
-    """Check vectors: `width` finite numbers each, not all zero, of unit length if `unit`.
+    """Check vectors: `width` finite numbers each, not all zero but with `zeros`, of unit length if
+    `unit`.
 
     The accepted rows keep all their columns; their vectors are float32 arrays.
 
@@ -53,6 +55,7 @@ def check_embeddings(
         width=width,
         column=column,
         unit=unit,
+        zeros=zeros,
         encoder_hash=encoder_hash,
         compared=reference is not None,
     )

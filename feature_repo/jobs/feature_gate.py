@@ -10,8 +10,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -26,9 +24,9 @@ from feature_repo.feature_tables import (
 )
 from feature_repo.home import Home
 from feature_repo.jobs.contents import Refusal
-from feature_repo.jobs.judging import VECTOR_CHECK
+from feature_repo.jobs.judging import refused_vectors
 from feature_repo.jobs.refusals import quarantine_refused
-from validation import gate, reasons, tables
+from validation import gate, tables
 
 ROWS: Final = 20_000
 MAKERS: Final = (ENCODER_HASH, "model")
@@ -76,25 +74,17 @@ def _unsound(path: Path, table: FeatureTable, *, now: datetime) -> Iterator[Refu
         widths = _widths(file, column, maker)
         for batch in file.iter_batches(ROWS, columns=[table.key, column, maker, *source]):
             for made_by, rows in batch.to_pandas().groupby(maker, dropna=False):
-                width = widths.get(made_by, 0)
-                if table.name in ADDED:
-                    rows = rows[~_nothing(rows[column], width)]
-                result = gate.check_embeddings(rows, width=width, column=column, now=now)
-                bad = result.quarantined
-                for key, owner, why in zip(
-                    bad[reasons.KEY], bad[tables.SOURCE], bad[reasons.REASONS], strict=True
-                ):
-                    if key not in told:
-                        told.add(key)
-                        known = owner if isinstance(owner, str) else ""
-                        yield Refusal(key, VECTOR_CHECK, "", known, "; ".join(why))
-
-
-def _nothing(vectors: pd.Series, width: int) -> npt.NDArray[np.bool_]:
-    """(N,): which vectors are all zeros, of the width that they should have."""
-    return np.array(
-        [one is not None and len(one) == width and not np.any(one) for one in vectors], bool
-    )
+                result = gate.check_embeddings(
+                    rows,
+                    width=widths.get(made_by, 0),
+                    column=column,
+                    zeros=table.name in ADDED,
+                    now=now,
+                )
+                for refusal in refused_vectors(result):
+                    if refusal.item_id not in told:
+                        told.add(refusal.item_id)
+                        yield refusal
 
 
 def _widths(file: pq.ParquetFile, column: str, maker: str) -> dict[object, int]:

@@ -43,6 +43,16 @@ class Judged:
     """Sentences about the batch as a whole."""
 
 
+def refused_vectors(result: "GateResult") -> Iterator[Refusal]:
+    """Whose vectors the gate holds back, and why; a row may name no source."""
+    held = result.quarantined
+    for key, source, told in zip(
+        held[reasons.KEY], held[tables.SOURCE], held[reasons.REASONS], strict=True
+    ):
+        known = source if isinstance(source, str) else ""
+        yield Refusal(key, VECTOR_CHECK, "", known, "; ".join(told))
+
+
 class Judging:
     """Sends an encoder's new rows of an embedding table through the gate, beside the encoding.
 
@@ -125,12 +135,8 @@ class Judging:
     def _judge(self, rows: pa.Table) -> None:
         result = self._checked(rows)
         self._unusual, self._notes = self._unusual + len(result.warnings), result.notes
-        held = result.quarantined
-        for key, source, told in zip(
-            held[reasons.KEY], held[tables.SOURCE], held[reasons.REASONS], strict=True
-        ):
-            refusal = Refusal(key, VECTOR_CHECK, "", source or "", "; ".join(told))
-            self._refused.setdefault(key, refusal)
+        for refusal in refused_vectors(result):
+            self._refused.setdefault(refusal.item_id, refusal)
         places = np.arange(-self._seen % self._stride, rows.num_rows, self._stride)
         self._sample.append(rows.take(pa.array(places)))
         self._seen += rows.num_rows
