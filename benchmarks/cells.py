@@ -15,12 +15,10 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.code_versions import model_module
-from benchmarks.grid import CONSTANT, DATED_KNN, Cut, Opened, adapts
+from benchmarks.grid import Cut, Opened, adapts
 from benchmarks.kept_results import kept_path
-from benchmarks.peers.constant import ConstantRanker
-from benchmarks.peers.dated import DatedNeighbours
 from benchmarks.peers.kept import Kept
-from benchmarks.peers.registry import PUBLISHED, build_peer
+from benchmarks.peers.registry import BASELINES, PUBLISHED, build_peer
 from benchmarks.peers.tuning import TunedRanker
 from coldstart_models.benchmark_result import Measurement
 from coldstart_models.benchmarking import NO_GROUPS, Bench, Ledger, measure
@@ -95,10 +93,8 @@ class Workbench:
     def ranker(self, model: str, *, trials: int) -> Ranker:
         """A fresh ranker by name, ours or a published peer."""
         by_time = not self.split.seeded
-        if model == CONSTANT:
-            return ConstantRanker()
-        if model == DATED_KNN:
-            return DatedNeighbours(by_time=by_time)
+        if model in BASELINES:
+            return BASELINES[model]()
         if model in PUBLISHED:
             return build_peer(model, by_time=by_time, kept=self.kept, trials=trials)
         return build_ranker(

@@ -8,10 +8,7 @@ from typing import Final
 
 import pandas as pd
 
-from benchmarks.grid import CONSTANT, DATED_KNN
-from benchmarks.peers.constant import ConstantRanker
-from benchmarks.peers.dated import DatedNeighbours
-from benchmarks.peers.registry import PUBLISHED
+from benchmarks.peers.registry import BASELINES, PUBLISHED
 from coldstart_models.models import build_ranker
 
 PROJECT: Final = Path(__file__).resolve().parents[1]
@@ -24,10 +21,8 @@ WORDS: Final = frozenset({"coldstart_models.errors"})
 
 def model_module(model: str) -> str:
     """The module that the model's ranker is in."""
-    if model == CONSTANT:
-        return ConstantRanker.__module__
-    if model == DATED_KNN:
-        return DatedNeighbours.__module__
+    if model in BASELINES:
+        return BASELINES[model].__module__
     if model in PUBLISHED:
         return str(PUBLISHED[model].settings.__module__)
     return str(type(build_ranker(model, truth=pd.DataFrame())).__module__)

@@ -10,6 +10,8 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from benchmarks.peers.constant import ConstantRanker
+from benchmarks.peers.dated import DatedNeighbours
 from benchmarks.peers.registry import PUBLISHED
 from coldstart_models.benchmark_run import (
     SplitPlan,
@@ -38,8 +40,8 @@ TEXT_COLUMNS: Final = (
     tables.BRAND,
     tables.ATTRIBUTES,
 )
-CONSTANT: Final = "constant"
-DATED_KNN: Final = f"{CONTENT_KNN}+date"
+CONSTANT: Final = ConstantRanker.name
+DATED_KNN: Final = DatedNeighbours.name
 """The best kNN ensemble with listing dates, beside our models with dates."""
 SIAMESE: Final = ("siamese", "siamese+meta")
 DATED: Final = ("siamese+date", "siamese+meta+date")

@@ -6,7 +6,7 @@ leaves the others as they were last measured.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -73,7 +73,7 @@ def beside(old: Sections, new: Sections, *, head: str) -> Sections:
     return Sections(head, {name: cuts[name] for name in names}, "\n".join(facts))
 
 
-def in_order(cuts: Sequence[str] | dict[str, str]) -> list[str]:
+def in_order(cuts: Iterable[str]) -> list[str]:
     """The cuts as the grid orders them, others last."""
     order = [cut.name for cut in GRID]
     return sorted(cuts, key=lambda name: order.index(name) if name in order else len(order))

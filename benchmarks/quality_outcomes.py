@@ -1,6 +1,6 @@
 """The targets of ranking new items: what the cells of the quality benchmark say of each."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from benchmarks.grid import DATED, GRID, SIAMESE
@@ -99,16 +99,11 @@ def first_by_mean_rank(means: Mapping[str, float], cuts: int) -> Outcome:
         cuts: how many they are of.
     """
     target = "first by mean rank"
-    found = [min(own, key=lambda one: means[one], default=None) for own in _parted(means)]
-    ours, other = found
-    if ours is None or other is None:
+    ours = [name for name in means if name in SIAMESE]
+    others = [name for name in means if name not in SIAMESE]
+    if not ours or not others:
         return Outcome(target, "all", ABSENT, None, "content")
-    told = f"`{ours}` {means[ours]:.2f}, `{other}` {means[other]:.2f}, {cuts} cuts"
-    behind = means[ours] - means[other]
+    first, second = (min(names, key=lambda name: means[name]) for names in (ours, others))
+    told = f"`{first}` {means[first]:.2f}, `{second}` {means[second]:.2f}, {cuts} cuts"
+    behind = means[first] - means[second]
     return Outcome(target, "all", told, f"{behind:.2f} ranks" if behind > 0 else None, "content")
-
-
-def _parted(names: Iterable[str]) -> tuple[list[str], list[str]]:
-    """Ours, and the others."""
-    known = [*names]
-    return [one for one in known if one in SIAMESE], [one for one in known if one not in SIAMESE]

@@ -1,7 +1,7 @@
 """One cell of the benchmark of shots: a split and a seed, every learner at every k."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -10,9 +10,10 @@ import torch
 
 from benchmarks.pool_ndcg import pool_ndcg
 from benchmarks.rehearsed import rehearsal_of
-from benchmarks.shots_tables import WHOLE
+from benchmarks.shots_tables import ONE_POOL, POOLS, WHOLE
 from benchmarks.warm_loss import warm_loss
 from coldstart_models.data.catalogue import Catalogue, FloatMatrix
+from coldstart_models.data.episodes import turns
 from coldstart_models.data.pools import Pool, shots_pools
 from coldstart_models.data.splits import Split
 from coldstart_models.ranker import Support
@@ -53,17 +54,19 @@ def measured(catalogue: Catalogue, split: Split, *, seed: int) -> dict[str, Any]
         rehearsal = rehearsal_of(model, training, pool)
         return _of_pool(pool, rehearsal, learners, kept, catalogue)
 
+    pools = [told(pool, taught) for pool in large]
+    fewer = [pool for last in large[-1:] for pool in with_fewer(last) if pool.shots < last.shots]
     return {
         "seed": seed,
         "contest": contest.as_dict(),
-        "pools": [told(pool, taught) for pool in large],
-        "one_pool": [told(pool, []) for last in large[-1:] for pool in with_fewer(last)],
+        POOLS: pools,
+        ONE_POOL: [*(told(pool, []) for pool in fewer), *pools[-1:]],
         "warm": warm_loss(model, before, split, catalogue, seed=seed),
         "seconds": round(time.process_time() - began, 1),
     }
 
 
-def with_fewer(pool: Pool) -> Iterable[Pool]:
+def with_fewer(pool: Pool) -> Iterator[Pool]:
     """A pool with support, for every number of shots up to its own.
 
     Listings, who ranks them and what is left out of their rankings are the same in all, so that
@@ -74,12 +77,11 @@ def with_fewer(pool: Pool) -> Iterable[Pool]:
     support = pool.task.support
     if support is None:
         raise ValueError(f"pool {pool.name} has no support")
-    items = support.item_index  # in order, and each item's users as they came
-    place = np.arange(len(items)) - np.searchsorted(items, items)
+    turn = turns(support.item_index)  # in order, and each item's users as they came
     for shots in (shots for shots in SHOTS if shots <= pool.shots):
-        first = np.flatnonzero(place < shots)
+        first = np.flatnonzero(turn < shots)
         known = Support(
-            items[first],
+            support.item_index[first],
             support.user_index[first],
             support.time_us[first],
             support.histories.take(first),

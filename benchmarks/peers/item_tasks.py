@@ -6,6 +6,7 @@ import numpy as np
 
 from benchmarks.peers.latent import require_events
 from coldstart_models.data.catalogue import FloatMatrix, IntArray
+from coldstart_models.data.episodes import turns
 from coldstart_models.data.interactions import Interactions
 from coldstart_models.errors import NotEnoughData
 from coldstart_models.ranker import RankingTask, Support
@@ -74,7 +75,7 @@ def columns(task: RankingTask, support: Support) -> IntArray:
 def padded(owner: IntArray, users: IntArray, count: int) -> tuple[IntArray, FloatMatrix]:
     """(count, K) users of each owner, 0 where padded, and their weights, 1 or 0."""
     order = np.argsort(owner, kind="stable")
-    place = np.arange(len(order)) - np.searchsorted(owner[order], owner[order])
+    place = turns(owner[order])
     width = int(place.max(initial=0)) + 1
     rows, weights = np.zeros((count, width), np.int64), np.zeros((count, width), np.float32)
     rows[owner[order], place], weights[owner[order], place] = users[order], 1.0

@@ -15,6 +15,8 @@ from benchmarks.peers import (
     melu,
     meta_embedding,
 )
+from benchmarks.peers.constant import ConstantRanker
+from benchmarks.peers.dated import DatedNeighbours
 from benchmarks.peers.kept import Kept
 from benchmarks.peers.tuning import TRIALS, TunedRanker
 from coldstart_models.errors import ConfigError
@@ -50,6 +52,12 @@ PUBLISHED: Final[dict[str, Published]] = {
         Published("aldi", aldi.Settings, aldi.Aldi),
     )
 }
+
+
+BASELINES: Final[dict[str, type[ConstantRanker | DatedNeighbours]]] = {
+    baseline.name: baseline for baseline in (ConstantRanker, DatedNeighbours)
+}
+"""What is beside the peers to be read by, neither published nor tuned."""
 
 
 def build_peer(

@@ -22,12 +22,7 @@ from coldstart_models.data.catalogue import Catalogue, FloatMatrix
 from coldstart_models.data.pools import Pool, shots_pools
 from coldstart_models.data.splits import validation_split
 from coldstart_models.errors import NotEnoughData
-from coldstart_models.peers.selection import (
-    MAX_SCORES,
-    MAX_USERS,
-    ValidationTask,
-    validation_task,
-)
+from coldstart_models.peers.selection import ValidationTask, drawn_users, validation_task
 from coldstart_models.ranker import Ranker, RankingTask, TrainingSet
 
 TRIALS: Final = 8
@@ -131,10 +126,9 @@ def supported(training: TrainingSet, *, by_time: bool, seed: int) -> list[Pool]:
     pools = []
     for shots in SHOTS:
         for pool in shots_pools(split, shots=shots, seed=seed)[1:]:
-            users = len(pool.task.user_index)
-            limit = max(1, min(MAX_USERS, MAX_SCORES // len(pool.task.candidates)))
-            drawn = np.random.default_rng([seed, 31]).permutation(users)[:limit]
-            pools.append(pool.of_users(np.sort(drawn)))
+            rows = np.arange(len(pool.task.user_index))
+            candidates = len(pool.task.candidates)
+            pools.append(pool.of_users(drawn_users(rows, candidates=candidates, lot=[seed, 31])))
     return pools
 
 

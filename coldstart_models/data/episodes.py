@@ -249,10 +249,14 @@ def first_users(
     _, first_row = np.unique(pairs, return_index=True)
     first_row = np.sort(first_row)
     items, users, times = items[first_row], users[first_row], events.time_us[order][first_row]
-    starts = np.searchsorted(items, items, side="left")
-    keep = np.arange(len(items)) - starts < shots
+    keep = turns(items) < shots
     empty = stack_histories([])
     return Support(items[keep], users[keep], times[keep], empty)
+
+
+def turns(owners: IntArray) -> IntArray:
+    """(P,): how many of the same owner stand before each; owners ascend."""
+    return np.asarray(np.arange(len(owners)) - np.searchsorted(owners, owners))
 
 
 def supported(task: RankingTask) -> BoolArray:

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from coldstart_models.data.catalogue import BoolArray, FloatMatrix
+from coldstart_models.data.catalogue import BoolArray, FloatMatrix, IntArray
 from coldstart_models.data.splits import validation_split
 from coldstart_models.metrics import NDCG, USER_METRICS, user_metrics
 from coldstart_models.ranker import RankingTask, TrainingSet
@@ -44,9 +44,7 @@ def validation_task(training: TrainingSet, *, by_time: bool, seed: int) -> Valid
     chosen = split.truth.matrix()[:, candidates]
     has_history = split.training.matrix().getnnz(axis=1) > 0
     users = np.flatnonzero(has_history & (chosen.getnnz(axis=1) > 0))
-    limit = min(MAX_USERS, MAX_SCORES // max(1, len(candidates)))
-    if len(users) > limit:
-        users = np.sort(np.random.default_rng([seed, 29]).permutation(users)[:limit])
+    users = drawn_users(users, candidates=len(candidates), lot=[seed, 29])
     if not len(users):
         return None
     return ValidationTask(
@@ -56,6 +54,18 @@ def validation_task(training: TrainingSet, *, by_time: bool, seed: int) -> Valid
         item_ids=training.catalogue.item_ids[candidates],
         launches=not split.seeded,
     )
+
+
+def drawn_users(users: IntArray, *, candidates: int, lot: Sequence[int]) -> IntArray:
+    """Those of a validation task, ascending: all, or as many by lot as it may have.
+
+    Args:
+        lot: the seed of what is drawn.
+    """
+    limit = min(MAX_USERS, MAX_SCORES // max(1, candidates))
+    if len(users) <= limit:
+        return users
+    return np.sort(np.random.default_rng(lot).permutation(users)[:limit])
 
 
 def standardized(scores: FloatMatrix, present: BoolArray | None = None) -> FloatMatrix:
