@@ -238,8 +238,11 @@ def read_stored(home: Home) -> StoredSource:
     """The folder's one source, with its features. Raises ConfigError where there are several."""
     records = list(read_records(home.sources).values())
     if len(records) != 1:
-        names = ", ".join(record.name for record in records) or "none"
-        raise ConfigError(f"a benchmark needs a folder with one source; {home.root} has {names}")
+        names = ", ".join(record.name for record in records)
+        raise ConfigError(
+            f"a benchmark needs a folder with one source; {home.root} has "
+            f"{names or 'none: run `coldstart ingest SOURCE`'}"
+        )
     record = records[0]
     truth = pq.read_table(home.truth).to_pandas() if record.truth else None
     events = event_log(home).read().to_pandas()

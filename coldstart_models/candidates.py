@@ -10,6 +10,7 @@ from coldstart_models.errors import UnknownItem
 from coldstart_models.snapshot import Snapshot
 from coldstart_models.user_history import UserHistory
 from validation import tables
+from validation.prices import one_spelling
 
 NEW: Final = "new"
 ALL: Final = "all"
@@ -28,6 +29,7 @@ def pool_rows(
     """Rows of the items of a pool that pass the filters.
 
     Args:
+        category: the beginning of a path; blanks and case do not matter.
         min_price: listings without a price go, as nobody knows that they cost so much.
         max_price: listings without a price stay.
         available: leave out what cannot be bought now.
@@ -38,7 +40,7 @@ def pool_rows(
     if available:
         keep &= snapshot.available
     if category is not None:
-        wanted = tuple(tables.category_levels(category))
+        wanted = tuple(tables.category_levels(one_spelling(category)))
         numbers, levels = snapshot.categories
         inside = np.array([path[: len(wanted)] == wanted for path in levels], dtype=bool)
         keep &= inside[numbers]

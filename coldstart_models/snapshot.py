@@ -28,6 +28,7 @@ from coldstart_models.siamese.sketch import Sketch
 from coldstart_models.user_history import UserHistory
 from feature_repo.feature_tables import HISTORY_LENGTH
 from validation import tables
+from validation.prices import one_spelling
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND: Final = timedelta(microseconds=1)
@@ -157,13 +158,9 @@ class Snapshot:
 
     @cached_property
     def categories(self) -> tuple[IntArray, list[tuple[str, ...]]]:
-        """(N,) the number of each item's category, and each category's levels."""
+        """(N,) the number of each item's category, and each category's levels in one spelling."""
         numbers, paths = pd.factorize(self.items[tables.CATEGORY], use_na_sentinel=False)
-        levels = [
-            tuple(tables.category_levels(path if isinstance(path, str) else None))
-            for path in paths.tolist()
-        ]
-        return numbers, levels
+        return numbers, [tuple(tables.category_levels(one_spelling(path))) for path in paths]
 
     @cached_property
     def target(self) -> BoolArray:

@@ -145,10 +145,17 @@ class Checklist:
 def _wanted(column: str, dtype: pa.DataType) -> str:
     if column == tables.ATTRIBUTES:
         return 'a JSON object such as {{"colour": "oak"}}; write one, or leave it empty'
+    if column == tables.EVENT_TIMESTAMP:
+        return (
+            "a date and time such as 2024-05-01T12:00:00Z, or of `seq` a whole number; write it so"
+        )
     if pa.types.is_timestamp(dtype):
         return "a date and time such as 2024-05-01T12:00:00Z; write it so"
     if column in (tables.PRICE, tables.UNIT_PRICE):
-        return "a number; give a price such as 12.50, or leave it empty"
+        return (
+            "a number; give a price such as 12.50, or leave it empty; decimal commas are read by "
+            'decimal = "," in mapping.toml'
+        )
     if pa.types.is_floating(dtype):
         return "a finite number; give one, or leave it empty"
     if pa.types.is_boolean(dtype):

@@ -5,6 +5,7 @@ Where it holds too few listings to say what is usual, nothing is unusual.
 
 import difflib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
@@ -62,8 +63,9 @@ class Reference:
     photos: Contents
     photo_ids: pd.Series
     """The ids of `photos`; those of `texts` are the listings'."""
-    categories: frozenset[str]
-    """Paths in one spelling; empty where there are too few listings to say."""
+    categories: Mapping[str, str]
+    """Path in one spelling → as the catalogue writes it most often; empty where there are too few
+    listings to say."""
     currencies: frozenset[str]
     scripts: frozenset[str]
     languages: frozenset[str]
@@ -105,7 +107,7 @@ class Reference:
     ) -> "Reference":
         return cls(
             *(listings, texts, photos, photo_ids),
-            categories=_usual(in_one_spelling(listings[tables.CATEGORY])),
+            categories=_usual_spellings(listings[tables.CATEGORY]),
             currencies=_usual(listings[tables.CURRENCY]),
             scripts=_usual(listings[SCRIPT], share=RARE),
             languages=_usual(listings[LANGUAGE][sampled(texts.owners)], share=RARE),
@@ -141,7 +143,7 @@ class Reference:
         if not self.categories:
             return {}
         spelled = in_one_spelling(categories.dropna())
-        unknown = spelled[~spelled.isin(self.categories) & spelled.notna()]
+        unknown = spelled[~spelled.isin(list(self.categories)) & spelled.notna()]
         nearest = {path: self._nearest(path) for path in unknown.unique()}
         return {row: nearest[str(path)] for row, path in labelled(unknown)}
 
@@ -175,7 +177,7 @@ class Reference:
 
     def _nearest(self, path: str) -> str:
         close = difflib.get_close_matches(path, sorted(self.categories), n=1, cutoff=0.6)
-        return f"; did you mean {close[0]!r}?" if close else ""
+        return f"; did you mean {self.categories[close[0]]!r}?" if close else ""
 
 
 def wording_of(items: pd.DataFrame) -> pd.DataFrame:
@@ -203,6 +205,13 @@ def script_of(text: object) -> str | None:
 
 def _no_photos() -> pd.DataFrame:
     return pd.DataFrame({tables.ITEM_ID: [], FINGERPRINT: []}, dtype=object)
+
+
+def _usual_spellings(paths: pd.Series) -> dict[str, str]:
+    counts = paths.value_counts()  # the most frequent first
+    written = pd.Series(counts.index, index=in_one_spelling(counts.index.to_series()))
+    usual = _usual(in_one_spelling(paths))
+    return {path: text for path, text in written.groupby(level=0).first().items() if path in usual}
 
 
 def _usual(values: pd.Series, *, share: float = 0.0) -> frozenset[str]:

@@ -1,7 +1,7 @@
 """`coldstart evaluate`: the models on this catalogue, as one HTML report."""
 
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -17,6 +17,10 @@ from coldstart_models.commands.benchmark import (
     tell,
     write_json,
 )
+
+if TYPE_CHECKING:
+    from coldstart_models.evaluation_report import Example
+    from feature_repo.home import Home
 
 NAME: Final = "evaluate"
 EXAMPLES: Final = """Examples:
@@ -40,18 +44,21 @@ def run(
     json: Annotated[Path | None, typer.Option(help="Write the results here as JSON.")] = None,
     as_of: console.AsOf = None,
 ) -> None:
-    """Split the ingested catalogue, fit and measure the models, write a report with examples."""
+    """Split the ingested catalogue, fit and measure the models, write a report with examples.
+
+    The examples are of the model that `coldstart train` stored; without one the report has none.
+    """
+    from dataclasses import replace
+
     from coldstart_models.benchmark_run import read_stored, splitter
     from coldstart_models.benchmarking import benchmark
+    from coldstart_models.data.pools import Skipped
+    from coldstart_models.errors import ArtifactError, ContractMismatch
     from coldstart_models.evaluation_report import write_report
-    from coldstart_models.examples import example_users, examples
     from coldstart_models.models import MODELS
-    from coldstart_models.recommending import Recommender
     from feature_repo.home import Home
-    from feature_repo.store import Store
 
     home, now = Home.current(), console.present(as_of)
-    recommender = Recommender.load(home)
     stored = read_stored(home)
     plan = split_plan(cutoff, random_items)
     with console.bar("evaluate") as progress:
@@ -66,9 +73,12 @@ def run(
             generated=stored.record.generated,
             progress=progress,
         )
-    shown = examples(
-        example_users(home, count=6), home=home, store=Store(home), recommender=recommender
-    )
+    try:
+        shown, why = _examples(home), "no history is online; run `coldstart materialize`"
+    except (ArtifactError, ContractMismatch) as error:
+        shown, why = [], str(error)
+    if not shown:
+        result = replace(result, skipped=[*result.skipped, Skipped("examples", why)])
     path = write_report(
         result,
         shown,
@@ -81,3 +91,14 @@ def run(
         write_json(result, json)
     tell(result)
     console.say(f"report: {path}")
+
+
+def _examples(home: "Home") -> "list[Example]":
+    from coldstart_models.examples import example_users, examples
+    from coldstart_models.recommending import Recommender
+    from feature_repo.store import Store
+
+    recommender = Recommender.load(home)
+    return examples(
+        example_users(home, count=6), home=home, store=Store(home), recommender=recommender
+    )

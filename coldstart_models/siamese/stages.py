@@ -134,8 +134,8 @@ def pretrain(
     """
     if len(training.interactions) == 0:
         raise NotEnoughData(
-            "the training set holds no positive event on a warm item; "
-            "ingest events, or move the cutoff to a later date"
+            "there is no positive event on a known item to learn from; ingest events, and "
+            "aggregate them (of a benchmark, move the cutoff to a later date)"
         )
     featurizer = Featurizer.fit(training.catalogue, training.warm, seed=seed, general=general)
     inputs = featurizer(training.catalogue)

@@ -6,6 +6,7 @@ source = "my-shop"                      # value of the `source` column
 file = "products.csv"                   # instead of items.*
 item_id = "artikelnummer"               # canonical column = the file's column
 ignore = ["warehouse"]                  # extra columns that are not attributes
+decimal = ","                           # of numbers written as 1.299,50
 
 [items.constants]
 currency = "EUR"                        # the same value in every row
@@ -31,6 +32,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from feature_repo.catalogs.columns import EVENT_COLUMNS, ITEM_COLUMNS, Known, nearest
+from feature_repo.catalogs.numerals import DECIMAL_MARKS
 from feature_repo.catalogs.source import SourceError
 from validation import tables
 
@@ -38,7 +40,7 @@ MAPPING_FILE: Final = "mapping.toml"
 Constant = str | int | float | bool | date
 """A value a column may hold in every row."""
 
-TEXT_OPTIONS: Final = ("file", "timestamp_format", "timezone", "encoding", "delimiter")
+TEXT_OPTIONS: Final = ("file", "timestamp_format", "timezone", "encoding", "delimiter", "decimal")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,8 @@ class TableMapping:
     timezone: str | None = None
     encoding: str | None = None
     delimiter: str | None = None
+    decimal: str | None = None
+    """Decimal mark of numbers written as text: a point or a comma."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +107,11 @@ def _table(content: object, known: Known, path: Path, where: str) -> TableMappin
     for key in (*known, *TEXT_OPTIONS):
         if key in content and not isinstance(content[key], str):
             raise SourceError(f"{path}: [{where}] {key} is {content[key]!r}, expected text")
+    if content.get("decimal", ".") not in DECIMAL_MARKS:
+        raise SourceError(
+            f"{path}: [{where}] decimal is {content['decimal']!r}, expected "
+            f"{' or '.join(map(repr, DECIMAL_MARKS))}"
+        )
     ignore = content.get("ignore", [])
     if not isinstance(ignore, list) or not all(isinstance(name, str) for name in ignore):
         raise SourceError(f"{path}: [{where}] ignore is {ignore!r}, expected a list of columns")

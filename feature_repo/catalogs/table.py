@@ -25,6 +25,7 @@ from feature_repo.catalogs import columns, files, raw
 from feature_repo.catalogs.columns import EVENT_COLUMNS, ITEM_COLUMNS, SEQ, UNREADABLE
 from feature_repo.catalogs.mapping import MAPPING_FILE, FolderMapping, TableMapping
 from feature_repo.catalogs.moments import MICROSECONDS, START, in_sequence, moments
+from feature_repo.catalogs.numerals import with_points
 from feature_repo.catalogs.source import (
     Ordering,
     SourceColumnError,
@@ -51,6 +52,13 @@ TEXT_COLUMNS: Final = (
     tables.EVENT_TYPE,
     tables.SESSION_ID,
     tables.VARIANT,
+)
+NUMBERS: Final = (
+    tables.PRICE,
+    tables.QUANTITY,
+    tables.UNIT_PRICE,
+    tables.VALUE,
+    tables.PROPENSITY,
 )
 
 
@@ -265,6 +273,8 @@ def _canonical(
                 zone=stated.timezone,
                 more=more,
             )
+        elif canonical in NUMBERS and stated.decimal is not None:
+            values = with_points(values, decimal=stated.decimal)
         result[canonical] = values
     for canonical, value in stated.constants.items():
         result[canonical] = value

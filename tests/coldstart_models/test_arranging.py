@@ -103,6 +103,7 @@ def test_filters_by_category_price_and_availability(snapshot: Snapshot) -> None:
     assert rows() == ["a", "c", "d"]
     assert rows(available=False) == IDS
     assert rows(category="Home > Sofas") == ["a", "d"]
+    assert rows(category=" home>SOFAS") == ["a", "d"]
     assert rows(min_price=15) == ["d"]
     assert rows(max_price=15) == ["a", "c"]
     assert rows(min_price=5, max_price=15, exclude=["c"]) == ["a"]

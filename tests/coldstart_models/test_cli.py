@@ -79,7 +79,7 @@ def test_every_subcommand_explains_itself_with_examples(coldstart, name):
         (["materialize"], "run `coldstart ingest SOURCE`"),
         (["train"], "run `coldstart ingest SOURCE`"),
         (["meta-train"], "run `coldstart train`"),
-        (["evaluate", "--random-items", "0.2"], "run `coldstart train`"),
+        (["evaluate", "--random-items", "0.2"], "run `coldstart ingest SOURCE`"),
         (["recommend", "--user", "u1"], "run `coldstart train`"),
         (["serve"], "run `coldstart train`"),
         (["listings", "nofile.jsonl"], "there is no file nofile.jsonl"),

@@ -114,7 +114,10 @@ def test_every_planted_defect_of_a_feed_is_quarantined_and_nothing_else(
 def test_a_reason_names_row_column_value_expectation_and_remedy(listings: Listings) -> None:
     result = items(listings("a", "b", price=["12.50", "n/a"]))
     assert result.quarantined["reasons"].tolist() == [
-        ["Row 1: price is 'n/a'; expected a number; give a price such as 12.50, or leave it empty."]
+        [
+            "Row 1: price is 'n/a'; expected a number; give a price such as 12.50, or leave it "
+            'empty; decimal commas are read by decimal = "," in mapping.toml.'
+        ]
     ]
     row = result.quarantined.iloc[0]
     assert (row["key"], row["source"], row["severity"]) == ("b", "shop", "block")

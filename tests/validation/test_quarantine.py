@@ -37,7 +37,8 @@ def test_the_same_rows_again_add_nothing_and_keep_when_they_were_first_seen(
     assert keys(tmp_path) == ["a", None, None]
     assert before["first_seen"].tolist() == [pd.Timestamp(NOW)] * 3
     assert before["reasons"].tolist()[0] == [
-        "Row 0: price is 'x'; expected a number; give a price such as 12.50, or leave it empty."
+        "Row 0: price is 'x'; expected a number; give a price such as 12.50, or leave it empty; "
+        'decimal commas are read by decimal = "," in mapping.toml.'
     ]
 
 

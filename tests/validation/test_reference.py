@@ -37,7 +37,7 @@ def test_an_unknown_category_is_told_with_the_nearest(
     frame = listings("a", "b", category=["Home > Lmps", "Boats"])
     result = gate.check_items(frame, known_items=catalogue, now=NOW)
     first, second = result.warnings["reasons"]
-    assert "did you mean 'home > lamps'?" in first[0]
+    assert "did you mean 'Home > Lamps'?" in first[0]
     assert second == [
         "Row 1: category 'Boats' is not among the catalogue's; correct it if it is misspelt."
     ]

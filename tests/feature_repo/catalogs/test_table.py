@@ -220,6 +220,20 @@ def test_a_mapping_names_files_columns_constants_and_words(tmp_path: Path) -> No
     )
 
 
+def test_a_decimal_comma_is_read_where_the_mapping_says_so(tmp_path: Path) -> None:
+    folder = shop(
+        tmp_path / "s",
+        items="item_id;title;price;width\na;A;1.299,50;12,5\nb;B;39,90;8\nc;C;on request;8\n",
+        events="user_id;item_id;quantity;unit_price\nu;a;2;1.299,50\n",
+        mapping='[items]\ndecimal = ","\n[events]\ndecimal = ","\n',
+    )
+    source = table.read(folder)
+    assert column(source.items, tables.PRICE) == ["1299.50", "39.90", "on request"]
+    assert column(source.items, tables.ATTRIBUTES)[0] == '{"width": "12,5"}'
+    assert column(source.events, tables.UNIT_PRICE) == ["1299.50"]
+    assert column(source.events, tables.QUANTITY) == ["2"]
+
+
 def test_a_mapping_elsewhere_is_taken_where_it_is_given(tmp_path: Path) -> None:
     folder = shop(tmp_path / "s", items="nr,title\n1,A\n")
     mapping = tmp_path / "mine.toml"
@@ -237,6 +251,7 @@ def test_a_mapping_elsewhere_is_taken_where_it_is_given(tmp_path: Path) -> None:
         ('[items]\nignore = "x"\n', "ignore is 'x', expected a list"),
         ("[items.constants]\ncurrency = [1]\n", r"currency is \[1\], expected one value"),
         ('[events.event_types]\nview = "look"\n', "view = 'look', expected one of impression"),
+        ('[items]\ndecimal = ";"\n', r"\[items\] decimal is ';', expected ',' or '.'"),
         ("source = \n", "cannot be read as TOML"),
         ('source = ""\n', "source is ''"),
     ],

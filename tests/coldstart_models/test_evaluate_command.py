@@ -1,0 +1,50 @@
+"""`coldstart evaluate` on a small shop, before and after it has a model."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from coldstart_models.training_job import train_job
+from feature_repo.home import HOME_VARIABLE, Home
+from feature_repo.store import Store
+from tests.coldstart_models.test_training_job import home_of, unordered_shop
+from tests.feature_repo.samples import NOW
+
+
+@pytest.fixture
+def home(coldstart, monkeypatch, tmp_path: Path) -> Home:
+    home = home_of(unordered_shop(), tmp_path / "few")
+    monkeypatch.setenv(HOME_VARIABLE, str(home.root))
+    return home
+
+
+def evaluated(coldstart) -> tuple[dict[str, object], str]:
+    code, out, err = coldstart(
+        *("evaluate", "--random-items", "0.2", "--models", "random,popularity", "--shots", "0"),
+        *("--json", "result.json", "--report", "report.html"),
+    )
+    assert code == 0, err
+    return json.loads(Path("result.json").read_text()), Path("report.html").read_text() + out + err
+
+
+def test_without_a_model_the_report_has_every_number_and_says_why_no_examples(
+    coldstart, home: Home
+) -> None:
+    result, told = evaluated(coldstart)
+    assert {row["model"] for row in result["results"]} == {"random", "popularity"}
+    why = f"no model in {home.models}; run `coldstart train`"
+    assert {"what": "examples", "reason": why} in result["skipped"]
+    assert "<h2>Examples</h2>" not in told
+    assert told.count("run `coldstart train`") == 2
+
+
+def test_with_a_model_the_report_shows_whom_it_recommends_what(coldstart, home: Home) -> None:
+    train_job(home=home, now=NOW)
+    result, _ = evaluated(coldstart)
+    why = "no history is online; run `coldstart materialize`"
+    assert {"what": "examples", "reason": why} in result["skipped"]
+    Store(home).materialize()
+    result, told = evaluated(coldstart)
+    assert "<h2>Examples</h2>" in told
+    assert "examples" not in {one["what"] for one in result["skipped"]}
