@@ -192,7 +192,8 @@ def find_model(home: Home, *, tag: str = LATEST, name: str = MODEL_NAME) -> Stor
         if not known:
             raise ArtifactError(f"no model in {home.models}; run `coldstart train`") from error
         raise ArtifactError(
-            f"no model {asked} in {home.models}; it holds {', '.join(known[-5:])}"
+            f"no model {asked} in {home.models}; `coldstart models list` tells all, the newest of "
+            f"them {', '.join(known[-5:])}"
         ) from error
 
 

@@ -112,7 +112,8 @@ def _for_everybody(
     dated = scoring.calendar.terms(snapshot)
     if dated is not None:
         added += [(AGE, float(dated.age[row])), (SEASON, float(dated.season[row]))]
-    return found + [Contribution(None, term, share * value) for term, value in added if value]
+    told = [Contribution(None, term, share * value) for term, value in added]
+    return found + [one for one in told if one.value]
 
 
 def _by_event(
@@ -126,12 +127,12 @@ def _by_event(
     adapted = _first_customers(scoring, person)
     share = 1.0 if personal is None else personal
     named = zip(scoring.scorer.widths, parts[:, 0], strict=True)
-    return [
+    told = [
         Contribution(chosen, name, share * float(value))
         for name, values in [*named, (FIRST_CUSTOMERS, adapted.numpy())]
         for chosen, value in zip(person.item_ids, values, strict=True)
-        if value != 0.0
     ]
+    return [one for one in told if one.value]
 
 
 @torch.inference_mode()

@@ -90,7 +90,7 @@ def test_a_home_without_a_model_says_to_train(home: Home) -> None:
 
 def test_an_unknown_version_names_the_ones_there_are(home: Home, tmp_path: Path) -> None:
     tag = save_model(folder(tmp_path), contract=CONTRACT, metadata={}, home=home)
-    with pytest.raises(ArtifactError, match=f"it holds {tag}"):
+    with pytest.raises(ArtifactError, match=f"the newest of them {tag}"):
         find_model(home, tag="nosuchversion")
 
 

@@ -211,6 +211,8 @@ def test_the_least_personal_recommendation_is_the_same_for_everybody(recommender
         assert told.reason.endswith(": listings like this one have been popular.")
         whole = recommender.explain(HISTORY, told.item_id, personal=0.0)
         assert whole.sentence == told.reason
+        assert [part.history_item_id for part in whole.contributions if part.history_item_id] == []
+        assert sum(part.value for part in whole.contributions) == pytest.approx(whole.score)
     assert "because of" in recommender.recommend(HISTORY, k=1)[0].reason
     assert one == two
     assert ids(recommender.recommend(HISTORY, k=5, personal=1.0)) != ids(
