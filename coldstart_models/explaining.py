@@ -112,8 +112,7 @@ def _for_everybody(
     dated = scoring.calendar.terms(snapshot)
     if dated is not None:
         added += [(AGE, float(dated.age[row])), (SEASON, float(dated.season[row]))]
-    told = [Contribution(None, term, share * value) for term, value in added]
-    return found + [one for one in told if one.value]
+    return found + [Contribution(None, term, share * value + 0.0) for term, value in added if value]
 
 
 def _by_event(
