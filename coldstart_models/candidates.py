@@ -9,8 +9,7 @@ from coldstart_models.data.catalogue import IntArray
 from coldstart_models.errors import UnknownItem
 from coldstart_models.snapshot import Snapshot
 from coldstart_models.user_history import UserHistory
-from validation import tables
-from validation.prices import one_spelling
+from validation.prices import spelled_levels
 
 NEW: Final = "new"
 ALL: Final = "all"
@@ -40,7 +39,7 @@ def pool_rows(
     if available:
         keep &= snapshot.available
     if category is not None:
-        wanted = tuple(tables.category_levels(one_spelling(category)))
+        wanted = spelled_levels(category)
         numbers, levels = snapshot.categories
         inside = np.array([path[: len(wanted)] == wanted for path in levels], dtype=bool)
         keep &= inside[numbers]

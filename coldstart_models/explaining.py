@@ -112,6 +112,7 @@ def _for_everybody(
     dated = scoring.calendar.terms(snapshot)
     if dated is not None:
         added += [(AGE, float(dated.age[row])), (SEASON, float(dated.season[row]))]
+    # + 0.0, so that of a negative one nothing is told as 0 and not as -0
     return found + [Contribution(None, term, share * value + 0.0) for term, value in added if value]
 
 

@@ -28,7 +28,7 @@ from coldstart_models.siamese.sketch import Sketch
 from coldstart_models.user_history import UserHistory
 from feature_repo.feature_tables import HISTORY_LENGTH
 from validation import tables
-from validation.prices import one_spelling
+from validation.prices import spelled_levels
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND: Final = timedelta(microseconds=1)
@@ -160,7 +160,7 @@ class Snapshot:
     def categories(self) -> tuple[IntArray, list[tuple[str, ...]]]:
         """(N,) the number of each item's category, and each category's levels in one spelling."""
         numbers, paths = pd.factorize(self.items[tables.CATEGORY], use_na_sentinel=False)
-        return numbers, [tuple(tables.category_levels(one_spelling(path))) for path in paths]
+        return numbers, [spelled_levels(path) for path in paths]
 
     @cached_property
     def target(self) -> BoolArray:

@@ -23,10 +23,15 @@ DEEPEST: Final = 3
 Names = dict[str, int]
 
 
+def spelled_levels(path: object) -> tuple[str, ...]:
+    """The levels of a category path, root first, with single blanks and in lower case."""
+    levels = tables.category_levels(path if isinstance(path, str) else None)
+    return tuple(" ".join(level.split()).casefold() for level in levels)
+
+
 def one_spelling(path: object) -> str | None:
     """A category path with single blanks around its separators, in lower case."""
-    levels = tables.category_levels(path if isinstance(path, str) else None)
-    return " > ".join(" ".join(level.split()).casefold() for level in levels) or None
+    return " > ".join(spelled_levels(path)) or None
 
 
 def in_one_spelling(paths: pd.Series) -> pd.Series:

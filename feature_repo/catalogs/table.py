@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Final
 
 import pandas as pd
+import pyarrow as pa
 
 from feature_repo.catalogs import columns, files, raw
 from feature_repo.catalogs.columns import EVENT_COLUMNS, ITEM_COLUMNS, SEQ, UNREADABLE
@@ -53,12 +54,11 @@ TEXT_COLUMNS: Final = (
     tables.SESSION_ID,
     tables.VARIANT,
 )
-NUMBERS: Final = (
-    tables.PRICE,
-    tables.QUANTITY,
-    tables.UNIT_PRICE,
-    tables.VALUE,
-    tables.PROPENSITY,
+NUMBERS: Final = frozenset(
+    column.name
+    for table in tables.TABLES.values()
+    for column in table.columns
+    if pa.types.is_floating(column.dtype)
 )
 
 

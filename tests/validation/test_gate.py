@@ -276,6 +276,11 @@ def test_every_defect_of_an_event_is_told_apart(log: Listings) -> None:
         14: ["received_at_not_in_future"],
         15: ["received_at_readable"],
     }
+    told = dict(zip(result.quarantined["row_number"], result.quarantined["reasons"], strict=True))
+    assert told[9] == [
+        "Row 9: event_timestamp is 'noon'; expected a date and time such as 2024-05-01T12:00:00Z, "
+        "or of `seq` a whole number; write it so."
+    ]
     assert result.accepted["user_id"].tolist() == ["u0", "u12"]
     assert warned(result) == {12: ["rating_value"]}
 
