@@ -5,9 +5,8 @@ is kept otherwise: validation is a few dozen launches, whose luck is a bias for 
 of learners that are as good the luckiest would change with every training.
 
 Before it is judged, validation may halve or drop what a learner makes of the customers' profiles,
-and likewise of how they came: few launches teach too much trust more often than too little, and
-what does not help is left out. Where the fewest customers rank worse than none, as few are left
-unused. Who is kept then learns anew on all rehearsals, those of validation
+and likewise of how they came, and may leave a few customers unused: where it tells that the whole
+ranks worse, by the same doubt. Who is kept then learns anew on all rehearsals, those of validation
 with them: they are the newest, and the most like what comes.
 """
 
@@ -28,8 +27,8 @@ from coldstart_models.siamese.learners.rehearsal import Rehearsal
 
 Values = npt.NDArray[np.float64]
 DIGITS: Final = 5
-SHARES: Final = (0.5, 1.0, 0.0)
-"""Of equals the first is taken."""
+SHARES: Final = sorted(product((1.0, 0.5, 0.0), repeat=2), key=sum, reverse=True)
+"""What may be left of a learner's vectors and of its biases, the most first."""
 USUAL: Final = Prototype.name
 """Best or next to it on later launches of four dates of a shop, whoever had won (ADR 0030)."""
 
@@ -93,11 +92,10 @@ def hold_contest(
     if not learners or not validation:
         raise ValueError("a contest needs a learner and a rehearsal to judge it by")
     untaught = [copy.deepcopy(learner) for learner in learners]
-    without = without_support(validation)
     for learner in learners:
         learner.learn(learning)
         if learner.guarded:
-            guard(learner, validation, without=without)
+            guard(learner, validation)
     reached = [_of_each(learner, validation) for learner in learners]
     standings = tuple(
         Standing(learner.name, _means(found))
@@ -109,7 +107,7 @@ def hold_contest(
     place = names.index(usual) if usual in names and close[names.index(usual)] else best
     kept = untaught[place]
     learn_on_all(kept, [*learning, *validation], shares_of=learners[place])
-    return kept, Contest(names[best], kept.name, without, standings)
+    return kept, Contest(names[best], kept.name, _means(_without_support(validation)), standings)
 
 
 def learn_on_all(learner: Learner, rehearsals: Sequence[Rehearsal], *, shares_of: Learner) -> None:
@@ -120,43 +118,30 @@ def learn_on_all(learner: Learner, rehearsals: Sequence[Rehearsal], *, shares_of
 
 
 @torch.no_grad()
-def guard(
-    learner: Learner, validation: Sequence[Rehearsal], *, without: Mapping[int, float]
-) -> None:
-    """Set, in place, what validation allows of a learner.
+def guard(learner: Learner, validation: Sequence[Rehearsal]) -> None:
+    """Set, in place, what validation allows of a learner (`siamese.doubt`).
 
-    The shares of its vectors and biases that rank best over all shots; and the fewest customers
-    that rank no worse than none.
-
-    Args:
-        without: first customers → NDCG@10 without any support.
+    The largest shares of its vectors and biases that are not told from those that rank best over
+    all shots; and the fewest customers with whom it is not told to rank worse than without.
     """
     weights = [learner.step(each.evidence) for each in validation]
-
-    def quality(shares: tuple[float, float]) -> float:
-        shared = [
-            FastWeights(found.vectors * shares[0], found.bias * shares[1]) for found in weights
-        ]
-        return float(np.mean(list(_means(_by_shots(validation, shared)).values())))
-
-    vectors, biases = max(product(SHARES, SHARES), key=quality)
+    reached = [
+        list(_by_shots(validation, [found.shared(*shares) for found in weights]).values())
+        for shares in SHARES
+    ]
+    vectors, biases = SHARES[near_best(reached).index(True)]
     learner.vector_share.fill_(vectors)
     learner.bias_share.fill_(biases)
-    found = standing(learner, validation).by_shots
-    for shots in found:  # in rising order
-        if found[shots] >= without[shots]:
+    without = _without_support(validation)
+    for shots, found in _of_each(learner, validation).items():  # in rising order
+        if near_best([[found], [without[shots]]])[0]:
             break
         learner.fewest.fill_(shots + 1)
 
 
-def standing(learner: Learner, validation: Sequence[Rehearsal]) -> Standing:
-    """How a learner does with each number of first customers."""
-    return Standing(learner.name, _means(_of_each(learner, validation)))
-
-
-def without_support(validation: Sequence[Rehearsal]) -> dict[int, float]:
-    """First customers → NDCG@10 of the same people and listings without any support."""
-    return _means(_by_shots(validation, [None] * len(validation)))
+def _without_support(validation: Sequence[Rehearsal]) -> dict[int, Values]:
+    """First customers → (U,) NDCG@10 of the same people and listings without any support."""
+    return _by_shots(validation, [None] * len(validation))
 
 
 @torch.inference_mode()

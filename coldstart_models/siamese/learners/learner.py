@@ -35,6 +35,10 @@ class FastWeights:
     def nothing(cls, evidence: Evidence) -> "FastWeights":
         return cls(torch.zeros_like(evidence.profile), torch.zeros_like(evidence.customers))
 
+    def shared(self, vectors: float, biases: float) -> "FastWeights":
+        """So much of the vectors, and so much of the biases."""
+        return FastWeights(self.vectors * vectors, self.bias * biases)
+
     def effect(self, users: Tensor) -> Tensor:
         """(B, C): what they add to the scores of users (B, M, R)."""
         return users.flatten(1) @ self.vectors.flatten(1).T + self.bias
