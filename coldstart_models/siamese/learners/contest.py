@@ -27,8 +27,10 @@ from coldstart_models.siamese.learners.rehearsal import Rehearsal
 
 Values = npt.NDArray[np.float64]
 DIGITS: Final = 5
-SHARES: Final = sorted(product((1.0, 0.5, 0.0), repeat=2), key=sum, reverse=True)
-"""What may be left of a learner's vectors and of its biases, the most first."""
+SHARES: Final = tuple(sorted(product((1.0, 0.5, 0.0), repeat=2), key=sum, reverse=True))
+"""What may be left of a learner's vectors and of its biases, the most of both first; of as much of
+both, the most of the vectors.
+"""
 USUAL: Final = Prototype.name
 """Best or next to it on later launches of four dates of a shop, whoever had won (ADR 0030)."""
 
@@ -121,8 +123,8 @@ def learn_on_all(learner: Learner, rehearsals: Sequence[Rehearsal], *, shares_of
 def guard(learner: Learner, validation: Sequence[Rehearsal]) -> None:
     """Set, in place, what validation allows of a learner (`siamese.doubt`).
 
-    The largest shares of its vectors and biases that are not told from those that rank best over
-    all shots; and the fewest customers with whom it is not told to rank worse than without.
+    The first of SHARES that is not told from the one that ranks best over all shots; and the
+    fewest customers with whom it is not told to rank worse than without.
     """
     weights = [learner.step(each.evidence) for each in validation]
     reached = [
@@ -132,6 +134,7 @@ def guard(learner: Learner, validation: Sequence[Rehearsal]) -> None:
     vectors, biases = SHARES[near_best(reached).index(True)]
     learner.vector_share.fill_(vectors)
     learner.bias_share.fill_(biases)
+    learner.fewest.zero_()
     without = _without_support(validation)
     for shots, found in _of_each(learner, validation).items():  # in rising order
         if near_best([[found], [without[shots]]])[0]:

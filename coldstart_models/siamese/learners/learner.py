@@ -49,7 +49,8 @@ class Learner(nn.Module, ABC):
 
     name: ClassVar[str]
     guarded: ClassVar[bool] = True
-    """Whether validation may halve or drop its vectors or its biases; baselines are as they are."""
+    """Whether validation may halve or drop its vectors or its biases, and leave few customers
+    unused; baselines are as they are."""
     vector_share: Tensor
     bias_share: Tensor
     fewest: Tensor

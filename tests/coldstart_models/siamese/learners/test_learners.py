@@ -294,7 +294,7 @@ def test_what_does_not_help_on_validation_is_left_out():
     """A learner that was taught the opposite of the truth keeps nothing of it."""
     learner = build_learner("prototype", modalities=MODALITIES)
     with torch.no_grad():
-        learner.steps.fill_(1.0)
+        learner.steps.fill_(1.0)  # small steps the wrong way cannot be told from none
         misled = [
             replace(each, evidence=replace(each.evidence, profile=-each.evidence.profile))
             for each in VALIDATION
@@ -323,7 +323,7 @@ def test_what_validation_cannot_tell_from_better_is_kept_whole():
     """Biases that rank a little worse than none do may do so by chance."""
 
     class Shaky(NoAdaptation):
-        """It adds so little that a few people's places change, some for the worse."""
+        """It moves places at random, which is a little for the worse."""
 
         guarded = True
 
