@@ -60,7 +60,7 @@ def control(points: Sequence[Mapping[str, Any]]) -> str:
         ours = [point for point in points if point["model"] == model]
         best = max(ours, key=lambda point: float(point[NDCG]))
         for point in ours:
-            place = f"{point['personal']:g}"
+            place = "beyond 1" if point["personal"] is None else f"{point['personal']:g}"
             body.append(
                 [
                     f"`{model}`",
@@ -84,12 +84,14 @@ def control(points: Sequence[Mapping[str, Any]]) -> str:
 
 def _peak(points: Sequence[Mapping[str, Any]], best: Mapping[str, Any]) -> str:
     """Where NDCG is highest among the places looked at, and what the default is short of it."""
-    told = f"is highest at π = {best['personal']:g}"
     own = next((point for point in points if point["own"]), None)
+    if own is best:
+        return "is highest at its default"
+    told = f"is highest at π = {best['personal']:g}"
     if own is None:
         return told
     if own[NDCG] == best[NDCG]:
-        return "is highest at its default" if own is best else f"{told}, as high at its default"
+        return f"{told}, as high at its default"
     return f"{told}, its default {(1 - own[NDCG] / best[NDCG]):.1%} below"
 
 

@@ -116,8 +116,9 @@ class PersonalPoint:
     """A model at one place between the general and the personal, on the cold pool."""
 
     model: str
-    personal: float
-    """0 is what sells in general, 1 the person alone."""
+    personal: float | None
+    """0 is what sells in general, 1 the person alone; None is the model's own score where it leans
+    away from what sells, as no place does."""
     own: bool
     """Whether it is the place that the model learned."""
     recall: float

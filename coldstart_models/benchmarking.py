@@ -281,17 +281,22 @@ class _At:
 def personal_curve(
     bench: Bench, ranker: Steerable, *, model: str, own: Measurement
 ) -> list[PersonalPoint]:
-    """The model on the cold pool from the general to the personal, its own place among it.
+    """The model on the cold pool from the general to the personal, its own place among it, or last
+    where it has none.
 
     Args:
         own: what it was found to be at its own place.
     """
     (pool,) = (pool for pool in bench.pools if pool.name == COLD)
     quiet = replace(bench, writer=None)
-    own_place, points = round(ranker.own_place, DIGITS), []
-    for place in sorted({*STEPS, own_place}):
+    own_place, points = ranker.own_place, []
+    places: Sequence[float | None] = [*STEPS, None]
+    if own_place is not None:
+        own_place = round(own_place, DIGITS)
+        places = sorted({*STEPS, own_place})
+    for place in places:
         found = own
-        if place != own_place:
+        if place is not None and place != own_place:
             found = measure(quiet, _At(ranker, place), pool, model=model, shots=[])
         means = dict(zip(USER_METRICS, np.nanmean(found.values, axis=0), strict=True))
         points.append(

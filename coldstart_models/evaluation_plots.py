@@ -26,6 +26,8 @@ COLORS: Final = {
 OTHER_COLOR: Final = "#7f7f7f"
 MAIN_MODELS: Final = ("oracle", "siamese+meta", "siamese", "content-knn", "popularity", "random")
 """Shown where a picture has room for a few."""
+BEYOND: Final = 1.1
+"""Where the control is drawn for a score that leans away from what sells."""
 WIDTH: Final = 7.4
 """Inches."""
 
@@ -101,7 +103,7 @@ def personal_plot(result: BenchmarkResult) -> str:
     figure, (quality, lift) = _figures(height=3.2)
     for model in models:
         points = [point for point in result.personal if point.model == model]
-        places = [point.personal for point in points]
+        places = [BEYOND if point.personal is None else point.personal for point in points]
         own = [place for place, point in enumerate(points) if point.own]
         for axes, values in (
             (quality, [point.ndcg for point in points]),
@@ -113,7 +115,7 @@ def personal_plot(result: BenchmarkResult) -> str:
     lift.set_ylabel("popularity lift")
     for axes in (quality, lift):
         axes.set_xlabel("general ← personal → the person alone")
-        axes.set_xlim(-0.02, 1.02)
+        axes.set_xlim(-0.02, BEYOND + 0.02)
     _legend(quality)
     return _svg(figure)
 

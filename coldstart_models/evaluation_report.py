@@ -202,7 +202,8 @@ def _plots(result: BenchmarkResult) -> list[Plot]:
             "General against personal",
             "NDCG@10 on the cold pool, and how much more often the listings shown are chosen by "
             "anybody than the pool's (1 is no lean to the popular), from what sells in general, on "
-            "the left, to the person alone. The mark is where the model learned to stand.",
+            "the left, to the person alone. The mark is where the model learned to stand; right of "
+            "all where it learned to lean away from what sells.",
             personal_plot(result),
         ),
         (

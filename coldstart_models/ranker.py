@@ -98,8 +98,8 @@ class Steerable(Ranker, Protocol):
     """A ranker with a control from what sells in general (0) to the person alone (1)."""
 
     @property
-    def own_place(self) -> float:
-        """Where the order is that of `score`."""
+    def own_place(self) -> float | None:
+        """Where the order is that of `score`; None where it is that nowhere."""
 
     def score_at(self, task: RankingTask, personal: float) -> FloatMatrix:
         """(U, C) scores at a place of the control."""

@@ -5,13 +5,13 @@ all that comes from the person's history and the listing's first customers,
 
     y_π = π t + (1 − π) g,      π from 0 (what sells in general) to 1 (the person alone).
 
-The model's own score is t + w g with a learned weight w: the order at π = 1 / (1 + w). Without a
-π the score is the model's own, as it was learned.
+The model's own score is t + w g with a learned weight w: the order at π = 1 / (1 + w). Where w was
+learned to be negative popularity counts against a listing, and no π has that order. Without a π the
+score is the model's own, as it was learned.
 """
 
 from typing import TypeVar
 
-import numpy as np
 from torch import Tensor
 
 from coldstart_models.errors import ConfigError
@@ -20,9 +20,11 @@ from coldstart_models.siamese.scorer import spread_of
 Numbers = TypeVar("Numbers", Tensor, float)
 
 
-def own_place(weight: float) -> float:
-    """The π at which the order is the model's own; 1 where popularity counts for nothing."""
-    return float(np.clip(1.0 / (1.0 + max(weight, 0.0)), 0.0, 1.0))
+def own_place(weight: float) -> float | None:
+    """The π at which the order is the model's own; 1 where popularity counts for nothing, and None
+    where it counts against a listing.
+    """
+    return 1.0 / (1.0 + weight) if weight >= 0.0 else None
 
 
 def moved(score: Numbers, general: Numbers, weight: float, personal: float | None) -> Numbers:

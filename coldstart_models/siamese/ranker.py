@@ -67,7 +67,7 @@ class SiameseRanker:
         return score_task(model.network, prepared)
 
     @property
-    def own_place(self) -> float:
+    def own_place(self) -> float | None:
         """Place of the learned score between the general and the personal: `siamese.personal`."""
         if self._model is None:
             raise NotEnoughData("fit the model before it is steered")

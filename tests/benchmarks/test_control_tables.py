@@ -37,6 +37,16 @@ def test_a_default_at_the_peak_is_called_so():
     assert told.endswith("`siamese` is highest at its default.\n")
 
 
+def test_a_default_that_leans_away_from_what_sells_is_beyond_the_control():
+    own = {**point(1.0, 0.3, own=True), "personal": None}
+    told = control_tables.control([point(0.0, 0.1), point(1.0, 0.2), own])
+    assert "| `siamese` | 1 | .2000 |" in told
+    assert "| `siamese` | **beyond 1** (default) | **.3000** |" in told
+    assert told.endswith("`siamese` is highest at its default.\n")
+    told = control_tables.control([point(1.0, 0.4), own])
+    assert told.endswith("`siamese` is highest at π = 1, its default 25.0% below.\n")
+
+
 def test_calibration_tells_the_error_and_both_ends():
     told = control_tables.calibration([CHANCES])
     row = "| `siamese` | .0812 | 0.10% | 0.05% | 1.25% | 1.00% | 0.712 | 1,500 |"

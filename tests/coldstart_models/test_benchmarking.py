@@ -9,6 +9,7 @@ from coldstart_models import benchmarking
 from coldstart_models.benchmarking import benchmark
 from coldstart_models.data.splits import cutoff_split, random_items_split
 from coldstart_models.errors import ConfigError, ModelError, NotEnoughData
+from coldstart_models.evaluation_plots import personal_plot
 from coldstart_models.metrics import USER_METRICS
 from coldstart_models.models import build_ranker
 from coldstart_models.ranker import RankingTask
@@ -252,6 +253,26 @@ def test_a_model_that_can_be_steered_is_measured_from_the_general_to_the_persona
     assert points[0].ndcg < own.ndcg == 1.0
     # Every cold item is chosen by as many, so nothing leans to the popular.
     assert [point.lift for point in points] == pytest.approx([1.0] * len(points))
+
+
+def test_a_model_that_leans_away_from_what_sells_is_measured_beside_the_control(monkeypatch):
+    """Its own score is no place's, and that of the person alone is measured as well."""
+    taught = SiameseRanker.fit
+
+    def fit(self, training, *, seed):
+        taught(self, training, seed=seed)
+        self._model.network.scorer.prior_weight.data.fill_(-3.0)
+
+    monkeypatch.setattr(SiameseRanker, "fit", fit)
+    found = on_board(models=("siamese",), shots=(0,))
+    *steps, own = found.personal
+    assert [point.personal for point in steps] == list(benchmarking.STEPS)
+    assert not any(point.own for point in steps)
+    assert own.own
+    assert own.personal is None
+    assert own.as_dict()["personal"] is None
+    assert own.ndcg == found.row("siamese").ndcg
+    assert "<svg" in personal_plot(found)
 
 
 def test_a_model_is_measured_at_its_own_place_once(monkeypatch):

@@ -35,8 +35,15 @@ def test_at_its_own_place_the_order_is_the_models(weight: float) -> None:
     generator = torch.Generator().manual_seed(1)
     general, person = (torch.randn(50, generator=generator) for _ in range(2))
     score = person + weight * general
-    found = moved(score, general, weight, own_place(weight))
+    place = own_place(weight)
+    assert place is not None
+    found = moved(score, general, weight, place)
     assert torch.equal(found.argsort(), score.argsort())
+
+
+def test_a_score_that_leans_away_from_what_sells_has_no_place() -> None:
+    assert own_place(0.0) == 1.0
+    assert own_place(-0.2) is None
 
 
 def test_a_place_outside_is_refused() -> None:
@@ -53,6 +60,7 @@ def test_a_ranker_is_steered_from_one_order_for_all_to_each_persons_own() -> Non
     assert isinstance(ranker, Steerable)
     general = ranker.score_at(task, 0.0)
     np.testing.assert_array_equal(general, np.tile(general[0], (30, 1)))
+    assert ranker.own_place is not None
     own = ranker.score_at(task, ranker.own_place)
     np.testing.assert_array_equal(own.argsort(axis=1), ranker.score(task).argsort(axis=1))
     personal = ranker.score_at(task, 1.0)
