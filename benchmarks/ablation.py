@@ -13,7 +13,8 @@ seeds, with the paired 95 % bootstrap interval over users: above 0, the part hel
 - what a history's event says: all events of a history count alike in one respect (recency, event
   type, pieces and price level, repeats), by setting to zero the weight that was learned for it;
 - everything but a constant boost: every new listing gets one and the same score, whose AUC among
-  new listings is one half.
+  new listings is one half;
+- on cuts at a date, of a second model, which uses dates: the season, the age, or both.
 """
 
 import argparse
@@ -47,6 +48,8 @@ from coldstart_models.siamese.training import MetaSiamese, PastItems, score_task
 
 WHOLE: Final = "the whole"
 CONSTANT: Final = "all but a constant boost"
+DATED: Final = "{}, with dates"
+"""A cut's rows of the model that uses dates."""
 METRICS: Final = (NDCG, AUC)
 EVENTS: Final = {
     "event types": tuple(TRAITS.index(kind) for kind in KINDS),
@@ -81,20 +84,53 @@ def main() -> None:
 def measured(cut: Cut, data: Path, *, stores: Path, seeds: int) -> list[dict[str, Any]]:
     """The rows of one cut."""
     opened = open_cut(cut, data=data, stores=stores)
-    found: dict[str, list[tuple[IntArray, Values]]] = {}
+    kinds = {cut.name: False} | ({} if cut.plan.cutoff is None else {DATED.format(cut.name): True})
+    found: dict[str, dict[str, list[tuple[IntArray, Values]]]] = {name: {} for name in kinds}
     for seed in range(min(cut.seeds, seeds)):
         began = time.process_time()
         split = opened.split_of(seed)
         training, pool = split.training_set(opened.catalogue), cold_pool(split)
-        model = pretrain(training, dates=False, seed=seed, by_time=not split.seeded)
         ids = opened.catalogue.item_ids[pool.task.candidates]
-        for name, scores in variant_scores(model, training, pool, seed=seed):
-            values = user_metrics(scores, pool.chosen.toarray(), ids).values
-            columns = [USER_METRICS.index(metric) for metric in METRICS]
-            found.setdefault(name, []).append((pool.task.user_index, values[:, columns]))
+        for kind, dates in kinds.items():
+            model = pretrain(training, dates=dates, seed=seed, by_time=not split.seeded)
+            scored = dated_scores if dates else variant_scores
+            for name, scores in scored(model, training, pool, seed=seed):
+                values = user_metrics(scores, pool.chosen.toarray(), ids).values
+                columns = [USER_METRICS.index(metric) for metric in METRICS]
+                told = (pool.task.user_index, values[:, columns])
+                found[kind].setdefault(name, []).append(told)
         console.say(f"{cut.name} seed {seed}: {time.process_time() - began:.0f} s")
     users = opened.split_of(0).training.num_users
-    return [_row(cut.name, name, found[WHOLE], found[name], users=users) for name in found]
+    return [
+        _row(kind, name, parts[WHOLE], parts[name], users=users)
+        for kind, parts in found.items()
+        for name in parts
+    ]
+
+
+def dated_scores(
+    model: SiameseModel, training: TrainingSet, pool: Pool, *, seed: int
+) -> Iterator[tuple[str, FloatMatrix]]:
+    """The (U, C) scores of a model that uses dates, the whole first, and without each thing that
+    dates tell of new listings.
+
+    Args:
+        seed: nothing is drawn; as `variant_scores` has it.
+
+    Raises ValueError of a model that uses none.
+    """
+    del seed
+    items = PastItems.of(training.interactions, model.inputs, model.fitted, dates=True)
+    task = prepared_task(training, items, pool.task)
+    parts = {WHOLE: (), "the season": ("season_weight",), "the age": ("age_weight",)}
+    parts["the season and the age"] = ("season_weight", "age_weight")
+    for name, weights in parts.items():
+        less = model.copied()
+        if less.network.date_term is None:
+            raise ValueError("a model without dates has no season and no age to leave out")
+        for weight in weights:
+            getattr(less.network.date_term, weight).detach().zero_()
+        yield name, score_task(less.network, task)
 
 
 def variant_scores(

@@ -40,6 +40,26 @@ def test_every_term_and_part_is_taken_out_once(scored):
     assert all(np.isfinite(scores).all() for scores in found.values())
 
 
+def test_of_dates_the_season_and_the_age_are_taken_out():
+    catalogue = board()
+    split = cutoff_split(catalogue, interactions_of(board_rows(), catalogue), CUTOFF, dated=True)
+    training, pool = split.training_set(catalogue), cold_pool(split)
+    model = pretrain(training, dates=True, seed=0)
+    term = model.network.date_term
+    assert term is not None
+    with torch.no_grad():
+        term.season_weight.fill_(0.0)
+        term.age_weight.fill_(50.0)
+    found = dict(ablation.dated_scores(model, training, pool, seed=0))
+    assert float(term.age_weight.detach()) == 50.0
+    whole = found.pop(ablation.WHOLE)
+    differ = {name: bool((scores != whole).any()) for name, scores in found.items()}
+    assert differ == {"the season": False, "the age": True, "the season and the age": True}
+    np.testing.assert_array_equal(found["the age"], found["the season and the age"])
+    with pytest.raises(ValueError, match="without dates"):
+        next(ablation.dated_scores(pretrain(training, dates=False, seed=0), training, pool, seed=0))
+
+
 def test_a_listing_without_its_only_content_is_like_every_other(scored):
     found, _, _, _ = scored
     assert np.ptp(found["the listing's text"], axis=1).max() == pytest.approx(0.0, abs=1e-4)
