@@ -70,6 +70,8 @@ class Cut:
     """How many; they draw the held-out items too, where the cut is random."""
     photos_alone: bool = False
     """Whether models see photos and no text, category or price."""
+    domain: str | None = None
+    """The one that is ranked; home by default, or all where there is none."""
     reserved: bool = False
     """Whether it is measured only when asked for, once everything is chosen."""
 
@@ -145,7 +147,12 @@ def open_cut(cut: Cut, *, data: Path, stores: Path) -> Opened:
     stored = read_stored(home)
     catalogue = photos_alone(stored.catalogue) if cut.photos_alone else stored.catalogue
     stored = StoredSource(stored.record, catalogue, stored.events, stored.truth)
-    return Opened(catalogue, splitter(stored, cut.plan), stored.truth, fingerprint_of(stored))
+    return Opened(
+        catalogue,
+        splitter(stored, cut.plan, domain=cut.domain),
+        stored.truth,
+        fingerprint_of(stored),
+    )
 
 
 def fingerprint_of(stored: StoredSource) -> tuple[str | int, ...]:

@@ -6,6 +6,9 @@ bootstrap interval over users, on every cut of the quality benchmark. New items 
 cold pool; warm ones, where the cut is at a date, are ranked among their like by how many users they
 had.
 
+One cut is of this benchmark alone: of a sample's three domains it ranks the one whose items people
+choose with a history in the other two.
+
 One JSON a cut and seed in ``benchmarks/results/kinds``, named by its data and code as well; what is
 there is not measured again. A cut whose data is absent is left out; its tables, and those of cuts
 that were not asked for, stay as they were last published.
@@ -15,6 +18,7 @@ import argparse
 import logging
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -27,7 +31,7 @@ from benchmarks import breakdown_tables, page_sections, tables
 from benchmarks.breakdown_tables import BOUNDS, OURS
 from benchmarks.choices import part_of
 from benchmarks.grid import GRID, Opened, open_cut
-from benchmarks.kept_results import kept, kept_path
+from benchmarks.kept_results import kept, kept_path, write
 from benchmarks.page_sections import FACTS
 from benchmarks.quality import DOCUMENT, QUALITY, usual
 from benchmarks.results import FOLDER, machine
@@ -49,7 +53,15 @@ from coldstart_models.errors import NotEnoughData
 from coldstart_models.metrics import NDCG, USER_METRICS, bootstrap_intervals, seed_means
 from coldstart_models.models import CONTENT_KNN, POPULARITY, build_ranker
 
-CELLS: Final = FOLDER / "kinds"
+NAME: Final = "kinds"
+CELLS: Final = FOLDER / NAME
+HANDMADE: Final = replace(
+    next(cut for cut in GRID if cut.name == "amazon-2023"),
+    name="amazon-2023-handmade",
+    domain="Handmade_Products",
+)
+"""Of people with beauty and health histories."""
+CUTS: Final = (*GRID, HANDMADE)
 MODELS: Final = (POPULARITY, CONTENT_KNN, OURS, "siamese+meta")
 RANKERS: Final = ("coldstart_models.models", "coldstart_models.siamese.ranker")
 PLACE: Final = USER_METRICS.index(NDCG)
@@ -65,7 +77,7 @@ def main() -> None:
     logging.basicConfig(level=logging.ERROR)
     torch.set_num_threads(options.threads)
     found = []
-    for cut in (cut for cut in GRID if cut.name in options.cuts):
+    for cut in (cut for cut in CUTS if cut.name in options.cuts):
         if absent := cut.absent(options.data):
             console.say(f"left out: {cut.name}: {absent}")
             continue
@@ -86,6 +98,7 @@ def main() -> None:
         found.append(as_benchmark(cut.name, seeds))
     if not found:
         raise SystemExit("no cut was measured; give --data the folder of the data sets")
+    write({"cuts": found}, CELLS.with_name(f"{NAME}.json"))
     text = published(found)
     page_sections.put(text, options.into, name="cells")
     console.say(text)
@@ -197,9 +210,11 @@ def _spread(values: Values, users: Sequence[int], count: int) -> Values:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks.kinds", description=__doc__)
-    names = [cut.name for cut in GRID]
+    names = [cut.name for cut in CUTS]
     parser.add_argument("--data", type=Path, default=Path("data"), help="folder of the data sets")
-    parser.add_argument("--cuts", type=part_of(names), default=usual(), help=", ".join(names))
+    parser.add_argument(
+        "--cuts", type=part_of(names), default=(*usual(), HANDMADE.name), help=", ".join(names)
+    )
     parser.add_argument("--seeds", type=int, default=1, help="at most so many seeds of a cut")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--into", type=Path, default=DOCUMENT, help="Markdown with the place")

@@ -7,11 +7,13 @@ from typing import Any, Final
 
 import numpy as np
 
+from benchmarks.breakdown_tables import kinds_of
 from benchmarks.outcomes import ABSENT, TIMES, Outcome, at_least, at_most
 from benchmarks.shots_tables import Gain, gain, pairs_of, shots_of
 from benchmarks.tables import number, signed
 from benchmarks.training import MOST_MB, MOST_MINUTES, SHOP
 from coldstart_models.metrics import seed_means
+from coldstart_models.models import POPULARITY
 
 Result = Mapping[str, Any]
 RETAIL: Final = "retail-"
@@ -49,6 +51,21 @@ def shots_outcomes(cut: str, results: Sequence[Result]) -> Iterator[Outcome]:
         "the gain does not fall as k grows", where, fall, 0.0, "growth", told=f"{told} by k"
     )
     yield from _warm(where, results)
+
+
+def kinds_outcomes(cuts: Sequence[str], result: Result | None) -> Iterator[Outcome]:
+    """Of every cut, measured or not: the kind of users or items in which ours leads least.
+
+    Args:
+        result: of all cuts that were measured together; None where none was.
+    """
+    target = f"at least `{POPULARITY}` in every kind of users and items"
+    found = {one["source"]: kinds_of(one) for one in result["cuts"]} if result else {}
+    for cut in cuts:
+        leads = [(kind.lead, str(kind)) for kind in found.get(cut, []) if kind.lead is not None]
+        least, told = min(leads, default=(None, ABSENT))
+        missing = number(-least) if least is not None and least < 0 else None
+        yield Outcome(target, f"`{cut}`", told, missing, "kinds")
 
 
 def _retail(where: str, won: Mapping[int, Gain]) -> Iterator[Outcome]:

@@ -20,14 +20,14 @@ GAPS: Final[Mapping[str, Callable[[float], str]]] = {
 }
 """What a value lacks, as people read it, by the unit of the value."""
 TRIED: Final = {
-    "content": "[ADR 15]"
-    "(adr/0015-what-goes-together-by-neighbourhood-and-weights-learned-per-shop.md)",
+    "content": "[content alone](#what-was-tried)",
     "dates": "[dates](#what-was-tried)",
     "oracle": "[oracle](#what-was-tried)",
     "warm": "[warm items](#what-was-tried)",
     "growth": "[many first customers](#what-was-tried)",
-    "shots": "[ADR 16](adr/0016-learners-of-few-shots-behind-one-interface.md)",
-    "transfer": "[ADR 17](adr/0017-a-general-tower-beside-the-shops-own.md)",
+    "shots": "[first customers](#what-was-tried)",
+    "kinds": "[kinds](#what-was-tried)",
+    "transfer": "[transfer](#what-was-tried)",
     "adaptation": "[ADR 14](adr/0014-an-adapted-encoder-is-a-folder-that-beat-its-base.md)",
     "training": "[training.md](training.md)",
     "answers": "[ADR 24](adr/0024-one-product-a-request-and-a-log-of-changed-listings.md)",

@@ -13,10 +13,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks import quality, quality_page, shots, tables, target_rows
+from benchmarks import kinds, quality, quality_page, shots, tables, target_rows
 from benchmarks.kept_results import indexed
 from benchmarks.learning_outcomes import (
     adaptation_outcomes,
+    kinds_outcomes,
     shots_outcomes,
     training_outcomes,
     transfer_outcomes,
@@ -58,6 +59,9 @@ def held_against(folder: Path) -> Iterator[Outcome]:
     first_customers: Sequence[Any] = indexed(folder / shots.INDEX)
     for cut in shots.CUTS:
         yield from shots_outcomes(cut, [one for one in first_customers if one["cut"] == cut])
+    yield from kinds_outcomes(
+        [cut.name for cut in kinds.CUTS], _read(folder / f"{kinds.NAME}.json")
+    )
     yield from transfer_outcomes(_read(folder / "transfer.json"))
     yield from training_outcomes(_read(folder / "training.json"))
     yield from adaptation_outcomes(_read(folder / "adaptation.json"))

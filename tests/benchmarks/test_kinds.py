@@ -1,9 +1,11 @@
 """Kinds of users and items: who is in which, over seeds, and what stands beside popularity."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from benchmarks import kinds
+from benchmarks import grid, kinds
 from benchmarks.grid import Opened
 from benchmarks.page_sections import Sections
 from coldstart_models.data.splits import cutoff_split
@@ -78,6 +80,13 @@ def test_what_is_published_is_told_apart_by_cut_and_run():
     assert page.facts.startswith("- machine: ")
 
 
+def test_of_one_sample_the_domain_is_ranked_that_people_know_least():
+    (whole,) = (cut for cut in kinds.GRID if cut.name == "amazon-2023")
+    assert kinds.HANDMADE not in kinds.GRID
+    assert (kinds.HANDMADE.store, kinds.HANDMADE.plan) == (whole.store, whole.plan)
+    assert (whole.domain, kinds.HANDMADE.domain) == (None, "Handmade_Products")
+
+
 def test_a_shop_is_measured_from_its_split_on(monkeypatch):
     """Every user ranks the own five of ten new items first; popularity has one group's first."""
     monkeypatch.setattr(kinds, "MODELS", ("popularity", "siamese"))
@@ -98,3 +107,16 @@ def test_a_shop_is_measured_from_its_split_on(monkeypatch):
     error = (1 - last) * 0.5 / np.sqrt(30)
     assert low == pytest.approx((1 - last) / 2 - 1.96 * error, abs=error / 4)
     assert high == pytest.approx((1 - last) / 2 + 1.96 * error, abs=error / 4)
+
+
+def test_a_cut_of_one_domain_is_split_by_it(monkeypatch, tmp_path):
+    stored = SimpleNamespace(record=None, catalogue=board(), events=[], truth=None)
+    asked = []
+    monkeypatch.setattr(grid, "build_store", lambda *args, **options: None)
+    monkeypatch.setattr(grid, "read_stored", lambda home: stored)
+    monkeypatch.setattr(grid, "splitter", lambda *args, domain: asked.append(domain))
+    (tmp_path / kinds.HANDMADE.store).mkdir()
+    for cut in (kinds.HANDMADE, grid.GRID[0]):
+        (tmp_path / cut.store).mkdir(exist_ok=True)
+        grid.open_cut(cut, data=tmp_path, stores=tmp_path)
+    assert asked == ["Handmade_Products", None]

@@ -9,6 +9,7 @@ from benchmarks import quality, tables, target_rows, targets
 from benchmarks.kept_results import index, indexed, write
 from benchmarks.learning_outcomes import (
     adaptation_outcomes,
+    kinds_outcomes,
     shots_outcomes,
     training_outcomes,
     transfer_outcomes,
@@ -128,6 +129,23 @@ def test_a_shop_of_few_customers_is_asked_that_the_gain_does_not_fall_alone():
     assert [(row.target, row.known) for row in found] == [
         ("the gain does not fall as k grows", False)
     ]
+
+
+def test_the_kind_in_which_ours_leads_least_is_held_against_popularity():
+    def cut(name, *leads):
+        rows = [
+            {"model": model, "by": "warmth", "group": group, "ndcg@10": ndcg, "count": 7}
+            for group, lead in leads
+            for model, ndcg in (("popularity", 0.2), ("siamese", 0.2 + lead))
+        ]
+        return {"source": name, "split": "x", "breakdowns": rows}
+
+    result = {"cuts": [cut("a", ("new", 0.1), ("1–5", 0.02)), cut("b", ("new", 0.1), ("0", -0.03))]}
+    ahead, behind, absent = kinds_outcomes(["a", "b", "c"], result)
+    assert ahead.row()[1:4] == ["`a`", "warmth 1–5 (7 users): +.0200", "met"]
+    assert behind.row()[1:4] == ["`b`", "warmth 0 (7 users): −.0300", "missed by .0300"]
+    assert not absent.known
+    assert [one.known for one in kinds_outcomes(["a"], None)] == [False]
 
 
 def test_transfer_is_held_against_both_arms_at_a_tenth_of_the_events():
