@@ -62,7 +62,11 @@ def kinds_outcomes(cuts: Sequence[str], result: Result | None) -> Iterator[Outco
     target = f"at least `{POPULARITY}` in every kind of users and items"
     found = {one["source"]: kinds_of(one) for one in result["cuts"]} if result else {}
     for cut in cuts:
-        leads = [(kind.lead, str(kind)) for kind in found.get(cut, []) if kind.lead is not None]
+        leads = [
+            (kind.lead, f"{kind.by} {kind.group} ({kind.users} users): {kind.told}")
+            for kind in found.get(cut, [])
+            if kind.lead is not None
+        ]
         least, told = min(leads, default=(None, ABSENT))
         missing = number(-least) if least is not None and least < 0 else None
         yield Outcome(target, f"`{cut}`", told, missing, "kinds")

@@ -134,16 +134,20 @@ def test_a_shop_of_few_customers_is_asked_that_the_gain_does_not_fall_alone():
 def test_the_kind_in_which_ours_leads_least_is_held_against_popularity():
     def cut(name, *leads):
         rows = [
-            {"model": model, "by": "warmth", "group": group, "ndcg@10": ndcg, "count": 7}
+            {"model": model, "by": "warmth", "group": group, "ndcg@10": ndcg, "count": 7, **more}
             for group, lead in leads
-            for model, ndcg in (("popularity", 0.2), ("siamese", 0.2 + lead))
+            for model, ndcg, more in (
+                ("popularity", 0.2, {}),
+                ("siamese", 0.2 + lead, {"over_popularity": [lead - 0.01, lead + 0.01]}),
+            )
         ]
         return {"source": name, "split": "x", "breakdowns": rows}
 
     result = {"cuts": [cut("a", ("new", 0.1), ("1–5", 0.02)), cut("b", ("new", 0.1), ("0", -0.03))]}
     ahead, behind, absent = kinds_outcomes(["a", "b", "c"], result)
-    assert ahead.row()[1:4] == ["`a`", "warmth 1–5 (7 users): +.0200", "met"]
-    assert behind.row()[1:4] == ["`b`", "warmth 0 (7 users): −.0300", "missed by .0300"]
+    assert ahead.row()[1:4] == ["`a`", "warmth 1–5 (7 users): +.0200 (+.0100 to +.0300)", "met"]
+    least = "warmth 0 (7 users): −.0300 (−.0400 to −.0200)"
+    assert behind.row()[1:4] == ["`b`", least, "missed by .0300"]
     assert not absent.known
     assert [one.known for one in kinds_outcomes(["a"], None)] == [False]
 
