@@ -21,6 +21,7 @@ import argparse
 import logging
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -93,8 +94,12 @@ def measured(cut: Cut, data: Path, *, stores: Path, seeds: int) -> list[dict[str
         ids = opened.catalogue.item_ids[pool.task.candidates]
         for kind, dates in kinds.items():
             model = pretrain(training, dates=dates, seed=seed, by_time=not split.seeded)
-            scored = dated_scores if dates else variant_scores
-            for name, scores in scored(model, training, pool, seed=seed):
+            scored = (
+                dated_scores(model, training, pool)
+                if dates
+                else variant_scores(model, training, pool, seed=seed)
+            )
+            for name, scores in scored:
                 values = user_metrics(scores, pool.chosen.toarray(), ids).values
                 columns = [USER_METRICS.index(metric) for metric in METRICS]
                 told = (pool.task.user_index, values[:, columns])
@@ -109,27 +114,22 @@ def measured(cut: Cut, data: Path, *, stores: Path, seeds: int) -> list[dict[str
 
 
 def dated_scores(
-    model: SiameseModel, training: TrainingSet, pool: Pool, *, seed: int
+    model: SiameseModel, training: TrainingSet, pool: Pool
 ) -> Iterator[tuple[str, FloatMatrix]]:
-    """The (U, C) scores of a model that uses dates, the whole first, and without each thing that
-    dates tell of new listings.
-
-    Args:
-        seed: nothing is drawn; as `variant_scores` has it.
+    """What is left out of a model that uses dates and the (U, C) scores without it, the whole
+    first: what dates tell of new listings.
 
     Raises ValueError of a model that uses none.
     """
-    del seed
     items = PastItems.of(training.interactions, model.inputs, model.fitted, dates=True)
     task = prepared_task(training, items, pool.task)
-    parts = {WHOLE: (), "the season": ("season_weight",), "the age": ("age_weight",)}
-    parts["the season and the age"] = ("season_weight", "age_weight")
-    for name, weights in parts.items():
-        less = model.copied()
-        if less.network.date_term is None:
-            raise ValueError("a model without dates has no season and no age to leave out")
-        for weight in weights:
-            getattr(less.network.date_term, weight).detach().zero_()
+    for name, season, age in (
+        (WHOLE, False, False),
+        ("the season", True, False),
+        ("the age", False, True),
+        ("the season and the age", True, True),
+    ):
+        less = _without(model, partial(_no_dates, season=season, age=age))
         yield name, score_task(less.network, task)
 
 
@@ -193,6 +193,15 @@ def _zero_term(place: int) -> Callable[[MetaSiamese], None]:
 
 def _zero_prior(network: MetaSiamese) -> None:
     network.scorer.prior_weight.zero_()
+
+
+def _no_dates(network: MetaSiamese, *, season: bool, age: bool) -> None:
+    if network.date_term is None:
+        raise ValueError("a model without dates has no season and no age to leave out")
+    if season:
+        network.date_term.season_weight.zero_()
+    if age:
+        network.date_term.age_weight.zero_()
 
 
 def _no_recency(network: MetaSiamese) -> None:

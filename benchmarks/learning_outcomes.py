@@ -1,4 +1,5 @@
-"""The targets of first customers, transfer, training and encoders, held against their results."""
+"""The targets of first customers, kinds of users, transfer, training and encoders, held against
+their results."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence

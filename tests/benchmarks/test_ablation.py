@@ -50,14 +50,14 @@ def test_of_dates_the_season_and_the_age_are_taken_out():
     with torch.no_grad():
         term.season_weight.fill_(0.0)
         term.age_weight.fill_(50.0)
-    found = dict(ablation.dated_scores(model, training, pool, seed=0))
+    found = dict(ablation.dated_scores(model, training, pool))
     assert float(term.age_weight.detach()) == 50.0
     whole = found.pop(ablation.WHOLE)
     differ = {name: bool((scores != whole).any()) for name, scores in found.items()}
     assert differ == {"the season": False, "the age": True, "the season and the age": True}
     np.testing.assert_array_equal(found["the age"], found["the season and the age"])
     with pytest.raises(ValueError, match="without dates"):
-        next(ablation.dated_scores(pretrain(training, dates=False, seed=0), training, pool, seed=0))
+        next(ablation.dated_scores(pretrain(training, dates=False, seed=0), training, pool))
 
 
 def test_a_listing_without_its_only_content_is_like_every_other(scored):

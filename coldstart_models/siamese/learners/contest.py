@@ -94,10 +94,11 @@ def hold_contest(
     if not learners or not validation:
         raise ValueError("a contest needs a learner and a rehearsal to judge it by")
     untaught = [copy.deepcopy(learner) for learner in learners]
+    without = without_support(validation)
     for learner in learners:
         learner.learn(learning)
         if learner.guarded:
-            guard(learner, validation)
+            guard(learner, validation, without=without)
     reached = [_of_each(learner, validation) for learner in learners]
     standings = tuple(
         Standing(learner.name, _means(found))
@@ -109,7 +110,7 @@ def hold_contest(
     place = names.index(usual) if usual in names and close[names.index(usual)] else best
     kept = untaught[place]
     learn_on_all(kept, [*learning, *validation], shares_of=learners[place])
-    return kept, Contest(names[best], kept.name, _means(_without_support(validation)), standings)
+    return kept, Contest(names[best], kept.name, _means(without), standings)
 
 
 def learn_on_all(learner: Learner, rehearsals: Sequence[Rehearsal], *, shares_of: Learner) -> None:
@@ -120,29 +121,33 @@ def learn_on_all(learner: Learner, rehearsals: Sequence[Rehearsal], *, shares_of
 
 
 @torch.no_grad()
-def guard(learner: Learner, validation: Sequence[Rehearsal]) -> None:
+def guard(
+    learner: Learner, validation: Sequence[Rehearsal], *, without: Mapping[int, Values]
+) -> None:
     """Set, in place, what validation allows of a learner (`siamese.doubt`).
 
     The first of SHARES that is not told from the one that ranks best over all shots; and the
     fewest customers with whom it is not told to rank worse than without.
+
+    Args:
+        without: of `without_support`.
     """
     weights = [learner.step(each.evidence) for each in validation]
     reached = [
-        list(_by_shots(validation, [found.shared(*shares) for found in weights]).values())
-        for shares in SHARES
+        _by_shots(validation, [found.shared(*shares) for found in weights]) for shares in SHARES
     ]
-    vectors, biases = SHARES[near_best(reached).index(True)]
+    place = near_best([list(one.values()) for one in reached]).index(True)
+    vectors, biases = SHARES[place]
     learner.vector_share.fill_(vectors)
     learner.bias_share.fill_(biases)
     learner.fewest.zero_()
-    without = _without_support(validation)
-    for shots, found in _of_each(learner, validation).items():  # in rising order
+    for shots, found in reached[place].items():  # in rising order
         if near_best([[found], [without[shots]]])[0]:
             break
         learner.fewest.fill_(shots + 1)
 
 
-def _without_support(validation: Sequence[Rehearsal]) -> dict[int, Values]:
+def without_support(validation: Sequence[Rehearsal]) -> dict[int, Values]:
     """First customers → (U,) NDCG@10 of the same people and listings without any support."""
     return _by_shots(validation, [None] * len(validation))
 

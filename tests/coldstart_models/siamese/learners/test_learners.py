@@ -11,6 +11,7 @@ from coldstart_models.siamese.learners.contest import (
     Contest,
     guard,
     hold_contest,
+    without_support,
 )
 from coldstart_models.siamese.learners.demand import Demand
 from coldstart_models.siamese.learners.evidence import Evidence
@@ -299,7 +300,7 @@ def test_what_does_not_help_on_validation_is_left_out():
             replace(each, evidence=replace(each.evidence, profile=-each.evidence.profile))
             for each in VALIDATION
         ]
-        guard(learner, misled)
+        guard(learner, misled, without=without_support(misled))
         assert learner.vector_share == 0
         assert learner.bias_share > 0
         assert learner.adapt(misled[0].evidence).vectors.abs().max() == 0
@@ -311,7 +312,7 @@ def test_so_few_customers_as_rank_worse_than_none_are_left_unused():
     learner = build_learner("prototype", modalities=MODALITIES)
     with torch.no_grad():
         rehearsals = [evil, *VALIDATION]
-        guard(learner, rehearsals)
+        guard(learner, rehearsals, without=without_support(rehearsals))
         assert learner.fewest == 3
         assert learner.bias_share > 0
         assert evil.ndcg(learner.adapt(evil.evidence)) == evil.ndcg()
@@ -335,7 +336,7 @@ def test_what_validation_cannot_tell_from_better_is_kept_whole():
     learner = Shaky()
     reached = [each.ndcg(learner.step(each.evidence)) for each in VALIDATION]
     assert all(got < each.ndcg() for got, each in zip(reached, VALIDATION, strict=True))
-    guard(learner, VALIDATION)
+    guard(learner, VALIDATION, without=without_support(VALIDATION))
     assert learner.vector_share == learner.bias_share == 1
     assert learner.fewest == 0
 
