@@ -62,11 +62,19 @@ TARGETS: Final = (
     "amazon-2018",
     "amazon-2023",
     "complete-journey",
+    "marketplace",
 )
 SHARES: Final = (1.0, 0.3, 0.1, 0.03)
 HOME_OF: Final = {cut.store: cut for cut in GRID}
 """Store → a cut that says how its source is opened."""
-SOURCES: Final = ("online_retail", "ikea", "amazon_2018", "amazon_2023", "complete_journey")
+SOURCES: Final = (
+    "online_retail",
+    "ikea",
+    "amazon_2018",
+    "amazon_2023",
+    "complete_journey",
+    "marketplace",
+)
 PRETRAINING: Final = "coldstart_models.general.pretraining_job"
 CODE: Final = ("coldstart_models.siamese.ranker", PRETRAINING, "benchmarks.thinning")
 """What a point depends on."""
