@@ -1,8 +1,9 @@
 """How sure a model is and how personal, as Markdown, from `coldstart benchmark --json`.
 
-Chances are held against choices (`coldstart_models.reliability`), and the control from what sells
+Chances are held against choices (`coldstart_models.reliability`) on the pools of cold items, and
+the control from what sells
 in general (π = 0) to the person alone (π = 1) against what it does to the ranking
-(`coldstart_models.siamese.personal`), both on the cold pool.
+(`coldstart_models.siamese.personal`) on the cold pool.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,6 +35,8 @@ def calibration(rows: Sequence[Mapping[str, Any]]) -> str:
     body = [
         [
             f"`{row['model']}`",
+            row["pool"],
+            f"{row['shots']}",
             number(row["calibration_error"]),
             *(_share(row[name][place]) for place in (0, -1) for name in ("predicted", "observed")),
             f"{row['log_chance_gain']:.3f}",
@@ -43,11 +46,13 @@ def calibration(rows: Sequence[Mapping[str, Any]]) -> str:
     ]
     if not body:
         return ""
-    columns = ["model", "calibration error", "least likely tenth: predicted", "observed"]
-    columns += ["likeliest tenth: predicted", "observed", "log chance over blind drawing", "users"]
+    columns = ["model", "pool", "customers known", "calibration error"]
+    columns += ["least likely tenth: predicted", "observed", "likeliest tenth: predicted"]
+    columns += ["observed", "log chance over blind drawing", "users"]
     return (
-        "Chance that a person's next choice among the new items is this one. Calibration error: "
-        "Σ |predicted − observed| over Σ predicted, in ten bins of pairs; 0 is calibrated.\n\n"
+        "Chance that a person's next choice among the new items is this one, without first "
+        "customers and with them. Calibration error: Σ |predicted − observed| over Σ predicted, in "
+        "ten bins of pairs; 0 is calibrated.\n\n"
         f"{table(columns, body)}"
     )
 

@@ -160,21 +160,21 @@ class Answering:
         if len(before):
             places = np.flatnonzero(~np.isin(person.rows, before))
             person, scores = person.among(places), scores[places]
-        rows, terms = person.rows, person.terms
+        rows = person.rows
         order = arrangement.order(snapshot, rows, scores, k=k)
         order, propensities, explored = page(
             turn,
             lambda: Field(
                 snapshot.item_ids[rows],
                 scores.astype(np.float64),
-                scoring.directions(terms, personal=personal),
+                scoring.directions(person, personal=personal),
                 snapshot.new[rows],
             ),
             order,
         )
         best, reached = rows[order], scores[order].tolist()
         told = sentences(person, order, personal=personal)
-        unsure = scoring.deviations(terms, order, personal=personal)
+        unsure = scoring.deviations(person, order, personal=personal).tolist()
         return [
             Recommendation.of(
                 snapshot,

@@ -217,16 +217,24 @@ def _run(
         (own,) = bench.ledger.measured[model.name, 0, COLD]
         bench.ledger.personal += personal_curve(bench, ranker, model=model.name, own=own)
     if isinstance(ranker, Sure) and bench.seed == 0:
-        bench.ledger.reliability.append(_reliability(bench, ranker, model=model.name))
+        known = {COLD, *(pool.name for pool in bench.pools if pool.shots and model.adapts)}
+        bench.ledger.reliability += [
+            _reliability(ranker, pool, model=model.name)
+            for pool in bench.pools
+            if pool.name in known
+        ]
 
 
-def _reliability(bench: Bench, ranker: Sure, *, model: str) -> Reliability:
-    """Chances and choices on the cold pool, of every n-th user where there are many pairs."""
-    (pool,) = (pool for pool in bench.pools if pool.name == COLD)
+def _reliability(ranker: Sure, pool: Pool, *, model: str) -> Reliability:
+    """Chances and choices on a pool, of every n-th user where there are many pairs."""
     most = max(1, CHANCES_AT_ONCE // len(pool.task.candidates))
     users = thinned(np.arange(len(pool.task.user_index)), most)
     return reliability(
-        model, ranker.log_chances(pool.task.of_users(users)), pool.chosen[users].toarray()
+        model,
+        ranker.log_chances(pool.task.of_users(users)),
+        pool.chosen[users].toarray(),
+        pool=pool.name,
+        shots=pool.shots,
     )
 
 

@@ -129,8 +129,17 @@ def reliability_plot(result: BenchmarkResult) -> str:
     most = max(max(one.predicted) for one in result.reliability)
     axes.plot([least, most], [least, most], color=INK, alpha=0.4, linewidth=1)
     for one in result.reliability:
-        label = f"{one.model} (error {one.error:.2f})"
-        axes.plot(one.predicted, one.observed, marker="o", color=_color(one.model), label=label)
+        if one.pool != COLD and not one.shots:
+            continue  # the pool of cold items says the same
+        known = f", {one.shots} customers known" if one.shots else ""
+        axes.plot(
+            one.predicted,
+            one.observed,
+            marker="o",
+            linestyle="--" if one.shots else "-",
+            color=_color(one.model),
+            label=f"{one.model}{known} (error {one.error:.2f})",
+        )
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlabel("predicted chance of the next choice")

@@ -7,15 +7,19 @@ import numpy as np
 import numpy.typing as npt
 
 from coldstart_models.data.catalogue import BoolArray, FloatMatrix
+from coldstart_models.data.pools import COLD
 
 BINS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Reliability:
-    """A model's chances on the cold pool at zero shots, pairs in bins of rising chance."""
+    """A model's chances on a pool of cold items, pairs in bins of rising chance."""
 
     model: str
+    pool: str
+    shots: int
+    """First customers of each listing that the model knew."""
     predicted: tuple[float, ...]
     """Mean chance of each bin's pairs that the person's next choice among the pool is this one."""
     observed: tuple[float, ...]
@@ -31,6 +35,8 @@ class Reliability:
         """JSON-ready."""
         return {
             "model": self.model,
+            "pool": self.pool,
+            "shots": self.shots,
             "predicted": list(self.predicted),
             "observed": list(self.observed),
             "calibration_error": self.error,
@@ -39,12 +45,16 @@ class Reliability:
         }
 
 
-def reliability(model: str, log_chances: FloatMatrix, chosen: BoolArray) -> Reliability:
+def reliability(
+    model: str, log_chances: FloatMatrix, chosen: BoolArray, *, pool: str = COLD, shots: int = 0
+) -> Reliability:
     """Compare chances with choices.
 
     Args:
         log_chances: (U, C) log p, each row a distribution.
         chosen: (U, C), at least one True a row.
+        pool: of the candidates.
+        shots: first customers that the chances know of.
     """
     share = chosen / chosen.sum(axis=1, keepdims=True)
     chance = np.exp(log_chances.astype(np.float64))
@@ -55,6 +65,8 @@ def reliability(model: str, log_chances: FloatMatrix, chosen: BoolArray) -> Reli
     sizes = np.array([len(rows) for rows in bins])
     return Reliability(
         model,
+        pool,
+        shots,
         predicted=_rounded(predicted),
         observed=_rounded(observed),
         error=round(float((sizes * abs(predicted - observed)).sum() / (sizes @ predicted)), 4),

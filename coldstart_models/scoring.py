@@ -11,11 +11,11 @@ from coldstart_models.calendar_terms import Calendar, CalendarTerms
 from coldstart_models.candidates import ALL
 from coldstart_models.data.catalogue import IntArray
 from coldstart_models.person import Person
+from coldstart_models.siamese.own_errors import CUSTOMERS
 from coldstart_models.siamese.personal import moved
 from coldstart_models.siamese.places import in_order_of, shared_out
 from coldstart_models.siamese.population import Population
 from coldstart_models.siamese.scorer import SiameseScorer
-from coldstart_models.siamese.terms import Terms
 from coldstart_models.siamese.training import MetaSiamese
 from coldstart_models.snapshot import Snapshot
 from coldstart_models.user_history import UserHistory
@@ -129,16 +129,25 @@ class Scoring:
         return found
 
     @torch.inference_mode()
-    def directions(self, terms: Terms, *, personal: float | None) -> npt.NDArray[np.float64]:
-        """(C, T + 1): how the scores may move together, at a place of the control."""
-        features = _weighed(terms.features(), personal)
+    def directions(self, person: Person, *, personal: float | None) -> npt.NDArray[np.float64]:
+        """(C, T + 1): how the scores may move together, at a place of the control; what is each
+        listing's own is left aside."""
+        features = _weighed(person.terms.features(), personal)
         return self.network.certainty.directions(features).numpy().astype(np.float64)
 
-    def deviations(self, terms: Terms, places: IntArray, *, personal: float | None) -> list[float]:
-        """(K,) how unsure the scores of some of the candidates are: σ of `siamese.certainty`."""
-        weighed = _weighed(terms.features(places), personal)
-        found: list[float] = self.network.certainty.deviation(weighed).tolist()
-        return found
+    @torch.inference_mode()
+    def deviations(
+        self, person: Person, places: IntArray, *, personal: float | None
+    ) -> npt.NDArray[np.float64]:
+        """(K,) how unsure the scores of some of the candidates are: σ of `siamese.certainty`.
+
+        A known item is taken as a new one with the most first customers that are told apart.
+        """
+        snapshot, rows = person.snapshot, person.rows[places]
+        customers = np.where(snapshot.new[rows], snapshot.support[rows], CUSTOMERS[-1])
+        certainty, share = self.network.certainty, 1.0 if personal is None else personal
+        shared = certainty.shared(_weighed(person.terms.features(places), personal)).numpy()
+        return np.asarray(np.hypot(shared, share * certainty.own_deviations(customers)))
 
 
 def _weighed(features: torch.Tensor, personal: float | None) -> torch.Tensor:

@@ -1,19 +1,27 @@
-"""How sure a score is: a Bayesian last layer, and the chance of a choice that it gives.
+"""How sure a score is: a Bayesian last layer, each listing's own error, and what chances they give.
 
-A score is y = φᵀw, with φ the standardised terms and the prior, and w their weights. Around the
-weights that were learned the posterior is normal (Laplace's approximation, MacKay, 1992; of the
-last layer alone, Kristiadi et al., ICML 2020): its precision is that of a prior of deviation ρ and
-the information of the cold-start problems that were learned on,
+A score is y = φᵀw + a, with φ the standardised terms and the prior, w their weights, and a what
+dates and first customers add. Around the weights that were learned the posterior is normal
+(Laplace's approximation, MacKay, 1992; of the last layer alone, Kristiadi et al., ICML 2020): its
+precision is that of a prior of deviation ρ and the information of the cold-start problems that were
+learned on,
 
-    Λ = I / ρ² + γ² Σ_users Σ_c p_c (φ_c − φ̄)(φ_c − φ̄)ᵀ,   p = softmax(γ y),
+    Λ = I / ρ² + γ² Σ_users Σ_c p_c (φ_c − φ̄)(φ_c − φ̄)ᵀ,   p = softmax(γ y).
 
-so the deviation of a score is σ = √(φᵀ Λ⁻¹ φ): large for listings whose terms are unlike those that
-were learned from. The chance that a person's next choice from a pool is c is
+That part of the error listings share: it is φᵀ Λ⁻¹ φ, large for those whose terms are unlike those
+that were learned from. Another part is each listing's own, what neither its content nor its first k
+customers tell: s²(k), see `own_errors`. The deviation of a score is
+
+    σ = √(φᵀ Λ⁻¹ φ + s²(k)),
+
+and the chance that a person's next choice from a pool is c is
 
     p_c ∝ exp(γ y_c / √(1 + π γ² κ σ_c² / 8))
 
-(MacKay's moderated output). The scale γ is fitted on the problems that were learned on, and the
-inflation κ on later ones, where the world may have moved: both by likelihood.
+(MacKay's moderated output). The scale γ is fitted on the problems that were learned on, and s² and
+the inflation κ on later ones, where the world may have moved. With first customers scores are
+wider, and γ is another one, fitted on later problems with all numbers of them. Scales and
+inflation are those of the highest likelihood.
 """
 
 from collections.abc import Sequence
@@ -26,9 +34,18 @@ import torch
 from scipy.optimize import minimize_scalar
 from torch import Tensor, nn
 
-from coldstart_models.data.catalogue import FloatMatrix
+from coldstart_models.data.catalogue import FloatMatrix, IntArray
+from coldstart_models.siamese.own_errors import (
+    CUSTOMERS,
+    UNLEARNED,
+    Turnout,
+    at_customers,
+    own_variances,
+)
 
 if TYPE_CHECKING:
+    from coldstart_models.siamese.learners.learner import Learner
+    from coldstart_models.siamese.learners.rehearsal import Rehearsal
     from coldstart_models.siamese.training import MetaSiamese, PreparedEpisode, TaskView
 
 SPREAD: Final = 0.5
@@ -36,40 +53,61 @@ SPREAD: Final = 0.5
 MOST_USERS: Final = 200
 """Of an episode, evenly taken."""
 USERS_AT_ONCE: Final = 64
-"""Users whose features are held at once."""
+"""Users of whom every pair is held at once."""
 INFLATIONS: Final = (0.0, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 LOG_SCALE: Final = (-5.0, 4.0)
 """Bounds of log γ."""
 
 
 class Certainty(nn.Module):
-    """The posterior of the weights and the two numbers that make scores chances."""
+    """The posterior of the weights, listings' own errors, and what makes scores chances."""
 
     covariance: Tensor
     scale: Tensor
+    informed_scale: Tensor
+    """γ of scores with what first customers add."""
     inflation: Tensor
+    own: Tensor
+    """γ² s²: variance of a listing's own log rate, at each of CUSTOMERS."""
 
     def __init__(self, terms: int) -> None:
         """Unlearned: the prior's width for each of the terms and the prior."""
         super().__init__()
         self.register_buffer("covariance", SPREAD**2 * torch.eye(terms + 1))  # Λ⁻¹
         self.register_buffer("scale", torch.tensor(1.0))  # γ
+        self.register_buffer("informed_scale", torch.tensor(1.0))
         self.register_buffer("inflation", torch.tensor(1.0))  # κ
+        self.register_buffer("own", torch.full((len(CUSTOMERS),), UNLEARNED))
 
-    def deviation(self, features: Tensor) -> Tensor:
-        """σ (…,) of features (…, T + 1)."""
+    def shared(self, features: Tensor) -> Tensor:
+        """(…,) deviation that the weights leave a score of features (…, T + 1)."""
         variance = ((features @ self.covariance) * features).sum(dim=-1)
         return variance.clamp_min(0.0).sqrt()
 
     def directions(self, features: Tensor) -> Tensor:
-        """(…, T + 1) rows B of features φ, with B Bᵀ the scores' covariance: B z moves them so."""
+        """(…, T + 1) rows B of features φ, with B Bᵀ the shared covariance: B z moves scores so."""
         variances, axes = torch.linalg.eigh(self.covariance)
         root: Tensor = axes * variances.clamp_min(0.0).sqrt()
         return features @ root
 
-    def log_chances(self, scores: Tensor, deviation: Tensor) -> Tensor:
-        """(B, C) log p of the next choice among the C candidates."""
-        return _moderated(scores, deviation, float(self.scale), float(self.inflation))
+    def own_deviations(self, customers: IntArray) -> npt.NDArray[np.float64]:
+        """(N,) deviation of each listing's own error, by how many first customers it has (N,)."""
+        variances = at_customers(self.own.double().numpy(), customers)
+        return np.sqrt(variances) / float(self.scale)
+
+    def deviation(self, features: Tensor, customers: IntArray) -> Tensor:
+        """σ (…, C) of features (…, C, T + 1), by how many first customers are known (C,)."""
+        own = torch.from_numpy(self.own_deviations(customers)).to(features.dtype)
+        return torch.hypot(self.shared(features), own)
+
+    def log_chances(self, scores: Tensor, deviation: Tensor, *, informed: bool = False) -> Tensor:
+        """(B, C) log p of the next choice among the C candidates.
+
+        Args:
+            informed: whether first customers add to the scores.
+        """
+        scale = self.informed_scale if informed else self.scale
+        return _moderated(scores, deviation, float(scale), float(self.inflation))
 
     @torch.no_grad()
     def learn(
@@ -78,33 +116,69 @@ class Certainty(nn.Module):
         learning: Sequence["PreparedEpisode"],
         validation: Sequence["PreparedEpisode"],
     ) -> None:
-        """Fit Λ and γ on the problems that the scorer learned on and κ on later ones, in place."""
+        """Fit Λ and γ on the problems that the scorer learned on, own errors without customers and
+        κ on later ones, in place."""
         known = [Choices.of(network, episode) for episode in learning]
         later = [Choices.of(network, episode) for episode in validation]
         if not known or not later:
             return
-        self.scale.fill_(_best_scale(known))
+        self.scale.fill_(_best_scale([(one.scores, one.share) for one in known]))
+        self.informed_scale.copy_(self.scale)
         precision = torch.eye(len(self.covariance)) / SPREAD**2
         for problem in known:
             precision = precision + problem.information(float(self.scale))
         self.covariance.copy_(torch.linalg.inv(precision))
+        turned_out = [turnout(network, episode, float(self.scale)) for episode in validation]
+        self.own.copy_(torch.from_numpy(own_variances({0: turned_out})))
         losses = [
             np.mean([one.loss(self, inflation=inflation) for one in later])
             for inflation in INFLATIONS
         ]
         self.inflation.fill_(INFLATIONS[int(np.argmin(losses))])
 
+    @torch.no_grad()
+    def learn_own(self, rehearsals: Sequence["Rehearsal"], learner: "Learner") -> None:
+        """Learn how wide scores are with first customers and what these leave of listings' own
+        errors, in place; after `learn`.
+
+        Args:
+            rehearsals: that the learner did not learn on.
+        """
+        if not rehearsals:
+            return
+        scores = [one.adapted(learner.adapt(one.evidence)) for one in rehearsals]
+        shares = [_shares(one.chosen) for one in rehearsals]
+        scale = _best_scale(list(zip(scores, shares, strict=True)))
+        self.informed_scale.fill_(scale)
+        turned_out: dict[int, list[Turnout]] = {}
+        for one, found in zip(rehearsals, scores, strict=True):
+            chances = torch.log_softmax(scale * found, dim=1)
+            turned_out.setdefault(one.shots, []).append(
+                Turnout.of(chances.numpy(), one.chosen.numpy())
+            )
+        told = torch.from_numpy(own_variances(turned_out)).to(self.own.dtype)
+        self.own[1:] = torch.minimum(told[1:], self.own[0])
+
 
 @torch.inference_mode()
 def log_chances(network: "MetaSiamese", problem: "PreparedEpisode") -> FloatMatrix:
-    """(U, C) log p of the next choice of a problem's users; support and dates are left aside."""
+    """(U, C) log p of the next choice of a problem's users, its support known."""
     view, batches = network.view(problem, problem.histories), []
+    customers = _customers(view, len(problem.candidates))
     for start in range(0, len(problem.histories), USERS_AT_ONCE):
         rows = np.arange(start, min(start + USERS_AT_ONCE, len(problem.histories)))
         features, scores = scored(network, problem, rows, view=view)
-        deviation = network.certainty.deviation(features)
-        batches.append(network.certainty.log_chances(scores, deviation).numpy())
+        deviation = network.certainty.deviation(features, customers)
+        chances = network.certainty.log_chances(scores, deviation, informed=bool(customers.any()))
+        batches.append(chances.numpy())
     return np.concatenate(batches).astype(np.float32)
+
+
+def _customers(view: "TaskView", candidates: int) -> IntArray:
+    """(C,) first customers of which the learner was told."""
+    if view.evidence is None:
+        return np.zeros(candidates, np.int64)
+    return view.evidence.customers.numpy().astype(np.int64)
 
 
 def scored(
@@ -114,15 +188,23 @@ def scored(
     *,
     view: "TaskView",
 ) -> tuple[Tensor, Tensor]:
-    """Features φ (B, C, T + 1) of some users and their scores φᵀw (B, C).
+    """Features φ (B, C, T + 1) of some users and their scores (B, C).
 
     Args:
         view: of a task that holds these users.
     """
-    scorer = network.scorer
     users = network.users(view, problem.histories.take(rows))
-    found = scorer.features(view.vectors, users, view.candidates, problem.prior)
-    return found, found @ torch.cat([scorer.term_weights, scorer.prior_weight[None]])
+    found = network.scorer.features(view.vectors, users, view.candidates, problem.prior)
+    return found, network(problem, rows, view=view)
+
+
+def turnout(network: "MetaSiamese", episode: "PreparedEpisode", scale: float) -> Turnout:
+    """Of an episode's listings, all its users counted, by the chances of a scale alone."""
+    view, batches = network.view(episode, episode.histories), []
+    for start in range(0, len(episode.histories), USERS_AT_ONCE):
+        rows = np.arange(start, min(start + USERS_AT_ONCE, len(episode.histories)))
+        batches.append(torch.log_softmax(scale * network(episode, rows, view=view), dim=1).numpy())
+    return Turnout.of(np.concatenate(batches), episode.episode.chosen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +225,7 @@ class Choices:
         rows = np.arange(count)[:: -(-count // MOST_USERS)]
         view = network.view(episode, episode.histories.take(rows))
         found, scores = scored(network, episode, rows, view=view)
-        chosen = torch.from_numpy(episode.episode.chosen[rows]).to(scores.dtype)
-        return cls(found, scores, chosen / chosen.sum(dim=1, keepdim=True).clamp_min(1.0))
+        return cls(found, scores, _shares(torch.from_numpy(episode.episode.chosen[rows])))
 
     def information(self, scale: float) -> Tensor:
         """(T + 1, T + 1): what the choices say of the weights."""
@@ -155,9 +236,16 @@ class Choices:
 
     def loss(self, certainty: Certainty, *, inflation: float) -> float:
         """Mean of −log p over users."""
-        deviation = certainty.deviation(self.features)
+        nobody = np.zeros(self.scores.shape[1], np.int64)
+        deviation = certainty.deviation(self.features, nobody)
         chances = _moderated(self.scores, deviation, float(certainty.scale), inflation)
         return float(-(self.share * chances).sum(dim=1).mean())
+
+
+def _shares(chosen: Tensor) -> Tensor:
+    """(B, C): 1 / (number of choices) where chosen, else 0."""
+    counted = chosen.float()
+    return counted / counted.sum(dim=1, keepdim=True).clamp_min(1.0)
 
 
 def _moderated(scores: Tensor, deviation: Tensor, scale: float, inflation: float) -> Tensor:
@@ -165,18 +253,15 @@ def _moderated(scores: Tensor, deviation: Tensor, scale: float, inflation: float
     return torch.log_softmax(scale * scores / softened.sqrt(), dim=1)
 
 
-def _best_scale(problems: Sequence[Choices]) -> float:
-    """γ of the highest likelihood."""
+def _best_scale(problems: Sequence[tuple[Tensor, Tensor]]) -> float:
+    """γ of the highest likelihood, of scores (B, C) and shares (B, C) of each problem."""
 
     def loss(log_scale: float) -> float:
         scale = float(np.exp(log_scale))
-        return float(
-            np.mean(
-                [
-                    -(one.share * torch.log_softmax(scale * one.scores, dim=1)).sum(dim=1).mean()
-                    for one in problems
-                ]
-            )
-        )
+        losses = [
+            -(share * torch.log_softmax(scale * scores, dim=1)).sum(dim=1).mean()
+            for scores, share in problems
+        ]
+        return float(np.mean(losses))
 
     return float(np.exp(minimize_scalar(loss, bounds=LOG_SCALE, method="bounded").x))

@@ -82,9 +82,8 @@ class SiameseRanker:
         return np.asarray(found.numpy(), dtype=np.float32)
 
     def log_chances(self, task: RankingTask) -> FloatMatrix:
-        """(U, C): see `siamese.certainty`. Support and dates are left aside."""
-        without = RankingTask(task.user_index, task.histories, task.candidates)
-        model, prepared = self._prepared(without)
+        """(U, C): see `siamese.certainty`; support is used by ``meta`` models alone."""
+        model, prepared = self._prepared(task)
         return log_chances(model.network, prepared)
 
     def _prepared(self, task: RankingTask) -> tuple[SiameseModel, PreparedEpisode]:

@@ -212,6 +212,8 @@ def meta_train(
     learning, validation = rehearsals(model, training, episodes, seed=seed)
     if validation:
         model.network.learner, model.contest = hold_contest(learners, learning, validation)
+        judged = next(one for one in learners if one.name == model.contest.kept)
+        model.network.certainty.learn_own(validation, judged)
     elif learner != AUTO:
         (model.network.learner,) = learners
         model.network.learner.learn(learning)

@@ -16,6 +16,8 @@ def point(personal, ndcg, *, own=False, model="siamese"):
 POINTS = [point(0.0, 0.05), point(0.5, 0.2), point(0.9, 0.19, own=True), point(1.0, 0.1)]
 CHANCES = {
     "model": "siamese",
+    "pool": "cold>5",
+    "shots": 5,
     "predicted": [0.001, *[0.002] * 8, 0.0125],
     "observed": [0.0005, *[0.002] * 8, 0.01],
     "calibration_error": 0.0812,
@@ -49,7 +51,7 @@ def test_a_default_that_leans_away_from_what_sells_is_beyond_the_control():
 
 def test_calibration_tells_the_error_and_both_ends():
     told = control_tables.calibration([CHANCES])
-    row = "| `siamese` | .0812 | 0.10% | 0.05% | 1.25% | 1.00% | 0.712 | 1,500 |"
+    row = "| `siamese` | cold>5 | 5 | .0812 | 0.10% | 0.05% | 1.25% | 1.00% | 0.712 | 1,500 |"
     assert row in told
 
 

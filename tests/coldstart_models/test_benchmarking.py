@@ -306,6 +306,23 @@ def test_chances_are_held_against_choices_of_no_more_users_than_memory_has_room_
     assert some.as_dict()["num_users"] == 10
 
 
+def test_chances_with_first_customers_are_told_beside_those_without_on_one_pool():
+    found = on_board(models=("siamese", "siamese+meta"), shots=(0, 1, 3)).reliability
+    told = [(one.model, one.pool, one.shots) for one in found]
+    assert told == [
+        ("siamese", "cold", 0),
+        ("siamese+meta", "cold", 0),
+        ("siamese+meta", "cold>1", 0),
+        ("siamese+meta", "cold>1", 1),
+        ("siamese+meta", "cold>3", 0),
+        ("siamese+meta", "cold>3", 3),
+    ]
+    without, known = found[-2:]
+    assert known.predicted != without.predicted
+    assert known.users == without.users == 2 * (USERS - 3)
+    assert known.as_dict() | {"pool": "cold>3", "shots": 3} == known.as_dict()
+
+
 def test_a_cell_of_warm_items_is_ranked_by_itself():
     # Three items of each group are chosen by two users before the cutoff, by the others after it.
     late = [

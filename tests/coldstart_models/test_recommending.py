@@ -131,10 +131,32 @@ def test_a_turn_explores_new_listings_and_tells_the_propensity(recommender, pers
     assert [one.propensity for one in found[:3]] == [1.0] * 3
     assert found[3].propensity == pytest.approx(1 / len(turn.page.arms))
     assert found[3].is_new
-    known = dict(zip(turn.field.item_ids, turn.field.directions, strict=True))
-    assert [np.linalg.norm(known[one.item_id]) for one in found] == pytest.approx(
+    shared = np.linalg.norm(turn.field.directions, axis=1)
+    known = dict(zip(turn.field.item_ids, shared, strict=True))
+    certainty = recommender._scoring.network.certainty
+    own = (1.0 if personal is None else personal) * certainty.own_deviations(np.zeros(1))
+    assert np.hypot([known[one.item_id] for one in found], own) == pytest.approx(
         [one.deviation for one in found], rel=1e-3
     )
+
+
+def test_first_customers_make_a_score_surer_for_everybody(recommender):
+    certainty = recommender._scoring.network.certainty
+    certainty.own[:] = torch.linspace(1.0, 0.4, len(certainty.own))
+    certainty.covariance.zero_()  # what is left is each listing's own
+
+    def told(personal=None):
+        found = recommender.recommend(HISTORY, k=50, pool="all", personal=personal)
+        return {one.item_id: one.deviation * float(certainty.scale) for one in found}
+
+    before = told()
+    recommender.adapt("b13", [HISTORY] * 3, times=[CUTOFF] * 3)
+    after = told()
+    assert before["b13"] == pytest.approx(1.0)
+    assert after["b13"] == pytest.approx(np.sqrt(float(certainty.own[3])))
+    assert after["a12"] == pytest.approx(1.0)
+    assert after["a01"] == pytest.approx(np.sqrt(0.4))  # known: as with the most customers
+    assert told(personal=0.5)["a12"] == pytest.approx(0.5)
 
 
 def test_what_is_the_same_for_everybody_is_as_sure_as_its_given_weight(recommender):

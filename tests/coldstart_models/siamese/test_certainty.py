@@ -1,22 +1,29 @@
 """How sure scores are: the posterior of the last layer, and chances that come true."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from coldstart_models.data.pools import cold_pool
+from coldstart_models.data.pools import cold_pool, shots_pools
 from coldstart_models.data.splits import random_items_split
 from coldstart_models.ranker import RankingTask, Sure
 from coldstart_models.reliability import reliability
+from coldstart_models.siamese import certainty as certainties
 from coldstart_models.siamese.certainty import SPREAD, Certainty, Choices
 from coldstart_models.siamese.files import load_folder, save_folder
+from coldstart_models.siamese.learners.learner import FastWeights
+from coldstart_models.siamese.learners.rehearsal import Rehearsal
+from coldstart_models.siamese.own_errors import UNLEARNED, Turnout
 from coldstart_models.siamese.population import Population
 from coldstart_models.siamese.ranker import SiameseRanker
 from tests.coldstart_models.siamese.test_ranker import many_launches
 
 USERS, CANDIDATES, TERMS = 400, 30, 4
+OFF = 0.7
+NO_OWN_ERROR = Turnout(np.full(CANDIDATES, 10.0), np.full(CANDIDATES, 10.0))
 
 
 def drawn(scale: float, seed: int = 0) -> Choices:
@@ -42,7 +49,10 @@ def test_information_is_the_curvature_of_the_loss() -> None:
 
 def test_before_learning_a_deviation_is_the_priors() -> None:
     features = torch.randn(7, TERMS + 1, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(Certainty(TERMS).deviation(features), SPREAD * features.norm(dim=1))
+    shared = SPREAD * features.norm(dim=1)
+    torch.testing.assert_close(Certainty(TERMS).shared(features), shared)
+    found = Certainty(TERMS).deviation(features, np.arange(7))
+    torch.testing.assert_close(found, torch.sqrt(shared**2 + UNLEARNED))
 
 
 @pytest.mark.parametrize("scale", [0.4, 1.5])
@@ -50,11 +60,12 @@ def test_scale_and_inflation_are_those_that_the_choices_were_drawn_by(
     scale: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Choices, "of", lambda network, episode: episode)
+    monkeypatch.setattr(certainties, "turnout", lambda network, episode, scale: NO_OWN_ERROR)
     certainty = Certainty(TERMS)
     certainty.learn(None, [drawn(scale)], [drawn(scale, seed=1)])  # type: ignore[arg-type]
     assert float(certainty.scale) == pytest.approx(scale, rel=0.15)
     later = drawn(scale, seed=2)
-    deviation = certainty.deviation(later.features)
+    deviation = certainty.deviation(later.features, np.zeros(CANDIDATES, np.int64))
     assert float(deviation.max()) < SPREAD * float(later.features.norm(dim=2).max())
     chances = certainty.log_chances(later.scores, deviation)
     torch.testing.assert_close(chances.exp().sum(dim=1), torch.ones(USERS))
@@ -65,6 +76,70 @@ def test_scale_and_inflation_are_those_that_the_choices_were_drawn_by(
     moved = replace(drawn(scale, seed=3), share=drawn(0.0, seed=4).share)
     certainty.learn(None, [drawn(scale)], [moved])  # type: ignore[arg-type]
     assert float(certainty.inflation) > 30
+
+
+class Guessing:
+    """A learner whose biases are the best guess from one blurred look at the rates a customer."""
+
+    def __init__(self, errors: torch.Tensor, generator: torch.Generator) -> None:
+        self.errors, self.generator = errors, generator
+
+    def adapt(self, evidence: Any) -> FastWeights:
+        noise = torch.randn(len(self.errors), generator=self.generator) / evidence.sqrt()
+        bias = (self.errors + noise) / (1.0 + 1.0 / (OFF**2 * evidence))
+        return FastWeights(torch.zeros(len(bias), 1, 1), bias)
+
+
+def test_first_customers_leave_less_of_a_listings_own_error() -> None:
+    users, listings = 3000, 200
+    generator = torch.Generator().manual_seed(0)
+    errors = OFF * torch.randn(listings, generator=generator)
+    scores = torch.randn(users, listings, generator=generator)
+    drawn = torch.multinomial(torch.softmax(scores + errors, dim=1), 1, generator=generator)
+    chosen = torch.zeros(users, listings, dtype=torch.bool).scatter(1, drawn, True)
+    rehearsals = [
+        Rehearsal(
+            shots,
+            scores,
+            torch.zeros(users, 1, 1),
+            torch.full((listings,), float(shots)),  # type: ignore[arg-type]
+            chosen,
+        )
+        for shots in (1, 3, 10)
+        for _ in range(3)
+    ]
+    certainty = Certainty(TERMS)
+    certainty.own.fill_(OFF**2)
+    certainty.learn_own(rehearsals, Guessing(errors, generator))  # type: ignore[arg-type]
+    found = certainty.own_deviations(np.array([0, 1, 3, 10, 50]))
+    assert found[0] == pytest.approx(OFF)
+    expected = 1 / np.sqrt(1 / OFF**2 + np.array([1, 3, 10]))
+    np.testing.assert_allclose(found[1:4], expected, rtol=0.2)
+    assert found[4] == found[3]
+    # In the score's units: a scale of half makes twice as much of a log rate.
+    certainty.scale.fill_(0.5)
+    np.testing.assert_allclose(certainty.own_deviations(np.array([0])), [2 * OFF], rtol=1e-5)
+    # Rehearsals that say more than is open without any customer do not raise it.
+    certainty.own.fill_(1e-3)
+    certainty.learn_own(rehearsals, Guessing(errors, generator))  # type: ignore[arg-type]
+    assert float(certainty.own.max()) == pytest.approx(1e-3)
+
+
+def test_chances_know_of_first_customers_where_the_model_learned_to() -> None:
+    training = many_launches()
+    split = random_items_split(
+        training.catalogue, training.interactions, 0.2, seed=0, timed=True, dated=True
+    )
+    bare, known = shots_pools(split, shots=1, seed=0)
+    for meta in (False, True):
+        ranker = SiameseRanker(meta=meta, dates=False)
+        ranker.fit(split.training_set(training.catalogue), seed=0)
+        without, told = ranker.log_chances(bare.task), ranker.log_chances(known.task)
+        ranked = np.isfinite(told) & ~known.excluded.toarray()
+        assert np.allclose(without[ranked], told[ranked], atol=1e-6) != meta
+        np.testing.assert_allclose(np.exp(told).sum(axis=1), 1.0, rtol=1e-4)
+        assert ranker._model is not None
+        assert (ranker._model.network.certainty.own.diff() <= 0).all()
 
 
 def test_chances_are_of_the_pool_and_a_saved_model_tells_the_same(tmp_path) -> None:
@@ -101,6 +176,7 @@ def test_chances_are_of_the_pool_and_a_saved_model_tells_the_same(tmp_path) -> N
     _, _, network, _ = load_folder(tmp_path)
     assert torch.equal(network.certainty.covariance, model.network.certainty.covariance)
     assert float(network.certainty.scale) == float(model.network.certainty.scale)
+    assert torch.equal(network.certainty.own, model.network.certainty.own)
 
 
 def test_reliability_tells_what_came_true() -> None:
