@@ -3,7 +3,7 @@
 Chances are held against choices (`coldstart_models.reliability`) on the pools of cold items, and
 the control from what sells
 in general (π = 0) to the person alone (π = 1) against what it does to the ranking
-(`coldstart_models.siamese.personal`) on the cold pool.
+(`coldstart_models.siamese.personal`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -58,17 +58,20 @@ def calibration(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def control(points: Sequence[Mapping[str, Any]]) -> str:
-    """A row a model and place, the default marked, then where each peaks; empty without points."""
-    models = list(dict.fromkeys(point["model"] for point in points))
+    """A row a model, pool and place, the default marked, then where each peaks; empty without
+    points."""
+    curves = list(dict.fromkeys((one["model"], one["pool"], one["shots"]) for one in points))
     body, peaks = [], []
-    for model in models:
-        ours = [point for point in points if point["model"] == model]
+    for model, pool, shots in curves:
+        ours = [one for one in points if (one["model"], one["shots"]) == (model, shots)]
         best = max(ours, key=lambda point: float(point[NDCG]))
         for point in ours:
             place = "beyond 1" if point["personal"] is None else f"{point['personal']:g}"
             body.append(
                 [
                     f"`{model}`",
+                    pool,
+                    f"{shots}",
                     f"**{place}** (default)" if point["own"] else place,
                     number(point[NDCG], best=point[NDCG] == best[NDCG]),
                     number(point[RECALL]),
@@ -76,10 +79,11 @@ def control(points: Sequence[Mapping[str, Any]]) -> str:
                     f"{point[LIFT]:.3f}",
                 ]
             )
-        peaks.append(f"`{model}` {_peak(ours, best)}")
+        known = f" with {shots} customers" if shots else ""
+        peaks.append(f"`{model}`{known} {_peak(ours, best)}")
     if not body:
         return ""
-    columns = ["model", "π", NDCG, RECALL, COVERAGE, "popularity lift"]
+    columns = ["model", "pool", "customers known", "π", NDCG, RECALL, COVERAGE, "popularity lift"]
     return (
         "From what sells in general (π = 0) to the person alone (π = 1); a popularity lift of 1 is "
         f"no lean to what many choose:\n\n{table(columns, body)}\nOn these new items: "

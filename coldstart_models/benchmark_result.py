@@ -113,9 +113,11 @@ class Breakdown:
 
 @dataclass(frozen=True, slots=True)
 class PersonalPoint:
-    """A model at one place between the general and the personal, on the cold pool."""
+    """A model at one place between the general and the personal, on a pool of cold items."""
 
     model: str
+    pool: str
+    shots: int
     personal: float | None
     """0 is what sells in general, 1 the person alone; None is the model's own score where it leans
     away from what sells, as no place does."""
@@ -131,6 +133,8 @@ class PersonalPoint:
         """The point of the JSON report."""
         return {
             "model": self.model,
+            "pool": self.pool,
+            "shots": self.shots,
             "personal": self.personal,
             "own": self.own,
             RECALL: self.recall,

@@ -214,8 +214,9 @@ def _run(
         for count in labels:
             bench.ledger.add((model.name, count, pool.name), measurement)
     if isinstance(ranker, Steerable) and bench.seed == 0:
-        (own,) = bench.ledger.measured[model.name, 0, COLD]
-        bench.ledger.personal += personal_curve(bench, ranker, model=model.name, own=own)
+        for pool in _steered(bench.pools, adapts=model.adapts):
+            (own,) = bench.ledger.measured[model.name, pool.shots, pool.name]
+            bench.ledger.personal += personal_curve(bench, ranker, pool, model=model.name, own=own)
     if isinstance(ranker, Sure) and bench.seed == 0:
         known = {COLD, *(pool.name for pool in bench.pools if pool.shots and model.adapts)}
         bench.ledger.reliability += [
@@ -223,6 +224,13 @@ def _run(
             for pool in bench.pools
             if pool.name in known
         ]
+
+
+def _steered(pools: Sequence[Pool], *, adapts: bool) -> list[Pool]:
+    """The cold pool and, of a model that adapts, that with the most first customers known."""
+    cold = [pool for pool in pools if pool.name == COLD]
+    shots = [pool for pool in pools if pool.shots and adapts]
+    return [*cold, *sorted(shots, key=lambda pool: pool.shots)[-1:]]
 
 
 def _reliability(ranker: Sure, pool: Pool, *, model: str) -> Reliability:
@@ -287,15 +295,14 @@ class _At:
 
 
 def personal_curve(
-    bench: Bench, ranker: Steerable, *, model: str, own: Measurement
+    bench: Bench, ranker: Steerable, pool: Pool, *, model: str, own: Measurement
 ) -> list[PersonalPoint]:
-    """The model on the cold pool from the general to the personal, its own place among it, or last
-    where it has none.
+    """The model on a pool from the general to the personal, its own place among it, or last where
+    it has none.
 
     Args:
         own: what it was found to be at its own place.
     """
-    (pool,) = (pool for pool in bench.pools if pool.name == COLD)
     quiet = replace(bench, writer=None)
     own_place, points = ranker.own_place, []
     places: Sequence[float | None] = [*STEPS, None]
@@ -310,6 +317,8 @@ def personal_curve(
         points.append(
             PersonalPoint(
                 model,
+                pool.name,
+                pool.shots,
                 personal=place,
                 own=place == own_place,
                 recall=round(float(means[RECALL]), DIGITS),

@@ -97,20 +97,27 @@ def breakdown_plot(result: BenchmarkResult, *, by: str) -> str:
 
 def personal_plot(result: BenchmarkResult) -> str:
     """NDCG@10 and popularity lift from the general to the personal; "" where none is steered."""
-    models = list(dict.fromkeys(point.model for point in result.personal))
-    if not models:
+    curves = list(dict.fromkeys((point.model, point.shots) for point in result.personal))
+    if not curves:
         return ""
     figure, (quality, lift) = _figures(height=3.2)
-    for model in models:
-        points = [point for point in result.personal if point.model == model]
+    for model, shots in curves:
+        points = [one for one in result.personal if (one.model, one.shots) == (model, shots)]
         places = [BEYOND if point.personal is None else point.personal for point in points]
         own = [place for place, point in enumerate(points) if point.own]
         for axes, values in (
             (quality, [point.ndcg for point in points]),
             (lift, [point.lift for point in points]),
         ):
-            color = _color(model)
-            axes.plot(places, values, marker="o", markevery=own, color=color, label=model)
+            axes.plot(
+                places,
+                values,
+                marker="o",
+                markevery=own,
+                linestyle="--" if shots else "-",
+                color=_color(model),
+                label=f"{model}{_with_customers(shots)}",
+            )
     quality.set_ylabel(NDCG)
     lift.set_ylabel("popularity lift")
     for axes in (quality, lift):
@@ -131,14 +138,13 @@ def reliability_plot(result: BenchmarkResult) -> str:
     for one in result.reliability:
         if one.pool != COLD and not one.shots:
             continue  # the pool of cold items says the same
-        known = f", {one.shots} customers known" if one.shots else ""
         axes.plot(
             one.predicted,
             one.observed,
             marker="o",
             linestyle="--" if one.shots else "-",
             color=_color(one.model),
-            label=f"{one.model}{known} (error {one.error:.2f})",
+            label=f"{one.model}{_with_customers(one.shots)} (error {one.error:.2f})",
         )
     axes.set_xscale("log")
     axes.set_yscale("log")
@@ -146,6 +152,11 @@ def reliability_plot(result: BenchmarkResult) -> str:
     axes.set_ylabel("share of the choices")
     _legend(axes)
     return _svg(figure)
+
+
+def _with_customers(shots: int) -> str:
+    """What a label says of the first customers that are known."""
+    return f", {shots} first customers" if shots else ""
 
 
 def pool_plot(result: BenchmarkResult) -> str:

@@ -3,8 +3,9 @@
 A page keeps its best listings and gives a few slots away. A policy says how a slot goes to one of
 C new listings (*arms*), whose scores y are known up to a normal error: y + B z with z standard
 normal and B = Φ Λ^(-½), so that B's row norms are the deviations that listings share by
-`siamese.certainty` and B Bᵀ is how the arms' errors go together. It answers with S vectors of utilities. One of them is taken
-by chance, and the slot goes to its best open arm; with probability ε it goes to any open arm:
+`siamese.certainty` and B Bᵀ is how the arms' errors go together. It answers with S vectors of
+utilities. One of them is taken by chance, and the slot goes to its best open arm; with probability
+ε it goes to any open arm:
 
     p_i = (1 − ε) · #{s : i = argmax_{j open} u_sj} / S + ε / #open.
 

@@ -1,9 +1,11 @@
 from benchmarks import control_tables
 
 
-def point(personal, ndcg, *, own=False, model="siamese"):
+def point(personal, ndcg, *, own=False, model="siamese", pool="cold", shots=0):
     return {
         "model": model,
+        "pool": pool,
+        "shots": shots,
         "personal": personal,
         "own": own,
         "recall@20": 0.25,
@@ -28,10 +30,17 @@ CHANCES = {
 
 def test_the_control_is_shown_place_by_place_with_the_default_marked():
     told = control_tables.control(POINTS)
-    assert "| `siamese` | 0 | .0500 | .2500 | 1.0000 | 2.000 |" in told
-    assert "| `siamese` | **0.9** (default) | .1900 | .2500 | .5500 | 1.100 |" in told
-    assert "| `siamese` | 0.5 | **.2000** |" in told
+    assert "| `siamese` | cold | 0 | 0 | .0500 | .2500 | 1.0000 | 2.000 |" in told
+    assert "| `siamese` | cold | 0 | **0.9** (default) | .1900 | .2500 | .5500 | 1.100 |" in told
+    assert "| `siamese` | cold | 0 | 0.5 | **.2000** |" in told
     assert told.endswith("`siamese` is highest at π = 0.5, its default 5.0% below.\n")
+
+
+def test_with_first_customers_known_it_is_a_curve_of_its_own():
+    known = [point(0.0, 0.3, pool="cold>5", shots=5), point(1.0, 0.4, pool="cold>5", shots=5)]
+    told = control_tables.control([*POINTS, *known])
+    assert "| `siamese` | cold>5 | 5 | 1 | **.4000** |" in told
+    assert told.endswith("; `siamese` with 5 customers is highest at π = 1.\n")
 
 
 def test_a_default_at_the_peak_is_called_so():
@@ -42,8 +51,8 @@ def test_a_default_at_the_peak_is_called_so():
 def test_a_default_that_leans_away_from_what_sells_is_beyond_the_control():
     own = {**point(1.0, 0.3, own=True), "personal": None}
     told = control_tables.control([point(0.0, 0.1), point(1.0, 0.2), own])
-    assert "| `siamese` | 1 | .2000 |" in told
-    assert "| `siamese` | **beyond 1** (default) | **.3000** |" in told
+    assert "| `siamese` | cold | 0 | 1 | .2000 |" in told
+    assert "| `siamese` | cold | 0 | **beyond 1** (default) | **.3000** |" in told
     assert told.endswith("`siamese` is highest at its default.\n")
     told = control_tables.control([point(1.0, 0.4), own])
     assert told.endswith("`siamese` is highest at π = 1, its default 25.0% below.\n")

@@ -255,6 +255,21 @@ def test_a_model_that_can_be_steered_is_measured_from_the_general_to_the_persona
     assert [point.lift for point in points] == pytest.approx([1.0] * len(points))
 
 
+def test_the_control_is_measured_with_most_first_customers_known_as_well():
+    found = on_board(models=("siamese", "siamese+meta"), shots=(0, 1, 3))
+    curves = dict.fromkeys((one.model, one.pool, one.shots) for one in found.personal)
+    assert list(curves) == [
+        ("siamese", "cold", 0),
+        ("siamese+meta", "cold", 0),
+        ("siamese+meta", "cold>3", 3),
+    ]
+    (own,) = (one for one in found.personal if one.shots and one.own)
+    row = found.row("siamese+meta", shots=3, pool="cold>3")
+    assert (own.ndcg, own.recall) == (row.ndcg, row.recall)
+    assert own.as_dict()["pool"] == "cold>3"
+    assert "siamese+meta, 3 first customers" in personal_plot(found)
+
+
 def test_a_model_that_leans_away_from_what_sells_is_measured_beside_the_control(monkeypatch):
     """Its own score is no place's, and that of the person alone is measured as well."""
     taught = SiameseRanker.fit
