@@ -20,7 +20,11 @@ def published(results: Sequence[Result]) -> str:
     """Of every source: calibration, then the control. Raises ValueError where none tells either."""
     parts = []
     for result in results:
-        found = [calibration(result["reliability"]), control(result["personal"])]
+        found = [
+            calibration(result["reliability"]),
+            strangers(result["demand"]),
+            control(result["personal"]),
+        ]
         found = [part for part in found if part]
         if found:
             made_up = ", generated data" if result.get("generated") else ""
@@ -54,6 +58,27 @@ def calibration(rows: Sequence[Mapping[str, Any]]) -> str:
         "customers and with them. Calibration error: Σ |predicted − observed| over Σ predicted, in "
         "ten bins of pairs; 0 is calibrated.\n\n"
         f"{table(columns, body)}"
+    )
+
+
+def strangers(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Whether what strangers are ranked by came true; empty where no model says how sure it is."""
+    body = [
+        [
+            f"`{row['model']}`",
+            f"{row['within_one_deviation']:.1%}",
+            f"{row['within_two_deviations']:.1%}",
+            f"{row['num_items']:,}",
+        ]
+        for row in rows
+    ]
+    if not body:
+        return ""
+    columns = ["model", "within one deviation", "within two", "new items"]
+    return (
+        "What strangers are ranked by, the expected log(1 + customers): how many new items came "
+        "out within its deviation, and within two; 68 and 95 % if errors are normal and as large "
+        f"as said.\n\n{table(columns, body)}"
     )
 
 

@@ -20,7 +20,7 @@ from coldstart_models.metrics import (
     bootstrap_intervals,
     seed_means,
 )
-from coldstart_models.reliability import Reliability
+from coldstart_models.reliability import DemandReliability, Reliability
 
 DIGITS: Final = 5
 
@@ -160,6 +160,8 @@ class BenchmarkResult:
     """From the general to the personal, of models that can be steered; first seed."""
     reliability: list[Reliability] = field(default_factory=list)
     """Of models that tell chances; first seed."""
+    demand: list[DemandReliability] = field(default_factory=list)
+    """Of the same, for strangers on the cold pool."""
     skipped: list[Skipped] = field(default_factory=list)
     generated: bool = False
     """Whether the source was made up by us."""
@@ -193,6 +195,7 @@ class BenchmarkResult:
             "results": [row.as_dict() for row in self.results],
             "breakdowns": [breakdown.as_dict() for breakdown in self.breakdowns],
             "reliability": [one.as_dict() for one in self.reliability],
+            "demand": [one.as_dict() for one in self.demand],
             "personal": [point.as_dict() for point in self.personal],
             "skipped": [asdict(skipped) for skipped in self.skipped],
         }

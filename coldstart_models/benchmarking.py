@@ -52,7 +52,12 @@ from coldstart_models.models import MODELS, ORACLE, Model, build_ranker, find_mo
 from coldstart_models.progress import Progress
 from coldstart_models.ranker import Ranker, RankingTask, Steerable, Sure, TrainingSet
 from coldstart_models.rankings import Labels, RankingsWriter
-from coldstart_models.reliability import Reliability, reliability
+from coldstart_models.reliability import (
+    DemandReliability,
+    Reliability,
+    demand_reliability,
+    reliability,
+)
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +84,7 @@ class Ledger:
     measured: dict[Key, list[Measurement]] = field(default_factory=dict)
     personal: list[PersonalPoint] = field(default_factory=list)
     reliability: list[Reliability] = field(default_factory=list)
+    demand: list[DemandReliability] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
 
     def add(self, key: Key, measurement: Measurement) -> None:
@@ -223,6 +229,15 @@ def _run(
             _reliability(ranker, pool, model=model.name)
             for pool in bench.pools
             if pool.name in known
+        ]
+        bench.ledger.demand += [
+            demand_reliability(
+                model.name,
+                *ranker.expected_demand(pool.task),
+                np.asarray(pool.chosen.sum(axis=0), np.int64).ravel(),
+            )
+            for pool in bench.pools
+            if pool.name == COLD
         ]
 
 
@@ -482,6 +497,7 @@ def _result(
         breakdowns=breakdowns,
         personal=ledger.personal,
         reliability=ledger.reliability,
+        demand=ledger.demand,
         skipped=[Skipped(what, reason) for what, reason in ledger.skipped.items()],
         generated=generated,
     )

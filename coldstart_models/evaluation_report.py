@@ -208,8 +208,9 @@ def _plots(result: BenchmarkResult) -> list[Plot]:
         ),
         (
             "Sureness",
-            "Whether chances come true: the share of the choices in the cold pool that pairs of "
-            "one predicted chance have; on the line they are calibrated.",
+            "Whether chances come true: the share of the choices among the new listings that pairs "
+            "of one predicted chance have; on the line they are calibrated. Dashed: with first "
+            f"customers known.{_strangers(result)}",
             reliability_plot(result),
         ),
         (
@@ -219,6 +220,18 @@ def _plots(result: BenchmarkResult) -> list[Plot]:
         ),
     ]
     return [Plot(title, note, svg) for title, note, svg in made if svg]
+
+
+def _strangers(result: BenchmarkResult) -> str:
+    """What became of what strangers are shown; "" where no model says how sure it is."""
+    if not result.demand:
+        return ""
+    one = result.demand[0]
+    return (
+        f" What strangers are ranked by came out within one deviation of {one.within_one:.0%} of "
+        f"{one.items} new listings, and within two of {one.within_two:.0%} (68 and 95 % by a "
+        "normal error)."
+    )
 
 
 @lru_cache(maxsize=512)

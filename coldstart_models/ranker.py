@@ -107,10 +107,15 @@ class Steerable(Ranker, Protocol):
 
 @runtime_checkable
 class Sure(Ranker, Protocol):
-    """A ranker that tells the chance of a choice."""
+    """A ranker that tells the chance of a choice, and how many will choose."""
 
     def log_chances(self, task: RankingTask) -> FloatMatrix:
         """(U, C) log chance that each candidate is the user's next choice among them."""
+
+    def expected_demand(
+        self, task: RankingTask
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """(C,) log(1 + customers) of each candidate without any so far, and its deviation."""
 
 
 def top_k(scores: FloatMatrix, item_ids: npt.NDArray[np.object_], k: int) -> IntArray:

@@ -1,4 +1,4 @@
-"""Whether chances come true: what was predicted of pairs against what people chose."""
+"""Whether what models say of their own sureness comes true, held against what people chose."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -6,10 +6,11 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from coldstart_models.data.catalogue import BoolArray, FloatMatrix
+from coldstart_models.data.catalogue import BoolArray, FloatMatrix, IntArray
 from coldstart_models.data.pools import COLD
 
 BINS: Final = 10
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,43 @@ def reliability(
         gain=round(float((share * log_chances).sum(axis=1).mean() + np.log(chosen.shape[1])), 4),
         users=len(chosen),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class DemandReliability:
+    """Whether the demand that strangers are ranked by came out within its deviations."""
+
+    model: str
+    within_one: float
+    """Share of the new listings whose log(1 + customers), less its mean over them, is within one
+    deviation of what was expected: .683 if errors are normal and as large as said."""
+    within_two: float
+    """The same of two deviations: .954."""
+    items: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {
+            "model": self.model,
+            "within_one_deviation": self.within_one,
+            "within_two_deviations": self.within_two,
+            "num_items": self.items,
+        }
+
+
+def demand_reliability(
+    model: str, expected: Floats, deviation: Floats, customers: IntArray
+) -> DemandReliability:
+    """Compare expected log(1 + customers) (C,) with what came, both less their means over the pool.
+
+    Args:
+        deviation: (C,) of the expectation.
+        customers: (C,) how many chose each listing.
+    """
+    found = np.log1p(customers)
+    error = abs((found - found.mean()) - (expected - expected.mean()))
+    one, two = (round(float((error <= times * deviation).mean()), 4) for times in (1.0, 2.0))
+    return DemandReliability(model, one, two, len(customers))
 
 
 def _rounded(values: npt.NDArray[np.float64]) -> tuple[float, ...]:

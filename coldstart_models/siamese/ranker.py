@@ -1,6 +1,7 @@
 """The Siamese scorer as a model of the benchmark: it learns, it ranks, it can be steered."""
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from coldstart_models.data.catalogue import FloatMatrix
@@ -85,6 +86,17 @@ class SiameseRanker:
         """(U, C): see `siamese.certainty`; support is used by ``meta`` models alone."""
         model, prepared = self._prepared(task)
         return log_chances(model.network, prepared)
+
+    def expected_demand(
+        self, task: RankingTask
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """(C,) what strangers are ranked by, and its deviation: see `siamese.strangers`."""
+        model, prepared = self._prepared(task)
+        expected = prepared.prior.double().numpy()
+        away = standardised(prepared.prior).double().numpy()
+        spread = model.network.strangers
+        own = spread.own_deviations(np.zeros(len(expected), np.int64))
+        return expected, np.hypot(spread.slope * away, own)
 
     def _prepared(self, task: RankingTask) -> tuple[SiameseModel, PreparedEpisode]:
         if self._training is None or self._model is None or self._items is None:

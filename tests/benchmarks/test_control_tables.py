@@ -27,6 +27,18 @@ CHANCES = {
     "num_users": 1500,
 }
 
+DEMAND = {
+    "model": "siamese",
+    "within_one_deviation": 0.534,
+    "within_two_deviations": 0.9,
+    "num_items": 1350,
+}
+
+
+def test_what_strangers_are_ranked_by_is_held_against_its_deviations():
+    assert "| `siamese` | 53.4% | 90.0% | 1,350 |" in control_tables.strangers([DEMAND])
+    assert control_tables.strangers([]) == ""
+
 
 def test_the_control_is_shown_place_by_place_with_the_default_marked():
     told = control_tables.control(POINTS)
@@ -66,9 +78,18 @@ def test_calibration_tells_the_error_and_both_ends():
 
 def test_sources_that_tell_nothing_are_left_out():
     rest = {"split": "cutoff 2010-07-01", "generated": False}
-    silent = {"source": "a", "reliability": [], "personal": [], **rest}
+    silent = {"source": "a", "reliability": [], "demand": [], "personal": [], **rest}
     told = control_tables.published(
-        [silent, {"source": "b", "reliability": [CHANCES], "personal": POINTS, **rest}]
+        [
+            silent,
+            {
+                "source": "b",
+                "reliability": [CHANCES],
+                "demand": [DEMAND],
+                "personal": POINTS,
+                **rest,
+            },
+        ]
     )
     assert "**a**" not in told
     assert told.startswith("**b**: cutoff 2010-07-01, first seed.\n\nChance that")

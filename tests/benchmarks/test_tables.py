@@ -167,7 +167,7 @@ def test_kinds_of_table_are_asked_for_on_the_command_line(tmp_path, monkeypatch,
         file = tmp_path / f"{name}.json"
         breakdown = {"by": "warmth", "group": "new", "recall@20": 0.5, "ndcg@10": 0.2, "count": 4}
         rows = [{"model": model, **breakdown} for model in ("popularity", "siamese")]
-        more = {"source": name, "breakdowns": rows, "reliability": [], "personal": []}
+        more = {"source": name, "breakdowns": rows, "reliability": [], "demand": [], "personal": []}
         file.write_text(json.dumps(RESULT | more))
         files.append(str(file))
     document = tmp_path / "page.md"

@@ -322,7 +322,8 @@ def test_chances_are_held_against_choices_of_no_more_users_than_memory_has_room_
 
 
 def test_chances_with_first_customers_are_told_beside_those_without_on_one_pool():
-    found = on_board(models=("siamese", "siamese+meta"), shots=(0, 1, 3)).reliability
+    whole = on_board(models=("siamese", "siamese+meta"), shots=(0, 1, 3))
+    found = whole.reliability
     told = [(one.model, one.pool, one.shots) for one in found]
     assert told == [
         ("siamese", "cold", 0),
@@ -331,6 +332,10 @@ def test_chances_with_first_customers_are_told_beside_those_without_on_one_pool(
         ("siamese+meta", "cold>1", 1),
         ("siamese+meta", "cold>3", 0),
         ("siamese+meta", "cold>3", 3),
+    ]
+    assert [(one.model, one.items) for one in whole.demand] == [
+        ("siamese", 2 * COLD),
+        ("siamese+meta", 2 * COLD),
     ]
     without, known = found[-2:]
     assert known.predicted != without.predicted

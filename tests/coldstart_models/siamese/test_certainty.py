@@ -10,7 +10,7 @@ import torch
 from coldstart_models.data.pools import cold_pool, shots_pools
 from coldstart_models.data.splits import random_items_split
 from coldstart_models.ranker import RankingTask, Sure
-from coldstart_models.reliability import reliability
+from coldstart_models.reliability import demand_reliability, reliability
 from coldstart_models.siamese import certainty as certainties
 from coldstart_models.siamese.certainty import SPREAD, Certainty, Choices
 from coldstart_models.siamese.files import load_folder, save_folder
@@ -192,3 +192,16 @@ def test_reliability_tells_what_came_true() -> None:
     wrong = reliability("m", sure, np.roll(chosen, 1, axis=1))
     assert wrong.error == pytest.approx(1.99, abs=1e-2)
     assert wrong.gain < 0
+
+
+def test_a_demand_is_held_against_what_came_whatever_its_level() -> None:
+    rng = np.random.default_rng(0)
+    expected = rng.normal(size=4000)
+    customers = np.exp(expected + rng.normal(scale=0.4, size=4000) + 5.0).round().astype(np.int64)
+    right = demand_reliability("m", expected + 1.0, np.full(4000, 0.4), customers)
+    assert right.within_one == pytest.approx(0.683, abs=0.03)
+    assert right.within_two == pytest.approx(0.954, abs=0.015)
+    assert right.items == 4000
+    sure = demand_reliability("m", expected, np.full(4000, 0.1), customers)
+    assert sure.within_two < 0.5
+    assert right.as_dict()["within_one_deviation"] == right.within_one
