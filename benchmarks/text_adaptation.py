@@ -7,8 +7,8 @@ categories (``labels``) it learns by itself; from photos (``titles`` in closed f
 contrast) as the second half of a pair, without categories.
 
 Heads alone are learned, on vectors that are computed once; ``--lora 8`` lets low-rank changes of
-the encoder's linear layers learn as well. Cells (data, seed, variant) are measured once and kept
-in ``benchmarks/results/text_adaptation``.
+the encoder's linear layers learn as well, and is told in a table of its own. Cells (data, seed,
+variant) are measured once and kept in ``benchmarks/results/text_adaptation``.
 """
 
 import argparse
@@ -84,7 +84,7 @@ def main() -> None:
     if not rows:
         raise SystemExit("nothing was measured yet; leave out --no-measuring")
     results.publish(
-        NAME,
+        f"{NAME}_lora_{options.lora}" if options.lora else NAME,
         title="A text encoder before → after adaptation, on held-out items",
         rows=rows,
         base=MINILM,

@@ -11,7 +11,8 @@ with its values and reasons. The rows of one source are one unit:
 - ``replace`` starts over: the rows of **all** sources, their quarantine and records go.
 
 Where a source's events have times and an item has no `listed_at`, its first event is the
-moment it was first offered.
+moment it was first offered; so is the moment of this ingest, where that is earlier and the source
+was known before without the item. What was filled so stays when the item comes again.
 
 All files of the catalogue, its photos' fingerprints and the quarantine change together or not at
 all, also where the disk fills up or the process is killed.
@@ -206,7 +207,8 @@ def _ingest(
     events = upsert(
         tables.EVENTS, before.events, events_check.accepted, source=source.name, whole=whole
     )
-    dated = _with_first_event(items_check.accepted, events.rows, source)
+    own = before.items[before.items[tables.SOURCE] == source.name]
+    dated = _dated(items_check.accepted, events.rows, own.iloc[:0] if whole else own, source, now)
     items = upsert(tables.ITEMS, before.items, dated, source=source.name, whole=whole)
     record = _record(source, items.rows, events.rows, home, spec=spec, prefix=prefix, now=now)
     joined = _grown if part else _with_one_truth
@@ -301,16 +303,31 @@ def _events_checked(
     return without_owned(checked, events, other_events)
 
 
-def _with_first_event(
-    items: pd.DataFrame, events: pd.DataFrame, source: SourceData
+def _dated(
+    items: pd.DataFrame,
+    events: pd.DataFrame,
+    before: pd.DataFrame,
+    source: SourceData,
+    now: datetime,
 ) -> pd.DataFrame:
-    """The items with an absent `listed_at` filled by their first event's time."""
+    """The items with an absent `listed_at` filled by the earliest moment that is known.
+
+    Args:
+        events: the stored ones, the source's new ones among them.
+        before: the source's items as they were stored; empty where it is new.
+    """
     if source.ordering is not Ordering.TIME or items[tables.LISTED_AT].notna().all():
         return items
     own = events[events[tables.SOURCE] == source.name]
     first = own.groupby(tables.ITEM_ID)[tables.EVENT_TIMESTAMP].min()
-    listed = items[tables.LISTED_AT].fillna(items[tables.ITEM_ID].map(first))
-    return items.assign(**{tables.LISTED_AT: listed})
+    stored = before.set_index(tables.ITEM_ID)[tables.LISTED_AT]
+    item_ids = items[tables.ITEM_ID]
+    known = [item_ids.map(first), item_ids.map(stored)]
+    if len(before):
+        here = pd.Series(pd.Timestamp(now), item_ids.index)
+        known.append(here.mask(item_ids.isin(stored.index)))
+    earliest = pd.concat([pd.to_datetime(each, utc=True) for each in known], axis=1).min(axis=1)
+    return items.assign(**{tables.LISTED_AT: items[tables.LISTED_AT].fillna(earliest)})
 
 
 def _record(

@@ -55,7 +55,7 @@ def home(tmp_path: Path) -> Home:
 
 
 def run(source: SourceData, home: Home, **options: object) -> IngestResult:
-    return ingest(source, home=home, gate=gate, now=NOW, **options)  # type: ignore[arg-type]
+    return ingest(source, home=home, gate=gate, **{"now": NOW, **options})  # type: ignore[arg-type]
 
 
 def stored(path: Path) -> pd.DataFrame:
@@ -87,6 +87,28 @@ def test_an_item_without_a_date_is_listed_at_its_first_event(home: Home) -> None
     assert listed["a"] == pd.Timestamp("2024-01-01", tz="UTC")
     assert listed["b"] == pd.Timestamp("2024-01-03", tz="UTC")
     assert pd.isna(listed["c"])
+
+
+def test_a_new_item_of_a_known_source_is_listed_when_it_first_came(home: Home) -> None:
+    run(shop(), home)
+    more = shop(items=[("c", "Rug"), ("d", "Shelf"), ("e", "Stool")], events=[])
+    more.items[tables.LISTED_AT] = [None, None, "2024-05-30"]
+    more.events[tables.EVENT_TIMESTAMP] = pd.to_datetime([])
+    run(more, home, now=datetime(2024, 6, 2, tzinfo=UTC))
+    listed = stored(home.items).set_index(tables.ITEM_ID)[tables.LISTED_AT]
+    assert pd.isna(listed["c"])  # it may be old: it was there at the first ingest
+    assert listed["d"] == pd.Timestamp("2024-06-02", tz="UTC")
+    assert listed["e"] == pd.Timestamp("2024-05-30", tz="UTC")
+    # It stays when the item comes again; events that turn out to be earlier move it.
+    again = run(more, home, now=datetime(2024, 6, 9, tzinfo=UTC))
+    assert (again.items.inserted, again.items.unchanged) == (0, 3)
+    later = shop(items=[("d", "Shelf")], events=[("w", "d", "2024-06-05")])
+    run(later, home, now=datetime(2024, 6, 9, tzinfo=UTC))
+    listed = stored(home.items).set_index(tables.ITEM_ID)[tables.LISTED_AT]
+    assert listed["d"] == pd.Timestamp("2024-06-02", tz="UTC")
+    run(shop(items=[("d", "Shelf")], events=[("w", "d", "2024-05-20")]), home)
+    listed = stored(home.items).set_index(tables.ITEM_ID)[tables.LISTED_AT]
+    assert listed["d"] == pd.Timestamp("2024-05-20", tz="UTC")
 
 
 def test_a_given_date_stays(home: Home) -> None:
