@@ -55,6 +55,7 @@ from coldstart_models.rankings import Labels, RankingsWriter
 from coldstart_models.reliability import (
     DemandReliability,
     Reliability,
+    among,
     demand_reliability,
     reliability,
 )
@@ -234,7 +235,7 @@ def _run(
             demand_reliability(
                 model.name,
                 *ranker.expected_demand(pool.task),
-                np.asarray(pool.chosen.sum(axis=0), np.int64).ravel(),
+                bench.split.truth.item_users()[pool.task.candidates],
             )
             for pool in bench.pools
             if pool.name == COLD
@@ -252,10 +253,11 @@ def _reliability(ranker: Sure, pool: Pool, *, model: str) -> Reliability:
     """Chances and choices on a pool, of every n-th user where there are many pairs."""
     most = max(1, CHANCES_AT_ONCE // len(pool.task.candidates))
     users = thinned(np.arange(len(pool.task.user_index)), most)
+    some = pool.of_users(users)
     return reliability(
         model,
-        ranker.log_chances(pool.task.of_users(users)),
-        pool.chosen[users].toarray(),
+        among(ranker.log_chances(some.task), ~some.excluded.toarray()),
+        some.chosen.toarray(),
         pool=pool.name,
         shots=pool.shots,
     )

@@ -132,12 +132,16 @@ def reliability_plot(result: BenchmarkResult) -> str:
     if not result.reliability:
         return ""
     figure, axes = _figure(height=3.6)
-    least = min(min(value for value in one.predicted if value > 0) for one in result.reliability)
-    most = max(max(one.predicted) for one in result.reliability)
+    last = max(one.shots for one in result.reliability)
+    drawn = [  # without customers, and with the most of them
+        one
+        for one in result.reliability
+        if one.shots == last or (not one.shots and one.pool == COLD)
+    ]
+    least = min(min(value for value in one.predicted if value > 0) for one in drawn)
+    most = max(max(one.predicted) for one in drawn)
     axes.plot([least, most], [least, most], color=INK, alpha=0.4, linewidth=1)
-    for one in result.reliability:
-        if one.pool != COLD and not one.shots:
-            continue  # the pool of cold items says the same
+    for one in drawn:
         axes.plot(
             one.predicted,
             one.observed,

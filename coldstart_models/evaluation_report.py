@@ -209,8 +209,8 @@ def _plots(result: BenchmarkResult) -> list[Plot]:
         (
             "Sureness",
             "Whether chances come true: the share of the choices among the new listings that pairs "
-            "of one predicted chance have; on the line they are calibrated. Dashed: with first "
-            f"customers known.{_strangers(result)}",
+            "of one predicted chance have; on the line they are calibrated. A dashed line is of "
+            f"first customers known.{_strangers(result)}",
             reliability_plot(result),
         ),
         (

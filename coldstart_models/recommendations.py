@@ -93,16 +93,16 @@ def most_popular(
         turn: gives some slots to new listings by a policy of exploration.
     """
     mean, usual = map(float, snapshot.blocks.usual_prior)
-    shared = spread.slope * (snapshot.prior[rows].astype(np.float64) - mean) / usual
-    own = spread.own_deviations(snapshot.support[rows])
+    away = (snapshot.prior[rows].astype(np.float64) - mean) / usual
+    deviations = spread.deviations(away, snapshot.support[rows])
     order, propensities, explored = page(
         turn,
         lambda: Field(
             snapshot.item_ids[rows],
             scores.astype(np.float64),
-            shared[:, None],
+            spread.slope * away[:, None],
             snapshot.new[rows],
-            own,
+            spread.own_deviations(snapshot.support[rows]),
         ),
         arrangement.order(snapshot, rows, scores, k=k),
     )
@@ -112,7 +112,7 @@ def most_popular(
             int(rows[column]),
             float(scores[column]),
             sentence(title(snapshot, int(rows[column])), []),
-            deviation=float(np.hypot(shared[column], own[column])),
+            deviation=float(deviations[column]),
             propensity=float(propensities[place]),
             explored=place in explored,
         )

@@ -5,11 +5,14 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import logsumexp
 
 from coldstart_models.data.catalogue import BoolArray, FloatMatrix, IntArray
 from coldstart_models.data.pools import COLD
 
 BINS: Final = 10
+LEAST: Final = -100.0
+"""log p of what is not ranked."""
 Floats = npt.NDArray[np.float64]
 
 
@@ -44,6 +47,14 @@ class Reliability:
             "log_chance_gain": self.gain,
             "num_users": self.users,
         }
+
+
+def among(log_chances: FloatMatrix, ranked: BoolArray) -> FloatMatrix:
+    """(U, C) log p of the next choice among those that are ranked for a person (U, C); of the
+    others it is that of a chance of nothing."""
+    kept = np.where(ranked, log_chances, -np.inf)
+    whole = logsumexp(kept, axis=1, keepdims=True)
+    return np.asarray(np.maximum(kept - whole, LEAST), dtype=np.float32)
 
 
 def reliability(

@@ -8,20 +8,17 @@ learned on,
 
     Λ = I / ρ² + γ² Σ_users Σ_c p_c (φ_c − φ̄)(φ_c − φ̄)ᵀ,   p = softmax(γ y).
 
-That part of the error listings share: it is φᵀ Λ⁻¹ φ, large for those whose terms are unlike those
-that were learned from. Another part is each listing's own, what neither its content nor its first k
-customers tell: s²(k), see `own_errors`. The deviation of a score is
+That part of the error listings share: it is τ² = φᵀ Λ⁻¹ φ, large for those whose terms are unlike
+those that were learned from. Another part is each listing's own, what neither its content nor its
+first k customers tell: s²(k), see `own_errors`. The deviation of a score is σ = √(τ² + s²(k)).
 
-    σ = √(φᵀ Λ⁻¹ φ + s²(k)),
+The chance that a person's next choice from a pool is c is
 
-and the chance that a person's next choice from a pool is c is
+    p_c ∝ exp(γ y_c / √(1 + π γ² κ τ_c² / 8))
 
-    p_c ∝ exp(γ y_c / √(1 + π γ² κ σ_c² / 8))
-
-(MacKay's moderated output). The scale γ is fitted on the problems that were learned on, and s² and
-the inflation κ on later ones, where the world may have moved. With first customers scores are
-wider, and γ is another one, fitted on later problems with all numbers of them. Scales and
-inflation are those of the highest likelihood.
+(MacKay's moderated output; own errors, as large for all listings of as many customers, would only
+do again what the scale does). The scale γ is fitted on the problems that were learned on, and the
+inflation κ on later ones, where the world may have moved: both by likelihood.
 """
 
 from collections.abc import Sequence
@@ -64,8 +61,6 @@ class Certainty(nn.Module):
 
     covariance: Tensor
     scale: Tensor
-    informed_scale: Tensor
-    """γ of scores with what first customers add."""
     inflation: Tensor
     own: Tensor
     """γ² s²: variance of a listing's own log rate, at each of CUSTOMERS."""
@@ -75,7 +70,6 @@ class Certainty(nn.Module):
         super().__init__()
         self.register_buffer("covariance", SPREAD**2 * torch.eye(terms + 1))  # Λ⁻¹
         self.register_buffer("scale", torch.tensor(1.0))  # γ
-        self.register_buffer("informed_scale", torch.tensor(1.0))
         self.register_buffer("inflation", torch.tensor(1.0))  # κ
         self.register_buffer("own", torch.full((len(CUSTOMERS),), UNLEARNED))
 
@@ -95,19 +89,13 @@ class Certainty(nn.Module):
         variances = at_customers(self.own.double().numpy(), customers)
         return np.sqrt(variances) / float(self.scale)
 
-    def deviation(self, features: Tensor, customers: IntArray) -> Tensor:
-        """σ (…, C) of features (…, C, T + 1), by how many first customers are known (C,)."""
-        own = torch.from_numpy(self.own_deviations(customers)).to(features.dtype)
-        return torch.hypot(self.shared(features), own)
-
-    def log_chances(self, scores: Tensor, deviation: Tensor, *, informed: bool = False) -> Tensor:
+    def log_chances(self, scores: Tensor, shared: Tensor) -> Tensor:
         """(B, C) log p of the next choice among the C candidates.
 
         Args:
-            informed: whether first customers add to the scores.
+            shared: (B, C) τ.
         """
-        scale = self.informed_scale if informed else self.scale
-        return _moderated(scores, deviation, float(scale), float(self.inflation))
+        return _moderated(scores, shared, float(self.scale), float(self.inflation))
 
     @torch.no_grad()
     def learn(
@@ -122,8 +110,7 @@ class Certainty(nn.Module):
         later = [Choices.of(network, episode) for episode in validation]
         if not known or not later:
             return
-        self.scale.fill_(_best_scale([(one.scores, one.share) for one in known]))
-        self.informed_scale.copy_(self.scale)
+        self.scale.fill_(_best_scale(known))
         precision = torch.eye(len(self.covariance)) / SPREAD**2
         for problem in known:
             precision = precision + problem.information(float(self.scale))
@@ -138,47 +125,32 @@ class Certainty(nn.Module):
 
     @torch.no_grad()
     def learn_own(self, rehearsals: Sequence["Rehearsal"], learner: "Learner") -> None:
-        """Learn how wide scores are with first customers and what these leave of listings' own
-        errors, in place; after `learn`.
+        """Learn what first customers leave of listings' own errors, in place; after `learn`.
 
         Args:
             rehearsals: that the learner did not learn on.
         """
-        if not rehearsals:
-            return
-        scores = [one.adapted(learner.adapt(one.evidence)) for one in rehearsals]
-        shares = [_shares(one.chosen) for one in rehearsals]
-        scale = _best_scale(list(zip(scores, shares, strict=True)))
-        self.informed_scale.fill_(scale)
         turned_out: dict[int, list[Turnout]] = {}
-        for one, found in zip(rehearsals, scores, strict=True):
-            chances = torch.log_softmax(scale * found, dim=1)
-            turned_out.setdefault(one.shots, []).append(
-                Turnout.of(chances.numpy(), one.chosen.numpy())
-            )
-        told = torch.from_numpy(own_variances(turned_out)).to(self.own.dtype)
-        self.own[1:] = torch.minimum(told[1:], self.own[0])
+        for one in rehearsals:
+            scores = one.adapted(learner.adapt(one.evidence))
+            chances = torch.log_softmax(float(self.scale) * scores, dim=1)
+            found = Turnout.of(chances.numpy(), one.chosen.numpy())
+            turned_out.setdefault(one.shots, []).append(found)
+        if turned_out:
+            told = torch.from_numpy(own_variances(turned_out)).to(self.own.dtype)
+            self.own[1:] = torch.minimum(told[1:], self.own[0])
 
 
 @torch.inference_mode()
 def log_chances(network: "MetaSiamese", problem: "PreparedEpisode") -> FloatMatrix:
     """(U, C) log p of the next choice of a problem's users, its support known."""
     view, batches = network.view(problem, problem.histories), []
-    customers = _customers(view, len(problem.candidates))
     for start in range(0, len(problem.histories), USERS_AT_ONCE):
         rows = np.arange(start, min(start + USERS_AT_ONCE, len(problem.histories)))
         features, scores = scored(network, problem, rows, view=view)
-        deviation = network.certainty.deviation(features, customers)
-        chances = network.certainty.log_chances(scores, deviation, informed=bool(customers.any()))
-        batches.append(chances.numpy())
+        shared = network.certainty.shared(features)
+        batches.append(network.certainty.log_chances(scores, shared).numpy())
     return np.concatenate(batches).astype(np.float32)
-
-
-def _customers(view: "TaskView", candidates: int) -> IntArray:
-    """(C,) first customers of which the learner was told."""
-    if view.evidence is None:
-        return np.zeros(candidates, np.int64)
-    return view.evidence.customers.numpy().astype(np.int64)
 
 
 def scored(
@@ -225,7 +197,8 @@ class Choices:
         rows = np.arange(count)[:: -(-count // MOST_USERS)]
         view = network.view(episode, episode.histories.take(rows))
         found, scores = scored(network, episode, rows, view=view)
-        return cls(found, scores, _shares(torch.from_numpy(episode.episode.chosen[rows])))
+        chosen = torch.from_numpy(episode.episode.chosen[rows]).to(scores.dtype)
+        return cls(found, scores, chosen / chosen.sum(dim=1, keepdim=True).clamp_min(1.0))
 
     def information(self, scale: float) -> Tensor:
         """(T + 1, T + 1): what the choices say of the weights."""
@@ -236,31 +209,24 @@ class Choices:
 
     def loss(self, certainty: Certainty, *, inflation: float) -> float:
         """Mean of −log p over users."""
-        nobody = np.zeros(self.scores.shape[1], np.int64)
-        deviation = certainty.deviation(self.features, nobody)
-        chances = _moderated(self.scores, deviation, float(certainty.scale), inflation)
+        shared = certainty.shared(self.features)
+        chances = _moderated(self.scores, shared, float(certainty.scale), inflation)
         return float(-(self.share * chances).sum(dim=1).mean())
 
 
-def _shares(chosen: Tensor) -> Tensor:
-    """(B, C): 1 / (number of choices) where chosen, else 0."""
-    counted = chosen.float()
-    return counted / counted.sum(dim=1, keepdim=True).clamp_min(1.0)
-
-
-def _moderated(scores: Tensor, deviation: Tensor, scale: float, inflation: float) -> Tensor:
-    softened = 1.0 + torch.pi / 8.0 * inflation * (scale * deviation).square()
+def _moderated(scores: Tensor, shared: Tensor, scale: float, inflation: float) -> Tensor:
+    softened = 1.0 + torch.pi / 8.0 * inflation * (scale * shared).square()
     return torch.log_softmax(scale * scores / softened.sqrt(), dim=1)
 
 
-def _best_scale(problems: Sequence[tuple[Tensor, Tensor]]) -> float:
-    """γ of the highest likelihood, of scores (B, C) and shares (B, C) of each problem."""
+def _best_scale(problems: Sequence[Choices]) -> float:
+    """γ of the highest likelihood."""
 
     def loss(log_scale: float) -> float:
         scale = float(np.exp(log_scale))
         losses = [
-            -(share * torch.log_softmax(scale * scores, dim=1)).sum(dim=1).mean()
-            for scores, share in problems
+            -(one.share * torch.log_softmax(scale * one.scores, dim=1)).sum(dim=1).mean()
+            for one in problems
         ]
         return float(np.mean(losses))
 

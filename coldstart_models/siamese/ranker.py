@@ -92,11 +92,10 @@ class SiameseRanker:
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """(C,) what strangers are ranked by, and its deviation: see `siamese.strangers`."""
         model, prepared = self._prepared(task)
-        expected = prepared.prior.double().numpy()
         away = standardised(prepared.prior).double().numpy()
-        spread = model.network.strangers
-        own = spread.own_deviations(np.zeros(len(expected), np.int64))
-        return expected, np.hypot(spread.slope * away, own)
+        nobody = np.zeros(len(away), np.int64)
+        deviations = model.network.strangers.deviations(away, nobody)
+        return prepared.prior.double().numpy(), deviations
 
     def _prepared(self, task: RankingTask) -> tuple[SiameseModel, PreparedEpisode]:
         if self._training is None or self._model is None or self._items is None:

@@ -57,6 +57,10 @@ class PopularitySpread:
         own = float(np.sqrt(max(float(rest @ rest) / count, 1e-6)))
         return cls(own / float(np.sqrt(information)), own)
 
+    def deviations(self, away: Floats, support: IntArray) -> Floats:
+        """(N,): the whole error, of popularities `away` (N,) deviations from the pool's mean."""
+        return np.asarray(np.hypot(self.slope * away, self.own_deviations(support)))
+
     def own_deviations(self, support: IntArray) -> Floats:
         """(N,): each listing's own part, by how many first customers it has had."""
         return np.asarray(1.0 / np.sqrt(1.0 / self.own**2 + support))

@@ -13,6 +13,7 @@ from coldstart_models.evaluation_plots import personal_plot
 from coldstart_models.metrics import USER_METRICS
 from coldstart_models.models import build_ranker
 from coldstart_models.ranker import RankingTask
+from coldstart_models.reliability import among
 from coldstart_models.siamese.ranker import SiameseRanker
 from tests.coldstart_models.checkerboard import (
     COLD,
@@ -338,9 +339,16 @@ def test_chances_with_first_customers_are_told_beside_those_without_on_one_pool(
         ("siamese+meta", 2 * COLD),
     ]
     without, known = found[-2:]
-    assert known.predicted != without.predicted
+    assert known.gain > without.gain  # pairs that are not ranked have no share in either
     assert known.users == without.users == 2 * (USERS - 3)
     assert known.as_dict() | {"pool": "cold>3", "shots": 3} == known.as_dict()
+
+
+def test_what_is_not_ranked_for_a_person_has_no_share_of_the_chances():
+    log_chances = np.log(np.array([[0.5, 0.3, 0.2], [0.5, 0.3, 0.2]], np.float32))
+    ranked = np.array([[True, True, True], [False, True, True]])
+    found = np.exp(among(log_chances, ranked))
+    np.testing.assert_allclose(found, [[0.5, 0.3, 0.2], [0.0, 0.6, 0.4]], atol=1e-6)
 
 
 def test_a_cell_of_warm_items_is_ranked_by_itself():

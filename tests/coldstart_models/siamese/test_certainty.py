@@ -23,7 +23,7 @@ from tests.coldstart_models.siamese.test_ranker import many_launches
 
 USERS, CANDIDATES, TERMS = 400, 30, 4
 OFF = 0.7
-NO_OWN_ERROR = Turnout(np.full(CANDIDATES, 10.0), np.full(CANDIDATES, 10.0))
+NO_OWN_ERROR = Turnout(*np.full((3, CANDIDATES), 10.0))
 
 
 def drawn(scale: float, seed: int = 0) -> Choices:
@@ -51,8 +51,8 @@ def test_before_learning_a_deviation_is_the_priors() -> None:
     features = torch.randn(7, TERMS + 1, generator=torch.Generator().manual_seed(0))
     shared = SPREAD * features.norm(dim=1)
     torch.testing.assert_close(Certainty(TERMS).shared(features), shared)
-    found = Certainty(TERMS).deviation(features, np.arange(7))
-    torch.testing.assert_close(found, torch.sqrt(shared**2 + UNLEARNED))
+    own = Certainty(TERMS).own_deviations(np.arange(7))
+    assert own.tolist() == [float(np.sqrt(UNLEARNED))] * 7
 
 
 @pytest.mark.parametrize("scale", [0.4, 1.5])
@@ -65,9 +65,9 @@ def test_scale_and_inflation_are_those_that_the_choices_were_drawn_by(
     certainty.learn(None, [drawn(scale)], [drawn(scale, seed=1)])  # type: ignore[arg-type]
     assert float(certainty.scale) == pytest.approx(scale, rel=0.15)
     later = drawn(scale, seed=2)
-    deviation = certainty.deviation(later.features, np.zeros(CANDIDATES, np.int64))
-    assert float(deviation.max()) < SPREAD * float(later.features.norm(dim=2).max())
-    chances = certainty.log_chances(later.scores, deviation)
+    shared = certainty.shared(later.features)
+    assert float(shared.max()) < SPREAD * float(later.features.norm(dim=2).max())
+    chances = certainty.log_chances(later.scores, shared)
     torch.testing.assert_close(chances.exp().sum(dim=1), torch.ones(USERS))
     found = reliability("m", chances.numpy(), later.share.numpy() > 0)
     assert found.error < 0.2
@@ -114,7 +114,7 @@ def test_first_customers_leave_less_of_a_listings_own_error() -> None:
     found = certainty.own_deviations(np.array([0, 1, 3, 10, 50]))
     assert found[0] == pytest.approx(OFF)
     expected = 1 / np.sqrt(1 / OFF**2 + np.array([1, 3, 10]))
-    np.testing.assert_allclose(found[1:4], expected, rtol=0.2)
+    np.testing.assert_allclose(found[1:4], expected, rtol=0.25)
     assert found[4] == found[3]
     # In the score's units: a scale of half makes twice as much of a log rate.
     certainty.scale.fill_(0.5)
@@ -135,8 +135,10 @@ def test_chances_know_of_first_customers_where_the_model_learned_to() -> None:
         ranker = SiameseRanker(meta=meta, dates=False)
         ranker.fit(split.training_set(training.catalogue), seed=0)
         without, told = ranker.log_chances(bare.task), ranker.log_chances(known.task)
-        ranked = np.isfinite(told) & ~known.excluded.toarray()
-        assert np.allclose(without[ranked], told[ranked], atol=1e-6) != meta
+        # Of one person's candidates that may be ranked, with which chances are the same but for a
+        # factor unless customers say something of them.
+        moved = np.where(known.excluded.toarray(), np.nan, told - without)
+        assert (np.nanstd(moved, axis=1).max() > 0.01) == meta
         np.testing.assert_allclose(np.exp(told).sum(axis=1), 1.0, rtol=1e-4)
         assert ranker._model is not None
         assert (ranker._model.network.certainty.own.diff() <= 0).all()

@@ -14,16 +14,22 @@ from coldstart_models.siamese.own_errors import (
 USERS, LISTINGS = 3000, 150
 
 
-def turned_out(deviation: float, seed: int = 0) -> Turnout:
-    """People who choose one listing each, whose log rates are off by errors of a deviation."""
+def turned_out(
+    deviation: float, seed: int = 0, *, users: int = USERS, listings: int = LISTINGS, sharp=1.0
+) -> Turnout:
+    """People who choose one listing each, whose log rates are off by errors of a deviation.
+
+    Args:
+        sharp: deviation of the log chances of a person.
+    """
     rng = np.random.default_rng(seed)
-    utility = rng.normal(size=(USERS, LISTINGS))
+    utility = sharp * rng.normal(size=(users, listings))
     expected = np.exp(utility) / np.exp(utility).sum(axis=1, keepdims=True)
-    real = np.exp(utility + rng.normal(scale=deviation, size=LISTINGS))
+    real = np.exp(utility + rng.normal(scale=deviation, size=listings))
     real /= real.sum(axis=1, keepdims=True)
-    place = (real.cumsum(axis=1) < rng.random((USERS, 1))).sum(axis=1).clip(max=LISTINGS - 1)
-    chosen = np.zeros((USERS, LISTINGS), bool)
-    chosen[np.arange(USERS), place] = True
+    place = (real.cumsum(axis=1) < rng.random((users, 1))).sum(axis=1).clip(max=listings - 1)
+    chosen = np.zeros((users, listings), bool)
+    chosen[np.arange(users), place] = True
     return Turnout.of(np.log(expected).astype(np.float32), chosen)
 
 
@@ -32,6 +38,7 @@ def test_people_who_choose_several_count_so_often():
     found = Turnout.of(log_chances, np.array([[True, True, False], [False, False, True]]))
     np.testing.assert_array_equal(found.chosen, [1, 1, 1])
     np.testing.assert_allclose(found.expected, [1.2, 0.7, 1.1], rtol=1e-5)
+    np.testing.assert_allclose(found.variance, [0.66, 0.535, 0.615], rtol=1e-5)
 
 
 @pytest.mark.parametrize("deviation", [0.4, 0.8])
@@ -40,6 +47,12 @@ def test_the_variance_is_that_by_which_the_rates_were_off(deviation):
     found = own_variances({0: several})
     assert found[0] == pytest.approx(deviation**2, rel=0.3)
     assert found.tolist() == [found[0]] * len(CUSTOMERS)  # nothing is known of customers
+
+
+@pytest.mark.parametrize("sharp", [1.4, 2.0, 3.0])
+def test_so_it_is_of_few_people_who_are_nearly_sure_what_they_want(sharp):
+    several = [turned_out(0.5, seed, users=60, listings=40, sharp=sharp) for seed in range(40)]
+    assert own_variances({0: several})[0] == pytest.approx(0.25, rel=0.25)
 
 
 def test_chances_that_come_true_leave_no_error_of_a_listings_own():
