@@ -25,11 +25,12 @@ import numpy as np
 from benchmarks import results
 from benchmarks.adaptation_cells import SHARE, Cell, Found, Shop, cell
 from benchmarks.choices import part_of
+from benchmarks.code_versions import code_version
 from coldstart_models.benchmark_run import read_stored
 from coldstart_models.commands import console
 from coldstart_models.domain.aims import Aims
 from coldstart_models.domain.beginning import Beginning, begin
-from coldstart_models.domain.examples import of_folder, of_home
+from coldstart_models.domain.examples import digest, of_folder, of_home
 from coldstart_models.domain.freedom import Freedom
 from coldstart_models.domain.setting import Setting
 from coldstart_models.metrics import NDCG, FloatArray, bootstrap_intervals, seed_means
@@ -46,7 +47,6 @@ CLOTHING: Final = "clothing_images"
 DATA: Final = {"ikea": "table:{data}/ikea", "marketplace": "marketplace"}
 CUT: Final = "no learning, principal components alone"
 BASES: Final = (EFFICIENTNET_LITE0, RESNET50)
-BEGUN: Final = FOLDER / "resnet50-clothing.pth"
 BEGINNING: Final = Beginning(network=RESNET50, size=96, epochs=8)
 
 
@@ -73,7 +73,7 @@ VARIANTS: Final = {
 def main() -> None:
     """Measure what is missing, and publish."""
     options = _options()
-    base = base_of(options.base, options.data)
+    base = base_of(options.base, options.data, only_kept=options.no_measuring)
     rows = []
     for name in options.shops:
         elsewhere = options.data / CLOTHING if name == "ikea" else None
@@ -112,23 +112,27 @@ def main() -> None:
     )
 
 
-def base_of(name: str, data: Path) -> str:
-    """How the registry knows the base: of ResNet50 with the weights that clothing began."""
+def base_of(name: str, data: Path, *, only_kept: bool) -> str:
+    """How the registry knows the base: of ResNet50 with the weights that clothing began.
+
+    Args:
+        only_kept: whether weights that are not there are not learned now.
+    """
     if name != RESNET50:
         return name
-    if not BEGUN.exists():
+    source = of_folder(data / CLOTHING)
+    code = code_version("coldstart_models.domain.beginning")
+    file = FOLDER / f"{name}-{digest(repr(BEGINNING), source.digest(), code)[:16]}.pth"
+    if not file.exists():
+        if only_kept:
+            raise SystemExit(f"{name} was not begun yet; leave out --no-measuring")
         teacher = load_encoder(EFFICIENTNET_LITE0)
-        with console.bar("begin resnet50") as progress:
+        with console.bar(f"begin {name}") as progress:
             begun = begin(
-                of_folder(data / CLOTHING),
-                BEGINNING,
-                out=BEGUN,
-                device="cpu",
-                teacher=teacher,
-                progress=progress,
+                source, BEGINNING, out=file, device="cpu", teacher=teacher, progress=progress
             )
         console.say(f"{name}: {begun.accuracy:.1%} of clothing kept out is told right")
-    return f"{RESNET50}:{BEGUN}"
+    return f"{name}:{file}"
 
 
 def name_of(base: str, blocks: int) -> str:

@@ -5,7 +5,7 @@ shop's contents, the encoders and the code.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Final
@@ -89,7 +89,8 @@ def cell(
         folder: for the cells, and what is computed for them.
     """
     hashes = [_hash(load, name) for name in (setting.base, MINILM)]
-    key = digest(repr(setting), SHARE, shop.fingerprint, *hashes, code_version(__name__))[:16]
+    asked = replace(setting, base=setting.base.partition(":")[0])  # a file is known by its hash
+    key = digest(repr(asked), SHARE, shop.fingerprint, *hashes, code_version(__name__))[:16]
     path = folder / "cells" / f"{key}.npz"
     if not path.exists():
         if only_kept:

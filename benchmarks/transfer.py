@@ -159,7 +159,7 @@ def _of_target(cut: Cut, options: argparse.Namespace) -> Iterator[dict[str, Any]
                     continue
                 result = kept(path, partial(measured, point, stored, split, used))
                 _tell(result)
-                yield result
+                yield result | {"generated": stored.record.generated}
 
 
 def arms_of(share: float) -> tuple[str, ...]:

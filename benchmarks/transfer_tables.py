@@ -55,7 +55,8 @@ def curve(results: Sequence[Result]) -> list[dict[str, str]]:
             found = [one for one in results if (one["target"], one["share"]) == (target, share)]
             row = _row(found)
             if row is not None:
-                cells = [f"`{target}`", f"{share:.0%}", *row]
+                made_up = ", generated data" if found[0]["generated"] else ""
+                cells = [f"`{target}`{made_up}", f"{share:.0%}", *row]
                 rows.append(dict(zip(COLUMNS, cells, strict=True)))
     return rows
 
@@ -118,7 +119,8 @@ def made_of(results: Sequence[Result]) -> dict[str, str]:
         ]
         for told in made[:1]:
             shops = "; ".join(
-                f"{one['name']} ({one['contents']:,} contents, {one['pairs']:,} pairs)"
+                f"{one['name']} ({'generated, ' if one['generated'] else ''}"
+                f"{one['contents']:,} contents, {one['pairs']:,} pairs)"
                 for one in told["sources"]
             )
             facts[f"general for `{target}`"] = f"{shops}; kept step {told['kept_step']}"

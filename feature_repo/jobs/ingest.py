@@ -10,9 +10,7 @@ with its values and reasons. The rows of one source are one unit:
   has goes to quarantine: open the source with a prefix;
 - ``replace`` starts over: the rows of **all** sources, their quarantine and records go.
 
-Where a source's events have times and an item has no `listed_at`, its first event is the
-moment it was first offered; so is the moment of this ingest, where that is earlier and the source
-was known before without the item. What was filled so stays when the item comes again.
+Where a source's events have times and an item has no `listed_at`, `jobs.listing_dates` fills it.
 
 All files of the catalogue, its photos' fingerprints and the quarantine change together or not at
 all, also where the disk fills up or the process is killed.
@@ -37,6 +35,7 @@ from feature_repo.jobs import transaction
 from feature_repo.jobs.catalogue import Catalogue, write
 from feature_repo.jobs.event_ids import with_event_ids
 from feature_repo.jobs.fingerprints import grown_fingerprints, known_fingerprints
+from feature_repo.jobs.listing_dates import Earlier, listed
 from feature_repo.jobs.ownership import without_owned
 from feature_repo.jobs.upsert import Upsert, upsert
 from feature_repo.sources import SourceRecord
@@ -207,8 +206,10 @@ def _ingest(
     events = upsert(
         tables.EVENTS, before.events, events_check.accepted, source=source.name, whole=whole
     )
-    own = before.items[before.items[tables.SOURCE] == source.name]
-    dated = _dated(items_check.accepted, events.rows, own.iloc[:0] if whole else own, source, now)
+    if source.ordering is Ordering.NONE and known is not None and not whole:
+        source = dataclasses.replace(source, ordering=known.ordering)  # that of its stored events
+    earlier = Earlier.empty() if whole else Earlier.of(source.name, before.items, home=home)
+    dated = listed(items_check.accepted, events.rows, source, earlier=earlier, now=now)
     items = upsert(tables.ITEMS, before.items, dated, source=source.name, whole=whole)
     record = _record(source, items.rows, events.rows, home, spec=spec, prefix=prefix, now=now)
     joined = _grown if part else _with_one_truth
@@ -301,33 +302,6 @@ def _events_checked(
     ]
     checked = gate.check_events(events, known_item_ids=item_ids, rules=rules, now=now)
     return without_owned(checked, events, other_events)
-
-
-def _dated(
-    items: pd.DataFrame,
-    events: pd.DataFrame,
-    before: pd.DataFrame,
-    source: SourceData,
-    now: datetime,
-) -> pd.DataFrame:
-    """The items with an absent `listed_at` filled by the earliest moment that is known.
-
-    Args:
-        events: the stored ones, the source's new ones among them.
-        before: the source's items as they were stored; empty where it is new.
-    """
-    if source.ordering is not Ordering.TIME or items[tables.LISTED_AT].notna().all():
-        return items
-    own = events[events[tables.SOURCE] == source.name]
-    first = own.groupby(tables.ITEM_ID)[tables.EVENT_TIMESTAMP].min()
-    stored = before.set_index(tables.ITEM_ID)[tables.LISTED_AT]
-    item_ids = items[tables.ITEM_ID]
-    known = [item_ids.map(first), item_ids.map(stored)]
-    if len(before):
-        here = pd.Series(pd.Timestamp(now), item_ids.index)
-        known.append(here.mask(item_ids.isin(stored.index)))
-    earliest = pd.concat([pd.to_datetime(each, utc=True) for each in known], axis=1).min(axis=1)
-    return items.assign(**{tables.LISTED_AT: items[tables.LISTED_AT].fillna(earliest)})
 
 
 def _record(

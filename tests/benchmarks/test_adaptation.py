@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from benchmarks import adaptation_cells
-from benchmarks.adaptation import METRICS, VARIANTS, row_of
+from benchmarks import adaptation, adaptation_cells
+from benchmarks.adaptation import METRICS, RESNET50, VARIANTS, base_of, name_of, row_of
 from benchmarks.adaptation_cells import Cell, Found, Shop, cell
 from coldstart_models.benchmark_run import read_stored
 from coldstart_models.domain.aims import LABELS, PAIRS, Aims
@@ -55,7 +55,7 @@ def shop(tmp_path_factory):
 
 
 def load(name):
-    return photo_encoder() if name == "tiny" else KindWords()
+    return photo_encoder() if name.startswith("tiny") else KindWords()
 
 
 def test_only_what_is_called_so_sees_categories_or_titles_of_the_home():
@@ -86,6 +86,41 @@ def test_a_row_tells_means_gains_and_intervals_of_the_held_out_alone():
     assert row["ndcg@10"].startswith("0.1000 → 0.1000, +0.0%")
 
 
+def test_every_base_and_number_of_blocks_has_results_of_its_own():
+    asked = [("efficientnet-lite0", 0), ("efficientnet-lite0", 3), (RESNET50, 0), (RESNET50, 1)]
+    assert [name_of(*one) for one in asked] == [
+        "adaptation",
+        "adaptation_3_blocks",
+        "adaptation_resnet50",
+        "adaptation_resnet50_1_blocks",
+    ]
+
+
+def test_a_base_is_begun_once_from_the_other_domain_and_not_where_nothing_is_to_be_measured(
+    tmp_path, monkeypatch
+):
+    generator, source = np.random.default_rng(0), tmp_path / "clothing_images"
+    for number in range(60):
+        (source / KINDS[number % 2]).mkdir(parents=True, exist_ok=True)
+        photo = drawn(number % 2, generator=generator)
+        photo.save(source / KINDS[number % 2] / f"{number}.png")
+    monkeypatch.setattr(adaptation, "FOLDER", tmp_path / "results")
+    monkeypatch.setattr(
+        adaptation, "BEGINNING", replace(adaptation.BEGINNING, size=32, epochs=1, batch=8)
+    )
+    monkeypatch.setattr(adaptation, "load_encoder", lambda name: photo_encoder())
+    assert base_of("efficientnet-lite0", tmp_path, only_kept=True) == "efficientnet-lite0"
+    with pytest.raises(SystemExit, match="resnet50 was not begun yet"):
+        base_of(RESNET50, tmp_path, only_kept=True)
+    (tmp_path / "results").mkdir()
+    first = base_of(RESNET50, tmp_path, only_kept=False)
+    monkeypatch.setattr(adaptation, "begin", None)  # not begun again
+    assert base_of(RESNET50, tmp_path, only_kept=True) == first
+    drawn(0, generator=generator).save(source / KINDS[0] / "more.png")
+    with pytest.raises(SystemExit, match="not begun yet"):  # other photos, other weights
+        base_of(RESNET50, tmp_path, only_kept=True)
+
+
 def test_a_metric_that_was_not_measured_is_a_dash():
     cells = [Cell(found(0.4, np.nan), found(0.4, np.nan), found(0.5, np.nan), better=True)]
     assert row_of("shop", "labels", cells)["ndcg@10"] == "–"
@@ -110,6 +145,8 @@ def test_a_cell_is_measured_once_on_items_that_nothing_was_learned_from(
     assert 0 < ndcg[0] < ndcg[1]
     monkeypatch.setattr(adaptation_cells, "_measured", None)  # not measured again
     assert np.array_equal(measured().after.items, found.after.items, equal_nan=True)
+    elsewhere = replace(SETTING, base="tiny:/another/folder/of/it")
+    assert measured(setting=elsewhere, only_kept=True) is not None  # its hash is the same
     others = (
         {"setting": replace(SETTING, seed=1)},
         {"one": replace(shop, target=replace(shop.target, titles=(None,) * len(shop.target)))},

@@ -118,7 +118,18 @@ def result(arm, seed, values, *, share=0.1):
         "users": list(range(len(values))),
         "values": [[0.0, value, 0.0, 0.5] for value in values],
         "general": None,
+        "generated": False,
     }
+
+
+def test_generated_data_is_called_so_as_a_target_and_as_a_source():
+    told = {"name": "s", "contents": 5, "pairs": 7, "generated": True}
+    made = {"sources": [told, {**told, "name": "r", "generated": False}], "kept_step": 3}
+    alone = {**result(transfer_tables.ALONE, 0, [0.2]), "generated": True}
+    moved = {**result(transfer_tables.TRANSFERRED, 0, [0.3]), "generated": True, "general": made}
+    text = transfer_tables.published([alone, moved], machine={})
+    assert "| `t`, generated data | 10% |" in text
+    assert "s (generated, 5 contents, 7 pairs); r (5 contents, 7 pairs)" in text
 
 
 def test_the_gain_is_the_mean_of_paired_differences_over_both_others():

@@ -111,6 +111,41 @@ def test_a_new_item_of_a_known_source_is_listed_when_it_first_came(home: Home) -
     assert listed["d"] == pd.Timestamp("2024-05-20", tz="UTC")
 
 
+def test_what_was_held_back_at_the_first_ingest_may_be_old_and_stays_undated(home: Home) -> None:
+    run(shop(items=[*ITEMS, ("d", None)]), home)  # without a title
+    mended = shop(items=[("d", "Shelf"), ("e", "Stool")], events=[])
+    run(mended, home, part=True)
+    listed = stored(home.items).set_index(tables.ITEM_ID)[tables.LISTED_AT]
+    assert pd.isna(listed["d"])
+    assert listed["e"] == pd.Timestamp(NOW)
+
+
+def test_new_items_may_come_without_any_events_and_leave_known_dates(home: Home) -> None:
+    run(shop(), home)
+    alone = shop(items=[*ITEMS, ("d", "Shelf")], events=[], ordering=Ordering.NONE)
+    result = run(alone, home)
+    listed = stored(home.items).set_index(tables.ITEM_ID)[tables.LISTED_AT]
+    assert listed["a"] == pd.Timestamp("2024-01-01", tz="UTC")
+    assert listed["d"] == pd.Timestamp(NOW)
+    assert result.source.ordering is Ordering.TIME  # of the events that are there
+    assert result.source.last_event == "2024-01-03T00:00:00+00:00"
+
+
+def test_a_date_that_the_gate_calls_wrong_goes_once_it_is_not_given(home: Home) -> None:
+    wrong = shop(items=[("c", "Rug")], events=[])
+    wrong.items[tables.LISTED_AT] = ["1970-01-01"]
+    run(wrong, home)
+    run(shop(), home)
+    listed = stored(home.items).set_index(tables.ITEM_ID)[tables.LISTED_AT]
+    assert pd.isna(listed["c"])
+    given = shop(items=[("c", "Rug")], events=[])
+    given.items[tables.LISTED_AT] = ["2023-05-05"]
+    run(given, home)
+    run(shop(), home)
+    listed = stored(home.items).set_index(tables.ITEM_ID)[tables.LISTED_AT]
+    assert listed["c"] == pd.Timestamp("2023-05-05", tz="UTC")
+
+
 def test_a_given_date_stays(home: Home) -> None:
     source = shop()
     source.items[tables.LISTED_AT] = ["2023-05-05", None, None]
