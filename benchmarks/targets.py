@@ -60,7 +60,7 @@ def held_against(folder: Path) -> Iterator[Outcome]:
     for cut in shots.CUTS:
         yield from shots_outcomes(cut, [one for one in first_customers if one["cut"] == cut])
     yield from kinds_outcomes(
-        [cut.name for cut in kinds.CUTS if not cut.reserved], _read(folder / f"{kinds.NAME}.json")
+        [cut.name for cut in kinds.CUTS], _read(folder / f"{kinds.NAME}.json")
     )
     yield from transfer_outcomes(_read(folder / "transfer.json"))
     yield from training_outcomes(_read(folder / "training.json"))
