@@ -10,7 +10,8 @@ learned on,
 
 That part of the error listings share: it is τ² = φᵀ Λ⁻¹ φ, large for those whose terms are unlike
 those that were learned from. Another part is each listing's own, what neither its content nor its
-first k customers tell: s²(k), see `own_errors`. The deviation of a score is σ = √(τ² + s²(k)).
+first k customers tell: an error of variance s²(k) of its log rate (`own_errors`), s / γ of its
+score. The deviation of a score is σ = √(τ² + s²(k) / γ²).
 
 The chance that a person's next choice from a pool is c is
 
@@ -63,7 +64,7 @@ class Certainty(nn.Module):
     scale: Tensor
     inflation: Tensor
     own: Tensor
-    """γ² s²: variance of a listing's own log rate, at each of CUSTOMERS."""
+    """s²: variance of a listing's own log rate, at each of CUSTOMERS."""
 
     def __init__(self, terms: int) -> None:
         """Unlearned: the prior's width for each of the terms and the prior."""
