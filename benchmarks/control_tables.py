@@ -1,15 +1,15 @@
 """How sure a model is and how personal, as Markdown, from `coldstart benchmark --json`.
 
-Chances are held against choices (`coldstart_models.reliability`) on the pools of cold items, and
-the control from what sells
-in general (π = 0) to the person alone (π = 1) against what it does to the ranking
-(`coldstart_models.siamese.personal`).
+Chances are held against choices, and what strangers are ranked by against how many came
+(`coldstart_models.reliability`), and the control from what sells in general (π = 0) to the person
+alone (π = 1) against what it does to the ranking (`coldstart_models.siamese.personal`), all on the
+pools of cold items.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from benchmarks.tables import number, table
+from benchmarks.tables import generated, number, table
 from coldstart_models.metrics import COVERAGE, NDCG, RECALL
 
 LIFT: Final = "popularity_lift"
@@ -17,7 +17,7 @@ Result = Mapping[str, Any]
 
 
 def published(results: Sequence[Result]) -> str:
-    """Of every source: calibration, then the control. Raises ValueError where none tells either."""
+    """Calibration, strangers and the control of every source. Raises ValueError without any."""
     parts = []
     for result in results:
         found = [
@@ -27,8 +27,8 @@ def published(results: Sequence[Result]) -> str:
         ]
         found = [part for part in found if part]
         if found:
-            made_up = ", generated data" if result.get("generated") else ""
-            parts += [f"**{result['source']}**{made_up}: {result['split']}, first seed.\n", *found]
+            name = f"**{result['source']}**{generated(result)}"
+            parts += [f"{name}: {result['split']}, first seed.\n", *found]
     if not parts:
         raise ValueError("no model of these files tells chances or can be steered")
     return "\n".join(parts)

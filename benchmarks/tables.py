@@ -202,7 +202,7 @@ def rows_of(text: str) -> list[dict[str, str]]:
 
 
 def _pool_table(result: Mapping[str, Any], pool: str, rows: Sequence[Mapping[str, Any]]) -> str:
-    made_up = ", generated data" if result.get("generated") else ""
+    made_up = generated(result)
     head = (
         f"Pool `{pool}`{made_up}: {result['split']}; {rows[0]['num_users']} users, "
         f"{rows[0]['num_candidates']} candidates, {result['seeds']} seed(s).\n"
@@ -263,6 +263,11 @@ def fact(value: object) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {fact(one)}" for name, one in value.items())
     return _cell(value)
+
+
+def generated(result: Mapping[str, Any]) -> str:
+    """What a name is followed by where its data was made up by us."""
+    return ", generated data" if result.get("generated") else ""
 
 
 def number(value: float | None, *, best: bool = False) -> str:

@@ -6,7 +6,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.tables import fact, number, percent, spread, table
+from benchmarks.tables import fact, generated, number, percent, spread, table
 from coldstart_models.benchmark_result import Measurement, aligned
 from coldstart_models.metrics import NDCG, USER_METRICS, bootstrap_intervals, seed_means
 
@@ -55,8 +55,7 @@ def curve(results: Sequence[Result]) -> list[dict[str, str]]:
             found = [one for one in results if (one["target"], one["share"]) == (target, share)]
             row = _row(found)
             if row is not None:
-                made_up = ", generated data" if found[0]["generated"] else ""
-                cells = [f"`{target}`{made_up}", f"{share:.0%}", *row]
+                cells = [f"`{target}`{generated(found[0])}", f"{share:.0%}", *row]
                 rows.append(dict(zip(COLUMNS, cells, strict=True)))
     return rows
 

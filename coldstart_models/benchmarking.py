@@ -220,33 +220,26 @@ def _run(
         measurement = measure(bench, ranker, pool, model=model.name, shots=labels)
         for count in labels:
             bench.ledger.add((model.name, count, pool.name), measurement)
-    if isinstance(ranker, Steerable) and bench.seed == 0:
-        for pool in _steered(bench.pools, adapts=model.adapts):
-            (own,) = bench.ledger.measured[model.name, pool.shots, pool.name]
-            bench.ledger.personal += personal_curve(bench, ranker, pool, model=model.name, own=own)
-    if isinstance(ranker, Sure) and bench.seed == 0:
-        known = {COLD, *(pool.name for pool in bench.pools if pool.shots and model.adapts)}
-        bench.ledger.reliability += [
-            _reliability(ranker, pool, model=model.name)
-            for pool in bench.pools
-            if pool.name in known
-        ]
-        bench.ledger.demand += [
-            demand_reliability(
-                model.name,
-                *ranker.expected_demand(pool.task),
-                bench.split.truth.item_users()[pool.task.candidates],
-            )
-            for pool in bench.pools
-            if pool.name == COLD
-        ]
+    if bench.seed == 0:
+        _characterise(bench, model, ranker)
 
 
-def _steered(pools: Sequence[Pool], *, adapts: bool) -> list[Pool]:
-    """The cold pool and, of a model that adapts, that with the most first customers known."""
-    cold = [pool for pool in pools if pool.name == COLD]
-    shots = [pool for pool in pools if pool.shots and adapts]
-    return [*cold, *sorted(shots, key=lambda pool: pool.shots)[-1:]]
+def _characterise(bench: Bench, model: Model, ranker: Ranker) -> None:
+    """What becomes of a fitted model that can be steered, or says how sure it is."""
+    ledger, name = bench.ledger, model.name
+    (cold,) = (pool for pool in bench.pools if pool.name == COLD)
+    adapted = [pool for pool in bench.pools if pool.shots and model.adapts]
+    if isinstance(ranker, Steerable):
+        for pool in (cold, *sorted(adapted, key=lambda pool: pool.shots)[-1:]):
+            (own,) = ledger.measured[name, pool.shots, pool.name]
+            ledger.personal += personal_curve(bench, ranker, pool, model=name, own=own)
+    if isinstance(ranker, Sure):
+        told = {COLD, *(pool.name for pool in adapted)}
+        pools = [pool for pool in bench.pools if pool.name in told]
+        ledger.reliability += [_reliability(ranker, pool, model=name) for pool in pools]
+        customers = bench.split.truth.item_users()[cold.task.candidates]
+        expected, deviation = ranker.expected_demand(cold.task)
+        ledger.demand.append(demand_reliability(name, expected, deviation, customers))
 
 
 def _reliability(ranker: Sure, pool: Pool, *, model: str) -> Reliability:

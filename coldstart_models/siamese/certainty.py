@@ -22,7 +22,7 @@ do again what the scale does). The scale γ is fitted on the problems that were 
 inflation κ on later ones, where the world may have moved: both by likelihood.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -146,12 +146,17 @@ class Certainty(nn.Module):
 def log_chances(network: "MetaSiamese", problem: "PreparedEpisode") -> FloatMatrix:
     """(U, C) log p of the next choice of a problem's users, its support known."""
     view, batches = network.view(problem, problem.histories), []
-    for start in range(0, len(problem.histories), USERS_AT_ONCE):
-        rows = np.arange(start, min(start + USERS_AT_ONCE, len(problem.histories)))
+    for rows in _batches(len(problem.histories)):
         features, scores = scored(network, problem, rows, view=view)
         shared = network.certainty.shared(features)
         batches.append(network.certainty.log_chances(scores, shared).numpy())
     return np.concatenate(batches).astype(np.float32)
+
+
+def _batches(users: int) -> Iterator[IntArray]:
+    """Row numbers of so many users at once as there is room for."""
+    for start in range(0, users, USERS_AT_ONCE):
+        yield np.arange(start, min(start + USERS_AT_ONCE, users))
 
 
 def scored(
@@ -166,16 +171,17 @@ def scored(
     Args:
         view: of a task that holds these users.
     """
+    scorer = network.scorer
     users = network.users(view, problem.histories.take(rows))
-    found = network.scorer.features(view.vectors, users, view.candidates, problem.prior)
-    return found, network(problem, rows, view=view)
+    found = scorer.features(view.vectors, users, view.candidates, problem.prior)
+    scores = found @ torch.cat([scorer.term_weights, scorer.prior_weight[None]])
+    return found, network.completed(scores, users, view, problem, rows)
 
 
 def turnout(network: "MetaSiamese", episode: "PreparedEpisode", scale: float) -> Turnout:
     """Of an episode's listings, all its users counted, by the chances of a scale alone."""
     view, batches = network.view(episode, episode.histories), []
-    for start in range(0, len(episode.histories), USERS_AT_ONCE):
-        rows = np.arange(start, min(start + USERS_AT_ONCE, len(episode.histories)))
+    for rows in _batches(len(episode.histories)):
         batches.append(torch.log_softmax(scale * network(episode, rows, view=view), dim=1).numpy())
     return Turnout.of(np.concatenate(batches), episode.episode.chosen)
 

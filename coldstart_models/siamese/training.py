@@ -172,7 +172,22 @@ class MetaSiamese(nn.Module):
         if view is None:
             view = self.view(prepared, histories)
         users = self.users(view, histories, length=length)
-        scores: Tensor = self.scorer(view.vectors, users, view.candidates, prepared.prior)
+        scores = self.scorer(view.vectors, users, view.candidates, prepared.prior)
+        return self.completed(scores, users, view, prepared, rows)
+
+    def completed(
+        self,
+        scores: Tensor,
+        users: Profiles,
+        view: "TaskView",
+        prepared: PreparedEpisode,
+        rows: npt.NDArray[np.int64],
+    ) -> Tensor:
+        """(B, C) scores of terms and prior with what dates and support add, barred pairs left out.
+
+        Args:
+            rows: of the task, the users'.
+        """
         if self.date_term is not None:
             known = None if view.evidence is None else view.evidence.customers
             scores = scores + self.date_term(prepared.dates, known)

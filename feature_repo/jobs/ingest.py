@@ -35,7 +35,7 @@ from feature_repo.jobs import transaction
 from feature_repo.jobs.catalogue import Catalogue, write
 from feature_repo.jobs.event_ids import with_event_ids
 from feature_repo.jobs.fingerprints import grown_fingerprints, known_fingerprints
-from feature_repo.jobs.listing_dates import Earlier, listed
+from feature_repo.jobs.listing_dates import listed
 from feature_repo.jobs.ownership import without_owned
 from feature_repo.jobs.upsert import Upsert, upsert
 from feature_repo.sources import SourceRecord
@@ -208,8 +208,9 @@ def _ingest(
     )
     if source.ordering is Ordering.NONE and known is not None and not whole:
         source = dataclasses.replace(source, ordering=known.ordering)  # that of its stored events
-    earlier = Earlier.empty() if whole else Earlier.of(source.name, before.items, home=home)
-    dated = listed(items_check.accepted, events.rows, source, earlier=earlier, now=now)
+    own = before.items[before.items[tables.SOURCE] == source.name]
+    earlier = own.iloc[:0] if whole else own
+    dated = listed(items_check.accepted, events.rows, source, earlier=earlier, home=home, now=now)
     items = upsert(tables.ITEMS, before.items, dated, source=source.name, whole=whole)
     record = _record(source, items.rows, events.rows, home, spec=spec, prefix=prefix, now=now)
     joined = _grown if part else _with_one_truth
