@@ -51,9 +51,9 @@ INITIAL_WEIGHT: Final[dict[str, tuple[float, float]]] = {
 }
 """Weights of a modality's average and nearest term before training.
 
-About half-way between those that one gift shop's launches had told and those that past cold starts
-of five shops agree on, which hold on a shop that is left out (docs/adr/0036). Training moves them
-where a later launch agrees.
+Between those that one gift shop's launches had told and those that past cold starts of several
+shops agree on, which hold on a shop that is left out (docs/adr/0036). Training moves them where a
+later launch agrees.
 """
 INITIAL_TEMPERATURE: Final[dict[str, float]] = {
     "photo": 7.0,
