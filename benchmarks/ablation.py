@@ -31,7 +31,7 @@ import torch
 
 from benchmarks import tables
 from benchmarks.choices import part_of
-from benchmarks.grid import GRID, Cut, open_cut
+from benchmarks.grid import GRID, Cut, open_cut, readable
 from benchmarks.listing_parts import blank, listing_parts
 from benchmarks.peers.constant import ConstantRanker
 from benchmarks.quality import DOCUMENT, QUALITY, usual
@@ -69,12 +69,8 @@ def main() -> None:
     logging.basicConfig(level=logging.ERROR)
     torch.set_num_threads(1)
     rows: list[dict[str, Any]] = []
-    for cut in GRID:
-        if cut.name not in options.cuts:
-            continue
-        if (why := cut.absent(options.data)) is not None:
-            console.say(f"left out: {cut.name}: {why}")
-            continue
+    cuts, _ = readable((cut for cut in GRID if cut.name in options.cuts), options.data)
+    for cut in cuts:
         rows += measured(cut, options.data, stores=options.stores, seeds=options.seeds)
     publish("ablation", title="NDCG@10 lost without a part", rows=rows)
     if not options.no_tables:

@@ -1,7 +1,7 @@
 """The grid of the quality benchmark: which data is cut how, and who is compared on it."""
 
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ from coldstart_models.benchmark_run import (
     read_stored,
     splitter,
 )
+from coldstart_models.commands import console
 from coldstart_models.data.catalogue import Catalogue, Embeddings
 from coldstart_models.data.splits import Split
 from coldstart_models.models import CONTENT_KNN, MODELS, ORACLE, POPULARITY, RANDOM
@@ -92,6 +93,19 @@ class Cut:
             return None
         folder = Path(self.source.partition(":")[2].format(data=data))
         return None if folder.is_dir() else f"there is no folder {folder}"
+
+
+def readable(cuts: Iterable[Cut], data: Path) -> tuple[list[Cut], dict[str, str]]:
+    """Cuts whose data is there, and by name why others are left out, which is told."""
+    present, left_out = [], {}
+    for cut in cuts:
+        reason = cut.absent(data)
+        if reason is None:
+            present.append(cut)
+            continue
+        left_out[cut.name] = reason
+        console.say(f"left out: {cut.name}: {reason}")
+    return present, left_out
 
 
 def adapts(model: str) -> bool:

@@ -30,7 +30,7 @@ import torch
 from benchmarks import breakdown_tables, page_sections, tables
 from benchmarks.breakdown_tables import BOUNDS, OURS
 from benchmarks.choices import part_of
-from benchmarks.grid import GRID, Opened, open_cut
+from benchmarks.grid import GRID, Opened, open_cut, readable
 from benchmarks.kept_results import kept, kept_path, write
 from benchmarks.page_sections import FACTS
 from benchmarks.quality import DOCUMENT, QUALITY, usual
@@ -77,10 +77,8 @@ def main() -> None:
     logging.basicConfig(level=logging.ERROR)
     torch.set_num_threads(options.threads)
     found = []
-    for cut in (cut for cut in CUTS if cut.name in options.cuts):
-        if absent := cut.absent(options.data):
-            console.say(f"left out: {cut.name}: {absent}")
-            continue
+    cuts, _ = readable((cut for cut in CUTS if cut.name in options.cuts), options.data)
+    for cut in cuts:
         opened = open_cut(cut, data=options.data, stores=QUALITY / "stores")
         seeds = [
             kept(

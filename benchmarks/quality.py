@@ -28,7 +28,7 @@ from threadpoolctl import threadpool_limits
 from benchmarks import quality_page, quality_tables, tables
 from benchmarks.cells import Cell, Workbench, lacks_months, measured
 from benchmarks.choices import part_of
-from benchmarks.grid import GRID, Cut, Opened, open_cut
+from benchmarks.grid import GRID, Cut, Opened, open_cut, readable
 from benchmarks.kept_results import index, write
 from benchmarks.peers.tuning import TRIALS
 from benchmarks.results import FOLDER, machine
@@ -79,10 +79,7 @@ def run(
 
     Returns: all cells' places, the results that there are, and why cuts are absent.
     """
-    left_out = {cut.name: why for cut in cuts if (why := cut.absent(options.data))}
-    for name, reason in left_out.items():
-        console.say(f"left out: {name}: {reason}")
-    present = [cut for cut in cuts if cut.name not in left_out]
+    present, left_out = readable(cuts, options.data)
     opened = {
         cut.name: open_cut(cut, data=options.data, stores=QUALITY / "stores") for cut in present
     }

@@ -23,7 +23,7 @@ import torch
 
 from benchmarks import page_sections, shots_cells, shots_tables
 from benchmarks.choices import part_of
-from benchmarks.grid import GRID, Cut, Opened, open_cut
+from benchmarks.grid import GRID, Cut, Opened, open_cut, readable
 from benchmarks.kept_results import index, kept, kept_path
 from benchmarks.quality import DOCUMENT, QUALITY
 from benchmarks.results import FOLDER, machine
@@ -48,13 +48,8 @@ def main() -> None:
     logging.basicConfig(level=logging.ERROR)
     torch.set_num_threads(options.threads)
     measured: dict[Path, dict[str, Any]] = {}
-    left_out = {}
-    for cut in (cut for cut in GRID if cut.name in options.cuts):
-        absent = cut.absent(options.data)
-        if absent:
-            left_out[cut.name] = absent
-            console.say(f"left out: {cut.name}: {absent}")
-            continue
+    cuts, left_out = readable((cut for cut in GRID if cut.name in options.cuts), options.data)
+    for cut in cuts:
         opened = open_cut(cut, data=options.data, stores=QUALITY / "stores")
         for seed in range(min(cut.seeds, options.seeds)):
             path = cell_path(cut, seed, opened.fingerprint)

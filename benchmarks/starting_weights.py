@@ -5,15 +5,16 @@ A shop of which too few people chose anything ranks by the stated weights
 weights suit a shop that nobody had looked at is asked by leaving it out: the others' past cold
 starts (launches of the past or held-out items, all before a cut's cutoff and of its known items)
 are ranked, and coordinate ascent finds the weights with the highest mean of the logarithms of
-their NDCG@10, each shop counting alike. What ranks new items after the cutoff is not read.
+their NDCG@10, each cut counting alike. What ranks new items after the cutoff is not read.
 
 The prior's weight is not among them: past launches overrate it (docs/adr/0015).
 """
 
 import argparse
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,16 +22,15 @@ import numpy as np
 import torch
 
 from benchmarks.choices import part_of
-from benchmarks.grid import GRID, Cut, open_cut
+from benchmarks.grid import GRID, Cut, open_cut, readable
 from benchmarks.quality import QUALITY
 from benchmarks.results import publish
 from coldstart_models.commands import console
-from coldstart_models.siamese.inputs import Featurizer
 from coldstart_models.siamese.preparing import prepare_each
 from coldstart_models.siamese.problems import past_episodes
 from coldstart_models.siamese.scorer import AVERAGE, INITIAL_WEIGHT, NEAREST
-from coldstart_models.siamese.togetherness import TOGETHER, WIDTH
-from coldstart_models.siamese.training import MetaSiamese
+from coldstart_models.siamese.stages import unlearned
+from coldstart_models.siamese.togetherness import TOGETHER
 from coldstart_models.siamese.weighing import Choices, choices, qualities, stated_weights
 
 SHOPS: Final = {
@@ -85,12 +85,8 @@ def main() -> None:
     logging.basicConfig(level=logging.ERROR)
     torch.set_num_threads(1)
     cuts: dict[str, list[PastColdStarts]] = {}
-    for cut in GRID:
-        if cut.name not in options.cuts:
-            continue
-        if (why := cut.absent(options.data)) is not None:
-            console.say(f"left out: {cut.name}: {why}")
-            continue
+    present, _ = readable((cut for cut in GRID if cut.name in options.cuts), options.data)
+    for cut in present:
         seeds = range(min(cut.seeds, options.seeds))
         cuts[cut.name] = [
             past_cold_starts(cut, options.data, stores=options.stores, seed=seed) for seed in seeds
@@ -117,9 +113,7 @@ def past_cold_starts(cut: Cut, data: Path, *, stores: Path, seed: int) -> PastCo
     opened = open_cut(cut, data=data, stores=stores)
     split = opened.split_of(seed)
     training = split.training_set(opened.catalogue)
-    inputs = Featurizer.fit(training.catalogue, training.warm, seed=seed)(training.catalogue)
-    widths = {name: values.shape[1] for name, values in inputs.values.items()} | {TOGETHER: WIDTH}
-    network = MetaSiamese(widths, dates=False, generator=torch.Generator().manual_seed(seed))
+    _, inputs, network = unlearned(training, dates=False, seed=seed)
     past = past_episodes(training, seed=seed, by_time=not split.seeded)
     prepared = prepare_each(
         [*past.learning, *past.validation], training, inputs, past.seen, seed=seed
@@ -132,27 +126,30 @@ def past_cold_starts(cut: Cut, data: Path, *, stores: Path, seed: int) -> PastCo
 
 def agreed_weights(cuts: Cuts) -> Stated:
     """The weights under which the cuts' past cold starts rank best, each cut counting alike."""
-    weights = {name: list(pair) for name, pair in BEFORE.items()}
+    weights: Stated = BEFORE
     best = _mean_log(cuts, weights)
     for _ in range(ROUNDS):
-        moved = False
-        for pair in weights.values():
-            for place, value in enumerate(tuple(pair)):
-                for tried in sorted({max(0.0, value + step) for step in STEPS} - {value}):
-                    kept, pair[place] = pair[place], tried
-                    reached = _mean_log(cuts, weights)
-                    if reached > best + LEAST_GAIN:
-                        best, moved = reached, True
-                    else:
-                        pair[place] = kept
-        if not moved:
+        before = best
+        for name, place in product(BEFORE, range(2)):
+            for changed in _changes(weights, name, place):
+                reached = _mean_log(cuts, changed)
+                if reached > best + LEAST_GAIN:
+                    best, weights = reached, changed
+        if best == before:
             break
-    return {name: (pair[0], pair[1]) for name, pair in weights.items()}
+    return weights
 
 
-def _mean_log(cuts: Cuts, weights: Mapping[str, Sequence[float]]) -> float:
-    stated = {name: (pair[0], pair[1]) for name, pair in weights.items()}
-    return float(np.mean([np.log(_ndcg(seeds, stated)) for seeds in cuts.values()]))
+def _changes(weights: Stated, name: str, place: int) -> Iterator[Stated]:
+    """The weights with one of a modality's two a step away, never below zero."""
+    value = weights[name][place]
+    for tried in sorted({max(0.0, value + step) for step in STEPS} - {value}):
+        average, nearest = weights[name]
+        yield {**weights, name: (average, tried) if place else (tried, nearest)}
+
+
+def _mean_log(cuts: Cuts, weights: Stated) -> float:
+    return float(np.mean([np.log(_ndcg(seeds, weights)) for seeds in cuts.values()]))
 
 
 def _ndcg(seeds: Sequence[PastColdStarts], weights: Stated) -> float:

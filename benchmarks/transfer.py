@@ -28,7 +28,7 @@ from threadpoolctl import threadpool_limits
 from benchmarks import tables, transfer_tables
 from benchmarks.choices import part_of
 from benchmarks.code_versions import code_version
-from benchmarks.grid import AS_OF, GRID, Cut, fingerprint_of
+from benchmarks.grid import AS_OF, GRID, Cut, fingerprint_of, readable
 from benchmarks.kept_results import digest_of, kept, kept_path
 from benchmarks.results import FOLDER, machine
 from benchmarks.thinning import thinned
@@ -132,15 +132,8 @@ def main() -> None:
 
 def run(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Every point's result, measured now or before."""
-    cuts = [cut for cut in GRID if cut.name in options.targets]
-    absent = {cut.name: why for cut in cuts if (why := cut.absent(options.data))}
-    for name, reason in absent.items():
-        console.say(f"left out: {name}: {reason}")
-    results = []
-    for cut in cuts:
-        if cut.name not in absent:
-            results += list(_of_target(cut, options))
-    return results
+    cuts, _ = readable((cut for cut in GRID if cut.name in options.targets), options.data)
+    return [result for cut in cuts for result in _of_target(cut, options)]
 
 
 def _of_target(cut: Cut, options: argparse.Namespace) -> Iterator[dict[str, Any]]:

@@ -137,15 +137,7 @@ def pretrain(
             "there is no positive event on a known item to learn from; ingest events, and "
             "aggregate them (of a benchmark, move the cutoff to a later date)"
         )
-    featurizer = Featurizer.fit(training.catalogue, training.warm, seed=seed, general=general)
-    inputs = featurizer(training.catalogue)
-    if not inputs.values:
-        raise NotEnoughData(
-            "no known item has a photo, a text, attributes or a price to learn from; "
-            "ingest listings with content, and encode them"
-        )
-    widths = {name: values.shape[1] for name, values in inputs.values.items()} | {TOGETHER: WIDTH}
-    network = MetaSiamese(widths, dates=dates, generator=torch.Generator().manual_seed(seed))
+    featurizer, inputs, network = unlearned(training, dates=dates, seed=seed, general=general)
     network.pace.learn(training)
     fitted = fit_togetherness(training.interactions, inputs, seed=seed)
     model = SiameseModel(featurizer, inputs, fitted, network)
@@ -170,6 +162,27 @@ def pretrain(
     give_back()
     _learn_selling(model, training, past, seed=seed)
     return model
+
+
+def unlearned(
+    training: TrainingSet, *, dates: bool, seed: int, general: GeneralModel | None = None
+) -> tuple[Featurizer, ItemInputs, MetaSiamese]:
+    """What reads listings, what it reads of the catalogue's, and the network that starts there.
+
+    Raises:
+        NotEnoughData: no warm item has content.
+        ContractMismatch: the general model is of other encoders than the catalogue.
+    """
+    featurizer = Featurizer.fit(training.catalogue, training.warm, seed=seed, general=general)
+    inputs = featurizer(training.catalogue)
+    if not inputs.values:
+        raise NotEnoughData(
+            "no known item has a photo, a text, attributes or a price to learn from; "
+            "ingest listings with content, and encode them"
+        )
+    widths = {name: values.shape[1] for name, values in inputs.values.items()} | {TOGETHER: WIDTH}
+    generator = torch.Generator().manual_seed(seed)
+    return featurizer, inputs, MetaSiamese(widths, dates=dates, generator=generator)
 
 
 def meta_train(

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from benchmarks.grid import GRID
 from benchmarks.starting_weights import (
     BEFORE,
     SHOPS,
@@ -79,8 +80,6 @@ def test_a_shop_without_others_has_no_start_that_they_agree_on() -> None:
 
 
 def test_what_new_items_of_a_reserved_cut_tell_is_not_read() -> None:
-    from benchmarks.grid import GRID
-
     reserved = {cut.name for cut in GRID if cut.reserved}
 
     assert reserved
