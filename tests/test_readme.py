@@ -94,6 +94,7 @@ def test_the_page_of_benchmarks_has_a_place_for_each():
         "cells",
         "control",
         "ablation",
+        "event_weights",
         "starting_weights",
         "extraction",
         "extraction_again",

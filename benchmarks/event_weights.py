@@ -1,0 +1,187 @@
+"""What a history's events could tell, by weight: ``make bench-event_weights ARGS='--data DIR'``.
+
+How much an event of a history counts is a softmax over what is known of it (recency, type, pieces,
+price level, repeats). Its weights start at zero, where all events count alike; training moves them
+where a later launch agrees. Here one weight at a time is moved to either side on a trained model.
+Its past cold starts, which it was trained and judged on, are ranked again, and the new items. What
+the past prefers and new items do not is what a choice on the past would lose by.
+
+An event of weight w and trait x counts exp(w x) times as much: at −.7 a click counts half a
+purchase; at a recency of .4 an event a month older counts a quarter.
+"""
+
+import argparse
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from benchmarks import tables
+from benchmarks.choices import part_of
+from benchmarks.grid import GRID, Cut, open_cut, readable
+from benchmarks.quality import DOCUMENT, QUALITY
+from benchmarks.results import machine, publish
+from coldstart_models.commands import console
+from coldstart_models.data.pools import cold_pool
+from coldstart_models.data.traits import TRAITS
+from coldstart_models.metrics import bootstrap_intervals, ndcg_of_each
+from coldstart_models.siamese.preparing import prepare_each
+from coldstart_models.siamese.problems import past_episodes
+from coldstart_models.siamese.ranker import prepared_task
+from coldstart_models.siamese.scorer import SiameseScorer
+from coldstart_models.siamese.stages import SiameseModel, pretrain
+from coldstart_models.siamese.training import (
+    MetaSiamese,
+    PastItems,
+    PreparedEpisode,
+    history_batch,
+    score_task,
+)
+
+RECENCY: Final = "recency"
+HALF: Final = (-0.7, 0.7)
+SIDES: Final = (-0.6, -0.2, 0.2, 0.6)
+STEPS: Final = {
+    RECENCY: (-0.2, 0.05, 0.1, 0.2, 0.4),
+    "click": HALF,
+    "cart": HALF,
+    "rating": HALF,
+    "quantity": SIDES,
+    "price": SIDES,
+    "repeats": SIDES,
+}
+"""What is known of an event → what is added to its weight."""
+CUTS: Final = ("retail-06-01", "retail-07-15", "amazon-2018", "amazon-2023", "marketplace")
+"""Those of usual size whose events carry more than an item."""
+Values = npt.NDArray[np.float64]
+Problem = tuple[PreparedEpisode, npt.NDArray[np.bool_]]
+"""What is ranked, and who chose what of it."""
+
+
+def main() -> None:
+    """Measure every cut that is there, print and write the table."""
+    options = _options()
+    logging.basicConfig(level=logging.ERROR)
+    torch.set_num_threads(1)
+    rows: list[dict[str, Any]] = []
+    cuts, _ = readable((cut for cut in GRID if cut.name in options.cuts), options.data)
+    for cut in cuts:
+        rows += measured(cut, options.data, stores=options.stores)
+        console.say(f"{cut.name}: measured")
+    publish("event_weights", title="NDCG@10 gained by a weight of events", rows=rows)
+    if not options.no_tables:
+        told = tables.published({"rows": by_cut(rows), "machine": machine()})
+        tables.put(told, options.into, name="event_weights")
+
+
+def measured(cut: Cut, data: Path, *, stores: Path) -> list[dict[str, Any]]:
+    """The rows of one cut's first seed."""
+    opened = open_cut(cut, data=data, stores=stores)
+    split = opened.split_of(0)
+    training, pool = split.training_set(opened.catalogue), cold_pool(split)
+    model = pretrain(training, dates=False, seed=0, by_time=not split.seeded)
+    past = past_episodes(training, seed=0, by_time=not split.seeded)
+    episodes = prepare_each(
+        [*past.learning, *past.validation], training, model.inputs, past.seen, seed=0
+    )
+    known = PastItems.of(training.interactions, model.inputs, model.fitted)
+    new = prepared_task(training, known, pool.task), pool.chosen.toarray()
+    return rows_of(cut.name, model, [(one, one.episode.chosen) for one in episodes], new)
+
+
+def rows_of(
+    cut: str, model: SiameseModel, past: Sequence[Problem], new: Problem
+) -> list[dict[str, Any]]:
+    """A row for every weight of what the histories of the new items' users tell."""
+    network = model.network
+    past_before, before = (_ndcg(network, problems) for problems in (past, [new]))
+    rows: list[dict[str, Any]] = []
+    for name, step in told_steps(new[0]):
+        with moved(network.scorer, name, step):
+            past_after, after = (_ndcg(network, problems) for problems in (past, [new]))
+        interval = bootstrap_intervals((after - before)[None, :, None], seed=0)[0] / before.mean()
+        rows.append(
+            {
+                "cut": cut,
+                "an event's": name,
+                "weight": f"{step:+.2f}",
+                "past cold starts": _percent(past_after.mean() / past_before.mean() - 1),
+                "new items": _percent(after.mean() / before.mean() - 1),
+                "95 %": " to ".join(f"{bound * 100:+.1f}" for bound in interval),
+            }
+        )
+    return rows
+
+
+def told_steps(prepared: PreparedEpisode) -> Iterator[tuple[str, float]]:
+    """The steps of what somebody's events differ in: of days, and of traits."""
+    events = history_batch(prepared.histories)
+    known = torch.cat([events.age_days.floor()[:, :, None], events.traits], dim=2)
+    highest, lowest = (
+        known.masked_fill(~events.mask[:, :, None], bound) for bound in (-torch.inf, torch.inf)
+    )
+    differs = (highest.amax(dim=1) > lowest.amin(dim=1)).any(dim=0)
+    told = dict(zip((RECENCY, *TRAITS), differs.tolist(), strict=True))
+    for name, steps in STEPS.items():
+        if told[name]:
+            for step in steps:
+                yield name, step
+
+
+@contextmanager
+def moved(scorer: SiameseScorer, name: str, step: float) -> Iterator[None]:
+    """While it lasts, the weight of what is known of an event is so much more."""
+    recency, traits = scorer.recency.detach().clone(), scorer.trait_weights.detach().clone()
+    with torch.no_grad():
+        if name == RECENCY:
+            scorer.recency.add_(step)
+        else:
+            scorer.trait_weights[TRAITS.index(name)].add_(step)
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            scorer.recency.copy_(recency)
+            scorer.trait_weights.copy_(traits)
+
+
+def by_cut(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A row for each weight and a column for each cut: past cold starts / new items (95 %)."""
+    cuts = dict.fromkeys(row["cut"] for row in rows)
+    told: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in rows:
+        of_cut = told.setdefault((row["an event's"], row["weight"]), dict.fromkeys(cuts, "–"))
+        of_cut[row["cut"]] = f"{row['past cold starts']} / {row['new items']} ({row['95 %']})"
+    places = list(STEPS)
+    ordered = sorted(told.items(), key=lambda one: places.index(one[0][0]))
+    return [{"an event's": name, "weight": weight, **row} for (name, weight), row in ordered]
+
+
+def _ndcg(network: MetaSiamese, problems: Sequence[Problem]) -> Values:
+    """(U,) of all the problems' people."""
+    found = [ndcg_of_each(score_task(network, one), chosen) for one, chosen in problems]
+    return np.concatenate(found)
+
+
+def _percent(share: float) -> str:
+    return f"{share * 100:+.1f} %"
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="benchmarks.event_weights", description=__doc__)
+    cuts = [cut.name for cut in GRID]
+    parser.add_argument("--data", type=Path, default=Path("data"), help="folder of the data sets")
+    parser.add_argument("--cuts", type=part_of(cuts), default=CUTS, help=", ".join(cuts))
+    parser.add_argument("--stores", type=Path, default=QUALITY / "stores", help="encoded data")
+    parser.add_argument("--into", type=Path, default=DOCUMENT, help="Markdown with the place")
+    parser.add_argument("--no-tables", action="store_true", help="measure alone")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""The weights of a history's events: which are moved, how far, and what is told of it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from benchmarks.event_weights import RECENCY, STEPS, by_cut, moved, rows_of, told_steps
+from coldstart_models.data.interactions import Histories
+from coldstart_models.data.pools import cold_pool
+from coldstart_models.data.splits import cutoff_split
+from coldstart_models.data.traits import TRAITS
+from coldstart_models.siamese.ranker import prepared_task
+from coldstart_models.siamese.stages import pretrain
+from coldstart_models.siamese.training import PastItems
+from tests.coldstart_models.checkerboard import CUTOFF, board, board_rows, interactions_of
+
+
+@pytest.fixture(scope="module")
+def world():
+    """A model, and its new items as a problem."""
+    catalogue = board()
+    split = cutoff_split(catalogue, interactions_of(board_rows(), catalogue), CUTOFF, dated=True)
+    training, pool = split.training_set(catalogue), cold_pool(split)
+    model = pretrain(training, dates=False, seed=0)
+    known = PastItems.of(training.interactions, model.inputs, model.fitted)
+    return model, (prepared_task(training, known, pool.task), pool.chosen.toarray())
+
+
+def test_a_weight_is_moved_for_a_while_and_put_back(world):
+    scorer = world[0].network.scorer
+    before = {name: value.clone() for name, value in scorer.state_dict().items()}
+
+    with moved(scorer, RECENCY, 0.4):
+        assert float(scorer.recency.detach()) == pytest.approx(float(before["recency"]) + 0.4)
+        assert bool((scorer.trait_weights == before["trait_weights"]).all())
+    with moved(scorer, "price", -0.6):
+        change = (scorer.trait_weights - before["trait_weights"]).tolist()
+        assert change == pytest.approx([-0.6 if name == "price" else 0.0 for name in TRAITS])
+
+    assert all(bool((value == before[name]).all()) for name, value in scorer.state_dict().items())
+
+
+def test_only_what_histories_tell_has_steps(world):
+    prepared, _ = world[1]
+    assert {name for name, _ in told_steps(prepared)} == {RECENCY}
+
+    histories = prepared.histories
+    traits = np.zeros_like(histories.traits)
+    traits[0, -1, TRAITS.index("click")] = 1.0
+    same_time = np.where(histories.mask, histories.time_us.max(), 0)
+    told = Histories(histories.item_index, same_time, traits)
+    steps = told_steps(replace(prepared, histories=told))
+    assert list(steps) == [("click", step) for step in STEPS["click"]]
+
+    traits[:, :, TRAITS.index("click")] = histories.mask  # nothing but clicks: all count alike
+    assert not list(told_steps(replace(prepared, histories=told)))
+
+
+def test_rows_tell_what_new_items_and_the_past_gain_by_a_weight(world):
+    model, (prepared, chosen) = world
+    rows = rows_of("board", model, [(prepared, ~chosen)], (prepared, chosen))
+
+    assert [row["weight"] for row in rows] == [f"{step:+.2f}" for step in STEPS[RECENCY]]
+    # two groups that share no word: whichever events count, the whole truth is found
+    assert {row["new items"] for row in rows} == {"+0.0 %"}
+    assert {row["95 %"] for row in rows} == {"+0.0 to +0.0"}
+
+
+def test_a_weight_that_makes_the_wrong_event_count_is_told(world):
+    model, (prepared, chosen) = world
+    histories = prepared.histories
+    items, traits = histories.item_index.copy(), np.zeros_like(histories.traits)
+    items[:, -1] = items[::-1, -2]  # each one's last event is of the other group, and dear
+    traits[:, -1, TRAITS.index("price")] = 5.0
+    mixed = Histories(items, histories.time_us, traits)
+    problem = replace(prepared, histories=mixed), chosen
+
+    rows = rows_of("board", model, [problem], problem)
+
+    of_price = [row for row in rows if row["an event's"] == "price"]
+    gains = {row["weight"]: float(row["new items"].split()[0]) for row in of_price}
+    assert gains["+0.60"] < -1.0 < gains["-0.60"]
+    assert all(row["past cold starts"] == row["new items"] for row in of_price)
+    assert not model.network.scorer.trait_weights.detach().any()
+
+
+def test_the_page_has_a_column_for_each_cut_and_a_dash_where_events_do_not_tell():
+    numbers = {"past cold starts": "+1.0 %", "new items": "-2.0 %", "95 %": "-3.0 to -1.0"}
+    rows = [
+        {"cut": "a", "an event's": "price", "weight": "+0.20", **numbers},
+        {"cut": "b", "an event's": RECENCY, "weight": "+0.10", **numbers},
+        {"cut": "b", "an event's": "price", "weight": "+0.20", **numbers},
+    ]
+
+    found = by_cut(rows)
+
+    cell = "+1.0 % / -2.0 % (-3.0 to -1.0)"
+    assert found == [
+        {"an event's": RECENCY, "weight": "+0.10", "a": "–", "b": cell},
+        {"an event's": "price", "weight": "+0.20", "a": cell, "b": cell},
+    ]
