@@ -98,13 +98,13 @@ pretrain: $(READY) ## Learn the general model across shops (ARGS='SOURCE… --ou
 serve: $(READY) ## Serve recommendations from the state in COLDSTART_HOME
 	$(BIN)/coldstart serve $(ARGS)
 
-# bench-ablation, bench-adaptation, bench-event_weights, bench-kinds, bench-quality, bench-shots, bench-starting_weights,
-# bench-text_adaptation and bench-transfer take long and data sets of yours (ARGS='--data DIR'), bench-attainable
-# takes long: they are run by themselves.
+# bench-ablation, bench-adaptation, bench-adapted_ranking, bench-event_weights, bench-kinds, bench-quality, bench-shots,
+# bench-starting_weights, bench-text_adaptation and bench-transfer take long and data sets of yours (ARGS='--data DIR'),
+# bench-attainable takes long: they are run by themselves.
 .PHONY: bench
 bench: bench-extraction bench-aggregation bench-ranking bench-gate bench-guards bench-languages bench-materialize bench-serving bench-streaming bench-training ## Run the benchmarks of speed, of the gate and of languages
 
-bench-%: $(READY) benchmarks/%.py ## Run one (ablation, adaptation, aggregation, attainable, bento_size, costs, event_weights, exploration, extraction, extraction_memory, feeding, gate, guards, kinds, languages, materialize, quality, ranking, serving, shots, starting_weights, streaming, targets, text_adaptation, training, transfer); writes benchmarks/results/NAME*
+bench-%: $(READY) benchmarks/%.py ## Run one (ablation, adaptation, adapted_ranking, aggregation, attainable, bento_size, costs, event_weights, exploration, extraction, extraction_memory, feeding, gate, guards, kinds, languages, materialize, quality, ranking, serving, shots, starting_weights, streaming, targets, text_adaptation, training, transfer); writes benchmarks/results/NAME*
 	$(BIN)/python -m benchmarks.$* $(ARGS)
 
 .PHONY: lock

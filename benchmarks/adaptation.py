@@ -159,14 +159,15 @@ def row_of(
     for name in metrics:
         before = np.stack([_column(one.whole, name) for one in cells])
         after = np.stack([_column(one.after, name) for one in cells])
-        if np.isnan(before).all():
-            row[name] = "–"
-            continue
-        start, end = float(seed_means(before)[0]), float(seed_means(after)[0])
-        low, high = bootstrap_intervals(after - before, seed=0)[0] / start
-        gain = end / start - 1
-        row[name] = f"{start:.4f} → {end:.4f}, {gain:+.1%} ({low:+.1%} to {high:+.1%})"
+        row[name] = "–" if np.isnan(before).all() else gained(before, after)
     return row
+
+
+def gained(before: FloatArray, after: FloatArray) -> str:
+    """Means of a metric, (S, N, 1) by seed and item or user, and the gain with its interval."""
+    start, end = float(seed_means(before)[0]), float(seed_means(after)[0])
+    low, high = bootstrap_intervals(after - before, seed=0)[0] / start
+    return f"{start:.4f} → {end:.4f}, {end / start - 1:+.1%} ({low:+.1%} to {high:+.1%})"
 
 
 def _column(found: Found, metric: str) -> FloatArray:

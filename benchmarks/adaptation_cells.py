@@ -16,7 +16,7 @@ import torch
 from benchmarks.code_versions import code_version
 from coldstart_models.benchmark_run import SplitPlan, StoredSource, splitter
 from coldstart_models.commands import console
-from coldstart_models.data.catalogue import Embeddings, FloatMatrix
+from coldstart_models.data.catalogue import Catalogue, Embeddings, FloatMatrix
 from coldstart_models.data.pools import cold_pool
 from coldstart_models.data.splits import Split
 from coldstart_models.domain.adapted import adapt
@@ -169,15 +169,21 @@ def _found(
     known = [label is not None for label in category_labels(paths)]
     items[place[held[known]], :2] = same_category(vectors[held], paths)
     items[place[held], 2] = _title_recall(study, vectors, folder, load, shared=shared)
+    users = np.full((len(split.truth.user_ids), 1), np.nan)
+    users[cold_pool(split).task.user_index] = cold_ndcg(
+        embeddings_of(study, vectors, catalogue), Modality.IMAGE, catalogue, split
+    )
+    return Found(items, users)
+
+
+def embeddings_of(study: Study, vectors: FloatMatrix, catalogue: Catalogue) -> Embeddings:
+    """Vectors of a study's listings, in the catalogue's order."""
+    place = catalogue.index(list(study.examples.ids[: study.targets]))
     whole = np.zeros((len(catalogue), vectors.shape[1]), np.float32)
     whole[place] = vectors
     present = np.zeros(len(catalogue), bool)
     present[place] = True
-    users = np.full((len(split.truth.user_ids), 1), np.nan)
-    users[cold_pool(split).task.user_index] = cold_ndcg(
-        Embeddings(whole, present, "", ""), Modality.IMAGE, catalogue, split
-    )
-    return Found(items, users)
+    return Embeddings(whole, present, "", "")
 
 
 def _title_recall(

@@ -20,12 +20,12 @@ from typing import Any, Final
 import numpy as np
 
 from benchmarks import adaptation, results
-from benchmarks.adaptation_cells import SHARE, Cell, Found, Load, Shop
+from benchmarks.adaptation_cells import SHARE, Cell, Found, Load, Shop, embeddings_of
 from benchmarks.choices import part_of
 from benchmarks.kept_results import kept, kept_path
 from coldstart_models.benchmark_run import SplitPlan, splitter
 from coldstart_models.commands import console
-from coldstart_models.data.catalogue import Embeddings, FloatMatrix
+from coldstart_models.data.catalogue import FloatMatrix
 from coldstart_models.data.pools import cold_pool
 from coldstart_models.data.splits import Split
 from coldstart_models.domain.adapted import adapt
@@ -170,12 +170,8 @@ def _side(study: Study, vectors: FloatMatrix, shop: Shop, split: Split) -> Side:
     paths = [study.examples.categories[row] for row in held]
     known = [label is not None for label in category_labels(paths)]
     precision = np.asarray(same_category(vectors[held], paths), np.float64)
-    whole = np.zeros((len(catalogue), vectors.shape[1]), np.float32)
-    whole[place] = vectors
-    present = np.zeros(len(catalogue), bool)
-    present[place] = True
     users = cold_pool(split).task.user_index
-    ndcg = cold_ndcg(Embeddings(whole, present, "", ""), Modality.TEXT, catalogue, split)
+    ndcg = cold_ndcg(embeddings_of(study, vectors, catalogue), Modality.TEXT, catalogue, split)
     return {
         "items": place[held[known]].tolist(),
         "precision@1": precision[:, 0].tolist(),

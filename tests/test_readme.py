@@ -118,6 +118,7 @@ def test_the_page_of_encoders_has_a_place_for_each_table():
         "adaptation",
         "adaptation_3_blocks",
         "adaptation_resnet50",
+        "adapted_ranking",
         "text_adaptation",
     ]
     assert all(tables.placed(text, "x\n", name=name) for name in names)
