@@ -17,8 +17,6 @@ seeds, with the paired 95 % bootstrap interval over users: above 0, the part hel
 - on cuts at a date, of a second model, which uses dates: the season, the age, or both.
 """
 
-import argparse
-import logging
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -29,13 +27,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from benchmarks import tables
-from benchmarks.choices import part_of
-from benchmarks.grid import GRID, Cut, open_cut, readable
+from benchmarks import cut_rows, tables
+from benchmarks.grid import Cut, open_cut
 from benchmarks.listing_parts import blank, listing_parts
 from benchmarks.peers.constant import ConstantRanker
-from benchmarks.quality import DOCUMENT, QUALITY, usual
-from benchmarks.results import machine, publish
+from benchmarks.quality import usual
 from coldstart_models.commands import console
 from coldstart_models.data.catalogue import FloatMatrix, IntArray
 from coldstart_models.data.pools import Pool, cold_pool
@@ -65,17 +61,15 @@ Variant = tuple[str, SiameseModel, ItemInputs]
 
 def main() -> None:
     """Measure every cut that is there, print and write the table."""
-    options = _options()
-    logging.basicConfig(level=logging.ERROR)
-    torch.set_num_threads(1)
-    rows: list[dict[str, Any]] = []
-    cuts, _ = readable((cut for cut in GRID if cut.name in options.cuts), options.data)
-    for cut in cuts:
-        rows += measured(cut, options.data, stores=options.stores, seeds=options.seeds)
-    publish("ablation", title="NDCG@10 lost without a part", rows=rows)
-    if not options.no_tables:
-        told = tables.published({"rows": rows, "machine": machine()})
-        tables.put(told, options.into, name="ablation")
+    parser = cut_rows.parser_of("ablation", __doc__, usual=usual())
+    parser.add_argument("--seeds", type=int, default=2, help="at most so many of a cut")
+    options = parser.parse_args()
+    cut_rows.run(
+        "ablation",
+        options,
+        lambda cut: measured(cut, options.data, stores=options.stores, seeds=options.seeds),
+        title="NDCG@10 lost without a part",
+    )
 
 
 def measured(cut: Cut, data: Path, *, stores: Path, seeds: int) -> list[dict[str, Any]]:
@@ -242,18 +236,6 @@ def _row(
         "ndcg@10 lost": round(mean, 4),
         "95 %": f"{tables.signed(low)} to {tables.signed(high)}",
     }
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="benchmarks.ablation", description=__doc__)
-    cuts = [cut.name for cut in GRID]
-    parser.add_argument("--data", type=Path, default=Path("data"), help="folder of the data sets")
-    parser.add_argument("--cuts", type=part_of(cuts), default=usual(), help=", ".join(cuts))
-    parser.add_argument("--seeds", type=int, default=2, help="at most so many of a cut")
-    parser.add_argument("--stores", type=Path, default=QUALITY / "stores", help="encoded data")
-    parser.add_argument("--into", type=Path, default=DOCUMENT, help="Markdown with the place")
-    parser.add_argument("--no-tables", action="store_true", help="measure alone")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

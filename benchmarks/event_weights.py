@@ -10,8 +10,6 @@ An event of weight w and trait x counts exp(w x) times as much: at −.7 a click
 purchase; at a recency of .4 an event a month older counts a quarter.
 """
 
-import argparse
-import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,11 +19,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from benchmarks import tables
-from benchmarks.choices import part_of
-from benchmarks.grid import GRID, Cut, open_cut, readable
-from benchmarks.quality import DOCUMENT, QUALITY
-from benchmarks.results import machine, publish
+from benchmarks import cut_rows
+from benchmarks.grid import Cut, open_cut
 from coldstart_models.commands import console
 from coldstart_models.data.pools import cold_pool
 from coldstart_models.data.traits import TRAITS
@@ -65,18 +60,14 @@ Problem = tuple[PreparedEpisode, npt.NDArray[np.bool_]]
 
 def main() -> None:
     """Measure every cut that is there, print and write the table."""
-    options = _options()
-    logging.basicConfig(level=logging.ERROR)
-    torch.set_num_threads(1)
-    rows: list[dict[str, Any]] = []
-    cuts, _ = readable((cut for cut in GRID if cut.name in options.cuts), options.data)
-    for cut in cuts:
-        rows += measured(cut, options.data, stores=options.stores)
-        console.say(f"{cut.name}: measured")
-    publish("event_weights", title="NDCG@10 gained by a weight of events", rows=rows)
-    if not options.no_tables:
-        told = tables.published({"rows": by_cut(rows), "machine": machine()})
-        tables.put(told, options.into, name="event_weights")
+    options = cut_rows.parser_of("event_weights", __doc__, usual=CUTS).parse_args()
+    cut_rows.run(
+        "event_weights",
+        options,
+        lambda cut: measured(cut, options.data, stores=options.stores),
+        title="NDCG@10 gained by a weight of events",
+        page=by_cut,
+    )
 
 
 def measured(cut: Cut, data: Path, *, stores: Path) -> list[dict[str, Any]]:
@@ -91,6 +82,7 @@ def measured(cut: Cut, data: Path, *, stores: Path) -> list[dict[str, Any]]:
     )
     known = PastItems.of(training.interactions, model.inputs, model.fitted)
     new = prepared_task(training, known, pool.task), pool.chosen.toarray()
+    console.say(f"{cut.name}: trained")
     return rows_of(cut.name, model, [(one, one.episode.chosen) for one in episodes], new)
 
 
@@ -170,17 +162,6 @@ def _ndcg(network: MetaSiamese, problems: Sequence[Problem]) -> Values:
 
 def _percent(share: float) -> str:
     return f"{share * 100:+.1f} %"
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="benchmarks.event_weights", description=__doc__)
-    cuts = [cut.name for cut in GRID]
-    parser.add_argument("--data", type=Path, default=Path("data"), help="folder of the data sets")
-    parser.add_argument("--cuts", type=part_of(cuts), default=CUTS, help=", ".join(cuts))
-    parser.add_argument("--stores", type=Path, default=QUALITY / "stores", help="encoded data")
-    parser.add_argument("--into", type=Path, default=DOCUMENT, help="Markdown with the place")
-    parser.add_argument("--no-tables", action="store_true", help="measure alone")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -9,18 +9,19 @@ import torch
 from benchmarks import ablation
 from benchmarks.listing_parts import CATEGORY, PRICE, blank, listing_parts
 from coldstart_models.data.pools import cold_pool
-from coldstart_models.data.splits import cutoff_split
 from coldstart_models.data.traits import KINDS, TRAITS
 from coldstart_models.metrics import AUC, USER_METRICS, user_metrics
 from coldstart_models.siamese.inputs import ATTRIBUTES, PRICE_BINS, Featurizer
 from coldstart_models.siamese.stages import pretrain
-from tests.coldstart_models.checkerboard import CUTOFF, board, board_rows, interactions_of
+from tests.coldstart_models.checkerboard import (
+    board,
+    board_split,
+)
 
 
 @pytest.fixture(scope="module")
 def scored():
-    catalogue = board()
-    split = cutoff_split(catalogue, interactions_of(board_rows(), catalogue), CUTOFF, dated=True)
+    catalogue, split = board_split()
     training, pool = split.training_set(catalogue), cold_pool(split)
     model = pretrain(training, dates=False, seed=0)
     before = model.network.scorer.term_weights.clone()
@@ -41,8 +42,7 @@ def test_every_term_and_part_is_taken_out_once(scored):
 
 
 def test_of_dates_the_season_and_the_age_are_taken_out():
-    catalogue = board()
-    split = cutoff_split(catalogue, interactions_of(board_rows(), catalogue), CUTOFF, dated=True)
+    catalogue, split = board_split()
     training, pool = split.training_set(catalogue), cold_pool(split)
     model = pretrain(training, dates=True, seed=0)
     term = model.network.date_term

@@ -9,9 +9,11 @@ from benchmarks.cells import Cell, Workbench, measured
 from benchmarks.code_versions import code_version, model_module
 from benchmarks.grid import GRID, Cut, Opened, photos_alone
 from coldstart_models.benchmark_run import SplitPlan
-from coldstart_models.data.splits import cutoff_split
 from tests.benchmarks.peers.short_descents import short_descents as short_descents
-from tests.coldstart_models.checkerboard import CUTOFF, board, board_rows, interactions_of
+from tests.coldstart_models.checkerboard import (
+    CUTOFF,
+    board_split,
+)
 from tests.coldstart_models.ranker_contract import board_with_photos
 
 CUT = Cut("board", "board", "table:{data}/board", SplitPlan(cutoff=CUTOFF))
@@ -21,8 +23,7 @@ CUT = Cut("board", "board", "table:{data}/board", SplitPlan(cutoff=CUTOFF))
 def bench(monkeypatch):
     monkeypatch.setattr(cells, "LEAST_USERS", 1)
     monkeypatch.setattr(cells, "LEAST_CANDIDATES", 1)
-    catalogue = board()
-    split = cutoff_split(catalogue, interactions_of(board_rows(), catalogue), CUTOFF, dated=True)
+    catalogue, split = board_split()
     return Workbench.of(Opened(catalogue, lambda seed: split, None, (34, 510, "", "")), 0)
 
 

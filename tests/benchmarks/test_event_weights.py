@@ -8,19 +8,19 @@ import pytest
 from benchmarks.event_weights import RECENCY, STEPS, by_cut, moved, rows_of, told_steps
 from coldstart_models.data.interactions import Histories
 from coldstart_models.data.pools import cold_pool
-from coldstart_models.data.splits import cutoff_split
 from coldstart_models.data.traits import TRAITS
 from coldstart_models.siamese.ranker import prepared_task
 from coldstart_models.siamese.stages import pretrain
 from coldstart_models.siamese.training import PastItems
-from tests.coldstart_models.checkerboard import CUTOFF, board, board_rows, interactions_of
+from tests.coldstart_models.checkerboard import (
+    board_split,
+)
 
 
 @pytest.fixture(scope="module")
 def world():
     """A model, and its new items as a problem."""
-    catalogue = board()
-    split = cutoff_split(catalogue, interactions_of(board_rows(), catalogue), CUTOFF, dated=True)
+    catalogue, split = board_split()
     training, pool = split.training_set(catalogue), cold_pool(split)
     model = pretrain(training, dates=False, seed=0)
     known = PastItems.of(training.interactions, model.inputs, model.fitted)

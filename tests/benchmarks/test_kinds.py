@@ -8,8 +8,10 @@ import pytest
 from benchmarks import grid, kinds
 from benchmarks.grid import Opened
 from benchmarks.page_sections import Sections
-from coldstart_models.data.splits import cutoff_split
-from tests.coldstart_models.checkerboard import CUTOFF, board, board_rows, interactions_of
+from tests.coldstart_models.checkerboard import (
+    board,
+    board_split,
+)
 
 
 def told(users, ndcg, *, history, stranger=None, cells=None):
@@ -90,8 +92,7 @@ def test_of_one_sample_the_domain_is_ranked_that_people_know_least():
 def test_a_shop_is_measured_from_its_split_on(monkeypatch):
     """Every user ranks the own five of ten new items first; popularity has one group's first."""
     monkeypatch.setattr(kinds, "MODELS", ("popularity", "siamese"))
-    catalogue = board()
-    split = cutoff_split(catalogue, interactions_of(board_rows(), catalogue), CUTOFF, dated=True)
+    catalogue, split = board_split()
     seed = kinds.measured(Opened(catalogue, lambda seed: split, None, ()), 0)
     gains = 1 / np.log2(1 + np.arange(1, 11))
     last = gains[5:].sum() / gains[:5].sum()

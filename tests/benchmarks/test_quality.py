@@ -7,8 +7,10 @@ import pytest
 from benchmarks import grid, quality, quality_tables, standings
 from benchmarks.grid import Cut, Opened
 from coldstart_models.benchmark_run import SplitPlan
-from coldstart_models.data.splits import cutoff_split
-from tests.coldstart_models.checkerboard import CUTOFF, board, board_rows, interactions_of
+from tests.coldstart_models.checkerboard import (
+    CUTOFF,
+    board_split,
+)
 
 BOARD = Cut("board", "board", "marketplace", SplitPlan(cutoff=CUTOFF))
 ABSENT = Cut("absent", "absent", "table:{data}/absent", SplitPlan(random_items=0.2), seeds=5)
@@ -17,8 +19,7 @@ ABSENT = Cut("absent", "absent", "table:{data}/absent", SplitPlan(random_items=0
 @pytest.fixture
 def bench(monkeypatch, tmp_path, capsys):
     """Run the benchmark on the checkerboard with these arguments; what it said and its document."""
-    catalogue = board()
-    split = cutoff_split(catalogue, interactions_of(board_rows(), catalogue), CUTOFF, dated=True)
+    catalogue, split = board_split()
     opened = Opened(catalogue, lambda seed: split, None, (34, 510, "", ""))
     document = tmp_path / "benchmarks.md"
     document.write_text("a\n<!-- table:quality -->\n<!-- /table:quality -->\nb\n")

@@ -9,8 +9,10 @@ from benchmarks import kept_results, shots, shots_cells
 from benchmarks.grid import Cut, Opened
 from benchmarks.shots_tables import WHOLE
 from coldstart_models.benchmark_run import SplitPlan
-from coldstart_models.data.splits import cutoff_split
-from tests.coldstart_models.checkerboard import CUTOFF, board, board_rows, interactions_of
+from tests.coldstart_models.checkerboard import (
+    CUTOFF,
+    board_split,
+)
 
 CUT = Cut("board", "board", "marketplace", SplitPlan(cutoff=CUTOFF))
 USERS = list(range(60))
@@ -19,8 +21,7 @@ USERS = list(range(60))
 @pytest.fixture
 def measured(monkeypatch, tmp_path):
     """Run the benchmark on a board of some size; how often it was measured."""
-    catalogue, times = board(), []
-    split = cutoff_split(catalogue, interactions_of(board_rows(), catalogue), CUTOFF, dated=True)
+    (catalogue, split), times = board_split(), []
 
     def cell(of, split, *, seed):
         assert of is catalogue

@@ -6,14 +6,15 @@ import pytest
 from benchmarks import shots_cells
 from benchmarks.rehearsed import rehearsal_of
 from coldstart_models.data.pools import shots_pools
-from coldstart_models.data.splits import cutoff_split
-from tests.coldstart_models.checkerboard import CUTOFF, board, board_rows, interactions_of
+from tests.coldstart_models.checkerboard import (
+    board,
+    board_split,
+)
 
 
 @pytest.fixture(scope="module")
 def split():
-    catalogue = board()
-    return cutoff_split(catalogue, interactions_of(board_rows(), catalogue), CUTOFF, dated=True)
+    return board_split()[1]
 
 
 def test_fewer_shots_are_each_listings_first_customers_of_the_same_pool(split):

@@ -12,6 +12,7 @@ import pandas as pd
 
 from coldstart_models.data.catalogue import Catalogue, Embeddings
 from coldstart_models.data.interactions import Interactions, read_interactions
+from coldstart_models.data.splits import Split, cutoff_split
 from coldstart_models.ranker import TrainingSet
 from validation import tables
 
@@ -54,6 +55,13 @@ def events_of(rows: Iterable[Row], *, event_type: str = tables.PURCHASE) -> pd.D
             tables.EVENT_TIMESTAMP: [START + timedelta(days=day) for day in days],
         }
     )
+
+
+def board_split() -> tuple[Catalogue, Split]:
+    """The board, and its log cut where the cold items begin."""
+    catalogue = board()
+    log = interactions_of(board_rows(), catalogue)
+    return catalogue, cutoff_split(catalogue, log, CUTOFF, dated=True)
 
 
 def interactions_of(rows: Iterable[Row], catalogue: Catalogue) -> Interactions:

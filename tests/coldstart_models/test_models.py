@@ -2,10 +2,11 @@ import pandas as pd
 import pytest
 
 from coldstart_models.data.pools import cold_pool
-from coldstart_models.data.splits import cutoff_split
 from coldstart_models.errors import ConfigError
 from coldstart_models.models import MODELS, build_ranker, find_model
-from tests.coldstart_models.checkerboard import CUTOFF, board, board_rows, interactions_of
+from tests.coldstart_models.checkerboard import (
+    board_split,
+)
 
 
 def test_the_models_are_those_a_benchmark_offers():
@@ -42,8 +43,7 @@ def test_the_oracle_needs_the_truth():
 
 
 def test_the_oracle_names_the_first_pair_it_does_not_know():
-    catalogue = board()
-    split = cutoff_split(catalogue, interactions_of(board_rows(), catalogue), CUTOFF, dated=True)
+    catalogue, split = board_split()
     truth = pd.DataFrame({"user_id": ["a-user00"], "item_id": ["a00"], "utility": [1.0]})
     oracle = build_ranker("oracle", truth=truth)
     oracle.fit(split.training_set(catalogue), seed=0)

@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 import torch
 
-from coldstart_models.data.splits import cutoff_split
 from coldstart_models.errors import UnknownItem
 from coldstart_models.explaining import PACE, PLACE, SELLING
 from coldstart_models.exploration.budget import ListingBudget
@@ -33,9 +32,7 @@ from feature_repo.log_state import Position
 from tests.coldstart_models.checkerboard import (
     CUTOFF,
     START,
-    board,
-    board_rows,
-    interactions_of,
+    board_split,
     no_embeddings,
     titled,
 )
@@ -56,8 +53,7 @@ def history_of(*item_ids):
 
 @pytest.fixture
 def recommender():
-    catalogue = board()
-    split = cutoff_split(catalogue, interactions_of(board_rows(), catalogue), CUTOFF, dated=True)
+    catalogue, split = board_split()
     training = split.training_set(catalogue)
     model = pretrain(training, dates=False, seed=0)
     inputs = model.featurizer(catalogue)

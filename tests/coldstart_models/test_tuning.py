@@ -9,19 +9,19 @@ import pytest
 from coldstart_models import tuning
 from coldstart_models.config import TrainConfig, load_config
 from coldstart_models.data import splits
-from coldstart_models.data.splits import cutoff_split
 from coldstart_models.errors import ConfigError
 from coldstart_models.ranker import TrainingSet
 from coldstart_models.tuning import Learning, ranked, tune
-from tests.coldstart_models.checkerboard import CUTOFF, board, board_rows, interactions_of
+from tests.coldstart_models.checkerboard import (
+    board_split,
+)
 
 BEST = 0.1
 
 
 @pytest.fixture
 def training() -> TrainingSet:
-    catalogue = board()
-    split = cutoff_split(catalogue, interactions_of(board_rows(), catalogue), CUTOFF, dated=True)
+    catalogue, split = board_split()
     return split.training_set(catalogue)
 
 

@@ -16,10 +16,14 @@ from benchmarks.peers.networks import MAX_STEPS, choice_batches
 from benchmarks.peers.registry import PUBLISHED
 from coldstart_models.data.interactions import Histories
 from coldstart_models.data.pools import build_pools
-from coldstart_models.data.splits import cutoff_split
 from coldstart_models.data.traits import TRAITS
 from coldstart_models.errors import NotEnoughData
-from tests.coldstart_models.checkerboard import CUTOFF, board, board_rows, interactions_of, titled
+from tests.coldstart_models.checkerboard import (
+    board,
+    board_split,
+    interactions_of,
+    titled,
+)
 
 LOG = interactions_of(
     [("u1", "a", 1), ("u2", "a", 2), ("u2", "b", 3)], titled({"a": "x", "b": "y"})
@@ -27,8 +31,7 @@ LOG = interactions_of(
 
 
 def split():
-    catalogue = board()
-    return cutoff_split(catalogue, interactions_of(board_rows(), catalogue), CUTOFF, dated=True)
+    return board_split()[1]
 
 
 def test_a_profile_is_the_mean_of_the_history_and_zero_without_one():

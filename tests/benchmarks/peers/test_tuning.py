@@ -8,10 +8,12 @@ from benchmarks.peers import tuning
 from benchmarks.peers.kept import Kept
 from benchmarks.peers.registry import PUBLISHED, build_peer
 from coldstart_models.data.pools import cold_pool
-from coldstart_models.data.splits import cutoff_split
 from coldstart_models.errors import ConfigError
 from tests.benchmarks.peers.short_descents import short_descents as short_descents
-from tests.coldstart_models.checkerboard import CUTOFF, board, board_rows, interactions_of
+from tests.coldstart_models.checkerboard import (
+    board,
+    board_split,
+)
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,7 @@ class Follower:
 
 @pytest.fixture
 def split():
-    catalogue = board()
-    return cutoff_split(catalogue, interactions_of(board_rows(), catalogue), CUTOFF, dated=True)
+    return board_split()[1]
 
 
 def tuned(trials):

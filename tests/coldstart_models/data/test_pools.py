@@ -13,6 +13,7 @@ from tests.coldstart_models.checkerboard import (
     WARM,
     board,
     board_rows,
+    board_split,
     interactions_of,
     titled,
 )
@@ -164,8 +165,7 @@ def test_a_random_split_has_no_warm_truth_and_says_so():
 
 
 def test_the_board_gives_every_user_the_cold_items_of_its_group():
-    catalogue = board()
-    split = cutoff_split(catalogue, interactions_of(board_rows(), catalogue), CUTOFF, dated=True)
+    _, split = board_split()
     pool = cold_pool(split)
     assert pool.chosen.shape == (2 * USERS, 2 * COLD)
     assert (pool.chosen.sum(axis=1) == COLD).all()

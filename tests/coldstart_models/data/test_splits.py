@@ -17,6 +17,7 @@ from tests.coldstart_models.checkerboard import (
     START,
     board,
     board_rows,
+    board_split,
     catalogue_of,
     events_of,
     interactions_of,
@@ -73,8 +74,7 @@ def test_an_impression_makes_an_unlisted_item_available():
 
 
 def test_training_holds_nothing_from_the_cutoff_on():
-    catalogue = board()
-    split = cutoff_split(catalogue, interactions_of(board_rows(), catalogue), CUTOFF, dated=True)
+    _, split = board_split()
     moment = int(CUTOFF.timestamp() * 1e6)
     assert split.training.time_us.max() < moment
     assert split.truth.time_us.min() >= moment
@@ -145,8 +145,7 @@ def test_the_home_domain_is_ranked_where_there_are_others():
 
 
 def test_validation_stays_inside_the_training_period():
-    catalogue = board()
-    split = cutoff_split(catalogue, interactions_of(board_rows(), catalogue), CUTOFF, dated=True)
+    catalogue, split = board_split()
     for by_time in (True, False):
         inner = validation_split(split.training_set(catalogue), by_time=by_time, seed=0)
         assert not (inner.cold & split.cold).any()

@@ -13,6 +13,7 @@ from tests.coldstart_models.checkerboard import (
     CUTOFF,
     board,
     board_rows,
+    board_split,
     interactions_of,
     titled,
 )
@@ -52,8 +53,7 @@ def test_standardized_scores_leave_absent_candidates_at_the_mean():
 
 
 def test_neighbours_refuse_a_catalogue_without_their_content():
-    catalogue = board()
-    split = cutoff_split(catalogue, interactions_of(board_rows(), catalogue), CUTOFF, dated=True)
+    catalogue, split = board_split()
     for name in ("content-knn-image", "content-knn-text"):
         with pytest.raises(NotEnoughData, match="none of the 24 warm items has content"):
             build_ranker(name).fit(split.training_set(catalogue), seed=0)

@@ -1,0 +1,58 @@
+"""Benchmarks that measure one cut after another and put their rows into one table of the page."""
+
+import argparse
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks import tables
+from benchmarks.choices import part_of
+from benchmarks.grid import GRID, Cut, readable
+from benchmarks.quality import DOCUMENT, QUALITY
+from benchmarks.results import machine, publish
+
+Rows = list[dict[str, Any]]
+
+
+def parser_of(name: str, about: str | None, *, usual: Sequence[str]) -> argparse.ArgumentParser:
+    """What such a benchmark is asked.
+
+    Args:
+        about: the module's docstring.
+        usual: cuts that are measured where nothing else is asked for.
+    """
+    parser = argparse.ArgumentParser(prog=f"benchmarks.{name}", description=about)
+    cuts = [cut.name for cut in GRID]
+    parser.add_argument("--data", type=Path, default=Path("data"), help="folder of the data sets")
+    parser.add_argument("--cuts", type=part_of(cuts), default=usual, help=", ".join(cuts))
+    parser.add_argument("--stores", type=Path, default=QUALITY / "stores", help="encoded data")
+    parser.add_argument("--into", type=Path, default=DOCUMENT, help="Markdown with the place")
+    parser.add_argument("--no-tables", action="store_true", help="measure alone")
+    return parser
+
+
+def run(
+    name: str,
+    options: argparse.Namespace,
+    measured: Callable[[Cut], Rows],
+    *,
+    title: str,
+    page: Callable[[Rows], Rows] = list,
+) -> None:
+    """Measure every cut that is there, print its rows, and write the table `name`.
+
+    Args:
+        options: of :func:`parser_of`.
+        page: how the page shows the rows.
+    """
+    logging.basicConfig(level=logging.ERROR)
+    torch.set_num_threads(1)
+    cuts, _ = readable((cut for cut in GRID if cut.name in options.cuts), options.data)
+    rows = [row for cut in cuts for row in measured(cut)]
+    publish(name, title=title, rows=rows)
+    if not options.no_tables:
+        told = tables.published({"rows": page(rows), "machine": machine()})
+        tables.put(told, options.into, name=name)
