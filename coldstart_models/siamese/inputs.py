@@ -28,6 +28,12 @@ SPELLING: Final = "spelling"
 ATTRIBUTES: Final = "attributes"
 CONTENT: Final = (PHOTO, TEXT, WORDS, SPELLING, ATTRIBUTES)
 
+WIDTHS: Final = {PHOTO: 256, TEXT: 256, WORDS: 512, SPELLING: 512, ATTRIBUTES: 1_024}
+"""D_m at most, of attributes beside the price level; a smaller catalogue or vocabulary has fewer.
+
+A brand or a series is one of very many values: axes that are fewer carry the common ones and lose
+the one that two listings share (docs/adr/0037).
+"""
 PRICE_BINS: Final = 8
 PRICE_WEIGHT: Final = 0.5
 
@@ -166,11 +172,13 @@ class Featurizer:
         """Raises ContractMismatch where the general model is of other encoders."""
         items = catalogue.take(np.flatnonzero(warm))
         return cls(
-            photo=_fit_projection(items.image, width=256, seed=seed),
-            text=_fit_projection(items.text, width=384, seed=seed),
-            words=Lexicon.fit(items.words, width=512, seed=seed, kind=WORD_PAIRS),
-            spelling=Lexicon.fit(items.words, width=256, seed=seed, kind=LETTERS),
-            attributes=Lexicon.fit(attribute_texts(items), width=64, seed=seed, kind=SINGLE_WORDS),
+            photo=_fit_projection(items.image, width=WIDTHS[PHOTO], seed=seed),
+            text=_fit_projection(items.text, width=WIDTHS[TEXT], seed=seed),
+            words=Lexicon.fit(items.words, width=WIDTHS[WORDS], seed=seed, kind=WORD_PAIRS),
+            spelling=Lexicon.fit(items.words, width=WIDTHS[SPELLING], seed=seed, kind=LETTERS),
+            attributes=Lexicon.fit(
+                attribute_texts(items), width=WIDTHS[ATTRIBUTES], seed=seed, kind=SINGLE_WORDS
+            ),
             price_range=_price_range(items.frame[tables.PRICE]),
             general=GeneralSpace.fit(general, catalogue, warm) if general else None,
         )

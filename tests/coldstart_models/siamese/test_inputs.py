@@ -1,0 +1,25 @@
+"""What the item tower reads keeps what few listings share."""
+
+import numpy as np
+
+from coldstart_models.siamese.inputs import ATTRIBUTES, Featurizer
+from tests.coldstart_models.checkerboard import titled
+
+BRANDS = 300
+
+
+def test_of_many_brands_each_is_told():
+    count = 2 * BRANDS
+    catalogue = titled(
+        {f"i{number:03}": "oak chair" for number in range(count)},
+        category=["Home > Chairs" if number % 3 else "Home > Stools" for number in range(count)],
+        brand=[f"Maker {number % BRANDS}" for number in range(count)],
+    )
+    featurizer = Featurizer.fit(catalogue, np.ones(count, bool), seed=0)
+    listed = featurizer(catalogue).values[ATTRIBUTES]
+    alike = listed @ listed.T
+    kind = np.arange(count) % 3 > 0
+    maker = np.arange(count) % BRANDS
+    same_kind, same_maker = kind[:, None] == kind, maker[:, None] == maker
+    assert alike[same_kind & same_maker].min() > alike[same_kind & ~same_maker].max() + 0.2
+    assert alike[same_kind & ~same_maker].min() > alike[~same_kind & ~same_maker].max() + 0.02
