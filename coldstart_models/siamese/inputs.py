@@ -34,6 +34,8 @@ WIDTHS: Final = {PHOTO: 256, TEXT: 256, WORDS: 512, SPELLING: 512, ATTRIBUTES: 1
 A brand or a series is one of very many values: axes that are fewer carry the common ones and lose
 the one that two listings share (docs/adr/0037).
 """
+TOLD_ON: Final = 65_536
+"""Known listings that axes are found on; of more, as many drawn ones: memory does not grow on."""
 PRICE_BINS: Final = 8
 PRICE_WEIGHT: Final = 0.5
 
@@ -65,9 +67,8 @@ class Projection:
     @classmethod
     def fit(cls, vectors: FloatMatrix, *, width: int, seed: int) -> "Projection":
         mean = vectors.mean(axis=0).astype(np.float32)
-        rank = min(width, *vectors.shape)
-        _, _, axes = randomized_svd(vectors - mean, n_components=rank, random_state=seed)
-        return cls(mean, np.ascontiguousarray(axes.T, dtype=np.float32))
+        told = vectors[_drawn(len(vectors), seed=seed)] - mean
+        return cls(mean, leading_axes(told, width=width, seed=seed))
 
     def __call__(self, vectors: FloatMatrix) -> FloatMatrix:
         return unit_rows(np.asarray((vectors - self.mean) @ self.axes, dtype=np.float32))
@@ -132,12 +133,11 @@ class Lexicon:
             if "empty vocabulary" in str(error):
                 return None
             raise
-        rank = min(width, min(counts.shape))
-        _, _, axes = randomized_svd(counts, n_components=rank, random_state=seed)
+        told = counts[_drawn(len(texts), seed=seed)]
         return cls(
             list(tfidf.get_feature_names_out()),
             tfidf.idf_,
-            np.ascontiguousarray(axes.T, dtype=np.float32),
+            leading_axes(told, width=width, seed=seed),
             kind=kind,
         )
 
@@ -255,6 +255,20 @@ def unit_rows(matrix: FloatMatrix) -> FloatMatrix:
     """Rows scaled to length 1; a zero row stays zero."""
     norms = np.linalg.norm(matrix, axis=1, keepdims=True)
     return np.asarray(matrix / np.where(norms > 0, norms, 1.0), dtype=np.float32)
+
+
+def leading_axes(matrix: FloatMatrix | sparse.csr_matrix, *, width: int, seed: int) -> FloatMatrix:
+    """(D, R) orthonormal columns: the leading right singular vectors of (N, D) rows, R ≤ width."""
+    rank = min(width, *matrix.shape)
+    _, _, axes = randomized_svd(matrix, n_components=rank, random_state=seed)
+    return np.ascontiguousarray(axes.T, dtype=np.float32)
+
+
+def _drawn(count: int, *, seed: int) -> slice | npt.NDArray[np.int64]:
+    """Rows that axes are found on: all, or TOLD_ON of them."""
+    if count <= TOLD_ON:
+        return slice(None)
+    return np.sort(np.random.default_rng(seed).choice(count, TOLD_ON, replace=False))
 
 
 def _fit_projection(stored: Embeddings, *, width: int, seed: int) -> Projection | None:

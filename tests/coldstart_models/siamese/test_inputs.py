@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from coldstart_models.siamese.inputs import ATTRIBUTES, Featurizer
+from coldstart_models.siamese import inputs
+from coldstart_models.siamese.inputs import ATTRIBUTES, Featurizer, Projection
 from tests.coldstart_models.checkerboard import titled
 
 BRANDS = 300
@@ -23,3 +24,15 @@ def test_of_many_brands_each_is_told():
     same_kind, same_maker = kind[:, None] == kind, maker[:, None] == maker
     assert alike[same_kind & same_maker].min() > alike[same_kind & ~same_maker].max() + 0.2
     assert alike[same_kind & ~same_maker].min() > alike[~same_kind & ~same_maker].max() + 0.02
+
+
+def test_of_very_many_listings_axes_are_found_on_drawn_ones(monkeypatch):
+    generator = np.random.default_rng(0)
+    traits = generator.normal(size=(500, 4)) @ generator.normal(size=(4, 12))
+    whole = Projection.fit(np.asarray(traits, np.float32), width=4, seed=0)
+    monkeypatch.setattr(inputs, "TOLD_ON", 60)
+    drawn = Projection.fit(np.asarray(traits, np.float32), width=4, seed=0)
+    np.testing.assert_allclose(drawn.mean, whole.mean)
+    spanned = np.linalg.svd(whole.axes.T @ drawn.axes, compute_uv=False)
+    np.testing.assert_allclose(spanned, 1.0, atol=1e-4)  # what four traits span, sixty tell
+    assert not np.allclose(drawn.axes, whole.axes, atol=1e-3)
