@@ -59,7 +59,7 @@ class AdaptsContract(PeerContract):
         """At its default settings, in a world where who came first is all that tells."""
         ranker, pools = untold
         before, after = (
-            place_of_the_chosen(ranker.score(pool.task), pool)
+            place_of_the_chosen(np.round(ranker.score(pool.task), 4), pool)  # not by rounding
             for pool in pools
             if pool.name == f"cold>{shots}"
         )
