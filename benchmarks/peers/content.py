@@ -4,14 +4,13 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from sklearn.utils.extmath import randomized_svd
 
 from benchmarks.peers.kept import Kept
 from benchmarks.peers.latent import root_mean_square
 from coldstart_models.data.catalogue import FloatMatrix
 from coldstart_models.data.interactions import Histories
 from coldstart_models.ranker import TrainingSet
-from coldstart_models.siamese.inputs import Featurizer
+from coldstart_models.siamese.inputs import Featurizer, leading_axes
 from coldstart_models.siamese.togetherness import content_matrix
 
 WIDTH: Final = 192
@@ -38,9 +37,7 @@ def _item_content(training: TrainingSet, seed: int) -> ItemContent:
     full = content_matrix(featurizer(training.catalogue))
     warm = full[training.warm]
     mean = warm.mean(axis=0)
-    rank = min(WIDTH, *warm.shape)
-    _, _, rotation = randomized_svd(warm - mean, n_components=rank, random_state=seed)
-    axes = (full - mean) @ rotation.T
+    axes = (full - mean) @ leading_axes(warm - mean, width=WIDTH, seed=seed)
     scale = root_mean_square(axes[training.warm])
     return ItemContent(full, np.asarray(axes / scale, np.float32))
 

@@ -35,7 +35,7 @@ A brand or a series is one of very many values: axes that are fewer carry the co
 the one that two listings share (docs/adr/0037).
 """
 TOLD_ON: Final = 65_536
-"""Known listings that axes are found on; of more, as many drawn ones: finding them takes no more."""
+"""Known listings that axes are found on; of more, as many drawn ones: more cost nothing."""
 PRICE_BINS: Final = 8
 PRICE_WEIGHT: Final = 0.5
 
