@@ -1,11 +1,11 @@
 """Which schedule of learning ranks best on a shop's own past: the study behind `coldstart tune`.
 
 A trial is one schedule. It trains on what was known before the validation cut inside the log
-(`data.splits.validation_split`) and ranks the listings launched after it, once for each seed;
-after every seed a trial whose mean is below the median of the earlier ones at that point is
-stopped. The first trial is the package's own schedule; the others are drawn by TPE (Bergstra et
-al., NeurIPS 2011; Akiba et al., KDD 2019). Trials are kept in a journal as they end, so a study
-that was stopped goes on.
+(`data.splits.validation_split`) and ranks the listings launched after it, of the ranked department
+where a shop has several, once for each seed; after every seed a trial whose mean is below the
+median of the earlier ones at that point is stopped. The first trial is the package's own schedule;
+the others are drawn by TPE (Bergstra et al., NeurIPS 2011; Akiba et al., KDD 2019). Trials are kept
+in a journal as they end, so a study that was stopped goes on.
 """
 
 import hashlib
@@ -164,7 +164,7 @@ def tune(
     """
     if trials < 1 or seeds < 1:
         raise ConfigError(f"{trials} trials of {seeds} seeds tell nothing; ask for 1 or more each")
-    validation = validation_task(training, by_time=training.timed, seed=0)
+    validation = validation_task(training, by_time=training.timed, seed=0, ranked_alone=True)
     if validation is None:
         raise NotEnoughData("nobody with a history chose a listing after the validation cut")
     study = _study(journal, name=_study_name(validation, seeds=seeds, dates=dates, general=general))

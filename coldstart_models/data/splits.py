@@ -253,15 +253,22 @@ MIN_VALIDATION_USERS: Final = 20
 MIN_VALIDATION_ITEMS: Final = 10
 
 
-def validation_split(training: TrainingSet, *, by_time: bool, seed: int) -> Split:
+def validation_split(
+    training: TrainingSet, *, by_time: bool, seed: int, ranked_alone: bool = False
+) -> Split:
     """A cut inside the training period, like the outer one, on which choices are made.
 
     With `by_time`, the newest fifth of the warm items by first availability are launched;
     where too few people chose them, or without it, a random fifth is held out.
+
+    Args:
+        ranked_alone: new are items of the ranked domain alone, where it has enough of them
+            (`TrainingSet.rehearsable`); otherwise those of every domain.
     """
     interactions = training.interactions
     available = available_us(training.catalogue, interactions)
-    target = training.warm & (interactions.item_users() > 0)
+    eligible = training.rehearsable if ranked_alone else training.warm
+    target = eligible & (interactions.item_users() > 0)
     if by_time and training.timed and target.any():
         known = np.sort(available[target])
         moment = int(known[int((1 - VALIDATION_SHARE) * (len(known) - 1))]) + 1

@@ -37,9 +37,15 @@ class ValidationTask:
         return float(values[:, USER_METRICS.index(NDCG)].mean())
 
 
-def validation_task(training: TrainingSet, *, by_time: bool, seed: int) -> ValidationTask | None:
-    """The problem to choose on, or None where the training set is too small for one."""
-    split = validation_split(training, by_time=by_time, seed=seed)
+def validation_task(
+    training: TrainingSet, *, by_time: bool, seed: int, ranked_alone: bool = False
+) -> ValidationTask | None:
+    """The problem to choose on, or None where the training set is too small for one.
+
+    Args:
+        ranked_alone: as of `validation_split`.
+    """
+    split = validation_split(training, by_time=by_time, seed=seed, ranked_alone=ranked_alone)
     candidates = np.flatnonzero(split.cold)
     chosen = split.truth.matrix()[:, candidates]
     has_history = split.training.matrix().getnnz(axis=1) > 0

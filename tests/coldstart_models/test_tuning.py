@@ -2,6 +2,7 @@
 
 import math
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,13 @@ from coldstart_models import tuning
 from coldstart_models.config import TrainConfig, load_config
 from coldstart_models.data import splits
 from coldstart_models.errors import ConfigError
-from coldstart_models.ranker import TrainingSet
+from coldstart_models.peers.selection import ValidationTask
+from coldstart_models.ranker import FEWEST_TARGETS, TrainingSet
 from coldstart_models.tuning import Learning, ranked, tune
 from tests.coldstart_models.checkerboard import (
     board_split,
 )
+from tests.coldstart_models.departments import LAUNCHES, two_departments
 
 BEST = 0.1
 
@@ -111,6 +114,29 @@ def test_the_cut_is_called_what_it_is(
     assert few.cut == "held-out items"  # too few were launched in the newest fifth
     monkeypatch.setattr(splits, "MIN_VALIDATION_ITEMS", 1)
     assert tune(training, tmp_path / "some.log", trials=1, seeds=1).cut == "launches"
+
+
+@pytest.mark.parametrize("home", [LAUNCHES // 2, FEWEST_TARGETS - 1])
+@pytest.mark.parametrize("timed", [True, False])
+def test_the_department_that_is_ranked_is_what_a_trial_is_judged_by(
+    home: int, timed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged: list[ValidationTask] = []
+
+    def seen(_: Learning, validation: ValidationTask, **__: object) -> float:
+        judged.append(validation)
+        return 0.5
+
+    monkeypatch.setattr(tuning, "ranked", seen)
+    shop = replace(two_departments(home=home), timed=timed)
+    tune(shop, tmp_path / "study.log", trials=1, seeds=1)
+    (validation,) = judged
+    assert validation.launches == timed
+    enough = home >= FEWEST_TARGETS
+    assert bool(shop.target[validation.task.candidates].all()) == enough
+    learned = validation.training
+    assert not shop.target[learned.interactions.item_index].all()  # from every department
+    assert not learned.warm[validation.task.candidates].any()
 
 
 def test_a_journal_that_is_none_is_said_so(training: TrainingSet, tmp_path: Path) -> None:
