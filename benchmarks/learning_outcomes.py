@@ -1,5 +1,5 @@
-"""The targets of first customers, kinds of users, transfer, training and encoders, held against
-their results."""
+"""The targets of first customers, what is learned, kinds of users, transfer, training and encoders,
+held against their results."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from benchmarks.breakdown_tables import kinds_of
-from benchmarks.outcomes import ABSENT, TIMES, Outcome, at_least, at_most
+from benchmarks.outcomes import ABSENT, TIMES, Outcome, at_least, at_most, beyond_chance
 from benchmarks.shots_tables import Gain, gain, pairs_of, shots_of
 from benchmarks.tables import number, signed
 from benchmarks.training import MOST_MB, MOST_MINUTES, SHOP
@@ -20,6 +20,8 @@ Result = Mapping[str, Any]
 RETAIL: Final = "retail-"
 """How the cuts begin that have enough customers a listing."""
 AT_SHOTS: Final = {3: 0.04, 10: 0.10, 20: 0.15}
+OWN_GAIN: Final = 10
+"""The most first customers at which the learned term is asked for a gain of its own."""
 BASELINES: Final = ("smoothed-rate", "neighbours")
 MOST_WARM_LOSS: Final = 0.01
 WARM: Final = {
@@ -35,6 +37,8 @@ FLAT: Final = 1.25
 """Times the cost on the smallest log that count as flat on the largest."""
 PRECISION_GAIN: Final = 0.10
 GAINED: Final = re.compile(r"([+-][\d.]+)% \(([+-][\d.]+)% to ([+-][\d.]+)%\)")
+RESIDUAL: Final = "learned: the towers"
+"""The learned residual, as the ablation calls it."""
 
 
 def shots_outcomes(cut: str, results: Sequence[Result]) -> Iterator[Outcome]:
@@ -51,11 +55,35 @@ def shots_outcomes(cut: str, results: Sequence[Result]) -> Iterator[Outcome]:
     yield at_least(
         "the gain does not fall as k grows", where, fall, 0.0, "growth", told=f"{told} by k"
     )
+    shots = [count for count in won if count <= OWN_GAIN]
+    own = won[shots[-1]] if shots else None
+    yield beyond_chance(
+        "the meta-learned term has a gain of its own, interval above 0",
+        where,
+        None if own is None else (own.mean, own.low, own.high),
+        "shots",
+        told=f"k = {max(shots, default=0)}: {own}",
+    )
     yield from _warm(where, results)
+
+
+def residual_outcomes(result: Result | None) -> Iterator[Outcome]:
+    """Of every cut of the ablation: what the towers' corrections are worth."""
+    target = "the learned residual has a gain of its own, interval above 0"
+    rows = [row for row in (result or {"rows": []})["rows"] if row["without"] == RESIDUAL]
+    if not rows:
+        yield Outcome(target, "all", ABSENT, None, "residual")
+    for row in rows:
+        lost, (low, high) = row["ndcg@10 lost"], map(_number, row["95 %"].split(" to "))
+        bounds = None if low is None or high is None else (lost, low, high)
+        told = f"{signed(lost)} ({row['95 %']})"
+        yield beyond_chance(target, f"`{row['cut']}`", bounds, "residual", told=told)
 
 
 def kinds_outcomes(cuts: Sequence[str], result: Result | None) -> Iterator[Outcome]:
     """Of every cut, measured or not: the kind of users or items in which ours leads least.
+
+    A kind in which neither has a single hit says nothing, and is counted apart.
 
     Args:
         result: of all cuts that were measured together; None where none was.
@@ -63,12 +91,15 @@ def kinds_outcomes(cuts: Sequence[str], result: Result | None) -> Iterator[Outco
     target = f"at least `{POPULARITY}` in every kind of users and items"
     found = {one["source"]: kinds_of(one) for one in result["cuts"]} if result else {}
     for cut in cuts:
+        known = [kind for kind in found.get(cut, []) if kind.lead is not None]
         leads = [
             (kind.lead, f"{kind.by} {kind.group} ({kind.users} users): {kind.told}")
-            for kind in found.get(cut, [])
-            if kind.lead is not None
+            for kind in known
+            if kind.lead or kind.ours
         ]
         least, told = min(leads, default=(None, ABSENT))
+        if least is not None and (silent := len(known) - len(leads)):
+            told += f"; in {silent} of {len(known)} kinds neither has a hit"
         missing = number(-least) if least is not None and least < 0 else None
         yield Outcome(target, f"`{cut}`", told, missing, "kinds")
 

@@ -26,6 +26,7 @@ TRIED: Final = {
     "warm": "[warm items](#what-was-tried)",
     "growth": "[many first customers](#what-was-tried)",
     "shots": "[first customers](#what-was-tried)",
+    "residual": "[ablation](#ablation)",
     "kinds": "[kinds](#what-was-tried)",
     "transfer": "[transfer](#what-was-tried)",
     "adaptation": "[ADR 14](adr/0014-an-adapted-encoder-is-a-folder-that-beat-its-base.md)",
@@ -117,6 +118,17 @@ def ahead(
     mean, *interval = bounds
     missing = None if mean > 0 else number(abs(mean))
     return Outcome(target, where, spread(mean, interval), missing, subject)
+
+
+def beyond_chance(
+    target: str, where: str, bounds: tuple[float, float, float] | None, subject: str, *, told: str
+) -> Outcome:
+    """A gain (mean, low, high) whose whole interval is to be above 0."""
+    if bounds is None:
+        return Outcome(target, where, ABSENT, None, subject)
+    mean, low, _ = bounds
+    missing = None if low > 0 else "an interval that holds 0" if mean > 0 else "no gain"
+    return Outcome(target, where, told, missing, subject)
 
 
 def published(rows: Sequence[Row]) -> str:

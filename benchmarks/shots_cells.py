@@ -10,7 +10,7 @@ import torch
 
 from benchmarks.pool_ndcg import pool_ndcg
 from benchmarks.rehearsed import rehearsal_of
-from benchmarks.shots_tables import ONE_POOL, POOLS, WHOLE
+from benchmarks.shots_tables import ONE_POOL, POOLS, UNTAUGHT, WHOLE
 from benchmarks.warm_loss import warm_loss
 from coldstart_models.data.catalogue import Catalogue, FloatMatrix
 from coldstart_models.data.episodes import turns
@@ -18,9 +18,10 @@ from coldstart_models.data.pools import Pool, shots_pools
 from coldstart_models.data.splits import Split
 from coldstart_models.ranker import Support
 from coldstart_models.siamese.learners.contest import hold_contest, learn_on_all
+from coldstart_models.siamese.learners.demand import Demand
 from coldstart_models.siamese.learners.learner import FastWeights, Learner
 from coldstart_models.siamese.learners.registry import LEARNERS, build_learner
-from coldstart_models.siamese.learners.rehearsal import Rehearsal
+from coldstart_models.siamese.learners.rehearsal import Rehearsal, launched
 from coldstart_models.siamese.stages import fine_tune, pretrain, rehearsals
 
 SHOTS: Final = (1, 3, 5, 10, 20)
@@ -49,10 +50,11 @@ def measured(catalogue: Catalogue, split: Split, *, seed: int) -> dict[str, Any]
     found = (shots_pools(split, shots=shots, seed=seed) for shots in SHOTS)
     large = [pools[1] for pools in found if pools and _large(pools[1])]
     kept = model.network.learner
+    start = as_it_starts(kept.name, [*learning, *validation], modalities=modalities)
 
     def told(pool: Pool, learners: Sequence[Learner]) -> dict[str, Any]:
         rehearsal = rehearsal_of(model, training, pool)
-        return _of_pool(pool, rehearsal, learners, kept, catalogue)
+        return _of_pool(pool, rehearsal, learners, kept, start, catalogue)
 
     pools = [told(pool, taught) for pool in large]
     fewer = [pool for last in large[-1:] for pool in with_fewer(last) if pool.shots < last.shots]
@@ -64,6 +66,15 @@ def measured(catalogue: Catalogue, split: Split, *, seed: int) -> dict[str, Any]
         "warm": warm_loss(model, before, split, catalogue, seed=seed),
         "seconds": round(time.process_time() - began, 1),
     }
+
+
+def as_it_starts(name: str, rehearsals: Sequence[Rehearsal], *, modalities: int) -> Learner:
+    """A learner whom launches taught nothing but the scales of what it reads."""
+    learner = build_learner(name, modalities=modalities)
+    for part in learner.modules():
+        if isinstance(part, Demand):
+            part.standardise(launched(rehearsals))
+    return learner
 
 
 def with_fewer(pool: Pool) -> Iterator[Pool]:
@@ -95,10 +106,11 @@ def _of_pool(
     rehearsal: Rehearsal,
     learners: Sequence[Learner],
     kept: Learner,
+    start: Learner,
     catalogue: Catalogue,
 ) -> dict[str, Any]:
-    """Each user's NDCG@10 without support, with each learner, and with the one that is kept and
-    its parts."""
+    """Each user's NDCG@10 without support, with each learner, and with the one that is kept, its
+    parts, and it as it started."""
 
     def ndcg(scores: FloatMatrix) -> list[float]:
         found = pool_ndcg(scores, pool, catalogue)
@@ -109,6 +121,7 @@ def _of_pool(
         WHOLE: weights,
         VECTOR: FastWeights(weights.vectors, torch.zeros_like(weights.bias)),
         BIAS: FastWeights(torch.zeros_like(weights.vectors), weights.bias),
+        UNTAUGHT: start.adapt(rehearsal.evidence),
     }
     adapted = {each.name: each.adapt(rehearsal.evidence) for each in learners} | parts
     return {

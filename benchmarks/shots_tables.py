@@ -14,6 +14,8 @@ from coldstart_models.metrics import seed_means
 Result = Mapping[str, Any]
 WHOLE: Final = "kept"
 """What the learner that is kept reached, in a cell."""
+UNTAUGHT: Final = "kept, untaught"
+"""What it reached as it started: launches had taught it nothing."""
 POOLS: Final = "pools"
 """Of a cell: each k on the pool of its own."""
 ONE_POOL: Final = "one_pool"
@@ -39,19 +41,26 @@ def shots_of(results: Sequence[Result], *, pools: str = POOLS) -> list[int]:
 
 
 def pairs_of(
-    results: Sequence[Result], shots: int, learner: str | None, *, pools: str = POOLS
+    results: Sequence[Result],
+    shots: int,
+    learner: str | None,
+    *,
+    pools: str = POOLS,
+    over: str | None = None,
 ) -> npt.NDArray[np.float64]:
     """(S, U, 2) NDCG@10 of every user that any seed has, without a learner and with it.
 
     Args:
         learner: None: the one that each seed's contest kept.
         pools: POOLS or ONE_POOL.
+        over: another learner that it is held against; None: no learner.
     """
     measured = [pool for one in results for pool in one[pools] if pool["shots"] == shots]
     users = np.unique(np.concatenate([pool["users"] for pool in measured]))
     found = np.full((len(measured), len(users), 2), np.nan)
     for seed, pool in enumerate(measured):
-        pair = np.column_stack([pool["without"], pool["with"][learner or WHOLE]])
+        before = pool["without"] if over is None else pool["with"][over]
+        pair = np.column_stack([before, pool["with"][learner or WHOLE]])
         found[seed, np.searchsorted(users, pool["users"])] = pair
     return found
 
@@ -105,6 +114,9 @@ def _of_cut(name: str, results: Sequence[Result]) -> list[str]:
         [f"`{learner}`", *(str(gain(pairs_of(results, count, learner))) for count in shots)]
         for learner in learners
     ]
+    if UNTAUGHT in learners:
+        taught = (str(gain(pairs_of(results, count, None, over=UNTAUGHT))) for count in shots)
+        rows.append([f"`{WHOLE}`, over it untaught", *taught])
     if (last := _one_pool(results)) is not None:
         gains = (str(gain(pairs_of(results, count, None, pools=ONE_POOL))) for count in shots)
         rows.append([f"`{WHOLE}`, every k on the pool of k = {last}", *gains])

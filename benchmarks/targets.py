@@ -18,6 +18,7 @@ from benchmarks.kept_results import indexed
 from benchmarks.learning_outcomes import (
     adaptation_outcomes,
     kinds_outcomes,
+    residual_outcomes,
     shots_outcomes,
     training_outcomes,
     transfer_outcomes,
@@ -59,6 +60,7 @@ def held_against(folder: Path) -> Iterator[Outcome]:
     first_customers: Sequence[Any] = indexed(folder / shots.INDEX)
     for cut in shots.CUTS:
         yield from shots_outcomes(cut, [one for one in first_customers if one["cut"] == cut])
+    yield from residual_outcomes(_read(folder / "ablation.json"))
     yield from kinds_outcomes(
         [cut.name for cut in kinds.CUTS], _read(folder / f"{kinds.NAME}.json")
     )

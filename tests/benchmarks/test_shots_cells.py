@@ -6,6 +6,8 @@ import pytest
 from benchmarks import shots_cells
 from benchmarks.rehearsed import rehearsal_of
 from coldstart_models.data.pools import shots_pools
+from coldstart_models.siamese import stages
+from coldstart_models.siamese.learners.registry import build_learner
 from tests.coldstart_models.checkerboard import (
     board,
     board_split,
@@ -57,3 +59,21 @@ def test_a_cell_tells_every_k_on_the_pool_of_the_largest(split, monkeypatch):
     assert alike[0]["without"] == alike[1]["without"] == own[-1]["without"]
     assert alike[-1]["with"]["kept"] == own[-1]["with"]["kept"]
     assert alike[-1]["candidates"] == own[-1]["candidates"]
+    assert own[-1]["with"]["kept, untaught"] == alike[-1]["with"]["kept, untaught"]
+
+
+def test_what_is_untaught_knows_the_scales_of_what_it_reads_and_nothing_else(split):
+    model = stages.pretrain(split.training_set(board()), dates=False, seed=0)
+    [_, pool] = shots_pools(split, shots=3, seed=0)
+    rehearsal = rehearsal_of(model, split.training_set(board()), pool)
+    modalities = len(model.network.scorer.widths)
+    taught = build_learner("prototype", modalities=modalities)
+    fresh = {name: value.clone() for name, value in taught.named_parameters()}
+    taught.learn([rehearsal])
+    found = shots_cells.as_it_starts("prototype", [rehearsal], modalities=modalities)
+    for name, value in found.named_parameters():
+        np.testing.assert_array_equal(value.detach(), fresh[name].detach())
+    for name, value in found.named_buffers():
+        np.testing.assert_array_equal(value, dict(taught.named_buffers())[name])
+    assert found.demand.expected_deviation.any()
+    assert not np.array_equal(found.steps.detach(), taught.steps.detach())

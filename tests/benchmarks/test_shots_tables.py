@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.shots_tables import WHOLE, gain, published
+from benchmarks.shots_tables import UNTAUGHT, WHOLE, gain, published
 
 USERS = 400
 
@@ -113,3 +113,13 @@ def test_pools_that_are_not_one_are_not_told_as_one():
 def test_without_a_result_it_says_what_to_do():
     with pytest.raises(ValueError, match="--data"):
         published([], left_out={}, machine={})
+
+
+def test_what_was_taught_is_held_against_its_start():
+    taught = result(warm=None)
+    for pool in taught["pools"]:
+        pool["with"][UNTAUGHT] = (1.1 * np.asarray(pool["without"])).tolist()
+    rows = published([taught], left_out={}, machine={}).splitlines()
+    (start,) = [row for row in rows if row.startswith("| `kept, untaught` |")]
+    (over,) = [row for row in rows if row.startswith("| `kept`, over it untaught |")]
+    assert start.count("+10.0 %") == over.count("+9.1 %") == 2 * 3

@@ -10,6 +10,7 @@ from benchmarks.kept_results import index, indexed, write
 from benchmarks.learning_outcomes import (
     adaptation_outcomes,
     kinds_outcomes,
+    residual_outcomes,
     shots_outcomes,
     training_outcomes,
     transfer_outcomes,
@@ -124,11 +125,45 @@ def test_first_customers_are_held_against_their_targets_and_plain_learners():
     assert among.row()[2:4] == ["0.1000 → 0.0500, -50.0%", "missed by 49.0 points"]
 
 
-def test_a_shop_of_few_customers_is_asked_that_the_gain_does_not_fall_alone():
+def test_a_shop_of_few_customers_is_asked_that_the_gain_is_one_and_does_not_fall():
     found = list(shots_outcomes("ikea", [first_customers({1: 0.3}, cut="ikea")]))
     assert [(row.target, row.known) for row in found] == [
-        ("the gain does not fall as k grows", False)
+        ("the gain does not fall as k grows", False),
+        ("the meta-learned term has a gain of its own, interval above 0", True),
     ]
+    assert [row.known for row in shots_outcomes("ikea", [])] == [False, False]
+
+
+def test_a_gain_is_ones_own_where_its_whole_interval_is_above_0():
+    def verdict(cell):
+        (row,) = [row for row in shots_outcomes("ikea", [cell]) if "of its own" in row.target]
+        return row.row()[2:4]
+
+    steady = first_customers({1: 0.3, 10: 0.2, 20: -0.5}, cut="ikea")
+    assert verdict(steady) == ["k = 10: +20.0 % (+20.0 % to +20.0 %)", "met"]
+    lucky = first_customers({3: 0.0}, cut="ikea")
+    lucky["pools"][0]["with"][WHOLE][0] *= 2
+    assert verdict(lucky)[1] == "missed by an interval that holds 0"
+    assert verdict(first_customers({3: -0.1}, cut="ikea"))[1] == "missed by no gain"
+
+
+def test_the_learned_residual_is_asked_for_what_the_ablation_loses_without_it():
+    def row(cut, without, lost, interval):
+        return {"cut": cut, "without": without, "ndcg@10 lost": lost, "95 %": interval}
+
+    rows = [
+        row("a", "learned: the towers", 0.004, "+.0010 to +.0070"),
+        row("a", "learned: everything", 0.1, "+.0900 to +.1100"),
+        row("b", "learned: the towers", 0.0004, "−.0010 to +.0017"),
+        row("c", "learned: the towers", 0.0, "+.0000 to +.0000"),
+    ]
+    told = [one.row()[1:4] for one in residual_outcomes({"rows": rows})]
+    assert told == [
+        ["`a`", "+.0040 (+.0010 to +.0070)", "met"],
+        ["`b`", "+.0004 (−.0010 to +.0017)", "missed by an interval that holds 0"],
+        ["`c`", "+.0000 (+.0000 to +.0000)", "missed by no gain"],
+    ]
+    assert [one.known for one in residual_outcomes(None)] == [False]
 
 
 def test_the_kind_in_which_ours_leads_least_is_held_against_popularity():
@@ -150,6 +185,27 @@ def test_the_kind_in_which_ours_leads_least_is_held_against_popularity():
     assert behind.row()[1:4] == ["`b`", least, "missed by .0300"]
     assert not absent.known
     assert [one.known for one in kinds_outcomes(["a"], None)] == [False]
+
+
+def test_a_kind_without_a_hit_is_no_draw():
+    def rows(group, popularity, siamese):
+        return [
+            {"model": model, "by": "history", "group": group, "ndcg@10": ndcg, "count": 3}
+            for model, ndcg in (("popularity", popularity), ("siamese", siamese))
+        ]
+
+    def told(*groups):
+        found = {"source": "a", "breakdowns": [row for one in groups for row in rows(*one)]}
+        (row,) = kinds_outcomes(["a"], {"cuts": [found]})
+        return row.row()[2:4]
+
+    silent, equal = ("0", 0.0, 0.0), ("1–4", 0.2, 0.2)
+    ahead, behind = ("5–19", 0.1, 0.3), ("20+", 0.1, 0.0)
+    least = "history 5–19 (3 users): +.2000; in 1 of 2 kinds neither has a hit"
+    assert told(silent, ahead) == [least, "met"]
+    assert told(equal, ahead) == ["history 1–4 (3 users): +.0000", "met"]
+    assert told(behind, ahead)[1] == "missed by .1000"
+    assert told(silent) == ["not measured", "–"]
 
 
 def test_transfer_is_held_against_both_arms_at_a_tenth_of_the_events():
