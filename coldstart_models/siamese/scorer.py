@@ -3,8 +3,9 @@
 Shapes: B users, H history events, C candidates, D_m width of modality m, T terms.
 
 The tower maps an item's inputs to one vector a modality, z_m = unit(x_m + x_m A_m B_m), with
-B_m = 0 at the start: the untrained scorer is content-kNN. The factors of `together` have no
-correction: each episode fits its own, on other axes. The user is the set of history
+B_m = 0 at the start: the terms of an untrained tower are content-kNN's, and beside them stands
+what people choose together. The factors of `together` have no correction: each episode fits its
+own, on other axes. The user is the set of history
 items seen from the candidate. For each modality two terms sum the similarities
 s_h = <z_m(h), z_m(c)> over the history:
 

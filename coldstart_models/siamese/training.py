@@ -7,7 +7,7 @@ season. What learns from support has an outer
 loss of its own (`learners.outer`), on a scorer that stands still.
 
 The parameters that did best on the validation episodes are kept, and those at the start are
-among them: training can only help where a later launch agrees.
+among them: steps count only where a later launch agrees.
 """
 
 import copy
