@@ -71,7 +71,7 @@ def reliability(
     share = chosen / chosen.sum(axis=1, keepdims=True)
     chance = np.exp(log_chances.astype(np.float64))
     order = np.argsort(chance, axis=None, kind="stable")
-    bins = np.array_split(order, BINS)
+    bins = np.array_split(order, min(BINS, len(order)))
     predicted = np.array([chance.flat[rows].mean() for rows in bins])
     observed = np.array([share.flat[rows].mean() for rows in bins])
     sizes = np.array([len(rows) for rows in bins])

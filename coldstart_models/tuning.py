@@ -254,12 +254,10 @@ def _study_name(
     """The same for the same problem: trials of another catalogue, log or code say nothing here."""
     training = validation.training
     told = [
-        len(training.catalogue),
-        len(training.interactions),
-        int(training.interactions.time_us.max(initial=0)),
+        _digest(training),
         training.catalogue.image.encoder_hash,
         training.catalogue.text.encoder_hash,
-        validation.chosen.shape,
+        validation.task.candidates.tolist(),
         seeds,
         dates,
         RANGES,
@@ -268,6 +266,17 @@ def _study_name(
     if general is not None:
         told.append(general.digest)
     return f"coldstart-{hashlib.sha256(repr(told).encode()).hexdigest()[:16]}"
+
+
+def _digest(training: TrainingSet) -> str:
+    """Of all that is learned from: what listings say, their vectors, and every event."""
+    catalogue, log = training.catalogue, training.interactions
+    found = hashlib.sha256(catalogue.frame.to_csv().encode())
+    for stored in (catalogue.image, catalogue.text):
+        found.update(stored.vectors.tobytes())
+    for column in (log.user_index, log.item_index, log.time_us):
+        found.update(column.tobytes())
+    return found.hexdigest()
 
 
 def _ended(study: "Study") -> Sequence["FrozenTrial"]:

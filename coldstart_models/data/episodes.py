@@ -120,9 +120,15 @@ def _period(interactions: Interactions, share: float) -> tuple[int, int, int]:
     return start, end - int(share * (end - start)), end
 
 
-def first_available_us(training: TrainingSet) -> IntArray:
-    """(num_items,): when each item could first be chosen: END_OF_TIME where unknown."""
-    known = available_us(training.catalogue, training.interactions)
+def first_available_us(training: TrainingSet, *, past: Interactions | None = None) -> IntArray:
+    """(num_items,): when each item could first be chosen: END_OF_TIME where unknown.
+
+    Args:
+        past: the only events that are known; by default all of the training set. Of an item without
+            a listing date it is its first event that tells, and when a new one is first chosen is
+            what nobody knows yet.
+    """
+    known = available_us(training.catalogue, training.interactions if past is None else past)
     return np.where(known == UNKNOWN_TIME, END_OF_TIME, known)
 
 

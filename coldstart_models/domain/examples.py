@@ -116,14 +116,16 @@ def digest(*parts: Any) -> str:
 def of_home(home: Home) -> tuple[Examples, Examples | None]:
     """The ingested catalogue, and what of it is another domain.
 
-    Where items of the domain ``home`` stand beside others, the others are the source. Raises
-    NotEnoughData where nothing was ingested.
+    Where items of the domain ``home`` stand beside others, the others are the source; what names no
+    domain is ranked beside ``home``, and counts as it. Raises NotEnoughData where nothing was
+    ingested.
     """
     if not home.items.exists():
         raise NotEnoughData(f"no catalogue at {home.items}; run `coldstart ingest SOURCE` first")
     frame = pq.read_table(home.items).to_pandas()
-    of_target = frame[tables.DOMAIN] == HOME_DOMAIN
-    if of_target.all() or not of_target.any():
+    at_home = frame[tables.DOMAIN] == HOME_DOMAIN
+    of_target = at_home | frame[tables.DOMAIN].isna()
+    if of_target.all() or not at_home.any():
         return of_frame(frame), None
     return of_frame(frame[of_target]), of_frame(frame[~of_target])
 

@@ -100,9 +100,15 @@ def learn(
         score = processes.once(judge)
         check = Check(run.epoch, score.gain(start), score.forgotten(start), losses, score.told)
         log.info("epoch %d: gain %.4f, forgotten %.4f", run.epoch, check.gain, check.forgotten)
-        best = max(one.gain for one in run.checks if one.epoch == run.kept)
+        allowed = check.forgotten <= most_forgotten
+        best = max(
+            # a start that forgets too much is no bar: AdaBN's may
+            (one.forgotten <= most_forgotten, one.gain)
+            for one in run.checks
+            if one.epoch == run.kept
+        )
         run.checks.append(check)
-        if check.gain > best and check.forgotten <= most_forgotten:
+        if allowed and (allowed, check.gain) > best:
             run.keep(run.epoch)
         if curves is not None:
             check.draw(run.steps, curves)

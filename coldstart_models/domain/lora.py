@@ -28,6 +28,16 @@ class LowRank(nn.Module):
         self.down = nn.Parameter(start.to(weight.device))  # A: (r, in)
         self.up = nn.Parameter(torch.zeros(linear.out_features, rank, device=weight.device))  # B
 
+    @property
+    def weight(self) -> Tensor:
+        """(out, in): as attention reads it that does not call its layers."""
+        return self.linear.weight + SCALE * self.up @ self.down
+
+    @property
+    def bias(self) -> Tensor | None:
+        """(out,)"""
+        return self.linear.bias
+
     def forward(self, inputs: Tensor) -> Tensor:
         """(…, in) to (…, out)"""
         change = nn.functional.linear(nn.functional.linear(inputs, self.down), self.up)

@@ -184,7 +184,8 @@ def quality(learner: Contrast, corpus: Corpus, checks: Sequence[Problem]) -> flo
             nearest = nearest.masked_fill(~ranked, BARRED)
             answered = ranked[rows, target]
             own = nearest[rows, target][:, None]
-            rank = (nearest > own).sum(dim=1)[answered]
+            ahead = ~(nearest < own)  # itself, what ties with it, and all where it is no number
+            rank = ahead.sum(dim=1)[answered] - 1
             gain = torch.where(rank < 10, 1.0 / torch.log2(rank + 2.0), torch.zeros_like(own[0]))
             found.append(gain.cpu())
     values = torch.cat(found) if found else torch.zeros(0)

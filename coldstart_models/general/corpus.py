@@ -62,9 +62,9 @@ def warm_mean(stored: Embeddings, warm: BoolArray) -> npt.NDArray[np.float32]:
 
 
 def modalities(catalogue: Catalogue, warm: BoolArray) -> dict[str, Embeddings]:
-    """The encoded modalities that some warm item has."""
+    """The encoded modalities that two warm items have at least: one alone is its own mean."""
     stored = {TEXT: catalogue.text, PHOTO: catalogue.image}
-    return {name: one for name, one in stored.items() if (one.present & warm).any()}
+    return {name: one for name, one in stored.items() if (one.present & warm).sum() > 1}
 
 
 def make_corpus(

@@ -108,9 +108,16 @@ def common_encoders(shops: Sequence[Shop]) -> dict[str, EncoderName]:
 
 
 def shop_digest(catalogue: Catalogue) -> str:
-    """Sixteen hexadecimal digits of the listings' titles, whatever their order and ids."""
-    titles = sorted({str(title) for title in catalogue.frame[tables.TITLE].dropna()})
-    return hashlib.sha256("\n".join(titles).encode()).hexdigest()[:16]
+    """Sixteen hexadecimal digits of the listings' titles, whatever their order and ids.
+
+    Of what else is there to tell a shop by where none has a title: its vectors, or its ids.
+    """
+    told = {str(title) for title in catalogue.frame[tables.TITLE].dropna()}
+    for stored in (catalogue.text, catalogue.image):
+        if not told:
+            told = {hashlib.sha256(row).hexdigest() for row in stored.vectors[stored.present]}
+    told = told or set(map(str, catalogue.item_ids))
+    return hashlib.sha256("\n".join(sorted(told)).encode()).hexdigest()[:16]
 
 
 def licence_of(spec: str, stored: StoredSource) -> str:

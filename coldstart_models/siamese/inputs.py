@@ -1,7 +1,7 @@
 """What the item tower reads: content turned into one matrix a modality, fitted on warm items."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -81,10 +81,13 @@ class LexiconKind:
     analyzer: str
     """``word``, or ``char_wb`` for letters within a word."""
     ngrams: tuple[int, int]
+    pattern: str | None = None
+    """Of a word; by default at least two letters or digits."""
 
 
 WORD_PAIRS: Final = LexiconKind("word", (1, 2))
-SINGLE_WORDS: Final = LexiconKind("word", (1, 1))
+SINGLE_WORDS: Final = LexiconKind("word", (1, 1), r"(?u)\w+")
+"""A size S, two seats and the category 灯 are words as well."""
 LETTERS: Final = LexiconKind("char_wb", (3, 5))
 """Tells apart and joins what word forms hide: plurals, compounds, misspellings."""
 MAX_VOCABULARY: Final = 60_000
@@ -106,11 +109,8 @@ class Lexicon:
         kind: "LexiconKind",
     ) -> None:
         self.vocabulary, self.idf, self.axes, self.kind = vocabulary, idf, axes, kind
-        self._tfidf = TfidfVectorizer(
-            sublinear_tf=True,
-            analyzer=kind.analyzer,
-            ngram_range=kind.ngrams,
-            vocabulary={word: column for column, word in enumerate(vocabulary)},
+        self._tfidf = _tfidf(
+            kind, vocabulary={word: column for column, word in enumerate(vocabulary)}
         )
         self._tfidf.idf_ = idf
 
@@ -121,12 +121,7 @@ class Lexicon:
         """None where the texts hold no word at all."""
         if not any(character.isalnum() for text in texts for character in text):
             return None
-        tfidf = TfidfVectorizer(
-            sublinear_tf=True,
-            analyzer=kind.analyzer,
-            ngram_range=kind.ngrams,
-            max_features=MAX_VOCABULARY,
-        )
+        tfidf = _tfidf(kind, max_features=MAX_VOCABULARY)
         try:
             counts = tfidf.fit_transform(texts)
         except ValueError as error:
@@ -144,6 +139,17 @@ class Lexicon:
     def __call__(self, texts: list[str]) -> FloatMatrix:
         counts: sparse.csr_matrix = self._tfidf.transform(texts)
         return np.asarray(counts @ self.axes, dtype=np.float32)
+
+
+def _tfidf(kind: LexiconKind, **options: Any) -> TfidfVectorizer:
+    pattern = {} if kind.pattern is None else {"token_pattern": kind.pattern}
+    return TfidfVectorizer(
+        sublinear_tf=True,
+        analyzer=kind.analyzer,
+        ngram_range=kind.ngrams,
+        **pattern,
+        **options,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,13 +247,15 @@ def attribute_texts(catalogue: Catalogue) -> list[str]:
 def price_levels(prices: npt.NDArray[np.float64], price_range: tuple[float, float]) -> FloatMatrix:
     """(N, PRICE_BINS) unit rows: Gaussian bumps over the log price; zero where unknown.
 
-    The dot product of two rows falls smoothly with the distance of the two log prices.
+    The dot product of two rows falls smoothly with the distance of the two log prices. However far
+    a price lies beyond the range, it is known to lie at that end.
     """
     centres = np.linspace(*price_range, PRICE_BINS)
     width = max(float(centres[1] - centres[0]), 1e-3)
     known = np.isfinite(prices) & (prices > 0)
     logs = np.log(np.where(known, prices, 1.0))
-    bumps = np.exp(-0.5 * ((logs[:, None] - centres) / width) ** 2) * known[:, None]
+    away = ((logs[:, None] - centres) / width) ** 2
+    bumps = np.exp(-0.5 * (away - away.min(axis=1, keepdims=True))) * known[:, None]
     return unit_rows(bumps.astype(np.float32))
 
 

@@ -29,12 +29,12 @@ def prepare_each(
         dates: whether the model may use dates.
         seen: of the pasts that are there already; it grows.
     """
-    first_us = first_available_us(training)
     for episode in episodes:
         key = id(episode.past)
         if key not in seen:
             fitted = fit_togetherness(episode.past, inputs, seed=seed)
             seen[key] = PastItems.of(episode.past, inputs, fitted, dates=dates)
             trim()
+        first_us = first_available_us(training, past=episode.past)
         yield prepare(episode, seen[key], first_us=first_us)
         del episode

@@ -135,12 +135,6 @@ def history_present(weights: Tensor) -> Tensor:
     return weights.sum(dim=1) > 0
 
 
-def safe_log(weights: Tensor) -> Tensor:
-    """log ω (B, H), -inf where an event does not count; all zero where none does."""
-    logs = weights.clamp_min(1e-12).log().masked_fill(weights == 0, -torch.inf)
-    return torch.where(history_present(weights)[:, None], logs, torch.zeros_like(logs))
-
-
 class SiameseScorer(nn.Module):
     """Scores candidates for users; see the module's docstring for the formula."""
 

@@ -11,7 +11,6 @@ from coldstart_models.siamese.scorer import (
     HistoryBatch,
     SiameseScorer,
     Vectors,
-    safe_log,
 )
 from coldstart_models.siamese.sight import Past, Sight, contributions, stacked
 from coldstart_models.siamese.similarities import Similarities
@@ -108,7 +107,8 @@ def test_contributions_follow_the_formula_a_modality_and_a_candidate_at_a_time(s
     )
     found = torch.from_numpy(parts)
     for place, name in enumerate(WIDTHS):
-        weights, logs = users.weights[name][0], safe_log(users.weights[name])[0]
+        weights = users.weights[name][0]
+        logs = weights.log() if weights.any() else torch.zeros_like(weights)
         temperature = scorer.temperature(name)
         for number, column in enumerate(columns.tolist()):
             similar = vectors.values[name][history.rows[0]] @ vectors.values[name][column]
