@@ -130,10 +130,9 @@ class TrainConfig(_Frozen):
     """That share every step's users, a device each."""
     most_events: int = Field(default=MOST_EVENTS, ge=1)
     """Choices that are learned from, about; of a longer log some people are drawn."""
-    weight_rate: float | None = Field(default=None, gt=0)
-    """Step size of the term weights in `train`; `coldstart tune` finds this and the next three."""
     tower_rate: float | None = Field(default=None, ge=0)
-    """Step size of the towers' corrections in `train`."""
+    """Step size of the towers' corrections in `train`; `coldstart tune` finds this and the next
+    two."""
     tower_decay: float | None = Field(default=None, ge=0)
     """Weight decay of the towers' corrections in `train`."""
     meta_weight_rate: float | None = Field(default=None, gt=0)

@@ -10,7 +10,7 @@ in a journal as they end, so a study that was stopped goes on.
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -37,7 +37,6 @@ TRIALS: Final = 20
 
 DEFAULT: Final = Schedule()
 RANGES: Final = {
-    "weight_rate": (2e-3, 2e-1),
     "tower_rate": (3e-5, 3e-3),
     "tower_decay": (1e-3, 1.0),
     "meta_weight_rate": (1e-3, 1e-1),
@@ -48,10 +47,9 @@ RANGES: Final = {
 class Learning:
     """What a trial chooses; the defaults are the package's own."""
 
-    weight_rate: float = DEFAULT.weight_rate
-    """Step size of the few weights in `train`."""
     tower_rate: float = DEFAULT.tower_rate
-    """Of the towers' corrections in `train`; in `meta-train` they stand still."""
+    """Step size of the towers' corrections in `train`, where the few weights stand still; in
+    `meta-train` they do."""
     tower_decay: float = DEFAULT.tower_decay
     meta_weight_rate: float = META_SCHEDULE.weight_rate
     """Step size of the few weights in `meta-train`."""
@@ -59,14 +57,12 @@ class Learning:
     @property
     def train(self) -> Schedule:
         """Of the stage `train`."""
-        return Schedule(
-            weight_rate=self.weight_rate, tower_rate=self.tower_rate, tower_decay=self.tower_decay
-        )
+        return replace(DEFAULT, tower_rate=self.tower_rate, tower_decay=self.tower_decay)
 
     @property
     def meta_train(self) -> Schedule:
         """Of the stage `meta-train`."""
-        return Schedule(weight_rate=self.meta_weight_rate, tower_rate=META_SCHEDULE.tower_rate)
+        return replace(META_SCHEDULE, weight_rate=self.meta_weight_rate)
 
     @classmethod
     def suggested(cls, trial: "BaseTrial") -> "Learning":

@@ -65,7 +65,9 @@ from coldstart_models.siamese.weighing import weigh
 
 META: Final = "meta-train"
 """The record of fine-tuning on launches."""
-META_SCHEDULE: Final = Schedule(weight_rate=0.01, tower_rate=0.0)
+META_SCHEDULE: Final = Schedule(
+    steps=160, check_every=20, patience=3, weight_rate=0.01, tower_rate=0.0
+)
 """Launches are few and follow the season: meta-training moves the weights alone. With the towers
 free, NDCG on a later half-year fell while validation NDCG rose."""
 

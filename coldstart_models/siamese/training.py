@@ -79,11 +79,13 @@ POPULATION_SIZE: Final = 300
 class Schedule:
     """How long and how fast to learn."""
 
-    steps: int = 160
-    check_every: int = 20
-    patience: int = 2
-    """Checks without a gain before it stops."""
-    weight_rate: float = 0.02
+    steps: int = 400
+    check_every: int = 40
+    patience: int = 7
+    """Checks in a row without a gain, after which it stops."""
+    weight_rate: float = 0.0
+    """Of all but the towers. These learn beside terms that keep what was fitted (`weighing`): where
+    both moved, validation fell by the weights before the towers had learned anything."""
     tower_rate: float = 3e-4
     tower_decay: float = 1e-2
 
@@ -383,7 +385,7 @@ def train(
         course = Course(quality, copy.deepcopy(model.state_dict()))
         course.checks.append((0, course.best))
     for step in range(course.step + 1, schedule.steps + 1):
-        if course.stale > schedule.patience:
+        if course.stale >= schedule.patience:
             break
         prepared = episodes[step % len(episodes)]
         rows = next(user_batches(prepared.episode, size=BATCH_USERS, generator=generator))

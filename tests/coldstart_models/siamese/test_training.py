@@ -117,7 +117,7 @@ def test_the_parameters_of_the_best_check_are_kept(judged: list[dict[str, Tensor
     assert [alike(one, state(model)) for one in judged] == [step == 4 for step, _ in record.checks]
 
 
-@pytest.mark.parametrize("patience", [0, 1, 2])
+@pytest.mark.parametrize("patience", [1, 2, 3])
 def test_learning_stops_at_the_check_at_which_patience_is_over(
     judged: list[dict[str, Tensor]], patience: int
 ) -> None:
@@ -130,7 +130,7 @@ def test_learning_stops_at_the_check_at_which_patience_is_over(
         generator=np.random.default_rng(0),
         progress=lambda step, total: steps.append(step),
     )
-    last = 4 + 2 * (patience + 1)
+    last = 4 + 2 * patience
     assert steps == list(range(1, last + 1))
     assert record.checks[-1][0] == last
     assert record.kept_step == 4
@@ -143,7 +143,7 @@ def test_where_a_later_launch_disagrees_it_ends_as_it_began_and_soon() -> None:
         model,
         [launch(seed=1, own=False)],
         [launch(seed=2)],
-        schedule=Schedule(steps=40, check_every=4, patience=2, weight_rate=0.1),
+        schedule=Schedule(steps=40, check_every=4, patience=3, weight_rate=0.1),
         generator=np.random.default_rng(0),
     )
     assert [step for step, _ in record.checks] == [0, 4, 8, 12]
