@@ -104,7 +104,8 @@ def check_encoders(general: GeneralModel, stored: dict[str, Embeddings]) -> None
         )
     if not set(encoders) & set(stored):
         raise ContractMismatch(
-            f"the general model reads {', '.join(encoders)}, and no listing of this shop that "
-            f"somebody chose has that; it has {', '.join(stored) or 'no encoded content'}. Run "
+            f"the general model reads {', '.join(encoders)}, and fewer than two listings of this "
+            f"shop that somebody chose have that; they have "
+            f"{', '.join(stored) or 'no encoded content'}. Run "
             "`coldstart extract`, or train without it"
         )

@@ -105,6 +105,18 @@ def test_trials_on_other_data_are_not_counted(
     assert len(tried) == 2 + 4
 
 
+def test_trials_on_listings_of_another_price_are_not_counted(
+    training: TrainingSet, tried: list[tuple[Learning, int]], tmp_path: Path
+) -> None:
+    tune(training, tmp_path / "study.log", trials=1, seeds=1)
+    frame = training.catalogue.frame.assign(price=9.5)
+    dearer = replace(training, catalogue=replace(training.catalogue, frame=frame))
+    tune(dearer, tmp_path / "study.log", trials=1, seeds=1)
+    assert len(tried) == 2
+    tune(training, tmp_path / "study.log", trials=1, seeds=1)
+    assert len(tried) == 2
+
+
 def test_the_cut_is_called_what_it_is(
     training: TrainingSet,
     tried: list[tuple[Learning, int]],

@@ -6,20 +6,23 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
 from coldstart_models.domain import learning, record
 from coldstart_models.domain.adapted import CHECKPOINT, adapt
 from coldstart_models.domain.aims import Aims
-from coldstart_models.domain.examples import Examples, cut, of_folder
+from coldstart_models.domain.examples import Examples, cut, of_folder, of_home
 from coldstart_models.domain.freedom import Freedom
 from coldstart_models.domain.judging import Score, own_ranks
 from coldstart_models.domain.learning import Schedule
 from coldstart_models.domain.setting import Setting
 from coldstart_models.errors import ConfigError, NotBetter, NotEnoughData
 from feature_repo.encoders.folder import load_folder_encoder
+from feature_repo.home import Home
 from tests.coldstart_models.domain.photos import drawn, listings, load, photo_encoder
+from validation import tables
 
 SHORT = Schedule(epochs=4, batch=40, rate=1e-2, head_rate=1e-2, patience=4)
 LONG = replace(SHORT, epochs=12, batch=16, patience=12)
@@ -345,6 +348,23 @@ def test_an_epoch_that_forgot_the_source_is_not_kept(run, shop, elsewhere, tmp_p
         run(shop, strict, source=elsewhere)
 
 
+def test_a_start_that_forgets_too_much_is_no_bar_for_epochs_that_do_not(run, shop, monkeypatch):
+    found = iter([(1.2, 0.3), (1.3, 0.3), (1.1, 0.03), (1.05, 0.0), (1.15, 0.02), (1.12, 0.0)])
+    told: list[float] = []
+
+    def gain(self, start):
+        gained, forgot = next(found)
+        told.append(forgot)
+        return gained
+
+    monkeypatch.setattr("coldstart_models.domain.learning.Score.gain", gain)
+    monkeypatch.setattr(
+        "coldstart_models.domain.learning.Score.forgotten", lambda self, start: told[-1]
+    )
+    setting = replace(with_aims(("labels",)), schedule=replace(SHORT, epochs=5, patience=5))
+    assert run(shop, setting).record.kept == 4
+
+
 def test_a_source_that_is_too_small_forbids_only_what_asks_for_it(run, shop, elsewhere):
     few = elsewhere.take(np.arange(30))
     found = run(shop, with_aims(("labels",)), source=few)
@@ -473,6 +493,23 @@ def test_labels_are_told_apart_by_what_was_learned_from():
     examples = Examples(np.arange(count).astype(object), nothing, nothing, nothing, categories)
     labels = examples.labels(np.arange(count - 3))
     assert labels.tolist() == [1] * 5 + [0] * 4 + [2] * 5 + [-1, 1, -1]
+
+
+def test_what_names_no_domain_is_ranked_beside_home_and_no_source(tmp_path):
+    home = Home(tmp_path)
+    columns = {tables.ITEM_ID: list("abcd"), tables.TITLE: list("abcd")}
+    for domains, count, others in (
+        (["home", None, "clothing", "home"], 3, 1),
+        (["home", None, None, "home"], 4, None),
+        ([None, None, "clothing", None], 4, None),
+    ):
+        frame = pd.DataFrame(columns | {tables.DOMAIN: domains})
+        frame = frame.reindex(columns=tables.ITEMS.names)
+        home.items.parent.mkdir(parents=True, exist_ok=True)
+        frame.to_parquet(home.items)
+        target, source = of_home(home)
+        assert len(target) == count
+        assert (None if source is None else len(source)) == others
 
 
 def test_a_table_of_photos_is_a_source(tmp_path):

@@ -152,6 +152,24 @@ def test_low_rank_changes_start_at_the_base_and_merge_into_it():
     torch.testing.assert_close(module(inputs), changed)
 
 
+def test_a_low_rank_change_counts_where_attention_reads_weights_itself():
+    torch.manual_seed(0)
+    module = nn.MultiheadAttention(8, 2, batch_first=True)
+    inputs = torch.randn(2, 3, 8)
+    before = module(inputs, inputs, inputs)[0]
+    assert add_low_rank(module, rank=2, generator=torch.Generator().manual_seed(0)) == ["out_proj"]
+    torch.testing.assert_close(module(inputs, inputs, inputs)[0], before)
+    changed = module(inputs, inputs, inputs)[0]
+    changed.square().sum().backward()
+    assert module.out_proj.up.grad.abs().max() > 0
+    with torch.no_grad():
+        module.out_proj.up += 1
+    changed = module(inputs, inputs, inputs)[0]
+    assert not torch.allclose(changed, before)
+    merge(module)
+    torch.testing.assert_close(module(inputs, inputs, inputs)[0], changed)
+
+
 def test_low_rank_changes_need_linear_layers():
     with pytest.raises(ConfigError, match="no linear layer named query"):
         add_low_rank(

@@ -83,7 +83,16 @@ def test_a_shop_without_what_the_tower_reads_is_refused(general_model, target):
     training = training_of(target)
     text = replace(target.catalogue.text, present=np.zeros(len(target.catalogue), bool))
     catalogue = replace(target.catalogue, text=text)
-    with pytest.raises(ContractMismatch, match="reads text, and no listing"):
+    with pytest.raises(ContractMismatch, match="reads text, and fewer than two listings"):
+        Featurizer.fit(catalogue, training.warm, seed=0, general=general_model)
+
+
+def test_a_modality_of_a_single_known_listing_is_none(general_model, target):
+    training = training_of(target)
+    present = np.zeros(len(target.catalogue), bool)
+    present[np.flatnonzero(training.warm)[0]] = True
+    catalogue = replace(target.catalogue, text=replace(target.catalogue.text, present=present))
+    with pytest.raises(ContractMismatch, match="reads text, and fewer than two listings"):
         Featurizer.fit(catalogue, training.warm, seed=0, general=general_model)
 
 

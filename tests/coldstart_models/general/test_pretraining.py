@@ -8,7 +8,13 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from coldstart_models.errors import ConfigError, ContractMismatch, NotEnoughData
-from coldstart_models.general.contrast import Contrast, GeneralSchedule, learning
+from coldstart_models.general.contrast import (
+    Contrast,
+    GeneralSchedule,
+    learning,
+    problems_to_check,
+    quality,
+)
 from coldstart_models.general.corpus import centred, make_corpus, warm_mean
 from coldstart_models.general.kept_runs import KeptRuns
 from coldstart_models.general.metric import (
@@ -20,9 +26,14 @@ from coldstart_models.general.metric import (
 from coldstart_models.general.pretraining import in_metric, pretrain_tower
 from coldstart_models.general.pretraining_job import pretrain_shops
 from coldstart_models.general.problems import Problems
-from coldstart_models.general.shops import common_encoders
+from coldstart_models.general.shops import common_encoders, shop_digest
 from coldstart_models.general.tower import GeneralTower
-from tests.coldstart_models.checkerboard import board, board_rows, interactions_of
+from tests.coldstart_models.checkerboard import (
+    board,
+    board_rows,
+    interactions_of,
+    no_embeddings,
+)
 from tests.coldstart_models.general.conftest import NOW
 from tests.coldstart_models.general.shops import WIDTH, shop, stored_shop
 
@@ -209,3 +220,28 @@ def test_a_stopped_pretraining_repeats_no_run_that_was_over(learned, tmp_path):
         curves=lambda name, value, step: losses.setdefault(name, []).append(step),
     )
     assert "loss without a" in losses  # another seed is another problem
+
+
+def test_what_is_no_number_or_all_alike_ranks_as_if_it_knew_nothing():
+    corpus = shop("a", seed=0).corpus
+    every = np.ones(corpus.num_contents, bool)
+    new = np.arange(corpus.num_contents) % 5 == 0
+    learner = Contrast({"text": WIDTH}, seed=0)
+    checks = problems_to_check(corpus, new, every & ~new, 0)
+    assert quality(learner, corpus, checks) > 0.05
+    alike = replace(corpus, values={"text": np.ones_like(corpus.values["text"])})
+    assert quality(learner, alike, checks) < 0.01
+    with torch.no_grad():
+        next(learner.tower.parameters()).fill_(float("nan"))
+    assert quality(learner, corpus, checks) == 0.0
+
+
+def test_shops_without_titles_are_told_apart_by_their_vectors():
+    def untitled(name, seed):
+        catalogue = stored_shop(name, seed=seed).catalogue
+        return replace(catalogue, frame=catalogue.frame.assign(title=None))
+
+    one, same, other = untitled("a", 0), untitled("b", 0), untitled("a", 1)
+    assert shop_digest(one) == shop_digest(same) != shop_digest(other)
+    bare = [replace(each, text=no_embeddings(len(each))) for each in (one, same)]
+    assert len({shop_digest(each) for each in bare}) == 2

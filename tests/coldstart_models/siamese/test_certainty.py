@@ -196,6 +196,13 @@ def test_reliability_tells_what_came_true() -> None:
     assert wrong.gain < 0
 
 
+def test_reliability_of_fewer_pairs_than_bins_is_a_number() -> None:
+    chances = np.log(np.array([[0.5, 0.3, 0.2]], np.float32))
+    few = reliability("m", chances, np.array([[True, False, False]]))
+    assert len(few.predicted) == 3
+    assert few.error == pytest.approx(1.0)
+
+
 def test_a_demand_is_held_against_what_came_whatever_its_level() -> None:
     rng = np.random.default_rng(0)
     expected = rng.normal(size=4000)

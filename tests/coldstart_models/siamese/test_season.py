@@ -27,7 +27,14 @@ from coldstart_models.siamese.season import (
     season_match,
 )
 from coldstart_models.siamese.training import BARRED, MetaSiamese, TrainingRecord, score_task
-from tests.coldstart_models.checkerboard import START, Row, catalogue_of, interactions_of, titled
+from tests.coldstart_models.checkerboard import (
+    START,
+    Row,
+    catalogue_of,
+    interactions_of,
+    titled,
+    training_of,
+)
 from validation import tables
 
 KINDS, ITEMS = 3, 12
@@ -191,6 +198,30 @@ def test_a_model_with_dates_ranks_the_launches_of_the_coming_season_first(
     with_season = sign * summers_lead(ranker, training, cold)
     term.season_weight.zero_()
     assert with_season > sign * summers_lead(ranker, training, cold) + 0.05
+
+
+def test_when_a_listing_without_a_date_is_first_chosen_is_no_part_of_the_question() -> None:
+    """Who is chosen first is chosen most: of a past launch that would be the answer."""
+    rows = [
+        (f"u{user:02}", f"i{item:03}", item + user / 10)
+        for item in range(400)
+        for user in range(item % 2, 80, 2)
+    ]
+    ids = [f"i{item:03}" for item in range(400)]
+    titles = {one: f"thing of {int(one[1:]) % 7} parts" for one in ids}
+    listed = [START + pd.Timedelta(days=item) for item in range(400)]
+    for catalogue, dated in (
+        (titled(titles), False),
+        (titled(titles, **{tables.LISTED_AT: listed}), True),
+    ):
+        training = training_of(rows, catalogue)
+        _, inputs, _ = stages.unlearned(training, dates=True, seed=0)
+        past = past_episodes(training, seed=0, by_time=True)
+        episodes = [*past.learning, *past.validation]
+        assert past.launches
+        assert len(episodes) > 1
+        for one in prepare_each(episodes, training, inputs, {}, seed=0, dates=True):
+            assert bool(one.dates[:, 0].any()) == dated
 
 
 def test_first_customers_leave_less_of_a_season_in_rehearsals_as_in_scores() -> None:
