@@ -38,6 +38,8 @@ TOLD_ON: Final = 65_536
 """Known listings that axes are found on; of more, as many drawn ones: more cost nothing."""
 PRICE_BINS: Final = 8
 PRICE_WEIGHT: Final = 0.5
+FAR: Final = 80.0
+"""Squared widths from the range from which on a price's bumps vanish in single precision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +257,8 @@ def price_levels(prices: npt.NDArray[np.float64], price_range: tuple[float, floa
     known = np.isfinite(prices) & (prices > 0)
     logs = np.log(np.where(known, prices, 1.0))
     away = ((logs[:, None] - centres) / width) ** 2
-    bumps = np.exp(-0.5 * (away - away.min(axis=1, keepdims=True))) * known[:, None]
+    nearest = away.min(axis=1, keepdims=True)
+    bumps = np.exp(-0.5 * (away - np.where(nearest > FAR, nearest, 0.0))) * known[:, None]
     return unit_rows(bumps.astype(np.float32))
 
 
