@@ -77,6 +77,16 @@ def drawn_episodes(
     return [episode for episode in drawn if episode is not None]
 
 
+def known_before(training: TrainingSet, episodes: Sequence[Episode]) -> TrainingSet:
+    """What was known when the episodes were asked: `without` their candidates, and of launches
+    without what people chose since, which tells what goes together in their time."""
+    rest = without(training, episodes)
+    asked = [one.asked_us for one in episodes if one.asked_us is not None]
+    if not asked:
+        return rest
+    return replace(rest, interactions=rest.interactions.before(min(asked)))
+
+
 def without(training: TrainingSet, episodes: Sequence[Episode]) -> TrainingSet:
     """The training set as if nobody had chosen the episodes' candidates.
 

@@ -34,6 +34,7 @@ from coldstart_models.siamese.preparing import Seen, prepare_each
 from coldstart_models.siamese.problems import (
     EpisodeSet,
     drawn_episodes,
+    known_before,
     past_episodes,
     without,
 )
@@ -63,6 +64,8 @@ from coldstart_models.siamese.training import (
 )
 from coldstart_models.siamese.weighing import weigh
 
+TRAIN: Final = "train"
+"""The record of the towers' learning."""
 META: Final = "meta-train"
 """The record of fine-tuning on launches."""
 META_SCHEDULE: Final = Schedule(
@@ -146,7 +149,7 @@ def pretrain(
     past = past_episodes(training, seed=seed, by_time=by_time)
     towers = []
     if min((len(one.chosen) for one in past.validation), default=0) >= FEWEST_FOR_TOWERS:
-        rest = without(training, past.validation)
+        rest = known_before(training, past.validation)
         towers = drawn_episodes(rest, np.random.default_rng(seed), kin=True)
     learning = list(prepare_each(towers, training, inputs, {}, seed=seed, dates=dates))
     weighed, validation = (
@@ -155,7 +158,10 @@ def pretrain(
     )
     if weighed and validation:
         weigh(network, weighed, validation, launches=past.launches)
-    _learn(model, learning, validation, "train", seed, schedule, progress, watch or Watch())
+    start = copy.deepcopy(network.state_dict())
+    _learn(model, learning, validation, TRAIN, seed, schedule, progress, watch or Watch())
+    if past.launches:
+        keep_if_told(model, start, validation, stage=TRAIN)
     if dates:
         told = predictability(training.interactions, inputs.values)
         choose_season_weight(network, [*weighed, *validation], predictability=told)
@@ -257,7 +263,7 @@ def fine_tune(
     with out_of_season(model.network):
         start = copy.deepcopy(model.network.state_dict())  # as what is learned is judged: no season
         _learn(model, learning, validation, META, seed, schedule, progress, watch or Watch())
-        keep_if_told(model, start, validation)
+        keep_if_told(model, start, validation, stage=META)
     _learn_certainty(model.network, learning, validation)
     del learning, validation
     give_back()
@@ -266,13 +272,19 @@ def fine_tune(
 
 
 def keep_if_told(
-    model: SiameseModel, start: dict[str, Tensor], validation: Sequence[PreparedEpisode]
+    model: SiameseModel,
+    start: dict[str, Tensor],
+    validation: Sequence[PreparedEpisode],
+    *,
+    stage: str,
 ) -> None:
-    """Keep what launches taught, in place, if validation tells it from the start (`doubt`).
+    """Keep what a stage learned, in place, if a later launch tells it from the start (`doubt`).
 
-    On generated data, where it could not be told, launches after it and known items lost by it.
+    Items that are held out are of the time that is learned from, and a better mean on them is
+    reason enough. Later launches are of another time than the next ones: where they could not tell
+    it, launches after them lost by what was learned, and on generated data known items as well.
     """
-    network, record = model.network, model.records[META]
+    network, record = model.network, model.records[stage]
     if not record.kept_step:
         return
     learned = copy.deepcopy(network.state_dict())
@@ -282,7 +294,7 @@ def keep_if_told(
         reached.append([ndcg_of_each(score_task(network, p), p.episode.chosen) for p in validation])
     if near_best(reached)[0]:
         network.load_state_dict(start)
-        model.records[META] = replace(record, kept_step=0)
+        model.records[stage] = replace(record, kept_step=0)
 
 
 def _learn_selling(

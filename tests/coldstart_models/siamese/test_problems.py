@@ -10,7 +10,7 @@ import pytest
 from coldstart_models.data.episodes import Episode
 from coldstart_models.ranker import FEWEST_TARGETS, TrainingSet
 from coldstart_models.siamese import stages
-from coldstart_models.siamese.problems import past_episodes
+from coldstart_models.siamese.problems import known_before, past_episodes
 from coldstart_models.siamese.stages import meta_train, pretrain
 from coldstart_models.siamese.training import Schedule
 from tests.coldstart_models.departments import LAUNCHES, USERS, two_departments
@@ -92,3 +92,21 @@ def test_everything_but_the_towers_is_learned_on_the_target(
     kinds = [one for one in learned["rehearsed"] if one.asked_us is None]
     assert len(learned["rehearsed"]) > len(kinds) > 0
     assert not all(shop.target[one.task.candidates].all() for one in learned["towers"])
+    asked = stopped[0].asked_us
+    assert asked is not None
+    assert (shop.interactions.time_us >= asked).any()
+    assert all(one.past.time_us.max() < asked for one in learned["towers"])
+
+
+@pytest.mark.parametrize("by_time", [True, False])
+def test_what_was_known_before_is_of_the_time_before_launches_and_of_any_before_held_out_items(
+    shop: TrainingSet, by_time: bool
+) -> None:
+    (validation,) = past_episodes(shop, seed=0, by_time=by_time).validation
+    known = known_before(shop, [validation])
+    log, candidates = shop.interactions, validation.task.candidates
+    open_still = ~np.isin(log.item_index, candidates)
+    if validation.asked_us is not None:
+        open_still &= log.time_us < validation.asked_us
+    assert len(known.interactions) == open_still.sum()
+    assert not known.warm[candidates].any()

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from coldstart_models.siamese import stages
-from coldstart_models.siamese.stages import META, SiameseModel, keep_if_told, pretrain
+from coldstart_models.siamese.stages import META, TRAIN, SiameseModel, keep_if_told, pretrain
 from coldstart_models.siamese.training import MetaSiamese, Schedule, TrainingRecord, score_task
 from tests.coldstart_models.checkerboard import USERS
 from tests.coldstart_models.siamese.test_ranker import many_launches, training_on_the_board
@@ -31,7 +31,7 @@ def decided(
     tuned.load_state_dict(learned)
     model: Any = SimpleNamespace(network=tuned)
     model.records = {META: TrainingRecord(((0, 0.1), (20, 0.2)), kept_step)}
-    keep_if_told(cast(SiameseModel, model), start, [launch(seed=1), launch(seed=2)])
+    keep_if_told(cast(SiameseModel, model), start, [launch(seed=1), launch(seed=2)], stage=META)
     return tuned, model.records[META]
 
 
@@ -66,6 +66,23 @@ def test_towers_learn_where_enough_people_stop_them(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(stages, "FEWEST_FOR_TOWERS", 2 * USERS)
     enough = pretrain(training, dates=False, seed=0, by_time=False, schedule=short)
     assert [step for step, _ in enough.records["train"].checks] == [0, 2, 4]
+
+
+@pytest.mark.parametrize("by_time", [True, False], ids=["launches", "held-out items"])
+def test_towers_that_later_launches_cannot_tell_from_their_start_stay_there(
+    by_time: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def learned(model: SiameseModel, *_: Any) -> None:
+        with torch.no_grad():
+            for up in model.network.scorer.up.values():
+                up.fill_(1e-4)
+        model.records[TRAIN] = TrainingRecord(((0, 0.1), (40, 0.2)), 40)
+
+    monkeypatch.setattr(stages, "_learn", learned)
+    model = pretrain(many_launches(), dates=False, seed=0, by_time=by_time)
+    kept = [bool(up.detach().any()) for up in model.network.scorer.up.values()]
+    assert kept == [not by_time] * len(kept)
+    assert model.records[TRAIN].kept_step == (0 if by_time else 40)
 
 
 def test_what_launches_taught_and_the_start_are_told_apart_out_of_season(
