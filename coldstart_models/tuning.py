@@ -48,11 +48,10 @@ class Learning:
     """What a trial chooses; the defaults are the package's own."""
 
     tower_rate: float = DEFAULT.tower_rate
-    """Step size of the towers' corrections in `train`, where the few weights stand still; in
-    `meta-train` they do."""
+    """Step size of the towers' corrections in `train`, where the few weights stand still."""
     tower_decay: float = DEFAULT.tower_decay
     meta_weight_rate: float = META_SCHEDULE.weight_rate
-    """Step size of the few weights in `meta-train`."""
+    """Step size of the few weights in `meta-train`, where the towers stand still."""
 
     @property
     def train(self) -> Schedule:

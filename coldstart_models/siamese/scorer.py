@@ -5,9 +5,8 @@ Shapes: B users, H history events, C candidates, D_m width of modality m, T term
 The tower maps an item's inputs to one vector a modality, z_m = unit(x_m + x_m A_m B_m), with
 B_m = 0 at the start: the terms of an untrained tower are content-kNN's, and beside them stands
 what people choose together. The factors of `together` have no correction: each episode fits its
-own, on other axes. The user is the set of history
-items seen from the candidate. For each modality two terms sum the similarities
-s_h = <z_m(h), z_m(c)> over the history:
+own, on other axes. The user is the set of history items seen from the candidate. For each modality
+two terms sum the similarities s_h = <z_m(h), z_m(c)> over the history:
 
     average  Σ_h p_h s_h                           p_h = ω_h
     nearest  1/τ log Σ_h ω_h exp(τ s_h)            (exp(τ s) is shared by all users: a matrix)

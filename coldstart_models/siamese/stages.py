@@ -26,7 +26,7 @@ from coldstart_models.siamese.checkpoints import Checkpoint
 from coldstart_models.siamese.curves import Curves
 from coldstart_models.siamese.dates import choose_season_weight, out_of_season
 from coldstart_models.siamese.doubt import near_best
-from coldstart_models.siamese.inputs import CONTENT, Featurizer, ItemInputs
+from coldstart_models.siamese.inputs import Featurizer, ItemInputs
 from coldstart_models.siamese.learners.contest import Contest, hold_contest
 from coldstart_models.siamese.learners.registry import AUTO, LEARNERS, build_learner
 from coldstart_models.siamese.learners.rehearsal import Rehearsal
@@ -183,7 +183,7 @@ def unlearned(
     """
     featurizer = Featurizer.fit(training.catalogue, training.warm, seed=seed, general=general)
     inputs = featurizer(training.catalogue)
-    if not set(CONTENT) & set(inputs.values):
+    if not inputs.values:
         raise NotEnoughData(
             "no known item has a photo, a text, attributes or a price to learn from; "
             "ingest listings with content, and encode them"
