@@ -2,9 +2,9 @@
 
 import argparse
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 
@@ -15,6 +15,8 @@ from benchmarks.quality import DOCUMENT, QUALITY
 from benchmarks.results import machine, publish
 
 Rows = list[dict[str, Any]]
+CUT: Final = "cut"
+"""The column that names it."""
 
 
 def parser_of(name: str, about: str | None, *, usual: Sequence[str]) -> argparse.ArgumentParser:
@@ -42,7 +44,8 @@ def run(
     title: str,
     page: Callable[[Rows], Rows] = list,
 ) -> None:
-    """Measure every cut that is there, print its rows, and write the table `name`.
+    """Measure every cut that is there, print its rows, and write the table `name`, where the rows
+    of other cuts stay as they were last published.
 
     Args:
         options: of :func:`parser_of`.
@@ -54,5 +57,28 @@ def run(
     rows = [row for cut in cuts for row in measured(cut)]
     publish(name, title=title, rows=rows)
     if not options.no_tables:
-        told = tables.published({"rows": page(rows), "machine": machine()})
+        before = tables.standing(options.into.read_text(encoding="utf-8"), name=name)
+        shown = beside(tables.rows_of(before), page(rows))
+        told = tables.published({"rows": shown, "machine": machine()})
         tables.put(told, options.into, name=name)
+
+
+def beside(before: Sequence[Mapping[str, str]], rows: Rows) -> Rows:
+    """A table's rows and those of its page whose cuts have none among them, in the grid's order.
+
+    A table of other columns, or of none by cut, takes the page's place.
+
+    Args:
+        before: as the page shows them.
+    """
+    if not rows or not before or CUT not in rows[0] or list(before[0]) != list(rows[0]):
+        return rows
+    measured = {_cut_of(row) for row in rows}
+    others = [dict(row) for row in before if _cut_of(row) not in measured]
+    grid = [cut.name for cut in GRID]
+    return sorted([*others, *rows], key=lambda row: grid.index(_cut_of(row)))
+
+
+def _cut_of(row: Mapping[str, Any]) -> str:
+    """Without what its model was told besides, as "with dates"."""
+    return str(row[CUT]).partition(",")[0]

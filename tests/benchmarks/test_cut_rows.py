@@ -1,0 +1,33 @@
+"""Tables by cut: what was not measured now stays as its page has it."""
+
+from benchmarks.cut_rows import beside
+
+
+def row(cut, value):
+    return {"cut": cut, "without": "–", "ndcg@10": value}
+
+
+def test_rows_of_other_cuts_stay_in_the_order_of_the_grid():
+    before = [row("retail-06-01", ".1"), row("retail-06-01, with dates", ".2"), row("ikea", ".3")]
+    now = [row("marketplace", 0.5), row("ikea", 0.4)]
+    shown = beside(before, now)
+    assert [(one["cut"], one["ndcg@10"]) for one in shown] == [
+        ("retail-06-01", ".1"),
+        ("retail-06-01, with dates", ".2"),
+        ("ikea", 0.4),
+        ("marketplace", 0.5),
+    ]
+
+
+def test_a_cut_is_measured_with_all_its_rows():
+    before = [row("retail-06-01", ".1"), row("retail-06-01, with dates", ".2")]
+    assert beside(before, [row("retail-06-01", 0.3)]) == [row("retail-06-01", 0.3)]
+
+
+def test_another_table_takes_the_place_of_what_stood_there():
+    now = [row("ikea", 0.4)]
+    assert beside([{"cut": "ikea", "auc": ".5"}], now) == now
+    wide = [{"an event's": "recency", "ikea": "–"}]
+    assert beside([{"an event's": "click", "ikea": "–"}], wide) == wide
+    assert beside([], now) == now
+    assert beside([row("ikea", ".3")], []) == []
