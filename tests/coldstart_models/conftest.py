@@ -1,10 +1,11 @@
-"""The command `coldstart` run in the tests' process."""
+"""The command `coldstart` run in the tests' process, and what small shops of tests need."""
 
 import sys
 
 import pytest
 
 from coldstart_models import cli
+from coldstart_models.siamese import stages
 from feature_repo.home import HOME_VARIABLE
 
 
@@ -22,3 +23,9 @@ def coldstart(monkeypatch, capsys, tmp_path):
         return stopped.value.code or 0, *capsys.readouterr()
 
     return run
+
+
+@pytest.fixture
+def towers_learn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the hundred people of a test's shop stop them."""
+    monkeypatch.setattr(stages, "FEWEST_FOR_TOWERS", 100)

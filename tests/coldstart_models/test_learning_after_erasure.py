@@ -108,6 +108,7 @@ def differing(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
     return [name for name in one if not np.array_equal(one[name], other[name])]
 
 
+@pytest.mark.usefixtures("towers_learn")
 def test_models_that_are_trained_later_are_those_of_a_shop_that_never_saw_the_person(
     tmp_path: Path,
 ) -> None:
@@ -127,6 +128,7 @@ def test_models_that_are_trained_later_are_those_of_a_shop_that_never_saw_the_pe
             assert learned < set(differing(with_person, made(home)))
 
 
+@pytest.mark.usefixtures("towers_learn")
 def test_what_a_stopped_training_had_reached_goes_and_is_never_taken_up_again(
     tmp_path: Path,
 ) -> None:
@@ -148,6 +150,7 @@ def test_what_a_stopped_training_had_reached_goes_and_is_never_taken_up_again(
     assert steps[0] == 1
 
 
+@pytest.mark.usefixtures("towers_learn")
 def test_listings_learn_nothing_of_who_is_erased_while_a_training_runs(tmp_path: Path) -> None:
     home = home_of(dated_shop(person=True), tmp_path)
     log_before = event_log(home).state().generation

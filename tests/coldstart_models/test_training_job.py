@@ -233,6 +233,7 @@ def fill_beside(home: Home) -> None:
     extract(home=home, now=NOW, image_encoder=None, text_encoder=Tenfold())
 
 
+@pytest.mark.usefixtures("towers_learn")
 def test_a_stopped_job_leaves_a_checkpoint_and_a_finished_one_its_curves(large: Home) -> None:
     home = large
 

@@ -137,6 +137,7 @@ def test_a_model_that_started_from_the_general_one_keeps_all_it_needs(
     assert network.scorer.widths == model.network.scorer.widths
 
 
+@pytest.mark.usefixtures("towers_learn")
 def test_a_shop_that_starts_from_the_general_model_keeps_what_its_own_training_taught(
     general_model, target
 ):
