@@ -269,7 +269,7 @@ def _digest(training: TrainingSet) -> str:
     found = hashlib.sha256(catalogue.frame.to_csv().encode())
     for stored in (catalogue.image, catalogue.text):
         found.update(stored.vectors.tobytes())
-    for column in (log.user_index, log.item_index, log.time_us):
+    for column in (log.user_index, log.item_index, log.time_us, log.traits):
         found.update(column.tobytes())
     return found.hexdigest()
 

@@ -105,13 +105,17 @@ def test_trials_on_other_data_are_not_counted(
     assert len(tried) == 2 + 4
 
 
-def test_trials_on_listings_of_another_price_are_not_counted(
-    training: TrainingSet, tried: list[tuple[Learning, int]], tmp_path: Path
+@pytest.mark.parametrize("what", ["prices", "events' traits"])
+def test_trials_on_listings_or_events_that_say_something_else_are_not_counted(
+    what: str, training: TrainingSet, tried: list[tuple[Learning, int]], tmp_path: Path
 ) -> None:
     tune(training, tmp_path / "study.log", trials=1, seeds=1)
-    frame = training.catalogue.frame.assign(price=9.5)
-    dearer = replace(training, catalogue=replace(training.catalogue, frame=frame))
-    tune(dearer, tmp_path / "study.log", trials=1, seeds=1)
+    frame, log = training.catalogue.frame.assign(price=9.5), training.interactions
+    other = {
+        "prices": replace(training, catalogue=replace(training.catalogue, frame=frame)),
+        "events' traits": replace(training, interactions=replace(log, traits=log.traits + 1)),
+    }
+    tune(other[what], tmp_path / "study.log", trials=1, seeds=1)
     assert len(tried) == 2
     tune(training, tmp_path / "study.log", trials=1, seeds=1)
     assert len(tried) == 2
