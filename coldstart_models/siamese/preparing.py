@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
+from coldstart_models.data.catalogue import IntArray
 from coldstart_models.data.episodes import Episode, first_available_us
 from coldstart_models.freed_memory import trim
 from coldstart_models.ranker import TrainingSet
@@ -29,12 +30,14 @@ def prepare_each(
         dates: whether the model may use dates.
         seen: of the pasts that are there already; it grows.
     """
+    offered: dict[int, IntArray] = {}
     for episode in episodes:
         key = id(episode.past)
         if key not in seen:
             fitted = fit_togetherness(episode.past, inputs, seed=seed)
             seen[key] = PastItems.of(episode.past, inputs, fitted, dates=dates)
             trim()
-        first_us = first_available_us(training, past=episode.past)
-        yield prepare(episode, seen[key], first_us=first_us)
+        if key not in offered:
+            offered[key] = first_available_us(training, past=episode.past)
+        yield prepare(episode, seen[key], first_us=offered[key])
         del episode
