@@ -11,6 +11,7 @@ import torch
 from benchmarks import tables
 from benchmarks.choices import part_of
 from benchmarks.grid import GRID, Cut, readable
+from benchmarks.page_sections import in_order
 from benchmarks.quality import DOCUMENT, QUALITY
 from benchmarks.results import machine, publish
 
@@ -75,8 +76,10 @@ def beside(before: Sequence[Mapping[str, str]], rows: Rows) -> Rows:
         return rows
     measured = {_cut_of(row) for row in rows}
     others = [dict(row) for row in before if _cut_of(row) not in measured]
-    grid = [cut.name for cut in GRID]
-    return sorted([*others, *rows], key=lambda row: grid.index(_cut_of(row)))
+    of_cut: dict[str, Rows] = {}
+    for row in [*others, *rows]:
+        of_cut.setdefault(_cut_of(row), []).append(row)
+    return [row for cut in in_order(of_cut) for row in of_cut[cut]]
 
 
 def _cut_of(row: Mapping[str, Any]) -> str:

@@ -9,7 +9,15 @@ from typing import Any, Final
 import numpy as np
 
 from benchmarks.breakdown_tables import kinds_of
-from benchmarks.outcomes import ABSENT, TIMES, Outcome, at_least, at_most, beyond_chance
+from benchmarks.outcomes import (
+    ABSENT,
+    HOLDS_ZERO,
+    TIMES,
+    Outcome,
+    at_least,
+    at_most,
+    beyond_chance,
+)
 from benchmarks.shots_tables import Gain, gain, pairs_of, shots_of
 from benchmarks.tables import number, signed
 from benchmarks.training import MOST_MB, MOST_MINUTES, SHOP
@@ -55,14 +63,14 @@ def shots_outcomes(cut: str, results: Sequence[Result]) -> Iterator[Outcome]:
     yield at_least(
         "the gain does not fall as k grows", where, fall, 0.0, "growth", told=f"{told} by k"
     )
-    shots = [count for count in won if count <= OWN_GAIN]
-    own = won[shots[-1]] if shots else None
+    most = max((count for count in won if count <= OWN_GAIN), default=0)
+    own = won.get(most)
     yield beyond_chance(
         "the meta-learned term has a gain of its own, interval above 0",
         where,
         None if own is None else (own.mean, own.low, own.high),
         "shots",
-        told=f"k = {max(shots, default=0)}: {own}",
+        told=f"k = {most}: {own}",
     )
     yield from _warm(where, results)
 
@@ -202,7 +210,7 @@ def adaptation_outcomes(result: Result | None) -> Iterator[Outcome]:
     mean, low, told = max(found)
     one = at_least(target, "`ikea`", mean, PRECISION_GAIN, "adaptation", told=told)
     if one.missing is None and low <= 0:
-        one = Outcome(target, "`ikea`", told, "an interval that holds 0", "adaptation")
+        one = Outcome(target, "`ikea`", told, HOLDS_ZERO, "adaptation")
     yield one
 
 

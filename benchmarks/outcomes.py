@@ -8,6 +8,8 @@ from benchmarks.tables import number, spread, table
 
 ABSENT: Final = "not measured"
 MET: Final = "met"
+HOLDS_ZERO: Final = "an interval that holds 0"
+"""What a gain is missed by that may be chance."""
 POINTS: Final = "points"
 TIMES: Final = "times"
 SECONDS: Final = "seconds"
@@ -127,7 +129,7 @@ def beyond_chance(
     if bounds is None:
         return Outcome(target, where, ABSENT, None, subject)
     mean, low, _ = bounds
-    missing = None if low > 0 else "an interval that holds 0" if mean > 0 else "no gain"
+    missing = None if low > 0 else HOLDS_ZERO if mean > 0 else "no gain"
     return Outcome(target, where, told, missing, subject)
 
 

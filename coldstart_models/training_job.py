@@ -52,7 +52,7 @@ from coldstart_models.siamese.packing import pack, pack_deltas, packed_width
 from coldstart_models.siamese.population import Population
 from coldstart_models.siamese.scorer import Vectors
 from coldstart_models.siamese.season import fit_season
-from coldstart_models.siamese.stages import SiameseModel, Watch, meta_train, pretrain
+from coldstart_models.siamese.stages import META, TRAIN, SiameseModel, Watch, meta_train, pretrain
 from coldstart_models.siamese.togetherness import fit_togetherness
 from coldstart_models.siamese.training import Schedule, history_batch, to_vectors
 from coldstart_models.snapshot import NEW_FOR
@@ -65,8 +65,6 @@ from feature_repo.sources import read_records
 from feature_repo.store import Store
 from validation import tables
 
-TRAIN: Final = "train"
-META_TRAIN: Final = "meta-train"
 FEATURE_SERVICE: Final = "coldstart_v1"
 POPULATION_SAMPLE: Final = 2000
 COLUMNS: Final = (
@@ -224,7 +222,7 @@ def meta_train_job(
     model = SiameseModel(featurizer, inputs, fitted, network)
     histories = FeatureHistories(Store(home), training) if training.dated else None
     problem = [read, seed, schedule, stored.tag, most_events]
-    with _watched(META_TRAIN, problem, training, meter, home=home, now=now) as watch:
+    with _watched(META, problem, training, meter, home=home, now=now) as watch:
         meta_train(
             model,
             training,
@@ -242,7 +240,7 @@ def meta_train_job(
             home=home,
             now=now,
             seed=seed,
-            stage=META_TRAIN,
+            stage=META,
             read=read,
             most_events=most_events,
             cost=meter.cost(),

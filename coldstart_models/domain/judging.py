@@ -49,6 +49,11 @@ class Score:
         return 0.0 if not before else 1.0 - self.told[SOURCE_PRECISION] / before
 
 
+def standing(gain: float, forgotten: float, *, most_forgotten: float) -> tuple[bool, float]:
+    """What is compared: whether not too much is forgotten, and then the gain."""
+    return forgotten <= most_forgotten, gain
+
+
 @dataclass(frozen=True, slots=True)
 class Judge:
     """Measures the towers on the validation items."""

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from coldstart_models.data.catalogue import IntArray
-from coldstart_models.domain.judging import Score
+from coldstart_models.domain.judging import Score, standing
 from coldstart_models.domain.objectives import Objectives
 from coldstart_models.domain.record import Check, Record
 from coldstart_models.errors import ConfigError
@@ -100,15 +100,12 @@ def learn(
         score = processes.once(judge)
         check = Check(run.epoch, score.gain(start), score.forgotten(start), losses, score.told)
         log.info("epoch %d: gain %.4f, forgotten %.4f", run.epoch, check.gain, check.forgotten)
-        allowed = check.forgotten <= most_forgotten
-        best = max(
-            # a start that forgets too much is no bar: AdaBN's may
-            (one.forgotten <= most_forgotten, one.gain)
-            for one in run.checks
-            if one.epoch == run.kept
+        found, best = (  # a start that forgets too much is no bar: AdaBN's may
+            standing(one.gain, one.forgotten, most_forgotten=most_forgotten)
+            for one in (check, run.checks[run.kept])
         )
         run.checks.append(check)
-        if allowed and (allowed, check.gain) > best:
+        if found > best and check.forgotten <= most_forgotten:
             run.keep(run.epoch)
         if curves is not None:
             check.draw(run.steps, curves)

@@ -47,7 +47,7 @@ class LowRank(nn.Module):
     def merged(self) -> nn.Linear:
         """The linear layer with the change added to its weight."""
         with torch.no_grad():
-            self.linear.weight += SCALE * self.up @ self.down
+            self.linear.weight.copy_(self.weight)
         return self.linear
 
 

@@ -15,7 +15,7 @@ from coldstart_models.domain.aims import LABELS, NEIGHBOURS, SOURCE, Aims
 from coldstart_models.domain.alignment import estimate_norms
 from coldstart_models.domain.examples import Cut, Examples, digest
 from coldstart_models.domain.freedom import photo_tower, text_tower
-from coldstart_models.domain.judging import Held, Judge, Score, held_out
+from coldstart_models.domain.judging import Held, Judge, Score, held_out, standing
 from coldstart_models.domain.learning import NO_ROWS, Schedule
 from coldstart_models.domain.objectives import Objectives, Teaching, mutual_neighbours
 from coldstart_models.domain.setting import Setting, parts_of, usable, with_source
@@ -73,7 +73,11 @@ class Study:
             self.photo.head = photo.to(self.photo.device)
             self.text.head = title.to(self.text.device)
             score = self.judge()
-            found = score.forgotten(start) <= setting.most_forgotten, score.gain(start)
+            found = standing(
+                score.gain(start),
+                score.forgotten(start),
+                most_forgotten=setting.most_forgotten,
+            )
             if found > best:
                 best, chosen = found, (self.photo.head, self.text.head)
         self.photo.head, self.text.head = chosen

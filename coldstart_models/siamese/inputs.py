@@ -83,8 +83,8 @@ class LexiconKind:
     analyzer: str
     """``word``, or ``char_wb`` for letters within a word."""
     ngrams: tuple[int, int]
-    pattern: str | None = None
-    """Of a word; by default at least two letters or digits."""
+    pattern: str = r"(?u)\b\w\w+\b"
+    """Of a word: by default at least two letters or digits."""
 
 
 WORD_PAIRS: Final = LexiconKind("word", (1, 2))
@@ -144,12 +144,11 @@ class Lexicon:
 
 
 def _tfidf(kind: LexiconKind, **options: Any) -> TfidfVectorizer:
-    pattern = {} if kind.pattern is None else {"token_pattern": kind.pattern}
     return TfidfVectorizer(
         sublinear_tf=True,
         analyzer=kind.analyzer,
         ngram_range=kind.ngrams,
-        **pattern,
+        token_pattern=kind.pattern,
         **options,
     )
 
