@@ -27,10 +27,11 @@ Read from ``--config FILE``, else from the file that ``COLDSTART_CONFIG`` names,
 import difflib
 import os
 import tomllib
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from coldstart_models.errors import ConfigError
@@ -272,6 +273,13 @@ def load_config(path: Path | None = None) -> Config:
         return Config.model_validate(values)
     except ValidationError as error:
         raise ConfigError(f"{chosen}: {_first_problem(error, values)}") from error
+
+
+def with_learning(config: Config, learning: "Learning") -> str:
+    """The configuration as TOML: all that its file says, with these schedules in it."""
+    values = config.model_dump(mode="json", exclude_unset=True, exclude_none=True)
+    rates = {name: float(f"{value:.6g}") for name, value in asdict(learning).items()}
+    return tomli_w.dumps({**values, "train": {**values.get("train", {}), **rates}})
 
 
 def _named_by_environment() -> Path | None:

@@ -456,7 +456,7 @@ def _adaptations(
     """
     first = log.first
     listings = np.flatnonzero(log.new & (first.item_users() > 0))
-    support = first_users(first, listings, shots=MAX_SUPPORT, generator=np.random.default_rng(0))
+    support = first_users(first, listings, shots=MAX_SUPPORT)
     histories = first.histories_before(support.user_index, support.time_us)
     scorer = model.network.scorer
     owner = torch.from_numpy(np.searchsorted(listings, support.item_index))

@@ -2,10 +2,10 @@
 
 A trial is one schedule. It trains on what was known before the validation cut inside the log
 (`data.splits.validation_split`) and ranks the listings launched after it, of the ranked department
-where a shop has several, once for each seed; after every seed a trial whose mean is below the
-median of the earlier ones at that point is stopped. The first trial is the package's own schedule;
-the others are drawn by TPE (Bergstra et al., NeurIPS 2011; Akiba et al., KDD 2019). Trials are kept
-in a journal as they end, so a study that was stopped goes on.
+where a shop has several, once for each seed; after every seed a trial is stopped whose mean has at
+no seed so far reached the median of the earlier ones' at this one. The first trial is the package's
+own schedule; the others are drawn by TPE (Bergstra et al., NeurIPS 2011; Akiba et al., KDD 2019).
+Trials are kept in a journal as they end, so a study that was stopped goes on.
 """
 
 import hashlib

@@ -41,7 +41,10 @@ def run(
         typer.Option(help="NAME=TERMS of a source's data, where the source does not say."),
     ] = None,
     workdir: Annotated[
-        Path | None, typer.Option(help="Keep the shops' stores here; a later run takes them up.")
+        Path | None,
+        typer.Option(
+            help="Keep the shops' stores here; a later run takes them up as they were ingested."
+        ),
     ] = None,
     image_encoder: Annotated[
         str | None,

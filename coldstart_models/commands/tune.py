@@ -18,7 +18,7 @@ EXAMPLES: Final = """Examples:
 
   coldstart tune --trials 40 --out tuned.toml
 
-  coldstart train --config tuned.toml
+  coldstart train --config tuned.toml && coldstart meta-train --config tuned.toml
 """
 
 
@@ -31,7 +31,7 @@ def run(
         Path | None, typer.Option(help="The journal of trials; studies/tune.log by default.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Where to write the best as a coldstart.toml.")
+        Path | None, typer.Option(help="Where to write coldstart.toml with the best in it.")
     ] = None,
     config: console.ConfigFile = None,
     json: console.Json = False,
@@ -41,14 +41,15 @@ def run(
     Everything is chosen on a cut inside the log; a stopped search goes on where it was. Trials
     start from the general model that the configuration names, as `train` does.
     """
-    from coldstart_models.config import load_config
+    from coldstart_models.config import load_config, with_learning
     from coldstart_models.general.artifact import load_general
     from coldstart_models.training_job import read_training_set
     from coldstart_models.tuning import tune
     from feature_repo.home import Home
     from validation.whole_files import replacing
 
-    settings, home = load_config(config).train, Home.current()
+    read, home = load_config(config), Home.current()
+    settings = read.train
     general = load_general(settings.general) if settings.general is not None else None
     with console.bar("tune") as progress:
         found = tune(
@@ -62,7 +63,7 @@ def run(
         )
     if out is not None:
         with replacing(out) as partial:
-            partial.write_text(found.toml(), encoding="utf-8")
+            partial.write_text(with_learning(read, found.best.learning), encoding="utf-8")
     tell(found, out=out, json=json)
 
 
@@ -99,4 +100,7 @@ def tell(found: "Tuned", *, out: Path | None, json: bool) -> None:
             f"to use it, put this into coldstart.toml, or ask again with --out:\n\n{found.toml()}"
         )
     else:
-        console.say(f"written to {out}: coldstart train --config {out}")
+        console.say(
+            f"written to {out}: coldstart train --config {out}, "
+            f"then coldstart meta-train --config {out}"
+        )

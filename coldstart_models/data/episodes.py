@@ -242,13 +242,18 @@ def first_users(
     candidates: IntArray,
     *,
     shots: int,
-    generator: np.random.Generator,
+    generator: np.random.Generator | None = None,
 ) -> Support:
-    """The first `shots` distinct users of each candidate, without their histories."""
+    """The first `shots` distinct users of each candidate, without their histories.
+
+    Args:
+        generator: draws among events of one time; without, they count in the order of the log, as
+            they do for listings that are served (`adapting.first_users`).
+    """
     new = np.zeros(interactions.num_items, bool)
     new[candidates] = True
     events = interactions.where(new[interactions.item_index])
-    shuffle = generator.random(len(events))
+    shuffle = np.arange(len(events)) if generator is None else generator.random(len(events))
     order = np.lexsort((shuffle, events.time_us, events.item_index))
     items, users = events.item_index[order], events.user_index[order]
     pairs = items * events.num_users + users

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from coldstart_models.errors import ArtifactError, ConfigError
@@ -177,14 +178,15 @@ def load_general(folder: Path) -> GeneralModel:
         tower.load_state_dict(state)
         metric = Metric(covariances, float(config["shrinkage"]))
         model = GeneralModel(tower.eval(), metric, Provenance.from_json(config))
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        stated = config["digest"]
+    except (KeyError, TypeError, ValueError, RuntimeError, OSError, SafetensorError) as error:
         raise ArtifactError(
             f"{folder} is not what `coldstart pretrain` wrote ({error}); run it again"
         ) from error
-    if model.digest != config["digest"]:
+    if model.digest != stated:
         raise ArtifactError(
             f"the weights in {folder / TOWER} are not those that its {CONFIG} is of "
-            f"({model.digest}, expected {config['digest']}); run `coldstart pretrain` again"
+            f"({model.digest}, expected {stated}); run `coldstart pretrain` again"
         )
     return model
 

@@ -64,7 +64,7 @@ def pretrain_job(
         licences: source name → terms of its data, where the source does not say.
 
     Raises:
-        ConfigError: no source, or one twice.
+        ConfigError: no source, or one twice, or terms of one that is not among them.
         NotEnoughData, SourceError: as `open_shop` says.
     """
     require_alone()
@@ -84,6 +84,7 @@ def pretrain_job(
             )
             for spec in _distinct(specs)
         ]
+        _require_named(licences or {}, [shop.record.name for shop in shops])
         model = pretrain_shops(
             shops,
             now=now,
@@ -166,6 +167,16 @@ def store_name(spec: str) -> str:
     name = resolved(spec)
     last = "".join(c if c.isalnum() or c in "-_" else "-" for c in Path(name).name)
     return f"{last}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def _require_named(licences: Mapping[str, str], names: Sequence[str]) -> None:
+    """Raise ConfigError where terms are of no source."""
+    strange = [name for name in licences if name not in names]
+    if strange:
+        raise ConfigError(
+            f"--licence names {', '.join(strange)}, and the sources are {', '.join(names)}; terms "
+            "are stated as NAME=TERMS with a source's name"
+        )
 
 
 def _distinct(specs: Sequence[str]) -> list[str]:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
@@ -56,7 +56,8 @@ def open_shop(
 
     Args:
         spec: as `coldstart ingest` takes it.
-        home: a folder that holds this source or nothing.
+        home: a folder that holds this source, which is taken as it was ingested, or nothing.
+        now: time-zone aware; what happened later is not read.
         licences: source name → under what terms its data is had, where the source does not say.
 
     Raises:
@@ -65,6 +66,8 @@ def open_shop(
     """
     encode_source(spec, home=home, now=now, as_of=now, encoders=encoders, progress=progress)
     stored = read_stored(home)
+    known = stored.events[tables.EVENT_TIMESTAMP] <= now  # a kept store may hold later ones
+    stored = replace(stored, events=stored.events[known].reset_index(drop=True))
     stated = (licences or {}).get(stored.record.name)
     return read_shop(stored, licence=stated or licence_of(spec, stored))
 

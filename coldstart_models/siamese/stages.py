@@ -36,7 +36,6 @@ from coldstart_models.siamese.problems import (
     drawn_episodes,
     known_before,
     past_episodes,
-    without,
 )
 from coldstart_models.siamese.rehearsing import (
     CATEGORIES,
@@ -280,9 +279,9 @@ def keep_if_told(
 ) -> None:
     """Keep what a stage learned, in place, if a later launch tells it from the start (`doubt`).
 
-    Items that are held out are of the time that is learned from, and a better mean on them is
-    reason enough. Later launches are of another time than the next ones: where they could not tell
-    it, launches after them lost by what was learned, and on generated data known items as well.
+    Launches are of another time than the next ones: where one could not tell what was learned,
+    later ones lost by it, and on generated data known items as well. Towers that learned on
+    held-out items are not asked this (docs/adr/0038); weights are, of either kind.
     """
     network, record = model.network, model.records[stage]
     if not record.kept_step:
@@ -346,7 +345,7 @@ def rehearsals(
     generator, log = np.random.default_rng(seed), training.interactions
     dates = model.network.date_term is not None
     ready = partial(prepare_each, training=training, inputs=model.inputs, seed=seed, dates=dates)
-    rest = without(training, episodes.validation)
+    rest = known_before(training, episodes.validation)
     kinds = category_episodes(
         rest, count=CATEGORIES, generator=generator, among=training.rehearsable
     )

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from coldstart_models.adapting import adapted_rows
 from coldstart_models.artifacts import find_model
 from coldstart_models.data.catalogue import load_catalogue
 from coldstart_models.errors import ConfigError, ContractMismatch
@@ -120,6 +121,44 @@ def home_of(shop: SourceData, folder: Path) -> Home:
     aggregate(home=home, now=NOW)
     Store(home).apply()
     return home
+
+
+@pytest.mark.parametrize("hours", [0, 1], ids=["all on one day", "an hour apart"])
+def test_a_listings_first_customers_are_the_same_in_training_and_when_it_is_served(
+    hours: int, tmp_path: Path
+) -> None:
+    """Of 35 customers 20 count; where all came at one time, by the order of the log."""
+    shop, first = unordered_shop(things=90, users=150), pd.Timestamp("2023-10-01", tz="UTC")
+    generator = np.random.default_rng(0)
+    *others, new = shop.items["item_id"]
+    days = pd.to_timedelta(generator.integers(0, 200, len(shop.events)), unit="D")
+    known = shop.events.assign(event_timestamp=first + days)
+    launch = first + pd.Timedelta(days=205)
+    customers = pd.DataFrame(
+        {
+            "user_id": [f"u{user:02d}" for user in generator.permutation(150)[:35]],
+            "item_id": new,
+            "event_type": "purchase",
+            "event_timestamp": [launch + pd.Timedelta(hours=hours * place) for place in range(35)],
+            "source": "shop",
+        }
+    )
+    listed = [first - pd.Timedelta(days=100)] * len(others) + [launch - pd.Timedelta(days=1)]
+    dated = SourceData(
+        "shop",
+        shop.items.assign(listed_at=listed),
+        pd.concat([known[known["item_id"] != new], customers], ignore_index=True),
+        Ordering.TIME,
+    )
+    home = home_of(dated, tmp_path)
+    assert train_job(home=home, now=NOW).adapted == 1
+    recommender = Recommender.load(home)
+    snapshot = recommender._snapshot
+    row = snapshot.position[new]
+    trained = np.array(snapshot.deltas[row])
+    assert np.linalg.norm(trained) > 0.1
+    _, rows = adapted_rows([new], home=home, recommender=recommender)
+    np.testing.assert_allclose(rows["delta"].iloc[0], trained, atol=1e-3)
 
 
 def test_a_log_without_order_and_without_launches_trains_and_is_served(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from coldstart_models import tuning
-from coldstart_models.config import TrainConfig, load_config
+from coldstart_models.config import TrainConfig, load_config, with_learning
 from coldstart_models.data import splits
 from coldstart_models.errors import ConfigError
 from coldstart_models.peers.selection import ValidationTask
@@ -176,6 +176,49 @@ def test_the_best_is_a_configuration_that_training_reads(
         found.best.learning.meta_weight_rate, rel=1e-5
     )
     assert TrainConfig().learning() == Learning()
+
+
+def test_what_is_written_of_a_study_keeps_all_else_that_was_configured(tmp_path: Path) -> None:
+    told = """
+        [gate]
+        banned = ["ivory"]
+        [train]
+        general = "general_model"
+        dates = true
+        seed = 7
+        tower_rate = 0.1
+        [meta]
+        learner = "bayes"
+        [experiment]
+        name = "one-or-other"
+        variants = [{name = "control"}, {name = "thompson", policy = "thompson"}]
+    """
+    (tmp_path / "coldstart.toml").write_text(told)
+    before = load_config(tmp_path / "coldstart.toml")
+    found = Learning(tower_rate=2.5e-4, tower_decay=0.03, meta_weight_rate=0.02)
+    (tmp_path / "tuned.toml").write_text(with_learning(before, found))
+    after = load_config(tmp_path / "tuned.toml")
+    assert after.train.learning() == found
+    rates = {"tower_rate", "tower_decay", "meta_weight_rate"}
+    assert after.train.model_dump(exclude=rates) == before.train.model_dump(exclude=rates)
+    assert after.model_copy(update={"train": before.train}) == before
+
+
+def test_the_command_writes_the_configuration_that_it_read(  # type: ignore[no-untyped-def]
+    coldstart, training: TrainingSet, tried: list[tuple[Learning, int]], tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.setattr(
+        "coldstart_models.training_job.read_training_set", lambda home, **how: training
+    )
+    (tmp_path / "coldstart.toml").write_text('[train]\nseed = 7\n[meta]\nlearner = "bayes"\n')
+    code, out, err = coldstart("tune", "--trials", "6", "--seeds", "1", "--out", "tuned.toml")
+    assert code == 0, err
+    assert "coldstart meta-train --config tuned.toml" in " ".join((out + err).split())
+    written = load_config(tmp_path / "tuned.toml")
+    assert (written.train.seed, written.meta.learner) == (7, "bayes")
+    assert written.train.tower_rate == pytest.approx(
+        max(tried, key=lambda one: -abs(math.log(one[0].tower_rate / BEST)))[0].tower_rate, rel=1e-5
+    )
 
 
 def test_a_trial_trains_before_the_cut_and_ranks_what_came_after_it(training: TrainingSet) -> None:

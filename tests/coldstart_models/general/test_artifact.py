@@ -69,6 +69,19 @@ def test_a_folder_that_is_none_or_was_changed_is_refused(general_model, tmp_path
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(ArtifactError, match="is not what `coldstart pretrain` wrote"):
         load_general(tmp_path)
+    lacking = {name: value for name, value in config.items() if name != "digest"}
+    (tmp_path / "config.json").write_text(json.dumps(lacking))
+    with pytest.raises(ArtifactError, match="is not what `coldstart pretrain` wrote"):
+        load_general(tmp_path)
+
+
+@pytest.mark.parametrize("left", [0, 40, -7], ids=["nothing", "the head", "all but the end"])
+def test_a_tower_that_was_cut_off_is_told_as_such(general_model, tmp_path, left):
+    save_general(general_model, tmp_path)
+    whole = (tmp_path / "tower.safetensors").read_bytes()
+    (tmp_path / "tower.safetensors").write_bytes(whole[:left])
+    with pytest.raises(ArtifactError, match="is not what `coldstart pretrain` wrote"):
+        load_general(tmp_path)
 
 
 def test_another_encoder_is_refused_by_name_and_hash(general_model):

@@ -17,6 +17,7 @@ from coldstart_models.errors import ConfigError, ContractMismatch
 from coldstart_models.general.artifact import load_general
 from coldstart_models.general.contrast import GeneralSchedule
 from coldstart_models.general.pretraining_job import pretrain_job, store_name
+from coldstart_models.general.shops import open_shop
 from coldstart_models.general.space import GENERAL, GeneralSpace
 from coldstart_models.recommending import Recommender
 from coldstart_models.training_job import meta_train_job, train_job
@@ -70,9 +71,8 @@ def pretrained(shops: list[str], folder: Path, **options: object) -> Path:
         out=folder,
         now=NOW,
         encoders=Encoders(image=None, text="counting"),
-        licences={"q": "ours"},
         schedule=SHORT,
-        **options,  # type: ignore[arg-type]
+        **{"licences": {"q": "ours"}, **options},  # type: ignore[arg-type]
     )
     return folder
 
@@ -143,6 +143,26 @@ def test_stores_that_are_kept_are_taken_up(shops: list[str], tmp_path: Path) -> 
     second = pretrained(shops, tmp_path / "second", workdir=workdir)
     digests = [json.loads((one / "config.json").read_text())["digest"] for one in (first, second)]
     assert digests[0] == digests[1]
+
+
+def test_of_a_store_that_is_kept_nothing_later_than_the_present_is_read(
+    shops: list[str], tmp_path: Path
+) -> None:
+    home = Home(tmp_path / "stores")
+    letters = Encoders(image=None, text="counting")
+    whole = open_shop(shops[0], home=home, now=NOW, encoders=letters)
+    assert whole.record.events == 420
+    may = pd.Timestamp("2024-05-15", tz="UTC").to_pydatetime()
+    earlier = open_shop(shops[0], home=home, now=may, encoders=letters)
+    assert earlier.record.events == 360  # a tenth are of each month, of January twice
+    fresh = open_shop(shops[0], home=Home(tmp_path / "fresh"), now=may, encoders=letters)
+    assert fresh.record.events == earlier.record.events
+
+
+def test_terms_of_no_source_are_refused(shops: list[str], tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="names shopp, and the sources are p, q; terms"):
+        pretrained(shops, tmp_path / "general", licences={"shopp": "ours"})
+    assert not (tmp_path / "general").exists()
 
 
 def test_no_source_and_one_source_twice_are_refused(tmp_path: Path) -> None:

@@ -3,11 +3,14 @@
 from types import SimpleNamespace
 from typing import Any, cast
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from coldstart_models.ranker import TrainingSet
 from coldstart_models.siamese import stages
+from coldstart_models.siamese.problems import past_episodes
 from coldstart_models.siamese.stages import META, TRAIN, SiameseModel, keep_if_told, pretrain
 from coldstart_models.siamese.training import MetaSiamese, Schedule, TrainingRecord, score_task
 from tests.coldstart_models.checkerboard import USERS
@@ -83,6 +86,29 @@ def test_towers_that_later_launches_cannot_tell_from_their_start_stay_there(
     kept = [bool(up.detach().any()) for up in model.network.scorer.up.values()]
     assert kept == [not by_time] * len(kept)
     assert model.records[TRAIN].kept_step == (0 if by_time else 40)
+
+
+def test_learners_of_few_shots_rehearse_on_what_was_known_before_they_are_judged(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    training, asked = many_launches(), []
+    model = pretrain(training, dates=False, seed=0)
+    past = past_episodes(training, seed=0, by_time=True)
+    (validation,) = past.validation
+    assert past.launches
+    assert validation.asked_us is not None
+    assert (training.interactions.time_us >= validation.asked_us).any()
+
+    def drawn(rest: TrainingSet, **how: Any) -> list[Any]:
+        asked.append(rest)
+        return []
+
+    monkeypatch.setattr(stages, "category_episodes", drawn)
+    stages.rehearsals(model, training, past, seed=0)
+    (rest,) = asked
+    assert len(rest.interactions) > 0
+    assert rest.interactions.time_us.max() < validation.asked_us
+    assert not np.isin(rest.interactions.item_index, validation.task.candidates).any()
 
 
 def test_what_launches_taught_and_the_start_are_told_apart_out_of_season(
