@@ -10,6 +10,7 @@ from coldstart_models.commands import console
 if TYPE_CHECKING:
     from coldstart_models.domain.adapted import Adapted
     from coldstart_models.domain.setting import Setting
+    from coldstart_models.errors import ConfigError
 
 EXAMPLES: Final = """Examples:
 
@@ -134,6 +135,8 @@ def adapt(
         require_devices(found_device(device), processes)
     named = lasting_name(f"{base}:{weights}" if weights is not None else base)
     encoder = load_encoder(named, device="cpu")  # here only to be asked what it is
+    if source is not None and encoder.modality is Modality.TEXT:
+        raise ConfigError("--source is of photos, and the base reads texts: leave it out")
     chosen = tuple(one for given in objective or [] for one in given.split(",") if one)
     if not chosen and align is None:
         chosen = (aims.LABELS,) if encoder.modality is Modality.TEXT else (aims.TITLES,)

@@ -6,6 +6,7 @@ whether the chain computes what the backbone does is tried on a probe, not assum
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,8 @@ from coldstart_models.errors import ConfigError
 
 TOLERANCE = 1e-3
 """Largest difference from the backbone's output, as a share of its largest number."""
+NO_CHAIN: Final = (RuntimeError, AssertionError, AttributeError, TypeError, ValueError)
+"""What modules raise for an input that is none of theirs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +52,12 @@ def split(backbone: nn.Module, probe: Tensor) -> Blocks | None:
     backbone.eval()
     blocks = _grouped(_opened(backbone))
     with torch.no_grad():
-        expected = backbone(probe)
-        if not isinstance(expected, Tensor):  # a model of transformers
-            return None
-        expected = expected.flatten(1)
         try:
-            found = nn.Sequential(*blocks)(probe).flatten(1)
-        except RuntimeError:  # shapes that do not fit: what lies between the children is missing
+            expected = backbone(probe)
+            if not isinstance(expected, Tensor):  # a model of transformers
+                return None
+            expected, found = expected.flatten(1), nn.Sequential(*blocks)(probe).flatten(1)
+        except NO_CHAIN:  # it asks for more than a photo, or what lies between children is missing
             return None
     if found.shape != expected.shape:
         return None

@@ -4,9 +4,10 @@ A label is a category at its deepest level with five examples. A pair is a listi
 title. Titles name categories in words, so what learns from pairs is not without supervision.
 """
 
+import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -15,15 +16,19 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow.parquet as pq
+from scipy import sparse
+from scipy.sparse.csgraph import connected_components
 
 from coldstart_models.data.catalogue import BoolArray, IntArray
 from coldstart_models.data.splits import HOME_DOMAIN
 from coldstart_models.errors import NotEnoughData
 from coldstart_models.retrieval import category_labels
 from feature_repo.catalogs import files, table
-from feature_repo.encoders.content import file_hash, listing_text
+from feature_repo.encoders.content import UnreadablePhoto, file_hash, listing_text, open_photo
 from feature_repo.home import Home
 from validation import tables
+
+log = logging.getLogger(__name__)
 
 ENOUGH: Final = 40
 """Examples to learn from below which nothing is learned."""
@@ -83,6 +88,20 @@ class Examples:
             told = zip(self.ids, photos, self.texts, self.titles, self.categories, strict=True)
             return digest(*(repr(one) for one in told))
 
+    def groups(self) -> IntArray:
+        """(N,) numbers of what is one thing: the same id, or byte for byte the same photo."""
+        with ThreadPoolExecutor() as pool:
+            photos = list(pool.map(lambda path: file_hash(path) if path else "", self.photos))
+        rows = np.arange(len(self))
+        alike = [np.unique(np.asarray(self.ids, str), return_index=True, return_inverse=True)]
+        told = [photo or f"row {row}" for row, photo in zip(rows, photos, strict=True)]
+        alike.append(np.unique(told, return_index=True, return_inverse=True))
+        firsts = np.concatenate([first[number] for _, first, number in alike])
+        joined = sparse.coo_array(
+            (np.ones(len(firsts)), (np.tile(rows, 2), firsts)), (len(self),) * 2
+        )
+        return np.asarray(connected_components(joined, directed=False)[1], np.int64)
+
     def labels(self, known: IntArray) -> IntArray:
         """(N,) numbers of the categories, told apart by what the known rows alone have.
 
@@ -139,8 +158,12 @@ def of_folder(folder: Path) -> Examples:
         raise NotEnoughData(f"there is no folder {folder}")
     if files.find_table(folder, table.ITEM_FILES, named=None) is not None:
         (frame,) = table.parts(folder, rows=None).items
-        return of_frame(frame)
-    found = sorted(path for path in folder.glob("*/*") if path.suffix.lower() in PHOTO_ENDINGS)
+        return _readable(of_frame(frame), folder)
+    found = sorted(
+        path
+        for path in folder.glob("*/*")
+        if path.suffix.lower() in PHOTO_ENDINGS and not path.name.startswith(".")
+    )
     if not found:
         raise NotEnoughData(
             f"{folder} has neither folders of photos, one a class, nor an items file "
@@ -149,7 +172,31 @@ def of_folder(folder: Path) -> Examples:
     nothing = (None,) * len(found)
     ids = np.array([path.relative_to(folder).as_posix() for path in found], object)
     categories = tuple(path.parent.name for path in found)
-    return Examples(ids, tuple(found), nothing, nothing, categories)
+    return _readable(Examples(ids, tuple(found), nothing, nothing, categories), folder)
+
+
+def _readable(found: Examples, folder: Path) -> Examples:
+    """The same without photos that cannot be read, which is told: no gate has seen the folder."""
+    paths = [path for path in found.photos if path is not None]
+    with ThreadPoolExecutor() as pool:
+        told = dict(zip(paths, pool.map(_refused, paths), strict=True))
+    refused = [reason for reason in told.values() if reason is not None]
+    if refused:
+        log.warning(
+            "%d of %d photos in %s cannot be read and are left out; the first: %s",
+            *(len(refused), len(paths), folder, refused[0]),
+        )
+    photos = tuple(path if path and told[path] is None else None for path in found.photos)
+    return replace(found, photos=photos)
+
+
+def _refused(path: Path) -> str | None:
+    """Why a photo cannot be read."""
+    try:
+        open_photo(path).close()
+    except UnreadablePhoto as error:
+        return str(error)
+    return None
 
 
 def of_frame(items: pd.DataFrame) -> Examples:
@@ -185,11 +232,30 @@ class Cut:
     """They are neither learned from nor chosen by: before and after is told of them."""
 
 
-def cut(rows: Sequence[int] | IntArray, *, validate: float, hold: float, seed: int) -> Cut:
-    """Items at random into the three parts. Raises NotEnoughData for too few to learn from."""
+def cut(
+    rows: Sequence[int] | IntArray,
+    *,
+    validate: float,
+    hold: float,
+    seed: int,
+    groups: IntArray | None = None,
+) -> Cut:
+    """Items at random into the three parts. Raises NotEnoughData for too few to learn from.
+
+    Args:
+        groups: (N,) of every row; those of a group come into one part.
+    """
     order = np.random.default_rng(seed).permutation(np.asarray(rows, np.int64))
-    held, judged = round(hold * len(order)), round(validate * len(order))
-    parts = np.split(order, [held, held + judged])
+    held = round(hold * len(order))
+    borders = [held, held + round(validate * len(order))]
+    if groups is not None:
+        _, first, number = np.unique(groups[order], return_index=True, return_inverse=True)
+        place = first[number]  # of each row's group
+        together = np.argsort(place, kind="stable")
+        order, place = order[together], place[together]
+        ends = np.append(np.flatnonzero(np.diff(place)) + 1, len(order))
+        borders = [int(ends[np.searchsorted(ends, at)]) if at else 0 for at in borders]
+    parts = np.split(order, borders)
     if len(parts[2]) < ENOUGH:
         raise NotEnoughData(
             f"{len(order)} examples leave {len(parts[2])} to learn from; {ENOUGH} are needed"

@@ -1,13 +1,15 @@
 """What stays frozen of an encoder, computed once and kept on disk.
 
 Of photos one array of float16, (N, V, …): V views of N photos, the first the photo itself; of texts
-their vectors, shorter texts first. Computation goes on where it was stopped. The file's name is
-the hash of all that decides its numbers.
+their vectors, shorter texts first. Computation goes on where it was stopped, by one process at a
+time: others that want the same wait for it. The file's name is the hash of all that decides its
+numbers.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -22,11 +24,11 @@ from coldstart_models.domain.views import view
 from coldstart_models.progress import Progress
 from feature_repo.encoders.content import UnreadablePhoto, file_hash, open_photo
 from feature_repo.errors import EncoderError
-from validation.whole_files import replacing
+from validation.whole_files import alone, replacing
 
 BATCH: Final = 32
 """Photos whose maps are computed together; after each the file says how far it is."""
-VERSION: Final = 2
+VERSION: Final = 3
 """Of the views and of the file; another one makes the maps anew."""
 
 
@@ -67,10 +69,15 @@ class _Kept:
             return 0
         return int(json.loads(told.read_text())["done"])
 
+    @contextmanager
+    def filling(self) -> Iterator[int]:
+        """Be the only one that fills it, of all processes; the first row that is not there yet."""
+        with alone(self.path.with_suffix(".lock")):
+            yield self.done
+
     def append(self, rows: npt.NDArray[np.floating]) -> int:
-        """Write the next rows; how many are there now."""
+        """Write the next rows, while it is filled; how many are there now."""
         done = self.done
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         whole: np.memmap[Any, Any] = np.lib.format.open_memmap(
             self.path,
             mode="r+" if done else "w+",
@@ -109,8 +116,8 @@ def feature_maps(
     count = len(plan.photos)
     kept = _Kept(folder / f"{plan.name()}.npy", count, np.float16)
     views = range(plan.views)
-    with ThreadPoolExecutor() as pool, torch.no_grad():
-        for first in range(kept.done, count, BATCH):
+    with kept.filling() as there, ThreadPoolExecutor() as pool, torch.no_grad():
+        for first in range(there, count, BATCH):
             photos = plan.photos[first : first + BATCH]
             asked = [(row, number) for row in range(first, first + len(photos)) for number in views]
             prepared = list(
@@ -135,10 +142,11 @@ def text_vectors(
         digest.update(f"{len(text)} {text}".encode())
     kept = _Kept(folder / f"{digest.hexdigest()[:24]}.npy", len(texts), np.float32)
     order = np.argsort([len(text) for text in texts], kind="stable")
-    for first in range(kept.done, len(texts), BATCH):
-        done = kept.append(encoder.encode([texts[row] for row in order[first : first + BATCH]]))
-        if progress:
-            progress(done, len(texts))
+    with kept.filling() as there:
+        for first in range(there, len(texts), BATCH):
+            done = kept.append(encoder.encode([texts[row] for row in order[first : first + BATCH]]))
+            if progress:
+                progress(done, len(texts))
     vectors = np.zeros((len(texts), encoder.width), np.float32)
     if len(texts):
         vectors[order] = kept.mapped()

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
@@ -62,12 +63,16 @@ def usable(target: Examples, aims: Aims, *, of_photos: bool) -> Examples:
 
 
 def parts_of(chosen: Examples, setting: Setting, hold: Collection[str] | None) -> Cut:
-    """The target's rows in their parts; those to hold out by their ids where they are given."""
-    rows = np.arange(len(chosen))
+    """The target's rows in their parts; those to hold out by their ids where they are given.
+
+    What has the id or the photo of another row is in its part, or where it is held out in none.
+    """
+    rows, groups = np.arange(len(chosen)), chosen.groups()
+    parts = partial(cut, validate=setting.validate, seed=setting.seed, groups=groups)
     if hold is None:
-        return cut(rows, validate=setting.validate, hold=setting.hold, seed=setting.seed)
+        return parts(rows, hold=setting.hold)
     held = np.isin(chosen.ids.astype(str), list(hold))
-    others = cut(rows[~held], validate=setting.validate, hold=0.0, seed=setting.seed)
+    others = parts(rows[~np.isin(groups, groups[held])], hold=0.0)
     return replace(others, hold=rows[held])
 
 

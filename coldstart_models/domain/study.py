@@ -23,6 +23,7 @@ from coldstart_models.domain.towers import (
     Tower,
     centred_head,
     foretelling_heads,
+    plain_head,
     principal_head,
     ridge_head,
 )
@@ -53,7 +54,8 @@ class Study:
     objectives: Objectives
     judge: Judge
     wide: list[nn.Linear] | None
-    """Heads to the base's full width, where the towers' are to less."""
+    """Heads to the base's full width, where the towers' are to less; of bases of one space those by
+    which photos and titles are compared as they come."""
     fingerprint: str
     """Of the encoders, the examples' contents, their parts and the setting but for its schedule."""
 
@@ -83,7 +85,7 @@ class Study:
         self.photo.head, self.text.head = chosen
 
     def whole(self) -> tuple[Score, Held] | None:
-        """What is found at the base's full width; None where its vectors were not cut."""
+        """What is found of the base as it serves; None where the towers begin so."""
         if self.wide is None:
             return None
         with self.at_full_width():
@@ -161,6 +163,8 @@ def study(
             progress=told,
         )
     start, wide = _start(photo, text, parts, count=len(chosen), width=setting.width)
+    if photo is not None and text is not None and encoder.space == text_encoder.space:
+        wide = [plain_head(one.head.in_features).to(one.device) for one in (photo, text)]
     teaching = _teaching(setting.aims, examples, parts, of_source, start)
     objectives = Objectives(
         setting.aims,

@@ -162,6 +162,11 @@ def centred_head(features: FloatMatrix) -> nn.Linear:
     return _linear(torch.eye(len(mean)), -mean)
 
 
+def plain_head(width: int) -> nn.Linear:
+    """The features as they are."""
+    return _linear(torch.eye(width), torch.zeros(width))
+
+
 def principal_head(features: FloatMatrix, *, width: int) -> nn.Linear:
     """The head to start from: centred principal components, which keep angles and distances.
 

@@ -97,6 +97,7 @@ def load_model(folder: Path, loader: Any, *, kind: str) -> tuple[Any, Any, set[s
         loader: the class of transformers that loads the processor or the tokenizer.
         kind: ``image`` or ``text``, for the message.
     """
+    import torch
     from safetensors import SafetensorError
     from transformers import AutoModel
     from transformers.utils import logging
@@ -107,7 +108,7 @@ def load_model(folder: Path, loader: Any, *, kind: str) -> tuple[Any, Any, set[s
     try:
         processor = loader.from_pretrained(folder, local_files_only=True)
         model, report = AutoModel.from_pretrained(
-            folder, local_files_only=True, output_loading_info=True
+            folder, local_files_only=True, output_loading_info=True, dtype=torch.float32
         )
     except (OSError, ValueError, SafetensorError) as error:
         raise EncoderError(

@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 
 from coldstart_models.domain import learning, record
@@ -17,9 +18,11 @@ from coldstart_models.domain.examples import Examples, cut, of_folder, of_home
 from coldstart_models.domain.freedom import Freedom
 from coldstart_models.domain.judging import Score, own_ranks
 from coldstart_models.domain.learning import Schedule
-from coldstart_models.domain.setting import Setting
+from coldstart_models.domain.setting import Setting, parts_of
 from coldstart_models.errors import ConfigError, NotBetter, NotEnoughData
+from feature_repo.encoders.encoder import Modality
 from feature_repo.encoders.folder import load_folder_encoder
+from feature_repo.encoders.running import Runner
 from feature_repo.home import Home
 from tests.coldstart_models.domain.photos import drawn, listings, load, photo_encoder
 from validation import tables
@@ -484,6 +487,116 @@ def test_items_are_cut_into_parts_that_share_none():
     assert [len(part) for part in (parts.learn, parts.validate, parts.hold)] == [140, 40, 20]
     together = np.concatenate([parts.learn, parts.validate, parts.hold])
     assert np.array_equal(np.sort(together), np.arange(10, 210))
+
+
+def test_what_is_one_thing_comes_into_one_part():
+    alone = cut(np.arange(200), validate=0.2, hold=0.1, seed=3)
+    same = cut(np.arange(200), validate=0.2, hold=0.1, seed=3, groups=np.arange(200)[::-1].copy())
+    for one, other in zip((alone.learn, alone.hold), (same.learn, same.hold), strict=True):
+        np.testing.assert_array_equal(one, other)  # without copies nothing changes
+    groups = np.arange(200) // 3
+    parts = cut(np.arange(200), validate=0.2, hold=0.1, seed=3, groups=groups)
+    found = [set(groups[part].tolist()) for part in (parts.learn, parts.validate, parts.hold)]
+    assert sum(map(len, found)) == len(set.union(*found)) == 67
+    assert 20 <= len(parts.hold) <= 22
+    assert 38 <= len(parts.validate) <= 42
+
+
+def test_listings_of_one_id_or_one_photo_are_one_thing(tmp_path):
+    shop = listings(tmp_path, 6)
+    copied = tmp_path / "copy.png"
+    copied.write_bytes(shop.photos[0].read_bytes())
+    photos = (*shop.photos[:4], copied, None)
+    shop = replace(shop, photos=photos, ids=np.array(["a", "b", "c", "b", "d", "e"], object))
+    groups = shop.groups()
+    assert groups[0] == groups[4]
+    assert groups[1] == groups[3]
+    assert len(set(groups.tolist())) == 4
+
+
+def test_copies_of_what_is_held_out_are_not_learned_from(tmp_path):
+    shop = listings(tmp_path, 120)
+    twins = replace(shop, ids=np.array([f"j{number:03d}" for number in range(120)], object))
+    both = shop.then(twins)
+    drawn_parts = parts_of(both, SETTING, None)
+    named = parts_of(both, SETTING, {"i003", "i004"})
+    for parts in (drawn_parts, named):
+        held = {both.photos[row] for row in parts.hold}
+        rest = {both.photos[row] for row in [*parts.learn, *parts.validate]}
+        assert held
+        assert not held & rest
+    assert [both.ids[row] for row in named.hold] == ["i003", "i004"]
+
+
+def test_a_photo_that_cannot_be_read_is_left_out_of_a_folder_and_told(tmp_path, caplog):
+    for kind in "ab":
+        (tmp_path / "classes" / kind).mkdir(parents=True)
+        drawn(0, generator=np.random.default_rng(0)).save(tmp_path / "classes" / kind / "1.png")
+    (tmp_path / "classes" / "a" / "broken.jpg").write_bytes(b"no photo")
+    (tmp_path / "classes" / "a" / "._1.png").write_bytes(b"what a file system left")
+    found = of_folder(tmp_path / "classes")
+    assert found.ids.tolist() == ["a/1.png", "a/broken.jpg", "b/1.png"]
+    assert found.with_photo.tolist() == [True, False, True]
+    assert "1 of 3 photos in" in caplog.text
+    assert "broken.jpg" in caplog.text
+
+
+class _Pixels:
+    """Photos by the number that is their red, in one space with `_Numbers`."""
+
+    modality, id, hash, space, licence, width = Modality.IMAGE, "pixels", "p1", "joint", "MIT", 96
+
+    def __init__(self, vectors):
+        self.module = torch.nn.Identity()
+        known = torch.from_numpy(vectors)
+        self.runner = Runner(lambda numbers: known[numbers.long()], device="cpu")
+
+    def prepare(self, image):
+        return int(np.asarray(image)[0, 0, 0])
+
+    def stage(self, prepared):
+        return self.runner.stage(torch.tensor(prepared))
+
+
+class _Numbers:
+    """Titles by the number that they are."""
+
+    modality, id, hash, space, licence, width = Modality.TEXT, "numbers", "n1", "joint", "MIT", 96
+
+    def __init__(self, vectors):
+        self.vectors = vectors
+
+    def encode(self, titles):
+        return self.vectors[[int(title) for title in titles]]
+
+
+@pytest.mark.parametrize("space", ["joint", "another"])
+def test_bases_of_one_space_are_judged_as_they_come(space, tmp_path, monkeypatch):
+    generator = np.random.default_rng(0)
+    said = generator.normal(size=(200, 96)).astype(np.float32)
+    seen = np.asarray(said + 0.9 * generator.normal(size=said.shape) + 2.0, np.float32)
+    paths = []
+    for number in range(200):
+        paths.append(tmp_path / f"{number:03d}.png")
+        Image.new("RGB", (8, 8), (number, 0, 0)).save(paths[-1])
+    titles = tuple(str(number) for number in range(200))
+    shop = Examples(np.array(titles, object), tuple(paths), titles, titles, ("A",) * 200)
+    monkeypatch.setattr(_Numbers, "space", space)
+    setting = replace(with_aims(("titles",)), base="pixels", text="numbers", width=96, views=1)
+    found = []
+    with suppress(NotBetter):
+        adapt(
+            shop,
+            setting,
+            load=lambda name: _Pixels(seen) if name == "pixels" else _Numbers(said),
+            out=tmp_path / "ours",
+            cache=tmp_path / "maps",
+            watch=found.append,
+        )
+    (_, held), rows = (found[0].whole() or (None, found[0].held())), found[0].cut.hold
+    own = float((own_ranks(said[rows], seen[rows]) < 1).mean())
+    assert own > 0.9
+    assert (held.as_dict()["recall@1"] == pytest.approx(own)) == (space == "joint")
 
 
 def test_labels_are_told_apart_by_what_was_learned_from():

@@ -249,6 +249,10 @@ def test_networks_of_convolutions_have_no_low_rank_change_and_say_what_to_do(col
         (["--objective", "source"], "give their folder (--source)"),
         (["--objective", "labels", "--source", "nowhere"], "there is no folder nowhere"),
         (["--base", "hf-image:vit", "--align", "adabn"], "this encoder has none; choose coral"),
+        (
+            ["--base", "hf-text:bert", "--source", "shop"],
+            "--source is of photos, and the base reads texts",
+        ),
         (["--blocks", "99", "--objective", "labels"], "the backbone has 18; give 0 to 18"),
         (["--processes", "2"], "titles is computed in one step, by one process"),
         (["--processes", "2", "--device", "gpu"], "there is no device 'gpu'"),
@@ -260,6 +264,20 @@ def test_what_cannot_be_learned_is_one_line(coldstart, folder, arguments, told):
     assert (code, out, len(err.splitlines())) == (2, "", 1)
     assert told in err
     assert not (folder / "ours").exists()
+
+
+def test_weights_that_were_saved_in_half_precision_learn_low_rank_changes(
+    coldstart, folder, monkeypatch
+):
+    from transformers import AutoModel
+
+    monkeypatch.setattr("coldstart_models.domain.learning.Score.gain", lambda self, start: 1.1)
+    AutoModel.from_pretrained(folder / "bert").to(torch.bfloat16).save_pretrained(folder / "bert")
+    assert load_encoder("hf-text:bert", device="cpu").module.dtype is torch.float32
+    code, _, err = coldstart(
+        *("encoders", "adapt", "--photos", "shop", "--out", "ours", "--base", "hf-text:bert"), *FAST
+    )
+    assert code == 0, err
 
 
 def test_what_an_encoder_reads_is_its_own_word_and_not_its_names(

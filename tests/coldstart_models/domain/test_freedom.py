@@ -1,10 +1,14 @@
 """What of an encoder is free, and that the cached path computes what the encoder does."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 from torch import nn
+from torchvision.models import vit_b_32
 
 from coldstart_models.domain import feature_maps as maps
 from coldstart_models.domain import towers
@@ -52,7 +56,19 @@ def test_a_backbone_that_is_not_a_chain_is_told_from_one():
         def forward(self, inputs):
             return inputs + self.second(self.first(inputs))
 
+    class Asking(nn.Module):
+        """As CLIP's, which wants a title first."""
+
+        def __init__(self):
+            super().__init__()
+            self.first = nn.Linear(4, 4)
+
+        def forward(self, title, photo=None):
+            return self.first(photo.float() + title)
+
     assert split(Residual(), torch.ones(2, 4)) is None
+    assert split(Asking(), torch.ones(2, 4)) is None
+    assert split(vit_b_32().requires_grad_(False), torch.ones(1, 3, 224, 224)) is None
     encoder = photo_encoder(module=nn.Sequential(network(), nn.Unflatten(1, (4, 4)), Residual()))
     assert split(encoder.module, probe()) is not None  # opened no further than its blocks
 
@@ -103,6 +119,33 @@ def test_maps_are_computed_once_and_gone_on_with_where_it_stopped(tmp_path, monk
     (tmp_path / "again").mkdir()
     whole = feature_maps(plan, encoder=encoder, stem=stem, folder=tmp_path / "again")
     np.testing.assert_array_equal(whole, first)  # interrupted or not, the same views
+
+
+def test_two_that_want_the_same_maps_at_once_compute_them_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(maps, "BATCH", 4)
+    shop, told = listings(tmp_path / "photos", 24), []
+
+    def run(folder):
+        encoder = photo_encoder()
+        prepare = encoder.prepare
+
+        def slowly(image):
+            time.sleep(0.005)
+            told.append(folder)
+            return prepare(image)
+
+        monkeypatch.setattr(encoder, "prepare", slowly)
+        tower = photo_tower(
+            encoder, shop.photos, freedom=Freedom(1), views=1, seed=0, cache=tmp_path / folder
+        )
+        return tower.all_features(np.arange(24))
+
+    with ThreadPoolExecutor(2) as pool:
+        both = list(pool.map(run, ["shared", "shared"]))
+    assert told.count("shared") <= 24 + 4  # the probe of the backbone's blocks aside
+    alone = run("alone")
+    for found in (*both, run("shared")):
+        np.testing.assert_allclose(found, alone, atol=5e-3)
 
 
 def test_other_photos_or_another_encoder_are_other_maps(tmp_path):
