@@ -101,7 +101,7 @@ def control(points: Sequence[Mapping[str, Any]]) -> str:
                     number(point[NDCG], best=point[NDCG] == best[NDCG]),
                     number(point[RECALL]),
                     number(point[COVERAGE]),
-                    f"{point[LIFT]:.3f}",
+                    "–" if point[LIFT] is None else f"{point[LIFT]:.3f}",
                 ]
             )
         known = f" with {shots} customers" if shots else ""

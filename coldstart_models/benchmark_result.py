@@ -126,8 +126,8 @@ class PersonalPoint:
     recall: float
     ndcg: float
     coverage: float
-    lift: float
-    """1 is no lean to what many choose."""
+    lift: float | None
+    """1 is no lean to what many choose; None where nobody else chose any of it."""
 
     def as_dict(self) -> dict[str, Any]:
         """The point of the JSON report."""

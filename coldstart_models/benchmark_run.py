@@ -4,6 +4,7 @@ Nothing of the product's state is read or written: everything happens in one fol
 later run may take up again.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,6 +32,8 @@ from feature_repo.catalogs.source import Ordering
 from feature_repo.event_log import event_log
 from feature_repo.home import Home
 from feature_repo.sources import SourceRecord, read_records
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,12 @@ def run_benchmark(
         ConfigError: the folder holds another source, or as `benchmark` says.
     """
     home = Home(workdir.resolve())
+    if _holds(spec, home):
+        log.warning(
+            "%s holds %s and is taken up as it was ingested: what its files or the mapping say "
+            "since is not read; name another folder for that",
+            *(home.root, spec),
+        )
     build_store(
         spec,
         home=home,

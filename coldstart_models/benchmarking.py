@@ -35,7 +35,7 @@ from coldstart_models.breakdowns import (
 )
 from coldstart_models.data.catalogue import BoolArray, Catalogue, FloatMatrix, IntArray
 from coldstart_models.data.episodes import thinned
-from coldstart_models.data.pools import COLD, WARM, Pool, Skipped, build_pools
+from coldstart_models.data.pools import COLD, WARM, Pool, Skipped, build_pools, cold_pool
 from coldstart_models.data.splits import Split
 from coldstart_models.errors import ConfigError, ModelError, NotEnoughData
 from coldstart_models.metrics import (
@@ -135,8 +135,13 @@ def benchmark(
     """
     asked = _checked(models, shots, seeds)
     ledger = Ledger()
-    splits = _splits(interactions_split, seeds)
-    work = [(seed, split, model) for seed, split in splits for model in _due(asked, seed, split)]
+    splits = _splits(interactions_split, seeds, ledger)
+    begun = splits[0][0]
+    work = [
+        (seed, split, model)
+        for seed, split in splits
+        for model in _due(asked, split, first=seed == begun)
+    ]
     groups = category_groups(catalogue, splits[0][1].target)
     with ExitStack() as stack:
         writer = stack.enter_context(RankingsWriter(rankings)) if rankings else None
@@ -147,7 +152,8 @@ def benchmark(
                 pools_of = {seed: _pools(split, shots, seed, ledger)}
                 pretrained = {}
             bench = Bench(catalogue, split, pools_of[seed], groups, seed, writer, ledger)
-            _run(bench, model, partial(build, truth=truth, pretrained=pretrained), truth)
+            made = partial(build, truth=truth, pretrained=pretrained)
+            _run(bench, model, made, truth, characterised=seed == begun)
             if progress:
                 progress(done + 1, len(work))
     return _result(source, splits[0][1], asked, groups, seeds, generated, ledger)
@@ -165,16 +171,35 @@ def _checked(models: Sequence[str], shots: Sequence[int], seeds: int) -> list[Mo
     return asked
 
 
-def _splits(split_of: Callable[[int], Split], seeds: int) -> list[tuple[int, Split]]:
-    """Each seed's split; one and the same where the seed does not matter."""
-    first = split_of(0)
-    others = ((seed, split_of(seed) if first.seeded else first) for seed in range(1, seeds))
-    return [(0, first), *others]
+def _splits(
+    split_of: Callable[[int], Split], seeds: int, ledger: Ledger
+) -> list[tuple[int, Split]]:
+    """Each seed's split; one and the same where the seed does not matter.
+
+    A seed that nothing can be measured on is left out. Raises NotEnoughData where every one is.
+    """
+    found: list[tuple[int, Split]] = []
+    reasons: list[NotEnoughData] = []
+    for seed in range(seeds):
+        if found and not found[0][1].seeded:
+            found.append((seed, found[0][1]))
+            continue
+        try:
+            split = split_of(seed)
+            cold_pool(split)
+        except NotEnoughData as reason:
+            reasons.append(reason)
+            ledger.skip(f"seed {seed}", str(reason))
+        else:
+            found.append((seed, split))
+    if not found:
+        raise reasons[0]
+    return found
 
 
-def _due(asked: list[Model], seed: int, split: Split) -> list[Model]:
-    """The models that this seed can tell something new about."""
-    return [model for model in asked if seed == 0 or model.seeded or split.seeded]
+def _due(asked: list[Model], split: Split, *, first: bool) -> list[Model]:
+    """The models that a seed can tell something new about."""
+    return [model for model in asked if first or model.seeded or split.seeded]
 
 
 def _pools(split: Split, shots: Sequence[int], seed: int, ledger: Ledger) -> list[Pool]:
@@ -198,9 +223,18 @@ class Bench:
 
 
 def _run(
-    bench: Bench, model: Model, build: Callable[..., Ranker], truth: pd.DataFrame | None
+    bench: Bench,
+    model: Model,
+    build: Callable[..., Ranker],
+    truth: pd.DataFrame | None,
+    *,
+    characterised: bool,
 ) -> None:
-    """Fit one model and measure it on every pool."""
+    """Fit one model and measure it on every pool.
+
+    Args:
+        characterised: whether what steers it and how sure it is are measured as well.
+    """
     if model.name == ORACLE and truth is None:
         bench.ledger.skip(model.name, "the source's choice model is not known")
         return
@@ -220,7 +254,7 @@ def _run(
         measurement = measure(bench, ranker, pool, model=model.name, shots=labels)
         for count in labels:
             bench.ledger.add((model.name, count, pool.name), measurement)
-    if bench.seed == 0:
+    if characterised:
         _characterise(bench, model, ranker)
 
 
@@ -247,10 +281,12 @@ def _reliability(ranker: Sure, pool: Pool, *, model: str) -> Reliability:
     most = max(1, CHANCES_AT_ONCE // len(pool.task.candidates))
     users = thinned(np.arange(len(pool.task.user_index)), most)
     some = pool.of_users(users)
+    ranked = ~some.excluded.toarray()
     return reliability(
         model,
-        among(ranker.log_chances(some.task), ~some.excluded.toarray()),
+        among(ranker.log_chances(some.task), ranked),
         some.chosen.toarray(),
+        ranked=ranked,
         pool=pool.name,
         shots=pool.shots,
     )
@@ -323,7 +359,9 @@ def personal_curve(
         found = own
         if place is not None and place != own_place:
             found = measure(quiet, _At(ranker, place), pool, model=model, shots=[])
-        means = dict(zip(USER_METRICS, np.nanmean(found.values, axis=0), strict=True))
+        recall, ndcg = (
+            float(np.nanmean(found.values[:, USER_METRICS.index(name)])) for name in (RECALL, NDCG)
+        )
         points.append(
             PersonalPoint(
                 model,
@@ -331,10 +369,10 @@ def personal_curve(
                 pool.shots,
                 personal=place,
                 own=place == own_place,
-                recall=round(float(means[RECALL]), DIGITS),
-                ndcg=round(float(means[NDCG]), DIGITS),
+                recall=round(recall, DIGITS),
+                ndcg=round(ndcg, DIGITS),
                 coverage=round(found.coverage, DIGITS),
-                lift=round(found.lift, DIGITS),
+                lift=None if np.isnan(found.lift) else round(found.lift, DIGITS),
             )
         )
     return points
@@ -405,7 +443,8 @@ class _Tally:
     def measurement(
         self, *, seed: int, stranger: BoolArray, cells: Mapping[str, FloatArray]
     ) -> Measurement:
-        pool = self._pool
+        pool, lifts = self._pool, np.concatenate([*self._lifts, np.zeros(0)])
+        known = lifts[np.isfinite(lifts)]
         ranked = int((pool.month >= 0).sum()) if pool.month is not None else len(self._seen)
         return Measurement(
             seed=seed,
@@ -418,7 +457,7 @@ class _Tally:
             num_candidates=ranked,
             group_hits=self._hits,
             group_truths=self._truths,
-            lift=float(np.nanmean(np.concatenate(self._lifts))) if self._lifts else np.nan,
+            lift=float(known.mean()) if len(known) else np.nan,
         )
 
 

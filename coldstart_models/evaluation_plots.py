@@ -4,6 +4,8 @@ import io
 from collections.abc import Sequence
 from typing import Any, Final
 
+import numpy as np
+
 from coldstart_models.benchmark_result import BenchmarkResult, ResultRow
 from coldstart_models.data.pools import COLD, FULL, MONTH, WARM
 from coldstart_models.metrics import NDCG
@@ -86,7 +88,8 @@ def breakdown_plot(result: BenchmarkResult, *, by: str) -> str:
         places = [place for place, group in enumerate(groups) if group in value]
         recalls = [value[groups[place]] for place in places]
         axes.scatter(recalls, places, s=42, color=_color(model), label=model, zorder=3)
-    axes.set_yticks(range(len(groups)), [f"{name} ({counts[name]})" for name in groups])
+    names = [f"{name.replace('$', chr(92) + '$')} ({counts[name]})" for name in groups]
+    axes.set_yticks(range(len(groups)), names)  # a $ would begin a formula
     axes.set_ylim(len(groups) - 0.5, -0.5)
     axes.set_xlim(left=0)
     axes.grid(axis="y", color=INK, alpha=0.12)
@@ -107,7 +110,7 @@ def personal_plot(result: BenchmarkResult) -> str:
         own = [place for place, point in enumerate(points) if point.own]
         for axes, values in (
             (quality, [point.ndcg for point in points]),
-            (lift, [point.lift for point in points]),
+            (lift, [np.nan if point.lift is None else point.lift for point in points]),
         ):
             axes.plot(
                 places,

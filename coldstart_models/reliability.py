@@ -31,7 +31,7 @@ class Reliability:
     error: float
     """Σ |predicted − observed| over Σ predicted: 0 is calibrated, 2 is always wrong."""
     gain: float
-    """Mean, over users, of log chance of a choice over that of blind drawing from the pool."""
+    """Mean, over users, of log chance of a choice over that of blind drawing of what is ranked."""
     users: int
     """How many it is of; of a large pool every n-th."""
 
@@ -58,19 +58,28 @@ def among(log_chances: FloatMatrix, ranked: BoolArray) -> FloatMatrix:
 
 
 def reliability(
-    model: str, log_chances: FloatMatrix, chosen: BoolArray, *, pool: str = COLD, shots: int = 0
+    model: str,
+    log_chances: FloatMatrix,
+    chosen: BoolArray,
+    *,
+    ranked: BoolArray | None = None,
+    pool: str = COLD,
+    shots: int = 0,
 ) -> Reliability:
     """Compare chances with choices.
 
     Args:
-        log_chances: (U, C) log p, each row a distribution.
+        log_chances: (U, C) log p, each row a distribution over what is ranked for the person.
         chosen: (U, C), at least one True a row.
+        ranked: (U, C) what is; all by default. Other pairs are in no bin.
         pool: of the candidates.
         shots: first customers that the chances know of.
     """
+    there = np.ones(chosen.shape, bool) if ranked is None else ranked
     share = chosen / chosen.sum(axis=1, keepdims=True)
     chance = np.exp(log_chances.astype(np.float64))
     order = np.argsort(chance, axis=None, kind="stable")
+    order = order[there.flat[order]]
     bins = np.array_split(order, min(BINS, len(order)))
     predicted = np.array([chance.flat[rows].mean() for rows in bins])
     observed = np.array([share.flat[rows].mean() for rows in bins])
@@ -82,7 +91,9 @@ def reliability(
         predicted=_rounded(predicted),
         observed=_rounded(observed),
         error=round(float((sizes * abs(predicted - observed)).sum() / (sizes @ predicted)), 4),
-        gain=round(float((share * log_chances).sum(axis=1).mean() + np.log(chosen.shape[1])), 4),
+        gain=round(
+            float((share * log_chances).sum(axis=1).mean() + np.log(there.sum(axis=1)).mean()), 4
+        ),
         users=len(chosen),
     )
 

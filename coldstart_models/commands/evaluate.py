@@ -53,9 +53,10 @@ def run(
     from coldstart_models.benchmark_run import read_stored, splitter
     from coldstart_models.benchmarking import benchmark
     from coldstart_models.data.pools import Skipped
-    from coldstart_models.errors import ArtifactError, ContractMismatch
+    from coldstart_models.errors import ModelError
     from coldstart_models.evaluation_report import write_report
     from coldstart_models.models import MODELS
+    from feature_repo.errors import FeatureError
     from feature_repo.home import Home
 
     home, now = Home.current(), console.present(as_of)
@@ -75,10 +76,12 @@ def run(
         )
     try:
         shown, why = _examples(home), "no history is online; run `coldstart materialize`"
-    except (ArtifactError, ContractMismatch) as error:
+    except (ModelError, FeatureError) as error:
         shown, why = [], str(error)
     if not shown:
         result = replace(result, skipped=[*result.skipped, Skipped("examples", why)])
+    if json is not None:
+        write_json(result, json)
     path = write_report(
         result,
         shown,
@@ -87,8 +90,6 @@ def run(
         generated=stored.record.generated,
         now=now,
     )
-    if json is not None:
-        write_json(result, json)
     tell(result)
     console.say(f"report: {path}")
 

@@ -23,6 +23,7 @@ COLD: Final = "cold"
 MONTH: Final = "month"
 FULL: Final = "full"
 WARM: Final = "warm"
+MIN_CANDIDATES: Final = 2
 MIN_MONTH_ITEMS: Final = 2
 WARMTH_BOUNDS: Final = (0, 1, 6, 21)
 """The fewest distinct users, before the cutoff, of each cell of warm items."""
@@ -88,7 +89,10 @@ def build_pools(
         if found:
             pools.extend(found)
         else:
-            reason = f"no user has a cold item with more than {count} users in the truth"
+            reason = (
+                f"fewer than {MIN_CANDIDATES} cold items have more than {count} users, or nobody "
+                "else with a history chose one of them"
+            )
             skipped.append(Skipped(shots_pool(count), reason))
     for name, pool, reason in (
         (MONTH, month_pool(split, cold), "no launch dates, or no month with two launches"),
@@ -105,6 +109,11 @@ def build_pools(
 def cold_pool(split: Split) -> Pool:
     """All cold items in one pool, zero shots."""
     pool = _pool(split, COLD, np.flatnonzero(split.cold), split.truth.matrix())
+    if pool is None and split.cold.sum() == 1:
+        raise NotEnoughData(
+            f"{split.name} leaves one cold item, and every ranking of one is right; hold out more, "
+            "or cut earlier"
+        )
     if pool is None:
         raise NotEnoughData(
             f"{split.name} leaves no user with a history and a cold item in the truth: "
@@ -201,7 +210,10 @@ def _pool(
     *,
     users: IntArray | None = None,
 ) -> Pool | None:
-    """The pool of (num_users, N) matrices; None where no user has a history and truth."""
+    """The pool of (num_users, N) matrices; None where no user has a history and truth, or a single
+    candidate leaves nothing to rank."""
+    if len(candidates) < MIN_CANDIDATES:
+        return None
     chosen = later[:, candidates].astype(bool)
     outside = sparse.csr_matrix(chosen.shape, dtype=bool)
     if excluded is not None:

@@ -163,8 +163,10 @@ def study(
             progress=told,
         )
     start, wide = _start(photo, text, parts, count=len(chosen), width=setting.width)
-    if photo is not None and text is not None and encoder.space == text_encoder.space:
-        wide = [plain_head(one.head.in_features).to(one.device) for one in (photo, text)]
+    towers = [tower for tower in (photo, text) if tower is not None]
+    if len(towers) == 2 and encoder.space == getattr(text_encoder, "space", None):
+        counts = [tower.all_features(parts.learn[:1]).shape[1] for tower in towers]
+        wide = [plain_head(n).to(one.device) for one, n in zip(towers, counts, strict=True)]
     teaching = _teaching(setting.aims, examples, parts, of_source, start)
     objectives = Objectives(
         setting.aims,

@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from functools import partial
 
@@ -143,6 +144,37 @@ def test_a_model_that_cannot_be_had_is_left_out_with_its_reason():
 def test_nothing_measured_is_an_error():
     with pytest.raises(NotEnoughData, match="no model could be measured on board: oracle"):
         on_board(models=("oracle",))
+
+
+def test_a_seed_that_leaves_nothing_to_measure_is_left_out_and_the_others_count():
+    catalogue = board()
+    interactions = interactions_of(board_rows(), catalogue)
+
+    def split_of(seed):
+        if seed in (0, 2):
+            raise NotEnoughData(f"no event on a cold item by seed {seed}")
+        return random_items_split(catalogue, interactions, 0.3, seed=seed, timed=True, dated=True)
+
+    asked = {"source": "board", "catalogue": catalogue, "interactions_split": split_of}
+    found = benchmark(**asked, models=("random", "siamese"), shots=(0,), seeds=4)
+    assert found.row("random").ndcg > 0
+    assert found.personal  # of the first seed that there is
+    reasons = {one.what: one.reason for one in found.skipped}
+    assert reasons["seed 0"] == "no event on a cold item by seed 0"
+    assert {what for what in reasons if what.startswith("seed")} == {"seed 0", "seed 2"}
+    with pytest.raises(NotEnoughData, match="by seed 0"):
+        benchmark(**asked, models=("random",), shots=(0,), seeds=1)
+
+
+def test_where_nobody_else_chose_anything_there_is_no_lift_and_the_json_is_json(recwarn):
+    alone = next(row[0] for row in board_rows())
+    pairs = [row for row in board_rows() if row[2] < 99 or row[0] == alone]
+    found = on_board(rows=pairs, models=("siamese",), shots=(0,))
+    assert found.row("siamese").num_users == 1
+    assert {point.lift for point in found.personal} == {None}
+    json.loads(json.dumps(found.as_dict(), allow_nan=False))
+    assert "<svg" in personal_plot(found)
+    assert not [one for one in recwarn if "empty slice" in str(one.message)]
 
 
 def test_what_cannot_be_asked_is_refused():

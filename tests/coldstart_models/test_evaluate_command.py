@@ -39,6 +39,18 @@ def test_without_a_model_the_report_has_every_number_and_says_why_no_examples(
     assert told.count("run `coldstart train`") == 2
 
 
+def test_a_model_whose_features_are_not_applied_loses_the_examples_alone(
+    coldstart, home: Home
+) -> None:
+    train_job(home=home, now=NOW)
+    home.registry.unlink()
+    result, told = evaluated(coldstart)
+    assert {row["model"] for row in result["results"]} == {"random", "popularity"}
+    (why,) = (one["reason"] for one in result["skipped"] if one["what"] == "examples")
+    assert "coldstart apply" in why
+    assert "<h2>Examples</h2>" not in told
+
+
 def test_with_a_model_the_report_shows_whom_it_recommends_what(coldstart, home: Home) -> None:
     train_job(home=home, now=NOW)
     result, _ = evaluated(coldstart)

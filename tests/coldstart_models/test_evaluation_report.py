@@ -1,10 +1,13 @@
+import html
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from coldstart_models.evaluation_plots import breakdown_plot
 from coldstart_models.evaluation_report import (
     MAX_EXAMPLES,
     THUMBNAIL,
@@ -59,6 +62,17 @@ def test_the_plots_take_the_colour_of_the_page(result, tmp_path):
     assert "#010203" not in page
     assert page.count("<svg") == 4
     assert "prefers-color-scheme: dark" in page
+
+
+def test_a_category_with_prices_in_it_is_written_as_it_is(result):
+    name = "$10 (20% off $50) ^{"
+    groups = [
+        replace(one, by="category", group=name)
+        for one in result.breakdowns
+        if one.group == result.breakdowns[0].group
+    ]
+    told = breakdown_plot(replace(result, breakdowns=groups), by="category")
+    assert "$10 (20% off $50) ^{" in html.unescape(told)
 
 
 def test_generated_data_is_said_to_be_so(result, tmp_path):

@@ -10,7 +10,7 @@ import torch
 from coldstart_models.data.pools import cold_pool, shots_pools
 from coldstart_models.data.splits import random_items_split
 from coldstart_models.ranker import RankingTask, Sure
-from coldstart_models.reliability import demand_reliability, reliability
+from coldstart_models.reliability import among, demand_reliability, reliability
 from coldstart_models.siamese import certainty as certainties
 from coldstart_models.siamese.certainty import SPREAD, Certainty, Choices
 from coldstart_models.siamese.files import load_folder, save_folder
@@ -194,6 +194,17 @@ def test_reliability_tells_what_came_true() -> None:
     wrong = reliability("m", sure, np.roll(chosen, 1, axis=1))
     assert wrong.error == pytest.approx(1.99, abs=1e-2)
     assert wrong.gain < 0
+
+
+def test_drawing_blindly_from_what_is_ranked_gains_nothing_and_other_pairs_are_in_no_bin() -> None:
+    ranked = np.ones((4, 3), bool)
+    ranked[:, 2] = False
+    chances = among(np.zeros((4, 3), np.float32), ranked)
+    chosen = np.array([[True, False, False], [False, True, False]] * 2)
+    blind = reliability("m", chances, chosen, ranked=ranked)
+    assert blind.gain == pytest.approx(0.0, abs=1e-6)
+    assert blind.predicted == pytest.approx([0.5] * len(blind.predicted))
+    assert sum(blind.observed) == pytest.approx(4.0)
 
 
 def test_reliability_of_fewer_pairs_than_bins_is_a_number() -> None:
