@@ -179,7 +179,7 @@ def _splits(
     A seed that nothing can be measured on is left out. Raises NotEnoughData where every one is.
     """
     found: list[tuple[int, Split]] = []
-    reasons: list[NotEnoughData] = []
+    reasons: dict[int, NotEnoughData] = {}
     for seed in range(seeds):
         if found and not found[0][1].seeded:
             found.append((seed, found[0][1]))
@@ -188,12 +188,13 @@ def _splits(
             split = split_of(seed)
             cold_pool(split)
         except NotEnoughData as reason:
-            reasons.append(reason)
-            ledger.skip(f"seed {seed}", str(reason))
+            reasons[seed] = reason
         else:
             found.append((seed, split))
     if not found:
         raise reasons[0]
+    for seed, reason in reasons.items():
+        ledger.skip(f"seed {seed}", str(reason))
     return found
 
 
