@@ -193,8 +193,8 @@ def _splits(
             found.append((seed, split))
     if not found:
         raise reasons[0]
-    for seed, reason in reasons.items():
-        ledger.skip(f"seed {seed}", str(reason))
+    for seed, why in reasons.items():
+        ledger.skip(f"seed {seed}", str(why))
     return found
 
 
