@@ -32,6 +32,7 @@ from feature_repo.catalogs.source import Ordering
 from feature_repo.event_log import event_log
 from feature_repo.home import Home
 from feature_repo.sources import SourceRecord, read_records
+from validation import tables
 
 log = logging.getLogger(__name__)
 
@@ -123,7 +124,7 @@ def run_benchmark(
         encoders=encoders,
         progress=progress,
     )
-    stored = read_stored(home)
+    stored = read_stored(home, until=now)
     return benchmark(
         source=stored.record.name,
         catalogue=stored.catalogue,
@@ -243,8 +244,12 @@ def _ingest(
     )
 
 
-def read_stored(home: Home) -> StoredSource:
-    """The folder's one source, with its features. Raises ConfigError where there are several."""
+def read_stored(home: Home, *, until: datetime | None = None) -> StoredSource:
+    """The folder's one source, with its features. Raises ConfigError where there are several.
+
+    Args:
+        until: time-zone aware; later events, which a kept folder may hold, are not read.
+    """
     records = list(read_records(home.sources).values())
     if len(records) != 1:
         names = ", ".join(record.name for record in records)
@@ -255,6 +260,8 @@ def read_stored(home: Home) -> StoredSource:
     record = records[0]
     truth = pq.read_table(home.truth).to_pandas() if record.truth else None
     events = event_log(home).read().to_pandas()
+    if until is not None:
+        events = events[events[tables.EVENT_TIMESTAMP] <= until].reset_index(drop=True)
     return StoredSource(record, load_catalogue(home), events, truth)
 
 

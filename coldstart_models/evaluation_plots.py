@@ -88,14 +88,18 @@ def breakdown_plot(result: BenchmarkResult, *, by: str) -> str:
         places = [place for place, group in enumerate(groups) if group in value]
         recalls = [value[groups[place]] for place in places]
         axes.scatter(recalls, places, s=42, color=_color(model), label=model, zorder=3)
-    names = [f"{name.replace('$', chr(92) + '$')} ({counts[name]})" for name in groups]
-    axes.set_yticks(range(len(groups)), names)  # a $ would begin a formula
+    axes.set_yticks(range(len(groups)), [f"{_literal(name)} ({counts[name]})" for name in groups])
     axes.set_ylim(len(groups) - 0.5, -0.5)
     axes.set_xlim(left=0)
     axes.grid(axis="y", color=INK, alpha=0.12)
     axes.set_xlabel("recall@20")
     _legend(axes)
     return _svg(figure)
+
+
+def _literal(text: str) -> str:
+    """As matplotlib writes it literally: a $ would begin a formula."""
+    return text.replace("$", r"\$")
 
 
 def personal_plot(result: BenchmarkResult) -> str:

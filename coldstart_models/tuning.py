@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from coldstart_models.config import Config, with_learning
 from coldstart_models.errors import ConfigError, NotEnoughData
 from coldstart_models.general.artifact import GeneralModel
 from coldstart_models.peers.selection import ValidationTask, validation_task
@@ -107,8 +108,7 @@ class Tuned:
 
     def toml(self) -> str:
         """The best trial as a configuration's section."""
-        values = asdict(self.best.learning)
-        return "[train]\n" + "".join(f"{name} = {value:.6g}\n" for name, value in values.items())
+        return with_learning(Config(), self.best.learning)
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""

@@ -83,23 +83,23 @@ class Examples:
 
     def digest(self) -> str:
         """Hash of all their contents, photos byte by byte."""
+        columns = self.ids, self._photo_hashes(), self.texts, self.titles, self.categories
+        return digest(*(repr(one) for one in zip(*columns, strict=True)))
+
+    def _photo_hashes(self) -> list[str]:
+        """N; empty where there is no photo."""
         with ThreadPoolExecutor() as pool:
-            photos = pool.map(lambda path: file_hash(path) if path else "", self.photos)
-            told = zip(self.ids, photos, self.texts, self.titles, self.categories, strict=True)
-            return digest(*(repr(one) for one in told))
+            return list(pool.map(lambda path: file_hash(path) if path else "", self.photos))
 
     def groups(self) -> IntArray:
         """(N,) numbers of what is one thing: the same id, or byte for byte the same photo."""
-        with ThreadPoolExecutor() as pool:
-            photos = list(pool.map(lambda path: file_hash(path) if path else "", self.photos))
-        rows = np.arange(len(self))
-        alike = [np.unique(np.asarray(self.ids, str), return_index=True, return_inverse=True)]
-        told = [photo or f"row {row}" for row, photo in zip(rows, photos, strict=True)]
-        alike.append(np.unique(told, return_index=True, return_inverse=True))
-        firsts = np.concatenate([first[number] for _, first, number in alike])
-        joined = sparse.coo_array(
-            (np.ones(len(firsts)), (np.tile(rows, 2), firsts)), (len(self),) * 2
-        )
+        rows, firsts = np.arange(len(self)), []
+        photos = [photo or f"row {row}" for row, photo in enumerate(self._photo_hashes())]
+        for told in (self.ids.astype(str), photos):
+            _, first, number = np.unique(told, return_index=True, return_inverse=True)
+            firsts.append(first[number])  # the first row that says the same
+        edges = np.tile(rows, 2), np.concatenate(firsts)
+        joined = sparse.coo_array((np.ones(2 * len(self)), edges), (len(self),) * 2)
         return np.asarray(connected_components(joined, directed=False)[1], np.int64)
 
     def labels(self, known: IntArray) -> IntArray:

@@ -162,11 +162,8 @@ def study(
             beside=photo,
             progress=told,
         )
-    start, wide = _start(photo, text, parts, count=len(chosen), width=setting.width)
-    towers = [tower for tower in (photo, text) if tower is not None]
-    if len(towers) == 2 and encoder.space == getattr(text_encoder, "space", None):
-        counts = [tower.all_features(parts.learn[:1]).shape[1] for tower in towers]
-        wide = [plain_head(n).to(one.device) for one, n in zip(towers, counts, strict=True)]
+    joint = of_photos and encoder.space == getattr(text_encoder, "space", None)
+    start, wide = _start(photo, text, parts, count=len(chosen), width=setting.width, joint=joint)
     teaching = _teaching(setting.aims, examples, parts, of_source, start)
     objectives = Objectives(
         setting.aims,
@@ -231,12 +228,13 @@ def _estimate(encoder: Any, photos: list[Path], progress: StepProgress | None) -
 
 
 def _start(
-    photo: Tower | None, text: Tower | None, parts: Cut, *, count: int, width: int
+    photo: Tower | None, text: Tower | None, parts: Cut, *, count: int, width: int, joint: bool
 ) -> tuple[FloatMatrix, list[nn.Linear] | None]:
     """Give the towers the heads to start from.
 
-    Returns the first one's vectors (T, D) of the target, and where they have fewer numbers than
-    the base's the heads of all of those.
+    Returns the first one's vectors (T, D) of the target, and the heads of the base as it serves: of
+    bases of one space (`joint`) those that change nothing, of others those of all numbers where the
+    vectors have fewer.
     """
     first = photo or text
     assert first is not None
@@ -254,6 +252,8 @@ def _start(
     start, begun = heads(principal_head(features[parts.learn], width=width))
     for tower, head in zip(towers, begun, strict=True):
         tower.head = head
+    if joint:
+        return start, [plain_head(features.shape[1]).to(tower.device) for tower in towers]
     if features.shape[1] <= width:
         return start, None
     return start, heads(centred_head(features[parts.learn]))[1]

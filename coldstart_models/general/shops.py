@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
@@ -65,9 +65,7 @@ def open_shop(
         NotEnoughData: too few of its listings were chosen beside another.
     """
     encode_source(spec, home=home, now=now, as_of=now, encoders=encoders, progress=progress)
-    stored = read_stored(home)
-    known = stored.events[tables.EVENT_TIMESTAMP] <= now  # a kept store may hold later ones
-    stored = replace(stored, events=stored.events[known].reset_index(drop=True))
+    stored = read_stored(home, until=now)
     stated = (licences or {}).get(stored.record.name)
     return read_shop(stored, licence=stated or licence_of(spec, stored))
 

@@ -4,7 +4,13 @@ from datetime import UTC, datetime
 import pandas as pd
 import pytest
 
-from coldstart_models.benchmark_run import Encoders, SplitPlan, build_store, run_benchmark
+from coldstart_models.benchmark_run import (
+    Encoders,
+    SplitPlan,
+    build_store,
+    read_stored,
+    run_benchmark,
+)
 from coldstart_models.data.catalogue import load_catalogue
 from coldstart_models.errors import ConfigError
 from feature_repo.encoders.encoder import Modality
@@ -74,6 +80,16 @@ def test_a_folder_is_taken_up_without_reading_the_source_again(board_run, tmp_pa
     finally:
         shutil.move(moved, root / "board")
     assert again.as_dict() == result.as_dict()
+
+
+def test_of_a_folder_nothing_later_than_the_present_is_read(board_run):
+    root, *_ = board_run
+    home = Home((root / "work").resolve())
+    whole = read_stored(home).events["event_timestamp"]
+    middle = whole.sort_values().iloc[len(whole) // 2]
+    known = read_stored(home, until=middle.to_pydatetime()).events["event_timestamp"]
+    assert known.max() == middle
+    assert 0 < len(known) == (whole <= middle).sum() < len(whole)
 
 
 def test_a_folder_that_was_made_with_another_encoder_is_measured_with_the_one_asked_for(
