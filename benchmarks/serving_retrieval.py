@@ -13,7 +13,6 @@ import argparse
 import json
 import os
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -157,13 +156,12 @@ def teach(large: Recommender, seed: int) -> None:
     """Let some listings learn from customers who like their category."""
     generator = np.random.default_rng(seed)
     ids = large._snapshot.item_ids
-    now = datetime(2026, 6, 1, tzinfo=UTC)
     for number, row in enumerate(generator.choice(len(ids), TAUGHT, replace=False).tolist()):
         customers = [
             history(large._snapshot, list(KINDS)[(number + one) % len(KINDS)], seed=row + one)
             for one in range(CUSTOMERS)
         ]
-        large.adapt(str(ids[row]), customers, times=[now] * CUSTOMERS)
+        large.adapt(str(ids[row]), customers, moments=[0.0] * CUSTOMERS)
 
 
 def exactly(large: Recommender, given: UserHistory) -> set[str]:

@@ -16,7 +16,6 @@ from coldstart_models.data.catalogue import Catalogue, FloatMatrix
 from coldstart_models.data.episodes import turns
 from coldstart_models.data.pools import Pool, shots_pools
 from coldstart_models.data.splits import Split
-from coldstart_models.ranker import Support
 from coldstart_models.siamese.learners.contest import hold_contest, learn_on_all
 from coldstart_models.siamese.learners.demand import Demand
 from coldstart_models.siamese.learners.learner import FastWeights, Learner
@@ -91,13 +90,7 @@ def with_fewer(pool: Pool) -> Iterator[Pool]:
     turn = turns(support.item_index)  # in order, and each item's users as they came
     for shots in (shots for shots in SHOTS if shots <= pool.shots):
         first = np.flatnonzero(turn < shots)
-        known = Support(
-            support.item_index[first],
-            support.user_index[first],
-            support.time_us[first],
-            support.histories.take(first),
-        )
-        yield replace(pool, shots=shots, task=replace(pool.task, support=known))
+        yield replace(pool, shots=shots, task=replace(pool.task, support=support.of(first)))
 
 
 @torch.inference_mode()

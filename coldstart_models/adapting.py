@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import pandas as pd
 
 from coldstart_models.errors import UnknownItem
+from coldstart_models.log_clock import log_clock
 from coldstart_models.user_history import UserHistory
 from feature_repo.event_log import event_log
 from feature_repo.feature_tables import HISTORY_LENGTH
@@ -28,13 +29,15 @@ def adapted_rows(
     The recommender ranks by what they learned from here on.
     """
     new = tuple(item_id for item_id in chosen if _is_new(item_id, recommender))
-    rows = []
+    if not new:
+        return new, pd.DataFrame()
+    clock, rows = log_clock(home).now(), []
     for item_id in new:
         first = first_users(item_id, home=home)
         histories = histories_before(first, home=home)
-        times = [moment.to_pydatetime() for moment in first[tables.EVENT_TIMESTAMP]]
-        rows.append(recommender.adapt(item_id, histories, times=times))
-    return new, pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
+        moments = clock.read(pd.DatetimeIndex(first[tables.EVENT_TIMESTAMP]).as_unit("us").asi8)
+        rows.append(recommender.adapt(item_id, histories, moments=moments.tolist()))
+    return new, pd.concat(rows, ignore_index=True)
 
 
 def _is_new(item_id: str, recommender: "Follower") -> bool:

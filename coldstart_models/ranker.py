@@ -59,8 +59,20 @@ class Support:
     """(P,); numbers of the training set's users."""
     time_us: IntArray
     """(P,)"""
+    moments: npt.NDArray[np.float64]
+    """(P,): the same by the shop's own clock (`data.shop_clock`)."""
     histories: Histories
     """(P, H): what each supporter had chosen before."""
+
+    def of(self, rows: IntArray) -> "Support":
+        """Some of the pairs, by row number."""
+        return Support(
+            self.item_index[rows],
+            self.user_index[rows],
+            self.time_us[rows],
+            self.moments[rows],
+            self.histories.take(rows),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from coldstart_models.siamese.population import Population
 from coldstart_models.siamese.sketch import LARGE, Sketch
 from coldstart_models.siamese.togetherness import TOGETHER, Togetherness
 from coldstart_models.siamese.training import MetaSiamese, history_batch, to_vectors
-from coldstart_models.snapshot import Snapshot, microseconds
+from coldstart_models.snapshot import Snapshot
 from coldstart_models.snapshot_changes import Taught, taken_up
 from coldstart_models.snapshot_files import read_snapshot
 from coldstart_models.user_history import UserHistory
@@ -45,7 +45,7 @@ class Follower(Protocol):
         """As of `Recommender`, as are the others."""
 
     def adapt(
-        self, item_id: str, supporters: Sequence[UserHistory], *, times: Sequence[datetime]
+        self, item_id: str, supporters: Sequence[UserHistory], *, moments: Sequence[float]
     ) -> Any: ...
 
     def remove_listings(self, item_ids: Collection[str]) -> None: ...
@@ -197,16 +197,16 @@ class Recommender(Answering):
             follower.reload(home)
 
     def adapt(
-        self, item_id: str, supporters: Sequence[UserHistory], *, times: Sequence[datetime]
+        self, item_id: str, supporters: Sequence[UserHistory], *, moments: Sequence[float]
     ) -> pd.DataFrame:
         """Let a listing learn from its first customers; returns its `item_adaptation` row.
 
         Args:
             supporters: each customer's history before the choice.
-            times: when each chose it, in order.
+            moments: when each chose it by the shop's clock (`log_clock`), in order.
         """
-        if len(supporters) != len(times):
-            raise ValueError(f"{len(supporters)} supporters have {len(times)} times")
+        if len(supporters) != len(moments):
+            raise ValueError(f"{len(supporters)} supporters have {len(moments)} moments")
         scorer, network = self._scoring.scorer, self._scoring.network
         with self._writing:
             snapshot = self._snapshot
@@ -217,7 +217,7 @@ class Recommender(Answering):
                 evidence = Evidence.of(
                     profiles,
                     torch.zeros(len(supporters), dtype=torch.long),
-                    torch.tensor([microseconds(moment) for moment in times], dtype=torch.long),
+                    torch.tensor(moments, dtype=torch.float64),
                     listings=snapshot.vectors.take(torch.tensor([row])),
                     prior=torch.from_numpy(snapshot.prior[[row]]),
                     space=self._space,
@@ -230,7 +230,7 @@ class Recommender(Answering):
                 row, delta[0], float(bias[0]), support=len(supporters)
             )
         for follower in self._followers:
-            follower.adapt(item_id, supporters, times=times)
+            follower.adapt(item_id, supporters, moments=moments)
         return adaptation_rows([item_id], delta, bias, [len(supporters)], tag=self.tag)
 
     @property

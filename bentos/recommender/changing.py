@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import bentoml
+import numpy as np
 
 from bentos.recommender import measures, payloads, threads
 from bentos.recommender.identities import wrong_ids
@@ -12,7 +13,9 @@ from bentos.recommender.photos import PhotoRefused, as_given, told_name
 from bentos.recommender.state import State, as_responses
 from bentos.recommender.taking import count, rejected
 from coldstart_models.adapting import known_from
+from coldstart_models.log_clock import log_clock
 from coldstart_models.online_histories import extend_history
+from coldstart_models.snapshot import microseconds
 from feature_repo import listing_changes
 from feature_repo.feature_tables import ITEM_ADAPTATION
 from feature_repo.jobs.sent_photos import SentPhotos
@@ -57,11 +60,12 @@ class Changing(State):
             )
             for one in params.customers
         ]
-        times = [_aware(one.chosen_at or now) for one in params.customers]
+        chosen_at = [microseconds(_aware(one.chosen_at or now)) for one in params.customers]
         undone = "and what was learned is not kept; it is where this is sent again"
         with measures.stage("adapt"), self._intake, as_responses(undone=undone):
             serving = self._serving
-            rows = serving.recommender.adapt(params.item_id, histories, times=times)
+            moments = log_clock(self.home).now().read(np.array(chosen_at, np.int64)).tolist()
+            rows = serving.recommender.adapt(params.item_id, histories, moments=moments)
             self.store.push(ITEM_ADAPTATION.name, known_from(rows, now), now=now)
             listing_changes.record(self.home, [params.item_id], kind=Kind.LEARNED)
         return payloads.AdaptResponse(

@@ -18,6 +18,7 @@ from coldstart_models.data.interactions import (
     Interactions,
     stack_histories,
 )
+from coldstart_models.data.shop_clock import ShopClock
 from coldstart_models.data.splits import UNKNOWN_TIME, available_us
 from coldstart_models.ranker import RankingTask, Support, TrainingSet
 
@@ -227,8 +228,7 @@ def with_support(
     if len(candidates) < MIN_COHORT:
         return None
     support = first_users(interactions, candidates, shots=shots, generator=generator)
-    histories = episode.past.histories(support.user_index)
-    support = Support(support.item_index, support.user_index, support.time_us, histories)
+    support = replace(support, histories=episode.past.histories(support.user_index))
     columns = np.searchsorted(episode.task.candidates, candidates)
     task = RankingTask(episode.task.user_index, episode.task.histories, candidates, support)
     chosen = episode.chosen[:, columns] & ~supported(task)
@@ -243,12 +243,14 @@ def first_users(
     *,
     shots: int,
     generator: np.random.Generator | None = None,
+    clock: ShopClock | None = None,
 ) -> Support:
     """The first `shots` distinct users of each candidate, without their histories.
 
     Args:
         generator: draws among events of one time; without, they count in the order of the log, as
             they do for listings that are served (`adapting.first_users`).
+        clock: the shop's; by default that of these interactions.
     """
     new = np.zeros(interactions.num_items, bool)
     new[candidates] = True
@@ -261,8 +263,9 @@ def first_users(
     first_row = np.sort(first_row)
     items, users, times = items[first_row], users[first_row], events.time_us[order][first_row]
     keep = turns(items) < shots
-    empty = stack_histories([])
-    return Support(items[keep], users[keep], times[keep], empty)
+    items, users, times = items[keep], users[keep], times[keep]
+    moments = (clock or ShopClock.of(interactions.time_us)).read(times)
+    return Support(items, users, times, moments, stack_histories([]))
 
 
 def turns(owners: IntArray) -> IntArray:

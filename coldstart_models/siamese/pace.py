@@ -1,8 +1,11 @@
 """How fast a listing found its first customers, against what is usual.
 
-Of a listing's k first customers two times d are compared with those of earlier launches after as
-many customers, on a log scale that fits the log's own units: from the first to the k-th, and of the
-later half of the customers, which tells a listing that picks up from one that had its day.
+Time is the shop's own (`data.shop_clock`): what everybody chose of everything between two moments.
+So a listing of a busy season is not taken for one that sells well, and what is compared is a share
+of what the shop sold. Of a listing's k first customers two spans d are compared with those of
+earlier launches after as many customers, on a log scale that fits the log's own units: from the
+first to the k-th, and of the later half of the customers, which tells a listing that picks up from
+one that had its day.
 
     z_c = (μ_k − x) / σ_k,   x = log(0.3 + d / d̃_k),   d̃_k the median of earlier launches
 
@@ -29,22 +32,24 @@ LAUNCHED: Final = 0.35
 the log itself may have begun in the middle of the item's life."""
 FARTHEST: Final = 3.0
 OFFSET: Final = 0.3
-"""Share of the usual time below which faster hardly counts: 1 tells the fastest launches hardly
+"""Share of the usual span below which faster hardly counts: 1 tells the fastest launches hardly
 apart, 0.1 ranks by hours what came in one day."""
 PARTS: Final = 2
-"""Times looked at: of all customers, and of the later half of them."""
+"""Spans looked at: of all customers, and of the later half of them."""
+LEAST_SPAN: Final = 1e-6
+"""Of choices; what is usual is more where it is known."""
 
 
 class Pace(nn.Module):
     """The usual pace, learned in closed form."""
 
-    median: Tensor
+    usual: Tensor
     mean: Tensor
     deviation: Tensor
 
     def __init__(self) -> None:
         super().__init__()
-        for name in ("median", "mean", "deviation"):  # d̃, μ and σ at the GRID; 0 is unknown
+        for name in ("usual", "mean", "deviation"):  # d̃, μ and σ at the GRID; 0 is unknown
             self.register_buffer(name, torch.zeros(PARTS, len(GRID)))
 
     def learn(self, training: TrainingSet) -> None:
@@ -56,41 +61,41 @@ class Pace(nn.Module):
             training.interactions, items, shots=GRID[-1] + 1, generator=np.random.default_rng(0)
         )
         _, starts, counts = np.unique(support.item_index, return_index=True, return_counts=True)
-        times = support.time_us
+        moments = support.moments
         for place, number in enumerate(GRID):
             enough = starts[counts > number]  # as in a pool of listings with more than k customers
-            last = times[enough + number - 1]
-            for part, since in enumerate((times[enough], times[enough + (number - 1) // 2])):
-                self._look_at(part, place, (last - since).astype(np.float64))
+            last = moments[enough + number - 1]
+            for part, since in enumerate((moments[enough], moments[enough + (number - 1) // 2])):
+                self._look_at(part, place, last - since)
 
     def _look_at(self, part: int, place: int, spans: "np.typing.NDArray[np.float64]") -> None:
         """Keep what is usual of one part at one place of the GRID."""
         median = float(np.median(spans)) if len(spans) >= FEWEST else 0.0
         if median > 0:
             logs = np.log(OFFSET + spans / median)
-            self.median[part, place], self.mean[part, place] = median, float(logs.mean())
+            self.usual[part, place], self.mean[part, place] = median, float(logs.mean())
             self.deviation[part, place] = float(logs.std())
         elif place:  # too few launches with so many customers: as with fewer
-            for each in self._usual():
+            for each in self._learned():
                 each[part, place] = each[part, place - 1]
 
-    def forward(self, count: Tensor, span_us: Tensor) -> Tensor:
-        """(N, PARTS): z of listings with `count` (N,) customers within `span_us` (N, PARTS)."""
-        median, mean, deviation = (self._at(count, each) for each in self._usual())
+    def forward(self, count: Tensor, span: Tensor) -> Tensor:
+        """(N, PARTS): z of listings with `count` (N,) customers within a `span` (N, PARTS)."""
+        usual, mean, deviation = (self._at(count, each) for each in self._learned())
         known = (count >= GRID[0])[:, None] & (deviation > 0)
-        logs = torch.log(OFFSET + span_us / median.clamp_min(1.0))
+        logs = torch.log(OFFSET + span / usual.clamp_min(LEAST_SPAN))
         faster = (mean - logs) / torch.where(known, deviation, torch.ones_like(deviation))
         return torch.where(known, faster.clamp(-FARTHEST, FARTHEST), torch.zeros_like(faster))
 
-    def relative(self, count: Tensor, span_us: Tensor) -> Tensor:
+    def relative(self, count: Tensor, span: Tensor) -> Tensor:
         """(N,): the whole span over the usual one of as many customers; 1 where nothing tells."""
-        median, _, deviation = (self._at(count, each)[:, 0] for each in self._usual())
+        usual, _, deviation = (self._at(count, each)[:, 0] for each in self._learned())
         known = (count >= GRID[0]) & (deviation > 0)
-        whole = span_us[:, 0]
-        return torch.where(known, whole / median.clamp_min(1.0), torch.ones_like(whole))
+        whole = span[:, 0]
+        return torch.where(known, whole / usual.clamp_min(LEAST_SPAN), torch.ones_like(whole))
 
-    def _usual(self) -> tuple[Tensor, Tensor, Tensor]:
-        return self.median, self.mean, self.deviation
+    def _learned(self) -> tuple[Tensor, Tensor, Tensor]:
+        return self.usual, self.mean, self.deviation
 
     def _at(self, count: Tensor, values: Tensor) -> Tensor:
         """(N, PARTS) values of the GRID at log counts; 0 after a place that is unknown."""
@@ -103,19 +108,19 @@ class Pace(nn.Module):
         return between * (self.deviation[:, left].T > 0)
 
 
-def spans(owner: Tensor, time_us: Tensor, *, num_items: int) -> tuple[Tensor, Tensor]:
-    """(num_items,) customers of each listing and (num_items, PARTS) times in µs.
+def spans(owner: Tensor, moments: Tensor, *, num_items: int) -> tuple[Tensor, Tensor]:
+    """(num_items,) customers of each listing and (num_items, PARTS) spans in choices of the shop.
 
     Args:
         owner: (P,) row of the listing each customer chose.
-        time_us: (P,) when.
+        moments: (P,) when, by the shop's clock.
     """
     count = torch.bincount(owner, minlength=num_items)
     found = torch.zeros(num_items, PARTS)
     if not len(owner):
         return count.float(), found
-    early = time_us.argsort(stable=True)
-    ordered = time_us[early[owner[early].argsort(stable=True)]]
+    early = moments.argsort(stable=True)
+    ordered = moments[early[owner[early].argsort(stable=True)]]
     start = count.cumsum(0) - count
     last = ordered[(start + count - 1).clamp(0, len(ordered) - 1)]
     for part, since in enumerate((start, start + (count - 1).clamp_min(0) // 2)):

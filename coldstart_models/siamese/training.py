@@ -228,7 +228,7 @@ class MetaSiamese(nn.Module):
             evidence = Evidence.of(
                 supporters,
                 torch.from_numpy(owner).to(prepared.device),
-                torch.from_numpy(support.time_us).to(prepared.device),
+                torch.from_numpy(support.moments).to(prepared.device),
                 listings=candidates,
                 prior=prepared.prior,
                 space=space,

@@ -278,7 +278,7 @@ class CountingRecommender:
         )
 
     def adapt(
-        self, item_id: str, supporters: Sequence[UserHistory], *, times: Sequence[datetime]
+        self, item_id: str, supporters: Sequence[UserHistory], *, moments: Sequence[float]
     ) -> pd.DataFrame:
         self.adaptations.append((item_id, len(supporters)))
         self.supporters.append([history.item_ids for history in supporters])
@@ -289,7 +289,6 @@ class CountingRecommender:
                 "bias": np.float32(0.0),
                 "support": len(supporters),
                 "model": self.tag,
-                tables.EVENT_TIMESTAMP: [max(times)],
             }
         )
 

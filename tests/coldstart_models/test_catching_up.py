@@ -73,7 +73,7 @@ def added(recommender, store, home, listed, titles):
 def test_listings_lessons_and_deletions_are_taken_up_exactly(recommender, second, home):
     store = Store(home)
     listed = added(recommender, store, home, board().frame, {"z1": "oak chair 98", "z2": "lamp"})
-    learned = recommender.adapt("z1", [HISTORY] * 3, times=[CUTOFF] * 3)
+    learned = recommender.adapt("z1", [HISTORY] * 3, moments=[0.0] * 3)
     store.push(ITEM_ADAPTATION.name, known_from(learned, NOW), now=NOW, to=PushTo.ONLINE)
     assert ranked(second) != ranked(recommender)
     (stands,) = catch_up(["z1", "z2"], home=home, store=store, recommender=second)
@@ -105,7 +105,7 @@ def test_a_lesson_that_is_gone_online_is_forgotten(recommender, second, home):
     added(recommender, store, home, board().frame, {"z1": "oak chair 98"})
     catch_up(["z1"], home=home, store=store, recommender=second)
     before = ranked(second)
-    second.adapt("z1", [HISTORY] * 3, times=[CUTOFF] * 3)
+    second.adapt("z1", [HISTORY] * 3, moments=[0.0] * 3)
     assert ranked(second) != before
     catch_up(["z1"], home=home, store=store, recommender=second)
     assert ranked(second) == before

@@ -12,7 +12,6 @@ The bracket is what a soft maximum is from being a sum over events; averages hav
 import copy
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -32,7 +31,6 @@ from coldstart_models.siamese.training import (
     train,
 )
 from coldstart_models.snapshot import Snapshot
-from tests.coldstart_models.checkerboard import CUTOFF
 from tests.coldstart_models.siamese.test_training import launch, network
 from tests.coldstart_models.test_calendar_terms import JANUARY, dated
 from tests.coldstart_models.test_recommending import HISTORY as PERSON
@@ -252,7 +250,7 @@ def test_without_what_is_not_of_the_history_a_score_falls_by_exactly_that_contri
 ) -> None:
     one = dated(recommender, JANUARY)
     customers = [PERSON, replace(PERSON, item_ids=("b00", "b02", "b03"))]
-    one.adapt("b13", customers, times=[CUTOFF, CUTOFF + timedelta(hours=5)])
+    one.adapt("b13", customers, moments=[0.0, 5.0])
     biases = np.where(one._snapshot.item_ids == "b13", np.float32(0.7), np.float32(0))
     one = changed(one, snapshot=lambda of: replace(of, biases=biases))
     told = one.explain(PERSON, "b13", personal=personal)

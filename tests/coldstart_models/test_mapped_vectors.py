@@ -71,7 +71,7 @@ def test_the_scorer_reads_the_vectors_in_the_snapshots_file_whatever_is_learned(
     (file,) = folder.glob(f"v*/{VECTORS}")
     assert_in_place(recommender, file)
     recommender.recommend(HISTORY, k=5, pool="all")
-    recommender.adapt("i09", [HISTORY], times=[NOW])
+    recommender.adapt("i09", [HISTORY], moments=[0.0])
     assert_in_place(recommender, file)
     recommender.reload(trained[0])
     assert_in_place(recommender, file)

@@ -140,9 +140,9 @@ class Learning(CountingRecommender):
         self._meanwhile: Callable[[], object] | None = meanwhile
 
     def adapt(
-        self, item_id: str, supporters: Sequence[UserHistory], *, times: Sequence[datetime]
+        self, item_id: str, supporters: Sequence[UserHistory], *, moments: Sequence[float]
     ) -> pd.DataFrame:
-        learned = super().adapt(item_id, supporters, times=times)
+        learned = super().adapt(item_id, supporters, moments=moments)
         work, self._meanwhile = self._meanwhile, None
         if work:
             work()

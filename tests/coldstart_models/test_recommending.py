@@ -30,7 +30,6 @@ from feature_repo.event_log import event_log
 from feature_repo.home import Home
 from feature_repo.log_state import Position
 from tests.coldstart_models.checkerboard import (
-    CUTOFF,
     START,
     board_split,
     no_embeddings,
@@ -107,7 +106,7 @@ def test_a_strangers_deviation_is_wider_far_from_the_usual_and_shrinks_with_cust
     for one in found.values():
         away = 0.3 * (one.score - mean) / usual
         assert one.deviation == pytest.approx(np.hypot(away, 0.8))
-    recommender.adapt("b13", [HISTORY] * 3, times=[CUTOFF] * 3)
+    recommender.adapt("b13", [HISTORY] * 3, moments=[0.0] * 3)
     after = {one.item_id: one for one in recommender.popular(k=50)}
     own = 1 / np.sqrt(1 / 0.8**2 + 3)
     away = 0.3 * (after["b13"].score - mean) / usual
@@ -146,7 +145,7 @@ def test_first_customers_make_a_score_surer_for_everybody(recommender):
         return {one.item_id: one.deviation * float(certainty.scale) for one in found}
 
     before = told()
-    recommender.adapt("b13", [HISTORY] * 3, times=[CUTOFF] * 3)
+    recommender.adapt("b13", [HISTORY] * 3, moments=[0.0] * 3)
     after = told()
     assert before["b13"] == pytest.approx(1.0)
     assert after["b13"] == pytest.approx(np.sqrt(float(certainty.own[3])))
@@ -198,7 +197,7 @@ def test_strangers_pages_show_what_hardly_anybody_has_tried_more_often(recommend
         return sum(page[3].item_id == tried for page in pages)
 
     before = shown()
-    recommender.adapt(tried, [HISTORY] * 20, times=[CUTOFF] * 20)
+    recommender.adapt(tried, [HISTORY] * 20, moments=[0.0] * 20)
     assert shown() < before / 2
 
 
@@ -214,7 +213,7 @@ def test_what_is_excluded_does_not_come(recommender):
 @pytest.mark.parametrize("personal", [None, 0.0, 0.4, 1.0])
 def test_the_contributions_sum_to_the_score(recommender, supported, personal):
     if supported:
-        recommender.adapt("b13", [HISTORY], times=[CUTOFF])
+        recommender.adapt("b13", [HISTORY], moments=[0.0])
     for item_id in ("a12", "b13"):
         told = recommender.explain(HISTORY, item_id, personal=personal)
         assert sum(part.value for part in told.contributions) == pytest.approx(told.score, abs=1e-3)
@@ -240,7 +239,7 @@ def test_the_least_personal_recommendation_is_the_same_for_everybody(recommender
 
 def test_first_customers_move_only_their_listing(recommender):
     before = recommender.score(HISTORY, ["a12", "b13"])
-    row = recommender.adapt("b13", [HISTORY], times=[CUTOFF])
+    row = recommender.adapt("b13", [HISTORY], moments=[0.0])
     after = recommender.score(HISTORY, ["a12", "b13"])
     assert row[tables.ITEM_ID].tolist() == ["b13"]
     assert row["support"].tolist() == [1]
@@ -452,13 +451,13 @@ def test_what_was_shown_of_the_new_listings_or_to_a_stranger_does_not_come_again
 
 def test_who_found_customers_faster_is_ranked_higher_for_everybody_and_says_so(recommender):
     usual = recommender._scoring.network.pace
-    usual.median.fill_(float(10 * DAY_US))
+    usual.usual.fill_(10.0)
     usual.mean.fill_(float(np.log(2)))
     usual.deviation.fill_(0.5)
     biases = []
-    for days in (100, 1):
-        times = [CUTOFF + timedelta(days=days * number) for number in range(3)]
-        row = recommender.adapt("b13", [HISTORY] * 3, times=times)
+    for between in (100.0, 1.0):
+        moments = [between * number for number in range(3)]
+        row = recommender.adapt("b13", [HISTORY] * 3, moments=moments)
         biases.append(row["bias"].iloc[0])
         told = recommender.explain(HISTORY, "b13")
         (pace,) = (part for part in told.contributions if part.term == PACE)
@@ -478,7 +477,7 @@ def test_a_listing_without_a_department_is_recommendable_once_added(recommender)
 
 
 def test_a_listing_that_comes_again_keeps_what_it_learned(recommender):
-    recommender.adapt("b13", [HISTORY] * 3, times=[CUTOFF] * 3)
+    recommender.adapt("b13", [HISTORY] * 3, moments=[0.0] * 3)
     before = recommender._snapshot
     row = before.position["b13"]
     again = titled({"b13": "blue lamp 99", "z1": "oak chair 99"})
@@ -520,11 +519,11 @@ def test_an_updated_listing_keeps_what_people_chose_together_with_it(recommender
 
 def test_a_listing_forgets_its_first_customers(recommender):
     before = recommender.score(HISTORY, ["b13", "a00"])
-    recommender.adapt("b13", [HISTORY] * 3, times=[CUTOFF] * 3)
+    recommender.adapt("b13", [HISTORY] * 3, moments=[0.0] * 3)
     assert recommender.score(HISTORY, ["b13", "a00"]) != before
     recommender.forget_adaptations(["b13", "nowhere"])
     assert recommender.score(HISTORY, ["b13", "a00"]) == before
-    recommender.adapt("b13", [HISTORY] * 3, times=[CUTOFF] * 3)
+    recommender.adapt("b13", [HISTORY] * 3, moments=[0.0] * 3)
     recommender.forget_adaptations(None)
     assert recommender.score(HISTORY, ["b13", "a00"]) == before
 
@@ -551,7 +550,7 @@ def test_a_person_who_comes_back_is_remembered_with_what_is_not_known_of_a_choic
 
 def test_who_is_remembered_sees_what_came_meanwhile(recommender):
     before = recommender.score(HISTORY, ["b13"])
-    recommender.adapt("b13", [HISTORY] * 3, times=[CUTOFF] * 3)
+    recommender.adapt("b13", [HISTORY] * 3, moments=[0.0] * 3)
     taught = recommender.score(HISTORY, ["b13"])
     assert taught != before
     recommender.forget_people()

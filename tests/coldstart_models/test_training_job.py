@@ -218,7 +218,7 @@ def test_a_learner_that_was_named_is_kept_whole(large_trained: Home, tmp_path: P
     for loaded in (network, again):
         recommender = Recommender.load(large)
         recommender._scoring.network = loaded.eval()
-        rows.append(recommender.adapt("i06", [first, first], times=when))
+        rows.append(recommender.adapt("i06", [first, first], moments=[0.0, 0.0]))
     np.testing.assert_array_equal(rows[0]["delta"].iloc[0], rows[1]["delta"].iloc[0])
     assert rows[0]["bias"].iloc[0] == rows[1]["bias"].iloc[0]
 

@@ -3,11 +3,13 @@
 The scorer ranks by an expectation of its own: how popular content like the listing's has been, and
 how near it is to everybody's average profile, which lifts it in every ranking. What is seen takes
 the place of what was expected as customers come. With x_c the paces (see `pace`), e_c the
-expectations, all standardised over launches, a normal prior around η e_c and k observations,
+expectations, all standardised over launches, a normal prior around η e_c and the n = k − 1 times
+between k customers observed,
 
-    b_c = √(k / (k + κ)) · ( Σ_j β_j x_cj − Σ_j η_j e_cj ),        β, η ≥ 0
+    b_c = √(n / (n + κ)) · ( Σ_j β_j x_cj − Σ_j η_j e_cj ),        β, η ≥ 0
 
-is the posterior's shift from what the scorer already gives it. β, η and κ are learned on
+is the posterior's shift from what the scorer already gives it: none by a single customer, who has
+no pace, so that what was expected stands. β, η and κ are learned on
 rehearsals, the weights drawn to zero and κ to where it starts: launches are few, and a fast start
 says more of the weeks that a rehearsal spans than of the months that follow.
 """
@@ -61,7 +63,7 @@ class Demand(nn.Module):
         expected = _over(self._raw(evidence) - self.expected_mean, self.expected_deviation)
         seen = evidence.pace @ self.pace
         shift: Tensor = seen - expected @ self.shrinkage
-        trust: Tensor = self.trust(evidence.customers)
+        trust: Tensor = self.trust((evidence.customers - 1).clamp_min(0))
         return trust * shift
 
     def floored(self) -> list[nn.Parameter]:

@@ -44,7 +44,7 @@ class Evidence:
         cls,
         supporters: Profiles,
         owner: Tensor,
-        time_us: Tensor,
+        moments: Tensor,
         *,
         listings: Vectors,
         prior: Tensor,
@@ -55,7 +55,7 @@ class Evidence:
         Args:
             supporters: the profiles of P customers.
             owner: (P,) row of the listing each chose.
-            time_us: (P,) when.
+            moments: (P,) when, by the shop's clock (`data.shop_clock`).
             listings: the C listings.
             prior: (C,) log popularity that their content leads to expect.
         """
@@ -69,7 +69,7 @@ class Evidence:
             torch.zeros_like(content).index_add(0, owner, each) / number
             for each in (whitened, whitened.square())
         )
-        customers, span = spans(owner, time_us, num_items=count)
+        customers, span = spans(owner, moments, num_items=count)
         return cls(
             customers=customers,
             known=known,

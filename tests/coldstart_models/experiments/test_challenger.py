@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from coldstart_models.data.catalogue import load_catalogue
@@ -49,7 +48,7 @@ def test_the_model_before_ranks_as_it_did_and_takes_in_what_comes(
     assert not other.serves("new")
     served.add_listings(items, like.image, like.text)
     assert other.serves("new")
-    served.adapt("new", [HISTORY] * 3, times=[NOW - pd.Timedelta(days=day) for day in range(3)])
+    served.adapt("new", [HISTORY] * 3, moments=[0.0, 1.0, 2.0])
     (learned,) = other.score(HISTORY, ["new"])
     assert [one.support for one in other.recommend(HISTORY, k=99) if one.item_id == "new"] == [3]
     assert np.isfinite(learned)

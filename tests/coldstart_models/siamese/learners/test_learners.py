@@ -271,8 +271,10 @@ def test_demand_is_the_pace_less_what_was_expected():
     demand.pace.copy_(torch.tensor([2.0, 1.0]))
     demand.shrinkage.copy_(torch.tensor([9.0, 0.5]))  # all are as near to the crowd
     expected = 0.5 * (seen.prior - 1.5) / seen.prior.std(correction=0)
-    trusted = (5 / (5 + demand.trust.log_trust.exp())).sqrt()
+    trusted = (4 / (4 + demand.trust.log_trust.exp())).sqrt()  # of the times between five
     torch.testing.assert_close(demand(seen), trusted * (torch.tensor([2.5, 0, 0, 0]) - expected))
+    single = replace(seen, customers=torch.ones(4))
+    assert demand(single).tolist() == [0.0] * 4
 
 
 @pytest.mark.parametrize("name", ["prototype", "maml", "anil", "reptile", "bayes"])

@@ -1,0 +1,55 @@
+"""The shop's own clock (`data.shop_clock`) by the log of a state folder, as far as it has come."""
+
+import threading
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from coldstart_models.data.catalogue import IntArray
+from coldstart_models.data.shop_clock import ShopClock
+from feature_repo.event_log import event_log
+from feature_repo.home import Home
+from feature_repo.log_state import Position
+from validation import tables
+
+READ: Final = (tables.EVENT_TYPE, tables.EVENT_TIMESTAMP)
+"""Of the log."""
+
+
+class LogClock:
+    """Counts the log once, and then what is appended. Safe to share between threads."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        self._lock = threading.Lock()
+        self._counted: tuple[Position, ShopClock] | None = None
+
+    def now(self) -> ShopClock:
+        """By all that the log holds; counted anew of a log that was written anew."""
+        with self._lock:
+            state = event_log(self._home).state()
+            if self._counted is None or self._counted[0].generation != state.generation:
+                clock, rows = ShopClock.of(np.zeros(0, np.int64)), state.parts(READ)
+            else:
+                position, clock = self._counted
+                rows = iter([state.after(position.rows, READ)])
+            for part in rows:
+                clock = clock.later(_moments(part))
+            self._counted = (state.position, clock)
+            return clock
+
+
+@lru_cache(maxsize=8)
+def log_clock(home: Home) -> LogClock:
+    """The clock of a state folder, with what this process has counted."""
+    return LogClock(home)
+
+
+def _moments(rows: pa.Table) -> IntArray:
+    """(E,) µs of the positive events among these."""
+    positive = pc.is_in(rows[tables.EVENT_TYPE], pa.array(tables.POSITIVE_EVENT_TYPES))
+    times = rows[tables.EVENT_TIMESTAMP].filter(positive).cast(pa.int64())
+    return np.asarray(times.to_numpy(), np.int64)
