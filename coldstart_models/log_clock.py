@@ -23,14 +23,14 @@ class LogClock:
     """Counts the log once, and then what is appended. Safe to share between threads."""
 
     def __init__(self, home: Home) -> None:
-        self._home = home
+        self.home = home
         self._lock = threading.Lock()
         self._counted: tuple[Position, ShopClock] | None = None
 
     def now(self) -> ShopClock:
         """By all that the log holds; counted anew of a log that was written anew."""
         with self._lock:
-            state = event_log(self._home).state()
+            state = event_log(self.home).state()
             if self._counted is None or self._counted[0].generation != state.generation:
                 clock, rows = ShopClock.of(np.zeros(0, np.int64)), state.parts(READ)
             else:

@@ -19,6 +19,7 @@ from bentos.recommender.swapping import CannotEncode
 from coldstart_models.artifacts import Contract
 from coldstart_models.errors import ModelError
 from coldstart_models.listing_encoders import encode
+from coldstart_models.log_clock import log_clock
 from feature_repo.errors import FeatureError
 from feature_repo.jobs.catalogue import accepted_rows
 from validation import tables
@@ -74,7 +75,15 @@ class Warming(Following, Operating):
         finally:
             self._warming = False
             sys.setswitchinterval(self._usual_turns)
+        self._count_log()
         self._warm_desk()
+
+    def _count_log(self) -> None:
+        """So that no first customer waits until a long log is counted."""
+        try:
+            log_clock(self.home).now()
+        except FeatureError as error:
+            logger.error("how fast customers come is not known yet: %s", error)
 
     def _warm_gate(self) -> None:
         """Judge a listing beside the catalogue."""

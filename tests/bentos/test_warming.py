@@ -10,7 +10,9 @@ import pytest
 from bentos.recommender import threads
 from coldstart_models.artifacts import Contract
 from coldstart_models.errors import ModelError
+from coldstart_models.log_clock import LogClock
 from feature_repo.errors import EncoderError
+from feature_repo.home import Home
 from tests.bentos.conftest import LEARN_BESIDE
 from tests.bentos.fakes import colour_encoders
 from validation.reference import Reference
@@ -53,10 +55,13 @@ def test_gate_and_encoders_are_there_when_the_model_is(
     monkeypatch.setattr(Reference, "of", again)
     monkeypatch.setattr("bentos.recommender.warming.accepted_rows", again)
     monkeypatch.setattr("validation.gate.check_items", lambda *given, **named: None)
+    counted: list[Home] = []
+    monkeypatch.setattr(LogClock, "now", lambda clock: counted.append(clock.home))
     service._warm()
     assert loaded == [service.contract]
     assert service._encoders is not None
     assert not service._warming
+    assert counted == [service.home]
 
 
 def test_threads_take_turns_quickly_until_all_is_loaded(
