@@ -28,7 +28,6 @@ from coldstart_models.config import MOST_EVENTS
 from coldstart_models.data.catalogue import Catalogue, load_catalogue
 from coldstart_models.data.episodes import first_users
 from coldstart_models.data.learning_log import LearningLog, read_learning_log
-from coldstart_models.data.shop_clock import ShopClock
 from coldstart_models.data.splits import target_items
 from coldstart_models.data.training_histories import FeatureHistories
 from coldstart_models.errors import ConfigError, NotEnoughData
@@ -38,7 +37,6 @@ from coldstart_models.feature_rows import adaptation_rows, vector_rows
 from coldstart_models.freed_memory import give_back
 from coldstart_models.general.artifact import load_general
 from coldstart_models.learning_costs import Cost, Meter
-from coldstart_models.log_clock import log_clock
 from coldstart_models.online_histories import READ
 from coldstart_models.processes import CPU, found_device, require_alone, require_devices
 from coldstart_models.progress import Progress
@@ -406,10 +404,7 @@ def _publish(
         if found[tables.EVENTS.name].version != read[tables.EVENTS.name].version:
             log = _learned_from(catalogue, home, most_events)[1]  # without who was erased meanwhile
             read = found
-        clock = log_clock(home).now()
-        adapted = _adaptations(
-            model, catalogue, log, tower, prior, population, clock=clock, tag=tag
-        )
+        adapted = _adaptations(model, catalogue, log, tower, prior, population, tag=tag)
         store.replace("item_adaptation", adapted.assign(**{tables.EVENT_TIMESTAMP: now}), now=now)
         keep_lineage(home, "item_adaptation", made_by=stage, inputs=read, now=now)
     return TrainResult(
@@ -451,7 +446,6 @@ def _adaptations(
     prior: npt.NDArray[np.float32],
     population: Population,
     *,
-    clock: ShopClock,
     tag: str,
 ) -> pd.DataFrame:
     """`item_adaptation` rows of the new listings that already have customers.
@@ -459,11 +453,10 @@ def _adaptations(
     Args:
         tower: outputs of every item.
         prior: (num_items,) expected log popularity.
-        clock: the shop's, by the whole log.
     """
     first = log.first
     listings = np.flatnonzero(log.new & (first.item_users() > 0))
-    support = first_users(first, listings, shots=MAX_SUPPORT, clock=clock)
+    support = first_users(first, listings, shots=MAX_SUPPORT)
     histories = first.histories_before(support.user_index, support.time_us)
     scorer = model.network.scorer
     owner = torch.from_numpy(np.searchsorted(listings, support.item_index))

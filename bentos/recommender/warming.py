@@ -72,10 +72,10 @@ class Warming(Following, Operating):
                 self._warm_gate()
             with self._intake:
                 self._try_encoders()
+            self._count_log()
         finally:
             self._warming = False
             sys.setswitchinterval(self._usual_turns)
-        self._count_log()
         self._warm_desk()
 
     def _count_log(self) -> None:

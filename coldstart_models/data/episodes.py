@@ -18,7 +18,6 @@ from coldstart_models.data.interactions import (
     Interactions,
     stack_histories,
 )
-from coldstart_models.data.shop_clock import ShopClock
 from coldstart_models.data.splits import UNKNOWN_TIME, available_us
 from coldstart_models.ranker import RankingTask, Support, TrainingSet
 
@@ -243,14 +242,12 @@ def first_users(
     *,
     shots: int,
     generator: np.random.Generator | None = None,
-    clock: ShopClock | None = None,
 ) -> Support:
     """The first `shots` distinct users of each candidate, without their histories.
 
     Args:
         generator: draws among events of one time; without, they count in the order of the log, as
             they do for listings that are served (`adapting.first_users`).
-        clock: the shop's; by default that of these interactions.
     """
     new = np.zeros(interactions.num_items, bool)
     new[candidates] = True
@@ -264,8 +261,7 @@ def first_users(
     items, users, times = items[first_row], users[first_row], events.time_us[order][first_row]
     keep = turns(items) < shots
     items, users, times = items[keep], users[keep], times[keep]
-    moments = (clock or ShopClock.of(interactions.time_us)).read(times)
-    return Support(items, users, times, moments, stack_histories([]))
+    return Support(items, users, times, interactions.clock.read(times), stack_histories([]))
 
 
 def turns(owners: IntArray) -> IntArray:

@@ -9,6 +9,7 @@ import pandas as pd
 from scipy import sparse
 
 from coldstart_models.data.catalogue import BoolArray, Catalogue, FloatMatrix, IntArray
+from coldstart_models.data.shop_clock import ShopClock
 from coldstart_models.data.traits import TRAITS, event_traits, history_traits
 from feature_repo.feature_tables import HISTORY_LENGTH
 from validation import tables
@@ -54,6 +55,8 @@ class Interactions:
     time_us: IntArray
     traits: FloatMatrix
     """(E, len(TRAITS)) as of `event_traits`."""
+    clock: ShopClock
+    """The shop's: of all positive events of the log, whichever are here."""
 
     def __len__(self) -> int:
         return len(self.user_index)
@@ -63,7 +66,7 @@ class Interactions:
         return len(self.user_ids)
 
     def where(self, keep: BoolArray) -> "Interactions":
-        """The events that `keep` marks; users and items keep their numbers."""
+        """The events that `keep` marks; users and items keep their numbers, the shop its clock."""
         return Interactions(
             self.user_ids,
             self.num_items,
@@ -71,6 +74,7 @@ class Interactions:
             self.item_index[keep],
             self.time_us[keep],
             self.traits[keep],
+            self.clock,
         )
 
     def before(self, moment_us: int) -> "Interactions":
@@ -146,9 +150,11 @@ def stack_histories(events: Sequence[UserEvents]) -> Histories:
 def read_interactions(events: pd.DataFrame, catalogue: Catalogue) -> Interactions:
     """The positive events of a canonical events frame on items of the catalogue."""
     positive = events[events[tables.EVENT_TYPE].isin(tables.POSITIVE_EVENT_TYPES)]
-    positive = positive[positive[tables.ITEM_ID].isin(catalogue.position)]
     times = pd.to_datetime(positive[tables.EVENT_TIMESTAMP], utc=True).dt.tz_localize(None)
     time_us = times.to_numpy(dtype="datetime64[us]").astype(np.int64)
+    clock = ShopClock.of(time_us)
+    known = positive[tables.ITEM_ID].isin(catalogue.position).to_numpy(dtype=bool)
+    positive, time_us = positive[known], time_us[known]
     user_ids, user_index = np.unique(
         positive[tables.USER_ID].to_numpy(dtype=object), return_inverse=True
     )
@@ -160,7 +166,7 @@ def read_interactions(events: pd.DataFrame, catalogue: Catalogue) -> Interaction
         _numbers(positive, tables.QUANTITY),
         np.where(np.isnan(paid), usual, paid),
     )
-    return in_time_order(user_ids, len(catalogue), user_index, items, time_us, traits)
+    return in_time_order(user_ids, len(catalogue), user_index, items, time_us, traits, clock)
 
 
 def in_time_order(
@@ -170,6 +176,7 @@ def in_time_order(
     item_index: IntArray,
     time_us: IntArray,
     traits: FloatMatrix,
+    clock: ShopClock,
 ) -> Interactions:
     """Of events in the order of the log."""
     order = np.argsort(time_us, kind="stable")
@@ -180,6 +187,7 @@ def in_time_order(
         item_index[order],
         time_us[order],
         traits[order],
+        clock,
     )
 
 

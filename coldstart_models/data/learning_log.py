@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from coldstart_models.config import MOST_EVENTS
 from coldstart_models.data.catalogue import BoolArray, Catalogue, IntArray
 from coldstart_models.data.interactions import Interactions, in_time_order
+from coldstart_models.data.shop_clock import ShopClock
 from coldstart_models.data.traits import TRAITS, event_traits
 from feature_repo.log_state import LogState
 from validation import tables
@@ -72,13 +73,17 @@ def read_learning_log(
         everything = _Gathering(catalogue)
         for part in _parts(log, catalogue, COLUMNS):
             everything.add(part)
+            everything.count(_times_us(part.positive))
         whole = everything.interactions()
         return LearningLog(whole, whole, new, chosen, events, 1.0)
     share = most / events
     customers = pa.array(_first_customers(log, catalogue, new, shots=shots), pa.string())
     drawn, first = _Gathering(catalogue), _Gathering(catalogue)
     for part in _parts(log, catalogue, COLUMNS):
+        moments = _times_us(part.positive)
+        drawn.count(moments[_is_drawn(_users(part.positive), share)])
         drawn.add(part.where(_is_drawn(part.users, share)))
+        first.count(moments)
         first.add(part.where(pc.is_in(part.users, customers).to_numpy(zero_copy_only=False)))
     return LearningLog(drawn.interactions(), first.interactions(), new, chosen, events, share)
 
@@ -91,16 +96,18 @@ class _Part:
     items: npt.NDArray[np.int32]
     rows: pa.Table
     """Their columns that were asked for."""
+    positive: pa.Table
+    """The same of all positive events, also on items that are in no catalogue any more."""
 
     def where(self, keep: BoolArray) -> "_Part":
         mask = pa.array(keep)
-        return _Part(self.users.filter(mask), self.items[keep], self.rows.filter(mask))
+        rows = self.rows.filter(mask)
+        return _Part(self.users.filter(mask), self.items[keep], rows, self.positive)
 
     @property
     def times_us(self) -> IntArray:
         """(E,) µs since 1970, UTC."""
-        times = self.rows[tables.EVENT_TIMESTAMP].cast(pa.int64())
-        return np.asarray(times.to_numpy())
+        return _times_us(self.rows)
 
 
 def _parts(log: LogState, catalogue: Catalogue, columns: Sequence[str]) -> Iterator[_Part]:
@@ -110,8 +117,17 @@ def _parts(log: LogState, catalogue: Catalogue, columns: Sequence[str]) -> Itera
         positive = read.filter(pc.is_in(read[tables.EVENT_TYPE], kinds))
         items = pc.index_in(positive[tables.ITEM_ID], known)
         rows = positive.filter(pc.is_valid(items)).combine_chunks()
-        users = rows[tables.USER_ID].combine_chunks() if tables.USER_ID in columns else None
-        yield _Part(users, items.drop_null().to_numpy().astype(np.int32), rows)
+        users = _users(rows) if tables.USER_ID in columns else None
+        yield _Part(users, items.drop_null().to_numpy().astype(np.int32), rows, positive)
+
+
+def _users(rows: pa.Table) -> pa.Array:
+    return rows[tables.USER_ID].combine_chunks()
+
+
+def _times_us(rows: pa.Table) -> IntArray:
+    """(E,) µs since 1970, UTC."""
+    return np.asarray(rows[tables.EVENT_TIMESTAMP].cast(pa.int64()).to_numpy())
 
 
 def _surveyed(log: LogState, catalogue: Catalogue) -> tuple[BoolArray, int, int | None]:
@@ -167,6 +183,11 @@ class _Gathering:
         self._items = [np.zeros(0, np.int32)]
         self._times = [np.zeros(0, np.int64)]
         self._traits = [np.zeros((0, len(TRAITS)), np.float32)]
+        self._clock = ShopClock.of(np.zeros(0, np.int64))
+
+    def count(self, time_us: IntArray) -> None:
+        """Let the shop's clock go on by these (E,) events."""
+        self._clock = self._clock.later(time_us)
 
     def add(self, part: _Part) -> None:
         self._users.append(part.users)
@@ -195,6 +216,7 @@ class _Gathering:
             np.concatenate(self._items).astype(np.int64),
             np.concatenate(self._times),
             np.concatenate(self._traits),
+            self._clock,
         )
 
 

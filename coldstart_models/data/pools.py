@@ -134,9 +134,7 @@ def shots_pools(split: Split, *, shots: int, seed: int) -> list[Pool]:
     if not len(candidates):
         return []
     generator = np.random.default_rng([0 if split.timed else seed, 13])
-    support = first_users(
-        split.truth, candidates, shots=shots, generator=generator, clock=split.clock
-    )
+    support = first_users(split.truth, candidates, shots=shots, generator=generator)
     support = replace(support, histories=split.training.histories(support.user_index))
     shape = (split.truth.num_users, split.truth.num_items)
     marks = np.ones(len(support.item_index), bool)

@@ -2,8 +2,8 @@
 
 Ten customers in a week of December say less of a listing than ten in a week of February. Between
 two moments the clock moves on by the positive events of the whole log that lie between them, so
-that k customers in a span of it are a share of what the shop sold. After the log's end it goes on
-as fast as in the last four weeks.
+that k customers in a span of it are a share of what the shop sold. Beyond the log's ends it goes
+on as fast as in the four weeks next to them.
 """
 
 from dataclasses import dataclass
@@ -16,8 +16,11 @@ from coldstart_models.data.catalogue import IntArray
 
 HOUR_US: Final = 3_600_000_000
 """Choices are counted by the hour, and spread evenly over it."""
-RECENT_HOURS: Final = 28 * 24
-"""At the end of a log: how fast the clock runs there is how fast it goes on."""
+NEXT_US: Final = 28 * 24 * HOUR_US
+"""At each end of the log: how fast the clock runs there is how fast it runs beyond."""
+ORDER_US: Final = 946_684_800_000_000
+"""2000-01-01 UTC. Logs without dates have their order in the microseconds of the hour after it
+(`validation.tables`), so these are counted one by one."""
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -26,43 +29,61 @@ FloatArray = npt.NDArray[np.float64]
 class ShopClock:
     """Positive events by the hour, of those hours that had any."""
 
-    hours: IntArray
-    """(H,) ascending, since 1970 UTC."""
+    starts: IntArray
+    """(H,) ascending: when each hour, or step of an order, begins; µs since 1970 UTC."""
     counts: IntArray
     """(H,) events of each."""
+    until_us: int
+    """When the last event was."""
 
     @classmethod
     def of(cls, time_us: IntArray) -> "ShopClock":
         """Of the moments (E,) of all positive events, in any order: µs since 1970 UTC."""
-        hours, counts = np.unique(time_us // HOUR_US, return_counts=True)
-        return cls(hours.astype(np.int64), counts.astype(np.int64))
+        if not len(time_us):
+            return cls(np.zeros(0, np.int64), np.zeros(0, np.int64), 0)
+        starts, counts = np.unique(_start_of(time_us), return_counts=True)
+        return cls(starts, counts.astype(np.int64), int(time_us.max()))
 
     def later(self, time_us: IntArray) -> "ShopClock":
         """With further events (E,); it is as if all had been counted at once."""
         if not len(time_us):
             return self
         more = ShopClock.of(time_us)
-        hours, place = np.unique(np.concatenate([self.hours, more.hours]), return_inverse=True)
-        counts = np.zeros(len(hours), np.int64)
+        starts, place = np.unique(np.concatenate([self.starts, more.starts]), return_inverse=True)
+        counts = np.zeros(len(starts), np.int64)
         np.add.at(counts, place, np.concatenate([self.counts, more.counts]))
-        return ShopClock(hours, counts)
+        until = max(self.until_us, more.until_us) if len(self.starts) else more.until_us
+        return ShopClock(starts, counts, until)
 
     def read(self, time_us: IntArray) -> FloatArray:
-        """(P,): how many events lie before each moment, and after the last hour would have come."""
-        times = np.asarray(time_us, np.int64)
-        hour = times // HOUR_US
-        ended = np.concatenate([[0], self.counts.cumsum()])
-        place = np.searchsorted(self.hours, hour)
-        within = np.append(self.counts, 0)[place]
-        inside = np.append(self.hours, np.iinfo(np.int64).max)[place] == hour
-        share = np.where(inside, (times - hour * HOUR_US) / HOUR_US, 0.0)
-        return np.asarray(ended[place] + share * within + self._after(times), np.float64)
+        """(P,): how many events lie before each moment, or would beyond the log's ends.
 
-    def _after(self, times: IntArray) -> FloatArray:
-        """(P,): what is expected after the last hour."""
-        if not len(self.hours):
+        Only differences say anything. The last hour is as long as it lasted.
+        """
+        times = np.asarray(time_us, np.int64)
+        if not len(self.starts):
             return np.zeros(len(times))
-        end = int(self.hours[-1]) + 1
-        length = min(RECENT_HOURS, end - int(self.hours[0]))
-        recent = int(self.counts[self.hours >= end - length].sum())
-        return np.maximum(times - end * HOUR_US, 0) / HOUR_US * (recent / length)
+        start = _start_of(times)
+        place = np.searchsorted(self.starts, start)
+        within = np.append(self.counts, 0)[place]
+        last = start == self.starts[-1]
+        length = np.where(last, max(self.until_us - int(self.starts[-1]), 1), HOUR_US)
+        inside = np.append(self.starts, 0)[place] == start
+        share = np.where(inside, np.minimum((times - start) / length, 1.0), 0.0)
+        ended = np.concatenate([[0], self.counts.cumsum()])
+        return np.asarray(ended[place] + share * within + self._beyond(times), np.float64)
+
+    def _beyond(self, times: IntArray) -> FloatArray:
+        """(P,): what is expected after the last event, and less than nothing before the first."""
+        first, until = int(self.starts[0]), self.until_us
+        length = max(min(until - first, NEXT_US), HOUR_US)
+        before = int(self.counts[self.starts < first + length].sum()) / length
+        after = int(self.counts[self.starts >= until - length].sum()) / length
+        late = np.maximum(times - until, 0) * after
+        return np.asarray(late - np.maximum(first - times, 0) * before, np.float64)
+
+
+def _start_of(time_us: IntArray) -> IntArray:
+    """(P,): when the hour, or the step of an order, of each moment begins."""
+    hours = time_us - time_us % HOUR_US
+    return np.asarray(np.where(hours == ORDER_US, time_us, hours), np.int64)

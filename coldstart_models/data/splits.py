@@ -14,7 +14,6 @@ import pandas as pd
 
 from coldstart_models.data.catalogue import BoolArray, Catalogue, IntArray
 from coldstart_models.data.interactions import END_OF_TIME, Interactions
-from coldstart_models.data.shop_clock import ShopClock
 from coldstart_models.errors import ConfigError, NotEnoughData
 from coldstart_models.ranker import TrainingSet
 from validation import tables
@@ -43,8 +42,6 @@ class Split:
     """Every event on a cold item."""
     warm_truth: Interactions
     """Later events on warm items; empty where the cut is not in time."""
-    clock: ShopClock
-    """The shop's, which tells how fast first customers came (`data.shop_clock`)."""
     available_us: IntArray
     """(N,): when each item was first available; UNKNOWN_TIME where nothing tells."""
     timed: bool
@@ -158,7 +155,6 @@ def split_at(
         training=interactions.where(~later & warm[interactions.item_index]),
         truth=interactions.where(later & cold[interactions.item_index]),
         warm_truth=interactions.where(later & (warm & target)[interactions.item_index]),
-        clock=ShopClock.of(interactions.time_us),
         available_us=available,
         timed=True,
         dated=dated,
@@ -214,16 +210,14 @@ def split_items(
 ) -> Split:
     """Cut by item whatever the time, unchecked."""
     on_cold = held_out[interactions.item_index]
-    training = interactions.where(~on_cold)
     return Split(
         name="held-out items",
         warm=~held_out,
         cold=held_out,
         target=target,
-        training=training,
+        training=interactions.where(~on_cold),
         truth=interactions.where(on_cold),
         warm_truth=interactions.where(np.zeros(len(interactions), bool)),
-        clock=ShopClock.of(training.time_us),
         available_us=available,
         timed=timed,
         dated=dated,

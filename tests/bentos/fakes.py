@@ -114,6 +114,7 @@ class CountingRecommender:
         self.counts: list[Position] = []
         """Up to where of the log sales were counted, each time."""
         self.supporters: list[list[tuple[str, ...]]] = []
+        self.moments: list[list[float]] = []
 
     def score(
         self,
@@ -282,6 +283,7 @@ class CountingRecommender:
     ) -> pd.DataFrame:
         self.adaptations.append((item_id, len(supporters)))
         self.supporters.append([history.item_ids for history in supporters])
+        self.moments.append(list(moments))
         return pd.DataFrame(
             {
                 tables.ITEM_ID: [item_id],

@@ -3,6 +3,7 @@
 import os
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
@@ -10,6 +11,8 @@ import torch
 from prometheus_client import REGISTRY
 from starlette.testclient import TestClient
 
+from coldstart_models.data.shop_clock import ShopClock
+from coldstart_models.log_clock import LogClock
 from feature_repo.feature_tables import FEATURE_TABLES
 from feature_repo.home import Home
 from tests.bentos.fakes import CountingRecommender, MemoryStore, colour_encoders
@@ -91,8 +94,15 @@ def test_what_cannot_be_changed_says_why(client: TestClient) -> None:
 
 
 def test_a_listing_learns_from_given_customers(
-    client: TestClient, store: MemoryStore, recommender: CountingRecommender
+    client: TestClient,
+    store: MemoryStore,
+    recommender: CountingRecommender,
+    home: Home,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    hours = pd.date_range("2026-01-01", periods=48, freq="h", tz="UTC").as_unit("us").asi8
+    clock = ShopClock.of(np.repeat(hours, 3))  # three choices an hour
+    monkeypatch.setattr(LogClock, "now", lambda self: clock if self.home == home else None)
     customers = [
         {"history": [{"item_id": "lamp", "event_timestamp": "2026-01-01T00:00:00Z"}]},
         {"history": [], "chosen_at": "2026-01-02T00:00:00Z"},
@@ -101,6 +111,9 @@ def test_a_listing_learns_from_given_customers(
     assert (told["item_id"], told["support"]) == ("chair", 2)
     assert recommender.adaptations == [("chair", 2)]
     assert recommender.supporters == [[("lamp",), ()]]
+    ((given_no_time, given),) = recommender.moments
+    assert given == 3 * 24.0
+    assert given_no_time > 3 * 48  # as of now, after the log
     assert store.rows["item_adaptation"]["chair"]["support"] == 2
     none = client.post("/adapt", json={"item_id": "chair", "customers": []})
     assert none.status_code == 400

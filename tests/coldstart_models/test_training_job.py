@@ -157,8 +157,11 @@ def test_a_listings_first_customers_are_the_same_in_training_and_when_it_is_serv
     row = snapshot.position[new]
     trained = np.array(snapshot.deltas[row])
     assert np.linalg.norm(trained) > 0.1
+    bias = float(snapshot.biases[row])
     _, rows = adapted_rows([new], home=home, recommender=recommender)
     np.testing.assert_allclose(rows["delta"].iloc[0], trained, atol=1e-3)
+    assert rows["bias"].iloc[0] == pytest.approx(bias, abs=1e-5)
+    assert abs(bias) > 0.1  # it tells something
 
 
 def test_a_log_without_order_and_without_launches_trains_and_is_served(

@@ -33,7 +33,7 @@ class Evidence:
     """(C, 2): z, how much faster than usual they came, all and the later half of them; 0 where
     nothing tells."""
     relative_span: Tensor
-    """(C,): the time they took over what is usual for as many; 1 where nothing tells."""
+    """(C,): the span they came in over what is usual for as many; 1 where nothing tells."""
     crowd: Tensor
     """(C, M): <p̄, z_c>, how near the listing's content is to everybody's average profile."""
     prior: Tensor

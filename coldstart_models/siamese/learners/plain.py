@@ -51,10 +51,11 @@ class FineTuning(Learner):
 
 
 class SmoothedRate(Learner):
-    """The click-through prior where there are no impressions: customers a day, smoothed.
+    """The click-through prior where there are no impressions: customers among all that the shop
+    sold meanwhile, smoothed.
 
     A listing's rate over the usual one after as many customers has a Gamma(α, α) prior, so after
-    k − 1 further customers in a time T, in units of the usual time for as many,
+    k − 1 further customers in a span T, in units of the usual span for as many,
 
         E[rate] = (α + k − 1) / (α + (k − 1) T),        b = η log E[rate]
 

@@ -9,6 +9,7 @@ import pytest
 from coldstart_models.data.catalogue import Catalogue
 from coldstart_models.data.interactions import Interactions, read_interactions
 from coldstart_models.data.learning_log import LearningLog, read_learning_log
+from coldstart_models.log_clock import LogClock
 from feature_repo import log_state
 from feature_repo.event_log import event_log
 from feature_repo.home import Home
@@ -109,6 +110,21 @@ def test_what_was_chosen_and_by_whom_first_is_known_whoever_is_drawn(
         place = int(np.searchsorted(expected.user_ids, user_id))
         own = int(np.searchsorted(found.first.user_ids, user_id))
         assert (found.first.user_index == own).sum() == (expected.user_index == place).sum()
+
+
+@pytest.mark.parametrize("most", [10_000, 700], ids=["everybody", "some people"])
+def test_the_shops_clock_counts_what_is_in_no_catalogue_any_more(
+    home: Home, catalogue: Catalogue, most: int
+) -> None:
+    found, served = learned(home, catalogue, most=most), LogClock(home).now()
+    assert int(served.counts.sum()) == found.events + 1  # the one on what is gone
+    for log in (found.first, whole(home, catalogue)):
+        assert log.clock.starts.tolist() == served.starts.tolist()
+        assert log.clock.counts.tolist() == served.counts.tolist()
+    all_they_did = event_log(home).read([tables.USER_ID, tables.EVENT_TYPE]).to_pandas()
+    own = all_they_did[all_they_did[tables.USER_ID].isin(people(found.drawn))]
+    positive = own[tables.EVENT_TYPE].isin(tables.POSITIVE_EVENT_TYPES)
+    assert int(found.drawn.clock.counts.sum()) == int(positive.sum())
 
 
 def test_an_empty_log_says_that_nobody_chose_anything(tmp_path: Path, catalogue: Catalogue) -> None:

@@ -3,7 +3,8 @@ from functools import cache
 import numpy as np
 import pytest
 
-from coldstart_models.data.pools import NO_WARM_TRUTH, build_pools, cold_pool
+from coldstart_models.data.pools import NO_WARM_TRUTH, build_pools, cold_pool, shots_pools
+from coldstart_models.data.shop_clock import ShopClock
 from coldstart_models.data.splits import cutoff_split, random_items_split
 from coldstart_models.errors import NotEnoughData
 from tests.coldstart_models.checkerboard import (
@@ -88,6 +89,26 @@ def test_the_first_k_distinct_users_are_the_support_whatever_their_history(monke
     # What the stranger had chosen before is nothing, what u1 had is the warm item.
     assert support.histories.item_index[0].max() == -1
     assert support.histories.item_index[1].max() == catalogue.position["warm"]
+
+
+@pytest.mark.parametrize("by_time", [True, False])
+def test_when_supporters_came_is_told_by_all_that_was_chosen(by_time: bool) -> None:
+    catalogue = board()
+    log = interactions_of(
+        [*board_rows(), *((f"w{one}", "a00", 101.5) for one in range(9))], catalogue
+    )
+    split = (
+        cutoff_split(catalogue, log, CUTOFF, dated=True)
+        if by_time
+        else random_items_split(catalogue, log, 0.3, seed=0, timed=True, dated=True)
+    )
+    support = shots_pools(split, shots=3, seed=0)[1].task.support
+    assert support is not None
+    every = ShopClock.of(log.time_us)  # warm choices among them
+    assert support.moments.tolist() == every.read(support.time_us).tolist()
+    assert (
+        support.moments.tolist() != ShopClock.of(split.truth.time_us).read(support.time_us).tolist()
+    )
 
 
 def test_support_pairs_leave_the_truth_and_the_rankings_at_zero_shots_too(monkeypatch):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from coldstart_models.data.interactions import Interactions
+from coldstart_models.data.shop_clock import ShopClock
 from coldstart_models.data.traits import TRAITS
 from coldstart_models.siamese import togetherness
 from coldstart_models.siamese.inputs import TEXT, WORDS, ItemInputs
@@ -101,7 +102,8 @@ def two_crowds(*, loyal: int) -> tuple[Interactions, ItemInputs]:
     users, items = (np.array(each) for each in zip(*pairs, strict=True))
     people = np.array([f"u{number:02}" for number in range(60)], object)
     traits = np.zeros((len(users), len(TRAITS)), np.float32)
-    log = Interactions(people, 40, users, items, np.arange(len(users)), traits)
+    moments = np.arange(len(users))
+    log = Interactions(people, 40, users, items, moments, traits, ShopClock.of(moments))
     return log, ItemInputs({TEXT: text.astype(np.float32)}, {TEXT: np.ones(40, bool)})
 
 
