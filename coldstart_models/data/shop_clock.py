@@ -58,11 +58,12 @@ class ShopClock:
     def read(self, time_us: IntArray) -> FloatArray:
         """(P,): how many events lie before each moment, or would beyond the log's ends.
 
-        Only differences say anything. The last hour is as long as it lasted.
+        Only differences say anything. The last hour is as long as it lasted. NaN where nothing was
+        counted: a replica whose events are taken in elsewhere cannot tell.
         """
         times = np.asarray(time_us, np.int64)
         if not len(self.starts):
-            return np.zeros(len(times))
+            return np.full(len(times), np.nan)
         start = _start_of(times)
         place = np.searchsorted(self.starts, start)
         within = np.append(self.counts, 0)[place]

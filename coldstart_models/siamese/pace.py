@@ -10,7 +10,8 @@ one that had its day.
     z_c = (μ_k − x) / σ_k,   x = log(0.3 + d / d̃_k),   d̃_k the median of earlier launches
 
 A learner makes a bias of them: a listing that sold faster than usual is ranked higher, for
-everybody. They say nothing of a single customer, nor where the log has no times.
+everybody. They say nothing of a single customer, nor where the log has no times or nothing is
+counted.
 """
 
 from typing import Final
@@ -82,7 +83,7 @@ class Pace(nn.Module):
     def forward(self, count: Tensor, span: Tensor) -> Tensor:
         """(N, PARTS): z of listings with `count` (N,) customers within a `span` (N, PARTS)."""
         usual, mean, deviation = (self._at(count, each) for each in self._learned())
-        known = (count >= GRID[0])[:, None] & (deviation > 0)
+        known = (count >= GRID[0])[:, None] & (deviation > 0) & span.isfinite()
         logs = torch.log(OFFSET + span / usual.clamp_min(LEAST_SPAN))
         faster = (mean - logs) / torch.where(known, deviation, torch.ones_like(deviation))
         return torch.where(known, faster.clamp(-FARTHEST, FARTHEST), torch.zeros_like(faster))
@@ -90,8 +91,8 @@ class Pace(nn.Module):
     def relative(self, count: Tensor, span: Tensor) -> Tensor:
         """(N,): the whole span over the usual one of as many customers; 1 where nothing tells."""
         usual, _, deviation = (self._at(count, each)[:, 0] for each in self._learned())
-        known = (count >= GRID[0]) & (deviation > 0)
         whole = span[:, 0]
+        known = (count >= GRID[0]) & (deviation > 0) & whole.isfinite()
         return torch.where(known, whole / usual.clamp_min(LEAST_SPAN), torch.ones_like(whole))
 
     def _learned(self) -> tuple[Tensor, Tensor, Tensor]:

@@ -89,6 +89,13 @@ def test_a_span_is_told_in_units_of_the_usual_one(pace: Pace) -> None:
     assert pace.relative(customers, span).tolist() == pytest.approx([1.0, 0.5, 1.0, 1.0])
 
 
+def test_of_customers_at_moments_that_nobody_can_tell_it_says_nothing(pace: Pace) -> None:
+    owner, moments = torch.zeros(10, dtype=torch.long), torch.full((10,), float("nan"))
+    count, span = spans(owner, moments, num_items=2)
+    assert pace(count, span).tolist() == [[0.0, 0.0]] * 2
+    assert pace.relative(count, span).tolist() == [1.0, 1.0]
+
+
 def test_one_customer_has_no_pace_and_neither_has_none(pace: Pace) -> None:
     assert bias(pace, 1, 0) == bias(pace, 0, 0) == 0.0
 
