@@ -96,14 +96,23 @@ class LogState:
         schema = tables.EVENTS.schema.append(pa.field(NUMBER, pa.int64()))
         return pa.RecordBatchReader.from_batches(schema, self._numbered(schema))
 
-    def parts(self, columns: Sequence[str]) -> Iterator[pa.Table]:
-        """Some columns of the whole log, a hundred thousand rows at a time.
+    def parts(self, columns: Sequence[str], *, after: int = 0) -> Iterator[pa.Table]:
+        """Some columns of the log, a hundred thousand rows at a time.
+
+        Args:
+            after: rows at its beginning that are left out.
 
         Raises JobError where it is no events table.
         """
+        if after and after >= self.base_rows:  # the large file need not be read
+            yield self.after(after, columns)
+            return
+        start = 0
         try:
             for part in self._parts(list(columns)):
-                yield part.select(list(columns))
+                if start + part.num_rows > after:
+                    yield part.select(list(columns)).slice(max(after - start, 0))
+                start += part.num_rows
         except (pa.ArrowException, ValueError) as error:
             raise JobError(_NOT_EVENTS.format(self.path, error)) from error
 

@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from coldstart_models.config import MOST_EVENTS
 from coldstart_models.data.catalogue import BoolArray, Catalogue, IntArray
 from coldstart_models.data.interactions import Interactions, in_time_order
+from coldstart_models.data.positive_events import positive, times_us
 from coldstart_models.data.shop_clock import ShopClock
 from coldstart_models.data.traits import TRAITS, event_traits
 from feature_repo.log_state import LogState
@@ -73,14 +74,14 @@ def read_learning_log(
         everything = _Gathering(catalogue)
         for part in _parts(log, catalogue, COLUMNS):
             everything.add(part)
-            everything.count(_times_us(part.positive))
+            everything.count(times_us(part.positive))
         whole = everything.interactions()
         return LearningLog(whole, whole, new, chosen, events, 1.0)
     share = most / events
     customers = pa.array(_first_customers(log, catalogue, new, shots=shots), pa.string())
     drawn, first = _Gathering(catalogue), _Gathering(catalogue)
     for part in _parts(log, catalogue, COLUMNS):
-        moments = _times_us(part.positive)
+        moments = times_us(part.positive)
         drawn.count(moments[_is_drawn(_users(part.positive), share)])
         drawn.add(part.where(_is_drawn(part.users, share)))
         first.count(moments)
@@ -107,27 +108,21 @@ class _Part:
     @property
     def times_us(self) -> IntArray:
         """(E,) µs since 1970, UTC."""
-        return _times_us(self.rows)
+        return times_us(self.rows)
 
 
 def _parts(log: LogState, catalogue: Catalogue, columns: Sequence[str]) -> Iterator[_Part]:
     known = pa.array(catalogue.item_ids.tolist(), pa.string())
-    kinds = pa.array(tables.POSITIVE_EVENT_TYPES)
     for read in log.parts(columns):
-        positive = read.filter(pc.is_in(read[tables.EVENT_TYPE], kinds))
-        items = pc.index_in(positive[tables.ITEM_ID], known)
-        rows = positive.filter(pc.is_valid(items)).combine_chunks()
+        chosen = positive(read)
+        items = pc.index_in(chosen[tables.ITEM_ID], known)
+        rows = chosen.filter(pc.is_valid(items)).combine_chunks()
         users = _users(rows) if tables.USER_ID in columns else None
-        yield _Part(users, items.drop_null().to_numpy().astype(np.int32), rows, positive)
+        yield _Part(users, items.drop_null().to_numpy().astype(np.int32), rows, chosen)
 
 
 def _users(rows: pa.Table) -> pa.Array:
     return rows[tables.USER_ID].combine_chunks()
-
-
-def _times_us(rows: pa.Table) -> IntArray:
-    """(E,) µs since 1970, UTC."""
-    return np.asarray(rows[tables.EVENT_TIMESTAMP].cast(pa.int64()).to_numpy())
 
 
 def _surveyed(log: LogState, catalogue: Catalogue) -> tuple[BoolArray, int, int | None]:

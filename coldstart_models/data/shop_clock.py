@@ -7,6 +7,7 @@ on as fast as in the four weeks next to them.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -25,7 +26,7 @@ ORDER_US: Final = 946_684_800_000_000
 FloatArray = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ShopClock:
     """Positive events by the hour, of those hours that had any."""
 
@@ -71,15 +72,21 @@ class ShopClock:
         length = np.where(last, max(self.until_us - int(self.starts[-1]), 1), HOUR_US)
         inside = np.append(self.starts, 0)[place] == start
         share = np.where(inside, np.minimum((times - start) / length, 1.0), 0.0)
-        ended = np.concatenate([[0], self.counts.cumsum()])
-        return np.asarray(ended[place] + share * within + self._beyond(times), np.float64)
+        before = self._ended[place]
+        return np.asarray(before + share * within + self._beyond(times), np.float64)
+
+    @cached_property
+    def _ended(self) -> IntArray:
+        """(H + 1,): events before each hour, and all."""
+        return np.concatenate([[0], self.counts.cumsum()])
 
     def _beyond(self, times: IntArray) -> FloatArray:
         """(P,): what is expected after the last event, and less than nothing before the first."""
         first, until = int(self.starts[0]), self.until_us
         length = max(min(until - first, NEXT_US), HOUR_US)
-        before = int(self.counts[self.starts < first + length].sum()) / length
-        after = int(self.counts[self.starts >= until - length].sum()) / length
+        ends = np.searchsorted(self.starts, [first + length, until - length])
+        before, old = self._ended[ends]
+        before, after = before / length, (self._ended[-1] - old) / length
         late = np.maximum(times - until, 0) * after
         return np.asarray(late - np.maximum(first - times, 0) * before, np.float64)
 
