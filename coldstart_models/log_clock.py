@@ -1,7 +1,6 @@
 """The shop's own clock (`data.shop_clock`) by the log of a state folder, as far as it has come."""
 
 import threading
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
@@ -11,27 +10,11 @@ from coldstart_models.data.positive_events import positive, times_us
 from coldstart_models.data.shop_clock import ShopClock
 from feature_repo.event_log import event_log
 from feature_repo.home import Home
-from feature_repo.log_state import UNNAMED, LogState, Position
+from feature_repo.log_state import Mark
 from validation import tables
 
 READ: Final = (tables.EVENT_TYPE, tables.EVENT_TIMESTAMP)
 """Of the log."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Counted:
-    """How far of which log."""
-
-    position: Position
-    identity: str
-    """Of its large file."""
-
-    def is_of_another(self, state: LogState) -> bool:
-        """Whether this is not the log that was counted, grown; a large file of another program's
-        has no generation to tell by."""
-        if state.generation == UNNAMED:
-            return state.identity != self.identity
-        return state.generation != self.position.generation
 
 
 class LogClock:
@@ -40,19 +23,18 @@ class LogClock:
     def __init__(self, home: Home) -> None:
         self.home = home
         self._lock = threading.Lock()
-        self._counted: tuple[_Counted, ShopClock] | None = None
+        self._counted: tuple[Mark, ShopClock] | None = None
 
     def now(self) -> ShopClock:
         """By all that the log holds; counted anew of a log that was written anew."""
         with self._lock:
             state = event_log(self.home).state()
-            if self._counted is None or self._counted[0].is_of_another(state):
-                clock, rows = ShopClock.of(np.zeros(0, np.int64)), 0
-            else:
+            clock, rows = ShopClock.of(np.zeros(0, np.int64)), 0
+            if self._counted is not None and self._counted[0].is_of(state):
                 clock, rows = self._counted[1], self._counted[0].position.rows
             for part in state.parts(READ, after=rows):
                 clock = clock.later(times_us(positive(part)))
-            self._counted = _Counted(state.position, state.identity), clock
+            self._counted = state.mark, clock
             return clock
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from coldstart_models.data.catalogue import BoolArray, IntArray
 from coldstart_models.siamese.selling import RecentChoices
-from feature_repo.log_state import LogState, Position
+from feature_repo.log_state import LogState, Mark
 from validation import tables
 
 READ: Final = (tables.ITEM_ID, tables.EVENT_TYPE, tables.EVENT_TIMESTAMP)
@@ -20,30 +20,28 @@ class Sales:
     """The positive events of N items, by whose sums known items are ranked (`siamese.selling`)."""
 
     recent: RecentChoices
-    position: Position
-    """Of the log: what came before is counted."""
+    mark: Mark
+    """In the log: what came before is counted."""
 
     @classmethod
-    def of(
-        cls, events: pd.DataFrame, item_ids: npt.NDArray[np.object_], *, position: Position
-    ) -> "Sales":
+    def of(cls, events: pd.DataFrame, item_ids: npt.NDArray[np.object_], *, mark: Mark) -> "Sales":
         """Of a whole log.
 
         Args:
             events: READ of it.
             item_ids: (N,)
-            position: its end.
+            mark: its end.
         """
-        nothing = cls(RecentChoices.none(len(item_ids)), position)
-        return nothing._counting(events, item_ids, position)
+        nothing = cls(RecentChoices.none(len(item_ids)), mark)
+        return nothing._counting(events, item_ids, mark)
 
     def caught_up(self, state: LogState, item_ids: npt.NDArray[np.object_]) -> "Sales":
         """With what came since; counted anew of a log that was written anew, as by an erasure."""
-        if state.position == self.position:
+        if not self.mark.is_of(state):
+            return Sales.of(_read(state, 0), item_ids, mark=state.mark)
+        if state.position == self.mark.position:
             return self
-        if state.generation != self.position.generation:
-            return Sales.of(_read(state, 0), item_ids, position=state.position)
-        return self._counting(_read(state, self.position.rows), item_ids, state.position)
+        return self._counting(_read(state, self.mark.position.rows), item_ids, state.mark)
 
     def where(self, stay: BoolArray) -> "Sales":
         """Of some of the items."""
@@ -56,13 +54,13 @@ class Sales:
         return replace(self, recent=replace(self.recent, sums=sums))
 
     def _counting(
-        self, events: pd.DataFrame, item_ids: npt.NDArray[np.object_], position: Position
+        self, events: pd.DataFrame, item_ids: npt.NDArray[np.object_], mark: Mark
     ) -> "Sales":
         positive = events[events[tables.EVENT_TYPE].isin(tables.POSITIVE_EVENT_TYPES)]
         rows = pd.Index(item_ids).get_indexer(pd.Index(positive[tables.ITEM_ID]))
         moments = pd.DatetimeIndex(positive[tables.EVENT_TIMESTAMP]).as_unit("us").asi8
         served = rows >= 0
-        return Sales(self.recent.later(rows[served], moments[served]), position)
+        return Sales(self.recent.later(rows[served], moments[served]), mark)
 
 
 def _read(state: LogState, rows: int) -> pd.DataFrame:

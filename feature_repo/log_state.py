@@ -37,6 +37,22 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """How far of which log something was read."""
+
+    position: Position
+    identity: str
+    """Of its large file then."""
+
+    def is_of(self, state: "LogState") -> bool:
+        """Whether that is the log that was read, grown at most; a large file of another program's
+        has no generation to tell by."""
+        if state.generation == UNNAMED:
+            return state.identity == self.identity
+        return state.generation == self.position.generation
+
+
+@dataclass(frozen=True, slots=True)
 class Segment:
     """One small file: the log's rows from `start` to before `end`."""
 
@@ -75,6 +91,11 @@ class LogState:
     def position(self) -> Position:
         """The end of what is here."""
         return Position(self.generation, self.rows)
+
+    @property
+    def mark(self) -> Mark:
+        """The same, and of which large file."""
+        return Mark(self.position, self.identity)
 
     def read(self, columns: Sequence[str] | None = None) -> pa.Table:
         """The whole log, or some columns of it. Raises JobError where it is no events table."""
