@@ -17,6 +17,7 @@ from coldstart_models.candidates import served_rows
 from coldstart_models.catching_up import Standing
 from coldstart_models.data.catalogue import Catalogue, Embeddings
 from coldstart_models.feature_rows import adaptation_rows, vector_rows
+from coldstart_models.siamese.content_map import ContentMap
 from coldstart_models.siamese.files import load_folder
 from coldstart_models.siamese.inputs import Featurizer
 from coldstart_models.siamese.learners.evidence import Evidence
@@ -24,7 +25,7 @@ from coldstart_models.siamese.learners.space import Space
 from coldstart_models.siamese.packing import keep_block, pack, pack_deltas
 from coldstart_models.siamese.population import Population
 from coldstart_models.siamese.sketch import LARGE, Sketch
-from coldstart_models.siamese.togetherness import TOGETHER, Togetherness
+from coldstart_models.siamese.togetherness import TOGETHER
 from coldstart_models.siamese.training import MetaSiamese, history_batch, to_vectors
 from coldstart_models.snapshot import Snapshot
 from coldstart_models.snapshot_changes import Taught, taken_up
@@ -70,7 +71,7 @@ class Recommender(Answering):
         *,
         tag: str,
         featurizer: Featurizer,
-        head: Togetherness,
+        head: ContentMap,
         network: MetaSiamese,
         population: Population,
         snapshot: Snapshot,

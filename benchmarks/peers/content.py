@@ -10,8 +10,8 @@ from benchmarks.peers.latent import root_mean_square
 from coldstart_models.data.catalogue import FloatMatrix
 from coldstart_models.data.interactions import Histories
 from coldstart_models.ranker import TrainingSet
+from coldstart_models.siamese.content_map import content_matrix
 from coldstart_models.siamese.inputs import Featurizer, leading_axes
-from coldstart_models.siamese.togetherness import content_matrix
 
 WIDTH: Final = 192
 """Axes that networks read: it keeps a step of training cheap."""

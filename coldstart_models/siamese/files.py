@@ -15,18 +15,18 @@ from safetensors.torch import save_file as save_tensors
 
 from coldstart_models.errors import ArtifactError, ConfigError
 from coldstart_models.general.space import space_arrays, space_from_arrays
+from coldstart_models.siamese.content_map import ContentMap
 from coldstart_models.siamese.inputs import Featurizer, Lexicon, LexiconKind, Projection
 from coldstart_models.siamese.learners.registry import build_learner
 from coldstart_models.siamese.population import Population
 from coldstart_models.siamese.strangers import PopularitySpread
-from coldstart_models.siamese.togetherness import Togetherness
 from coldstart_models.siamese.training import MetaSiamese
 
 NETWORK: Final = "network.safetensors"
 ARRAYS: Final = "arrays.safetensors"
 CONFIG: Final = "config.json"
 LEXICONS: Final = ("words", "spelling", "attributes")
-HEAD: Final = tuple(field.name for field in fields(Togetherness))
+HEAD: Final = tuple(field.name for field in fields(ContentMap))
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -35,7 +35,7 @@ def save_folder(
     folder: Path,
     *,
     featurizer: Featurizer,
-    head: Togetherness,
+    head: ContentMap,
     network: MetaSiamese,
     population: Population,
 ) -> None:
@@ -71,7 +71,7 @@ def save_folder(
     (folder / CONFIG).write_text(json.dumps(config))
 
 
-def load_folder(folder: Path) -> tuple[Featurizer, Togetherness, MetaSiamese, Population]:
+def load_folder(folder: Path) -> tuple[Featurizer, ContentMap, MetaSiamese, Population]:
     """Read a model. Raises ArtifactError where a file is missing, torn or of another version."""
     missing = [name for name in (NETWORK, ARRAYS, CONFIG) if not (folder / name).exists()]
     if missing:
@@ -96,7 +96,7 @@ def load_folder(folder: Path) -> tuple[Featurizer, Togetherness, MetaSiamese, Po
         raise ArtifactError(
             f"{folder} was trained by another version of the code; run `coldstart train` again"
         )
-    head = Togetherness(**{name: arrays[f"together.{name}"] for name in HEAD})
+    head = ContentMap(**{name: arrays[f"together.{name}"] for name in HEAD})
     network = MetaSiamese(
         config["widths"], dates=config["dates"], generator=torch.Generator().manual_seed(0)
     )
