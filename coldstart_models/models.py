@@ -11,7 +11,7 @@ from coldstart_models.errors import ConfigError
 from coldstart_models.ranker import Ranker
 
 if TYPE_CHECKING:
-    from coldstart_models.siamese.stages import SiameseModel
+    from coldstart_models.siamese.ranker import Pretrained
 
 RANDOM: Final = "random"
 POPULARITY: Final = "popularity"
@@ -63,7 +63,7 @@ def build_ranker(
     *,
     by_time: bool = True,
     truth: pd.DataFrame | None = None,
-    pretrained: "dict[bool, SiameseModel] | None" = None,
+    pretrained: "dict[bool, Pretrained] | None" = None,
 ) -> Ranker:
     """A fresh, unfitted ranker.
 
@@ -85,7 +85,7 @@ def build_ranker(
     return _PEERS[family](name, by_time)
 
 
-def _siamese(name: str, by_time: bool, pretrained: "dict[bool, SiameseModel] | None") -> Ranker:
+def _siamese(name: str, by_time: bool, pretrained: "dict[bool, Pretrained] | None") -> Ranker:
     from coldstart_models.siamese.ranker import SiameseRanker
 
     options = name.split("+")[1:]

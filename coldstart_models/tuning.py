@@ -23,7 +23,7 @@ from coldstart_models.general.artifact import GeneralModel
 from coldstart_models.peers.selection import ValidationTask, validation_task
 from coldstart_models.progress import Progress
 from coldstart_models.ranker import TrainingSet
-from coldstart_models.siamese.ranker import SiameseRanker
+from coldstart_models.siamese.ranker import Pretrained, SiameseRanker
 from coldstart_models.siamese.stages import META_SCHEDULE, fine_tune, pretrain
 from coldstart_models.siamese.training import Schedule
 
@@ -209,7 +209,7 @@ def ranked(
         schedule=learning.train,
     )
     fine_tune(model, training, seed=seed, by_time=timed, schedule=learning.meta_train)
-    ranker = SiameseRanker(meta=False, dates=dates, pretrained={dates: model})
+    ranker = SiameseRanker(meta=False, dates=dates, pretrained={dates: Pretrained(model)})
     ranker.fit(training, seed=seed)
     return validation.ndcg(ranker.score(validation.task))
 

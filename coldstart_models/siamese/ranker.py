@@ -1,5 +1,7 @@
 """The Siamese scorer as a model of the benchmark: it learns, it ranks, it can be steered."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -14,6 +16,7 @@ from coldstart_models.general.artifact import GeneralModel
 from coldstart_models.ranker import RankingTask, TrainingSet
 from coldstart_models.siamese.certainty import log_chances
 from coldstart_models.siamese.personal import moved, own_place, standardised
+from coldstart_models.siamese.problems import EpisodeSet, past_episodes
 from coldstart_models.siamese.stages import SiameseModel, meta_train, pretrain
 from coldstart_models.siamese.training import (
     PastItems,
@@ -21,6 +24,15 @@ from coldstart_models.siamese.training import (
     prepare,
     score_task,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Pretrained:
+    """A model and what it learned on, for those that learn on from there."""
+
+    model: SiameseModel
+    past: EpisodeSet | None = None
+    """With what was found of it; None where that was not kept."""
 
 
 class SiameseRanker:
@@ -32,7 +44,7 @@ class SiameseRanker:
         meta: bool,
         dates: bool,
         by_time: bool = True,
-        pretrained: "dict[bool, SiameseModel] | None" = None,
+        pretrained: dict[bool, Pretrained] | None = None,
         general: GeneralModel | None = None,
     ) -> None:
         """
@@ -53,12 +65,20 @@ class SiameseRanker:
         """Train and, with ``meta``, meta-train. Raises NotEnoughData."""
         dates = self.dates and training.dated
         if dates not in self._pretrained:
-            self._pretrained[dates] = pretrain(
-                training, dates=dates, seed=seed, by_time=self.by_time, general=self.general
+            past = past_episodes(training, seed=seed, by_time=self.by_time)
+            model = pretrain(
+                training,
+                dates=dates,
+                seed=seed,
+                by_time=self.by_time,
+                general=self.general,
+                past=past,
             )
-        model = self._pretrained[dates].copied()
+            self._pretrained[dates] = Pretrained(model, past)
+        begun = self._pretrained[dates]
+        model = begun.model.copied()
         if self.meta:
-            meta_train(model, training, seed=seed, by_time=self.by_time)
+            meta_train(model, training, seed=seed, by_time=self.by_time, past=begun.past)
         self._training, self._model = training, model
         self._items = PastItems.of(training.interactions, model.inputs, model.fitted, dates=dates)
 

@@ -115,6 +115,7 @@ def pretrain(
     seed: int,
     general: GeneralModel | None = None,
     by_time: bool = True,
+    past: EpisodeSet | None = None,
     schedule: Schedule | None = None,
     progress: Progress | None = None,
     watch: Watch | None = None,
@@ -129,6 +130,8 @@ def pretrain(
 
     Args:
         general: what other shops taught, to start from; nothing by default.
+        past: `past_episodes` of the training set and seed, by whoever has a further use for what
+            is found of them; made here by default.
         watch: where learning leaves checkpoints and curves, and what it runs on; by default
             nowhere, and on the processor.
 
@@ -145,7 +148,7 @@ def pretrain(
     network.pace.learn(training)
     fitted = fit_togetherness(training.interactions, inputs, seed=seed)
     model = SiameseModel(featurizer, inputs, fitted, network)
-    past = past_episodes(training, seed=seed, by_time=by_time)
+    past = past or past_episodes(training, seed=seed, by_time=by_time)
     towers = []
     if min((len(one.chosen) for one in past.validation), default=0) >= FEWEST_FOR_TOWERS:
         rest = known_before(training, past.validation)
@@ -199,6 +202,7 @@ def meta_train(
     seed: int,
     by_time: bool = True,
     histories: HistoryReader | None = None,
+    past: EpisodeSet | None = None,
     learner: str = AUTO,
     schedule: Schedule | None = None,
     progress: Progress | None = None,
@@ -210,6 +214,7 @@ def meta_train(
     (`by_time` false), held-out items stand in for them.
 
     Args:
+        past: as in `pretrain`, there of the same model and here with these histories.
         learner: a name of `learners.registry`, or ``auto``: whom `learners.contest` keeps by the
             validation episodes with their first customers known.
         watch: where learning leaves checkpoints and curves, and what it runs on; by default
@@ -225,6 +230,7 @@ def meta_train(
         seed=seed,
         by_time=by_time,
         histories=histories,
+        past=past,
         schedule=schedule,
         progress=progress,
         watch=watch,
@@ -247,12 +253,16 @@ def fine_tune(
     seed: int,
     by_time: bool = True,
     histories: HistoryReader | None = None,
+    past: EpisodeSet | None = None,
     schedule: Schedule | None = None,
     progress: Progress | None = None,
     watch: Watch | None = None,
 ) -> EpisodeSet:
-    """The first half of meta-training: the scorer's weights, in place; returns its episodes."""
-    episodes = past_episodes(training, seed=seed, by_time=by_time, histories=histories)
+    """The first half of meta-training: the scorer's weights, in place; returns its episodes.
+
+    The arguments are those of `meta_train`.
+    """
+    episodes = past or past_episodes(training, seed=seed, by_time=by_time, histories=histories)
     dates = model.network.date_term is not None
     learning, validation = (
         list(prepare_each(each, training, model.inputs, episodes.seen, seed=seed, dates=dates))

@@ -10,6 +10,7 @@ from coldstart_models.data.splits import cutoff_split
 from coldstart_models.errors import NotEnoughData
 from coldstart_models.ranker import RankingTask, TrainingSet
 from coldstart_models.siamese.ranker import SiameseRanker
+from coldstart_models.siamese.togetherness import fit_togetherness
 from tests.coldstart_models.checkerboard import (
     CUTOFF,
     board,
@@ -106,6 +107,31 @@ def many_launches(*, people: int = 60) -> TrainingSet:
         if (number + user) % 3 == 0
     ]
     return training_of(rows, catalogue)
+
+
+def test_rankers_that_share_a_pretrained_model_share_what_was_found_of_its_pasts(monkeypatch):
+    training, shared = many_launches(), {}
+    users = np.arange(6)
+    task = RankingTask(users, training.interactions.histories(users), np.arange(150, 200))
+    fits = []
+
+    def counted(*given, **named):
+        fits.append(len(given[0]))
+        return fit_togetherness(*given, **named)
+
+    monkeypatch.setattr("coldstart_models.siamese.preparing.fit_togetherness", counted)
+    SiameseRanker(meta=False, dates=False, pretrained=shared).fit(training, seed=0)
+    before = len(fits)
+    scores = []
+    for pretrained in (shared, {}):
+        fits.clear()
+        ranker = SiameseRanker(meta=True, dates=False, pretrained=pretrained)
+        ranker.fit(training, seed=0)
+        scores.append((ranker.score(task), len(fits)))
+    (with_it, few), (without, many) = scores
+    np.testing.assert_array_equal(with_it, without)
+    assert 0 < before
+    assert many == before + few  # meta-training fits the pasts of its categories alone
 
 
 def test_launch_episodes_know_nothing_of_their_items_or_of_the_validation_episode():
