@@ -130,7 +130,7 @@ def test_rankers_that_share_a_pretrained_model_share_what_was_found_of_its_pasts
         scores.append((ranker.score(task), len(fits)))
     (with_it, few), (without, many) = scores
     np.testing.assert_array_equal(with_it, without)
-    assert 0 < before
+    assert before > 0
     assert many == before + few  # meta-training fits the pasts of its categories alone
 
 
