@@ -125,8 +125,11 @@ def test_two_that_want_the_same_maps_at_once_compute_them_once(tmp_path, monkeyp
     monkeypatch.setattr(maps, "BATCH", 4)
     shop, told = listings(tmp_path / "photos", 24), []
 
+    # Here, not in the threads: weights are drawn from the one generator that all threads share.
+    encoders = iter([photo_encoder() for _ in range(4)])
+
     def run(folder):
-        encoder = photo_encoder()
+        encoder = next(encoders)
         prepare = encoder.prepare
 
         def slowly(image):
