@@ -23,6 +23,7 @@ from coldstart_models.general.artifact import GeneralModel
 from coldstart_models.peers.selection import ValidationTask, validation_task
 from coldstart_models.progress import Progress
 from coldstart_models.ranker import TrainingSet
+from coldstart_models.siamese.problems import past_episodes
 from coldstart_models.siamese.ranker import Pretrained, SiameseRanker
 from coldstart_models.siamese.stages import META_SCHEDULE, fine_tune, pretrain
 from coldstart_models.siamese.training import Schedule
@@ -200,15 +201,17 @@ def ranked(
     """NDCG@10 of a model that learned so before the cut, on what came after it."""
     training, dates = validation.training, dates and validation.training.dated
     timed = training.timed
+    past = past_episodes(training, seed=seed, by_time=timed)
     model = pretrain(
         training,
         dates=dates,
         seed=seed,
         general=general,
         by_time=timed,
+        past=past,
         schedule=learning.train,
     )
-    fine_tune(model, training, seed=seed, by_time=timed, schedule=learning.meta_train)
+    fine_tune(model, training, seed=seed, by_time=timed, past=past, schedule=learning.meta_train)
     ranker = SiameseRanker(meta=False, dates=dates, pretrained={dates: Pretrained(model)})
     ranker.fit(training, seed=seed)
     return validation.ndcg(ranker.score(validation.task))

@@ -131,7 +131,7 @@ def fit_map(inputs: ItemInputs, target: FloatMatrix, people: IntArray) -> Fitted
         line=np.ascontiguousarray(
             0.5 * (centred(inputs.take(anchored), mean) / kernel.variance).T @ duals, np.float32
         ),
-        anchors=kernel.unit[anchored],
+        anchors=kernel.anchors,
         nearby=np.ascontiguousarray(0.5 * duals),
         intercept=np.asarray(intercept, np.float32),
     )
@@ -156,12 +156,16 @@ class _Kernel:
     """(N, D)"""
     lengths: FloatMatrix
     """(N, 1) of the contents."""
-    left: FloatMatrix
-    """(N, 2 M) and"""
-    right: FloatMatrix
-    """(N, 2 M): factors of what is taken off <a, b>, for the first of two and for the second."""
+    off: FloatMatrix
+    """(N, 2 M): what is taken off <a, b>, as factors."""
     anchored: IntArray
     """(A,)"""
+    anchors: FloatMatrix
+    """(A, D) their units,"""
+    anchor_lengths: FloatMatrix
+    """(A, 1) lengths"""
+    anchor_off: FloatMatrix
+    """(A, 2 M) and factors, as the second of two."""
     variance: float
 
     @classmethod
@@ -175,23 +179,26 @@ class _Kernel:
         )
         own = np.array([one @ one for one in means], np.float32)
         content = content_matrix(inputs)
+        unit = unit_rows(content)
         lengths = np.linalg.norm(content, axis=1, keepdims=True)
         squared = np.square(lengths[:, 0]) - 2.0 * along.sum(axis=1) + there @ own
         return cls(
-            unit_rows(content),
+            unit,
             lengths,
             np.hstack([along - there * own, there]),
-            np.hstack([there, along]),
             anchored,
+            unit[anchored],
+            lengths[anchored],
+            np.hstack([there, along])[anchored],
             max(float(squared.mean()), 1e-6),
         )
 
     def of_rows(self, rows: slice | IntArray) -> FloatMatrix:
         """(n, A) of some of the items."""
-        cosines = self.unit[rows] @ self.unit[self.anchored].T
+        cosines = self.unit[rows] @ self.anchors.T
         line = cosines * self.lengths[rows]
-        line *= self.lengths[self.anchored].T
-        line -= self.left[rows] @ self.right[self.anchored].T
+        line *= self.anchor_lengths.T
+        line -= self.off[rows] @ self.anchor_off.T
         line /= self.variance
         line += _nearness(cosines)
         line *= 0.5
@@ -232,12 +239,13 @@ def _through_anchors(
     Source: subset of regressors, Smola & Schölkopf, ICML 2000.
     """
     weights = np.asarray(RIDGE / noise, np.float32)[:, None]
+    roots = np.sqrt(weights)
     normal = RIDGE * kernel.of_rows(kernel.anchored).astype(np.float64)
     right = np.zeros((len(normal), target.shape[1]))
     for rows, near in kernel.blocks():
-        near *= np.sqrt(weights[rows])
+        near *= roots[rows]
         normal += near.T @ near  # of a matrix and itself half of the work
-        right += near.T @ (np.sqrt(weights[rows]) * target[rows])
+        right += near.T @ (roots[rows] * target[rows])
     lower = _factored(normal)
     duals = cho_solve((lower, True), right)
     predicted, left_out = np.empty_like(target), np.empty_like(target)
