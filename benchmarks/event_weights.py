@@ -75,8 +75,8 @@ def measured(cut: Cut, data: Path, *, stores: Path) -> list[dict[str, Any]]:
     opened = open_cut(cut, data=data, stores=stores)
     split = opened.split_of(0)
     training, pool = split.training_set(opened.catalogue), cold_pool(split)
-    model = pretrain(training, dates=False, seed=0, by_time=not split.seeded)
     past = past_episodes(training, seed=0, by_time=not split.seeded)
+    model = pretrain(training, dates=False, seed=0, by_time=not split.seeded, past=past)
     episodes = prepare_each(
         [*past.learning, *past.validation], training, model.inputs, past.seen, seed=0
     )

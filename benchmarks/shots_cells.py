@@ -21,6 +21,7 @@ from coldstart_models.siamese.learners.demand import Demand
 from coldstart_models.siamese.learners.learner import FastWeights, Learner
 from coldstart_models.siamese.learners.registry import LEARNERS, build_learner
 from coldstart_models.siamese.learners.rehearsal import Rehearsal, launched
+from coldstart_models.siamese.problems import past_episodes
 from coldstart_models.siamese.stages import fine_tune, pretrain, rehearsals
 
 SHOTS: Final = (1, 3, 5, 10, 20)
@@ -36,9 +37,10 @@ def measured(catalogue: Catalogue, split: Split, *, seed: int) -> dict[str, Any]
     """Train once, let every learner learn, and measure all of them at every k."""
     began = time.process_time()
     training = split.training_set(catalogue)
-    model = pretrain(training, dates=False, seed=seed, by_time=not split.seeded)
+    episodes = past_episodes(training, seed=seed, by_time=not split.seeded)
+    model = pretrain(training, dates=False, seed=seed, by_time=not split.seeded, past=episodes)
     before = model.copied()
-    episodes = fine_tune(model, training, seed=seed, by_time=not split.seeded)
+    fine_tune(model, training, seed=seed, by_time=not split.seeded, past=episodes)
     modalities = len(model.network.scorer.widths)
     learners = [build_learner(name, modalities=modalities) for name in LEARNERS]
     learning, validation = rehearsals(model, training, episodes, seed=seed)
