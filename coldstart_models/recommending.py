@@ -32,7 +32,7 @@ from coldstart_models.snapshot_changes import Taught, taken_up
 from coldstart_models.snapshot_files import read_snapshot
 from coldstart_models.user_history import UserHistory
 from feature_repo.home import Home
-from feature_repo.log_state import LogState, Mark
+from feature_repo.log_state import LogState, Position
 from validation import tables
 
 
@@ -235,10 +235,10 @@ class Recommender(Answering):
         return adaptation_rows([item_id], delta, bias, [len(supporters)], tag=self.tag)
 
     @property
-    def counted(self) -> Mark | None:
+    def counted(self) -> Position | None:
         """Up to where of the log choices are counted."""
         sales = self._snapshot.sales
-        return None if sales is None else sales.mark
+        return None if sales is None else sales.position
 
     def count_sales(self, log: LogState) -> None:
         """Rank known items by what the log says that they sell by now."""

@@ -9,7 +9,7 @@ import pandas as pd
 
 from coldstart_models.data.catalogue import BoolArray, IntArray
 from coldstart_models.siamese.selling import RecentChoices
-from feature_repo.log_state import LogState, Mark
+from feature_repo.log_state import LogState, Position
 from validation import tables
 
 READ: Final = (tables.ITEM_ID, tables.EVENT_TYPE, tables.EVENT_TIMESTAMP)
@@ -20,28 +20,30 @@ class Sales:
     """The positive events of N items, by whose sums known items are ranked (`siamese.selling`)."""
 
     recent: RecentChoices
-    mark: Mark
+    position: Position
     """In the log: what came before is counted."""
 
     @classmethod
-    def of(cls, events: pd.DataFrame, item_ids: npt.NDArray[np.object_], *, mark: Mark) -> "Sales":
+    def of(
+        cls, events: pd.DataFrame, item_ids: npt.NDArray[np.object_], *, position: Position
+    ) -> "Sales":
         """Of a whole log.
 
         Args:
             events: READ of it.
             item_ids: (N,)
-            mark: its end.
+            position: its end.
         """
-        nothing = cls(RecentChoices.none(len(item_ids)), mark)
-        return nothing._counting(events, item_ids, mark)
+        nothing = cls(RecentChoices.none(len(item_ids)), position)
+        return nothing._counting(events, item_ids, position)
 
     def caught_up(self, state: LogState, item_ids: npt.NDArray[np.object_]) -> "Sales":
         """With what came since; counted anew of a log that was written anew, as by an erasure."""
-        if not self.mark.is_of(state):
-            return Sales.of(_read(state, 0), item_ids, mark=state.mark)
-        if state.position == self.mark.position:
+        if self.position.generation != state.generation:
+            return Sales.of(_read(state, 0), item_ids, position=state.position)
+        if state.position == self.position:
             return self
-        return self._counting(_read(state, self.mark.position.rows), item_ids, state.mark)
+        return self._counting(_read(state, self.position.rows), item_ids, state.position)
 
     def where(self, stay: BoolArray) -> "Sales":
         """Of some of the items."""
@@ -54,13 +56,13 @@ class Sales:
         return replace(self, recent=replace(self.recent, sums=sums))
 
     def _counting(
-        self, events: pd.DataFrame, item_ids: npt.NDArray[np.object_], mark: Mark
+        self, events: pd.DataFrame, item_ids: npt.NDArray[np.object_], position: Position
     ) -> "Sales":
         positive = events[events[tables.EVENT_TYPE].isin(tables.POSITIVE_EVENT_TYPES)]
         rows = pd.Index(item_ids).get_indexer(pd.Index(positive[tables.ITEM_ID]))
         moments = pd.DatetimeIndex(positive[tables.EVENT_TIMESTAMP]).as_unit("us").asi8
         served = rows >= 0
-        return Sales(self.recent.later(rows[served], moments[served]), mark)
+        return Sales(self.recent.later(rows[served], moments[served]), position)
 
 
 def _read(state: LogState, rows: int) -> pd.DataFrame:

@@ -59,7 +59,7 @@ def read_snapshot(home: Home, *, tag: str, widths: dict[str, int], kept: bool = 
         biases=biases,
         support=counts,
         model=tag,
-        sales=Sales.of(events, item_ids, mark=log.mark),
+        sales=Sales.of(events, item_ids, position=log.position),
     )
 
 

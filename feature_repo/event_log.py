@@ -4,7 +4,8 @@
 ``catalog/events.d/GENERATION/START-END-LEVEL.parquet``, where START and END count the log's rows
 from its first: an append writes what is new and nothing else. Small files are merged in sixteens,
 so there are never many, and `coldstart aggregate` merges all of them into the large file. The
-generation, a random name in the large file's footer, changes when `ingest` writes the log anew.
+generation, a random name in the large file's footer, changes when `ingest` writes the log anew; of
+a file that another program wrote it is the hash.
 
 The log is the large file's rows and then the small files', in this order. Every change is one
 rename, so a reader needs no lock: files that do not join up were being changed, and it looks
@@ -35,7 +36,8 @@ from feature_repo.home import Home
 from feature_repo.jobs.item_newest import ItemLog
 from feature_repo.jobs.transaction import locked
 from feature_repo.log_state import (
-    UNNAMED,
+    HASHED,
+    NO_LOG,
     LogState,
     Segment,
     footed,
@@ -194,7 +196,7 @@ class EventLog:
         identity = identity_of(self.path)
         if not identity:
             nothing = tables.EVENTS.schema.empty_table()
-            return LogState(self.path, UNNAMED, "", 0, (), nothing, None)
+            return LogState(self.path, NO_LOG, "", 0, (), nothing, None)
         known = self._state if self._state and self._state.identity == identity else None
         try:
             source = known.source if known else pa.OSFile(str(self.path), "rb")
@@ -203,6 +205,8 @@ class EventLog:
             else:
                 generation, base_rows = footer(self.path, source)
             segments = self._segments(generation)
+            if not known and generation.startswith(HASHED) and self._others(generation):
+                return None
             if segments is None or identity_of(self.path) != identity:
                 return None
             following = joined(segments, base_rows)
@@ -224,6 +228,10 @@ class EventLog:
         found = [Segment.of(folder / name) for name in names[0]]
         present = [segment for segment in found if segment is not None]
         return sorted(present, key=lambda segment: (segment.start, -segment.end))
+
+    def _others(self, generation: str) -> bool:
+        """Whether there are small files of another generation."""
+        return any(path.parent.name != generation for path in self.folder.glob("*/*.parquet"))
 
     def _load(self, segments: Sequence[Segment], base_rows: int) -> pa.Table:
         """The segments' rows after the large file's."""

@@ -3,6 +3,7 @@
 `event_log` says which files there are and how they change.
 """
 
+import hashlib
 import re
 import uuid
 from collections.abc import Iterator, Sequence
@@ -19,8 +20,12 @@ from validation import tables
 
 GENERATION: Final = b"coldstart.generation"
 """Key in the large file's footer."""
-UNNAMED: Final = "0"
-"""Generation of a log that another program wrote."""
+NO_LOG: Final = "0"
+"""Generation where there is none."""
+DIGITS: Final = 16
+"""Of a generation."""
+HASHED: Final = "sha256-"
+"""Begins the generation of a large file that another program wrote."""
 NAME: Final = re.compile(r"(\d{15})-(\d{15})-(\d)\.parquet")
 NUMBER: Final = "number"
 """Column of `LogState.batches`: a row's place in the log."""
@@ -34,22 +39,6 @@ class Position:
 
     generation: str
     rows: int
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """How far of which log something was read."""
-
-    position: Position
-    identity: str
-    """Of its large file then."""
-
-    def is_of(self, state: "LogState") -> bool:
-        """Whether that is the log that was read, grown at most; a large file of another program's
-        has no generation to tell by."""
-        if state.generation == UNNAMED:
-            return state.identity == self.identity
-        return state.generation == self.position.generation
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +80,6 @@ class LogState:
     def position(self) -> Position:
         """The end of what is here."""
         return Position(self.generation, self.rows)
-
-    @property
-    def mark(self) -> Mark:
-        """The same, and of which large file."""
-        return Mark(self.position, self.identity)
 
     def read(self, columns: Sequence[str] | None = None) -> pa.Table:
         """The whole log, or some columns of it. Raises JobError where it is no events table."""
@@ -167,7 +151,7 @@ def write_base(rows: pa.Table, path: Path, *, generation: str) -> None:
 
 def new_generation() -> str:
     """A name for a log that is written anew."""
-    return uuid.uuid4().hex[:16]
+    return uuid.uuid4().hex[:DIGITS]
 
 
 def footed(generation: str) -> pa.Schema:
@@ -176,13 +160,19 @@ def footed(generation: str) -> pa.Schema:
 
 
 def footer(path: Path, source: Any) -> tuple[str, int]:
-    """Generation and rows of a large file. Raises JobError where it is no Parquet."""
+    """Generation and rows of a large file; the hash of all of it where another program wrote it and
+    named none. Raises JobError where it is no Parquet."""
     try:
         file = pq.ParquetFile(source)
     except pa.ArrowException as error:
         raise JobError(_NOT_EVENTS.format(path, error)) from error
     named = (file.schema_arrow.metadata or {}).get(GENERATION)
-    return (named.decode() if named else UNNAMED), int(file.metadata.num_rows)
+    return (named.decode() if named else _generation_of(path)), int(file.metadata.num_rows)
+
+
+def _generation_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return HASHED + hashlib.file_digest(file, "sha256").hexdigest()[:DIGITS]
 
 
 def joined(segments: Sequence[Segment], base_rows: int) -> tuple[Segment, ...] | None:

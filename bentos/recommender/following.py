@@ -121,7 +121,7 @@ class Following(Swapping, People):
         """Rank known items by what sells by now, once in a while."""
         log, now = event_log(self.home).state(), time.monotonic()
         counted = self.recommender.counted
-        anew = counted is not None and not counted.is_of(log)
+        anew = counted is not None and counted.generation != log.generation
         if anew or now - self._counted_at >= COUNT_SECONDS:
             self.recommender.count_sales(log)
             self._counted_at = now

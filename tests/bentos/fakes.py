@@ -24,7 +24,7 @@ from coldstart_models.user_history import UserHistory
 from feature_repo.encoders.encoder import Modality
 from feature_repo.feature_tables import FEATURE_TABLES
 from feature_repo.home import Home
-from feature_repo.log_state import LogState, Mark
+from feature_repo.log_state import LogState, Position
 from validation import tables
 
 PRIOR = {"chair": 0.25, "lamp": 0.5, "sofa": 0.75}
@@ -111,7 +111,7 @@ class CountingRecommender:
         self.asked: dict[str, Any] = {}
         self.ranked_in: list[str] = []
         """Of every score, the pool in which the items are ranked."""
-        self.counts: list[Mark] = []
+        self.counts: list[Position] = []
         """Up to where of the log sales were counted, each time."""
         self.supporters: list[list[tuple[str, ...]]] = []
         self.moments: list[list[float]] = []
@@ -254,11 +254,11 @@ class CountingRecommender:
         self.adaptations = [one for one in kept if one[0] not in (item_ids or ())]
 
     @property
-    def counted(self) -> Mark | None:
+    def counted(self) -> Position | None:
         return self.counts[-1] if self.counts else None
 
     def count_sales(self, log: LogState) -> None:
-        self.counts.append(log.mark)
+        self.counts.append(log.position)
 
     def forget_people(self) -> None:
         self.asked.clear()

@@ -392,7 +392,7 @@ def test_sales_are_counted_up_to_where_the_log_is(recommender, tmp_path):
     recommender.count_sales(log.state())
     assert recommender.counted is None  # nobody counted from the beginning
     snapshot = recommender._snapshot
-    sales = Sales(RecentChoices.none(len(snapshot.items)), log.state().mark)
+    sales = Sales(RecentChoices.none(len(snapshot.items)), log.state().position)
     recommender._snapshot = replace(snapshot, sales=sales)
     rows = pd.DataFrame(
         {
@@ -408,7 +408,7 @@ def test_sales_are_counted_up_to_where_the_log_is(recommender, tmp_path):
     follower = Following()
     recommender.lead([follower])
     recommender.count_sales(log.state())
-    assert recommender.counted == log.state().mark
+    assert recommender.counted == log.state().position
     assert np.flatnonzero(recommender._snapshot.sales.recent.sums).tolist() == [1]
     assert follower.positions == [log.state().position]
     counted = recommender._snapshot

@@ -13,7 +13,6 @@ from coldstart_models.sales import READ, Sales
 from coldstart_models.snapshot import ITEM_COLUMNS, Snapshot
 from feature_repo.event_log import event_log
 from feature_repo.home import Home
-from feature_repo.log_state import UNNAMED
 from validation import tables
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -46,14 +45,14 @@ def append(home: Home, *events: tuple[str, str, float]) -> None:
 
 def whole(home: Home) -> Sales:
     state = event_log(home).state()
-    return Sales.of(state.read(READ).to_pandas(), IDS, mark=state.mark)
+    return Sales.of(state.read(READ).to_pandas(), IDS, position=state.position)
 
 
 def test_positive_events_of_served_items_count_by_when_they_happened(home: Home) -> None:
     append(home, ("a", "purchase", 0), ("a", "impression", 7), ("zz", "click", 9), ("b", "cart", 7))
     sales = whole(home)
     assert sales.recent.sums == pytest.approx([0.5, 1.0, 0.0])
-    assert sales.mark.position == event_log(home).state().position
+    assert sales.position == event_log(home).state().position
 
 
 def test_what_came_since_is_added_and_what_came_late_counts_as_if_it_had_not(home: Home) -> None:
@@ -64,7 +63,7 @@ def test_what_came_since_is_added_and_what_came_late_counts_as_if_it_had_not(hom
     later = before.caught_up(event_log(home).state(), IDS)
     assert later.recent.sums == pytest.approx(whole(home).recent.sums)
     assert later.recent.sums[2] == 1.0
-    assert later.mark.position == event_log(home).state().position
+    assert later.position == event_log(home).state().position
 
 
 def test_of_a_log_that_was_written_anew_nothing_is_kept(home: Home) -> None:
@@ -73,7 +72,7 @@ def test_of_a_log_that_was_written_anew_nothing_is_kept(home: Home) -> None:
     elsewhere = Home(home.root / "elsewhere")
     append(elsewhere, ("b", "click", 3))
     state = event_log(elsewhere).state()
-    assert state.generation != before.mark.position.generation
+    assert state.generation != before.position.generation
     assert before.caught_up(state, IDS).recent.sums == pytest.approx([0.0, 1.0, 0.0])
 
 
@@ -81,7 +80,6 @@ def test_a_file_of_another_program_is_counted_anew_wherever_it_was_changed(home:
     home.events.parent.mkdir(parents=True)
     pq.write_table(tables.EVENTS.to_arrow(told(("a", "click", 0), ("b", "click", 0))), home.events)
     before = whole(home)
-    assert before.mark.position.generation == UNNAMED
     assert before.caught_up(event_log(home).state(), IDS) is before
     longer = told(("c", "click", 0), ("c", "cart", 0), ("c", "purchase", 0))
     pq.write_table(tables.EVENTS.to_arrow(longer), home.events)

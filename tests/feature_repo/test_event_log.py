@@ -50,7 +50,7 @@ def home(tmp_path: Path) -> Home:
 
 
 def test_an_append_adds_a_small_file_and_leaves_the_large_one(home: Home) -> None:
-    write_events(home, events_frame(*[("a", "x", "click", "2024-01-01")] * 3))
+    write_events(home, events_frame(*[CLICK] * 3))
     before = home.events.read_bytes()
     assert event_log(home).append(batch("e9", "e0", "e10")) == {"e0"}
     assert home.events.read_bytes() == before
@@ -184,11 +184,42 @@ def test_files_that_do_not_join_up_are_an_error_that_says_what_to_do(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "ATTEMPTS", 3)
-    write_events(home, events_frame(*[("a", "x", "click", "2024-01-01")] * 3))
+    write_events(home, events_frame(*[CLICK] * 3))
     event_log(home).append(batch("n"))
-    write_events(home, events_frame(("a", "x", "click", "2024-01-01")))
+    write_events(home, events_frame(CLICK))
     with pytest.raises(StoreError, match=r"do not follow on.*Move .*events\.d away"):
         EventLog(home).read()
+
+
+CLICK = ("a", "x", "click", "2024-01-01")
+
+
+def test_a_file_of_another_program_has_the_generation_of_its_content(
+    home: Home, tmp_path: Path
+) -> None:
+    write_events(home, events_frame(CLICK, CLICK))
+    generation = EventLog(home).state().generation
+    copy = Home(tmp_path / "copy")
+    write_events(copy, events_frame(CLICK, CLICK))
+    assert EventLog(copy).state().generation == generation
+    event_log(copy).append(batch("n"))
+    event_log(copy).compact()
+    assert EventLog(copy).state().position == Position(generation, 3)
+    write_events(copy, events_frame(CLICK, ("b", "x", "click", "2024-01-01")))
+    assert EventLog(copy).state().generation != generation
+
+
+def test_a_longer_file_does_not_take_the_small_files_of_the_one_before(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ATTEMPTS", 3)
+    write_events(home, events_frame(CLICK))
+    event_log(home).append(batch("n"))
+    write_events(home, events_frame(CLICK, CLICK, CLICK))
+    with pytest.raises(StoreError, match=r"do not follow on.*Move .*events\.d away"):
+        event_log(home).read()
+    home.event_segments.rename(home.root / "away")
+    assert ids(event_log(home)) == ["e0", "e1", "e2"]
 
 
 def test_a_copied_folder_has_every_event(home: Home, tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 """Who made each feature, from what, when and by what: in records, in the registry, in `info`."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from coldstart_models.online_push import caught_up
@@ -14,7 +16,14 @@ from feature_repo.feature_tables import FEATURE_TABLES
 from feature_repo.home import Home
 from feature_repo.jobs.aggregate import aggregate
 from feature_repo.jobs.extract import extract
-from feature_repo.lineage import MADE_BY, SOURCES, code_version, lineage_of, log_position
+from feature_repo.lineage import (
+    MADE_BY,
+    SOURCES,
+    code_version,
+    keys_with_events,
+    lineage_of,
+    log_position,
+)
 from feature_repo.store import Store
 from tests.feature_repo.samples import CountingEncoder, events_frame, write_events, write_items
 from validation import tables
@@ -107,6 +116,16 @@ def test_materialize_does_not_leave_an_older_state_over_a_pushed_one(home: Home)
         store.materialize()
         assert store.online([feature], asked)[0][name] == ["lamp"]
     assert store.online([feature], asked)[0][name] == ["lamp", "rug"]
+
+
+def test_a_log_that_another_program_replaced_is_another_log(home: Home) -> None:
+    since = event_log(home).state().position
+    frame = tables.EVENTS.to_pandas(event_log(home).read())
+    more = events_frame(*[("cid", "rug", "click", "2024-01-02")] * 3)
+    write_events(home, pd.concat([more, frame], ignore_index=True))
+    assert keys_with_events(home, "user_history", since=since) == set()
+    now = event_log(home).state().position
+    assert keys_with_events(home, "user_history", since=replace(now, rows=3)) == {"ann"}
 
 
 def test_every_feature_view_has_a_maker_and_a_source() -> None:
