@@ -6,14 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import ablation
+from benchmarks import ablation, ablation_cells
+from benchmarks.grid import Cut, Opened
 from benchmarks.listing_parts import CATEGORY, PRICE, blank, listing_parts
+from coldstart_models.benchmark_run import SplitPlan
 from coldstart_models.data.pools import cold_pool
 from coldstart_models.data.traits import KINDS, TRAITS
-from coldstart_models.metrics import AUC, USER_METRICS, user_metrics
+from coldstart_models.metrics import AUC, NDCG, USER_METRICS, user_metrics
 from coldstart_models.siamese.inputs import ATTRIBUTES, PRICE_BINS, Featurizer
 from coldstart_models.siamese.stages import pretrain
 from tests.coldstart_models.checkerboard import (
+    CUTOFF,
     board,
     board_split,
 )
@@ -25,7 +28,7 @@ def scored():
     training, pool = split.training_set(catalogue), cold_pool(split)
     model = pretrain(training, dates=False, seed=0)
     before = model.network.scorer.term_weights.clone()
-    found = dict(ablation.variant_scores(model, training, pool, seed=0))
+    found = dict(ablation_cells.variant_scores(model, training, pool, seed=0))
     assert bool((model.network.scorer.term_weights == before).all())
     return found, model, pool, catalogue.item_ids[pool.task.candidates]
 
@@ -50,14 +53,14 @@ def test_of_dates_the_season_and_the_age_are_taken_out():
     with torch.no_grad():
         term.season_weight.fill_(0.0)
         term.age_weight.fill_(50.0)
-    found = dict(ablation.dated_scores(model, training, pool))
+    found = dict(ablation_cells.dated_scores(model, training, pool))
     assert float(term.age_weight.detach()) == 50.0
-    whole = found.pop(ablation.WHOLE)
+    whole = found.pop(ablation_cells.WHOLE)
     differ = {name: bool((scores != whole).any()) for name, scores in found.items()}
     assert differ == {"the season": False, "the age": True, "the season and the age": True}
     np.testing.assert_array_equal(found["the age"], found["the season and the age"])
     with pytest.raises(ValueError, match="without dates"):
-        next(ablation.dated_scores(pretrain(training, dates=False, seed=0), training, pool))
+        next(ablation_cells.dated_scores(pretrain(training, dates=False, seed=0), training, pool))
 
 
 def test_a_listing_without_its_only_content_is_like_every_other(scored):
@@ -67,17 +70,43 @@ def test_a_listing_without_its_only_content_is_like_every_other(scored):
 
 def test_a_constant_boost_has_an_auc_of_one_half(scored):
     found, _, pool, ids = scored
-    values = user_metrics(found[ablation.CONSTANT], pool.chosen.toarray(), ids).values
+    values = user_metrics(found[ablation_cells.CONSTANT], pool.chosen.toarray(), ids).values
     assert values[:, USER_METRICS.index(AUC)].tolist() == pytest.approx([0.5] * len(values))
 
 
 def test_a_row_tells_what_is_lost_over_users_and_seeds():
-    users = np.array([1, 3])
-    whole = [(users, np.array([[0.5, 0.9], [0.7, 0.9]]))]
-    less = [(users, np.array([[0.4, 0.8], [0.5, 0.8]]))]
-    row = ablation._row("cut", "part", whole, less, users=5)
+    parts = {
+        ablation_cells.WHOLE: [[0.5, 0.9], [0.7, 0.9]],
+        "part": [[0.4, 0.8], [0.5, 0.8]],
+    }
+    cell = {"people": 5, "users": [1, 3], "models": {ablation_cells.DATED: parts}}
+    row = ablation._row("cut", "part", [cell], model=ablation_cells.DATED)
     assert (row["ndcg@10"], row["auc"], row["ndcg@10 lost"]) == (0.45, 0.8, 0.15)
     assert row["95 %"].startswith("+.1")
+
+
+def test_a_cell_is_measured_once_and_its_rows_are_of_both_models(tmp_path, monkeypatch):
+    catalogue, split = board_split()
+    opened = Opened(catalogue, lambda seed: split, None, ("data", 1, "", ""))
+    cut = Cut("board", "board", "marketplace", SplitPlan(cutoff=CUTOFF))
+    monkeypatch.setattr(ablation, "CELLS", tmp_path)
+    monkeypatch.setattr(ablation, "open_cut", lambda cut, *, data, stores: opened)
+    rows = ablation.measured(cut, tmp_path, stores=tmp_path, seeds=1)
+    told = {(row["cut"], row["without"]) for row in rows}
+    assert {("board", "–"), ("board", "the prior"), ("board, with dates", "the age")} < told
+    whole = next(row for row in rows if row["without"] == "–")
+    pool, training = cold_pool(split), split.training_set(catalogue)
+    model = pretrain(training, dates=False, seed=0)
+    _, found = next(ablation_cells.variant_scores(model, training, pool, seed=0))
+    values = user_metrics(found, pool.chosen.toarray(), catalogue.item_ids[pool.task.candidates])
+    expected = np.nanmean(values.values[:, USER_METRICS.index(NDCG)])
+    assert whole["ndcg@10"] == pytest.approx(expected, abs=1e-4)
+
+    def twice(*given, **named):
+        raise AssertionError("measured again")
+
+    monkeypatch.setattr(ablation_cells, "measured", twice)
+    assert ablation.measured(cut, tmp_path, stores=tmp_path, seeds=1) == rows
 
 
 def test_of_a_historys_events_one_respect_at_a_time_counts_alike(scored):
@@ -88,7 +117,9 @@ def test_of_a_historys_events_one_respect_at_a_time_counts_alike(scored):
         model.network.scorer.recency.fill_(0.5)
     found = {
         name: less.network.scorer
-        for name, less, _ in ablation.variants(model, model.inputs, pool.task.candidates, seed=0)
+        for name, less, _ in ablation_cells.variants(
+            model, model.inputs, pool.task.candidates, seed=0
+        )
         if name.startswith("history: ")
     }
     recency = {name: float(one.recency.detach()) for name, one in found.items()}
