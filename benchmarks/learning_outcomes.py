@@ -82,9 +82,9 @@ def residual_outcomes(result: Result | None) -> Iterator[Outcome]:
     if not rows:
         yield Outcome(target, "all", ABSENT, None, "residual")
     for row in rows:
-        lost, (low, high) = row["ndcg@10 lost"], map(_number, row["95 %"].split(" to "))
-        bounds = None if low is None or high is None else (lost, low, high)
-        told = f"{signed(lost)} ({row['95 %']})"
+        bounds = row["ndcg@10 lost"], row["low"], row["high"]
+        lost, low, high = map(signed, bounds)
+        told = f"{lost} ({low} to {high})"
         yield beyond_chance(target, f"`{row['cut']}`", bounds, "residual", told=told)
 
 

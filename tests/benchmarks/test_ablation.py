@@ -82,7 +82,10 @@ def test_a_row_tells_what_is_lost_over_users_and_seeds():
     cell = {"people": 5, "users": [1, 3], "models": {ablation_cells.DATED: parts}}
     row = ablation._row("cut", "part", [cell], model=ablation_cells.DATED)
     assert (row["ndcg@10"], row["auc"], row["ndcg@10 lost"]) == (0.45, 0.8, 0.15)
-    assert row["95 %"].startswith("+.1")
+    assert 0.1 <= row["low"] <= 0.15 <= row["high"] <= 0.2
+    (page,) = ablation.shown([row | {"low": 0.1, "high": 0.2}])
+    assert page["95 %"] == "+.1000 to +.2000"
+    assert list(page)[-2:] == ["ndcg@10 lost", "95 %"]
 
 
 def test_a_cell_is_measured_once_and_its_rows_are_of_both_models(tmp_path, monkeypatch):

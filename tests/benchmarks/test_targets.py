@@ -148,14 +148,15 @@ def test_a_gain_is_ones_own_where_its_whole_interval_is_above_0():
 
 
 def test_the_learned_residual_is_asked_for_what_the_ablation_loses_without_it():
-    def row(cut, without, lost, interval):
-        return {"cut": cut, "without": without, "ndcg@10 lost": lost, "95 %": interval}
+    def row(cut, without, lost, low, high):
+        row = {"cut": cut, "without": without, "ndcg@10 lost": lost}
+        return {**row, "low": low, "high": high}
 
     rows = [
-        row("a", "learned: the towers", 0.004, "+.0010 to +.0070"),
-        row("a", "learned: everything", 0.1, "+.0900 to +.1100"),
-        row("b", "learned: the towers", 0.0004, "−.0010 to +.0017"),
-        row("c", "learned: the towers", 0.0, "+.0000 to +.0000"),
+        row("a", "learned: the towers", 0.004, 0.001, 0.007),
+        row("a", "learned: everything", 0.1, 0.09, 0.11),
+        row("b", "learned: the towers", 0.0004, -0.001, 0.0017),
+        row("c", "learned: the towers", 0.0, 0.0, 0.0),
     ]
     told = [one.row()[1:4] for one in residual_outcomes({"rows": rows})]
     assert told == [
