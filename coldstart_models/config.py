@@ -151,7 +151,8 @@ class MetaConfig(_Frozen):
     """The job `meta-train`."""
 
     learner: LearnerChoice = "auto"
-    """Of few shots; by default the one that wins on validation."""
+    """Of few shots; by default the usual one, or the one that wins where validation tells them apart
+    (docs/adr/0030)."""
 
 
 class ServeConfig(_Frozen):

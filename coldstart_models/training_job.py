@@ -96,6 +96,8 @@ class TrainResult:
     """New listings that learned from first customers."""
     contest: dict[str, Any] | None = None
     """How the learner of few shots was chosen; None before meta-training."""
+    personal: dict[str, Any] | None = None
+    """Where validation peaks between the general and the personal; None without validation."""
     general: tuple[str, ...] = ()
     """Shops of the general model that training started from."""
     cost: Cost | None = None
@@ -114,6 +116,7 @@ class TrainResult:
             "validation_ndcg@10": [[step, round(value, 5)] for step, value in self.checks],
             "adapted_listings": self.adapted,
             "learner": self.contest,
+            "personal": self.personal,
             "general": list(self.general),
             "cost": self.cost.as_dict() if self.cost is not None else None,
         }
@@ -358,6 +361,7 @@ def _publish(
     population = _population(model, training, tower)
     record = model.records[stage]
     contest = model.contest.as_dict() if model.contest is not None else None
+    personal = model.personal.as_dict() if model.personal is not None else None
     metadata = {
         "stage": stage,
         "seed": seed,
@@ -372,6 +376,7 @@ def _publish(
             "share_of_people": log.share,
         },
         "learner": {"name": model.network.learner.name, "contest": contest},
+        "personal": personal,
         "terms": {
             **{
                 f"{name} {kind}": float(weight)
@@ -418,6 +423,7 @@ def _publish(
         checks=record.checks,
         adapted=len(adapted),
         contest=contest,
+        personal=personal,
         general=tuple(one["name"] for one in general["sources"]) if general else (),
         cost=cost,
     )

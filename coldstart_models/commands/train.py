@@ -86,10 +86,25 @@ def tell(result: "TrainResult", *, json: bool) -> None:
             "no step was learned: too few people or items are left of past launches, or of items "
             "held out, to learn on and to stop by"
         )
+    if result.personal is not None:
+        tell_place(result.personal)
     if result.cost is not None:
         console.say(str(result.cost))
     if result.contest is not None:
         tell_contest(result.contest)
+
+
+def tell_place(place: Mapping[str, Any]) -> None:
+    """Print how validation is ranked from the general to the personal, and where the model is."""
+    curve = dict(place["validation_ndcg@10"])
+    learned, at = curve.pop("learned"), place["learned"]
+    told = "beyond 1" if at is None else f"{at:.2f}"
+    moved = "" if place["kept"] == at else f", moved to {place['kept']:.2f}"
+    console.say(
+        "NDCG@10 on later items from the general (0) to the personal (1): "
+        + ", ".join(f"{one}: {value:.4f}" for one, value in curve.items())
+        + f"; learned {told}: {learned:.4f}{moved}"
+    )
 
 
 def tell_contest(contest: Mapping[str, Any]) -> None:

@@ -7,17 +7,56 @@ all that comes from the person's history and the listing's first customers,
 
 The model's own score is t + w g with a learned weight w: the order at π = 1 / (1 + w). Where w was
 learned to be negative popularity counts against a listing, and no π has that order. Without a π the
-score is the model's own, as it was learned.
+score is the model's own.
+
+Training looks along the control on its validation episodes (`choose_place`): the model's own place
+is where NDCG@10 peaks there, or where the weight was learned to be if that cannot be told from it.
 """
 
-from typing import TypeVar
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from coldstart_models.errors import ConfigError
+from coldstart_models.metrics import ndcg_of_each
+from coldstart_models.siamese.doubt import near_best
 from coldstart_models.siamese.scorer import spread_of
 
+if TYPE_CHECKING:
+    from coldstart_models.siamese.training import MetaSiamese, PreparedEpisode
+
+PLACES: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0)
+"""π that are looked at. At 0 there is no weight that has the order."""
+DIGITS: Final = 5
 Numbers = TypeVar("Numbers", Tensor, float)
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceRecord:
+    """How well validation was ranked along the control, and which place the model has now."""
+
+    learned: float | None
+    """π of the weight that was learned; None where it was negative."""
+    ndcg: float
+    """NDCG@10 there."""
+    by_place: dict[float, float]
+    """π of PLACES → NDCG@10."""
+    kept: float | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {
+            "learned": None if self.learned is None else round(self.learned, DIGITS),
+            "kept": None if self.kept is None else round(self.kept, DIGITS),
+            "validation_ndcg@10": {
+                "learned": round(self.ndcg, DIGITS),
+                **{str(place): round(value, DIGITS) for place, value in self.by_place.items()},
+            },
+        }
 
 
 def own_place(weight: float) -> float | None:
@@ -47,3 +86,31 @@ def moved(score: Numbers, general: Numbers, weight: float, personal: float | Non
 def standardised(prior: Tensor) -> Tensor:
     """(C,) expected log popularity less its mean over the pool, over its deviation there."""
     return (prior - prior.mean()) / spread_of(prior)
+
+
+@torch.no_grad()
+def choose_place(
+    network: "MetaSiamese", validation: Sequence["PreparedEpisode"]
+) -> PlaceRecord | None:
+    """Move the model, in place, to where validation ranks best from the general to the personal,
+    if it tells that from the place that was learned (`doubt`); None where there is none to ask.
+    """
+    from coldstart_models.siamese.training import score_task
+
+    if not validation:
+        return None
+    weight = float(network.scorer.prior_weight.detach())
+    places = (None, *PLACES)
+    reached: list[list[np.ndarray]] = [[] for _ in places]
+    for prepared in validation:
+        scores = torch.from_numpy(score_task(network, prepared))
+        general = standardised(prepared.prior).expand_as(scores)
+        for of_place, place in zip(reached, places, strict=True):
+            found = moved(scores, general, weight, place).numpy()
+            of_place.append(ndcg_of_each(found, prepared.episode.chosen))
+    values = [float(np.mean([each.mean() for each in one])) for one in reached]
+    kept = learned = own_place(weight)
+    if not near_best(reached)[0]:
+        kept = PLACES[int(np.argmax(values[1:]))]
+        network.scorer.prior_weight.fill_(1.0 / kept - 1.0)
+    return PlaceRecord(learned, values[0], dict(zip(PLACES, values[1:], strict=True)), kept)

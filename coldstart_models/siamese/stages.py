@@ -30,6 +30,7 @@ from coldstart_models.siamese.inputs import Featurizer, ItemInputs
 from coldstart_models.siamese.learners.contest import Contest, hold_contest
 from coldstart_models.siamese.learners.registry import AUTO, LEARNERS, build_learner
 from coldstart_models.siamese.learners.rehearsal import Rehearsal
+from coldstart_models.siamese.personal import PlaceRecord, choose_place
 from coldstart_models.siamese.preparing import Seen, prepare_each
 from coldstart_models.siamese.problems import (
     EpisodeSet,
@@ -102,6 +103,8 @@ class SiameseModel:
     records: dict[str, TrainingRecord] = field(default_factory=dict)
     contest: Contest | None = None
     """How the learner of few shots was chosen; None before meta-training."""
+    personal: PlaceRecord | None = None
+    """Between the general and the personal; None without validation."""
 
     def copied(self) -> "SiameseModel":
         """A model that can learn on without changing this one."""
@@ -164,6 +167,7 @@ def pretrain(
     _learn(model, learning, validation, TRAIN, seed, schedule, progress, watch or Watch())
     if past.launches:
         keep_if_told(model, start, validation, stage=TRAIN)
+    model.personal = choose_place(network, validation)
     if dates:
         told = predictability(training.interactions, inputs.values)
         choose_season_weight(network, [*weighed, *validation], predictability=told)
@@ -273,6 +277,7 @@ def fine_tune(
         start = copy.deepcopy(model.network.state_dict())  # as what is learned is judged: no season
         _learn(model, learning, validation, META, seed, schedule, progress, watch or Watch())
         keep_if_told(model, start, validation, stage=META)
+        model.personal = choose_place(model.network, validation)
     _learn_certainty(model.network, learning, validation)
     del learning, validation
     give_back()

@@ -188,6 +188,8 @@ def test_the_learner_that_won_is_kept_shown_and_served(large_trained: Home) -> N
         "name": tuned.contest["kept"],
         "contest": tuned.contest,
     }
+    assert tuned.personal is not None
+    assert tuned.personal == stored.metadata["personal"]
     told = tuned.contest["validation_ndcg@10"]
     means = {name: np.mean(list(told[name].values())) for name in LEARNERS}
     assert max(means.values()) == pytest.approx(means[tuned.contest["winner"]], abs=1e-5)

@@ -1,13 +1,18 @@
 """The control between what sells in general and the person alone."""
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from coldstart_models.errors import ConfigError
 from coldstart_models.ranker import RankingTask, Steerable
-from coldstart_models.siamese.personal import moved, own_place, standardised
+from coldstart_models.siamese.personal import choose_place, moved, own_place, standardised
 from coldstart_models.siamese.ranker import SiameseRanker
+from coldstart_models.siamese.training import MetaSiamese, PreparedEpisode, score_task
 from tests.coldstart_models.siamese.test_ranker import training_on_the_board
 
 
@@ -53,6 +58,53 @@ def test_a_place_outside_is_refused() -> None:
 
 def test_a_pool_of_equal_popularity_leans_nowhere() -> None:
     assert torch.equal(standardised(torch.full((4,), 2.5)), torch.zeros(4))
+
+
+def rehearsed(weight: float, *, of: float = 0.05) -> tuple[MetaSiamese, PreparedEpisode, Tensor]:
+    """A model of this weight, and what people chose by their scores with the weight `of`."""
+    ranker, task = ranked()
+    assert ranker._model is not None
+    network, prepared = ranker._model.network, ranker._prepared(task)[1]
+    drawn = torch.randn(prepared.prior.shape, generator=torch.Generator().manual_seed(0))
+    prepared = replace(prepared, prior=drawn)
+    with torch.no_grad():
+        network.scorer.prior_weight.fill_(of)
+    scores = torch.from_numpy(score_task(network, prepared))
+    chosen = np.zeros(scores.shape, bool)
+    chosen[np.arange(len(scores)), scores.argmax(dim=1).numpy()] = True
+    with torch.no_grad():
+        network.scorer.prior_weight.fill_(weight)
+    return network, replace(prepared, episode=replace(prepared.episode, chosen=chosen)), scores
+
+
+def test_a_model_stays_at_its_place_where_validation_ranks_no_other_better() -> None:
+    network, episode, _ = rehearsed(0.05)
+    told = choose_place(network, [episode])
+    assert told is not None
+    assert told.learned == told.kept
+    assert told.kept == pytest.approx(own_place(0.05))
+    assert told.ndcg == pytest.approx(1.0)
+    assert float(network.scorer.prior_weight.detach()) == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize("weight", [25.0, -25.0])
+def test_a_model_moves_to_where_validation_peaks(weight: float) -> None:
+    network, episode, wanted = rehearsed(weight)
+    told = choose_place(network, [episode])
+    assert told is not None
+    assert told.learned == own_place(weight)
+    assert told.kept == max(told.by_place, key=lambda place: told.by_place[place])
+    assert told.by_place[told.kept] > told.ndcg
+    assert own_place(float(network.scorer.prior_weight.detach())) == pytest.approx(told.kept)
+    assert json.loads(json.dumps(told.as_dict()))["kept"] == told.kept
+    found = score_task(network, episode)
+    assert (found.argmax(axis=1) == wanted.argmax(dim=1).numpy()).mean() > 0.9
+
+
+def test_without_validation_there_is_no_place_to_choose() -> None:
+    network, _, _ = rehearsed(0.3)
+    assert choose_place(network, []) is None
+    assert float(network.scorer.prior_weight.detach()) == pytest.approx(0.3)
 
 
 def test_a_ranker_is_steered_from_one_order_for_all_to_each_persons_own() -> None:
