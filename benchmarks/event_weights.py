@@ -2,7 +2,7 @@
 
 How much an event of a history counts is a softmax over what is known of it (recency, type, pieces,
 price level, repeats). Its weights start at zero, where all events count alike; training moves them
-where a later launch agrees. Here one weight at a time is moved to either side on a trained model.
+where past launches agree on it. Here one at a time is moved to either side on a trained model.
 Its past cold starts, which it was trained and judged on, are ranked again, and the new items. What
 the past prefers and new items do not is what a choice on the past would lose by.
 
@@ -10,47 +10,30 @@ An event of weight w and trait x counts exp(w x) times as much: at −.7 a click
 purchase; at a recency of .4 an event a month older counts a quarter.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from benchmarks import cut_rows
 from benchmarks.grid import Cut, open_cut
 from coldstart_models.commands import console
 from coldstart_models.data.pools import cold_pool
-from coldstart_models.data.traits import TRAITS
 from coldstart_models.metrics import bootstrap_intervals, ndcg_of_each
+from coldstart_models.siamese.event_weights import STEPS, moved, told_steps
 from coldstart_models.siamese.preparing import prepare_each
 from coldstart_models.siamese.problems import past_episodes
 from coldstart_models.siamese.ranker import prepared_task
-from coldstart_models.siamese.scorer import SiameseScorer
 from coldstart_models.siamese.stages import SiameseModel, pretrain
 from coldstart_models.siamese.training import (
     MetaSiamese,
     PastItems,
     PreparedEpisode,
-    history_batch,
     score_task,
 )
 
-RECENCY: Final = "recency"
-HALF: Final = (-0.7, 0.7)
-SIDES: Final = (-0.6, -0.2, 0.2, 0.6)
-STEPS: Final = {
-    RECENCY: (-0.2, 0.05, 0.1, 0.2, 0.4),
-    "click": HALF,
-    "cart": HALF,
-    "rating": HALF,
-    "quantity": SIDES,
-    "price": SIDES,
-    "repeats": SIDES,
-}
-"""What is known of an event → what is added to its weight."""
 CUTS: Final = ("retail-06-01", "retail-07-15", "amazon-2018", "amazon-2023", "marketplace")
 """Those of usual size whose events carry more than an item."""
 Values = npt.NDArray[np.float64]
@@ -108,38 +91,6 @@ def rows_of(
             }
         )
     return rows
-
-
-def told_steps(prepared: PreparedEpisode) -> Iterator[tuple[str, float]]:
-    """The steps of what somebody's events differ in: of days, and of traits."""
-    events = history_batch(prepared.histories)
-    known = torch.cat([events.age_days.floor()[:, :, None], events.traits], dim=2)
-    highest, lowest = (
-        known.masked_fill(~events.mask[:, :, None], bound) for bound in (-torch.inf, torch.inf)
-    )
-    differs = (highest.amax(dim=1) > lowest.amin(dim=1)).any(dim=0)
-    told = dict(zip((RECENCY, *TRAITS), differs.tolist(), strict=True))
-    for name, steps in STEPS.items():
-        if told[name]:
-            for step in steps:
-                yield name, step
-
-
-@contextmanager
-def moved(scorer: SiameseScorer, name: str, step: float) -> Iterator[None]:
-    """While it lasts, the weight of what is known of an event is so much more."""
-    recency, traits = scorer.recency.detach().clone(), scorer.trait_weights.detach().clone()
-    with torch.no_grad():
-        if name == RECENCY:
-            scorer.recency.add_(step)
-        else:
-            scorer.trait_weights[TRAITS.index(name)].add_(step)
-    try:
-        yield
-    finally:
-        with torch.no_grad():
-            scorer.recency.copy_(recency)
-            scorer.trait_weights.copy_(traits)
 
 
 def by_cut(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -151,7 +151,7 @@ class MetaConfig(_Frozen):
     """The job `meta-train`."""
 
     learner: LearnerChoice = "auto"
-    """Of few shots; by default the usual one, or the one that wins where validation tells them apart
+    """Of few shots; by default the usual one, or the winner where validation tells them apart
     (docs/adr/0030)."""
 
 

@@ -30,6 +30,7 @@ from coldstart_models.data.episodes import first_users
 from coldstart_models.data.learning_log import LearningLog, read_learning_log
 from coldstart_models.data.splits import target_items
 from coldstart_models.data.training_histories import FeatureHistories
+from coldstart_models.data.traits import TRAITS
 from coldstart_models.errors import ConfigError, NotEnoughData
 from coldstart_models.experiments.challenger import keep_vectors
 from coldstart_models.explaining import SELLING
@@ -43,6 +44,7 @@ from coldstart_models.progress import Progress
 from coldstart_models.ranker import TrainingSet
 from coldstart_models.siamese.checkpoints import Checkpoint
 from coldstart_models.siamese.curves import tensorboard
+from coldstart_models.siamese.event_weights import RECENCY
 from coldstart_models.siamese.files import load_folder, save_folder
 from coldstart_models.siamese.inputs import PHOTO, TEXT
 from coldstart_models.siamese.learners.evidence import Evidence
@@ -387,6 +389,10 @@ def _publish(
                 )
             },
             SELLING: float(model.network.selling_weight),
+        },
+        "history": {
+            RECENCY: float(model.network.scorer.recency.detach()),
+            **dict(zip(TRAITS, model.network.scorer.trait_weights.tolist(), strict=True)),
         },
     }
     with tempfile.TemporaryDirectory() as folder:

@@ -39,6 +39,12 @@ class Histories:
     def take(self, rows: npt.NDArray[np.int64] | slice) -> "Histories":
         return Histories(self.item_index[rows], self.time_us[rows], self.traits[rows])
 
+    def newest(self, count: int) -> "Histories":
+        """Each user's newest items, so many at most; `count` is at least 1."""
+        return Histories(
+            self.item_index[:, -count:], self.time_us[:, -count:], self.traits[:, -count:]
+        )
+
 
 @dataclass(frozen=True)
 class Interactions:

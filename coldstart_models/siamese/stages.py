@@ -26,6 +26,7 @@ from coldstart_models.siamese.checkpoints import Checkpoint
 from coldstart_models.siamese.curves import Curves
 from coldstart_models.siamese.dates import choose_season_weight, out_of_season
 from coldstart_models.siamese.doubt import near_best
+from coldstart_models.siamese.event_weights import choose_event_weights
 from coldstart_models.siamese.inputs import Featurizer, ItemInputs
 from coldstart_models.siamese.learners.contest import Contest, hold_contest
 from coldstart_models.siamese.learners.registry import AUTO, LEARNERS, build_learner
@@ -163,6 +164,7 @@ def pretrain(
     )
     if weighed and validation:
         weigh(network, weighed, validation, launches=past.launches)
+        choose_event_weights(network, weighed, validation)
     start = copy.deepcopy(network.state_dict())
     _learn(model, learning, validation, TRAIN, seed, schedule, progress, watch or Watch())
     if past.launches:

@@ -171,9 +171,11 @@ class MetaSiamese(nn.Module):
                 view of these rows is made.
         """
         histories = prepared.histories.take(rows)
+        if length is not None:
+            histories = histories.newest(length)
         if view is None:
             view = self.view(prepared, histories)
-        users = self.users(view, histories, length=length)
+        users = self.users(view, histories)
         scores = self.scorer(view.vectors, users, view.candidates, prepared.prior)
         return self.completed(scores, users, view, prepared, rows)
 
@@ -199,11 +201,9 @@ class MetaSiamese(nn.Module):
             scores = scores + view.bias
         return scores.masked_fill(prepared.barred[rows], BARRED)
 
-    def users(
-        self, view: "TaskView", histories: Histories, *, length: int | None = None
-    ) -> Profiles:
+    def users(self, view: "TaskView", histories: Histories) -> Profiles:
         """The people of some histories, whose items the view holds."""
-        batch = history_batch(histories, length=length).to(view.used.device).among(view.used)
+        batch = history_batch(histories).to(view.used.device).among(view.used)
         return self.scorer.profiles(view.vectors, batch)
 
     def view(self, prepared: PreparedEpisode, histories: Histories) -> "TaskView":
@@ -336,11 +336,9 @@ def to_vectors(inputs: ItemInputs, together: FloatMatrix) -> Vectors:
     return Vectors(values, present)
 
 
-def history_batch(histories: Histories, *, length: int | None = None) -> HistoryBatch:
+def history_batch(histories: Histories) -> HistoryBatch:
     """Histories as tensors: item indexes as rows, ages from each user's newest event, traits."""
     items, times, traits = histories.item_index, histories.time_us, histories.traits
-    if length is not None:
-        items, times, traits = items[:, -length:], times[:, -length:], traits[:, -length:]
     newest = times.max(axis=1, keepdims=True, initial=0)
     age = np.where(items >= 0, (newest - times) / DAY_US, 0.0)
     return HistoryBatch(

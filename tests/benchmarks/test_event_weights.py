@@ -5,10 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.event_weights import RECENCY, STEPS, by_cut, moved, rows_of, told_steps
+from benchmarks.event_weights import by_cut, rows_of
 from coldstart_models.data.interactions import Histories
 from coldstart_models.data.pools import cold_pool
 from coldstart_models.data.traits import TRAITS
+from coldstart_models.siamese.event_weights import RECENCY, STEPS
 from coldstart_models.siamese.ranker import prepared_task
 from coldstart_models.siamese.stages import pretrain
 from coldstart_models.siamese.training import PastItems
@@ -25,36 +26,6 @@ def world():
     model = pretrain(training, dates=False, seed=0)
     known = PastItems.of(training.interactions, model.inputs, model.fitted)
     return model, (prepared_task(training, known, pool.task), pool.chosen.toarray())
-
-
-def test_a_weight_is_moved_for_a_while_and_put_back(world):
-    scorer = world[0].network.scorer
-    before = {name: value.clone() for name, value in scorer.state_dict().items()}
-
-    with moved(scorer, RECENCY, 0.4):
-        assert float(scorer.recency.detach()) == pytest.approx(float(before["recency"]) + 0.4)
-        assert bool((scorer.trait_weights == before["trait_weights"]).all())
-    with moved(scorer, "price", -0.6):
-        change = (scorer.trait_weights - before["trait_weights"]).tolist()
-        assert change == pytest.approx([-0.6 if name == "price" else 0.0 for name in TRAITS])
-
-    assert all(bool((value == before[name]).all()) for name, value in scorer.state_dict().items())
-
-
-def test_only_what_histories_tell_has_steps(world):
-    prepared, _ = world[1]
-    assert {name for name, _ in told_steps(prepared)} == {RECENCY}
-
-    histories = prepared.histories
-    traits = np.zeros_like(histories.traits)
-    traits[0, -1, TRAITS.index("click")] = 1.0
-    same_time = np.where(histories.mask, histories.time_us.max(), 0)
-    told = Histories(histories.item_index, same_time, traits)
-    steps = told_steps(replace(prepared, histories=told))
-    assert list(steps) == [("click", step) for step in STEPS["click"]]
-
-    traits[:, :, TRAITS.index("click")] = histories.mask  # nothing but clicks: all count alike
-    assert not list(told_steps(replace(prepared, histories=told)))
 
 
 def test_rows_tell_what_new_items_and_the_past_gain_by_a_weight(world):

@@ -14,6 +14,7 @@ import pytest
 from coldstart_models.adapting import adapted_rows
 from coldstart_models.artifacts import find_model
 from coldstart_models.data.catalogue import load_catalogue
+from coldstart_models.data.traits import TRAITS
 from coldstart_models.errors import ConfigError, ContractMismatch
 from coldstart_models.explaining import AGE, SEASON
 from coldstart_models.learning_costs import Cost
@@ -190,6 +191,7 @@ def test_the_learner_that_won_is_kept_shown_and_served(large_trained: Home) -> N
     }
     assert tuned.personal is not None
     assert tuned.personal == stored.metadata["personal"]
+    assert list(stored.metadata["history"]) == ["recency", *TRAITS]
     told = tuned.contest["validation_ndcg@10"]
     means = {name: np.mean(list(told[name].values())) for name in LEARNERS}
     assert max(means.values()) == pytest.approx(means[tuned.contest["winner"]], abs=1e-5)

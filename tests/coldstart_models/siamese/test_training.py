@@ -177,3 +177,22 @@ def test_what_popularity_explains_the_scores_need_not() -> None:
     corrected, plain = (popularity_weight(corrected=each) for each in (True, False))
     assert abs(corrected) < 0.25
     assert plain > 0.75
+
+
+def test_of_histories_only_what_a_step_needs_goes_through_the_towers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model, problem = network(), launch(seed=1)
+    rows, counted = np.arange(4), list[int]()
+    tower = model.scorer.tower
+
+    def counting(inputs: Vectors) -> Vectors:
+        counted.append(len(inputs.values["text"]))
+        return tower(inputs)
+
+    monkeypatch.setattr(model.scorer, "tower", counting)
+    short = replace(problem, histories=problem.histories.newest(1))
+    assert torch.equal(model(problem, rows, length=1), model(short, rows))
+    whole = model(problem, rows)
+    assert counted[0] == counted[1] < counted[2]
+    assert not torch.allclose(whole, model(problem, rows, length=1))
