@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks import kinds, quality, quality_page, shots, tables, target_rows
+from benchmarks.grid import GRID
 from benchmarks.kept_results import indexed
 from benchmarks.learning_outcomes import (
     adaptation_outcomes,
@@ -60,7 +61,7 @@ def held_against(folder: Path) -> Iterator[Outcome]:
     first_customers: Sequence[Any] = indexed(folder / shots.INDEX)
     for cut in shots.CUTS:
         yield from shots_outcomes(cut, [one for one in first_customers if one["cut"] == cut])
-    yield from residual_outcomes(_read(folder / "ablation.json"))
+    yield from residual_outcomes([cut.name for cut in GRID], _read(folder / "ablation.json"))
     yield from kinds_outcomes(
         [cut.name for cut in kinds.CUTS], _read(folder / f"{kinds.NAME}.json")
     )

@@ -17,7 +17,7 @@ from coldstart_models.exploration.exploring import Turn
 from coldstart_models.exploration.page import Field
 from coldstart_models.person import Person
 from coldstart_models.ranker import top_k
-from coldstart_models.recommendations import Recommendation, most_popular, page
+from coldstart_models.recommendations import Recommendation, Scored, most_popular, page
 from coldstart_models.scoring import Scoring
 from coldstart_models.siamese.population import Population
 from coldstart_models.siamese.sketch import MOST
@@ -198,7 +198,19 @@ class Answering:
         pool: str = NEW,
         personal: float | None = None,
     ) -> list[float]:
-        """The person's score of each item, in order. Raises UnknownItem.
+        """The person's score of each item, as `scored` tells it. Raises UnknownItem."""
+        told = self.scored(history, item_ids, pool=pool, personal=personal)
+        return [one.score for one in told]
+
+    def scored(
+        self,
+        history: UserHistory,
+        item_ids: Sequence[str],
+        *,
+        pool: str = NEW,
+        personal: float | None = None,
+    ) -> list[Scored]:
+        """The person's score of each item, in order, and how unsure it is. Raises UnknownItem.
 
         Scores compare items for one person, standardised over the new listings; they say
         nothing across people. Without a usable history they are the expected popularity.
@@ -213,8 +225,10 @@ class Answering:
         if pool == ALL:
             rows = np.union1d(unfiltered_rows(snapshot, pool, history, item_ids), asked)
             places = np.searchsorted(rows, asked)
-        scores = self._scoring.ranked(snapshot, history, rows, pool=pool, personal=personal)
-        return [float(value) for value in scores[places]]
+        scores, unsure = self._scoring.scored(
+            snapshot, history, rows, places, pool=pool, personal=personal
+        )
+        return list(map(Scored, scores.tolist(), unsure.tolist()))
 
     def place(
         self,

@@ -53,6 +53,8 @@ class Explanation:
     score: float
     contributions: tuple[Contribution, ...]
     sentence: str
+    deviation: float
+    """How unsure the score is, in its own units."""
 
 
 def explained(
@@ -81,7 +83,9 @@ def explained(
         found = [Contribution(None, POPULARITY, popularity)]
         if score != popularity:
             found.append(Contribution(None, PLACE, score - popularity))
-        return Explanation(item_id, score, tuple(found), sentence(title(snapshot, row), []))
+        (unsure,) = scoring.stranger_deviations(snapshot, np.array([row])).tolist()
+        told = sentence(title(snapshot, row), [])
+        return Explanation(item_id, score, tuple(found), told, unsure)
     person, parts = beside.among(place), beside.parts(place)
     contributions = [
         *_for_everybody(scoring, person, personal=personal),
@@ -95,7 +99,8 @@ def explained(
         contributions.append(Contribution(None, PLACE, held - score))
         score = held
     (reason,) = _told(person, person.rows, parts, personal=personal)
-    return Explanation(item_id, score, tuple(contributions), reason)
+    (unsure,) = scoring.deviations(person, np.array([0]), personal=personal).tolist()
+    return Explanation(item_id, score, tuple(contributions), reason, unsure)
 
 
 def _for_everybody(

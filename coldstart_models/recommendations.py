@@ -16,6 +16,15 @@ from coldstart_models.snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True)
+class Scored:
+    """A person's score of a listing."""
+
+    score: float
+    deviation: float
+    """How unsure it is: σ of `siamese.certainty`, a stranger's of `siamese.strangers`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Recommendation:
     """One recommended listing."""
 
@@ -26,7 +35,7 @@ class Recommendation:
     """First customers its adaptation was learned from."""
     reason: str
     deviation: float | None = None
-    """How unsure the score is: σ of `siamese.certainty`, a stranger's of `siamese.strangers`."""
+    """As that of `Scored`."""
     propensity: float = 1.0
     """With which the slot went to this listing, given those above it; 1 where nothing was drawn."""
     explored: bool = False
@@ -92,8 +101,7 @@ def most_popular(
         arrangement: of the page.
         turn: gives some slots to new listings by a policy of exploration.
     """
-    mean, usual = map(float, snapshot.blocks.usual_prior)
-    away = (snapshot.prior[rows].astype(np.float64) - mean) / usual
+    away = snapshot.popularity_away(rows)
     deviations = spread.deviations(away, snapshot.support[rows])
     order, propensities, explored = page(
         turn,

@@ -50,6 +50,35 @@ class Scoring:
     ) -> npt.NDArray[np.float32]:
         """(C,) scores of rows."""
         person = Person.of(self.scorer, snapshot, history, rows)
+        return self._ranked(snapshot, person, rows, pool=pool, personal=personal)
+
+    def scored(
+        self,
+        snapshot: Snapshot,
+        history: UserHistory,
+        rows: IntArray,
+        places: IntArray,
+        *,
+        pool: str,
+        personal: float | None,
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
+        """(K,) scores of some places among rows, and how unsure they are."""
+        person = Person.of(self.scorer, snapshot, history, rows)
+        scores = self._ranked(snapshot, person, rows, pool=pool, personal=personal)[places]
+        if person is None:
+            return scores, self.stranger_deviations(snapshot, rows[places])
+        return scores, self.deviations(person, places, personal=personal)
+
+    def _ranked(
+        self,
+        snapshot: Snapshot,
+        person: Person | None,
+        rows: IntArray,
+        *,
+        pool: str,
+        personal: float | None,
+    ) -> npt.NDArray[np.float32]:
+        """(C,) scores of rows; None is a stranger."""
         if person is None:
             return self.of_stranger(snapshot, rows, pool=pool)
         dated = self.calendar.terms(snapshot)
@@ -105,6 +134,12 @@ class Scoring:
             had, sells = torch.from_numpy(found[known]), self.sells(snapshot, rows[known])
             found[known] = in_order_of(sells[None], had[None])[0].numpy()
         return found
+
+    def stranger_deviations(self, snapshot: Snapshot, rows: IntArray) -> npt.NDArray[np.float64]:
+        """(C,) how unsure the scores of `of_stranger` are."""
+        return self.network.strangers.deviations(
+            snapshot.popularity_away(rows), snapshot.support[rows]
+        )
 
     def shares_out(self, snapshot: Snapshot, row: int) -> bool:
         """Whether a listing's place among new ones and known items may be another's of its kind."""

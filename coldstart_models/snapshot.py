@@ -119,6 +119,12 @@ class Snapshot:
         offered = np.flatnonzero(self.new & self.target)
         return Blocks(self.vectors, self.prior, reference=self.reference, new=offered)
 
+    def popularity_away(self, rows: IntArray) -> npt.NDArray[np.float64]:
+        """(C,) how far the expected popularity of rows is from the new listings' mean, in their
+        deviations."""
+        mean, usual = map(float, self.blocks.usual_prior)
+        return np.asarray((self.prior[rows].astype(np.float64) - mean) / usual)
+
     @cached_property
     def learned(self) -> Learned:
         """What first customers taught, of the listings that have any."""

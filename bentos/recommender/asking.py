@@ -71,12 +71,15 @@ class Asking(State):
         ranking = Ranking.of(params, serving.lanes)
         recommender = ranking.lane.recommender
         with measures.stage("score", span="rank", items=len(params.item_ids)), as_responses():
-            scores = recommender.score(
+            scores = recommender.scored(
                 history, params.item_ids, pool=params.pool, personal=ranking.personal
             )
         named = zip(params.item_ids, scores, strict=True)
         return payloads.ScoreResponse(
-            scores=[payloads.ItemScore(item_id=item, score=value) for item, value in named],
+            scores=[
+                payloads.UnsureScore(item_id=item, score=one.score, deviation=one.deviation)
+                for item, one in named
+            ],
             fallback=_fallback(recommender, history, lost=lost),
             **serving.versions(recommender),
         )
@@ -95,6 +98,7 @@ class Asking(State):
         return payloads.ExplainResponse(
             item_id=told.item_id,
             score=told.score,
+            deviation=told.deviation,
             sentence=told.sentence,
             contributions=[
                 payloads.ContributionPart(

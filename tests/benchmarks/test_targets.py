@@ -15,7 +15,7 @@ from benchmarks.learning_outcomes import (
     training_outcomes,
     transfer_outcomes,
 )
-from benchmarks.outcomes import SECONDS, TRIED, at_least, at_most, published
+from benchmarks.outcomes import HOLDS_ZERO, SECONDS, TRIED, at_least, at_most, published
 from benchmarks.quality_outcomes import first_by_mean_rank, outcomes
 from benchmarks.quality_page import mean_ranks
 from benchmarks.quality_tables import published as published_quality
@@ -158,13 +158,15 @@ def test_the_learned_residual_is_asked_for_what_the_ablation_loses_without_it():
         row("b", "learned: the towers", 0.0004, -0.001, 0.0017),
         row("c", "learned: the towers", 0.0, 0.0, 0.0),
     ]
-    told = [one.row()[1:4] for one in residual_outcomes({"rows": rows})]
+    told = [one.row()[1:4] for one in residual_outcomes(["a", "b", "c"], {"rows": rows})]
     assert told == [
         ["`a`", "+.0040 (+.0010 to +.0070)", "met"],
         ["`b`", "+.0004 (−.0010 to +.0017)", "missed by an interval that holds 0"],
         ["`c`", "+.0000 (+.0000 to +.0000)", "missed by no gain"],
     ]
-    assert [one.known for one in residual_outcomes(None)] == [False]
+    some = residual_outcomes(["b", "d"], {"rows": rows})
+    assert [(one.where, one.known) for one in some] == [("`b`", True), ("`d`", False)]
+    assert [one.known for one in residual_outcomes(["a"], None)] == [False]
 
 
 def test_the_kind_in_which_ours_leads_least_is_held_against_popularity():
@@ -236,7 +238,7 @@ def test_training_tells_minutes_memory_and_growth():
     assert [row.known for row in training_outcomes(None)] == [False, False]
 
 
-def test_an_encoder_counts_by_the_best_variant_that_sees_no_category():
+def test_an_encoder_counts_by_titles_and_by_the_best_that_has_photos_alone():
     def row(variant, told, kept=5):
         return {"data": "ikea", "variant": variant, "seeds": 5, "kept": kept, "precision@10": told}
 
@@ -244,13 +246,18 @@ def test_an_encoder_counts_by_the_best_variant_that_sees_no_category():
         row("labels", "0.4 → 0.6, +50.0% (+40.0% to +60.0%)"),
         row("titles", "0.4 → 0.48, +21.6% (+17.4% to +25.4%)"),
         row("adabn", "0.4 → 0.41, +2.5% (-1.0% to +6.0%)"),
+        row("photos alone", "0.4 → 0.44, +10.5% (-1.0% to +21.0%)"),
         row("no learning, principal components alone", "0.4 → 0.5, +25.0% (+20.0% to +30.0%)", "–"),
     ]
-    (found,) = adaptation_outcomes({"rows": rows})
-    assert found.measured == "titles, 5 seeds: +21.6% (+17.4% to +25.4%)"
-    assert found.missing is None
-    (found,) = adaptation_outcomes({"rows": rows[2:3]})
-    assert found.row()[3] == "missed by 7.5 points"
+    titles, photos = adaptation_outcomes({"rows": rows})
+    assert titles.measured == "titles, 5 seeds: +21.6% (+17.4% to +25.4%)"
+    assert titles.missing is None
+    assert photos.measured.startswith("photos alone, the best of 2, 5 seeds: +10.5%")
+    assert photos.missing == HOLDS_ZERO
+    titles, photos = adaptation_outcomes({"rows": rows[2:3]})
+    assert not titles.known
+    assert photos.row()[3] == "missed by 7.5 points"
+    assert not any(one.known for one in adaptation_outcomes(None))
 
 
 def test_the_head_counts_what_was_measured_alone():

@@ -18,7 +18,7 @@ from coldstart_models.explaining import Contribution, Explanation
 from coldstart_models.exploration.exploring import Turn
 from coldstart_models.exploration.page import Field
 from coldstart_models.listing_encoders import ListingEncoders
-from coldstart_models.recommendations import Recommendation
+from coldstart_models.recommendations import Recommendation, Scored
 from coldstart_models.snapshot_changes import Taught
 from coldstart_models.user_history import UserHistory
 from feature_repo.encoders.encoder import Modality
@@ -131,6 +131,10 @@ class CountingRecommender:
         share = 1.0 if personal is None else personal
         return [share * (self.prior[item] + history.item_ids.count(item)) for item in item_ids]
 
+    def scored(self, history: UserHistory, item_ids: Sequence[str], **how: Any) -> list[Scored]:
+        scores = self.score(history, item_ids, **how)
+        return [Scored(score, 0.25) for score in scores]
+
     def recommend(
         self,
         history: UserHistory,
@@ -212,7 +216,7 @@ class CountingRecommender:
         share = 1.0 if personal is None else personal
         seen = [Contribution(item, "same", share) for item in history.item_ids if item == item_id]
         parts = (Contribution(None, "prior", share * self.prior[item_id]), *seen)
-        return Explanation(item_id, score, parts, f"You chose it {len(seen)} times.")
+        return Explanation(item_id, score, parts, f"You chose it {len(seen)} times.", 0.25)
 
     def similar(self, item_id: str, *, k: int = 10) -> list[tuple[str, float]]:
         self.score(UserHistory((), (), ()), [item_id])

@@ -75,7 +75,7 @@ def test_an_event_reaches_the_log_and_the_users_next_request(
     assert taken["users"] == 1
     assert list(log(home)[tables.EVENT_ID]) == ["e1"]
     scored = client.post("/score", json={"user_id": "bob", "item_ids": ["sofa"]}).json()
-    assert scored["scores"] == [{"item_id": "sofa", "score": 1.75}]
+    assert scored["scores"] == [{"item_id": "sofa", "score": 1.75, "deviation": 0.25}]
 
 
 def test_the_gate_is_loaded_before_the_first_listing_comes(service: Any) -> None:

@@ -48,7 +48,9 @@ def test_a_session_needs_no_user(client: TestClient) -> None:
 
 def test_a_session_adds_to_the_users_history(client: TestClient) -> None:
     body = {"user_id": "ann", "session": [{"item_id": "lamp"}], "item_ids": ["lamp"]}
-    assert client.post("/score", json=body).json()["scores"] == [{"item_id": "lamp", "score": 3.5}]
+    assert client.post("/score", json=body).json()["scores"] == [
+        {"item_id": "lamp", "score": 3.5, "deviation": 0.25}
+    ]
 
 
 def test_an_unknown_user_without_a_session_gets_the_popular_ones(client: TestClient) -> None:
@@ -109,9 +111,9 @@ def test_scores_come_in_the_order_asked(client: TestClient) -> None:
     body = {"user_id": "ann", "item_ids": ["sofa", "lamp", "chair"]}
     answer = client.post("/score", json=body)
     assert answer.json()["scores"] == [
-        {"item_id": "sofa", "score": 0.75},
-        {"item_id": "lamp", "score": 2.5},
-        {"item_id": "chair", "score": 0.25},
+        {"item_id": "sofa", "score": 0.75, "deviation": 0.25},
+        {"item_id": "lamp", "score": 2.5, "deviation": 0.25},
+        {"item_id": "chair", "score": 0.25, "deviation": 0.25},
     ]
 
 
@@ -181,6 +183,7 @@ def test_an_explanation_sums_to_the_score(client: TestClient) -> None:
     body = client.post("/explain", json={"user_id": "ann", "item_id": "lamp"}).json()
     assert body["score"] == 2.5
     assert sum(part["value"] for part in body["contributions"]) == body["score"]
+    assert body["deviation"] == 0.25
     assert body["sentence"] == "You chose it 2 times."
 
 

@@ -31,10 +31,11 @@ from coldstart_models.siamese.training import (
     train,
 )
 from coldstart_models.snapshot import Snapshot
+from coldstart_models.user_history import UserHistory
 from tests.coldstart_models.siamese.test_training import launch, network
 from tests.coldstart_models.test_calendar_terms import JANUARY, dated
 from tests.coldstart_models.test_recommending import HISTORY as PERSON
-from tests.coldstart_models.test_recommending import recommender
+from tests.coldstart_models.test_recommending import _told_apart, history_of, recommender
 
 __all__ = ["recommender"]
 
@@ -260,3 +261,33 @@ def test_without_what_is_not_of_the_history_a_score_falls_by_exactly_that_contri
     assert told.score - without == pytest.approx(added, abs=1e-4)
     other = WITHOUT[term](one).explain(PERSON, "b13", personal=personal)
     assert not any(part.value for part in other.contributions if part.term == term)
+
+
+@pytest.mark.parametrize("personal", [None, 0.8])
+def test_without_the_first_reason_a_served_score_falls(
+    recommender: Recommender, personal: float | None
+) -> None:
+    """As a shop would ask: the person's scale is anew what is left of the history."""
+    _told_apart(recommender)
+    history = history_of("a00", "b01", "a03", "b05", "a07")
+    found = []
+    for item_id in ("a12", "a14", "b13", "b15"):
+        told = recommender.explain(history, item_id, personal=personal)
+        by_event = dict.fromkeys(history.item_ids, 0.0)
+        for part in told.contributions:
+            if part.history_item_id is not None:
+                by_event[part.history_item_id] += part.value
+        lost = {}
+        for event in by_event:
+            (left,) = recommender.score(_less(history, event), [item_id], personal=personal)
+            lost[event] = told.score - left
+        first = max(by_event, key=lambda event: by_event[event])
+        last = min(by_event, key=lambda event: by_event[event])
+        assert lost[first] > 0.0
+        assert lost[first] > lost[last]
+        found.append(stats.spearmanr(list(by_event.values()), list(lost.values())).statistic)
+    assert min(found) > 0.5
+
+
+def _less(history: UserHistory, item_id: str) -> UserHistory:
+    return history_of(*(one for one in history.item_ids if one != item_id))

@@ -297,11 +297,13 @@ def test_a_score_in_one_list_with_known_items_is_that_of_the_page_and_explains_i
     among = recommender.score(history, ids(page), pool="all", personal=personal)
     assert among == pytest.approx([one.score for one in page], abs=1e-5)
     for one in page:
-        (score,) = recommender.score(history, [one.item_id], pool="all", personal=personal)
-        assert score == pytest.approx(one.score, abs=1e-5)
+        (told,) = recommender.scored(history, [one.item_id], pool="all", personal=personal)
+        assert told.score == pytest.approx(one.score, abs=1e-5)
+        assert told.deviation == pytest.approx(one.deviation, rel=1e-4)
         told = recommender.explain(history, one.item_id, pool="all", personal=personal)
         assert told.score == pytest.approx(one.score, abs=1e-5)
         assert told.sentence == one.reason
+        assert told.deviation == pytest.approx(one.deviation, rel=1e-4)
         assert sum(part.value for part in told.contributions) == pytest.approx(told.score, abs=1e-3)
         held = [part.value for part in told.contributions if part.term == PLACE]
         assert len(held) == one.is_new

@@ -21,6 +21,7 @@ from bentos.recommender.payloads.asking import (
     SessionEvent,
     SimilarRequest,
     SimilarResponse,
+    UnsureScore,
 )
 from bentos.recommender.payloads.operations import (
     AnsweringState,
@@ -113,6 +114,7 @@ __all__ = [
     "SimilarRequest",
     "SimilarResponse",
     "StatusResponse",
+    "UnsureScore",
     "UpdateListingsRequest",
     "VariantState",
 ]

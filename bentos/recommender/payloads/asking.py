@@ -27,6 +27,7 @@ AS_RANKED = (
     "`all` for the score by which `recommend` ranks every listing in one list, where first "
     "customers change which new listing has which place, and known items keep theirs"
 )
+UNSURE = "how unsure the score is, in its own units"
 REASON: Final = "Arc floor lamp, brass: because of “Linen sofa”, which looks alike."
 
 
@@ -102,7 +103,7 @@ class RecommendedItem(BaseModel):
     score: float
     is_new: bool
     support: int = Field(description="distinct people who chose it so far")
-    deviation: float | None = Field(None, description="how unsure the score is, in its own units")
+    deviation: float | None = Field(None, description=UNSURE)
     reason: str
     propensity: float = Field(
         1.0, description="with which the place went to it, given those above; 1 if not drawn"
@@ -172,16 +173,23 @@ class ItemScore(BaseModel):
     score: float
 
 
+class UnsureScore(ItemScore):
+    deviation: float = Field(description=UNSURE)
+
+
 class ScoreResponse(BaseModel):
     model_config = answered(
         {
-            "scores": [{"item_id": "sofa-1", "score": 1.7}, {"item_id": "lamp-2", "score": 2.31}],
+            "scores": [
+                {"item_id": "sofa-1", "score": 1.7, "deviation": 0.38},
+                {"item_id": "lamp-2", "score": 2.31, "deviation": 0.42},
+            ],
             "fallback": None,
             **VERSIONS,
         }
     )
 
-    scores: list[ItemScore] = Field(description="in the order asked")
+    scores: list[UnsureScore] = Field(description="in the order asked")
     fallback: Fallback | None = Field(None, description=NOT_PERSONAL)
     model: str
     snapshot: str
@@ -207,6 +215,7 @@ class ExplainResponse(BaseModel):
         {
             "item_id": "lamp-2",
             "score": 2.5,
+            "deviation": 0.42,
             "contributions": [
                 {"history_item_id": None, "term": "popularity", "value": 0.5},
                 {"history_item_id": "sofa-1", "term": "photo", "value": 1.25},
@@ -220,6 +229,7 @@ class ExplainResponse(BaseModel):
 
     item_id: str
     score: float
+    deviation: float = Field(description=UNSURE)
     contributions: list[ContributionPart] = Field(description="their values sum to the score")
     sentence: str
     fallback: Fallback | None = Field(None, description=NOT_PERSONAL)
