@@ -44,6 +44,8 @@ def calibration(rows: Sequence[Mapping[str, Any]]) -> str:
             number(row["calibration_error"]),
             *(_share(row[name][place]) for place in (0, -1) for name in ("predicted", "observed")),
             f"{row['log_chance_gain']:.3f}",
+            number(row["own_variance_said"]),
+            number(row["own_variance_found"]),
             f"{row['num_users']:,}",
         ]
         for row in rows
@@ -52,11 +54,13 @@ def calibration(rows: Sequence[Mapping[str, Any]]) -> str:
         return ""
     columns = ["model", "pool", "customers known", "calibration error"]
     columns += ["least likely tenth: predicted", "observed", "likeliest tenth: predicted"]
-    columns += ["observed", "log chance over blind drawing", "users"]
+    columns += ["observed", "log chance over blind drawing"]
+    columns += ["own variance: said", "found", "users"]
     return (
         "Chance that a person's next choice among the new items is this one, without first "
         "customers and with them. Calibration error: Σ |predicted − observed| over Σ predicted, in "
-        "ten bins of pairs; 0 is calibrated.\n\n"
+        "ten bins of pairs; 0 is calibrated. Own variance: s² of a listing's log rate, as the "
+        "model says it and as its choices turn out.\n\n"
         f"{table(columns, body)}"
     )
 

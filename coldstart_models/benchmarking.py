@@ -287,6 +287,7 @@ def _reliability(ranker: Sure, pool: Pool, *, model: str) -> Reliability:
         model,
         among(ranker.log_chances(some.task), ranked),
         some.chosen.toarray(),
+        own_variance=ranker.own_variance(pool.shots),
         ranked=ranked,
         pool=pool.name,
         shots=pool.shots,

@@ -210,7 +210,8 @@ def _plots(result: BenchmarkResult) -> list[Plot]:
             "Sureness",
             "Whether chances come true: the share of the choices among the new listings that pairs "
             "of one predicted chance have; on the line they are calibrated. A dashed line is of "
-            f"first customers known.{_strangers(result)}",
+            f"first customers known.{_own_errors(result)}"
+            f"{_strangers(result)}",
             reliability_plot(result),
         ),
         (
@@ -220,6 +221,22 @@ def _plots(result: BenchmarkResult) -> list[Plot]:
         ),
     ]
     return [Plot(title, note, svg) for title, note, svg in made if svg]
+
+
+def _own_errors(result: BenchmarkResult) -> str:
+    """How far listings are off on their own, as said and as found; "" where no model says it."""
+    if not result.reliability:
+        return ""
+    model = result.reliability[-1].model
+    told = {
+        one.shots: f"{one.own_said:.2f} and {one.own_found:.2f} with {one.shots}"
+        for one in result.reliability
+        if one.model == model and (one.shots or one.pool == COLD)
+    }
+    return (
+        f" The variance of a listing's own log rate was said to be, and found to be, by first "
+        f"customers ({model}): {', '.join(told[shots] for shots in sorted(told))}."
+    )
 
 
 def _strangers(result: BenchmarkResult) -> str:

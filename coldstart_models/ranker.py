@@ -124,6 +124,9 @@ class Sure(Ranker, Protocol):
     def log_chances(self, task: RankingTask) -> FloatMatrix:
         """(U, C) log chance that each candidate is the user's next choice among them."""
 
+    def own_variance(self, customers: int) -> float:
+        """Of a listing's own log rate, what content and so many first customers leave open."""
+
     def expected_demand(
         self, task: RankingTask
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

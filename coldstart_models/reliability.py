@@ -9,6 +9,7 @@ from scipy.special import logsumexp
 
 from coldstart_models.data.catalogue import BoolArray, FloatMatrix, IntArray
 from coldstart_models.data.pools import COLD
+from coldstart_models.siamese.own_errors import Turnout, found_variance
 
 BINS: Final = 10
 LEAST: Final = -100.0
@@ -32,6 +33,10 @@ class Reliability:
     """Σ |predicted − observed| over Σ predicted: 0 is calibrated, 2 is always wrong."""
     gain: float
     """Mean, over users, of log chance of a choice over that of blind drawing of what is ranked."""
+    own_said: float
+    """s²: the variance of a listing's own log rate that the model expected with these customers."""
+    own_found: float
+    """s² by how often each listing was chosen (`siamese.own_errors`)."""
     users: int
     """How many it is of; of a large pool every n-th."""
 
@@ -45,6 +50,8 @@ class Reliability:
             "observed": list(self.observed),
             "calibration_error": self.error,
             "log_chance_gain": self.gain,
+            "own_variance_said": self.own_said,
+            "own_variance_found": self.own_found,
             "num_users": self.users,
         }
 
@@ -62,6 +69,7 @@ def reliability(
     log_chances: FloatMatrix,
     chosen: BoolArray,
     *,
+    own_variance: float,
     ranked: BoolArray | None = None,
     pool: str = COLD,
     shots: int = 0,
@@ -71,6 +79,7 @@ def reliability(
     Args:
         log_chances: (U, C) log p, each row a distribution over what is ranked for the person.
         chosen: (U, C), at least one True a row.
+        own_variance: s² that is expected.
         ranked: (U, C) what is; all by default. Other pairs are in no bin.
         pool: of the candidates.
         shots: first customers that the chances know of.
@@ -94,6 +103,8 @@ def reliability(
         gain=round(
             float((share * log_chances).sum(axis=1).mean() + np.log(there.sum(axis=1)).mean()), 4
         ),
+        own_said=round(own_variance, 4),
+        own_found=round(found_variance(Turnout.of(log_chances, chosen)), 4),
         users=len(chosen),
     )
 

@@ -90,6 +90,10 @@ class Certainty(nn.Module):
         variances = at_customers(self.own.double().numpy(), customers)
         return np.sqrt(variances) / float(self.scale)
 
+    def own_variance(self, customers: int) -> float:
+        """s² of a listing that has so many first customers."""
+        return float(at_customers(self.own.double().numpy(), np.array([customers]))[0])
+
     def log_chances(self, scores: Tensor, shared: Tensor) -> Tensor:
         """(B, C) log p of the next choice among the C candidates.
 

@@ -74,6 +74,11 @@ def own_variances(turnouts: Mapping[int, Sequence[Turnout]]) -> Floats:
     return np.asarray(np.log1p(np.interp(np.log1p(CUSTOMERS), np.log1p(known), falling)))
 
 
+def found_variance(turnout: Turnout) -> float:
+    """s² of one problem's listings."""
+    return float(own_variances({0: [turnout]})[0])
+
+
 def at_customers(variances: Floats, customers: IntArray) -> Floats:
     """(N,) s² of listings with so many first customers (N,)."""
     return np.asarray(np.interp(np.log1p(customers), np.log1p(CUSTOMERS), variances))

@@ -107,6 +107,12 @@ class SiameseRanker:
         model, prepared = self._prepared(task)
         return log_chances(model.network, prepared)
 
+    def own_variance(self, customers: int) -> float:
+        """s² of `siamese.own_errors`, as the model learned it."""
+        if self._model is None:
+            raise NotEnoughData("fit the model before it is asked how sure it is")
+        return self._model.network.certainty.own_variance(customers)
+
     def expected_demand(
         self, task: RankingTask
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

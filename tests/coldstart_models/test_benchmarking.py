@@ -373,6 +373,8 @@ def test_chances_with_first_customers_are_told_beside_those_without_on_one_pool(
     without, known = found[-2:]
     assert known.gain > without.gain  # pairs that are not ranked have no share in either
     assert known.users == without.users == 2 * (USERS - 3)
+    assert 0.0 <= known.own_said <= without.own_said  # customers tell something of it
+    assert known.own_found >= 0.0
     assert known.as_dict() | {"pool": "cold>3", "shots": 3} == known.as_dict()
 
 

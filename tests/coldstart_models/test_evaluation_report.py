@@ -16,6 +16,7 @@ from coldstart_models.evaluation_report import (
     thumbnail,
     write_report,
 )
+from coldstart_models.reliability import reliability
 from tests.coldstart_models.peers.test_contract import board_truth
 from tests.coldstart_models.test_benchmarking import on_board
 
@@ -51,6 +52,17 @@ def test_the_report_fetches_nothing_and_shows_every_model_and_pool(result, tmp_p
         assert f"Pool “{pool}”" in page
     assert "2026-01-02 03:04 UTC" in page
     assert len(page) < 400_000
+
+
+def test_listings_own_errors_are_told_as_said_and_as_found(result, tmp_path):
+    chances, chosen = np.full((4, 20), -np.log(20), np.float32), np.eye(4, 20, dtype=bool)
+    bare = replace(reliability("m", chances, chosen, own_variance=0.56), own_found=0.61)
+    known = replace(bare, pool="cold>5", shots=5, own_said=0.36, own_found=0.44)
+    same_pool = replace(known, shots=0, own_said=0.9)
+    page = written(replace(result, reliability=[bare, same_pool, known]), [], tmp_path)
+    assert "(m): 0.56 and 0.61 with 0, 0.36 and 0.44 with 5." in page
+    assert "own log rate" in page
+    assert "own log rate" not in written(replace(result, reliability=[]), [], tmp_path)
 
 
 def test_the_plots_take_the_colour_of_the_page(result, tmp_path):

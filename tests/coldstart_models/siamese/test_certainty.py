@@ -69,7 +69,7 @@ def test_scale_and_inflation_are_those_that_the_choices_were_drawn_by(
     assert float(shared.max()) < SPREAD * float(later.features.norm(dim=2).max())
     chances = certainty.log_chances(later.scores, shared)
     torch.testing.assert_close(chances.exp().sum(dim=1), torch.ones(USERS))
-    found = reliability("m", chances.numpy(), later.share.numpy() > 0)
+    found = reliability("m", chances.numpy(), later.share.numpy() > 0, own_variance=0.0)
     assert found.error < 0.2
     assert found.gain > 0.1
     # The world turned round: what was learned says nothing of later choices.
@@ -186,12 +186,12 @@ def test_reliability_tells_what_came_true() -> None:
     chosen[:, 0] = True
     sure = np.full((4, 10), np.log(0.01 / 9), np.float32)
     sure[:, 0] = np.log(0.99)
-    right = reliability("m", sure, chosen)
+    right = reliability("m", sure, chosen, own_variance=0.0)
     assert right.error == pytest.approx(0.02, abs=1e-3)
     assert right.gain == pytest.approx(np.log(0.99) + np.log(10), abs=1e-3)
-    blind = reliability("m", np.full((4, 10), -np.log(10), np.float32), chosen)
+    blind = reliability("m", np.full((4, 10), -np.log(10), np.float32), chosen, own_variance=0.0)
     assert blind.gain == pytest.approx(0.0, abs=1e-6)
-    wrong = reliability("m", sure, np.roll(chosen, 1, axis=1))
+    wrong = reliability("m", sure, np.roll(chosen, 1, axis=1), own_variance=0.0)
     assert wrong.error == pytest.approx(1.99, abs=1e-2)
     assert wrong.gain < 0
 
@@ -201,7 +201,7 @@ def test_drawing_blindly_from_what_is_ranked_gains_nothing_and_other_pairs_are_i
     ranked[:, 2] = False
     chances = among(np.zeros((4, 3), np.float32), ranked)
     chosen = np.array([[True, False, False], [False, True, False]] * 2)
-    blind = reliability("m", chances, chosen, ranked=ranked)
+    blind = reliability("m", chances, chosen, own_variance=0.0, ranked=ranked)
     assert blind.gain == pytest.approx(0.0, abs=1e-6)
     assert blind.predicted == pytest.approx([0.5] * len(blind.predicted))
     assert sum(blind.observed) == pytest.approx(4.0)
@@ -209,7 +209,7 @@ def test_drawing_blindly_from_what_is_ranked_gains_nothing_and_other_pairs_are_i
 
 def test_reliability_of_fewer_pairs_than_bins_is_a_number() -> None:
     chances = np.log(np.array([[0.5, 0.3, 0.2]], np.float32))
-    few = reliability("m", chances, np.array([[True, False, False]]))
+    few = reliability("m", chances, np.array([[True, False, False]]), own_variance=0.0)
     assert len(few.predicted) == 3
     assert few.error == pytest.approx(1.0)
 
@@ -225,3 +225,17 @@ def test_a_demand_is_held_against_what_came_whatever_its_level() -> None:
     sure = demand_reliability("m", expected, np.full(4000, 0.1), customers)
     assert sure.within_two < 0.5
     assert right.as_dict()["within_one_deviation"] == right.within_one
+
+
+@pytest.mark.parametrize("deviation", [0.0, 0.6])
+def test_listings_that_are_off_on_their_own_are_told_by_how_far(deviation: float) -> None:
+    generator = np.random.default_rng(0)
+    people, listings = 4000, 300
+    rates = np.exp(deviation * generator.normal(size=listings))
+    chosen = np.zeros((people, listings), bool)
+    picks = generator.choice(listings, people, p=rates / rates.sum())
+    chosen[np.arange(people), picks] = True
+    alike = np.full(chosen.shape, -np.log(listings), np.float32)
+    found = reliability("m", alike, chosen, own_variance=0.36, shots=3)
+    assert found.own_found == pytest.approx(deviation**2, abs=0.08)
+    assert found.as_dict()["own_variance_said"] == 0.36
