@@ -10,7 +10,8 @@ learned to be negative popularity counts against a listing, and no π has that o
 score is the model's own.
 
 Training looks along the control on its validation episodes (`choose_place`): the model's own place
-is where NDCG@10 peaks there, or where the weight was learned to be if that cannot be told from it.
+is where the weight was learned to be, or the next to it that cannot be told from the one at which
+NDCG@10 peaks there.
 """
 
 from collections.abc import Sequence
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 PLACES: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0)
 """π that are looked at. At 0 there is no weight that has the order."""
+BEYOND: Final = 2.0
+"""Stands for the place of a negative weight: past 1, and nearest to it."""
 DIGITS: Final = 5
 Numbers = TypeVar("Numbers", Tensor, float)
 
@@ -92,8 +95,9 @@ def standardised(prior: Tensor) -> Tensor:
 def choose_place(
     network: "MetaSiamese", validation: Sequence["PreparedEpisode"]
 ) -> PlaceRecord | None:
-    """Move the model, in place, to where validation ranks best from the general to the personal,
-    if it tells that from the place that was learned (`doubt`); None where there is none to ask.
+    """Move the model, in place, towards where validation ranks best from the general to the
+    personal, as far as it tells that from the place that was learned (`doubt`) and no farther;
+    None where there is none to ask.
     """
     from coldstart_models.siamese.training import score_task
 
@@ -110,7 +114,10 @@ def choose_place(
             of_place.append(ndcg_of_each(found, prepared.episode.chosen))
     values = [float(np.mean([each.mean() for each in one])) for one in reached]
     kept = learned = own_place(weight)
-    if not near_best(reached)[0]:
-        kept = PLACES[int(np.argmax(values[1:]))]
+    as_learned, *near = near_best(reached)
+    if not as_learned:
+        own = BEYOND if learned is None else learned
+        allowed = [place for place, good in zip(PLACES, near, strict=True) if good]
+        kept = min(allowed, key=lambda place: abs(place - own))
         network.scorer.prior_weight.fill_(1.0 / kept - 1.0)
     return PlaceRecord(learned, values[0], dict(zip(PLACES, values[1:], strict=True)), kept)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from coldstart_models.errors import ConfigError
 from coldstart_models.ranker import RankingTask, Steerable
-from coldstart_models.siamese.personal import choose_place, moved, own_place, standardised
+from coldstart_models.siamese.personal import PLACES, choose_place, moved, own_place, standardised
 from coldstart_models.siamese.ranker import SiameseRanker
 from coldstart_models.siamese.training import MetaSiamese, PreparedEpisode, score_task
 from tests.coldstart_models.siamese.test_ranker import training_on_the_board
@@ -93,8 +93,10 @@ def test_a_model_moves_to_where_validation_peaks(weight: float) -> None:
     told = choose_place(network, [episode])
     assert told is not None
     assert told.learned == own_place(weight)
-    assert told.kept == max(told.by_place, key=lambda place: told.by_place[place])
-    assert told.by_place[told.kept] > told.ndcg
+    assert told.kept is not None
+    assert told.by_place[told.kept] > told.ndcg + 0.1
+    nearer = [place for place in PLACES if (told.kept - place) * weight > 0]
+    assert all(told.by_place[place] < told.by_place[told.kept] for place in nearer)
     assert own_place(float(network.scorer.prior_weight.detach())) == pytest.approx(told.kept)
     assert json.loads(json.dumps(told.as_dict()))["kept"] == told.kept
     found = score_task(network, episode)
