@@ -5,9 +5,15 @@
 with f the network's features, t the vectors of an encoder that has learned elsewhere and A a linear
 map. Distillation of features: Romero et al., "FitNets" (ICLR 2015), section 2.2. For networks whose
 published weights are not at hand: what comes out is a weights file as torchvision's are.
+
+A stopped run goes on after its last whole epoch, to the same end: a checkpoint beside the file
+holds what the next epoch depends on.
 """
 
-from dataclasses import dataclass
+import json
+import logging
+from dataclasses import asdict, dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,6 +35,8 @@ from feature_repo.encoders.resnet import INPUT
 from feature_repo.encoders.running import has_bfloat16
 from feature_repo.encoders.torchvision_models import last_layer, untrained
 from validation.whole_files import replacing
+
+log = logging.getLogger(__name__)
 
 SMALLEST: Final = 32
 """Side of a photo in pixels below which nothing is left of it at the network's end."""
@@ -76,7 +84,8 @@ def begin(
     teacher: Encoder | None = None,
     progress: Progress | None = None,
 ) -> Begun:
-    """Learn a network of torchvision from a source's photos, and write its weights to `out`.
+    """Learn a network of torchvision from a source's photos, and write its weights to `out`; a run
+    of the same photos and setting that was stopped is gone on with.
 
     Raises:
         NotEnoughData: no class has five photos.
@@ -95,12 +104,19 @@ def begin(
     _require_fit(pupil, setting)
     pupil.to(device).to(memory_format=torch.channels_last)
     targets = _vectors(teacher, paths) if teacher is not None else None
-    losses = _learn(pupil, setting, learned, labels, paths, targets, progress)
+    taught_by = teacher.hash if teacher is not None else ""
+    problem = [asdict(setting), list(chosen.ids), labels.tolist(), taught_by]
+    checkpoint = _Checkpoint(
+        out.with_name(f".{out.name}.checkpoint"), sha256(json.dumps(problem).encode()).hexdigest()
+    )
+    with torch.random.fork_rng():
+        losses = _learn(pupil, setting, learned, labels, paths, targets, checkpoint, progress)
     accuracy = _accuracy(pupil, setting, parts.validate, labels, paths)
     pupil.restore_classifier()
     state = {name: value.cpu() for name, value in pupil.network.state_dict().items()}
     with replacing(out) as partial:
         torch.save(state, partial)
+    checkpoint.path.unlink(missing_ok=True)
     return Begun(out, len(learned), int(labels.max()) + 1, tuple(losses), accuracy)
 
 
@@ -141,6 +157,43 @@ class _Pupil(nn.Module):
         self.network.set_submodule(self._place, self.classifier)
 
 
+@dataclass(frozen=True, slots=True)
+class _Checkpoint:
+    """What a run has reached, on disk."""
+
+    path: Path
+    key: str
+    """Of the problem: a file of another one is not taken up."""
+
+    def save(self, losses: list[float], generator: np.random.Generator, *parts: Any) -> None:
+        """After an epoch, whole or not at all; `parts` have states."""
+        content = {
+            "key": self.key,
+            "losses": losses,
+            "generator": json.dumps(generator.bit_generator.state),
+            "parts": [part.state_dict() for part in parts],
+        }
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(self.path) as partial:
+            torch.save(content, partial)
+
+    def restore(
+        self, generator: np.random.Generator, *parts: Any, device: torch.device
+    ) -> list[float]:
+        """Each whole epoch's loss, everything as it was after them; none where there is no file of
+        this problem."""
+        if not self.path.is_file():
+            return []
+        content = torch.load(self.path, map_location=device, weights_only=True)
+        if content["key"] != self.key:
+            log.info("%s is of another run; learning starts anew", self.path)
+            return []
+        generator.bit_generator.state = json.loads(content["generator"])
+        for part, state in zip(parts, content["parts"], strict=True):
+            part.load_state_dict(state)
+        return list(content["losses"])
+
+
 def _learn(
     pupil: _Pupil,
     setting: Beginning,
@@ -148,17 +201,21 @@ def _learn(
     labels: IntArray,
     paths: list[Path],
     targets: FloatMatrix | None,
+    checkpoint: _Checkpoint,
     progress: Progress | None,
 ) -> list[float]:
+    """The mean loss of each epoch; draws by torch's own generator are seeded anew at each."""
     generator = np.random.default_rng(setting.seed)
     per_epoch = max(1, len(rows) // setting.batch)
     optimizer = torch.optim.AdamW(pupil.parameters(), weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, setting.rate, total_steps=per_epoch * setting.epochs
     )
-    device, losses = next(pupil.parameters()).device, []
+    device = next(pupil.parameters()).device
+    losses = checkpoint.restore(generator, pupil, optimizer, schedule, device=device)
     pupil.train()
-    for epoch in range(setting.epochs):
+    for epoch in range(len(losses), setting.epochs):
+        torch.manual_seed(setting.seed + epoch)
         order, total = generator.permutation(rows), 0.0
         for number in range(per_epoch):
             chosen = order[number * setting.batch : (number + 1) * setting.batch]
@@ -180,6 +237,7 @@ def _learn(
             if progress:
                 progress(epoch * per_epoch + number + 1, setting.epochs * per_epoch)
         losses.append(total)
+        checkpoint.save(losses, generator, pupil, optimizer, schedule)
     return losses
 
 

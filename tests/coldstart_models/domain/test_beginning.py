@@ -1,5 +1,7 @@
 """A network from nothing, and that its file is one that `load_encoder` and `adapt` take."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +14,7 @@ from feature_repo.errors import EncoderError
 from tests.coldstart_models.domain.photos import drawn, photo_encoder
 
 SMALL = Beginning(network="squeezenet1_1", size=32, epochs=1, batch=16)
+DROPS = Beginning(network="mobilenet_v3_small", size=32, epochs=3, batch=16)
 TINY = Beginning(network="shufflenet_v2_x0_5", size=32, epochs=3, batch=16)
 
 
@@ -38,6 +41,45 @@ def test_a_network_learns_classes_and_its_teacher_and_becomes_a_weights_file(sou
     assert again.loss == found.loss  # the seed decides
     one, two = (torch.load(path, weights_only=True) for path in (file, again.file))
     assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+@pytest.mark.parametrize("teacher", [True, False], ids=["taught", "classes alone"])
+def test_a_stopped_run_goes_on_to_the_same_end(source, tmp_path, teacher):
+    def learned(name, setting=DROPS, **options):
+        guide = photo_encoder() if teacher else None
+        return begin(source, setting, out=tmp_path / name, device="cpu", teacher=guide, **options)
+
+    def dies(step, total):
+        if step > 2 * total / 3:
+            raise KeyboardInterrupt
+
+    whole = learned("whole.pth")
+    with pytest.raises(KeyboardInterrupt):
+        learned("stopped.pth", progress=dies)
+    kept = tmp_path / ".stopped.pth.checkpoint"
+    assert kept.is_file()
+    assert not (tmp_path / "stopped.pth").exists()
+    steps = []
+    again = learned("stopped.pth", progress=lambda step, total: steps.append(step / total))
+    assert min(steps) > 0.6  # two epochs of three were there
+    assert again.loss == whole.loss
+    one, two = (torch.load(found.file, weights_only=True) for found in (whole, again))
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    assert not kept.exists()
+
+
+def test_what_a_run_of_another_setting_left_is_not_taken_up(source, tmp_path):
+    def dies(step, total):
+        if step > total / 2:
+            raise KeyboardInterrupt
+
+    out = tmp_path / "x.pth"
+    with pytest.raises(KeyboardInterrupt):
+        begin(source, TINY, out=out, device="cpu", progress=dies)
+    steps = []
+    other = replace(TINY, seed=1, epochs=1)
+    begin(source, other, out=out, device="cpu", progress=lambda step, total: steps.append(step))
+    assert steps[0] == 1
 
 
 def test_a_network_that_classifies_in_its_middle_is_begun_as_well(source, tmp_path):
