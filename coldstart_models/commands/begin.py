@@ -57,5 +57,6 @@ def begin(
         f"{network} learned {found.classes} classes from {found.photos} photos: "
         f"{found.accuracy:.1%} of photos that were kept out are told right"
     )
+    console.say(str(found.cost))
     kind = network if network == "resnet50" else f"torchvision:{network}"
     console.say(f"next: `coldstart encoders adapt --base {kind} --weights {out} --out FOLDER`")

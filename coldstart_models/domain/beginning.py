@@ -26,6 +26,7 @@ from coldstart_models.data.catalogue import FloatMatrix, IntArray
 from coldstart_models.domain.examples import Examples, cut
 from coldstart_models.domain.views import view
 from coldstart_models.errors import ConfigError, NotEnoughData
+from coldstart_models.learning_costs import Cost, Meter
 from coldstart_models.progress import Progress
 from coldstart_models.retrieval import unit
 from feature_repo.encoders.content import open_photo
@@ -73,6 +74,7 @@ class Begun:
     """Mean of each epoch."""
     accuracy: float
     """Of the classes, on photos that were not learned from."""
+    cost: Cost
 
 
 def begin(
@@ -91,6 +93,7 @@ def begin(
         NotEnoughData: no class has five photos.
         ConfigError: the network cannot learn so, or not from photos of that size.
     """
+    meter = Meter(torch.device(device))
     chosen = source.take(np.flatnonzero(source.with_photo))
     parts = cut(np.arange(len(chosen)), validate=0.15, hold=0.0, seed=setting.seed)
     labels = chosen.labels(parts.learn)
@@ -110,14 +113,16 @@ def begin(
         out.with_name(f".{out.name}.checkpoint"), sha256(json.dumps(problem).encode()).hexdigest()
     )
     with torch.random.fork_rng():
-        losses = _learn(pupil, setting, learned, labels, paths, targets, checkpoint, progress)
+        told = meter.counting(progress)
+        losses = _learn(pupil, setting, learned, labels, paths, targets, checkpoint, told)
     accuracy = _accuracy(pupil, setting, parts.validate, labels, paths)
     pupil.restore_classifier()
     state = {name: value.cpu() for name, value in pupil.network.state_dict().items()}
     with replacing(out) as partial:
         torch.save(state, partial)
     checkpoint.path.unlink(missing_ok=True)
-    return Begun(out, len(learned), int(labels.max()) + 1, tuple(losses), accuracy)
+    classes = int(labels.max()) + 1
+    return Begun(out, len(learned), classes, tuple(losses), accuracy, meter.cost())
 
 
 def _require_fit(pupil: "_Pupil", setting: Beginning) -> None:
@@ -202,7 +207,7 @@ def _learn(
     paths: list[Path],
     targets: FloatMatrix | None,
     checkpoint: _Checkpoint,
-    progress: Progress | None,
+    progress: Progress,
 ) -> list[float]:
     """The mean loss of each epoch; draws by torch's own generator are seeded anew at each."""
     generator = np.random.default_rng(setting.seed)
@@ -234,8 +239,7 @@ def _learn(
             optimizer.step()
             schedule.step()
             total += float(loss.detach()) / per_epoch
-            if progress:
-                progress(epoch * per_epoch + number + 1, setting.epochs * per_epoch)
+            progress(epoch * per_epoch + number + 1, setting.epochs * per_epoch)
         losses.append(total)
         checkpoint.save(losses, generator, pupil, optimizer, schedule)
     return losses

@@ -63,6 +63,7 @@ def test_a_stopped_run_goes_on_to_the_same_end(source, tmp_path, teacher):
     again = learned("stopped.pth", progress=lambda step, total: steps.append(step / total))
     assert min(steps) > 0.6  # two epochs of three were there
     assert again.loss == whole.loss
+    assert (whole.cost.steps, again.cost.steps) == (12, 4)
     one, two = (torch.load(found.file, weights_only=True) for found in (whole, again))
     assert all(torch.equal(one[name], two[name]) for name in one)
     assert not kept.exists()

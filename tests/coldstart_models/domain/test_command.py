@@ -157,6 +157,22 @@ def test_processes_that_the_command_starts_make_one_encoder(coldstart, folder):
     assert load_encoder("folder:ours", device="cpu").width == 8
 
 
+def test_a_network_is_begun_and_told_with_the_next_step(coldstart, folder):
+    asked = (
+        *("encoders", "begin", "shufflenet_v2_x0_5", "--source", "shop", "--teacher", "none"),
+        *("--size", "32", "--epochs", "1", "--batch", "32", "--device", "cpu"),
+    )
+    code, out, err = coldstart(*asked, "--out", "one.pth")
+    assert code == 0, err
+    assert "cost: " in out
+    assert "--base torchvision:shufflenet_v2_x0_5 --weights one.pth" in " ".join(out.split())
+    code, out, err = coldstart(*asked, "--out", "two.pth", "--json")
+    assert code == 0, err
+    told = json.loads(out)
+    assert (told["classes"], told["cost"]["devices"]) == (4, ["cpu"])
+    assert load_encoder("torchvision:shufflenet_v2_x0_5:two.pth", device="cpu").width == 1024
+
+
 def test_the_cached_blocks_of_the_default_encoder_are_its_own(coldstart, folder):
     code, out, err = coldstart(
         *("encoders", "adapt", "--objective", "labels", "--photos", "shop", "--out", "ours"),
