@@ -12,7 +12,8 @@ among them: steps count only where a later launch agrees.
 
 import copy
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -366,6 +367,7 @@ def train(
     On a GPU that computes in it steps are taken in bfloat16; checks are in float32, as it serves.
 
     Args:
+        schedule: weights whose rate is zero are in no gradient.
         checkpoint: written at every check, and taken up where a stopped run left one.
         curves: told the loss of every step, and quality and term weights at every check.
         processes: each scores its part of a step's users; the first one checks and writes.
@@ -382,32 +384,33 @@ def train(
         quality = processes.once(lambda: _quality(model, validation))
         course = Course(quality, copy.deepcopy(model.state_dict()))
         course.checks.append((0, course.best))
-    for step in range(course.step + 1, schedule.steps + 1):
-        if course.stale >= schedule.patience:
-            break
-        prepared = episodes[step % len(episodes)]
-        rows = next(user_batches(prepared.episode, size=BATCH_USERS, generator=generator))
-        with torch.autocast(device.type, torch.bfloat16, enabled=has_bfloat16(device)):
-            own = model(prepared, processes.part(rows), length=TRAINING_HISTORY)
-        scores = processes.gathered(own, len(rows))
-        chosen = torch.from_numpy(prepared.episode.chosen[rows]).to(device)
-        loss = contrast(
-            scores, chosen, scale=log_scale.exp(), log_popularity=prepared.log_popularity
-        )
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        processes.average([*model.parameters(), log_scale])
-        optimizer.step()
-        course.step = step
-        if progress is not None:
-            progress(step, schedule.steps)
-        if curves is not None:
-            curves("loss", float(loss.detach()), step)
-        if step % schedule.check_every == 0:
-            quality = processes.once(lambda: _quality(model, validation))
-            _check(course, model, quality, curves)
-            if checkpoint is not None and processes.first:
-                checkpoint.save(course, model, log_scale, optimizer, generator)
+    with _still([] if schedule.weight_rate else [*_weights(model), log_scale]):
+        for step in range(course.step + 1, schedule.steps + 1):
+            if course.stale >= schedule.patience:
+                break
+            prepared = episodes[step % len(episodes)]
+            rows = next(user_batches(prepared.episode, size=BATCH_USERS, generator=generator))
+            with torch.autocast(device.type, torch.bfloat16, enabled=has_bfloat16(device)):
+                own = model(prepared, processes.part(rows), length=TRAINING_HISTORY)
+            scores = processes.gathered(own, len(rows))
+            chosen = torch.from_numpy(prepared.episode.chosen[rows]).to(device)
+            loss = contrast(
+                scores, chosen, scale=log_scale.exp(), log_popularity=prepared.log_popularity
+            )
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            processes.average([*model.parameters(), log_scale])
+            optimizer.step()
+            course.step = step
+            if progress is not None:
+                progress(step, schedule.steps)
+            if curves is not None:
+                curves("loss", float(loss.detach()), step)
+            if step % schedule.check_every == 0:
+                quality = processes.once(lambda: _quality(model, validation))
+                _check(course, model, quality, curves)
+                if checkpoint is not None and processes.first:
+                    checkpoint.save(course, model, log_scale, optimizer, generator)
     model.load_state_dict(course.best_state)
     model.to(ALONE.device)
     logger.info("kept step %d of %s", course.kept, course.checks)
@@ -433,15 +436,39 @@ def _optimizer(
     model: MetaSiamese, log_scale: nn.Parameter, schedule: Schedule
 ) -> torch.optim.Optimizer:
     """AdamW with one rate for the towers' corrections and another for the few weights."""
-    towers = [*model.scorer.down.values(), *model.scorer.up.values()]
-    of_towers = {id(parameter) for parameter in towers}
-    weights = [each for each in model.parameters() if id(each) not in of_towers]
+    weights = [*_weights(model), log_scale]
     return torch.optim.AdamW(
         [
-            {"params": [*weights, log_scale], "lr": schedule.weight_rate, "weight_decay": 0.0},
-            {"params": towers, "lr": schedule.tower_rate, "weight_decay": schedule.tower_decay},
+            {"params": weights, "lr": schedule.weight_rate, "weight_decay": 0.0},
+            {
+                "params": _towers(model),
+                "lr": schedule.tower_rate,
+                "weight_decay": schedule.tower_decay,
+            },
         ]
     )
+
+
+def _towers(model: MetaSiamese) -> list[nn.Parameter]:
+    return [*model.scorer.down.values(), *model.scorer.up.values()]
+
+
+def _weights(model: MetaSiamese) -> list[nn.Parameter]:
+    """All but the towers."""
+    of_towers = {id(parameter) for parameter in _towers(model)}
+    return [each for each in model.parameters() if id(each) not in of_towers]
+
+
+@contextmanager
+def _still(parameters: Sequence[nn.Parameter]) -> Iterator[None]:
+    """While it lasts no gradient of these is computed."""
+    for each in parameters:
+        each.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for each in parameters:
+            each.requires_grad_(True)
 
 
 def _quality(model: MetaSiamese, validation: Sequence[PreparedEpisode]) -> float:

@@ -8,6 +8,7 @@ nothing of the kind.
 import copy
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -196,3 +197,27 @@ def test_of_histories_only_what_a_step_needs_goes_through_the_towers(
     whole = model(problem, rows)
     assert counted[0] == counted[1] < counted[2]
     assert not torch.allclose(whole, model(problem, rows, length=1))
+
+
+def test_towers_learn_the_same_beside_weights_in_no_gradient() -> None:
+    found = []
+    for rate in (0.0, 1e-30):
+        model, without = network(), set[bool]()
+        train(
+            model,
+            [launch(seed=1), launch(seed=3)],
+            [launch(seed=2)],
+            schedule=Schedule(steps=20, check_every=10, weight_rate=rate, tower_rate=0.01),
+            generator=np.random.default_rng(0),
+            progress=partial(_looking, model.scorer.term_weights, without),
+        )
+        assert without == {rate == 0.0}
+        assert all(each.requires_grad for each in model.parameters())
+        found.append(model.scorer)
+    for one, other in zip(found[0].up.values(), found[1].up.values(), strict=True):
+        assert bool(one.detach().any())
+        assert torch.equal(one, other)
+
+
+def _looking(weights: Tensor, without: set[bool], step: int, total: int) -> None:
+    without.add(weights.grad is None)
