@@ -19,13 +19,13 @@ import numpy as np
 
 from benchmarks import results, shop
 from benchmarks.extraction import photo_paths, scale, with_copies
-from feature_repo.encoders.content import file_hash
 from feature_repo.encoders.encoder import FloatMatrix, Modality
 from feature_repo.encoders.photo_reading import PhotoReading
 from feature_repo.encoders.resnet import INPUT
 from feature_repo.feature_tables import ITEM_IMAGE_EMBEDDING
 from feature_repo.home import Home
 from feature_repo.jobs.extract import extract
+from validation.whole_files import file_hash
 
 WIDTH: Final = 2_048
 SIDES: Final = {0: 10, 1_000: 2}

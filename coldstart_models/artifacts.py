@@ -6,7 +6,6 @@ The store is `home.models`: with ``BENTOML_HOME`` set to that folder, plain ``be
 list`` shows the same models.
 """
 
-import hashlib
 import json
 import os
 import shutil
@@ -26,6 +25,7 @@ from feature_repo.feature_tables import (
     ITEM_TEXT_EMBEDDING,
 )
 from feature_repo.home import Home
+from validation.whole_files import file_hash
 
 if TYPE_CHECKING:
     from bentoml._internal.models import Model, ModelStore
@@ -131,7 +131,7 @@ class StoredModel:
             path = self.path / name
             if not path.is_file():
                 raise ArtifactError(f"the model {self.tag} is corrupt: {name} is missing; {_AGAIN}")
-            if _sha256(path) != saved:
+            if file_hash(path) != saved:
                 raise ArtifactError(
                     f"the model {self.tag} is corrupt: {name} ({path.stat().st_size} bytes) is not "
                     f"what was saved; {_AGAIN}"
@@ -160,7 +160,7 @@ def save_model(
     from bentoml.exceptions import BentoMLException
 
     files = {
-        path.relative_to(folder).as_posix(): _sha256(path)
+        path.relative_to(folder).as_posix(): file_hash(path)
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
@@ -291,11 +291,6 @@ def _stored(model: "Model") -> StoredModel:
         created_at=model.creation_time,
         files=dict(model.info.metadata.get(FILES_KEY, {})),
     )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _encoder(path: Path) -> tuple[str | None, str | None]:

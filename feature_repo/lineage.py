@@ -38,7 +38,7 @@ from feature_repo.home import REPOSITORY, Home
 from feature_repo.jobs.behaviour import ITEM_BEHAVIOUR, USER_BEHAVIOUR
 from feature_repo.log_state import LogState, Position
 from validation import tables
-from validation.whole_files import replacing
+from validation.whole_files import file_hash, replacing
 
 AGGREGATED: Final = tuple(
     table.name
@@ -200,9 +200,7 @@ def keys_with_events(home: Home, view: str, *, since: Position | None) -> set[st
 
 def file_input(path: Path) -> Input:
     """A Parquet file by its rows and SHA-256."""
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return Input(int(pq.read_metadata(path).num_rows), f"sha256:{digest[:SHORT]}")
+    return Input(int(pq.read_metadata(path).num_rows), f"sha256:{file_hash(path)[:SHORT]}")
 
 
 def log_input(state: LogState) -> Input:

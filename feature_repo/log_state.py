@@ -3,7 +3,6 @@
 `event_log` says which files there are and how they change.
 """
 
-import hashlib
 import re
 import uuid
 from collections.abc import Iterator, Sequence
@@ -17,6 +16,7 @@ import pyarrow.parquet as pq
 from feature_repo.errors import JobError
 from feature_repo.event_index import conforming
 from validation import tables
+from validation.whole_files import file_hash
 
 GENERATION: Final = b"coldstart.generation"
 """Key in the large file's footer."""
@@ -167,12 +167,8 @@ def footer(path: Path, source: Any) -> tuple[str, int]:
     except pa.ArrowException as error:
         raise JobError(_NOT_EVENTS.format(path, error)) from error
     named = (file.schema_arrow.metadata or {}).get(GENERATION)
-    return (named.decode() if named else _generation_of(path)), int(file.metadata.num_rows)
-
-
-def _generation_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return HASHED + hashlib.file_digest(file, "sha256").hexdigest()[:DIGITS]
+    generation = named.decode() if named else HASHED + file_hash(path)[:DIGITS]
+    return generation, int(file.metadata.num_rows)
 
 
 def joined(segments: Sequence[Segment], base_rows: int) -> tuple[Segment, ...] | None:

@@ -7,6 +7,7 @@ crash of the machine may leave an empty file. What is acknowledged to somebody i
 
 import errno
 import fcntl
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -62,6 +63,12 @@ def identity_of(path: Path | int) -> str:
     except FileNotFoundError:
         return ""
     return f"{found.st_ino:x}-{found.st_mtime_ns:x}-{found.st_size:x}"
+
+
+def file_hash(path: Path) -> str:
+    """sha256 of a file's bytes."""
+    with open(path, "rb", buffering=0) as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def flush(path: Path) -> None:

@@ -24,9 +24,10 @@ from coldstart_models.data.splits import HOME_DOMAIN
 from coldstart_models.errors import NotEnoughData
 from coldstart_models.retrieval import category_labels
 from feature_repo.catalogs import files, table
-from feature_repo.encoders.content import UnreadablePhoto, file_hash, listing_text, open_photo
+from feature_repo.encoders.content import UnreadablePhoto, listing_text, open_photo
 from feature_repo.home import Home
 from validation import tables
+from validation.whole_files import file_hash
 
 log = logging.getLogger(__name__)
 

@@ -22,9 +22,9 @@ import torch
 from coldstart_models.data.catalogue import FloatMatrix
 from coldstart_models.domain.views import view
 from coldstart_models.progress import Progress
-from feature_repo.encoders.content import UnreadablePhoto, file_hash, open_photo
+from feature_repo.encoders.content import UnreadablePhoto, open_photo
 from feature_repo.errors import EncoderError
-from validation.whole_files import alone, replacing
+from validation.whole_files import alone, file_hash, replacing
 
 BATCH: Final = 32
 """Photos whose maps are computed together; after each the file says how far it is."""

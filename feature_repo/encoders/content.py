@@ -49,9 +49,3 @@ def listing_text(title: str | None, description: str | None) -> str | None:
 def text_hash(text: str) -> str:
     """sha256 of the text's UTF-8 bytes."""
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def file_hash(path: Path) -> str:
-    """sha256 of a file's bytes."""
-    with open(path, "rb", buffering=0) as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()

@@ -7,8 +7,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from feature_repo.encoders.content import file_hash
 from feature_repo.errors import EncoderError
+from validation.whole_files import file_hash
 
 
 def packaged(package: str, distribution: str, *inside: str) -> Path:

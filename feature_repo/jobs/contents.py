@@ -10,11 +10,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from feature_repo.encoders.content import file_hash, listing_text, text_hash
+from feature_repo.encoders.content import listing_text, text_hash
 from feature_repo.encoders.encoder import Modality
 from feature_repo.feature_tables import CONTENT_HASH, UNDATED
 from validation import tables
 from validation.tables import TIMESTAMP
+from validation.whole_files import file_hash
 
 PHOTO_CHECK: Final = "photo_readable"
 ITEMS_AT_ONCE: Final = 4_096
