@@ -11,7 +11,6 @@ holds what the next epoch depends on.
 """
 
 import json
-import logging
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -26,6 +25,7 @@ from coldstart_models.data.catalogue import FloatMatrix, IntArray
 from coldstart_models.domain.examples import Examples, cut
 from coldstart_models.domain.views import view
 from coldstart_models.errors import ConfigError, NotEnoughData
+from coldstart_models.kept_learning import KeptLearning
 from coldstart_models.learning_costs import Cost, Meter
 from coldstart_models.progress import Progress
 from coldstart_models.retrieval import unit
@@ -36,8 +36,6 @@ from feature_repo.encoders.resnet import INPUT
 from feature_repo.encoders.running import has_bfloat16
 from feature_repo.encoders.torchvision_models import last_layer, untrained
 from validation.whole_files import replacing
-
-log = logging.getLogger(__name__)
 
 SMALLEST: Final = 32
 """Side of a photo in pixels below which nothing is left of it at the network's end."""
@@ -120,7 +118,7 @@ def begin(
     state = {name: value.cpu() for name, value in pupil.network.state_dict().items()}
     with replacing(out) as partial:
         torch.save(state, partial)
-    checkpoint.path.unlink(missing_ok=True)
+    checkpoint.remove()
     classes = int(labels.max()) + 1
     return Begun(out, len(learned), classes, tuple(losses), accuracy, meter.cost())
 
@@ -162,36 +160,26 @@ class _Pupil(nn.Module):
         self.network.set_submodule(self._place, self.classifier)
 
 
-@dataclass(frozen=True, slots=True)
-class _Checkpoint:
-    """What a run has reached, on disk."""
-
-    path: Path
-    key: str
-    """Of the problem: a file of another one is not taken up."""
+class _Checkpoint(KeptLearning):
+    """What a run has reached after an epoch."""
 
     def save(self, losses: list[float], generator: np.random.Generator, *parts: Any) -> None:
-        """After an epoch, whole or not at all; `parts` have states."""
-        content = {
-            "key": self.key,
-            "losses": losses,
-            "generator": json.dumps(generator.bit_generator.state),
-            "parts": [part.state_dict() for part in parts],
-        }
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(self.path) as partial:
-            torch.save(content, partial)
+        """`parts` have states."""
+        self.write(
+            {
+                "losses": losses,
+                "generator": json.dumps(generator.bit_generator.state),
+                "parts": [part.state_dict() for part in parts],
+            }
+        )
 
     def restore(
         self, generator: np.random.Generator, *parts: Any, device: torch.device
     ) -> list[float]:
         """Each whole epoch's loss, everything as it was after them; none where there is no file of
         this problem."""
-        if not self.path.is_file():
-            return []
-        content = torch.load(self.path, map_location=device, weights_only=True)
-        if content["key"] != self.key:
-            log.info("%s is of another run; learning starts anew", self.path)
+        content = self.read(device=device)
+        if content is None:
             return []
         generator.bit_generator.state = json.loads(content["generator"])
         for part, state in zip(parts, content["parts"], strict=True):

@@ -24,11 +24,11 @@ from coldstart_models.domain.judging import Score, standing
 from coldstart_models.domain.objectives import Objectives
 from coldstart_models.domain.record import Check, Record
 from coldstart_models.errors import ConfigError
+from coldstart_models.kept_learning import KeptLearning
 from coldstart_models.processes import ALONE, Processes
 from coldstart_models.progress import Progress
 from coldstart_models.siamese.curves import Curves
 from feature_repo.encoders.running import has_bfloat16
-from validation.whole_files import replacing
 
 log = logging.getLogger(__name__)
 State = dict[str, Tensor]
@@ -88,7 +88,8 @@ def learn(
     """
     run = _Run(objectives, rows, source_rows, schedule, seed, processes)
     whole = sha256(f"{fingerprint} {asdict(schedule)} {seed} {most_forgotten}".encode()).hexdigest()
-    if not (checkpoint is not None and run.resume(checkpoint, whole)):
+    kept = KeptLearning(checkpoint, whole) if checkpoint is not None else None
+    if not (kept is not None and run.resume(kept)):
         first = processes.once(judge)
         run.checks.append(Check(0, first.gain(start), first.forgotten(start), {}, first.told))
         run.keep(0)
@@ -109,8 +110,8 @@ def learn(
             run.keep(run.epoch)
         if curves is not None:
             check.draw(run.steps, curves)
-        if checkpoint is not None and processes.first:
-            run.save(checkpoint, whole)
+        if kept is not None and processes.first:
+            run.save(kept)
     run.restore(run.best)
     return Record(tuple(run.checks), run.kept)
 
@@ -232,7 +233,7 @@ class _Run:
             name: one for name, one in self.objectives.named_parameters() if one.requires_grad
         }
 
-    def save(self, path: Path, fingerprint: str) -> None:
+    def save(self, into: KeptLearning) -> None:
         """Everything that the next epoch depends on."""
         facts = {
             "epoch": self.epoch,
@@ -241,22 +242,17 @@ class _Run:
             "generator": self.generator.bit_generator.state,
         }
         content = {
-            "fingerprint": fingerprint,
             "facts": json.dumps(facts),
             "now": {name: value.detach().clone() for name, value in self._learned().items()},
             "best": self.best,
             "optimizer": self.optimizer.state_dict(),
         }
-        with replacing(path) as partial:
-            torch.save(content, partial)
+        into.write(content)
 
-    def resume(self, path: Path, fingerprint: str) -> bool:
+    def resume(self, kept: KeptLearning) -> bool:
         """Go on from a checkpoint; False where there is none of this run."""
-        if not path.is_file():
-            return False
-        content = torch.load(path, map_location=self.device, weights_only=True)
-        if content["fingerprint"] != fingerprint:
-            log.info("%s is of another run; learning starts anew", path)
+        content = kept.read(device=self.device)
+        if content is None:
             return False
         facts = json.loads(content["facts"])
         self.epoch, self.kept = facts["epoch"], facts["kept"]

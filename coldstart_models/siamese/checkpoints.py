@@ -3,18 +3,13 @@
 import copy
 import json
 import logging
-import pickle
-import zipfile
-from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from validation.whole_files import replacing
+from coldstart_models.kept_learning import KeptLearning
 
 logger = logging.getLogger(__name__)
 
@@ -37,13 +32,8 @@ class Course:
     """(step, validation NDCG@10)"""
 
 
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
+class Checkpoint(KeptLearning):
     """One stage's file."""
-
-    path: Path
-    key: str
-    """Of the problem: a file of another one is not taken up."""
 
     def save(
         self,
@@ -55,16 +45,13 @@ class Checkpoint:
     ) -> None:
         """Write it, whole or not at all."""
         parts = {
-            "key": self.key,
             "course": {one.name: getattr(course, one.name) for one in fields(course)},
             "model": model.state_dict(),
             "scale": scale.detach(),
             "optimizer": optimizer.state_dict(),
             "generator": json.dumps(generator.bit_generator.state),
         }
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(self.path) as partial:
-            torch.save(parts, partial)
+        self.write(parts)
 
     def restore(
         self,
@@ -74,7 +61,7 @@ class Checkpoint:
         generator: np.random.Generator,
     ) -> Course | None:
         """Put everything back as it was; None, and nothing changed, where there is no such file."""
-        parts = self._read()
+        parts = self.read()
         if parts is None:
             return None
         before = copy.deepcopy(model.state_dict())
@@ -91,20 +78,3 @@ class Checkpoint:
         generator.bit_generator.state = json.loads(parts["generator"])
         logger.info("learning goes on from step %d of %s", course.step, self.path)
         return course
-
-    def remove(self) -> None:
-        """When the stage is over and its result stored."""
-        self.path.unlink(missing_ok=True)
-
-    def _read(self) -> Mapping[str, Any] | None:
-        if not self.path.exists():
-            return None
-        try:
-            parts: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=True)
-        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile):
-            logger.warning("the checkpoint %s cannot be read: learning starts anew", self.path)
-            return None
-        if parts.get("key") != self.key:
-            logger.info("the checkpoint %s is of another problem: learning starts anew", self.path)
-            return None
-        return parts
