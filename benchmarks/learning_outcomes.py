@@ -19,7 +19,7 @@ from benchmarks.outcomes import (
     beyond_chance,
 )
 from benchmarks.shots_tables import Gain, gain, pairs_of, shots_of
-from benchmarks.tables import number, signed
+from benchmarks.tables import number, signed, spread
 from benchmarks.training import MOST_MB, MOST_MINUTES, SHOP
 from coldstart_models.metrics import seed_means
 from coldstart_models.models import POPULARITY
@@ -96,11 +96,8 @@ def residual_outcomes(cuts: Sequence[str], result: Result | None) -> Iterator[Ou
         if row is None:
             yield Outcome(target, f"`{cut}`", ABSENT, None, "residual")
             continue
-        bounds = row["ndcg@10 lost"], row["low"], row["high"]
-        lost, low, high = map(signed, bounds)
-        yield beyond_chance(
-            target, f"`{cut}`", bounds, "residual", told=f"{lost} ({low} to {high})"
-        )
+        lost, *interval = bounds = row["ndcg@10 lost"], row["low"], row["high"]
+        yield beyond_chance(target, f"`{cut}`", bounds, "residual", told=spread(lost, interval))
 
 
 def kinds_outcomes(cuts: Sequence[str], result: Result | None) -> Iterator[Outcome]:

@@ -28,6 +28,11 @@ def near_best(choices: Sequence[Reached]) -> list[bool]:
     return [_mean(best) - _mean(each) <= DOUBT * _error(best, each) for each in choices]
 
 
+def told_better(new: Reached, old: Reached) -> bool:
+    """Whether one choice is better than another by more than DOUBT standard errors."""
+    return not near_best([old, new])[0]
+
+
 def _mean(reached: Reached) -> float:
     return float(np.mean([group.mean() for group in reached]))
 

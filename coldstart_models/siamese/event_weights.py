@@ -12,12 +12,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from coldstart_models.data.traits import TRAITS
-from coldstart_models.metrics import ndcg_of_each
-from coldstart_models.siamese.doubt import near_best
+from coldstart_models.siamese.doubt import told_better
 
 if TYPE_CHECKING:
     from coldstart_models.siamese.scorer import SiameseScorer
@@ -36,8 +34,8 @@ STEPS: Final = {
     "repeats": SIDES,
 }
 """What is known of an event → what is added to its weight."""
-Reached = list[npt.NDArray[np.float64]]
-"""(U,) NDCG@10 of every episode's people."""
+Step = tuple[str, float]
+"""What is known of an event, and what is added to its weight."""
 
 
 def choose_event_weights(
@@ -51,15 +49,9 @@ def choose_event_weights(
         return taken
     steps = list(dict.fromkeys(step for each in validation for step in told_steps(each)))
     while True:
-        before = [_reached(network, episodes) for episodes in (validation, learning)]
-        better = {}
-        for name, step in steps:
-            if name in taken:
-                continue
-            with moved(network.scorer, name, step):
-                judged = _reached(network, validation)
-                if _told(judged, before[0]) and _told(_reached(network, learning), before[1]):
-                    better[name, step] = float(np.mean([each.mean() for each in judged]))
+        left = [one for one in steps if one[0] not in taken]
+        better = _better(network, left, validation)
+        better = {one: better[one] for one in _better(network, list(better), learning)}
         if not better:
             return taken
         name, step = max(better, key=lambda one: better[one])
@@ -67,7 +59,23 @@ def choose_event_weights(
         _add(network.scorer, name, step)
 
 
-def told_steps(prepared: "PreparedEpisode") -> Iterator[tuple[str, float]]:
+def _better(
+    network: "MetaSiamese", steps: Sequence[Step], episodes: Sequence["PreparedEpisode"]
+) -> dict[Step, float]:
+    """The steps by which the episodes tell that people are ranked better, and NDCG@10 with each."""
+    from coldstart_models.siamese.training import ndcg_by_episode
+
+    found: dict[Step, float] = {}
+    before = ndcg_by_episode(network, episodes) if steps else []
+    for name, step in steps:
+        with moved(network.scorer, name, step):
+            after = ndcg_by_episode(network, episodes)
+        if told_better(after, before):
+            found[name, step] = float(np.mean([each.mean() for each in after]))
+    return found
+
+
+def told_steps(prepared: "PreparedEpisode") -> Iterator[Step]:
     """The steps of what somebody's events differ in: of days, and of traits."""
     from coldstart_models.siamese.training import history_batch
 
@@ -103,14 +111,3 @@ def _add(scorer: "SiameseScorer", name: str, step: float) -> None:
         scorer.recency.add_(step)
     else:
         scorer.trait_weights[TRAITS.index(name)].add_(step)
-
-
-def _reached(network: "MetaSiamese", episodes: Sequence["PreparedEpisode"]) -> Reached:
-    from coldstart_models.siamese.training import score_task
-
-    return [ndcg_of_each(score_task(network, one), one.episode.chosen) for one in episodes]
-
-
-def _told(new: Reached, old: Reached) -> bool:
-    """Whether it is better, and by more than doubt."""
-    return not near_best([old, new])[0]

@@ -18,14 +18,13 @@ from coldstart_models.data.episodes import (
 from coldstart_models.errors import NotEnoughData
 from coldstart_models.freed_memory import give_back
 from coldstart_models.general.artifact import GeneralModel
-from coldstart_models.metrics import ndcg_of_each
 from coldstart_models.processes import CPU, Processes, found_device
 from coldstart_models.progress import Progress
 from coldstart_models.ranker import TrainingSet
 from coldstart_models.siamese.checkpoints import Checkpoint
 from coldstart_models.siamese.curves import Curves
 from coldstart_models.siamese.dates import choose_season_weight, out_of_season
-from coldstart_models.siamese.doubt import near_best
+from coldstart_models.siamese.doubt import told_better
 from coldstart_models.siamese.event_weights import choose_event_weights
 from coldstart_models.siamese.inputs import Featurizer, ItemInputs
 from coldstart_models.siamese.learners.contest import Contest, hold_contest
@@ -60,7 +59,7 @@ from coldstart_models.siamese.training import (
     PreparedEpisode,
     Schedule,
     TrainingRecord,
-    score_task,
+    ndcg_by_episode,
     train,
 )
 from coldstart_models.siamese.weighing import weigh
@@ -304,12 +303,11 @@ def keep_if_told(
     if not record.kept_step:
         return
     learned = copy.deepcopy(network.state_dict())
-    reached = []
-    for state in (start, learned):
-        network.load_state_dict(state)
-        reached.append([ndcg_of_each(score_task(network, p), p.episode.chosen) for p in validation])
-    if near_best(reached)[0]:
-        network.load_state_dict(start)
+    with_it = ndcg_by_episode(network, validation)
+    network.load_state_dict(start)
+    if told_better(with_it, ndcg_by_episode(network, validation)):
+        network.load_state_dict(learned)
+    else:
         model.records[stage] = replace(record, kept_step=0)
 
 

@@ -500,4 +500,12 @@ def _selling(
 
 def ndcg(model: MetaSiamese, prepared: PreparedEpisode) -> float:
     """Mean NDCG@10 over an episode's users."""
-    return float(ndcg_of_each(score_task(model, prepared), prepared.episode.chosen).mean())
+    (reached,) = ndcg_by_episode(model, [prepared])
+    return float(reached.mean())
+
+
+def ndcg_by_episode(
+    model: MetaSiamese, episodes: Sequence[PreparedEpisode]
+) -> list[npt.NDArray[np.float64]]:
+    """(U,) NDCG@10 of every episode's users."""
+    return [ndcg_of_each(score_task(model, one), one.episode.chosen) for one in episodes]

@@ -12,7 +12,12 @@ from coldstart_models.ranker import TrainingSet
 from coldstart_models.siamese import stages
 from coldstart_models.siamese.problems import past_episodes
 from coldstart_models.siamese.stages import META, TRAIN, SiameseModel, keep_if_told, pretrain
-from coldstart_models.siamese.training import MetaSiamese, Schedule, TrainingRecord, score_task
+from coldstart_models.siamese.training import (
+    MetaSiamese,
+    Schedule,
+    TrainingRecord,
+    ndcg_by_episode,
+)
 from tests.coldstart_models.checkerboard import USERS
 from tests.coldstart_models.siamese.test_ranker import many_launches, training_on_the_board
 from tests.coldstart_models.siamese.test_training import alike, launch, network, state
@@ -121,14 +126,14 @@ def test_what_launches_taught_and_the_start_are_told_apart_out_of_season(
     assert term is not None
     term.season_weight.fill_(2.0)
 
-    def scored(network: MetaSiamese, prepared: Any) -> Any:
+    def scored(network: MetaSiamese, episodes: Any) -> Any:
         seen.append(float(network.date_term.season_weight))
-        return score_task(network, prepared)
+        return ndcg_by_episode(network, episodes)
 
     def kept(*given: Any, **named: Any) -> None:
         model.records[META] = TrainingRecord(((0, 0.1), (20, 0.2)), 20)
 
-    monkeypatch.setattr(stages, "score_task", scored)
+    monkeypatch.setattr(stages, "ndcg_by_episode", scored)
     monkeypatch.setattr(stages, "_learn", kept)
     stages.fine_tune(model, training, seed=0)
     assert len(seen) >= 2
