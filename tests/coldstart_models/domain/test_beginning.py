@@ -69,7 +69,8 @@ def test_a_stopped_run_goes_on_to_the_same_end(source, tmp_path, teacher):
     assert not kept.exists()
 
 
-def test_what_a_run_of_another_setting_left_is_not_taken_up(source, tmp_path):
+@pytest.mark.parametrize("torn", [False, True], ids=["of another setting", "half a file"])
+def test_what_another_run_left_or_half_a_file_is_not_taken_up(source, tmp_path, torn):
     def dies(step, total):
         if step > total / 2:
             raise KeyboardInterrupt
@@ -77,8 +78,10 @@ def test_what_a_run_of_another_setting_left_is_not_taken_up(source, tmp_path):
     out = tmp_path / "x.pth"
     with pytest.raises(KeyboardInterrupt):
         begin(source, TINY, out=out, device="cpu", progress=dies)
-    steps = []
-    other = replace(TINY, seed=1, epochs=1)
+    kept, steps = tmp_path / ".x.pth.checkpoint", []
+    if torn:
+        kept.write_bytes(kept.read_bytes()[:1000])
+    other = TINY if torn else replace(TINY, seed=1, epochs=1)
     begin(source, other, out=out, device="cpu", progress=lambda step, total: steps.append(step))
     assert steps[0] == 1
 
