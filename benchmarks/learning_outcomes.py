@@ -162,21 +162,27 @@ def _warm(where: str, results: Sequence[Result]) -> Iterator[Outcome]:
         yield at_least(target, where, change, -MOST_WARM_LOSS, "warm", told=told)
 
 
-def transfer_outcomes(result: Result | None) -> Iterator[Outcome]:
-    """Of every target's curve at a tenth of its events, against both arms."""
-    rows = [row for row in (result or {"rows": []})["rows"] if row["share"] == TRANSFER_SHARE]
+def transfer_outcomes(cuts: Sequence[str], result: Result | None) -> Iterator[Outcome]:
+    """Of every cut's curve at a tenth of its events, measured or not, against both arms."""
+    found = {
+        str(row["target"]).split("`")[1]: row
+        for row in (result or {"rows": []})["rows"]
+        if row["share"] == TRANSFER_SHARE
+    }
     for arm, column in (("alone", "over alone"), ("over the unlearned start", "over unlearned")):
         target = (
             f"transfer gains at least {TRANSFER_GAIN:.0%} at {TRANSFER_SHARE} of the events, "
             f"{'over training on the target alone' if arm == 'alone' else arm}"
         )
-        if not rows:
-            yield Outcome(target, "all", ABSENT, None, "transfer")
-        for row in rows:
+        for cut in cuts:
+            row = found.get(cut)
+            if row is None:
+                yield Outcome(target, f"`{cut}`", ABSENT, None, "transfer")
+                continue
             share = _number(row[f"{column}, %"])
             told = f"{row[f'{column}, %']} %, {row[column]}"
             value = None if share is None else share / 100
-            yield at_least(target, row["target"], value, TRANSFER_GAIN, "transfer", told=told)
+            yield at_least(target, f"`{cut}`", value, TRANSFER_GAIN, "transfer", told=told)
 
 
 def training_outcomes(result: Result | None) -> Iterator[Outcome]:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks import kinds, quality, quality_page, shots, tables, target_rows
+from benchmarks import kinds, quality, quality_page, shots, tables, target_rows, transfer
 from benchmarks.grid import GRID
 from benchmarks.kept_results import indexed
 from benchmarks.learning_outcomes import (
@@ -65,7 +65,7 @@ def held_against(folder: Path) -> Iterator[Outcome]:
     yield from kinds_outcomes(
         [cut.name for cut in kinds.CUTS], _read(folder / f"{kinds.NAME}.json")
     )
-    yield from transfer_outcomes(_read(folder / "transfer.json"))
+    yield from transfer_outcomes(transfer.TARGETS, _read(folder / "transfer.json"))
     yield from training_outcomes(_read(folder / "training.json"))
     yield from adaptation_outcomes(_read(folder / "adaptation.json"))
     yield from serving_outcomes(_read(folder / "serving.json"))

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import torch
 
+from coldstart_models.processes import found_device, require_alone, require_devices
 from coldstart_models.progress import Progress
 
 MB: Final = 2**20
@@ -85,6 +86,18 @@ class Meter:
         self._began, self._processor = time.perf_counter(), _processor_seconds()
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)
+
+    @classmethod
+    def of(cls, device: str, processes: int) -> "Meter":
+        """Of a job that starts so many processes itself; `device` as `found_device` takes it.
+
+        Raises ConfigError where there are no such devices, or something else started several.
+        """
+        require_alone()
+        found = found_device(device)
+        if processes > 1:
+            require_devices(found, processes)
+        return cls(found, processes=processes)
 
     def counting(self, progress: Progress | None = None) -> Progress:
         """Who is told of each step, and passes it on."""

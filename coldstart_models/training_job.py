@@ -39,7 +39,7 @@ from coldstart_models.freed_memory import give_back
 from coldstart_models.general.artifact import load_general
 from coldstart_models.learning_costs import Cost, Meter
 from coldstart_models.online_histories import READ
-from coldstart_models.processes import CPU, found_device, require_alone, require_devices
+from coldstart_models.processes import CPU
 from coldstart_models.progress import Progress
 from coldstart_models.ranker import TrainingSet
 from coldstart_models.siamese.checkpoints import Checkpoint
@@ -152,7 +152,7 @@ def train_job(
         ArtifactError: the folder holds no general model.
         ContractMismatch: the general model is of other encoders than the features.
     """
-    meter = _meter(device, processes)
+    meter = Meter.of(device, processes)
     read = _inputs(home)
     start = load_general(general) if general is not None else None
     training, log = _learned_from(load_catalogue(home), home, most_events)
@@ -214,7 +214,7 @@ def meta_train_job(
     Raises ArtifactError where there is no model yet, ContractMismatch where the features are not
     those it was trained on, ConfigError where no learner is called so.
     """
-    meter = _meter(device, processes)
+    meter = Meter.of(device, processes)
     stored = find_model(home)
     check_contract(stored.contract, observe_features(home))
     if seed is None:
@@ -252,15 +252,6 @@ def meta_train_job(
             parent=stored,
             general=stored.metadata.get("general"),
         )
-
-
-def _meter(device: str, processes: int) -> Meter:
-    """Begins to measure. Raises ConfigError where there are no such devices."""
-    require_alone()
-    found = found_device(device)
-    if processes > 1:
-        require_devices(found, processes)
-    return Meter(found, processes=processes)
 
 
 @contextmanager

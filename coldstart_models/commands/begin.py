@@ -39,9 +39,12 @@ def begin(
     from coldstart_models.domain.beginning import Beginning
     from coldstart_models.domain.beginning import begin as learn
     from coldstart_models.domain.examples import of_folder
+    from coldstart_models.siamese.curves import tensorboard
     from feature_repo.encoders.registry import default_device, load_encoder
+    from feature_repo.home import Home
 
-    with console.bar("learn") as progress:
+    drawn = Home.current().curves / f"{console.present():%Y%m%d-%H%M%S}-begin-{network}"
+    with console.bar("learn") as progress, tensorboard(drawn) as curves:
         found = learn(
             of_folder(source),
             Beginning(network=network, size=size, epochs=epochs, batch=batch, seed=seed),
@@ -49,6 +52,7 @@ def begin(
             device=device or default_device(),
             teacher=None if teacher == "none" else load_encoder(teacher, device=device),
             progress=progress,
+            curves=curves,
         )
     if json:
         console.print_json(asdict(found))

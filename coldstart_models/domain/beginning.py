@@ -29,6 +29,7 @@ from coldstart_models.kept_learning import KeptLearning
 from coldstart_models.learning_costs import Cost, Meter
 from coldstart_models.progress import Progress
 from coldstart_models.retrieval import unit
+from coldstart_models.siamese.curves import Curves
 from feature_repo.encoders.content import open_photo
 from feature_repo.encoders.encoder import Encoder
 from feature_repo.encoders.images import white_square
@@ -83,9 +84,13 @@ def begin(
     device: str,
     teacher: Encoder | None = None,
     progress: Progress | None = None,
+    curves: Curves | None = None,
 ) -> Begun:
     """Learn a network of torchvision from a source's photos, and write its weights to `out`; a run
     of the same photos and setting that was stopped is gone on with.
+
+    Args:
+        curves: told the loss and the rate of every step.
 
     Raises:
         NotEnoughData: no class has five photos.
@@ -112,7 +117,7 @@ def begin(
     )
     with torch.random.fork_rng():
         told = meter.counting(progress)
-        losses = _learn(pupil, setting, learned, labels, paths, targets, checkpoint, told)
+        losses = _learn(pupil, setting, learned, labels, paths, targets, checkpoint, told, curves)
     accuracy = _accuracy(pupil, setting, parts.validate, labels, paths)
     pupil.restore_classifier()
     state = {name: value.cpu() for name, value in pupil.network.state_dict().items()}
@@ -196,6 +201,7 @@ def _learn(
     targets: FloatMatrix | None,
     checkpoint: _Checkpoint,
     progress: Progress,
+    curves: Curves | None,
 ) -> list[float]:
     """The mean loss of each epoch; draws by torch's own generator are seeded anew at each."""
     generator = np.random.default_rng(setting.seed)
@@ -225,9 +231,13 @@ def _learn(
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
+            step = epoch * per_epoch + number + 1
+            if curves is not None:
+                curves("loss", float(loss.detach()), step)
+                curves("rate", float(schedule.get_last_lr()[0]), step)
             schedule.step()
             total += float(loss.detach()) / per_epoch
-            progress(epoch * per_epoch + number + 1, setting.epochs * per_epoch)
+            progress(step, setting.epochs * per_epoch)
         losses.append(total)
         checkpoint.save(losses, generator, pupil, optimizer, schedule)
     return losses

@@ -25,6 +25,7 @@ from coldstart_models.data.catalogue import BoolArray
 from coldstart_models.general.corpus import Corpus
 from coldstart_models.general.problems import Problem, Problems
 from coldstart_models.general.tower import GeneralTower
+from coldstart_models.processes import ALONE, Processes
 from feature_repo.encoders.running import has_bfloat16
 
 PROCESSOR: Final = torch.device("cpu")
@@ -80,28 +81,37 @@ class Contrast(nn.Module):
         """A problem's numbers on the device."""
         return torch.from_numpy(values).to(self.device)
 
-    def scores(self, corpus: Corpus, problem: Problem, name: str) -> tuple[Tensor, Tensor]:
-        """(B, C) nearest terms of one modality, and which rows and columns have it (B, C)."""
+    def scores(
+        self, corpus: Corpus, problem: Problem, name: str, processes: Processes = ALONE
+    ) -> tuple[Tensor, Tensor]:
+        """(B, C) nearest terms of one modality, and which rows and columns have it (B, C).
+
+        Args:
+            processes: each computes its part of the rows.
+        """
         place = list(self.tower.widths).index(name)
         temperature = self.log_temperature[place].exp().clamp_max(40.0)
         present = corpus.present(name)
-        used = np.unique(problem.histories[problem.histories >= 0])
+        users = len(problem.histories)
+        rows = processes.part(np.arange(users))
+        histories = problem.histories[rows]
+        used = np.unique(histories[histories >= 0])
         held = self.held(corpus, name)
         vectors = self.tower(name, held[self.placed(used)])
         candidates = self.tower(name, held[self.placed(problem.candidates)])
         told = (problem.histories >= 0) & present[problem.histories.clip(0)]
         weights = told / np.maximum(told.sum(axis=1, keepdims=True), 1)
         mixed = nn.functional.embedding_bag(
-            self.placed(np.searchsorted(used, problem.histories.clip(int(used.min())))),
+            self.placed(np.searchsorted(used, histories.clip(int(used.min())))),
             (temperature * (vectors @ candidates.T).float()).exp(),
-            per_sample_weights=self.placed(weights.astype(np.float32)),
+            per_sample_weights=self.placed(weights[rows].astype(np.float32)),
             mode="sum",
         )
-        nearest = mixed.clamp_min(1e-30).log() / temperature
+        nearest = processes.gathered(mixed.clamp_min(1e-30).log() / temperature, users)
         exists = told.any(axis=1)[:, None] & present[problem.candidates]
         return nearest, self.placed(exists)
 
-    def loss(self, corpus: Corpus, problem: Problem) -> Tensor:
+    def loss(self, corpus: Corpus, problem: Problem, processes: Processes = ALONE) -> Tensor:
         """The contrast of the module's docstring, a mean over users and modalities."""
         total, counted = torch.zeros((), device=self.device), 0
         rows = torch.arange(len(problem.target), device=self.device)
@@ -109,7 +119,7 @@ class Contrast(nn.Module):
         for place, name in enumerate(self.tower.widths):
             if name not in corpus.values or not len(problem.target):
                 continue
-            nearest, exists = self.scores(corpus, problem, name)
+            nearest, exists = self.scores(corpus, problem, name, processes)
             ranked = exists & ~self.placed(problem.barred)
             answered = ranked[rows, target]
             if not bool(answered.any()):
@@ -129,8 +139,13 @@ def learning(
     steps: int | None = None,
     new: BoolArray | None = None,
     known: BoolArray | None = None,
+    processes: Processes = ALONE,
 ) -> Iterator[tuple[int, float]]:
-    """Learn step by step, shops in turn; yields the number and loss of each step."""
+    """Learn step by step, shops in turn; yields the number and loss of each step.
+
+    Args:
+        processes: that share a step's users; the learner is on this one's device.
+    """
     generator = np.random.default_rng([seed, 5])
     problems = []
     for corpus in corpora:
@@ -155,10 +170,11 @@ def learning(
         with torch.autocast(
             learner.device.type, torch.bfloat16, enabled=has_bfloat16(learner.device)
         ):
-            loss = learner.loss(shop.corpus, problem)
+            loss = learner.loss(shop.corpus, problem, processes)
         if loss.requires_grad:
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
+            processes.average(learner.parameters())
             optimizer.step()
         yield step, float(loss.detach())
 

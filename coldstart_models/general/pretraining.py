@@ -13,12 +13,10 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-import torch
 
 from coldstart_models.data.catalogue import BoolArray
 from coldstart_models.errors import NotEnoughData
 from coldstart_models.general.contrast import (
-    PROCESSOR,
     Contrast,
     GeneralSchedule,
     learning,
@@ -37,6 +35,7 @@ from coldstart_models.general.metric import (
 )
 from coldstart_models.general.problems import Problem
 from coldstart_models.general.tower import GeneralTower
+from coldstart_models.processes import ALONE, Processes
 from coldstart_models.progress import Progress
 from coldstart_models.siamese.curves import Curves
 
@@ -87,20 +86,21 @@ def pretrain_tower(
     *,
     seed: int,
     schedule: GeneralSchedule | None = None,
-    device: torch.device = PROCESSOR,
     progress: Progress | None = None,
     stepping: Progress | None = None,
     curves: Curves | None = None,
     kept: KeptRuns | None = None,
+    processes: Processes = ALONE,
 ) -> Pretrained:
     """Learn the metric and the tower from all shops.
 
     Args:
-        device: of the steps; the tower comes back on the processor.
         progress: told how many of the runs are done.
         stepping: told every step of every run.
         curves: told the loss of every step, by the shop that is left out, and the mean quality.
         kept: where runs are written once they are over, and not repeated from.
+        processes: each computes its part of a step's users on its device; the first one checks
+            and writes, and the tower comes back on the processor.
 
     Raises NotEnoughData without a shop, or where encoders' widths differ.
     """
@@ -114,14 +114,14 @@ def pretrain_tower(
     }
     means = {shrinkage: float(np.mean(found)) for shrinkage, found in by_shrinkage.items()}
     shrinkage = max(means, key=lambda one: means[one])
-    key = problem_key(corpora, seed=seed, schedule=schedule, device=device)
-    found = kept.read(key) if kept is not None else []
+    key = problem_key(corpora, seed=seed, schedule=schedule, device=processes.device)
+    found = processes.once(lambda: kept.read(key)) if kept is not None else []
     for done, fold in enumerate(folds):
         if done < len(found):
             continue
         drawn = _Drawn(f"loss without {fold.shop.name}", schedule.steps, stepping, curves)
-        found.append(_curve(fold, shrinkage, widths, seed, schedule, device, drawn))
-        if kept is not None:
+        found.append(_curve(fold, shrinkage, widths, seed, schedule, processes, drawn))
+        if kept is not None and processes.first:
             kept.keep(key, found)
         if progress is not None:
             progress(done + 1, len(folds) + 1)
@@ -132,11 +132,13 @@ def pretrain_tower(
             curves("ndcg@10 of shops left out", float(value), place * schedule.check_every)
     best = int(np.argmax(mean))
     metric = Metric(mean_covariances(told), shrinkage)
-    learner = Contrast(widths, seed=seed, device=device)
+    learner = Contrast(widths, seed=seed, device=processes.device)
     steps = best * schedule.check_every
     all_moved = [in_metric(corpus, metric) for corpus in corpora]
     drawn = _Drawn("loss", steps, stepping, curves)
-    for step, loss in learning(learner, all_moved, schedule, seed, steps=steps):
+    for step, loss in learning(
+        learner, all_moved, schedule, seed, steps=steps, processes=processes
+    ):
         drawn(step, loss)
     if progress is not None:
         progress(len(folds) + 1, len(folds) + 1)
@@ -205,19 +207,25 @@ def _curve(
     widths: dict[str, int],
     seed: int,
     schedule: GeneralSchedule,
-    device: torch.device,
+    processes: Processes,
     drawn: _Drawn,
 ) -> list[float]:
     """The same at every check of a run that learns from the others, the last one repeated."""
     metric = Metric(fold.covariances, shrinkage)
     shop, others = in_metric(fold.shop, metric), [in_metric(one, metric) for one in fold.others]
-    learner = Contrast(widths, seed=seed, device=device)
-    found = [quality(learner, shop, fold.problems)]
-    run = learning(learner, others, schedule, seed, new=fold.known, known=fold.known)
+    learner = Contrast(widths, seed=seed, device=processes.device)
+
+    def checked() -> float:
+        return processes.once(lambda: quality(learner, shop, fold.problems))
+
+    found = [checked()]
+    run = learning(
+        learner, others, schedule, seed, new=fold.known, known=fold.known, processes=processes
+    )
     for step, loss in run:
         drawn(step, loss)
         if step % schedule.check_every == 0:
-            found.append(quality(learner, shop, fold.problems))
+            found.append(checked())
             if max(found) > max(found[-schedule.patience :]):
                 break
     lacking = schedule.steps // schedule.check_every + 1 - len(found)

@@ -7,22 +7,22 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-import torch
-
 from coldstart_models.benchmark_run import DEFAULT_ENCODERS, Encoders
 from coldstart_models.errors import ConfigError
 from coldstart_models.general.artifact import GeneralModel, Provenance, save_general, shop_labels
-from coldstart_models.general.contrast import PROCESSOR, GeneralSchedule
+from coldstart_models.general.contrast import GeneralSchedule
 from coldstart_models.general.kept_runs import KeptRuns
 from coldstart_models.general.pretraining import pretrain_tower
+from coldstart_models.general.sharing import pretrain_together
 from coldstart_models.general.shops import Shop, common_encoders, open_shop
 from coldstart_models.learning_costs import Cost, Meter
-from coldstart_models.processes import CPU, found_device, require_alone
+from coldstart_models.processes import CPU, Processes, found_device
 from coldstart_models.progress import Progress, StepProgress
 from coldstart_models.siamese.curves import Curves, tensorboard
 from feature_repo.catalogs.registry import resolved
@@ -45,6 +45,7 @@ def pretrain_job(
     encoders: Encoders = DEFAULT_ENCODERS,
     schedule: GeneralSchedule | None = None,
     device: str = CPU,
+    processes: int = 1,
     progress: StepProgress | None = None,
     curves: Path | None = None,
     checkpoint: Path | None = None,
@@ -60,16 +61,17 @@ def pretrain_job(
         workdir: keeps the shops' stores, so that a later run takes them up; by default they
             are made in a folder that is removed.
         device: of the steps, as `processes.found_device` takes it.
+        processes: that share a step's users.
         curves: the folder for TensorBoard's.
         licences: source name → terms of its data, where the source does not say.
 
     Raises:
-        ConfigError: no source, or one twice, or terms of one that is not among them.
+        ConfigError: no source, or one twice, or terms of one that is not among them; no such
+            devices.
         NotEnoughData, SourceError: as `open_shop` says.
     """
-    require_alone()
     kept = KeptRuns(checkpoint) if checkpoint is not None else None
-    meter = Meter(found_device(device))
+    meter = Meter.of(device, processes)
     with ExitStack() as stack:
         drawn = stack.enter_context(tensorboard(curves)) if curves is not None else None
         folder = workdir or Path(stack.enter_context(TemporaryDirectory(prefix="coldstart-")))
@@ -90,7 +92,8 @@ def pretrain_job(
             now=now,
             seed=seed,
             schedule=schedule,
-            device=meter.device,
+            device=device,
+            processes=processes,
             progress=progress,
             stepping=meter.counting(),
             curves=drawn,
@@ -111,13 +114,15 @@ def pretrain_shops(
     now: datetime,
     seed: int,
     schedule: GeneralSchedule | None = None,
-    device: torch.device = PROCESSOR,
+    device: str = CPU,
+    processes: int = 1,
     progress: StepProgress | None = None,
     stepping: Progress | None = None,
     curves: Curves | None = None,
     kept: KeptRuns | None = None,
 ) -> GeneralModel:
-    """Learn from shops that are read already; the arguments are those of `pretrain_tower`.
+    """Learn from shops that are read already; the arguments are those of `pretrain_job` and, of
+    what is told and kept, of `pretrain_tower`.
 
     Raises ConfigError where two have the same listings: neither would be left out while the other
     is learned from.
@@ -126,11 +131,15 @@ def pretrain_shops(
     encoders = common_encoders(shops)
     labels = shop_labels([shop.record for shop in shops])
     corpora = [replace(shop.corpus, name=label) for shop, label in zip(shops, labels, strict=True)]
-    made = pretrain_tower(
+    pretrained = (
+        partial(pretrain_together, count=processes, device=device)
+        if processes > 1
+        else partial(pretrain_tower, processes=Processes(found_device(device)))
+    )
+    made = pretrained(
         corpora,
         seed=seed,
         schedule=schedule,
-        device=device,
         progress=progress("pretrain") if progress else None,
         stepping=stepping,
         curves=curves,

@@ -215,12 +215,18 @@ def test_transfer_is_held_against_both_arms_at_a_tenth_of_the_events():
     row = {"target": "`ikea`", "share": "10%", "over alone": "+.0182 (+.0054 to +.0304)",
            "over alone, %": "+27.1", "over unlearned": "+.0012 (−.0006 to +.0032)",
            "over unlearned, %": "+1.4"}  # fmt: skip
-    alone, unlearned = transfer_outcomes({"rows": [row, row | {"share": "3%"}]})
+    shop = row | {"target": "`shop`, generated data", "over alone, %": "+9.0"}
+    found = transfer_outcomes(["ikea", "shop"], {"rows": [row, row | {"share": "3%"}, shop]})
+    alone, generated, unlearned, _ = found
+    assert generated.row()[1] == "`shop`"
+    assert generated.row()[3] == "missed by 1.0 points"
     assert alone.row()[1:4] == ["`ikea`", "+27.1 %, +.0182 (+.0054 to +.0304)", "met"]
     assert unlearned.row()[3] == "missed by 8.6 points"
     assert unlearned.row()[4] == TRIED["transfer"]
-    (missing, _) = transfer_outcomes({"rows": [row | {"over alone, %": "–"}]})
+    (missing, _) = transfer_outcomes(["ikea"], {"rows": [row | {"over alone, %": "–"}]})
     assert not missing.known
+    absent = [*transfer_outcomes(["ikea", "shop"], {"rows": [row]})]
+    assert [(one.where, one.known) for one in absent[:2]] == [("`ikea`", True), ("`shop`", False)]
 
 
 def test_training_tells_minutes_memory_and_growth():

@@ -60,7 +60,17 @@ def test_a_stopped_run_goes_on_to_the_same_end(source, tmp_path, teacher):
     assert kept.is_file()
     assert not (tmp_path / "stopped.pth").exists()
     steps = []
-    again = learned("stopped.pth", progress=lambda step, total: steps.append(step / total))
+    drawn = []
+    again = learned(
+        "stopped.pth",
+        progress=lambda step, total: steps.append(step / total),
+        curves=lambda name, value, step: drawn.append((name, step, value)),
+    )
+    assert [(name, step) for name, step, _ in drawn] == [
+        (name, step) for step in range(9, 13) for name in ("loss", "rate")
+    ]
+    losses = [value for name, _, value in drawn if name == "loss"]
+    assert np.mean(losses) == pytest.approx(again.loss[-1])
     assert min(steps) > 0.6  # two epochs of three were there
     assert again.loss == whole.loss
     assert (whole.cost.steps, again.cost.steps) == (12, 4)

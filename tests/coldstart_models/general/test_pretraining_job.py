@@ -30,6 +30,7 @@ from feature_repo.jobs.extract import extract
 from feature_repo.jobs.ingest import ingest
 from feature_repo.store import Store
 from tests.feature_repo.samples import NOW, CountingEncoder
+from tests.forking import forked_learners as forked_learners
 from validation import gate
 
 SHORT = GeneralSchedule(steps=20, check_every=10, users=32, candidates=64)
@@ -75,6 +76,23 @@ def pretrained(shops: list[str], folder: Path, **options: object) -> Path:
         **{"licences": {"q": "ours"}, **options},  # type: ignore[arg-type]
     )
     return folder
+
+
+@pytest.mark.usefixtures("forked_learners")
+def test_processes_that_the_job_starts_learn_from_all_shops(
+    shops: list[str], tmp_path: Path
+) -> None:
+    one = pretrained(shops, tmp_path / "one")
+    two = pretrained(shops, tmp_path / "two", processes=2)
+    cost = json.loads((two / "cost.json").read_text())
+    assert cost["devices"] == ["cpu", "cpu"]
+    assert cost["steps"] >= 40
+    told, wanted = (json.loads((folder / "config.json").read_text()) for folder in (two, one))
+    for key in ("sources", "shrinkages", "encoders"):
+        assert told[key] == wanted[key]
+    assert dict(told["checks"]) == pytest.approx(dict(wanted["checks"]), abs=0.05)
+    with pytest.raises(ConfigError, match="give cuda or cpu"):
+        pretrained(shops, tmp_path / "three", processes=2, device="meta")
 
 
 def opened(spec: str, home: Home, *, encoder: CountingEncoder | None = None) -> Home:

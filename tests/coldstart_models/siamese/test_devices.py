@@ -2,6 +2,8 @@
 
 import copy
 import io
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -10,8 +12,12 @@ import numpy as np
 import pytest
 import torch
 
+from coldstart_models.general import contrast
 from coldstart_models.general.contrast import Contrast, GeneralSchedule, learning
+from coldstart_models.general.corpus import Corpus
+from coldstart_models.general.kept_runs import KeptRuns
 from coldstart_models.general.pretraining import pretrain_tower
+from coldstart_models.general.sharing import pretrain_together
 from coldstart_models.processes import ALONE, Processes
 from coldstart_models.ranker import TrainingSet
 from coldstart_models.siamese import sharing, stages, training
@@ -104,6 +110,68 @@ def test_two_processes_that_share_a_steps_users_find_the_gradients_of_one() -> N
     assert found == pytest.approx(checks, abs=0.01)
 
 
+def corpora_of_shops() -> list[Corpus]:
+    return [shop(name, seed=seed).corpus for seed, name in enumerate("abc")]
+
+
+def general_descended(processes: Processes, tell: Any) -> tuple[list[float], list[np.ndarray]]:
+    """Losses and gradients of six steps of the general tower, of 31 users each."""
+    corpora, made = corpora_of_shops(), []
+
+    def descent(groups: Any) -> Descent:
+        made.append(Descent(groups))
+        return made[0]
+
+    learner = Contrast({"text": WIDTH}, seed=0, device=processes.device)
+    with torch.no_grad():  # at the start no gradient reaches the inner layer
+        learner.tower.outer["text"].copy_(learner.tower.inner["text"].T)
+    schedule = replace(SHORT, users=31, steps=6)
+    with patch.object(contrast.torch.optim, "AdamW", descent):
+        losses = [loss for _, loss in learning(learner, corpora, schedule, 0, processes=processes)]
+    return losses, made[0].gradients
+
+
+@pytest.mark.usefixtures("forked_learners")
+def test_two_processes_find_the_gradients_of_one_for_the_general_tower() -> None:
+    losses, wanted = general_descended(ALONE, None)
+    found, ours = together(general_descended, count=2, device="cpu")
+    assert len(ours) == len(wanted) == 6
+    for one, other in zip(ours, wanted, strict=True):
+        assert np.abs(other).max() > 1e-3
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
+    assert found == pytest.approx(losses, rel=1e-4)
+
+
+@pytest.mark.usefixtures("forked_learners")
+def test_two_processes_pretrain_what_one_does_and_tell_of_it(tmp_path: Path) -> None:
+    plain = pretrain_tower(corpora_of_shops(), seed=0, schedule=SHORT)
+    runs, steps, curves = [], [], []
+    kept = KeptRuns(tmp_path / "pretrain.json")
+    learn = partial(
+        pretrain_together, corpora_of_shops(), seed=0, schedule=SHORT, count=2, device="cpu"
+    )
+    two = learn(
+        progress=lambda done, total: runs.append((done, total)),
+        stepping=lambda done, total: steps.append(total),
+        curves=lambda name, value, step: curves.append(name),
+        kept=kept,
+    )
+    assert runs == [(done, 4) for done in range(1, 5)]
+    assert steps.count(SHORT.steps) >= 3 * SHORT.check_every
+    assert {"loss without a", "loss without c", "ndcg@10 of shops left out"} <= set(curves)
+    assert two.record.shrinkages == plain.record.shrinkages
+    assert dict(two.record.checks) == pytest.approx(dict(plain.record.checks), abs=0.05)
+    assert two.record.kept_step == plain.record.kept_step > 0
+    for name, value in plain.tower.state_dict().items():
+        assert torch.nn.functional.cosine_similarity(
+            two.tower.state_dict()[name].flatten(), value.flatten(), dim=0
+        ) == pytest.approx(1.0, abs=0.02)
+    again: list[int] = []  # the runs that are over are taken up
+    resumed = learn(stepping=lambda done, total: again.append(done), kept=kept)
+    assert len(again) == two.record.kept_step
+    assert resumed.record == two.record
+
+
 def test_a_process_learns_on_a_copy_of_what_it_shares_with_the_others() -> None:
     caught: list[Any] = []
     with patch.object(
@@ -162,7 +230,7 @@ def test_steps_in_bfloat16_learn_nearly_the_same(monkeypatch: pytest.MonkeyPatch
 
 
 def test_the_general_tower_learns_in_bfloat16_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    corpora = [shop(name, seed=seed).corpus for seed, name in enumerate("abc")]
+    corpora = corpora_of_shops()
     plain = pretrain_tower(corpora, seed=0, schedule=SHORT)
     monkeypatch.setattr("coldstart_models.general.contrast.has_bfloat16", lambda device: True)
     half = pretrain_tower(corpora, seed=0, schedule=SHORT)
@@ -179,9 +247,11 @@ def test_on_a_gpu_the_scorer_learns_what_it_learns_on_the_processor() -> None:
 
 @on_gpu
 def test_on_a_gpu_the_general_tower_learns_and_comes_back() -> None:
-    corpora = [shop(name, seed=seed).corpus for seed, name in enumerate("abc")]
+    corpora = corpora_of_shops()
     plain = pretrain_tower(corpora, seed=0, schedule=SHORT)
-    there = pretrain_tower(corpora, seed=0, schedule=SHORT, device=torch.device("cuda"))
+    there = pretrain_tower(
+        corpora, seed=0, schedule=SHORT, processes=Processes(torch.device("cuda"))
+    )
     assert dict(there.record.checks) == pytest.approx(dict(plain.record.checks), abs=0.05)
     assert not any(value.is_cuda for value in there.tower.state_dict().values())
     learner = Contrast({"text": WIDTH}, seed=0, device=torch.device("cuda"))
