@@ -10,9 +10,9 @@ from coldstart_models.siamese.inputs import ItemInputs
 from coldstart_models.siamese.togetherness import fit_togetherness
 from coldstart_models.siamese.training import PastItems, PreparedEpisode, prepare
 
-Seen = dict[int, PastItems]
-"""What pasts say of all items, by the id of the past. Whoever keeps it keeps the episodes, or an id
-may come again."""
+Seen = dict[tuple[int, bool], PastItems]
+"""What pasts say of all items, by the id of the past and whether dates are read. Whoever keeps it
+keeps the episodes, or an id may come again."""
 
 
 def prepare_each(
@@ -30,9 +30,9 @@ def prepare_each(
         dates: whether the model may use dates.
         seen: of the pasts that are there already; it grows.
     """
-    offered: dict[int, IntArray] = {}
+    offered: dict[tuple[int, bool], IntArray] = {}
     for episode in episodes:
-        key = id(episode.past)
+        key = id(episode.past), dates
         if key not in seen:
             fitted = fit_togetherness(episode.past, inputs, seed=seed)
             seen[key] = PastItems.of(episode.past, inputs, fitted, dates=dates)

@@ -279,6 +279,17 @@ def test_a_season_that_ranks_past_launches_worse_or_that_content_does_not_tell_w
     assert float(term.season_weight) > 0  # one of three may be chance
 
 
+def test_a_model_with_dates_finds_its_season_where_one_without_asked_the_same_past() -> None:
+    ranker, training, _ = fitted_ranker(cut=0.8 * YEAR, copies=8)
+    alone = date_term(ranker)
+    assert float(alone.season_weight) > 0
+    past = past_episodes(training, seed=0, by_time=True)
+    stages.pretrain(training, dates=False, seed=0, past=past)
+    shared = stages.pretrain(training, dates=True, seed=0, past=past).network.date_term
+    assert shared is not None
+    assert float(shared.season_weight) == pytest.approx(float(alone.season_weight))
+
+
 def test_weights_are_learned_as_if_there_were_no_season(monkeypatch: pytest.MonkeyPatch) -> None:
     ranker, training, _ = fitted_ranker(cut=0.8 * YEAR, copies=8)
     model, term = ranker._model, date_term(ranker)
