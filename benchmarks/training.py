@@ -96,10 +96,12 @@ def grown(home: Home, events: int, steps: int) -> list[dict[str, Any]]:
 
 
 def growth(rows: list[dict[str, Any]]) -> dict[str, float]:
-    """Of each measure from the smallest log to the largest, by stage."""
+    """Of each measure from the smallest log to the largest, by stage; none of one log alone."""
     found = {}
     for stage in dict.fromkeys(row["stage"] for row in rows):
         ours = [row for row in rows if row["stage"] == stage]
+        if len(ours) < 2:
+            continue
         for measure in ("events", "ms a step", "seconds", "MB"):
             found[f"{stage}: {measure}"] = round(ours[-1][measure] / ours[0][measure], 2)
     return found

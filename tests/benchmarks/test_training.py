@@ -71,6 +71,7 @@ def test_growth_is_of_each_stage_from_the_smallest_log_to_the_largest() -> None:
     assert found["train: events"] == 10
     assert (found["train: ms a step"], found["train: MB"]) == (1.1, 1.2)
     assert (found["meta-train: ms a step"], found["meta-train: MB"]) == (1.0, 1.5)
+    assert training.growth(rows[:2]) == {}
 
 
 def test_a_shop_that_is_not_there_is_left_out_with_the_reason(tmp_path: Path) -> None:
