@@ -1,12 +1,14 @@
 """Start processes that learn together on this machine, hear what they say, and take the result."""
 
+import io
 import os
 import queue
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar, cast
 
 import torch
+from torch import nn
 from torch.multiprocessing.spawn import ProcessException, start_processes
 
 from coldstart_models.errors import ModelError
@@ -65,6 +67,29 @@ def together(
     while not made:  # the last words may still be on their way
         _listen(said, made, heard, wait=1.0)
     return made[0]
+
+
+def handed(hearers: Mapping[str, Callable[..., None] | None]) -> Callable[..., None]:
+    """For `heard`: what is said first is of whom the rest is for; who is None hears nothing."""
+
+    def heard(kind: str, *content: Any) -> None:
+        hearer = hearers[kind]
+        if hearer is not None:
+            hearer(*content)
+
+    return heard
+
+
+def parameters_of(module: nn.Module) -> bytes:
+    """What a module has learned, as a process can return it: tensors would be gone with it."""
+    state = io.BytesIO()
+    torch.save(module.state_dict(), state)
+    return state.getvalue()
+
+
+def take_parameters(module: nn.Module, state: bytes) -> None:
+    """Give a module what `parameters_of` one like it returned."""
+    module.load_state_dict(torch.load(io.BytesIO(state), weights_only=True))
 
 
 def _listen(

@@ -43,7 +43,7 @@ from coldstart_models.processes import CPU
 from coldstart_models.progress import Progress
 from coldstart_models.ranker import TrainingSet
 from coldstart_models.siamese.checkpoints import Checkpoint
-from coldstart_models.siamese.curves import tensorboard
+from coldstart_models.siamese.curves import run_folder, tensorboard
 from coldstart_models.siamese.event_weights import RECENCY
 from coldstart_models.siamese.files import load_folder, save_folder
 from coldstart_models.siamese.inputs import PHOTO, TEXT
@@ -276,7 +276,7 @@ def _watched(
     told = repr([stage, *problem, encoded, version("coldstart-home")])
     key = hashlib.sha256(told.encode()).hexdigest()
     checkpoint = Checkpoint(home.checkpoints / f"{stage}.pt", key)
-    with tensorboard(home.curves / f"{now:%Y%m%d-%H%M%S}-{stage}") as curves:
+    with tensorboard(run_folder(home, stage, now)) as curves:
         yield Watch(checkpoint, curves, str(meter.device), meter.processes)
     checkpoint.remove()
 

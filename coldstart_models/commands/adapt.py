@@ -127,6 +127,7 @@ def adapt(
     from coldstart_models.domain.setting import Setting
     from coldstart_models.errors import ConfigError
     from coldstart_models.processes import found_device, require_devices
+    from coldstart_models.siamese.curves import run_folder
     from feature_repo.encoders.encoder import Modality
     from feature_repo.encoders.registry import lasting_name, load_encoder
     from feature_repo.home import Home
@@ -172,7 +173,7 @@ def adapt(
         (examples.of_folder(photos), None) if photos is not None else examples.of_home(home)
     )
     with ExitStack() as stack:
-        drawn = home.curves / f"{console.present():%Y%m%d-%H%M%S}-adapt-{out.name}"
+        drawn = run_folder(home, f"adapt-{out.name}", console.present())
         found = adapt_job(
             listed,
             setting,

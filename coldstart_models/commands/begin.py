@@ -39,11 +39,11 @@ def begin(
     from coldstart_models.domain.beginning import Beginning
     from coldstart_models.domain.beginning import begin as learn
     from coldstart_models.domain.examples import of_folder
-    from coldstart_models.siamese.curves import tensorboard
+    from coldstart_models.siamese.curves import run_folder, tensorboard
     from feature_repo.encoders.registry import default_device, load_encoder
     from feature_repo.home import Home
 
-    drawn = Home.current().curves / f"{console.present():%Y%m%d-%H%M%S}-begin-{network}"
+    drawn = run_folder(Home.current(), f"begin-{network}", console.present())
     with console.bar("learn") as progress, tensorboard(drawn) as curves:
         found = learn(
             of_folder(source),

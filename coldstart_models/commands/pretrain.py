@@ -67,6 +67,7 @@ def run(
     from coldstart_models.config import load_config
     from coldstart_models.general.pretraining_job import DEFAULT_SOURCES, pretrain_job
     from coldstart_models.general.shops import licences_stated
+    from coldstart_models.siamese.curves import run_folder
     from feature_repo.home import Home
 
     settings = load_config(config)
@@ -87,7 +88,7 @@ def run(
             device=device or settings.train.device,
             processes=processes or settings.train.processes,
             checkpoint=Home.current().checkpoints / f"{NAME}.json",
-            curves=Home.current().curves / f"{now:%Y%m%d-%H%M%S}-{NAME}",
+            curves=run_folder(Home.current(), NAME, now),
             progress=lambda step: stack.enter_context(console.bar(step)),
         )
     if json:

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from coldstart_models.domain.adapted import Adapted, adapt, require_steps
 from coldstart_models.domain.examples import Examples
@@ -12,7 +11,7 @@ from coldstart_models.domain.setting import Setting
 from coldstart_models.processes import Processes, joined, require_alone
 from coldstart_models.progress import Progress, StepProgress
 from coldstart_models.siamese.curves import Curves, tensorboard
-from coldstart_models.together import Tell, together
+from coldstart_models.together import Tell, handed, together
 from feature_repo.encoders.encoder import Encoder
 
 PROGRESS, CURVE = "progress", "curve"
@@ -60,24 +59,20 @@ def adapt_job(
             partial(_telling, work),
             count=processes,
             device=device,
-            heard=_Heard(progress, drawing()),
+            heard=handed({CURVE: drawing(), PROGRESS: _steps(progress) if progress else None}),
         )
 
 
-class _Heard:
-    """What the first process says, handed to those it is for."""
+def _steps(progress: StepProgress) -> Callable[..., None]:
+    """Told a step's name beside how far it is; a step begins when it is first told of."""
+    begun: dict[str, Progress] = {}
 
-    def __init__(self, progress: StepProgress | None, curves: Curves | None) -> None:
-        self.progress, self.curves = progress, curves
-        self.steps: dict[str, Progress] = {}
+    def told(name: str, done: int, total: int) -> None:
+        if name not in begun:
+            begun[name] = progress(name)
+        begun[name](done, total)
 
-    def __call__(self, kind: str, name: str, *content: Any) -> None:
-        if kind == CURVE and self.curves is not None:
-            self.curves(name, *content)
-        elif kind == PROGRESS and self.progress is not None:
-            if name not in self.steps:
-                self.steps[name] = self.progress(name)
-            self.steps[name](*content)
+    return told
 
 
 def _telling(work: Callable[..., Adapted], processes: Processes, tell: Tell) -> Adapted:

@@ -28,7 +28,6 @@ from coldstart_models.general.tower import GeneralTower
 from coldstart_models.processes import ALONE, Processes
 from feature_repo.encoders.running import has_bfloat16
 
-PROCESSOR: Final = torch.device("cpu")
 INITIAL_TEMPERATURE: Final = 7.0
 INITIAL_SCALE: Final = 10.0
 BARRED: Final = -1e9
@@ -57,7 +56,7 @@ class Contrast(nn.Module):
     """The tower and what only the loss needs, on a device, to which contents are moved once."""
 
     def __init__(
-        self, widths: dict[str, int], *, seed: int, device: torch.device = PROCESSOR
+        self, widths: dict[str, int], *, seed: int, device: torch.device = ALONE.device
     ) -> None:
         super().__init__()
         self.device = device

@@ -1,10 +1,7 @@
 """Pretraining in several processes, each with its part of every step's users."""
 
-import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-
-import torch
 
 from coldstart_models.general.contrast import GeneralSchedule
 from coldstart_models.general.corpus import Corpus
@@ -15,7 +12,7 @@ from coldstart_models.general.tower import GeneralTower
 from coldstart_models.processes import Processes
 from coldstart_models.progress import Progress
 from coldstart_models.siamese.curves import Curves
-from coldstart_models.together import Tell, together
+from coldstart_models.together import Tell, handed, parameters_of, take_parameters, together
 
 RUNS, STEPS, CURVES = "runs", "steps", "curves"
 """What the first process tells of."""
@@ -37,21 +34,11 @@ def pretrain_together(
 
     Raises ConfigError where there are fewer GPUs than processes, and what `pretrain_tower` raises.
     """
-    told: dict[str, Callable[..., None] | None] = {
-        RUNS: progress,
-        STEPS: stepping,
-        CURVES: curves,
-    }
-
-    def heard(kind: str, *content: object) -> None:
-        hearer = told[kind]
-        if hearer is not None:
-            hearer(*content)
-
+    heard = handed({RUNS: progress, STEPS: stepping, CURVES: curves})
     work = partial(_pretrain, list(corpora), seed, schedule, kept)
     widths, state, metric, record = together(work, count=count, device=device, heard=heard)
     tower = GeneralTower(widths)
-    tower.load_state_dict(torch.load(io.BytesIO(state), weights_only=True))
+    take_parameters(tower, state)
     return Pretrained(tower.eval(), metric, record)
 
 
@@ -74,6 +61,4 @@ def _pretrain(
         kept=kept,
         processes=processes,
     )
-    state = io.BytesIO()
-    torch.save(made.tower.state_dict(), state)
-    return made.tower.widths, state.getvalue(), made.metric, made.record
+    return made.tower.widths, parameters_of(made.tower), made.metric, made.record

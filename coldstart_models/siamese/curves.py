@@ -2,10 +2,18 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
+
+from feature_repo.home import Home
 
 Curves = Callable[[str, float, int], None]
 """Told a curve's name, its value and the step."""
+
+
+def run_folder(home: Home, name: str, now: datetime) -> Path:
+    """Where a run's curves are, beside those of other runs."""
+    return home.curves / f"{now:%Y%m%d-%H%M%S}-{name}"
 
 
 @contextmanager

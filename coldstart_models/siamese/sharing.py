@@ -1,12 +1,10 @@
 """A stage of learning in several processes, each with its part of a step's users."""
 
 import copy
-import io
 from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
-import torch
 
 from coldstart_models.processes import Processes
 from coldstart_models.progress import Progress
@@ -19,7 +17,10 @@ from coldstart_models.siamese.training import (
     TrainingRecord,
     train,
 )
-from coldstart_models.together import Tell, together
+from coldstart_models.together import Tell, handed, parameters_of, take_parameters, together
+
+STEPS, CURVES = "steps", "curves"
+"""What the first process tells of."""
 
 
 def train_together(
@@ -39,16 +40,10 @@ def train_together(
 
     Raises ConfigError where there are fewer GPUs than processes.
     """
-
-    def heard(kind: str | None, *content: float) -> None:
-        if kind is None and progress is not None:
-            progress(*map(int, content))
-        elif kind is not None and curves is not None:
-            curves(kind, content[0], int(content[1]))
-
+    heard = handed({STEPS: progress, CURVES: curves})
     work = partial(_train, model, list(episodes), list(validation), schedule, seed, checkpoint)
     record, state = together(work, count=count, device=device, heard=heard)
-    model.load_state_dict(torch.load(io.BytesIO(state), weights_only=True))
+    take_parameters(model, state)
     return record
 
 
@@ -74,11 +69,9 @@ def _train(
         validation,
         schedule=schedule,
         generator=np.random.default_rng(seed),
-        progress=partial(tell, None),
+        progress=partial(tell, STEPS),
         checkpoint=checkpoint,
-        curves=tell,
+        curves=partial(tell, CURVES),
         processes=processes,
     )
-    state = io.BytesIO()
-    torch.save(model.state_dict(), state)
-    return record, state.getvalue()
+    return record, parameters_of(model)

@@ -99,14 +99,19 @@ def descended(processes: Processes, tell: Any) -> tuple[dict[int, float], list[n
     return dict(record.checks), made[0].gradients
 
 
-@pytest.mark.usefixtures("forked_learners")
-def test_two_processes_that_share_a_steps_users_find_the_gradients_of_one() -> None:
-    checks, wanted = descended(ALONE, None)
-    found, ours = together(descended, count=2, device="cpu")
+def assert_same_gradients(ours: list[np.ndarray], wanted: list[np.ndarray]) -> None:
+    """Of six steps, none of them without any."""
     assert len(ours) == len(wanted) == 6
     for one, other in zip(ours, wanted, strict=True):
         assert np.abs(other).max() > 1e-3
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.usefixtures("forked_learners")
+def test_two_processes_that_share_a_steps_users_find_the_gradients_of_one() -> None:
+    checks, wanted = descended(ALONE, None)
+    found, ours = together(descended, count=2, device="cpu")
+    assert_same_gradients(ours, wanted)
     assert found == pytest.approx(checks, abs=0.01)
 
 
@@ -135,10 +140,7 @@ def general_descended(processes: Processes, tell: Any) -> tuple[list[float], lis
 def test_two_processes_find_the_gradients_of_one_for_the_general_tower() -> None:
     losses, wanted = general_descended(ALONE, None)
     found, ours = together(general_descended, count=2, device="cpu")
-    assert len(ours) == len(wanted) == 6
-    for one, other in zip(ours, wanted, strict=True):
-        assert np.abs(other).max() > 1e-3
-        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
+    assert_same_gradients(ours, wanted)
     assert found == pytest.approx(losses, rel=1e-4)
 
 
