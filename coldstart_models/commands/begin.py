@@ -39,18 +39,20 @@ def begin(
     from coldstart_models.domain.beginning import Beginning
     from coldstart_models.domain.beginning import begin as learn
     from coldstart_models.domain.examples import of_folder
+    from coldstart_models.processes import found_device
     from coldstart_models.siamese.curves import run_folder, tensorboard
-    from feature_repo.encoders.registry import default_device, load_encoder
+    from feature_repo.encoders.registry import load_encoder
     from feature_repo.home import Home
 
+    chosen = str(found_device(device))
     drawn = run_folder(Home.current(), f"begin-{network}", console.present())
     with console.bar("learn") as progress, tensorboard(drawn) as curves:
         found = learn(
             of_folder(source),
             Beginning(network=network, size=size, epochs=epochs, batch=batch, seed=seed),
             out=out,
-            device=device or default_device(),
-            teacher=None if teacher == "none" else load_encoder(teacher, device=device),
+            device=chosen,
+            teacher=None if teacher == "none" else load_encoder(teacher, device=chosen),
             progress=progress,
             curves=curves,
         )

@@ -90,13 +90,15 @@ def begin(
     of the same photos and setting that was stopped is gone on with.
 
     Args:
+        device: as `processes.found_device` takes it.
         curves: told the loss and the rate of every step.
 
     Raises:
         NotEnoughData: no class has five photos.
-        ConfigError: the network cannot learn so, or not from photos of that size.
+        ConfigError: the network cannot learn so, or not from photos of that size, or there is no
+            such device.
     """
-    meter = Meter(torch.device(device))
+    meter = Meter.of(device, 1)
     chosen = source.take(np.flatnonzero(source.with_photo))
     parts = cut(np.arange(len(chosen)), validate=0.15, hold=0.0, seed=setting.seed)
     labels = chosen.labels(parts.learn)
@@ -108,7 +110,7 @@ def begin(
         torch.manual_seed(setting.seed)
         pupil = _Pupil(setting.network, int(labels.max()) + 1, teacher)
     _require_fit(pupil, setting)
-    pupil.to(device).to(memory_format=torch.channels_last)
+    pupil.to(meter.device).to(memory_format=torch.channels_last)
     targets = _vectors(teacher, paths) if teacher is not None else None
     taught_by = teacher.hash if teacher is not None else ""
     problem = [asdict(setting), list(chosen.ids), labels.tolist(), taught_by]

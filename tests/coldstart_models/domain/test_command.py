@@ -171,6 +171,9 @@ def test_a_network_is_begun_and_told_with_the_next_step(coldstart, folder):
     told = json.loads(out)
     assert (told["classes"], told["cost"]["devices"]) == (4, ["cpu"])
     assert load_encoder("torchvision:shufflenet_v2_x0_5:two.pth", device="cpu").width == 1024
+    code, _, err = coldstart(*asked[:-1], "nonsense", "--out", "three.pth")
+    assert code != 0
+    assert "there is no device 'nonsense'" in " ".join(err.split())
 
 
 def test_the_cached_blocks_of_the_default_encoder_are_its_own(coldstart, folder):
