@@ -7,7 +7,7 @@ content similarity in the place of the general space. A bound stands beside them
 whole log teaches, ranking by the histories of the share. Candidates and truth are the same at every
 share; shares are nested draws of single events. Measurements are kept one by one in
 ``benchmarks/results/transfer``; what is there is not measured again, unless the target's data or
-the code is another.
+the code is another. Targets and shares that were not asked for stay as they were last published.
 """
 
 import argparse
@@ -123,7 +123,8 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     with threadpool_limits(options.threads):
         results = run(options)
-    text = transfer_tables.published(results, machine=machine())
+    page = tables.standing(options.into.read_text(encoding="utf-8"), name="transfer")
+    text = transfer_tables.published(results, machine=machine(), page=page)
     with replacing(TRANSFER.with_suffix(".json")) as whole:
         whole.write_text(json.dumps(_whole(results), indent=1) + "\n", encoding="utf-8")
     tables.put(text, options.into, name="transfer")
@@ -260,7 +261,10 @@ def _whole(results: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "benchmark": "transfer",
         "machine": machine(),
-        **transfer_tables.made_of(results),
+        **{
+            f"{transfer_tables.MADE_OF}`{target}`": said
+            for target, said in transfer_tables.made_of(results).items()
+        },
         "rows": transfer_tables.curve(results),
         "points": points,
     }

@@ -1,4 +1,8 @@
-"""The curve of transfer as Markdown: what a general model adds, by the share of events."""
+"""The curve of transfer as Markdown: what a general model adds, by the share of events.
+
+Rows that a run did not measure stay as the page shows them, for results are not kept in the
+repository.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -6,11 +10,13 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.tables import fact, generated, number, percent, spread, table
+from benchmarks.page_sections import KEPT, in_order
+from benchmarks.tables import fact, generated, number, percent, rows_of, spread, table
 from coldstart_models.benchmark_result import Measurement, aligned
 from coldstart_models.metrics import NDCG, USER_METRICS, bootstrap_intervals, seed_means
 
 Result = Mapping[str, Any]
+Row = dict[str, str]
 ALONE: Final = "target alone"
 TRANSFERRED: Final = "general, then target"
 UNLEARNED: Final = "unlearned start"
@@ -24,16 +30,22 @@ COLUMNS: Final = (
     *(WHOLE, f"{WHOLE} over alone, %"),
 )
 PLACE: Final = USER_METRICS.index(NDCG)
+MADE_OF: Final = "general for "
+"""How it is told what a target's general model learned from."""
 
 
-def published(results: Sequence[Result], *, machine: Mapping[str, Any]) -> str:
+def published(results: Sequence[Result], *, machine: Mapping[str, Any], page: str = "") -> str:
     """The table of every target and share, and what the general models are made of.
+
+    Args:
+        page: what was published before; its rows of other targets and shares stay.
 
     Raises ValueError where nothing was measured.
     """
-    rows = curve(results)
-    if not rows:
+    found = curve(results)
+    if not found:
         raise ValueError("no point was measured; give --data the folder of the data sets")
+    rows = beside(rows_of(page), found)
     head = (
         f"{NDCG} of `siamese+meta` on the cold items. `{UNLEARNED}` is as `{TRANSFERRED}`, but "
         "learned nothing elsewhere: it has content similarity in the place of the general space. "
@@ -41,12 +53,45 @@ def published(results: Sequence[Result], *, machine: Mapping[str, Any]) -> str:
         f"intervals over users. `{WHOLE}` learned from all of the target's events and ranks by the "
         "histories of the share.\n"
     )
-    told = {**made_of(results), "machine": machine}
+    made = told_of(page) | made_of(results)
+    measured = {_target(row) for row in found}
+    kept = [name for name in dict.fromkeys(map(_target, rows)) if name not in measured]
+    told = {f"{MADE_OF}`{name}`": made[name] for name in in_order(made)} | {"machine": machine}
     facts = "".join(f"- {name}: {fact(value)}\n" for name, value in told.items())
+    if kept:
+        facts += f"{KEPT}{', '.join(f'`{name}`' for name in kept)}\n"
     return "\n".join([head, table(list(rows[0]), [list(row.values()) for row in rows]), facts])
 
 
-def curve(results: Sequence[Result]) -> list[dict[str, str]]:
+def beside(page: Sequence[Mapping[str, str]], found: Sequence[Mapping[str, str]]) -> list[Row]:
+    """A run's rows and those of the page whose target and share it lacks, in the grid's order.
+
+    A table of other columns on the page is left behind.
+    """
+    before = [row for row in page if tuple(row) == COLUMNS]
+    rows = {(_target(row), _share(row)): dict(row) for row in (*before, *found)}
+    order = in_order(dict.fromkeys(target for target, _ in rows))
+    return [rows[key] for key in sorted(rows, key=lambda key: (order.index(key[0]), -key[1]))]
+
+
+def told_of(page: str) -> dict[str, str]:
+    """What the page says each target's general model learned from."""
+    begin = f"- {MADE_OF}`"
+    lines = [line.removeprefix(begin) for line in page.splitlines() if line.startswith(begin)]
+    return {target: said for target, _, said in (line.partition("`: ") for line in lines)}
+
+
+def _target(row: Mapping[str, str]) -> str:
+    """Without its marks, and without that its data is generated."""
+    return row["target"].partition(",")[0].strip("`")
+
+
+def _share(row: Mapping[str, str]) -> float:
+    """In per cent."""
+    return float(row["share"].rstrip("%"))
+
+
+def curve(results: Sequence[Result]) -> list[Row]:
     """A row of every target and share, column by column."""
     rows = []
     for target in dict.fromkeys(one["target"] for one in results):
@@ -108,7 +153,7 @@ def _more(means: Mapping[str, float], arm: str, base: str) -> str:
 
 
 def made_of(results: Sequence[Result]) -> dict[str, str]:
-    """What each target's general model learned from."""
+    """Target → what its general model learned from."""
     facts = {}
     for target in dict.fromkeys(one["target"] for one in results):
         made = [
@@ -122,7 +167,7 @@ def made_of(results: Sequence[Result]) -> dict[str, str]:
                 f"{one['contents']:,} contents, {one['pairs']:,} pairs)"
                 for one in told["sources"]
             )
-            facts[f"general for `{target}`"] = f"{shops}; kept step {told['kept_step']}"
+            facts[target] = f"{shops}; kept step {told['kept_step']}"
     return facts
 
 

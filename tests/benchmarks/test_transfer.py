@@ -107,9 +107,9 @@ def test_data_that_is_not_there_is_left_out(bench, monkeypatch, tmp_path):
         bench("--data", str(tmp_path))
 
 
-def result(arm, seed, values, *, share=0.1):
+def result(arm, seed, values, *, share=0.1, target="t"):
     return {
-        "target": "t",
+        "target": target,
         "seed": seed,
         "share": share,
         "arm": arm,
@@ -151,6 +151,35 @@ def test_the_gain_is_the_mean_of_paired_differences_over_both_others():
     text = transfer_tables.published([*alone, *moved], machine={"cpus": 2})
     assert "| – | **.4000** |" in text
     assert text.count("| – | – |\n") == 1
+
+
+def test_targets_and_shares_that_were_not_measured_stay_as_the_page_shows_them():
+    made = {"sources": [{"name": "s", "contents": 5, "pairs": 7, "generated": False}]}
+
+    def told(target, share, ndcg, step, page=""):
+        alone = result(transfer_tables.ALONE, 0, [0.2], share=share, target=target)
+        moved = result(transfer_tables.TRANSFERRED, 0, [ndcg], share=share, target=target)
+        moved |= {"general": {**made, "kept_step": step}}
+        return transfer_tables.published([alone, moved], machine={"cpus": step}, page=page)
+
+    page = told("ikea", 0.1, 0.3, 1)
+    assert "of an earlier run" not in page
+    page = told("ikea", 1.0, 0.4, 1, page)
+    page = told("retail-06-01", 0.1, 0.5, 2, page)
+    page = told("ikea", 0.1, 0.6, 3, page)
+    rows = tables.rows_of(page)
+    found = [(row["target"], row["share"], row[transfer_tables.TRANSFERRED]) for row in rows]
+    assert found == [
+        ("`retail-06-01`", "10%", "**.5000**"),
+        ("`ikea`", "100%", "**.4000**"),
+        ("`ikea`", "10%", "**.6000**"),
+    ]
+    assert page.splitlines()[-4:] == [
+        "- general for `retail-06-01`: s (5 contents, 7 pairs); kept step 2",
+        "- general for `ikea`: s (5 contents, 7 pairs); kept step 3",
+        "- machine: cpus 3",
+        "- of an earlier run: `retail-06-01`",
+    ]
 
 
 def test_the_bound_learns_from_the_whole_log_and_ranks_by_the_histories_of_the_share():
