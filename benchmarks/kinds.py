@@ -162,9 +162,9 @@ def as_benchmark(source: str, seeds: Sequence[Mapping[str, Any]]) -> dict[str, A
             }
             if name == OURS and POPULARITY in found:
                 less = (values - found[POPULARITY][by, group])[:, :, None]
-                row[BOUNDS] = [
-                    round(float(end), DIGITS) for end in bootstrap_intervals(less, seed=0)[0]
-                ]
+                ends = bootstrap_intervals(less, seed=0)[0]
+                if not np.isnan(ends).any():
+                    row[BOUNDS] = [round(float(end), DIGITS) for end in ends]
             breakdowns.append(row)
     return {"source": source, "split": seeds[0]["split"], "breakdowns": breakdowns}
 

@@ -20,6 +20,7 @@ from coldstart_models.encoder_comparison_result import (
 )
 from coldstart_models.errors import ModelError, NotEnoughData
 from coldstart_models.metrics import (
+    FEWEST,
     NDCG,
     USER_METRICS,
     FloatArray,
@@ -179,8 +180,8 @@ def _add_pair(image: _Encoded, text: _Encoded, found: Comparison) -> None:
 
 
 def _means(values: FloatArray, names: Sequence[str]) -> dict[str, Measured]:
-    """Each column's mean and interval, from (Q, M); nothing where Q is 0."""
-    if not len(values):
+    """Each column's mean and interval, from (Q, M); nothing of queries too few for one."""
+    if len(values) < FEWEST:
         return {}
     bounds = bootstrap_intervals(values[None], seed=0)
     return {

@@ -28,6 +28,8 @@ USER_METRICS: Final = (RECALL, NDCG, MRR, AUC)
 RECALL_DEPTH: Final = 20
 NDCG_DEPTH: Final = 10
 RESAMPLES: Final = 1000
+FEWEST: Final = 2
+"""Users that an interval needs."""
 CONFIDENCE: Final = 0.95
 
 
@@ -161,9 +163,13 @@ def bootstrap_intervals(
 ) -> npt.NDArray[np.float64]:
     """(M, 2) percentile 95 % intervals of :func:`seed_means` over resampled users.
 
-    A metric that nobody has is NaN.
+    NaN of a metric that nobody has or one user alone: draws of one user are all alike, and say
+    nothing of chance.
     """
-    return percentile_interval(bootstrap_means(values, seed=seed, resamples=resamples))
+    bounds = percentile_interval(bootstrap_means(values, seed=seed, resamples=resamples))
+    users = (~np.isnan(values)).any(axis=0).sum(axis=0)
+    bounds[users < FEWEST] = np.nan
+    return bounds
 
 
 def bootstrap_means(values: FloatArray, *, seed: int, resamples: int = RESAMPLES) -> FloatArray:

@@ -114,6 +114,15 @@ def test_a_metric_that_nobody_has_gets_no_interval():
     np.testing.assert_array_equal(bounds[1], [1.0, 1.0])
 
 
+def test_a_metric_of_one_user_gets_no_interval():
+    values = np.full((2, 5, 2), np.nan)
+    values[:, 0, 0] = 0.5
+    values[0, 1, 1], values[1, 2, 1] = 0.25, 0.75
+    bounds = bootstrap_intervals(values, seed=0)
+    assert np.isnan(bounds[0]).all()
+    assert bounds[1, 0] < 0.5 < bounds[1, 1]
+
+
 def test_intervals_repeat_by_seed():
     values = np.random.default_rng(0).random((2, 20, 4))
     first, again = (bootstrap_intervals(values, seed=3) for _ in range(2))
