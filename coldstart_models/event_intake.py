@@ -157,7 +157,12 @@ def _gated(
     from validation import gate
 
     checked = gate.check_events(
-        events, known_item_ids=listed_items(home).ids, rules=rules, now=now, reported=False
+        events,
+        known_item_ids=listed_items(home).ids,
+        rules=rules,
+        now=now,
+        reported=False,
+        identified=True,
     )
     rows = checked.quarantined
     again = np.array([DUPLICATE_ID in checks for checks in rows[reasons.CHECKS]], dtype=bool)

@@ -101,7 +101,7 @@ def numbers(values: pd.Series) -> Cast:
         read_values = pd.to_numeric(values.astype(object), errors="coerce").astype(np.float64)
         read_values = read_values.where(~np.isinf(read_values))
         readable = ~present | read_values.notna().to_numpy()
-        readable[~readable] = [_is_blank(value) for value in values[~readable]]
+        readable[~readable] = [is_blank(value) for value in values[~readable]]
     return read_values, readable & ~_explicit_nan(values, present)
 
 
@@ -123,7 +123,7 @@ def moments(values: pd.Series) -> Cast:
     )
     read = read.astype(MICROSECONDS)
     readable = ~present | read.notna().to_numpy()
-    readable[~readable] = [_is_blank(value) for value in values[~readable]]
+    readable[~readable] = [is_blank(value) for value in values[~readable]]
     return read, readable
 
 
@@ -155,10 +155,11 @@ def _one_by_one(values: pd.Series, read: Callable[[object], object]) -> Cast:
 def _is_absent(value: object) -> bool:
     if value is None or value is pd.NA or value is pd.NaT:
         return True
-    return _is_blank(value) or (isinstance(value, float) and math.isnan(value))
+    return is_blank(value) or (isinstance(value, float) and math.isnan(value))
 
 
-def _is_blank(value: object) -> bool:
+def is_blank(value: object) -> bool:
+    """Text without a character that is seen."""
     return isinstance(value, str) and not value.strip()
 
 

@@ -30,12 +30,14 @@ def check_events(
     source: str | None = None,
     rules: Rules = NO_RULES,
     reported: bool = True,
+    identified: bool = False,
 ) -> GateResult:
     """Check events; `event_id` may be absent or null, but ids that are given must differ.
 
     See `listing_gate.check_items` for the arguments.
 
     Args:
+        identified: whether every event is to bring its id, for nobody will give it one.
         reported: whether Great Expectations' results are wanted, for a report. The verdicts are
             the same without them; a few rows are judged several times as fast.
 
@@ -51,6 +53,7 @@ def check_events(
             source=source,
             rules=rules,
             reported=reported,
+            identified=identified,
         )
     )
 
@@ -63,14 +66,15 @@ def events_in_parts(
     source: str | None = None,
     rules: Rules = NO_RULES,
     reported: bool = True,
+    identified: bool = False,
 ) -> Iterator[GateResult]:
-    """Check events that come in parts. See `listing_gate` for the arguments."""
+    """Check events that come in parts. See `check_events` for the arguments."""
     batch, spool = _surveyed_events(parts, now=now, source=source)
     judge = partial(
         _judged_events,
         batch=batch,
         known_item_ids=known_item_ids,
-        suite=suites.events(now=now, present=batch.present, rules=rules),
+        suite=suites.events(now=now, present=batch.present, rules=rules, identified=identified),
         first_rows=FirstRows(batch.repeated),
         now=now,
         judge=engine.run if reported else conditions.found,

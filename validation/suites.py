@@ -112,11 +112,23 @@ def items(
 
 
 def events(
-    *, now: datetime, present: Collection[str], rules: Rules = NO_RULES
+    *,
+    now: datetime,
+    present: Collection[str],
+    rules: Rules = NO_RULES,
+    identified: bool = False,
 ) -> "ExpectationSuite":
-    """The events' suite. See `items` for the arguments."""
+    """The events' suite. See `items` for the arguments.
+
+    Args:
+        identified: whether every event is to bring its id.
+    """
     suite = Checklist("events")
     suite.line_is_read(tables.USER_ID)
+    if identified:
+        suite.not_null(
+            tables.EVENT_ID, "the event_id is missing; give each event an id that no other has"
+        )
     suite.not_null(tables.USER_ID, "the user_id is missing; every event needs who acted")
     suite.not_null(tables.ITEM_ID, "the item_id is missing; every event needs its listing")
     suite.not_null(

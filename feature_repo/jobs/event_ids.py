@@ -7,6 +7,7 @@ from typing import Final
 import pandas as pd
 
 from validation import tables
+from validation.coercion import is_blank
 
 KEY_COLUMNS: Final = (
     tables.SOURCE,
@@ -21,7 +22,7 @@ KEPT: Final = 32
 
 
 def with_event_ids(events: pd.DataFrame) -> pd.DataFrame:
-    """The events with `event_id` filled where it is absent or null.
+    """The events with `event_id` filled where it is absent, null or blank.
 
     The id is the start of the SHA-256 of the row's `KEY_COLUMNS` and its occurrence number
     among rows equal in them, so that real repeats stay apart and reading the same log again
@@ -30,7 +31,7 @@ def with_event_ids(events: pd.DataFrame) -> pd.DataFrame:
     """
     if tables.EVENT_ID in events:
         given = events[tables.EVENT_ID]
-        missing = given.isna()
+        missing = given.isna() | given.map(is_blank).astype(bool)
         if not missing.any():
             return events
         filled = given.astype(object)
@@ -59,6 +60,13 @@ def _key_texts(events: pd.DataFrame, name: str) -> Iterable[str]:
     if isinstance(values.dtype, pd.DatetimeTZDtype):
         values = values.dt.as_unit("us").astype("int64")
     return [
-        "\x00" if absent else str(value)
+        "\x00" if absent else _key_text(value)
         for absent, value in zip(null, values.tolist(), strict=True)
     ]
+
+
+def _key_text(value: object) -> str:
+    """A time as in a column of times alone: an unreadable one in another row changes no id."""
+    if isinstance(value, pd.Timestamp):
+        return str(value.as_unit("us").asm8.astype("int64"))
+    return str(value)

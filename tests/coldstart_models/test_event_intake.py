@@ -237,6 +237,18 @@ def test_any_json_value_may_be_an_id(home: Home, store: Store, odd: Any) -> None
     assert log.notna().all()
 
 
+@pytest.mark.parametrize("none", [None, "", " \t"])
+def test_an_event_without_an_id_is_held_back_and_stops_no_other(
+    home: Home, store: Store, none: str | None
+) -> None:
+    whole, user = f"whole {none!r}", f"kim {none!r}"
+    taken = take(home, store, click(none, user, "rug"), click(whole, user, "sofa"))
+    assert taken.accepted == (whole,)
+    (held,) = taken.quarantined
+    assert "the event_id is missing" in held.reasons[0]
+    assert history(store, user) == ["sofa"]
+
+
 def test_after_an_ingest_new_events_go_online_and_old_places_do_not_count(
     home: Home, store: Store
 ) -> None:

@@ -61,6 +61,17 @@ def test_quantities_do_not_change_an_id() -> None:
     assert ids(events(**{tables.QUANTITY: [1, 2, 3]})) == ids(events())
 
 
+def test_a_time_that_cannot_be_read_changes_no_other_rows_id() -> None:
+    times = [*events()[tables.EVENT_TIMESTAMP][:2], "31/02/2020"]
+    mixed = events(**{tables.EVENT_TIMESTAMP: pd.Series(times, dtype=object)})
+    assert ids(mixed)[:2] == ids(events())[:2]
+
+
+def test_a_blank_id_is_none() -> None:
+    blank = events(**{tables.EVENT_ID: ["mine", " ", ""]})
+    assert ids(blank) == ids(events(**{tables.EVENT_ID: ["mine", None, None]}))
+
+
 def test_given_ids_stay_and_only_missing_ones_are_filled() -> None:
     filled = ids(events(**{tables.EVENT_ID: ["mine", None, "yours"]}))
     assert filled[0] == "mine"
