@@ -147,7 +147,8 @@ def joined(device: str | None = None) -> Processes:
     """This process among those that its environment names; by itself where it names none.
 
     Args:
-        device: ``auto``, ``cpu``, ``cuda`` or, by itself, any of torch's; by default ``auto``.
+        device: ``auto``, ``cpu``, ``cuda`` or, by itself, one GPU of several, ``cuda:1``; by
+            default ``auto``.
 
     Raises ConfigError for a device that is not there, or fewer GPUs than processes.
     """
@@ -182,15 +183,18 @@ ALONE: Final = Processes(torch.device(CPU))
 
 
 def found_device(name: str | None) -> torch.device:
-    """The device of that name. Raises ConfigError where it is not there."""
+    """The device of that name. Raises ConfigError where it is not there, or learning is not for it:
+    torch knows others, and some of them only pretend to compute."""
     if name in (None, AUTO):
         return torch.device(default_device())
     try:
         device = torch.device(str(name))
-    except RuntimeError as error:
+    except RuntimeError:
+        device = torch.device("meta")  # which is none to learn on
+    if device.type not in (CPU, CUDA):
         raise ConfigError(
-            f"there is no device {name!r}; known are {', '.join(DEVICES)}, or torch's, as cuda:1"
-        ) from error
+            f"there is no device {name!r}; known are {', '.join(DEVICES)}, or one GPU, as cuda:1"
+        )
     if device.type == CUDA and (device.index or 0) >= torch.cuda.device_count():
         raise ConfigError(
             f"device {name!r} was asked for, and torch finds "

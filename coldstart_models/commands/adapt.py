@@ -108,7 +108,7 @@ def adapt(
     ] = 0.1,
     seed: Annotated[int, typer.Option()] = 0,
     device: Annotated[
-        str, typer.Option(help="auto (a GPU where there is one), cpu, cuda, or one of torch's.")
+        str, typer.Option(help="auto (a GPU where there is one), cpu, cuda, or cuda:1.")
     ] = "auto",
     processes: Annotated[
         int,

@@ -30,7 +30,7 @@ def begin(
     epochs: Annotated[int, typer.Option(min=1)] = 4,
     batch: Annotated[int, typer.Option(min=2, help="Photos a step.")] = 64,
     seed: Annotated[int, typer.Option()] = 0,
-    device: Annotated[str | None, typer.Option(help="A torch device.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, or cuda:1.")] = None,
     json: console.Json = False,
 ) -> None:
     """Learn a network from nothing on photos with classes, and write a weights file."""

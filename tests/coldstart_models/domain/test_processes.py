@@ -213,6 +213,9 @@ def test_a_device_that_is_not_there_is_told(monkeypatch):
     assert found_device("cpu") == CPU
     with pytest.raises(ConfigError, match="there is no device 'gpu'; known are auto, cpu, cuda"):
         found_device("gpu")
+    for known_to_torch in ("meta", "mps", "xpu"):
+        with pytest.raises(ConfigError, match=f"there is no device '{known_to_torch}'"):
+            found_device(known_to_torch)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
     assert found_device("cuda:1") == torch.device("cuda:1")
     require_devices(torch.device("cuda"), 2)

@@ -18,6 +18,7 @@ from coldstart_models.general.corpus import Corpus
 from coldstart_models.general.kept_runs import KeptRuns
 from coldstart_models.general.pretraining import pretrain_tower
 from coldstart_models.general.sharing import pretrain_together
+from coldstart_models.learning_costs import Meter
 from coldstart_models.processes import ALONE, Processes
 from coldstart_models.ranker import TrainingSet
 from coldstart_models.siamese import sharing, stages, training
@@ -239,11 +240,25 @@ def test_the_general_tower_learns_in_bfloat16_as_well(monkeypatch: pytest.Monkey
     assert dict(half.record.checks) == pytest.approx(dict(plain.record.checks), abs=0.05)
 
 
+def test_a_gpu_by_its_number_is_begun_with_before_its_memory_is_measured(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls: list[str] = []
+    monkeypatch.setattr(torch.cuda, "init", lambda: calls.append("init"))
+    monkeypatch.setattr(
+        torch.cuda, "reset_peak_memory_stats", lambda device: calls.append(str(device))
+    )
+    Meter(torch.device("cuda:0"))
+    assert calls == ["init", "cuda:0"]
+
+
 @on_gpu
-def test_on_a_gpu_the_scorer_learns_what_it_learns_on_the_processor() -> None:
-    assert losses_of("cuda")[1] == pytest.approx(losses_of()[1], rel=0.01)
-    there = trained(Watch(device="cuda"))
-    tuned = meta_train(there, launches(), seed=0, watch=Watch(device="cuda"))
+@pytest.mark.parametrize("device", ["cuda", "cuda:0"])
+def test_on_a_gpu_the_scorer_learns_what_it_learns_on_the_processor(device: str) -> None:
+    assert Meter.of(device, 1).cost().device_peak_mb is not None
+    assert losses_of(device)[1] == pytest.approx(losses_of()[1], rel=0.01)
+    there = trained(Watch(device=device))
+    tuned = meta_train(there, launches(), seed=0, watch=Watch(device=device))
     assert not any(value.is_cuda for value in tuned.network.state_dict().values())
 
 
