@@ -54,7 +54,8 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """What first customers taught, of the listings that have any."""
+    """What first customers taught, of the new listings that have any; a listing that is known by
+    now is ranked by all of its customers."""
 
     rows: IntArray
     """(L,) ascending."""
@@ -65,8 +66,8 @@ class Learned:
 
     @classmethod
     def of(cls, snapshot: "Snapshot") -> "Learned":
-        """From the rows with support."""
-        rows = np.flatnonzero(snapshot.support)
+        """From the new rows with support."""
+        rows = np.flatnonzero(snapshot.new & (snapshot.support > 0))
         deltas, biases = snapshot.deltas[rows], snapshot.biases[rows]
         return cls(rows, torch.from_numpy(deltas), torch.from_numpy(biases))
 

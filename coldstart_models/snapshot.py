@@ -32,8 +32,6 @@ from validation.prices import spelled_levels
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND: Final = timedelta(microseconds=1)
-NEW_FOR: Final = timedelta(days=28)
-"""A listing counts as new for so long before the newest event."""
 REFERENCE_SIZE: Final = 512
 """Items of the pool that each user's terms are standardised over."""
 REFERENCE_LEAST: Final = 64
@@ -336,19 +334,3 @@ class Snapshot:
 def microseconds(moment: datetime) -> int:
     """Since 1970, UTC."""
     return int((moment - EPOCH) // MICROSECOND)
-
-
-def new_listings(items: pd.DataFrame, events: pd.DataFrame) -> BoolArray:
-    """(N,): who is new: never chosen, or listed within NEW_FOR of the newest event.
-
-    Args:
-        items: canonical items.
-        events: canonical events; undated logs make only the never chosen new.
-    """
-    positive = events[events[tables.EVENT_TYPE].isin(tables.POSITIVE_EVENT_TYPES)]
-    unchosen = ~items[tables.ITEM_ID].isin(positive[tables.ITEM_ID].unique()).to_numpy()
-    if positive.empty:
-        return np.ones(len(items), bool)
-    newest = pd.to_datetime(events[tables.EVENT_TIMESTAMP], utc=True).max()
-    listed = pd.to_datetime(items[tables.LISTED_AT], utc=True)
-    return np.asarray(unchosen | (listed >= newest - NEW_FOR).fillna(False).to_numpy(bool))

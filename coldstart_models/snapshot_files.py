@@ -5,9 +5,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from coldstart_models.data.catalogue import BoolArray, moments_us
+from coldstart_models.data.newness import new_listings
 from coldstart_models.errors import ArtifactError
 from coldstart_models.sales import READ, Sales
-from coldstart_models.snapshot import ITEM_COLUMNS, Snapshot, new_listings
+from coldstart_models.snapshot import ITEM_COLUMNS, Snapshot
 from feature_repo.event_log import event_log
 from feature_repo.home import Home
 from feature_repo.vector_snapshot import Vectors as StoredVectors
@@ -54,13 +56,21 @@ def read_snapshot(home: Home, *, tag: str, widths: dict[str, int], kept: bool = 
         items=items[list(ITEM_COLUMNS)],
         rows=stored.matrix if served.all() else stored.matrix[served],
         widths=widths,
-        new=new_listings(items, events),
+        new=_new(items, events),
         deltas=deltas,
         biases=biases,
         support=counts,
         model=tag,
         sales=Sales.of(events, item_ids, position=log.position),
     )
+
+
+def _new(items: pd.DataFrame, events: pd.DataFrame) -> BoolArray:
+    """(N,) which of canonical items are new by canonical events."""
+    positive = events[events[tables.EVENT_TYPE].isin(tables.POSITIVE_EVENT_TYPES)]
+    chosen = items[tables.ITEM_ID].isin(positive[tables.ITEM_ID].unique()).to_numpy(bool)
+    newest = int(moments_us(positive[tables.EVENT_TIMESTAMP]).max()) if len(positive) else None
+    return new_listings(moments_us(items[tables.LISTED_AT]), chosen, newest_us=newest)
 
 
 def _kept_vectors(home: Home, tag: str) -> StoredVectors:

@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -57,7 +57,6 @@ from coldstart_models.siamese.season import fit_season
 from coldstart_models.siamese.stages import META, TRAIN, SiameseModel, Watch, meta_train, pretrain
 from coldstart_models.siamese.togetherness import fit_togetherness
 from coldstart_models.siamese.training import Schedule, history_batch, to_vectors
-from coldstart_models.snapshot import NEW_FOR
 from feature_repo.catalogs.source import Ordering
 from feature_repo.erasure import journal
 from feature_repo.event_log import event_log
@@ -310,10 +309,7 @@ def _learned_from(
     log = event_log(home)
     if not log.exists():
         raise NotEnoughData(f"no events at {home.events}; ingest a source that has events")
-    new_for_us = NEW_FOR // timedelta(microseconds=1)
-    read = read_learning_log(
-        log.state(), catalogue, new_for_us=new_for_us, shots=MAX_SUPPORT, most=most_events
-    )
+    read = read_learning_log(log.state(), catalogue, shots=MAX_SUPPORT, most=most_events)
     give_back()
     orderings = {record.ordering for record in read_records(home.sources).values()}
     training = TrainingSet(

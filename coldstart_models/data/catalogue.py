@@ -80,9 +80,7 @@ class Catalogue:
     @cached_property
     def listed_us(self) -> IntArray:
         """When each item was first offered, µs since 1970 UTC; the smallest int64 if unknown."""
-        listed = pd.to_datetime(self.frame[tables.LISTED_AT], utc=True)
-        values = listed.dt.tz_localize(None).to_numpy(dtype="datetime64[us]").astype(np.int64)
-        return np.asarray(values, dtype=np.int64)
+        return moments_us(self.frame[tables.LISTED_AT])
 
     def index(self, item_ids: Sequence[str]) -> IntArray:
         """Row numbers of the ids. Raises UnknownItem naming the first few unknown ones."""
@@ -150,3 +148,9 @@ def read_embeddings(path: Path, item_ids: "pd.Series[str]") -> Embeddings:
     vectors = np.zeros((count, values.shape[1]), np.float32)
     vectors[present] = values[rows[present].astype(np.int64)]
     return Embeddings(vectors, present, str(stored["encoder"][0]), str(stored["encoder_hash"][0]))
+
+
+def moments_us(moments: pd.Series) -> IntArray:
+    """(N,) µs since 1970 UTC; the smallest int64 where one is null."""
+    naive = pd.to_datetime(moments, utc=True).dt.tz_localize(None)
+    return np.asarray(naive.to_numpy(dtype="datetime64[us]").astype(np.int64), np.int64)

@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from coldstart_models.config import MOST_EVENTS
 from coldstart_models.data.catalogue import BoolArray, Catalogue, IntArray
 from coldstart_models.data.interactions import Interactions, in_time_order
+from coldstart_models.data.newness import NEW_FOR_US, new_listings
 from coldstart_models.data.positive_events import positive, times_us
 from coldstart_models.data.shop_clock import ShopClock
 from coldstart_models.data.traits import TRAITS, event_traits
@@ -47,7 +48,7 @@ class LearningLog:
     first: Interactions
     """Of the first customers of listings that are new; `drawn` itself where everybody was drawn."""
     new: BoolArray
-    """(N,) items listed shortly before the newest event."""
+    """(N,) items that are new, see `newness`."""
     chosen: BoolArray
     """(N,) items of the catalogue that somebody chose, whoever was drawn."""
     events: int
@@ -57,19 +58,24 @@ class LearningLog:
 
 
 def read_learning_log(
-    log: LogState, catalogue: Catalogue, *, new_for_us: int, shots: int, most: int = MOST_EVENTS
+    log: LogState,
+    catalogue: Catalogue,
+    *,
+    shots: int,
+    most: int = MOST_EVENTS,
+    new_for_us: int = NEW_FOR_US,
 ) -> LearningLog:
     """The positive events of a log on items of a catalogue, as many as are learned from.
 
     Args:
-        new_for_us: µs before the newest event within which a listing that was listed is new.
         shots: first customers that a new listing learns from.
         most: events above which only some people are drawn. Raises ValueError below 1.
+        new_for_us: µs before the newest choice within which what was listed is new.
     """
     if most < 1:
         raise ValueError(f"most is {most}, expected 1 or more events")
     chosen, events, newest = _surveyed(log, catalogue)
-    new = ~chosen if newest is None else catalogue.listed_us >= newest - new_for_us
+    new = new_listings(catalogue.listed_us, chosen, newest_us=newest, within_us=new_for_us)
     if events <= most:
         everything = _Gathering(catalogue)
         for part in _parts(log, catalogue, COLUMNS):
@@ -126,14 +132,15 @@ def _users(rows: pa.Table) -> pa.Array:
 
 
 def _surveyed(log: LogState, catalogue: Catalogue) -> tuple[BoolArray, int, int | None]:
-    """(N,) what was chosen, how many positive events there are, and the time of the newest."""
+    """(N,) what was chosen, how many positive events there are on items of the catalogue, and the
+    time of the newest, on whatever item."""
     chosen, events, newest = np.zeros(len(catalogue), bool), 0, None
     columns = (tables.ITEM_ID, tables.EVENT_TYPE, tables.EVENT_TIMESTAMP)
     for part in _parts(log, catalogue, columns):
-        if len(part.items):
-            chosen[part.items] = True
-            events += len(part.items)
-            latest = int(part.times_us.max())
+        chosen[part.items] = True
+        events += len(part.items)
+        if len(part.positive):
+            latest = int(times_us(part.positive).max())
             newest = latest if newest is None else max(newest, latest)
     return chosen, events, newest
 

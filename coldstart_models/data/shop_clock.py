@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from coldstart_models.data.catalogue import IntArray
+from coldstart_models.data.catalogue import BoolArray, IntArray
 
 HOUR_US: Final = 3_600_000_000
 """Choices are counted by the hour, and spread evenly over it."""
@@ -93,5 +93,9 @@ class ShopClock:
 
 def _start_of(time_us: IntArray) -> IntArray:
     """(P,): when the hour, or the step of an order, of each moment begins."""
-    hours = time_us - time_us % HOUR_US
-    return np.asarray(np.where(hours == ORDER_US, time_us, hours), np.int64)
+    return np.asarray(np.where(in_order(time_us), time_us, time_us - time_us % HOUR_US), np.int64)
+
+
+def in_order(time_us: IntArray | int) -> BoolArray:
+    """(P,): whether moments are places in the order of a log without dates; of one, a scalar."""
+    return np.asarray(np.asarray(time_us) // HOUR_US == ORDER_US // HOUR_US, bool)

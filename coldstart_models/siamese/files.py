@@ -128,5 +128,5 @@ def _lexicon(arrays: Arrays, config: dict[str, Any], name: str) -> Lexicon | Non
     if name not in config["lexicons"]:
         return None
     stored = config["lexicons"][name]
-    kind = LexiconKind(stored["kind"]["analyzer"], tuple(stored["kind"]["ngrams"]))
+    kind = LexiconKind(**stored["kind"] | {"ngrams": tuple(stored["kind"]["ngrams"])})
     return Lexicon(stored["vocabulary"], arrays[f"{name}.idf"], arrays[f"{name}.axes"], kind=kind)

@@ -81,7 +81,8 @@ def test_a_short_log_is_learned_from_as_it_is(
     assert found.share == 1.0
     assert found.events == len(expected)
     assert found.chosen.tolist() == (expected.item_users() > 0).tolist()
-    assert np.flatnonzero(found.new).tolist() == [ITEMS - 2, ITEMS - 1]
+    assert np.flatnonzero(found.new).tolist() == [ITEMS - 3, ITEMS - 2, ITEMS - 1]
+    assert not found.chosen[ITEMS - 3]
 
 
 def test_of_a_long_log_people_are_drawn_with_all_they_did(home: Home, catalogue: Catalogue) -> None:
