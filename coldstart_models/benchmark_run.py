@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
@@ -248,7 +249,8 @@ def read_stored(home: Home, *, until: datetime | None = None) -> StoredSource:
     """The folder's one source, with its features. Raises ConfigError where there are several.
 
     Args:
-        until: time-zone aware; later events, which a kept folder may hold, are not read.
+        until: time-zone aware; later events, which a kept folder may hold, are not read, nor items
+            that were listed later and that nobody had met before.
     """
     records = list(read_records(home.sources).values())
     if len(records) != 1:
@@ -259,10 +261,19 @@ def read_stored(home: Home, *, until: datetime | None = None) -> StoredSource:
         )
     record = records[0]
     truth = pq.read_table(home.truth).to_pandas() if record.truth else None
-    events = event_log(home).read().to_pandas()
+    events, catalogue = event_log(home).read().to_pandas(), load_catalogue(home)
     if until is not None:
         events = events[events[tables.EVENT_TIMESTAMP] <= until].reset_index(drop=True)
-    return StoredSource(record, load_catalogue(home), events, truth)
+        catalogue = _known(catalogue, events, until)
+    return StoredSource(record, catalogue, events, truth)
+
+
+def _known(catalogue: Catalogue, events: pd.DataFrame, until: datetime) -> Catalogue:
+    """The items that were there: listed by then, or without a date, or in an event before it."""
+    listed = pd.to_datetime(catalogue.frame[tables.LISTED_AT], utc=True)
+    met = catalogue.frame[tables.ITEM_ID].isin(events[tables.ITEM_ID].unique())
+    there = (~(listed > until) | met).to_numpy(dtype=bool)
+    return catalogue if there.all() else catalogue.take(np.flatnonzero(there))
 
 
 def splitter(

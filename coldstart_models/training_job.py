@@ -27,6 +27,7 @@ from coldstart_models.artifacts import (
 from coldstart_models.config import MOST_EVENTS
 from coldstart_models.data.catalogue import Catalogue, load_catalogue
 from coldstart_models.data.episodes import first_users
+from coldstart_models.data.known_log import KnownLog
 from coldstart_models.data.learning_log import LearningLog, read_learning_log
 from coldstart_models.data.splits import target_items
 from coldstart_models.data.training_histories import FeatureHistories
@@ -134,6 +135,7 @@ def train_job(
     device: str = CPU,
     processes: int = 1,
     most_events: int = MOST_EVENTS,
+    until: datetime | None = None,
     progress: Progress | None = None,
 ) -> TrainResult:
     """Train a model on every domain and store it.
@@ -144,6 +146,8 @@ def train_job(
         device: of the gradient steps, as `processes.found_device` takes it.
         processes: that share a step's users.
         most_events: of choices that are learned from, about: of a longer log some people are drawn.
+        until: time-zone aware; nothing that happened later is learned from. By default everything
+            is, also what clocks that go ahead date after `now`.
 
     Raises:
         NotEnoughData: nothing was ingested or nobody chose anything.
@@ -154,14 +158,14 @@ def train_job(
     meter = Meter.of(device, processes)
     read = _inputs(home)
     start = load_general(general) if general is not None else None
-    training, log = _learned_from(load_catalogue(home), home, most_events)
+    training, log = _learned_from(load_catalogue(home), home, most_events, until)
     if dates and not training.dated:
         raise ConfigError(
             "the model is to use dates, but the events of these sources have none, at most an "
             "order; train without --dates (`dates` under [train] in coldstart.toml)"
         )
     told = start.told() if start is not None else None
-    problem = [read, seed, dates, schedule, told, most_events]
+    problem = [read, seed, dates, schedule, told, most_events, until]
     with _watched(TRAIN, problem, training, meter, home=home, now=now) as watch:
         model = pretrain(
             training,
@@ -182,6 +186,7 @@ def train_job(
             stage=TRAIN,
             read=read,
             most_events=most_events,
+            until=until,
             cost=meter.cost(),
             general=told,
         )
@@ -197,6 +202,7 @@ def meta_train_job(
     device: str = CPU,
     processes: int = 1,
     most_events: int = MOST_EVENTS,
+    until: datetime | None = None,
     progress: Progress | None = None,
 ) -> TrainResult:
     """Meta-fine-tune the latest model on launch episodes and store the result.
@@ -207,8 +213,8 @@ def meta_train_job(
         seed: by default that of the model. Where items are held out, another one draws for
             validation what the model has learned from.
         learner: of few shots; ``auto`` is whom validation keeps.
-        device: as for `train_job`, likewise `processes` and `most_events`; learners of few shots
-            learn on the processor.
+        device: as for `train_job`, likewise `processes`, `most_events` and `until`; learners of
+            few shots learn on the processor.
 
     Raises ArtifactError where there is no model yet, ContractMismatch where the features are not
     those it was trained on, ConfigError where no learner is called so.
@@ -219,13 +225,13 @@ def meta_train_job(
     if seed is None:
         seed = int(stored.metadata["seed"])
     read = _inputs(home)
-    training, log = _learned_from(load_catalogue(home), home, most_events)
+    training, log = _learned_from(load_catalogue(home), home, most_events, until)
     featurizer, _, network, _ = load_folder(stored.path)
     inputs = featurizer(training.catalogue)
     fitted = fit_togetherness(training.interactions, inputs, seed=seed)
     model = SiameseModel(featurizer, inputs, fitted, network)
     histories = FeatureHistories(Store(home), training) if training.dated else None
-    problem = [read, seed, schedule, stored.tag, most_events]
+    problem = [read, seed, schedule, stored.tag, most_events, until]
     with _watched(META, problem, training, meter, home=home, now=now) as watch:
         meta_train(
             model,
@@ -247,6 +253,7 @@ def meta_train_job(
             stage=META,
             read=read,
             most_events=most_events,
+            until=until,
             cost=meter.cost(),
             parent=stored,
             general=stored.metadata.get("general"),
@@ -304,12 +311,15 @@ def training_set(
 
 
 def _learned_from(
-    catalogue: Catalogue, home: Home, most_events: int
+    catalogue: Catalogue, home: Home, most_events: int, until: datetime | None = None
 ) -> tuple[TrainingSet, LearningLog]:
+    """What is learned from of a log, or of what of it had happened `until` then. Listings that were
+    listed later take part by their content alone: nobody has chosen them yet."""
     log = event_log(home)
     if not log.exists():
         raise NotEnoughData(f"no events at {home.events}; ingest a source that has events")
-    read = read_learning_log(log.state(), catalogue, shots=MAX_SUPPORT, most=most_events)
+    known = log.state() if until is None else KnownLog(log.state(), until)
+    read = read_learning_log(known, catalogue, shots=MAX_SUPPORT, most=most_events)
     give_back()
     orderings = {record.ordering for record in read_records(home.sources).values()}
     training = TrainingSet(
@@ -334,6 +344,7 @@ def _publish(
     stage: str,
     read: Mapping[str, Input],
     most_events: int,
+    until: datetime | None,
     cost: Cost,
     parent: StoredModel | None = None,
     general: Mapping[str, Any] | None = None,
@@ -400,7 +411,7 @@ def _publish(
     with journal.alone(home):  # who is erased from here on is dropped from these rows, too
         found = _inputs(home)
         if found[tables.EVENTS.name].version != read[tables.EVENTS.name].version:
-            log = _learned_from(catalogue, home, most_events)[1]  # without who was erased meanwhile
+            _, log = _learned_from(catalogue, home, most_events, until)  # without who was erased
             read = found
         adapted = _adaptations(model, catalogue, log, tower, prior, population, tag=tag)
         store.replace("item_adaptation", adapted.assign(**{tables.EVENT_TIMESTAMP: now}), now=now)

@@ -40,6 +40,12 @@ def present(as_of: str | None = None) -> datetime:
     return moment(as_of, option="--as-of")
 
 
+def known_until(as_of: str | None) -> datetime | None:
+    """The moment after which a command reads nothing; None where no present is named: an event that
+    a clock dates a little ahead is read then."""
+    return None if as_of is None else present(as_of)
+
+
 def moment(value: str, *, option: str) -> datetime:
     """An ISO 8601 date or time, in UTC where it names no zone."""
     try:

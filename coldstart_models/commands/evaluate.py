@@ -60,7 +60,7 @@ def run(
     from feature_repo.home import Home
 
     home, now = Home.current(), console.present(as_of)
-    stored = read_stored(home)
+    stored = read_stored(home, until=console.known_until(as_of))
     plan = split_plan(cutoff, random_items)
     with console.bar("evaluate") as progress:
         result = benchmark(

@@ -43,6 +43,7 @@ def run(
         result = meta_train_job(
             home=Home.current(),
             now=console.present(as_of),
+            until=console.known_until(as_of),
             seed=seed,
             learner=settings.meta.learner if learner is None else learner,
             schedule=settings.train.learning().meta_train,

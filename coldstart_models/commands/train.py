@@ -49,6 +49,7 @@ def run(
         result = train_job(
             home=Home.current(),
             now=console.present(as_of),
+            until=console.known_until(as_of),
             seed=settings.seed if seed is None else seed,
             dates=settings.dates if dates is None else dates,
             general=general or settings.general,

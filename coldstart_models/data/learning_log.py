@@ -19,11 +19,11 @@ import pyarrow.compute as pc
 from coldstart_models.config import MOST_EVENTS
 from coldstart_models.data.catalogue import BoolArray, Catalogue, IntArray
 from coldstart_models.data.interactions import Interactions, in_time_order
+from coldstart_models.data.known_log import Log
 from coldstart_models.data.newness import NEW_FOR_US, new_listings
 from coldstart_models.data.positive_events import positive, times_us
 from coldstart_models.data.shop_clock import ShopClock
 from coldstart_models.data.traits import TRAITS, event_traits
-from feature_repo.log_state import LogState
 from validation import tables
 
 COLUMNS: Final = (
@@ -58,7 +58,7 @@ class LearningLog:
 
 
 def read_learning_log(
-    log: LogState,
+    log: Log,
     catalogue: Catalogue,
     *,
     shots: int,
@@ -117,7 +117,7 @@ class _Part:
         return times_us(self.rows)
 
 
-def _parts(log: LogState, catalogue: Catalogue, columns: Sequence[str]) -> Iterator[_Part]:
+def _parts(log: Log, catalogue: Catalogue, columns: Sequence[str]) -> Iterator[_Part]:
     known = pa.array(catalogue.item_ids.tolist(), pa.string())
     for read in log.parts(columns):
         chosen = positive(read)
@@ -131,7 +131,7 @@ def _users(rows: pa.Table) -> pa.Array:
     return rows[tables.USER_ID].combine_chunks()
 
 
-def _surveyed(log: LogState, catalogue: Catalogue) -> tuple[BoolArray, int, int | None]:
+def _surveyed(log: Log, catalogue: Catalogue) -> tuple[BoolArray, int, int | None]:
     """(N,) what was chosen, how many positive events there are on items of the catalogue, and the
     time of the newest, on whatever item."""
     chosen, events, newest = np.zeros(len(catalogue), bool), 0, None
@@ -145,9 +145,7 @@ def _surveyed(log: LogState, catalogue: Catalogue) -> tuple[BoolArray, int, int 
     return chosen, events, newest
 
 
-def _first_customers(
-    log: LogState, catalogue: Catalogue, new: BoolArray, *, shots: int
-) -> list[str]:
+def _first_customers(log: Log, catalogue: Catalogue, new: BoolArray, *, shots: int) -> list[str]:
     """Ids of the first distinct people of each listing that is new."""
     kept = pd.DataFrame({"item": [], "user": [], "time": []})
     columns = (tables.USER_ID, tables.ITEM_ID, tables.EVENT_TYPE, tables.EVENT_TIMESTAMP)

@@ -15,7 +15,15 @@ from coldstart_models.data.catalogue import load_catalogue
 from coldstart_models.errors import ConfigError
 from feature_repo.encoders.encoder import Modality
 from feature_repo.home import Home
-from tests.coldstart_models.checkerboard import COLD, CUTOFF, USERS, board, board_rows, events_of
+from tests.coldstart_models.checkerboard import (
+    COLD,
+    CUTOFF,
+    USERS,
+    WARM,
+    board,
+    board_rows,
+    events_of,
+)
 from tests.feature_repo.samples import CountingEncoder
 
 NOW = datetime(2025, 1, 1, tzinfo=UTC)
@@ -90,6 +98,10 @@ def test_of_a_folder_nothing_later_than_the_present_is_read(board_run):
     known = read_stored(home, until=middle.to_pydatetime()).events["event_timestamp"]
     assert known.max() == middle
     assert 0 < len(known) == (whole <= middle).sum() < len(whole)
+    early = read_stored(home, until=CUTOFF)
+    assert set(early.catalogue.item_ids) == {
+        f"{group}{number:02}" for group in "ab" for number in range(WARM + 1)
+    }  # the cold ones are listed from the cutoff on, a day apart
 
 
 def test_a_folder_that_was_made_with_another_encoder_is_measured_with_the_one_asked_for(

@@ -1,14 +1,16 @@
 """`coldstart evaluate` on a small shop, before and after it has a model."""
 
 import json
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
+from coldstart_models.errors import ConfigError
 from coldstart_models.training_job import train_job
 from feature_repo.home import HOME_VARIABLE, Home
 from feature_repo.store import Store
-from tests.coldstart_models.test_training_job import home_of, unordered_shop
+from tests.coldstart_models.test_training_job import dated_shop, home_of, unordered_shop
 from tests.feature_repo.samples import NOW
 
 
@@ -49,6 +51,29 @@ def test_a_model_whose_features_are_not_applied_loses_the_examples_alone(
     (why,) = (one["reason"] for one in result["skipped"] if one["what"] == "examples")
     assert "coldstart apply" in why
     assert "<h2>Examples</h2>" not in told
+
+
+def test_as_of_a_date_nothing_later_is_measured(coldstart, monkeypatch, tmp_path: Path) -> None:
+    home = home_of(dated_shop(), tmp_path / "dated")
+    monkeypatch.setenv(HOME_VARIABLE, str(home.root))
+    asked = ("evaluate", "--cutoff", "2023-10-15", "--models", "random", "--shots", "0")
+    code, _, err = coldstart(*asked, "--as-of", "2023-10-14")
+    assert (code, "the log runs from 2023-10-01 to 2023-10-14" in err) == (2, True), err
+    assert "2023-10-14" not in coldstart(*asked)[2]
+
+
+@pytest.mark.parametrize("command", ["train", "meta-train"])
+def test_training_reads_nothing_later_than_a_present_that_is_named_and_else_all(
+    coldstart, monkeypatch, command: str
+) -> None:
+    def told(*, now: datetime, until: datetime | None, **options: object) -> None:
+        raise ConfigError(f"until {until}" + (", now" if until == now else ""))
+
+    job = f"coldstart_models.training_job.{command.replace('-', '_')}_job"
+    monkeypatch.setattr(job, told)
+    at_a_date = coldstart(command, "--as-of", "2023-10-20")
+    assert at_a_date[2] == "coldstart: until 2023-10-20 00:00:00+00:00, now\n"
+    assert coldstart(command)[2] == "coldstart: until None\n"
 
 
 def test_with_a_model_the_report_shows_whom_it_recommends_what(coldstart, home: Home) -> None:

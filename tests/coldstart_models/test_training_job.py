@@ -1,6 +1,7 @@
 """The jobs `train` and `meta-train`: on logs that are not of launches, and between encoders."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from coldstart_models.errors import ConfigError, ContractMismatch
 from coldstart_models.explaining import AGE, SEASON
 from coldstart_models.learning_costs import Cost
 from coldstart_models.listing_encoders import load_encoders
+from coldstart_models.ranker import TrainingSet
 from coldstart_models.recommending import Recommender
 from coldstart_models.siamese.files import load_folder, save_folder
 from coldstart_models.siamese.learners.registry import LEARNERS
@@ -163,6 +165,35 @@ def test_a_listings_first_customers_are_the_same_in_training_and_when_it_is_serv
     np.testing.assert_allclose(rows["delta"].iloc[0], trained, atol=1e-3)
     assert rows["bias"].iloc[0] == pytest.approx(bias, abs=1e-5)
     assert abs(bias) > 0.1  # it tells something
+
+
+def dated_shop() -> SourceData:
+    """Like the unordered one, a choice every two hours."""
+    shop, first = unordered_shop(things=90, users=60), pd.Timestamp("2023-10-01", tz="UTC")
+    order = np.random.default_rng(0).permutation(len(shop.events))
+    times = first + pd.to_timedelta(2 * order, unit="h")
+    items = shop.items.assign(listed_at=first - pd.Timedelta(days=1))
+    return SourceData("shop", items, shop.events.assign(event_timestamp=times), Ordering.TIME)
+
+
+def test_as_of_a_date_both_trainings_learn_from_nothing_that_came_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop, then = replace(dated_shop(), ordering=Ordering.NONE), datetime(2023, 10, 20, tzinfo=UTC)
+    home, times = home_of(shop, tmp_path), shop.events["event_timestamp"]
+    result = train_job(home=home, now=then, until=then)
+    assert result.events == result.log_events == (times <= then).sum() < len(times)
+    seen: list[TrainingSet] = []
+
+    def taught(model: object, training: TrainingSet, **options: object) -> None:
+        seen.append(training)
+        raise InterruptedError
+
+    monkeypatch.setattr("coldstart_models.training_job.meta_train", taught)
+    for until in (then, None):
+        with pytest.raises(InterruptedError):
+            meta_train_job(home=home, now=then, until=until)
+    assert [len(one.interactions) for one in seen] == [result.events, len(times)]
 
 
 def test_a_log_without_order_and_without_launches_trains_and_is_served(

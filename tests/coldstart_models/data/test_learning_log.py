@@ -8,6 +8,7 @@ import pytest
 
 from coldstart_models.data.catalogue import Catalogue
 from coldstart_models.data.interactions import Interactions, read_interactions
+from coldstart_models.data.known_log import KnownLog
 from coldstart_models.data.learning_log import LearningLog, read_learning_log
 from coldstart_models.log_clock import LogClock
 from feature_repo import log_state
@@ -134,6 +135,31 @@ def test_an_empty_log_says_that_nobody_chose_anything(tmp_path: Path, catalogue:
     found = learned(home, catalogue, most=10)
     assert (len(found.drawn), found.events, found.chosen.any()) == (0, 0, False)
     assert found.new.all()
+
+
+@pytest.mark.parametrize("most", [10_000, 300])
+def test_of_a_log_that_goes_on_nothing_later_is_known(
+    home: Home, catalogue: Catalogue, tmp_path: Path, most: int
+) -> None:
+    """As of a log that ends then: its events, its clock, what was chosen and who is new."""
+    then = at("2024-02-01 12:00:00")
+    rows = tables.EVENTS.to_pandas(event_log(home).read())
+    ended = Home(tmp_path / "ended")
+    write_events(ended, rows[rows["event_timestamp"] <= then].reset_index(drop=True))
+    expected = learned(ended, catalogue, most=most)
+    known = KnownLog(event_log(home).state(), then.to_pydatetime())
+    found = read_learning_log(known, catalogue, new_for_us=NEW_FOR_US, shots=5, most=most)
+    for name in ("drawn", "first"):
+        assert_same(getattr(found, name), getattr(expected, name))
+        ends = np.array([then.value // 1000])
+        assert (getattr(found, name).time_us <= ends[0]).all()
+        clocks = [getattr(one, name).clock.read(ends) for one in (found, expected)]
+        np.testing.assert_array_equal(*clocks)
+    assert (found.events, found.share) == (expected.events, expected.share)
+    np.testing.assert_array_equal(found.chosen, expected.chosen)
+    np.testing.assert_array_equal(found.new, expected.new)
+    assert not found.chosen[ITEMS - 2]
+    assert learned(home, catalogue, most=most).chosen[ITEMS - 2]
 
 
 def test_fewer_than_one_event_cannot_be_learned_from(home: Home, catalogue: Catalogue) -> None:
