@@ -57,6 +57,9 @@ class Schedule:
                 f"epochs {self.epochs}, batch {self.batch} and patience {self.patience} must be "
                 "at least 1, 2 and 1"
             )
+        for name in ("rate", "head_rate", "decay"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ConfigError(f"{name} is {getattr(self, name)}, expected 0 or more")
 
 
 def learn(
@@ -82,14 +85,18 @@ def learn(
         judge: measures the towers as they are.
         start: what it said of the base; of gains 1 is that.
         checkpoint: written after each epoch, and gone on from where it is of this `fingerprint`,
-            in any number of processes.
+            in any number of processes, which all find the same file.
         processes: a step's batch is that of all of them together.
         curves: told the losses of every step, and what every check found.
+
+    Raises ConfigError where some processes find another checkpoint than others, or none.
     """
     run = _Run(objectives, rows, source_rows, schedule, seed, processes)
     whole = sha256(f"{fingerprint} {asdict(schedule)} {seed} {most_forgotten}".encode()).hexdigest()
     kept = KeptLearning(checkpoint, whole) if checkpoint is not None else None
-    if not (kept is not None and run.resume(kept)):
+    resumed = kept is not None and run.resume(kept)
+    _require_one_beginning(processes.every(run.epoch if resumed else 0), checkpoint)
+    if not resumed:
         first = processes.once(judge)
         run.checks.append(Check(0, first.gain(start), first.forgotten(start), {}, first.told))
         run.keep(0)
@@ -114,6 +121,17 @@ def learn(
             run.save(kept)
     run.restore(run.best)
     return Record(tuple(run.checks), run.kept)
+
+
+def _require_one_beginning(epochs: list[int], checkpoint: Path | None) -> None:
+    """Raise ConfigError, in all processes, unless all begin after the same of these `epochs`: each
+    would wait for steps that another does not take."""
+    if len(set(epochs)) > 1:
+        told = ", ".join(map(str, epochs))
+        raise ConfigError(
+            f"the processes would go on after different epochs ({told}) of {checkpoint}: "
+            "give a folder (--out) that all machines share, or remove what a run left in it"
+        )
 
 
 class _Run:

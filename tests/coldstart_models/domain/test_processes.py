@@ -13,10 +13,11 @@ from coldstart_models.domain import learning
 from coldstart_models.domain.adapted import CHECKPOINT
 from coldstart_models.domain.aims import Aims
 from coldstart_models.domain.job import adapt_job
+from coldstart_models.domain.judging import Score
 from coldstart_models.domain.objectives import Objectives, Teaching
 from coldstart_models.domain.towers import StoredInputs, Tower
 from coldstart_models.errors import ConfigError, NotBetter
-from coldstart_models.processes import ALONE, found_device, require_devices
+from coldstart_models.processes import ALONE, Processes, found_device, require_devices
 from coldstart_models.together import together
 from feature_repo.encoders.folder import load_folder_encoder
 from tests.coldstart_models.domain.photos import listings, load
@@ -207,6 +208,33 @@ def test_what_is_computed_in_one_step_is_not_shared(shop, tmp_path):
             processes=2,
             device="cpu",
         )
+
+
+class Elsewhere(Processes):
+    """A process beside one whose machine has no checkpoint."""
+
+    def every(self, value):
+        return [value, 0]
+
+
+def test_processes_that_find_another_checkpoint_say_so_and_wait_for_nobody(tmp_path):
+    def learned(processes):
+        return learning.learn(
+            objectives(AIMS[0]),
+            np.arange(40),
+            judge=lambda: Score({"a": 1.0}, ("a",)),
+            start=Score({"a": 1.0}, ("a",)),
+            schedule=replace(SHORT, epochs=2),
+            seed=0,
+            most_forgotten=0.1,
+            checkpoint=tmp_path / "ours" / CHECKPOINT,
+            processes=processes,
+        )
+
+    assert len(learned(Elsewhere(CPU)).checks) == 3  # nobody has one
+    with pytest.raises(ConfigError, match=r"after different epochs \(2, 0\).*--out"):
+        learned(Elsewhere(CPU))
+    assert len(learned(ALONE).checks) == 3
 
 
 def test_a_device_that_is_not_there_is_told(monkeypatch):
