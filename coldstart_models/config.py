@@ -120,7 +120,7 @@ class ExtractConfig(_Frozen):
 class TrainConfig(_Frozen):
     """The jobs `train` and `meta-train`."""
 
-    seed: int = 0
+    seed: int = Field(default=0, ge=0)
     dates: bool = False
     """Whether the served model's scores may use the listing's age and the season."""
     general: Path | None = None

@@ -106,7 +106,7 @@ def adapt(
             min=0, max=0.9, help="Share of items kept out, on which before and after is told."
         ),
     ] = 0.1,
-    seed: Annotated[int, typer.Option()] = 0,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
     device: Annotated[
         str, typer.Option(help="auto (a GPU where there is one), cpu, cuda, or cuda:1.")
     ] = "auto",

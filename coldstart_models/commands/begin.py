@@ -29,7 +29,7 @@ def begin(
     size: Annotated[int, typer.Option(help="Side of the photos in pixels.")] = 64,
     epochs: Annotated[int, typer.Option(min=1)] = 4,
     batch: Annotated[int, typer.Option(min=2, help="Photos a step.")] = 64,
-    seed: Annotated[int, typer.Option()] = 0,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, or cuda:1.")] = None,
     json: console.Json = False,
 ) -> None:

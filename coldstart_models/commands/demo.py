@@ -48,7 +48,7 @@ START_UP_SECONDS: Final = 120.0
 def run(
     folder: Annotated[Path, typer.Option(help="Where the demo's state lives.")] = Path("demo"),
     size: Annotated[str, typer.Option(help="demo or small.")] = "demo",
-    seed: Annotated[int, typer.Option(help="Of the generated marketplace.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the generated marketplace.")] = 0,
     as_of: console.AsOf = None,
 ) -> None:
     """Generate a marketplace, run every step on it, judge it, serve it and add a listing."""

@@ -49,7 +49,7 @@ def run(
     fail_on: Annotated[
         FailOn, typer.Option(help="Exit with 1 where rows were quarantined, or warned about.")
     ] = FailOn.NEVER,
-    seed: Annotated[int, typer.Option(help="Of a generated source.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of a generated source.")] = 0,
     config: console.ConfigFile = None,
     as_of: console.AsOf = None,
     json: console.Json = False,

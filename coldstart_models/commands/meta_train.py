@@ -20,7 +20,8 @@ EXAMPLES: Final = """Examples:
 
 def run(
     seed: Annotated[
-        int | None, typer.Option(help="Of every random choice; the model's own by default.")
+        int | None,
+        typer.Option(min=0, help="Of every random choice; the model's own by default."),
     ] = None,
     learner: Annotated[
         str | None,

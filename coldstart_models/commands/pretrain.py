@@ -35,7 +35,7 @@ def run(
         ),
     ] = None,
     out: Annotated[Path, typer.Option(help="The model's folder.")] = OUT,
-    seed: Annotated[int | None, typer.Option(help="Of every random choice.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of every random choice.")] = None,
     licence: Annotated[
         list[str] | None,
         typer.Option(help="NAME=TERMS of a source's data, where the source does not say."),

@@ -23,7 +23,7 @@ EXAMPLES: Final = """Examples:
 
 
 def run(
-    seed: Annotated[int | None, typer.Option(help="Of every random choice.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of every random choice.")] = None,
     dates: Annotated[
         bool | None,
         typer.Option(help="Whether scores may use how long a listing is there, and the season."),
