@@ -13,6 +13,7 @@ holds what the next epoch depends on.
 import json
 from dataclasses import asdict, dataclass
 from hashlib import sha256
+from math import inf
 from pathlib import Path
 from typing import Any, Final
 
@@ -60,6 +61,8 @@ class Beginning:
                 f"size {self.size}, epochs {self.epochs} and batch {self.batch} must be at least "
                 f"{SMALLEST}, 1 and 2"
             )
+        if not 0 <= self.rate < inf or self.seed < 0:
+            raise ConfigError(f"rate {self.rate} and seed {self.seed} must be numbers of 0 or more")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,8 @@ def begin(
     """Learn a network of torchvision from a source's photos, and write its weights to `out`; a run
     of the same photos and setting that was stopped is gone on with.
 
+    Copies of a photo are all learned from, or none of them is.
+
     Args:
         device: as `processes.found_device` takes it.
         curves: told the loss and the rate of every step.
@@ -100,7 +105,8 @@ def begin(
     """
     meter = Meter.of(device, 1)
     chosen = source.take(np.flatnonzero(source.with_photo))
-    parts = cut(np.arange(len(chosen)), validate=0.15, hold=0.0, seed=setting.seed)
+    rows, groups = np.arange(len(chosen)), chosen.groups()
+    parts = cut(rows, validate=0.15, hold=0.0, seed=setting.seed, groups=groups)
     labels = chosen.labels(parts.learn)
     learned = parts.learn[labels[parts.learn] >= 0]
     if not len(learned):
@@ -113,7 +119,7 @@ def begin(
     pupil.to(meter.device).to(memory_format=torch.channels_last)
     targets = _vectors(teacher, paths) if teacher is not None else None
     taught_by = teacher.hash if teacher is not None else ""
-    problem = [asdict(setting), list(chosen.ids), labels.tolist(), taught_by]
+    problem = [asdict(setting), chosen.digest(), labels.tolist(), taught_by]
     checkpoint = _Checkpoint(
         out.with_name(f".{out.name}.checkpoint"), sha256(json.dumps(problem).encode()).hexdigest()
     )

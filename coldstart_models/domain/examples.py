@@ -232,6 +232,10 @@ class Cut:
     hold: IntArray
     """They are neither learned from nor chosen by: before and after is told of them."""
 
+    def after(self, count: int) -> "Cut":
+        """The same of rows that stand behind so many others."""
+        return Cut(self.learn + count, self.validate + count, self.hold + count)
+
 
 def cut(
     rows: Sequence[int] | IntArray,

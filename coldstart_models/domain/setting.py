@@ -47,6 +47,15 @@ class Setting:
             )
         if self.aims.needs_views and self.views < 2:
             raise ConfigError(f"{self.views} view of a photo was asked for; views need 2 or more")
+        if not (self.validate >= 0 and self.hold >= 0 and self.validate + self.hold < 1):
+            raise ConfigError(
+                f"of all items {self.validate:g} judge (--validate) and {self.hold:g} are held out "
+                "(--holdout): give two shares that leave some to learn from"
+            )
+        if not self.most_forgotten >= 0:
+            raise ConfigError(f"max-forgetting is {self.most_forgotten}, expected 0 or more")
+        if self.seed < 0:
+            raise ConfigError(f"seed is {self.seed}, expected 0 or more")
 
 
 def usable(target: Examples, aims: Aims, *, of_photos: bool) -> Examples:
@@ -79,16 +88,19 @@ def parts_of(chosen: Examples, setting: Setting, hold: Collection[str] | None) -
 def with_source(
     chosen: Examples, source: Examples | None, setting: Setting
 ) -> tuple[Examples, Cut]:
-    """The target's examples, then the source's, and the rows of the latter."""
+    """The target's examples, then the source's, and the rows of the latter.
+
+    Copies of a photo of the source are in one part.
+    """
     if source is None:
         return chosen, Cut(NO_ROWS, NO_ROWS, NO_ROWS)
     there = source.take(np.flatnonzero(source.with_photo))
-    rows = np.arange(len(chosen), len(chosen) + len(there))
+    rows, groups = np.arange(len(there)), there.groups()
     try:
-        parts = cut(rows, validate=setting.validate, hold=0.0, seed=setting.seed)
+        parts = cut(rows, validate=setting.validate, hold=0.0, seed=setting.seed, groups=groups)
     except NotEnoughData as reason:
         if setting.aims.needs_source:
             raise NotEnoughData(f"of the source: {reason}") from reason
         log.warning("of the source: %s; what is forgotten of it is not told", reason)
         return chosen, Cut(NO_ROWS, NO_ROWS, NO_ROWS)
-    return chosen.then(there), parts
+    return chosen.then(there), parts.after(len(chosen))

@@ -18,7 +18,7 @@ from coldstart_models.domain.examples import Examples, cut, of_folder, of_home
 from coldstart_models.domain.freedom import Freedom
 from coldstart_models.domain.judging import Score, own_ranks
 from coldstart_models.domain.learning import Schedule
-from coldstart_models.domain.setting import Setting, parts_of
+from coldstart_models.domain.setting import Setting, parts_of, with_source
 from coldstart_models.errors import ConfigError, NotBetter, NotEnoughData
 from feature_repo.encoders.encoder import Modality
 from feature_repo.encoders.folder import load_folder_encoder
@@ -512,6 +512,41 @@ def test_listings_of_one_id_or_one_photo_are_one_thing(tmp_path):
     assert groups[0] == groups[4]
     assert groups[1] == groups[3]
     assert len(set(groups.tolist())) == 4
+
+
+def test_copies_of_a_photo_of_the_source_are_in_one_part(tmp_path):
+    target = listings(tmp_path / "target", 3)
+    pairs = listings(tmp_path / "source", 60).take(np.repeat(np.arange(60), 2))
+    source = replace(pairs, ids=np.array([f"s{number:03d}" for number in range(120)], object))
+    both, parts = with_source(target, source, SETTING)
+    assert len(both) == 123
+    assert sorted([*parts.learn, *parts.validate]) == list(range(3, 123))
+    photos = [path.read_bytes() if path else None for path in both.photos]
+    judged = {photos[row] for row in parts.validate}
+    assert judged
+    assert not judged & {photos[row] for row in parts.learn}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"validate": 0.9, "hold": 0.9}, "two shares that leave some to learn from"),
+        ({"validate": float("nan")}, "two shares"),
+        ({"most_forgotten": float("nan")}, "max-forgetting is nan, expected 0 or more"),
+        ({"most_forgotten": -0.1}, "max-forgetting is -0.1, expected 0 or more"),
+        ({"seed": -1}, "seed is -1, expected 0 or more"),
+    ],
+)
+def test_a_setting_of_numbers_that_say_nothing_is_refused(wrong, told):
+    with pytest.raises(ConfigError, match=told):
+        replace(SETTING, **wrong)
+
+
+@pytest.mark.parametrize("name", ["rate", "head_rate", "decay"])
+@pytest.mark.parametrize("value", [-1.0, float("nan"), float("inf")])
+def test_a_pace_of_no_size_is_refused(name, value):
+    with pytest.raises(ConfigError, match=f"{name} is {value}, expected 0 or more"):
+        Schedule(**{name: value})
 
 
 def test_copies_of_what_is_held_out_are_not_learned_from(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from coldstart_models.domain.beginning import Beginning, begin
-from coldstart_models.domain.examples import of_folder
+from coldstart_models.domain.examples import cut, of_folder
 from coldstart_models.errors import ConfigError, NotEnoughData
 from feature_repo.encoders.registry import load_encoder
 from feature_repo.errors import EncoderError
@@ -96,6 +96,37 @@ def test_what_another_run_left_or_half_a_file_is_not_taken_up(source, tmp_path, 
     assert steps[0] == 1
 
 
+def test_what_learned_other_photos_of_the_same_names_is_not_taken_up(source, tmp_path):
+    def dies(step, total):
+        if step > total / 2:
+            raise KeyboardInterrupt
+
+    out, steps = tmp_path / "x.pth", []
+    with pytest.raises(KeyboardInterrupt):
+        begin(source, TINY, out=out, device="cpu", progress=dies)
+    other = tmp_path / "other.png"
+    drawn(3, generator=np.random.default_rng(9)).save(other)
+    changed = replace(source, photos=(other, *source.photos[1:]))
+    once = replace(TINY, epochs=3)
+    begin(changed, once, out=out, device="cpu", progress=lambda step, total: steps.append(step))
+    assert steps[0] == 1
+
+
+def test_copies_of_a_photo_are_all_learned_from_or_all_kept_out(source, tmp_path, monkeypatch):
+    pairs = source.take(np.repeat(np.arange(40), 2))
+    ids = np.array([f"{number:02d}" for number in range(80)], object)
+    twice, parts = replace(pairs, ids=ids), []
+
+    def keeping(*given, **options):
+        parts.append(cut(*given, **options))
+        return parts[-1]
+
+    monkeypatch.setattr("coldstart_models.domain.beginning.cut", keeping)
+    setting = replace(TINY, epochs=1)
+    begin(twice, setting, out=tmp_path / "x.pth", device="cpu")
+    assert not set(parts[0].learn // 2) & set(parts[0].validate // 2)
+
+
 def test_a_network_that_classifies_in_its_middle_is_begun_as_well(source, tmp_path):
     file, few = tmp_path / "googlenet.pth", source.take(np.arange(60))
     setting = Beginning(network="googlenet", size=32, epochs=1, batch=32)
@@ -117,6 +148,9 @@ def test_what_cannot_be_begun_says_why(source, tmp_path):
         begin(source, Beginning(network="resnet5"), out=tmp_path / "x.pth", device="cpu")
     with pytest.raises(ConfigError, match="must be at least 32"):
         Beginning(size=8)
+    for wrong in ({"rate": float("nan")}, {"rate": -1.0}, {"seed": -1}):
+        with pytest.raises(ConfigError, match="must be numbers of 0 or more"):
+            Beginning(**wrong)
     alone = source.take(np.arange(len(source)))
     unlabelled = type(alone)(
         alone.ids, alone.photos, alone.texts, alone.titles, (None,) * len(alone)
