@@ -126,12 +126,14 @@ def adapt(
     from coldstart_models.domain.job import adapt_job
     from coldstart_models.domain.setting import Setting
     from coldstart_models.errors import ConfigError
+    from coldstart_models.outputs import require_writable
     from coldstart_models.processes import found_device, require_devices
     from coldstart_models.siamese.curves import run_folder
     from feature_repo.encoders.encoder import Modality
     from feature_repo.encoders.registry import lasting_name, load_encoder
     from feature_repo.home import Home
 
+    require_writable(out, option="--out", folder=True)
     if processes > 1:
         require_devices(found_device(device), processes)
     named = lasting_name(f"{base}:{weights}" if weights is not None else base)

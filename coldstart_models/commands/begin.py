@@ -39,11 +39,13 @@ def begin(
     from coldstart_models.domain.beginning import Beginning
     from coldstart_models.domain.beginning import begin as learn
     from coldstart_models.domain.examples import of_folder
+    from coldstart_models.outputs import require_writable
     from coldstart_models.processes import found_device
     from coldstart_models.siamese.curves import run_folder, tensorboard
     from feature_repo.encoders.registry import load_encoder
     from feature_repo.home import Home
 
+    require_writable(out, option="--out")
     chosen = str(found_device(device))
     drawn = run_folder(Home.current(), f"begin-{network}", console.present())
     with console.bar("learn") as progress, tensorboard(drawn) as curves:

@@ -55,7 +55,11 @@ def run(
     """Ingest a source into a folder of its own and compare models on it."""
     from coldstart_models.benchmark_run import run_benchmark
     from coldstart_models.models import MODELS
+    from coldstart_models.outputs import require_writable
 
+    require_writable(json, option="--json")
+    require_writable(rankings, option="--rankings")
+    require_writable(workdir, option="--workdir", folder=True)
     plan, now = split_plan(cutoff, random_items), console.present(as_of)
     with ExitStack() as stack:
         folder = workdir or Path(stack.enter_context(TemporaryDirectory(prefix="coldstart-")))
@@ -72,9 +76,9 @@ def run(
             rankings=rankings,
             progress=lambda step: stack.enter_context(console.bar(step)),
         )
+    tell(result)
     if json is not None:
         write_json(result, json)
-    tell(result)
 
 
 def split_plan(cutoff: str | None, random_items: float | None) -> "SplitPlan":

@@ -151,9 +151,11 @@ def compare(
     """Measure encoders on the ingested catalogue: speed, and what their vectors find."""
     from coldstart_models.commands.benchmark import write_json
     from coldstart_models.encoder_comparison import compare as measure
+    from coldstart_models.outputs import require_writable
     from feature_repo.encoders.registry import ENCODERS, load_encoder, unavailable
     from feature_repo.home import Home
 
+    require_writable(out, option="--out")
     home, now = Home.current(), console.present(as_of)
     by_default = [name for name in ENCODERS if ":" not in name and unavailable(name) is None]
     with ExitStack() as stack:

@@ -56,9 +56,12 @@ def run(
     from coldstart_models.errors import ModelError
     from coldstart_models.evaluation_report import write_report
     from coldstart_models.models import MODELS
+    from coldstart_models.outputs import require_writable
     from feature_repo.errors import FeatureError
     from feature_repo.home import Home
 
+    require_writable(json, option="--json")
+    require_writable(report, option="--report")
     home, now = Home.current(), console.present(as_of)
     stored = read_stored(home, until=console.known_until(as_of))
     plan = split_plan(cutoff, random_items)
@@ -80,6 +83,7 @@ def run(
         shown, why = [], str(error)
     if not shown:
         result = replace(result, skipped=[*result.skipped, Skipped("examples", why)])
+    tell(result)
     if json is not None:
         write_json(result, json)
     path = write_report(
@@ -90,7 +94,6 @@ def run(
         generated=stored.record.generated,
         now=now,
     )
-    tell(result)
     console.say(f"report: {path}")
 
 

@@ -67,9 +67,12 @@ def run(
     from coldstart_models.config import load_config
     from coldstart_models.general.pretraining_job import DEFAULT_SOURCES, pretrain_job
     from coldstart_models.general.shops import licences_stated
+    from coldstart_models.outputs import require_writable
     from coldstart_models.siamese.curves import run_folder
     from feature_repo.home import Home
 
+    require_writable(out, option="--out", folder=True)
+    require_writable(workdir, option="--workdir", folder=True)
     settings = load_config(config)
     encoders = Encoders(
         image=image_encoder or settings.extract.image_encoder or DEFAULT_ENCODERS.image,

@@ -43,11 +43,14 @@ def run(
     """
     from coldstart_models.config import load_config, with_learning
     from coldstart_models.general.artifact import load_general
+    from coldstart_models.outputs import require_writable
     from coldstart_models.training_job import read_training_set
     from coldstart_models.tuning import tune
     from feature_repo.home import Home
     from validation.whole_files import replacing
 
+    require_writable(out, option="--out")
+    require_writable(study, option="--study")
     read, home = load_config(config), Home.current()
     settings = read.train
     general = load_general(settings.general) if settings.general is not None else None

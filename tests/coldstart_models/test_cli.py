@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import get_args
 
 import pandas as pd
@@ -12,6 +13,8 @@ import typer
 
 from coldstart_models import cli
 from coldstart_models.config import LearnerChoice
+from coldstart_models.errors import ConfigError
+from coldstart_models.outputs import require_writable
 from coldstart_models.siamese.learners.registry import AUTO, LEARNERS
 from feature_repo.feature_tables import create_missing, write_table
 from feature_repo.home import Home
@@ -57,6 +60,47 @@ def test_every_subcommand_explains_itself_with_examples(coldstart, name):
     assert out.startswith(f"Usage: coldstart {name} ")
     _, _, examples = out.partition("Examples:")
     assert f"coldstart {name}" in examples
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["benchmark", "--source", "x", "--json", "folder"], "--json folder is a folder"),
+        (["benchmark", "--source", "x", "--rankings", "folder"], "--rankings folder is a folder"),
+        (["evaluate", "--json", "folder"], "--json folder is a folder; give the name of a file"),
+        (["evaluate", "--report", "file/report.html"], "/file is a file"),
+        (
+            ["encoders", "begin", "x", "--source", "y", "--out", "folder"],
+            "--out folder is a folder",
+        ),
+        (["encoders", "adapt", "--out", "file"], "--out file is a file; give the name of a folder"),
+        (["encoders", "adapt", "--out", "file/ours"], "--out file/ours cannot be written"),
+        (["encoders", "compare", "--out", "folder"], "--out folder is a folder"),
+        (["pretrain", "--out", "file"], "--out file is a file; give the name of a folder"),
+        (["tune", "--out", "folder"], "--out folder is a folder"),
+    ],
+    ids=lambda value: "_".join(value) if isinstance(value, list) else "",
+)
+def test_what_cannot_be_written_is_told_before_the_work(coldstart, tmp_path, arguments, told):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    code, out, err = coldstart(*arguments)
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
+    assert told in err
+
+
+def test_where_something_can_be_written_nothing_is_made(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    require_writable(None, option="--out")
+    require_writable(Path("file"), option="--out")
+    require_writable(Path("new/file"), option="--out")
+    require_writable(Path("new/folder"), option="--out", folder=True)
+    require_writable(tmp_path, option="--out", folder=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    with pytest.raises(ConfigError, match="no right to write"):
+        require_writable(Path("new/file"), option="--out")
 
 
 @pytest.mark.parametrize(

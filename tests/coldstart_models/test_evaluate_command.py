@@ -62,6 +62,19 @@ def test_as_of_a_date_nothing_later_is_measured(coldstart, monkeypatch, tmp_path
     assert "2023-10-14" not in coldstart(*asked)[2]
 
 
+def test_what_was_measured_is_told_also_where_it_cannot_be_written(
+    coldstart, home: Home, monkeypatch
+) -> None:
+    def full(*given: object) -> None:
+        raise ConfigError("the disk is full")
+
+    monkeypatch.setattr("coldstart_models.commands.evaluate.write_json", full)
+    asked = ("evaluate", "--random-items", "0.2", "--models", "random", "--shots", "0")
+    code, out, err = coldstart(*asked, "--json", "result.json")
+    assert (code, err) == (2, "coldstart: the disk is full\n")
+    assert "pool cold" in out
+
+
 @pytest.mark.parametrize("command", ["train", "meta-train"])
 def test_training_reads_nothing_later_than_a_present_that_is_named_and_else_all(
     coldstart, monkeypatch, command: str
