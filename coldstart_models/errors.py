@@ -21,6 +21,9 @@ A caller that serves people writes::
         sys.exit(str(mismatch))
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 
 class ModelError(Exception):
     """Root of every error this package raises on purpose."""
@@ -52,6 +55,12 @@ class ContractMismatch(ModelError):  # noqa: N818
 
 class NotBetter(ModelError):  # noqa: N818
     """An adapted encoder is no better than its base on items it did not learn from."""
+
+    def __init__(self, message: str, found: Mapping[str, Any] | None = None) -> None:
+        """`found` is what every check found and what that cost, JSON-ready; empty of processes that
+        are not to tell it."""
+        super().__init__(message)
+        self.found = dict(found or {})
 
 
 class StreamError(ModelError):

@@ -1,7 +1,8 @@
 """`coldstart encoders adapt`: an encoder learns the shop's own photos and titles."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -10,6 +11,7 @@ from coldstart_models.commands import console
 if TYPE_CHECKING:
     from coldstart_models.domain.adapted import Adapted
     from coldstart_models.domain.setting import Setting
+    from coldstart_models.errors import NotBetter
 
 EXAMPLES: Final = """Examples:
 
@@ -35,6 +37,8 @@ Afterwards:
 
   coldstart encoders use folder:encoders/ours/image
 """
+NOT_BETTER: Final = 3
+"""Exit code where the base is kept."""
 HEAD_RATE: Final = 2.5
 """How much faster than the encoder's weights the heads learn."""
 
@@ -119,13 +123,16 @@ def adapt(
     ] = 1,
     json: console.Json = False,
 ) -> None:
-    """Adapt an encoder to the catalogue and save it as a folder; the base stays if it is better."""
+    """Adapt an encoder to the catalogue and save it as a folder; the base stays if it is better.
+
+    Exit code 3 where nothing better than the base was found, and nothing is written.
+    """
     from contextlib import ExitStack
 
     from coldstart_models.domain import aims, examples, freedom, learning
     from coldstart_models.domain.job import adapt_job
     from coldstart_models.domain.setting import Setting
-    from coldstart_models.errors import ConfigError
+    from coldstart_models.errors import ConfigError, NotBetter
     from coldstart_models.outputs import require_writable
     from coldstart_models.processes import found_device, require_devices
     from coldstart_models.siamese.curves import run_folder
@@ -176,42 +183,67 @@ def adapt(
     )
     with ExitStack() as stack:
         drawn = run_folder(home, f"adapt-{out.name}", console.present())
-        found = adapt_job(
-            listed,
-            setting,
-            load=load_encoder,
-            out=out,
-            cache=home.feature_maps,
-            source=examples.of_folder(source) if source is not None else elsewhere,
-            processes=processes,
-            device=device,
-            progress=lambda step: stack.enter_context(console.bar(step)),
-            curves=drawn,
-        )
+        try:
+            found = adapt_job(
+                listed,
+                setting,
+                load=load_encoder,
+                out=out,
+                cache=home.feature_maps,
+                source=examples.of_folder(source) if source is not None else elsewhere,
+                processes=processes,
+                device=device,
+                progress=lambda step: stack.enter_context(console.bar(step)),
+                curves=drawn,
+            )
+        except NotBetter as reason:
+            stack.close()  # the bars, before anything is said
+            _tell_not_better(reason, setting, json=json)
+            raise typer.Exit(NOT_BETTER) from None
     if found is None:
         return
     if json:
-        console.print_json(found.as_dict())
+        console.print_json({"better": True, **found.as_dict()})
         return
     _tell(found, setting)
 
 
-def _tell(found: "Adapted", setting: "Setting") -> None:
-    counts = ", ".join(f"{count} {name}" for name, count in found.counts.items() if count)
-    checks = found.record.checks
-    measures = list(checks[0].told)
+def _tell_not_better(reason: "NotBetter", setting: "Setting", *, json: bool) -> None:
+    """Print what was found all the same; the reason is one line on standard error."""
+    from coldstart_models.learning_costs import Cost
+
+    if not reason.found:  # another process tells
+        return
+    if json:
+        console.print_json({"better": False, "reason": str(reason), **reason.found})
+    else:
+        _tell_checks(reason.found, setting)
+        console.say(str(Cost.from_dict(reason.found["cost"])))
+    typer.echo(f"coldstart: {' '.join(str(reason).split())}", err=True)
+
+
+def _tell_checks(found: Mapping[str, Any], setting: "Setting") -> None:
+    """Print the table of the checks, of what is JSON-ready."""
+    counts = ", ".join(f"{count} {name}" for name, count in found["items"].items() if count)
+    measures = list(found["checks"][0]["told"])
     console.print_table(
         f"{setting.base}: {counts}",
         ["epoch", "gain", *measures],
         [
             [
-                f"{check.epoch} (kept)" if check.epoch == found.record.kept else str(check.epoch),
-                f"{check.gain - 1:+.1%}",
-                *(check.told[name] for name in measures),
+                f"{check['epoch']} (kept)"
+                if check["epoch"] == found["kept_epoch"]
+                else str(check["epoch"]),
+                f"{check['gain'] - 1:+.1%}",
+                *(check["told"][name] for name in measures),
             ]
-            for check in checks
+            for check in found["checks"]
         ],
     )
+
+
+def _tell(found: "Adapted", setting: "Setting") -> None:
+    _tell_checks(found.as_dict(), setting)
     whole, cut, after = (one.as_dict() for one in (found.whole, found.before, found.after))
     if whole:
         console.print_table(

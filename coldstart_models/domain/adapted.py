@@ -52,16 +52,11 @@ class Adapted:
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {
-            "kept_epoch": self.record.kept,
-            "gain": self.record.best.gain,
-            "forgotten": self.record.best.forgotten,
-            "items": self.counts,
+            **_found(self.record, self.counts, self.cost),
             "whole": self.whole.as_dict(),
             "before": self.before.as_dict(),
             "after": self.after.as_dict(),
-            "checks": [asdict(check) for check in self.record.checks],
             "folders": {name: str(path) for name, path in self.folders.items()},
-            "cost": self.cost.as_dict(),
         }
 
 
@@ -94,7 +89,8 @@ def adapt(
         curves: told the losses of every step, and what every check found.
 
     Raises:
-        NotBetter: nothing better than the base was found; nothing is written.
+        NotBetter: nothing better than the base was found; nothing is written. It has what the
+            checks found.
         NotEnoughData: too few examples have what is learned from.
         ConfigError: the encoder cannot learn what is asked, or `out` holds an artifact that would
             stay beside the new one.
@@ -138,26 +134,43 @@ def adapt(
     )
     if not (record.best.gain > 1 and record.best.forgotten <= setting.most_forgotten):
         processes.once(lambda: _leave_nothing(out))
-        raise NotBetter(_why_not(record, setting))
+        cost = Cost.together(processes.every(meter.cost()))
+        found = _found(record, _counts(one), cost) if processes.first else None
+        raise NotBetter(_why_not(record, setting), found)
     if watch:
         watch(one)
     after = processes.once(one.held)
     cost = Cost.together(processes.every(meter.cost()))
-    counts = {
+    base = whole[1] if whole else before
+    made = Adapted(record, _folders(one, out), _counts(one), base, before, after, cost)
+    if processes.first:
+        _save(one, setting, out)
+        for folder in made.folders.values():
+            _keep_record(made, folder)
+        (out / CHECKPOINT).unlink(missing_ok=True)  # until here a run that is killed goes on
+    return made
+
+
+def _counts(one: Study) -> dict[str, int]:
+    """Items by the part that they take."""
+    return {
         "learned from": len(one.cut.learn),
         "validation": len(one.cut.validate),
         "held out": len(one.cut.hold),
         "source": len(one.source_learn),
     }
-    found = Adapted(
-        record, _folders(one, out), counts, whole[1] if whole else before, before, after, cost
-    )
-    if processes.first:
-        _save(one, setting, out)
-        for folder in found.folders.values():
-            _keep_record(found, folder)
-        (out / CHECKPOINT).unlink(missing_ok=True)  # until here a run that is killed goes on
-    return found
+
+
+def _found(record: Record, counts: dict[str, int], cost: Cost) -> dict[str, Any]:
+    """What there is to tell whether or not anything better was found; JSON-ready."""
+    return {
+        "kept_epoch": record.kept,
+        "gain": record.best.gain,
+        "forgotten": record.best.forgotten,
+        "items": counts,
+        "checks": [asdict(check) for check in record.checks],
+        "cost": cost.as_dict(),
+    }
 
 
 def require_steps(setting: Setting, count: int) -> None:

@@ -1,6 +1,7 @@
 """An adaptation from photos to an artifact, on a tiny network and generated photos."""
 
 import json
+import pickle
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -313,8 +314,11 @@ def test_what_is_no_better_than_the_base_is_not_written(run, shop, tmp_path):
     setting = replace(
         with_aims(("labels",)), schedule=replace(SHORT, rate=0.0, head_rate=0.0, epochs=1)
     )
-    with pytest.raises(NotBetter, match="nothing learned is better than 'tiny'"):
+    with pytest.raises(NotBetter, match="nothing learned is better than 'tiny'") as raised:
         run(shop, setting)
+    handed = pickle.loads(pickle.dumps(raised.value))  # as one of several processes hands it over
+    assert handed.found["cost"]["steps"] == raised.value.found["cost"]["steps"] > 0
+    assert [check["epoch"] for check in handed.found["checks"]] == [0, 1]
     assert not (tmp_path / "ours").exists()
 
 

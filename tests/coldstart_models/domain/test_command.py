@@ -285,6 +285,30 @@ def test_what_cannot_be_learned_is_one_line(coldstart, folder, arguments, told):
     assert not (folder / "ours").exists()
 
 
+@pytest.mark.parametrize("json_asked", [False, True], ids=["as text", "as JSON"])
+def test_where_the_base_is_kept_the_checks_are_told_and_the_exit_code_is_3(
+    coldstart, folder, json_asked
+):
+    code, out, err = coldstart(
+        *("encoders", "adapt", "--photos", "shop", "--out", "ours", "--base", "hf-text:bert"),
+        *("--rate", "0", "--epochs", "2", "--width", "8"),
+        *(("--json",) if json_asked else ()),
+    )
+    assert (code, len(err.splitlines())) == (3, 1), err
+    assert err.startswith("coldstart: nothing learned is better than 'hf-text:")
+    assert not (folder / "ours").exists()
+    if not json_asked:
+        assert "90 learned from, 18 validation, 12 held out" in " ".join(out.split())
+        assert "0 (kept)" in out
+        assert "cost: " in out
+        return
+    told = json.loads(out)
+    assert (told["better"], told["kept_epoch"], told["cost"]["steps"]) == (False, 0, 2)
+    assert told["reason"] in err
+    assert [check["epoch"] for check in told["checks"]] == [0, 1, 2]
+    assert told["items"] == {"learned from": 90, "validation": 18, "held out": 12, "source": 0}
+
+
 def test_weights_that_were_saved_in_half_precision_learn_low_rank_changes(
     coldstart, folder, monkeypatch
 ):
