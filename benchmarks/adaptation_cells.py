@@ -22,14 +22,13 @@ from coldstart_models.data.splits import Split
 from coldstart_models.domain.adapted import adapt
 from coldstart_models.domain.examples import Examples, digest
 from coldstart_models.domain.feature_maps import text_vectors
-from coldstart_models.domain.judging import own_ranks
 from coldstart_models.domain.setting import Setting
 from coldstart_models.domain.study import Study
 from coldstart_models.domain.towers import PENALTIES, ridge_head
 from coldstart_models.encoder_comparison import cold_ndcg
 from coldstart_models.errors import NotBetter
 from coldstart_models.metrics import FloatArray
-from coldstart_models.retrieval import DEPTHS, category_labels, same_category
+from coldstart_models.retrieval import DEPTHS, category_labels, own_ranks, same_category
 from feature_repo.encoders.encoder import Encoder, Modality
 from feature_repo.encoders.registry import MINILM
 from validation.whole_files import replacing

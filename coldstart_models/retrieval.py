@@ -69,6 +69,64 @@ def same_category(vectors: FloatMatrix, categories: Sequence[str | None]) -> Flo
     return np.concatenate(found) if found else np.zeros((0, len(DEPTHS)))
 
 
+def nearest_others(near: FloatMatrix, depth: int) -> npt.NDArray[np.int64]:
+    """(N, ≤ depth) rows nearest to each row by their product, nearest first, itself last.
+
+    Of N rows BLOCK × N products are held at once.
+    """
+    found = [np.zeros((0, min(depth, len(near))), np.int64)]
+    for first in range(0, len(near), BLOCK):
+        similarity = near[first : first + BLOCK] @ near.T
+        rows = np.arange(len(similarity))
+        similarity[rows, first + rows] = -np.inf
+        found.append(_nearest(similarity, depth))
+    return np.concatenate(found)
+
+
+def own_ranks(queries: FloatMatrix, answers: FloatMatrix) -> npt.NDArray[np.int64]:
+    """(N,) how many other answers are as near to each query as its own, or nearer.
+
+    What is not a number counts as nearer: vectors that are all alike, or broken, find nothing.
+    """
+    queries, answers = unit(queries), unit(answers)
+    ranks = [np.zeros(0, np.int64)]
+    for first in range(0, len(queries), BLOCK):
+        similarity = queries[first : first + BLOCK] @ answers.T
+        rows = np.arange(len(similarity))
+        own = similarity[rows, first + rows]
+        ranks.append((~(similarity < own[:, None])).sum(axis=1) - 1)
+    return np.concatenate(ranks)
+
+
+def likeness_agreement(ours: FloatMatrix, theirs: FloatMatrix) -> float:
+    """Correlation over all pairs of N rows of their products in one space and in another.
+
+    By sums of what the spaces' numbers have in common, so that no pair is held: the sum over all
+    i, j of (uᵢ·uⱼ)(vᵢ·vⱼ) is the squared norm of Uᵀ V. NaN of fewer than three rows.
+
+    Args:
+        ours: (N, D).
+        theirs: (N, E).
+    """
+    if len(ours) < 3:
+        return float("nan")
+    one, two = ours.astype(np.float64), theirs.astype(np.float64)
+    means = [_pair_mean(values.sum(axis=0), values) for values in (one, two)]
+    shared, own, other = (
+        _pair_mean(left.T @ right, left, right) - means[a] * means[b]
+        for left, right, a, b in ((one, two, 0, 1), (one, one, 0, 0), (two, two, 1, 1))
+    )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return float(shared / np.sqrt(own * other))
+
+
+def _pair_mean(whole: npt.NDArray[np.float64], *spaces: npt.NDArray[np.float64]) -> np.float64:
+    """Mean over pairs of different rows, from the root of the sum over all pairs."""
+    alone = np.prod([(space**2).sum(axis=1) for space in spaces], axis=0).sum()
+    count = len(spaces[0])
+    return np.float64(((whole**2).sum() - alone) / (count * (count - 1)))
+
+
 def title_to_photo(
     photos: FloatMatrix, texts: FloatMatrix, *, shared: bool, seed: int = 0
 ) -> FloatArray:

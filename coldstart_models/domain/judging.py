@@ -12,7 +12,14 @@ from coldstart_models.domain.examples import Examples
 from coldstart_models.domain.towers import Tower
 from coldstart_models.errors import NotEnoughData
 from coldstart_models.metrics import FloatArray
-from coldstart_models.retrieval import DEPTHS, same_category, unit
+from coldstart_models.retrieval import (
+    DEPTHS,
+    likeness_agreement,
+    nearest_others,
+    own_ranks,
+    same_category,
+    unit,
+)
 
 PRECISION: Final = "precision@10"
 SOURCE_PRECISION: Final = "source precision@10"
@@ -68,7 +75,7 @@ class Judge:
     photo: Tower | None
     text: Tower | None
     start: dict[str, FloatMatrix] = field(default_factory=dict)
-    """Similarities and titles' vectors at the first check."""
+    """The items' vectors, and their titles', at the first check."""
 
     def __call__(self) -> Score:
         """Measure them as they are now. Raises NotEnoughData where nothing can be judged."""
@@ -119,18 +126,14 @@ class Judge:
             titles = text.all_features(self.rows)
             self.start[TITLES_NEAR] = unit(titles - titles.mean(axis=0))
         titles, near = self.start[TITLES_NEAR], unit(vectors - vectors.mean(axis=0))
-        similarity = near @ near.T
-        np.fill_diagonal(similarity, -np.inf)
-        nearest = np.argsort(-similarity, axis=1, kind="stable")[:, :depth]
+        nearest = nearest_others(near, depth)
         likeness = float(np.einsum("vd,vkd->vk", titles, titles[nearest]).mean())
         return max(likeness, LEAST_LIKENESS)
 
     def _agreement(self, vectors: FloatMatrix) -> float:
         """Correlation of the items' similarities with those at the first check."""
         near = unit(vectors - vectors.mean(axis=0))
-        similarity = (near @ near.T)[np.triu_indices(len(near), k=1)]
-        first = self.start.setdefault(AGREEMENT, similarity)
-        return float(np.corrcoef(similarity, first)[0, 1])
+        return likeness_agreement(near, self.start.setdefault(AGREEMENT, near))
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,16 +176,6 @@ def held_out(examples: Examples, rows: IntArray, photo: Tower | None, text: Towe
 def _precision(vectors: FloatMatrix, examples: Examples, rows: IntArray) -> float | None:
     found = same_category(vectors, [examples.categories[row] for row in rows])
     return float(found[:, 1].mean()) if len(found) else None
-
-
-def own_ranks(queries: FloatMatrix, answers: FloatMatrix) -> IntArray:
-    """(N,) how many other answers are as near to each query as its own, or nearer.
-
-    What is not a number counts as nearer: vectors that are all alike, or broken, find nothing.
-    """
-    similarity = unit(queries) @ unit(answers).T
-    ranks = (~(similarity < np.diag(similarity)[:, None])).sum(axis=1) - 1
-    return np.asarray(ranks, dtype=np.int64)
 
 
 def _mean_reciprocal_rank(queries: FloatMatrix, answers: FloatMatrix) -> float:

@@ -31,7 +31,7 @@ from coldstart_models.domain.contrast import (
 )
 from coldstart_models.domain.towers import Tower
 from coldstart_models.processes import ALONE, Processes
-from coldstart_models.retrieval import unit
+from coldstart_models.retrieval import nearest_others, unit
 
 KEEP: Final = "keep"
 VIEW_TEMPERATURE: Final = 0.1
@@ -105,7 +105,7 @@ class Objectives(nn.Module):
         It is that of the whole batch, of whose rows each process runs its part through the towers.
 
         Args:
-            rows: (R,) of the target; with neighbours, the second half are the first's.
+            rows: (R,) of the target, a neighbour of some among them where those are learned from.
             source_rows: (S,); none where no source takes part.
             progress: of the learning, 0 to 1.
             generator: draws the views; alike in all processes.
@@ -190,14 +190,14 @@ def mutual_neighbours(vectors: FloatMatrix, rows: IntArray) -> dict[int, IntArra
 
     `vectors` (M, D) are of the rows (M,).
     """
-    centred = unit(vectors - vectors.mean(axis=0))
-    similarity = centred @ centred.T
-    np.fill_diagonal(similarity, -np.inf)
-    nearest = np.argsort(-similarity, axis=1, kind="stable")[:, :NEAREST]
-    chosen = np.zeros(similarity.shape, bool)
-    np.put_along_axis(chosen, nearest, True, axis=1)
-    mutual = chosen & chosen.T
-    return {int(row): rows[mutual[place]] for place, row in enumerate(rows) if mutual[place].any()}
+    nearest = nearest_others(unit(vectors - vectors.mean(axis=0)), NEAREST)
+    places = np.arange(len(rows))[:, None, None]
+    mutual = (nearest[nearest] == places).any(axis=2)
+    return {
+        int(row): rows[np.sort(nearest[place][mutual[place]])]
+        for place, row in enumerate(rows)
+        if mutual[place].any()
+    }
 
 
 def _views(

@@ -17,10 +17,11 @@ from coldstart_models.domain.adapted import CHECKPOINT, adapt
 from coldstart_models.domain.aims import Aims
 from coldstart_models.domain.examples import Examples, cut, of_folder, of_home
 from coldstart_models.domain.freedom import Freedom
-from coldstart_models.domain.judging import Score, own_ranks
+from coldstart_models.domain.judging import Score
 from coldstart_models.domain.learning import Schedule
 from coldstart_models.domain.setting import Setting, parts_of, with_source
 from coldstart_models.errors import ConfigError, NotBetter, NotEnoughData
+from coldstart_models.retrieval import own_ranks
 from feature_repo.encoders.encoder import Modality
 from feature_repo.encoders.folder import load_folder_encoder
 from feature_repo.encoders.running import Runner
