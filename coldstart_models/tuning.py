@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from coldstart_models import usual
 from coldstart_models.config import Config, with_learning
 from coldstart_models.errors import ConfigError, NotEnoughData
 from coldstart_models.general.artifact import GeneralModel
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
 
 RANDOM_TRIALS: Final = 4
 """Trials, the package's own schedule among them, before TPE models them and any is stopped."""
-SEEDS: Final = 3
-TRIALS: Final = 20
 
 DEFAULT: Final = Schedule()
 RANGES: Final = {
@@ -136,8 +135,8 @@ def tune(
     training: TrainingSet,
     journal: Path,
     *,
-    trials: int = TRIALS,
-    seeds: int = SEEDS,
+    trials: int = usual.TRIALS,
+    seeds: int = usual.TRIAL_SEEDS,
     dates: bool = False,
     general: GeneralModel | None = None,
     progress: Progress | None = None,

@@ -110,7 +110,7 @@ def main() -> None:
     try:
         built = build_bento(home, model=options.model, torch=options.torch)
     except ModelError as error:
-        print(error, file=sys.stderr)
+        print(f"coldstart: {' '.join(str(error).split())}", file=sys.stderr)
         raise SystemExit(2) from None
     print(json.dumps(built.to_json(home)) if options.json else built.told())
 

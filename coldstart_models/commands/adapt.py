@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from coldstart_models import usual
 from coldstart_models.commands import console
 
 if TYPE_CHECKING:
@@ -39,8 +40,6 @@ Afterwards:
 """
 NOT_BETTER: Final = 3
 """Exit code where the base is kept."""
-HEAD_RATE: Final = 2.5
-"""How much faster than the encoder's weights the heads learn."""
 
 
 def adapt(
@@ -91,25 +90,27 @@ def adapt(
     ] = 0,
     views: Annotated[
         int, typer.Option(min=1, help="Of each photo, itself and random cuts of it.")
-    ] = 2,
-    width: Annotated[int, typer.Option(min=2, help="Numbers of a vector, at most.")] = 512,
-    epochs: Annotated[int, typer.Option(min=1)] = 12,
-    batch: Annotated[int, typer.Option(min=2, help="Items a step.")] = 128,
-    rate: Annotated[float, typer.Option(help="How fast the encoder's weights learn.")] = 2e-4,
-    patience: Annotated[int, typer.Option(min=1, help="Epochs without a gain to stop at.")] = 3,
-    keep: Annotated[float, typer.Option(help="Weight of staying near the base.")] = 1.0,
+    ] = usual.VIEWS,
+    width: Annotated[int, typer.Option(min=2, help="Numbers of a vector, at most.")] = usual.WIDTH,
+    epochs: Annotated[int, typer.Option(min=1)] = usual.EPOCHS,
+    batch: Annotated[int, typer.Option(min=2, help="Items a step.")] = usual.BATCH,
+    rate: Annotated[float, typer.Option(help="How fast the encoder's weights learn.")] = usual.RATE,
+    patience: Annotated[
+        int, typer.Option(min=1, help="Epochs without a gain to stop at.")
+    ] = usual.PATIENCE,
+    keep: Annotated[float, typer.Option(help="Weight of staying near the base.")] = usual.KEEP,
     max_forgetting: Annotated[
         float, typer.Option(help="Share of the source's precision that may be lost.")
-    ] = 0.1,
+    ] = usual.MOST_FORGOTTEN,
     validate: Annotated[
         float, typer.Option(min=0, max=0.9, help="Share of items that judge.")
-    ] = 0.15,
+    ] = usual.VALIDATE,
     holdout: Annotated[
         float,
         typer.Option(
             min=0, max=0.9, help="Share of items kept out, on which before and after is told."
         ),
-    ] = 0.1,
+    ] = usual.HOLD,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     device: Annotated[
         str, typer.Option(help="auto (a GPU where there is one), cpu, cuda, or cuda:1.")
@@ -165,7 +166,7 @@ def adapt(
             epochs=epochs,
             batch=batch,
             rate=rate,
-            head_rate=HEAD_RATE * rate,
+            head_rate=usual.HEAD_FASTER * rate,
             patience=patience,
         ),
         freedom=free,

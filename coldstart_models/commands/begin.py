@@ -5,6 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
+from coldstart_models import usual
 from coldstart_models.commands import console
 
 EXAMPLES: Final = """Examples:
@@ -26,9 +27,9 @@ def begin(
     teacher: Annotated[
         str, typer.Option(help="Encoder whose vectors are imitated as well; 'none' for none.")
     ] = "efficientnet-lite0",
-    size: Annotated[int, typer.Option(help="Side of the photos in pixels.")] = 64,
-    epochs: Annotated[int, typer.Option(min=1)] = 4,
-    batch: Annotated[int, typer.Option(min=2, help="Photos a step.")] = 64,
+    size: Annotated[int, typer.Option(help="Side of the photos in pixels.")] = usual.NETWORK_SIZE,
+    epochs: Annotated[int, typer.Option(min=1)] = usual.NETWORK_EPOCHS,
+    batch: Annotated[int, typer.Option(min=2, help="Photos a step.")] = usual.NETWORK_BATCH,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, or cuda:1.")] = None,
     json: console.Json = False,

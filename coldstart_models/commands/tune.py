@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from coldstart_models import usual
 from coldstart_models.commands import console
 
 if TYPE_CHECKING:
@@ -25,8 +26,10 @@ EXAMPLES: Final = """Examples:
 def run(
     trials: Annotated[
         int, typer.Option(min=1, help="In all; those of a stopped run are counted.")
-    ] = 20,
-    seeds: Annotated[int, typer.Option(min=1, help="Models that a trial is the mean of.")] = 3,
+    ] = usual.TRIALS,
+    seeds: Annotated[
+        int, typer.Option(min=1, help="Models that a trial is the mean of.")
+    ] = usual.TRIAL_SEEDS,
     study: Annotated[
         Path | None, typer.Option(help="The journal of trials; studies/tune.log by default.")
     ] = None,

@@ -141,8 +141,8 @@ def adapt(
         watch(one)
     after = processes.once(one.held)
     cost = Cost.together(processes.every(meter.cost()))
-    base = whole[1] if whole else before
-    made = Adapted(record, _folders(one, out), _counts(one), base, before, after, cost)
+    as_served = whole[1] if whole else before
+    made = Adapted(record, _folders(one, out), _counts(one), as_served, before, after, cost)
     if processes.first:
         _save(one, setting, out)
         for folder in made.folders.values():

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
+from coldstart_models import usual
 from coldstart_models.domain.alignment import ALIGNMENTS, CORAL, DANN
 from coldstart_models.domain.contrast import CLIP, CONTRASTS
 from coldstart_models.errors import ConfigError
@@ -38,7 +39,7 @@ class Aims:
     """Of the pairs."""
     supervision: str = CONTRAST
     """Of labels, the target's or the source's."""
-    keep: float = 1.0
+    keep: float = usual.KEEP
     """Weight of staying near the base's vectors."""
     align_weight: float = 1.0
 

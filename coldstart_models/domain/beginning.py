@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from coldstart_models import usual
 from coldstart_models.data.catalogue import FloatMatrix, IntArray
 from coldstart_models.domain.examples import Examples, cut
 from coldstart_models.domain.views import view
@@ -48,10 +49,10 @@ class Beginning:
     """How a network is learned from nothing."""
 
     network: str = "resnet50"
-    size: int = 64
+    size: int = usual.NETWORK_SIZE
     """Side of the photos in pixels; 224 is what they are encoded at later."""
-    epochs: int = 4
-    batch: int = 64
+    epochs: int = usual.NETWORK_EPOCHS
+    batch: int = usual.NETWORK_BATCH
     rate: float = 1e-3
     seed: int = 0
 

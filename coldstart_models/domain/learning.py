@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from coldstart_models import usual
 from coldstart_models.data.catalogue import IntArray
 from coldstart_models.domain.judging import Score, standing
 from coldstart_models.domain.objectives import Objectives
@@ -39,14 +40,14 @@ NO_ROWS: Final = np.zeros(0, np.int64)
 class Schedule:
     """How long and how fast to learn."""
 
-    epochs: int = 12
-    batch: int = 128
-    rate: float = 2e-4
+    epochs: int = usual.EPOCHS
+    batch: int = usual.BATCH
+    rate: float = usual.RATE
     """Of the encoder's own weights."""
-    head_rate: float = 5e-4
+    head_rate: float = usual.HEAD_FASTER * usual.RATE
     """Of the heads and what losses learn."""
     decay: float = 1e-4
-    patience: int = 3
+    patience: int = usual.PATIENCE
     """Epochs without a gain before it stops."""
     warm_up: float = 0.1
     """Share of the steps in which the rates grow."""

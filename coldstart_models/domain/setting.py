@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 
+from coldstart_models import usual
 from coldstart_models.domain.aims import PAIRS, TITLES, Aims
 from coldstart_models.domain.examples import ENOUGH, Cut, Examples, cut
 from coldstart_models.domain.freedom import Freedom
@@ -28,13 +29,13 @@ class Setting:
     schedule: Schedule = field(default_factory=Schedule)
     freedom: Freedom = field(default_factory=Freedom)
     text_freedom: Freedom = field(default_factory=Freedom)
-    width: int = 512
+    width: int = usual.WIDTH
     """D at most."""
-    views: int = 2
+    views: int = usual.VIEWS
     """Of each photo, itself among them: learning sees one of them at random."""
-    validate: float = 0.15
-    hold: float = 0.1
-    most_forgotten: float = 0.1
+    validate: float = usual.VALIDATE
+    hold: float = usual.HOLD
+    most_forgotten: float = usual.MOST_FORGOTTEN
     seed: int = 0
 
     def __post_init__(self) -> None:

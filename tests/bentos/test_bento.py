@@ -92,7 +92,9 @@ def test_plain_bentoml_build_works_in_the_services_folder(home: Home) -> None:
 def test_build_without_a_model_says_to_train(tmp_path: Path) -> None:
     built = run("bentos.recommender.build", home=Home(tmp_path))
     assert built.returncode == 2
-    assert built.stderr.strip().endswith("run `coldstart train`")
+    last = built.stderr.strip().splitlines()[-1]
+    assert last.startswith("coldstart: ")
+    assert last.endswith("run `coldstart train`")
     assert "Traceback" not in built.stderr
 
 
