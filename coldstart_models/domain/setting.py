@@ -4,6 +4,7 @@ import logging
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from functools import partial
+from math import isnan
 
 import numpy as np
 
@@ -53,8 +54,8 @@ class Setting:
                 f"of all items {self.validate:g} judge (--validate) and {self.hold:g} are held out "
                 "(--holdout): give two shares that leave some to learn from"
             )
-        if not self.most_forgotten >= 0:
-            raise ConfigError(f"max-forgetting is {self.most_forgotten}, expected 0 or more")
+        if isnan(self.most_forgotten):
+            raise ConfigError("max-forgetting is nan, expected a share")
         if self.seed < 0:
             raise ConfigError(f"seed is {self.seed}, expected 0 or more")
 
