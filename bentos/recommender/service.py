@@ -123,7 +123,8 @@ class RecommenderService(Showing, Taking, Changing, Warming, Exposition):
         self.guard = Guard.of(self.home, settings.serve)
         self._rules = settings.gate.rules()
         self._served = ServedLog(self.home, share=settings.serve.logged_share)
-        self._pages, self._exposures = PageLog(self.home), ExploredExposures(self.home)
+        self._pages = PageLog(self.home, gib=settings.serve.page_log_gib)
+        self._exposures = ExploredExposures(self.home)
         self._cursors = Cursors(secret(self.home.cursor_key))
         lanes = Lanes.of(
             settings,
