@@ -45,10 +45,10 @@ class ExploredExposures:
             with rotating_lines.opened(self._path, files=FILES) as files:
                 if not files:
                     return {}
-                *full, current = files
-                told, self._file = self._rest(full), rotating_lines.known_by(current)
+                *full, newest = files
+                told, self._file = self._rest(full), rotating_lines.known_by(newest)
                 self._read = 0
-                return self._total(told + self._further(current))
+                return self._total(told + self._further(newest))
         except FileNotFoundError:
             return {}
         except JobError:  # another file by the same number, perhaps: the next look starts over

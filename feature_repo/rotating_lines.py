@@ -154,7 +154,8 @@ def opened(path: Path, *, files: int) -> Iterator[list[BinaryIO]]:
     """
     with ExitStack() as stack:
         with changing(path) if path.parent.is_dir() else nullcontext():
-            found = [stack.enter_context(one.open("rb")) for one in kept(path, files=files)]
+            found = list[BinaryIO]()
+            found += [stack.enter_context(one.open("rb")) for one in kept(path, files=files)]
         yield found
 
 
