@@ -49,6 +49,15 @@ def prices(suite: Checklist, present: Collection[str]) -> None:
             column=tables.PRICE,
             lowest=0.0,
         )
+        suite.block(
+            "price_plausible",
+            tables.PRICE,
+            f"price is {{value}}; expected at most {tables.HIGHEST_PRICE:,.0f}; check the decimal "
+            "point",
+            kind="ExpectColumnValuesWithin",
+            column=tables.PRICE,
+            highest=tables.HIGHEST_PRICE,
+        )
         suite.warn(
             "price_not_zero",
             tables.PRICE,

@@ -51,6 +51,11 @@ EVENT_TYPES: Final = (IMPRESSION, CLICK, CART, PURCHASE, RATING)
 POSITIVE_EVENT_TYPES: Final = (CLICK, CART, PURCHASE, RATING)
 """Events that say a person chose the item; an impression only says it was shown."""
 
+HIGHEST_PRICE: Final = 1e9
+"""Of one piece. What costs more is a mistake, and sums of squares of prices are to stay exact."""
+MOST_PIECES: Final = 1e6
+"""Of one event."""
+
 UNREADABLE: Final = "_unreadable"
 """Beside the canonical columns of raw rows: the text of a line that could not be read."""
 
