@@ -13,6 +13,10 @@ START: Final = pd.Timestamp("2000-01-01", tz="UTC")
 
 MICROSECONDS: Final = "datetime64[us, UTC]"
 EPOCH_DIGITS: Final = r"-?\d{9,19}(?:\.\d+)?"
+FREE_FORMATS: Final = ("ISO8601", "mixed")
+"""What pandas takes for a format that does not say where an offset stands."""
+OFFSET: Final = r"[Tt ]\d\d[\d:.,]* ?(?:[Zz]|[+-]\d\d(?::?\d\d)?)$"
+"""Behind a time of day alone: the year of 01-05-2024 is none."""
 SMALLEST_EPOCH: Final = 1e8
 """Integers below this (March 1973 in seconds) are an order, not times."""
 
@@ -145,7 +149,14 @@ def _parsed(values: pd.Series, written: str, zone: str | None, where: str) -> pd
     ).astype(MICROSECONDS)
     if zone is None:
         return parsed
-    offset = values.astype("string").str.contains(r"(?:Z|[+-]\d\d:?\d\d)$", regex=True)
-    with_offset = offset.fillna(False).to_numpy(dtype=bool)
     local = _in_utc(parsed.dt.tz_localize(None), zone, where)
-    return parsed.where(with_offset, local)
+    return parsed.where(_with_offset(values, written), local)
+
+
+def _with_offset(values: pd.Series, written: str) -> np.ndarray:
+    """Which times say their zone: a format says it of all, in ISO 8601 each says it by itself."""
+    if written not in FREE_FORMATS:
+        stated = written.replace("%%", "")
+        return np.full(len(values), "%z" in stated or "%Z" in stated)
+    offset = values.astype("string").str.contains(OFFSET, regex=True)
+    return offset.fillna(False).to_numpy(dtype=bool)
