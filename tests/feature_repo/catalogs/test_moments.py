@@ -110,3 +110,24 @@ def test_an_offset_that_the_format_names_wins_over_the_stated_zone() -> None:
         zone="Europe/Amsterdam",
     )
     assert read == [utc("2024-05-01 10:30")]
+
+
+@pytest.mark.parametrize("values", [[202405011230], [202405011230.0, None], ["202405011230"]])
+def test_a_stated_format_is_that_of_numbers_too(values: list[object]) -> None:
+    read = times(values, timestamp_format="%Y%m%d%H%M")
+    assert read == [utc("2024-05-01 12:30"), pd.NaT][: len(values)]
+
+
+def test_a_number_that_a_stated_format_does_not_read_is_no_time_since_1970() -> None:
+    assert times([20240501, 1700000000], timestamp_format="%Y%m%d") == [
+        utc("2024-05-01"),
+        1700000000,
+    ]
+
+
+@pytest.mark.parametrize(
+    "beyond", ["9999999999999999999", 9999999999999999999, float("inf"), float("-inf"), 1e300]
+)
+def test_a_number_that_no_time_has_room_for_travels_as_it_is(beyond: object) -> None:
+    known = str(1577934245) if isinstance(beyond, str) else 1577934245
+    assert times([known, beyond]) == [utc("2020-01-02 03:04:05"), beyond]
