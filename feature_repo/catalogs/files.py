@@ -172,11 +172,25 @@ def _json_object(line: bytes) -> tuple[dict[str, object] | None, str]:
 
 def _parquet_parts(path: Path, rows: int | None) -> Iterator[pd.DataFrame]:
     if rows is None:
-        yield pd.read_parquet(path)
+        yield _exactly(pq.read_table(path))
         return
     with pq.ParquetFile(path) as file:
         for batch in file.iter_batches(batch_size=rows):
-            yield batch.to_pandas()
+            yield _exactly(pa.Table.from_batches([batch]))
+
+
+def _exactly(table: pa.Table) -> pd.DataFrame:
+    """The rows as pandas, where integers beside a null stay integers.
+
+    As floats, which pandas makes of them, ids above 2^53 become those of others.
+    """
+    frame: pd.DataFrame = table.to_pandas()
+    for number, field in enumerate(table.schema):
+        column = table.column(number)
+        if pa.types.is_integer(field.type) and column.null_count and field.name in frame:
+            wide = pd.UInt64Dtype() if field.type == pa.uint64() else pd.Int64Dtype()
+            frame[field.name] = wide.__from_arrow__(column)
+    return frame
 
 
 def _json_parts(path: Path, rows: int | None) -> Iterator[pd.DataFrame]:

@@ -4,12 +4,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from feature_repo.catalogs.columns import UNREADABLE
-from feature_repo.catalogs.files import find_table, read_table
+from feature_repo.catalogs.files import find_table, read_table, table_parts
 from feature_repo.catalogs.source import SourceError
 
 
@@ -139,3 +141,17 @@ def test_any_bytes_are_a_table_or_one_clear_error(content: bytes, ending: str) -
         path.write_bytes(content)
         with suppress(SourceError):
             assert isinstance(read_table(path), pd.DataFrame)
+
+
+@pytest.mark.parametrize("rows", [None, 2])
+def test_large_integers_of_parquet_are_exact_beside_a_null(
+    tmp_path: Path, rows: int | None
+) -> None:
+    ids = [2**53 + 1, 2**53, None, 7]
+    large = [2**64 - 1, None, 2**63 + 1, 1]
+    columns = {"id": pa.array(ids), "large": pa.array(large, pa.uint64())}
+    pq.write_table(pa.table(columns), tmp_path / "a.parquet")
+    parts = list(table_parts(tmp_path / "a.parquet", rows=rows))
+    for name, values in (("id", ids), ("large", large)):
+        read = [value for part in parts for value in part[name].tolist()]
+        assert [None if pd.isna(value) else value for value in read] == values
