@@ -156,6 +156,15 @@ def events(
         value_set=list(tables.EVENT_TYPES),
     )
     suite.not_after(tables.EVENT_TIMESTAMP, now, present)
+    if tables.EVENT_TIMESTAMP in present:
+        suite.block(
+            "event_timestamp_plausible",
+            tables.EVENT_TIMESTAMP,
+            "event_timestamp is {value}, before 1990; correct the date",
+            kind="ExpectMomentsWithin",
+            column=tables.EVENT_TIMESTAMP,
+            earliest=tables.EARLIEST,
+        )
     suite.not_after(tables.RECEIVED_AT, now, present)
     _amounts(suite, present)
     suite.warn(
