@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from feature_repo.catalogs.columns import UNREADABLE
+from feature_repo.catalogs.raw import UNREADABLE_JSON
 from feature_repo.catalogs.source import SourceError
 
 Progress = Callable[[int, int], None]
@@ -165,7 +166,7 @@ def _json_object(line: bytes) -> tuple[dict[str, object] | None, str]:
     text = line.decode("utf-8", errors="backslashreplace").strip().removeprefix("\ufeff")
     try:
         value = json.loads(text)
-    except json.JSONDecodeError:
+    except UNREADABLE_JSON:
         return None, text
     return (value, text) if isinstance(value, dict) else (None, text)
 

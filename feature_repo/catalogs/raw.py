@@ -14,6 +14,8 @@ import numpy as np
 import pandas as pd
 
 CATEGORY_SEPARATOR: Final = " > "
+UNREADABLE_JSON: Final = (ValueError, RecursionError)
+"""What Python raises of text that is no JSON, nests too deep or has a number of too many digits."""
 
 
 def text(values: pd.Series, *, separator: str = " ") -> pd.Series:
@@ -123,7 +125,7 @@ def _broken_object(content: object) -> bool:
         return False
     try:
         json.loads(content)
-    except json.JSONDecodeError:
+    except UNREADABLE_JSON:
         return True
     return False
 
@@ -134,7 +136,7 @@ def _merged(entries: dict[str, object], own: str) -> dict[str, object]:
     if isinstance(content, str):
         try:
             content = json.loads(content)
-        except json.JSONDecodeError:
+        except UNREADABLE_JSON:
             return entries
     if not isinstance(content, dict):
         return entries

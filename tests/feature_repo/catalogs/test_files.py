@@ -155,3 +155,11 @@ def test_large_integers_of_parquet_are_exact_beside_a_null(
     for name, values in (("id", ids), ("large", large)):
         read = [value for part in parts for value in part[name].tolist()]
         assert [None if pd.isna(value) else value for value in read] == values
+
+
+@pytest.mark.parametrize("value", ["1" * 5_000, "[" * 100_000 + "]" * 100_000])
+def test_a_json_line_that_python_cannot_hold_is_kept_as_text(tmp_path: Path, value: str) -> None:
+    text = f'{{"a": 1}}\n{{"a": {value}}}\n'
+    frame = read_table(written(tmp_path / "a.jsonl", text))
+    assert frame["a"].tolist() == [1, None]
+    assert frame[UNREADABLE].iloc[1].startswith('line 2: {"a": ')

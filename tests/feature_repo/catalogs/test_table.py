@@ -378,3 +378,14 @@ def test_a_sequence_of_integers_with_a_null_is_an_order(tmp_path: Path) -> None:
     pq.write_table(pa.table(log), tmp_path / "events.parquet")
     read = column(table.read(tmp_path).events, tables.EVENT_TIMESTAMP)
     assert read == [pd.Timestamp("2000-01-01 00:00:00.000003", tz="UTC"), None]
+
+
+@pytest.mark.parametrize("value", ["1" * 5_000, "[" * 100_000 + "]" * 100_000])
+def test_attributes_that_python_cannot_hold_are_held_and_stop_nothing(
+    tmp_path: Path, value: str
+) -> None:
+    items = f'item_id,title,attributes\na,Oak table,"{{""n"": {value}}}"\nb,Pine chair,\n'
+    source = table.read(shop(tmp_path / "s", items=items))
+    result = gate.check_items(source.items, known_items=None, now=datetime(2026, 1, 1, tzinfo=UTC))
+    assert result.accepted[tables.ITEM_ID].tolist() == ["b"]
+    assert result.quarantined["checks"].tolist() == [["attributes_readable"]]
