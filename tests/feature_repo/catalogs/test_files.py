@@ -163,3 +163,31 @@ def test_a_json_line_that_python_cannot_hold_is_kept_as_text(tmp_path: Path, val
     frame = read_table(written(tmp_path / "a.jsonl", text))
     assert frame["a"].tolist() == [1, None]
     assert frame[UNREADABLE].iloc[1].startswith('line 2: {"a": ')
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "UTF-8", "utf8", "utf_8"])
+def test_however_utf_8_is_spelled_a_mark_is_no_part_of_a_name(
+    tmp_path: Path, encoding: str
+) -> None:
+    path = written(tmp_path / "a.csv", "\ufeffa,b\n1,2\n3,4,5\n")
+    assert read_table(path, encoding=encoding).columns.tolist() == ["a", "b", UNREADABLE]
+
+
+def test_a_name_twice_in_the_header_of_an_uneven_csv_is_told_apart(tmp_path: Path) -> None:
+    even = read_table(written(tmp_path / "even.csv", "a,b,b,\n1,2,3,4\n"))
+    uneven = read_table(written(tmp_path / "uneven.csv", "a,b,b,\n1,2,3,4\n5,6,7,8,9\n"))
+    assert uneven.columns.tolist() == [*even.columns, UNREADABLE]
+    assert uneven.loc[0, even.columns].tolist() == even.loc[0].tolist()
+
+
+@pytest.mark.parametrize("rows", [None, 1])
+def test_a_nul_byte_does_not_end_a_cell_of_csv(tmp_path: Path, rows: int | None) -> None:
+    path = written(tmp_path / "a.csv", "a,b\n1,Oak\0 table\n2,Pine\n")
+    read = [value for part in table_parts(path, rows=rows) for value in part["b"].tolist()]
+    assert read == ["Oak\0 table", "Pine"]
+
+
+def test_bytes_of_parquet_are_text_where_they_are_utf_8(tmp_path: Path) -> None:
+    values = ["café".encode(), b"\xff\xd8", None]
+    pq.write_table(pa.table({"a": pa.array(values, pa.binary())}), tmp_path / "a.parquet")
+    assert read_table(tmp_path / "a.parquet")["a"].tolist() == ["café", b"\xff\xd8", None]

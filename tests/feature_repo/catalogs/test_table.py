@@ -389,3 +389,33 @@ def test_attributes_that_python_cannot_hold_are_held_and_stop_nothing(
     result = gate.check_items(source.items, known_items=None, now=datetime(2026, 1, 1, tzinfo=UTC))
     assert result.accepted[tables.ITEM_ID].tolist() == ["b"]
     assert result.quarantined["checks"].tolist() == [["attributes_readable"]]
+
+
+def test_a_photo_that_is_no_path_and_a_title_that_is_no_text_are_held(tmp_path: Path) -> None:
+    photos = pa.array([["x.jpg", "y.jpg"], ["z.jpg"], None])
+    titles = pa.array([b"Oak table", b"Pine chair", b"\xff\xd8"])
+    ids = pa.array([b"a", b"b", b"c"])
+    columns = {"item_id": ids, "title": titles, "image": photos}
+    pq.write_table(pa.table(columns), tmp_path / "items.parquet")
+    result = gate.check_items(
+        table.read(tmp_path).items, known_items=None, now=datetime(2026, 1, 1, tzinfo=UTC)
+    )
+    told = dict(zip(result.quarantined["key"], result.quarantined["checks"], strict=True))
+    assert told == {
+        "a": ["image_path_readable"],
+        "b": ["image_path_readable"],
+        "c": ["title_readable"],
+    }
+    assert result.quarantined["reasons"][0] == [
+        "Row 0: image_path is ['x.jpg' 'y.jpg']; expected the path of one photo; write it as text."
+    ]
+
+
+def test_a_photo_that_is_a_number_is_held_and_one_that_is_missing_is_none(tmp_path: Path) -> None:
+    lines = ('{"item_id": "a", "title": "Oak", "image": 5}', '{"item_id": "b", "title": "Pine"}')
+    (tmp_path / "items.jsonl").write_text("\n".join(lines))
+    result = gate.check_items(
+        table.read(tmp_path).items, known_items=None, now=datetime(2026, 1, 1, tzinfo=UTC)
+    )
+    assert result.quarantined["checks"].tolist() == [["photo_missing"]]
+    assert column(result.accepted, tables.IMAGE_PATH) == [None]
