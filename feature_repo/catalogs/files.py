@@ -191,11 +191,14 @@ def _exactly(table: pa.Table) -> pd.DataFrame:
     for number, field in enumerate(table.schema):
         column = table.column(number)
         if pa.types.is_integer(field.type) and column.null_count and field.name in frame:
-            wide = pd.UInt64Dtype() if field.type == pa.uint64() else pd.Int64Dtype()
-            frame[field.name] = wide.__from_arrow__(column)
+            frame[field.name] = column.to_pandas(types_mapper=_nullable).array
         elif pa.types.is_binary(field.type) or pa.types.is_large_binary(field.type):
             frame[field.name] = frame[field.name].map(_decoded)
     return frame
+
+
+def _nullable(dtype: pa.DataType) -> pd.Int64Dtype | pd.UInt64Dtype:
+    return pd.UInt64Dtype() if dtype == pa.uint64() else pd.Int64Dtype()
 
 
 def _decoded(value: object) -> object:
