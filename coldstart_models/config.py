@@ -164,6 +164,8 @@ class ServeConfig(_Frozen):
     """Processes that answer, each with the vectors in memory."""
     logged_share: float = Field(default=0.01, ge=0, le=1)
     """Of the requests, kept with the features they read for `coldstart skew`; 0 keeps none."""
+    page_log_gib: float = Field(default=2.0, ge=0.01, le=10_000)
+    """Of disk for the pages that were served, where something is explored or tested."""
     store_deadline_ms: float = Field(default=150.0, gt=0, le=60_000)
     """For a request's read of the online store; then the answer is made without it and says so."""
     store_patience_s: float = Field(default=2.0, gt=0, le=60)

@@ -88,7 +88,7 @@ def user_metrics(
     values = np.column_stack(
         [
             found[:, :RECALL_DEPTH].sum(axis=1) / size,
-            ranked_ndcg(found[:, :NDCG_DEPTH], size),
+            _ranked_ndcg(found[:, :NDCG_DEPTH], size),
             1.0 / (1 + found.argmax(axis=1)),
             _auc(masked, relevant, out),
         ]
@@ -97,7 +97,7 @@ def user_metrics(
     return UserMetrics(values, order[:, :depth], ranked, hits)
 
 
-def ranked_ndcg(found: BoolArray, size: IntArray) -> FloatArray:
+def _ranked_ndcg(found: BoolArray, size: IntArray) -> FloatArray:
     """(U,) NDCG@10 from (U, D) hits by rank, D ≤ 10, and (U,) truth sizes."""
     discount = 1.0 / np.log2(np.arange(NDCG_DEPTH) + 2)
     ideal = np.cumsum(discount)[np.minimum(size, NDCG_DEPTH) - 1]
@@ -108,7 +108,7 @@ def ranked_ndcg(found: BoolArray, size: IntArray) -> FloatArray:
 def ndcg_of_each(scores: FloatMatrix, chosen: BoolArray) -> FloatArray:
     """(U,): NDCG@10 of (U, C) scores, every candidate ranked, ties by column."""
     best = np.argsort(-scores, axis=1, kind="stable")[:, :NDCG_DEPTH]
-    return ranked_ndcg(np.take_along_axis(chosen, best, axis=1), chosen.sum(axis=1))
+    return _ranked_ndcg(np.take_along_axis(chosen, best, axis=1), chosen.sum(axis=1))
 
 
 def _auc(masked: FloatMatrix, relevant: BoolArray, excluded: BoolArray) -> FloatArray:

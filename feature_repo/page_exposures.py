@@ -5,10 +5,8 @@ the others showed.
 """
 
 import json
-import os
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -21,10 +19,6 @@ from validation.whole_files import alone, identity_of, replacing
 EXPOSURES: Final = "exposures.json"
 NOTHING: Final = b'"explored": []'
 """In a line of a page on which nothing was explored; it need not be read."""
-
-
-BEGINS: Final = 64
-"""Bytes of a file in which the id of its first page stands."""
 NO_FILE: Final = (0, b"")
 
 
@@ -46,15 +40,15 @@ class ExploredExposures:
         """
         try:
             with self._path.open("rb") as current:
-                if _known_by(current) == self._file:
+                if rotating_lines.known_by(current) == self._file:
                     return self._total(self._further(current))
-            with ExitStack() as opened:
-                with rotating_lines.changing(self._path):
-                    current = opened.enter_context(self._path.open("rb"))
-                    full = _opened_full_files(self._path, opened)
-                told, self._file = self._rest(full), _known_by(current)
+            with rotating_lines.opened(self._path, files=FILES) as files:
+                if not files:
+                    return {}
+                *full, newest = files
+                told, self._file = self._rest(full), rotating_lines.known_by(newest)
                 self._read = 0
-                return self._total(told + self._further(current))
+                return self._total(told + self._further(newest))
         except FileNotFoundError:
             return {}
         except JobError:  # another file by the same number, perhaps: the next look starts over
@@ -69,7 +63,7 @@ class ExploredExposures:
         """What was added to the file that was read last before it was full; all of the full files
         where it is not the last of them.
         """
-        if full and _known_by(full[-1]) == self._file:
+        if full and rotating_lines.known_by(full[-1]) == self._file:
             return self._further(full[-1])
         self._counts = Counter()
         return _of_full_files(self._home, full)
@@ -82,20 +76,6 @@ class ExploredExposures:
                 counts.update(_explored(line, self._path))
             self._read += len(line)
         return counts
-
-
-def _known_by(file: BinaryIO) -> tuple[int, bytes]:
-    """Of an open file: its number, which a file that takes its place may get, and how it begins."""
-    return os.fstat(file.fileno()).st_ino, file.read(BEGINS)
-
-
-def _opened_full_files(path: Path, opened: ExitStack) -> list[BinaryIO]:
-    """The full files, oldest first: open, they stay what they are, whatever becomes of the names.
-
-    Hold the lock of those who write the log.
-    """
-    files = rotating_lines.kept(path, files=FILES)
-    return [opened.enter_context(one.open("rb")) for one in files if one != path]
 
 
 def _of_full_files(home: Home, files: Sequence[BinaryIO]) -> Counter[str]:

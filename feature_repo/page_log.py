@@ -4,14 +4,19 @@ One JSON object a line in ``served/pages.jsonl``, beside the sample of requests;
 service that explores or experiments, because a page that is not there biases what is learned of
 the others. A line tells enough to ask what another policy would have drawn: the arms' scores, and
 the directions in which these are unsure (float16, base64). A visitor stands there by the id under
-which events come.
+which events come. The log is bounded: how many pages of which experiment went with its oldest files
+stands beside it, because a test that lost its first pages takes later ones for these.
 """
 
 import base64
+import json
+import re
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -19,11 +24,18 @@ import numpy.typing as npt
 
 from feature_repo import rotating_lines
 from feature_repo.home import Home
+from validation.whole_files import replacing
 
 CURRENT: Final = "pages.jsonl"
+LOST: Final = "lost_pages.json"
+GIB: Final = 2.0
+"""Of disk that a log takes unless told otherwise; some 500,000 explored pages."""
 FILE_BYTES: Final = 64 * 1024 * 1024
+"""Of one file of such a log; another log's are larger or smaller."""
 FILES: Final = 32
-"""So many are kept; this bounds the disk to 2 GiB, some 500,000 explored pages."""
+"""So many are kept."""
+TESTED: Final = re.compile(rb'"experiment": ("(?:[^"\\]|\\.)*")')
+"""In a line of a page that is of an experiment; no text within a line's values reads so."""
 KIND: Final = "served page"
 DECIMALS: Final = 6
 
@@ -71,8 +83,10 @@ class ServedPage:
 class PageLog:
     """Writes one process's pages. Safe to share between threads."""
 
-    def __init__(self, home: Home) -> None:
-        self._path = home.served / CURRENT
+    def __init__(self, home: Home, *, gib: float = GIB) -> None:
+        """GiB of disk that the log may take; then its oldest pages go."""
+        self._home, self._path = home, home.served / CURRENT
+        self._size = gib / GIB
         self._lock = threading.Lock()
 
     def keep(self, page: ServedPage) -> None:
@@ -94,7 +108,36 @@ class PageLog:
             "arms": _told_arms(page),
         }
         with self._lock:
-            rotating_lines.append(self._path, told, file_bytes=FILE_BYTES, files=FILES)
+            rotating_lines.append(
+                self._path,
+                told,
+                file_bytes=int(FILE_BYTES * self._size),
+                files=FILES,
+                losing=self._count_lost,
+            )
+
+    def _count_lost(self, oldest: Path) -> None:
+        """Add a file that goes to what went before; the writers' lock is held."""
+        with oldest.open("rb") as lines:
+            found = Counter(one[1] for line in lines if (one := TESTED.search(line)))
+        if found:
+            lost = Counter(_lost(self._home))
+            lost.update({json.loads(name): count for name, count in found.items()})
+            with replacing(self._home.served / LOST) as partial:
+                partial.write_text(json.dumps(lost), encoding="utf-8")
+
+
+def lost_pages(home: Home, experiment: str) -> int:
+    """How many pages of an experiment are no longer in the log, because it was full."""
+    return _lost(home).get(experiment, 0)
+
+
+def _lost(home: Home) -> dict[str, int]:
+    try:
+        lost: dict[str, int] = json.loads((home.served / LOST).read_bytes())
+    except FileNotFoundError:
+        return {}
+    return lost
 
 
 def read_pages(home: Home, *, since: datetime | None = None) -> Iterator[ServedPage]:

@@ -1,14 +1,16 @@
 """How many pages each variant of an experiment has served to how many people.
 
 The page log is read once from its beginning, and after that only what it has grown by. A file
-that was rewritten, because a person was erased, is counted anew.
+that was rewritten, because a person was erased, is counted anew; one that went, because the log is
+full, counts no more.
 """
 
 import json
+import os
 import threading
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import BinaryIO
 
 from feature_repo import rotating_lines
 from feature_repo.errors import JobError
@@ -25,55 +27,68 @@ class VariantTally:
     """Distinct user ids and, of visitors without one, session ids."""
 
 
+@dataclass(slots=True)
+class _FileTally:
+    """Of one file of the log."""
+
+    read: int = 0
+    """Bytes that are counted."""
+    pages: Counter[str] = field(default_factory=Counter)
+    people: defaultdict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+    """Hashes, not ids: nobody is kept here."""
+
+
 @dataclass
 class PageTally:
     """Counts of one experiment. Safe to share between threads."""
 
     home: Home
     experiment: str
-    _read: dict[int, int] = field(default_factory=dict)
-    """Inode → bytes that are counted; a file that is numbered keeps its inode."""
-    _pages: Counter[str] = field(default_factory=Counter)
-    _people: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
-    """Hashes, not ids: nobody is kept here."""
+    _files: dict[rotating_lines.Known, _FileTally] = field(default_factory=dict)
+    """A file that is numbered is known by the same."""
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def counted(self) -> dict[str, VariantTally]:
         """Variant → what was served up to now. Raises JobError for a line that is not one."""
-        with self._lock:
-            files = rotating_lines.kept(self.home.served / CURRENT, files=FILES)
-            sizes = {path: (path.stat().st_ino, path.stat().st_size) for path in files}
-            there = dict(sizes.values())
-            if any(there.get(inode, -1) < done for inode, done in self._read.items()):
-                self._read.clear()
-                self._pages.clear()
-                self._people.clear()
-            for path, (inode, size) in sizes.items():
-                if size > self._read.get(inode, 0):
-                    self._read[inode] = self._count(path, self._read.get(inode, 0))
+        path = self.home.served / CURRENT
+        with self._lock, rotating_lines.opened(path, files=FILES) as files:
+            there = {rotating_lines.known_by(file): file for file in files}
+            self._files = {known: self._tally_of(known, file) for known, file in there.items()}
+            for known, file in there.items():
+                self._count(file, self._files[known])
+            pages = sum((one.pages for one in self._files.values()), Counter[str]())
             return {
-                variant: VariantTally(pages, len(self._people[variant]))
-                for variant, pages in self._pages.items()
+                variant: VariantTally(count, self._people(variant))
+                for variant, count in pages.items()
             }
 
-    def _count(self, path: Path, start: int) -> int:
-        """Count the whole lines after a place; returns where they end."""
-        with path.open("rb") as lines:
-            for line in rotating_lines.whole_lines(lines, start=start):
-                try:
-                    self._add(json.loads(line))
-                except (ValueError, KeyError, TypeError) as error:
-                    raise JobError(
-                        f"{path} holds no served page at byte {start} ({error}); remove the file"
-                    ) from error
-                start += len(line)
-        return start
+    def _people(self, variant: str) -> int:
+        return len(set[int]().union(*(one.people[variant] for one in self._files.values())))
 
-    def _add(self, told: dict[str, str | None]) -> None:
+    def _tally_of(self, known: rotating_lines.Known, file: BinaryIO) -> _FileTally:
+        """What is counted of a file; nothing of one that is new, or shorter than it was."""
+        tally = self._files.get(known)
+        if tally is None or os.fstat(file.fileno()).st_size < tally.read:
+            return _FileTally()
+        return tally
+
+    def _count(self, file: BinaryIO, tally: _FileTally) -> None:
+        """Count the whole lines that follow what is counted."""
+        for line in rotating_lines.whole_lines(file, start=tally.read):
+            try:
+                self._add(json.loads(line), tally)
+            except (ValueError, KeyError, TypeError) as error:
+                raise JobError(
+                    f"{file.name} holds no served page at byte {tally.read} ({error}); "
+                    "remove the file"
+                ) from error
+            tally.read += len(line)
+
+    def _add(self, told: dict[str, str | None], tally: _FileTally) -> None:
         variant = told["variant"]
         if told["experiment"] != self.experiment or variant is None:
             return
-        self._pages[variant] += 1
+        tally.pages[variant] += 1
         unit = (told["user_id"], told["session_id"])
         if unit != (None, None):
-            self._people[variant].add(hash(unit))
+            tally.people[variant].add(hash(unit))

@@ -7,7 +7,7 @@ read the files.
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -16,16 +16,28 @@ from validation.whole_files import alone, remove_left_over, replacing
 
 END_BYTES: Final = 4096
 """Of a file's end, where its last line is looked for first."""
+BEGINS: Final = 64
+"""Bytes by which a file is known, beside its number."""
+Known = tuple[int, bytes]
+"""What an open file is known by."""
 
 
-def append(path: Path, told: Mapping[str, Any], *, file_bytes: int, files: int) -> None:
+def append(
+    path: Path,
+    told: Mapping[str, Any],
+    *,
+    file_bytes: int,
+    files: int,
+    losing: Callable[[Path], None] | None = None,
+) -> None:
     """Add one object; the caller lets one thread at a time come here.
 
     Other processes that add or drop lines wait.
 
     Args:
         file_bytes: a file is full where the line would make it larger.
-        files: so many numbered ones are kept.
+        files: so many are kept, at least two; the one that is written is one of them.
+        losing: told the oldest file before it goes.
 
     Raises OSError where the disk takes no more, or not all of it; the file is as it was then.
     """
@@ -33,7 +45,7 @@ def append(path: Path, told: Mapping[str, Any], *, file_bytes: int, files: int) 
     path.parent.mkdir(parents=True, exist_ok=True)
     with changing(path):
         if path.exists() and path.stat().st_size + len(line) > file_bytes:
-            _rotate(path, files=files)
+            _rotate(path, files=files, losing=losing)
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             _write_whole(handle, line)
@@ -76,7 +88,7 @@ def drop(path: Path, *, files: int, going: Callable[[dict[str, Any]], bool]) -> 
     if not path.parent.is_dir():
         return 0
     gone = 0
-    for number in range(files + 1):
+    for number in range(files):
         one = numbered(path, number)
         with changing(path):
             remove_left_over(one)
@@ -115,27 +127,41 @@ def changing(path: Path) -> Iterator[None]:
 def read(path: Path, *, files: int, kind: str) -> Iterator[tuple[Path, int, dict[str, Any]]]:
     """File, line and object, oldest first; what follows the last newline is not written yet.
 
+    All files are as they were at the first line, however many are added meanwhile.
+
     Args:
         kind: what a line is, for the error.
 
     Raises JobError for a line that is no JSON object.
     """
-    for one in kept(path, files=files):
-        for count, told in read_file(one, kind=kind):
-            yield one, count, told
+    with opened(path, files=files) as found:
+        for file in found:
+            one = Path(file.name)
+            for count, line in enumerate(whole_lines(file), start=1):
+                yield one, count, _parsed(line, one, count, kind)
 
 
 def kept(path: Path, *, files: int) -> list[Path]:
     """The files that there are, oldest first."""
-    named = (numbered(path, number) for number in range(files, -1, -1))
+    named = (numbered(path, number) for number in range(files - 1, -1, -1))
     return [one for one in named if one.exists()]
 
 
-def read_file(path: Path, *, kind: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """As `read`, of one file: line and object."""
-    with path.open("rb") as lines:
-        for count, line in enumerate(whole_lines(lines), start=1):
-            yield count, _parsed(line, path, count, kind)
+@contextmanager
+def opened(path: Path, *, files: int) -> Iterator[list[BinaryIO]]:
+    """The files that there are, oldest first: open, they stay what they are, whatever becomes of
+    the names. Who adds lines waits until they are open, not until they are read.
+    """
+    with ExitStack() as stack:
+        with changing(path) if path.parent.is_dir() else nullcontext():
+            found = list[BinaryIO]()
+            found += [stack.enter_context(one.open("rb")) for one in kept(path, files=files)]
+        yield found
+
+
+def known_by(file: BinaryIO) -> Known:
+    """Of an open file: its number, which a file that takes its place may get, and how it begins."""
+    return os.fstat(file.fileno()).st_ino, os.pread(file.fileno(), BEGINS, 0)
 
 
 def whole_lines(file: BinaryIO, *, start: int = 0) -> Iterator[bytes]:
@@ -162,15 +188,17 @@ def _parsed(line: bytes, path: Path, number: int, kind: str) -> dict[str, Any]:
     return told
 
 
-def _rotate(path: Path, *, files: int) -> None:
-    for number in range(files - 1, 0, -1):
-        older = numbered(path, number)
-        if older.exists():
-            if number == files - 1:
-                older.unlink()
-            else:
-                os.replace(older, numbered(path, number + 1))
-    os.replace(path, numbered(path, 1))
+def _rotate(path: Path, *, files: int, losing: Callable[[Path], None] | None) -> None:
+    """Number the files anew; the oldest goes where there are as many as are kept."""
+    oldest = numbered(path, files - 1)
+    if oldest.exists():
+        if losing is not None:
+            losing(oldest)
+        oldest.unlink()
+    for number in range(files - 2, -1, -1):
+        newer = numbered(path, number)
+        if newer.exists():
+            os.replace(newer, numbered(path, number + 1))
 
 
 def numbered(path: Path, number: int) -> Path:

@@ -160,4 +160,6 @@ def _wanted(column: str, dtype: pa.DataType) -> str:
         return "a finite number; give one, or leave it empty"
     if pa.types.is_boolean(dtype):
         return "true or false; write one of them, or leave it empty"
+    if column == tables.IMAGE_PATH:
+        return "the path of one photo; write it as text"
     return "text; write it as text"

@@ -86,7 +86,7 @@ def _surveyed_events(
     parts: Iterable[pd.DataFrame], *, now: datetime, source: str | None
 ) -> tuple[EventBatch, Spool[Chunk]]:
     """Read all parts: what their rows are to each other, and the chunks to be judged."""
-    survey, spool = EventSurvey(), Spool[Chunk]()
+    survey, spool = EventSurvey(now), Spool[Chunk]()
     for chunk in chunks(parts, tables.EVENTS, required=REQUIRED, source=source, now=now):
         survey.add(chunk.raw, chunk.coerced.frame)
         spool.add(chunk)

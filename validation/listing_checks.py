@@ -21,7 +21,6 @@ from validation.pixels import BLURRED
 PHOTO: Final = "photo_problems"
 LONGEST_TITLE: Final = 250
 LONGEST_DESCRIPTION: Final = 10_000
-EARLIEST: Final = "1990-01-01T00:00:00+00:00"
 
 # Whoever sends a listing chooses the text: each of these takes time in proportion to it at worst,
 # so nothing that could be given back again (`*` and not `*+`) stands beside what matches the same.
@@ -48,6 +47,15 @@ def prices(suite: Checklist, present: Collection[str]) -> None:
             kind="ExpectColumnValuesWithin",
             column=tables.PRICE,
             lowest=0.0,
+        )
+        suite.block(
+            "price_plausible",
+            tables.PRICE,
+            f"price is {{value}}; expected at most {tables.HIGHEST_PRICE:,.0f}; check the decimal "
+            "point",
+            kind="ExpectColumnValuesWithin",
+            column=tables.PRICE,
+            highest=tables.HIGHEST_PRICE,
         )
         suite.warn(
             "price_not_zero",
@@ -142,7 +150,7 @@ def texts(suite: Checklist, present: Collection[str], *, banned: Collection[str]
             "listed_at is {value}, before 1990; correct the date, or leave it empty",
             kind="ExpectMomentsWithin",
             column=tables.LISTED_AT,
-            earliest=EARLIEST,
+            earliest=tables.EARLIEST,
         )
 
 

@@ -1,12 +1,14 @@
 """What a log of events shows as a whole: rates no person reaches, and days without any event."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
 import numpy as np
 import pandas as pd
 
 from validation import tables
+from validation.checks import CLOCK_SKEW
 from validation.identities import Hashes, among
 
 FASTEST: Final = 40
@@ -16,6 +18,7 @@ DELIBERATE: Final = (tables.CLICK, tables.CART, tables.RATING)
 BUSY: Final = 20
 """Events of a middling day from which a day without any is a gap."""
 LONGEST_NOTE: Final = 3
+US_A_DAY: Final = 86_400_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +56,19 @@ class RateSurvey:
 
 @dataclass(slots=True)
 class DaySurvey:
-    """Counts events by the day, chunk after chunk."""
+    """Counts events by the day, chunk after chunk: those that the gate can accept by their time.
 
+    Days are numbered from 1970. One event of the year 9999 is no gap of eight thousand years.
+    """
+
+    now: datetime
     _parts: list[pd.Series] = field(default_factory=list)
 
     def add(self, events: pd.DataFrame) -> None:
         """Take canonical events."""
-        days = events[tables.EVENT_TIMESTAMP].dropna().dt.floor("D")
+        times = events[tables.EVENT_TIMESTAMP].dropna()
+        possible = times[times.between(pd.Timestamp(tables.EARLIEST), self.now + CLOCK_SKEW)]
+        days = possible.dt.as_unit("us").astype("int64") // US_A_DAY
         self._parts.append(days.value_counts())
 
     def gaps(self) -> tuple[str, ...]:
@@ -67,14 +76,15 @@ class DaySurvey:
         counts = pd.concat(self._parts).groupby(level=0).sum()
         if counts.empty:
             return ()
-        every = pd.date_range(counts.index[0], counts.index[-1], freq="D")
-        missing = every.difference(counts.index)
-        if missing.empty or counts.median() < BUSY or len(missing) > len(every) / 2:
+        every = np.arange(counts.index[0], counts.index[-1] + 1)
+        missing = np.setdiff1d(every, counts.index.to_numpy())
+        if not len(missing) or counts.median() < BUSY or len(missing) > len(every) / 2:
             return ()
-        weekly = missing.dayofweek.value_counts().max() > 0.8 * len(missing) and len(missing) > 3
+        weekly = np.bincount(missing % 7).max() > 0.8 * len(missing) and len(missing) > 3
         if weekly:  # a shop that closes on one day of the week
             return ()
-        first = ", ".join(day.date().isoformat() for day in missing[:LONGEST_NOTE])
+        days = missing[:LONGEST_NOTE].astype("datetime64[D]")
+        first = ", ".join(day.isoformat() for day in days.tolist())
         more = f" and {len(missing) - LONGEST_NOTE} more" if len(missing) > LONGEST_NOTE else ""
         return (
             f"no event on {len(missing)} of {len(every)} days ({first}{more}); look for lost data",

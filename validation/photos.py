@@ -26,7 +26,9 @@ from validation.watermarks import marked
 
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 """What is decoded; anything else (EPS would start an interpreter) is not a photo."""
-MOST_PIXELS: Final = 64_000_000
+MOST_PIXELS: Final = 50_000_000
+"""A photo that claims more is decoded by nobody: neither by the gate nor for an encoder, which
+takes it whole, in colour, several at once."""
 FEWEST_PIXELS: Final = 16
 """Shorter side below which nothing can be recognised."""
 COARSE_PIXELS: Final = 64

@@ -156,6 +156,15 @@ def events(
         value_set=list(tables.EVENT_TYPES),
     )
     suite.not_after(tables.EVENT_TIMESTAMP, now, present)
+    if tables.EVENT_TIMESTAMP in present:
+        suite.block(
+            "event_timestamp_plausible",
+            tables.EVENT_TIMESTAMP,
+            "event_timestamp is {value}, before 1990; correct the date",
+            kind="ExpectMomentsWithin",
+            column=tables.EVENT_TIMESTAMP,
+            earliest=tables.EARLIEST,
+        )
     suite.not_after(tables.RECEIVED_AT, now, present)
     _amounts(suite, present)
     suite.warn(
@@ -261,23 +270,34 @@ def identities(key: str, *, table: str) -> "ExpectationSuite":
 
 def _amounts(suite: Checklist, present: Collection[str]) -> None:
     ranges: dict[str, tuple[str, dict[str, object], str]] = {
-        tables.QUANTITY: (
-            "quantity_positive",
+        "quantity_positive": (
+            tables.QUANTITY,
             {"lowest": 0.0, "exclusive": True},
             "quantity is {value}; expected more than 0; leave returns out of the log",
         ),
-        tables.UNIT_PRICE: (
-            "unit_price_not_negative",
+        "quantity_plausible": (
+            tables.QUANTITY,
+            {"highest": tables.MOST_PIECES},
+            f"quantity is {{value}}; expected at most {tables.MOST_PIECES:,.0f}; correct it",
+        ),
+        "unit_price_not_negative": (
+            tables.UNIT_PRICE,
             {"lowest": 0.0},
             "unit_price is {value}, which is negative; leave returns and fees out of the log",
         ),
-        tables.PROPENSITY: (
-            "propensity_in_range",
+        "unit_price_plausible": (
+            tables.UNIT_PRICE,
+            {"highest": tables.HIGHEST_PRICE},
+            f"unit_price is {{value}}; expected at most {tables.HIGHEST_PRICE:,.0f}; check the "
+            "decimal point",
+        ),
+        "propensity_in_range": (
+            tables.PROPENSITY,
             {"lowest": 0.0, "highest": 1.0, "exclusive": True},
             "propensity is {value}; expected a probability above 0 and up to 1, or nothing",
         ),
     }
-    for column, (name, limits, sentence) in ranges.items():
+    for name, (column, limits, sentence) in ranges.items():
         if column in present:
             kind = "ExpectColumnValuesWithin"
             suite.block(name, column, sentence, kind=kind, column=column, **limits)

@@ -1,6 +1,7 @@
 """What the rows of a batch are to each other, learned chunk after chunk before any is judged."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
 import numpy as np
@@ -144,9 +145,13 @@ class _Named:
 class EventSurvey:
     """Collects what there is to know of events, 16 bytes each."""
 
+    now: datetime
     _keys: _Keys = field(default_factory=_Keys)
     _rates: log.RateSurvey = field(default_factory=log.RateSurvey)
-    _days: log.DaySurvey = field(default_factory=log.DaySurvey)
+    _days: log.DaySurvey = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._days = log.DaySurvey(self.now)
 
     def add(self, raw: pd.DataFrame, events: pd.DataFrame) -> None:
         """Take a chunk: as it came, and in canonical form."""

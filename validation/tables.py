@@ -51,6 +51,14 @@ EVENT_TYPES: Final = (IMPRESSION, CLICK, CART, PURCHASE, RATING)
 POSITIVE_EVENT_TYPES: Final = (CLICK, CART, PURCHASE, RATING)
 """Events that say a person chose the item; an impression only says it was shown."""
 
+EARLIEST: Final = "1990-01-01T00:00:00+00:00"
+"""No shop has a record of before."""
+HIGHEST_PRICE: Final = 1e11
+"""Of one piece, in whatever currency: a sofa may cost 10^9 rials. What costs more is a mistake, and
+sums of squares of prices are to stay exact."""
+MOST_PIECES: Final = 1e6
+"""Of one event."""
+
 UNREADABLE: Final = "_unreadable"
 """Beside the canonical columns of raw rows: the text of a line that could not be read."""
 

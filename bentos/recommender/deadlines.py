@@ -100,7 +100,7 @@ class GuardedStore:
         try:
             return running.result(timeout=max(0.0, until - self._now()))
         except TimeoutError as error:
-            if running.done():  # the store's own
+            if running.done() and running.exception() is error:  # the store's own
                 raise
             raise StoreLost(
                 f"the online store did not answer within {1000 * self.deadline:.0f} ms"

@@ -8,8 +8,8 @@ import copy
 import json
 from typing import Any, Final
 
+from bentos.recommender.guarding import places
 from bentos.recommender.guarding.access import scope_of
-from bentos.recommender.observing import middleware
 from bentos.recommender.observing.access import PROBES
 
 SCHEME: Final = "apiKey"
@@ -49,9 +49,7 @@ FULL: Final = {
     "erased or learned may be so in part, and is wholly where it is sent again; `Retry-After` says "
     "when."
 }
-TAKING: Final = frozenset(
-    {*(f"/{one}" for one in middleware.TAKING), "/listings/{item_id}", "/users"}
-)
+TAKING: Final = frozenset({*(f"/{one}" for one in places.TAKING), "/listings/{item_id}", "/users"})
 """What keeps something on the disk, by its POST or by its other verbs."""
 BATCHES: Final = {
     "/listings": "listings",

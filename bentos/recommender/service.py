@@ -21,7 +21,7 @@ from bentos.recommender.collecting import frozen_after
 from bentos.recommender.cursor import Cursors
 from bentos.recommender.deadlines import GuardedStore
 from bentos.recommender.desk import Desk
-from bentos.recommender.guarding import Guard, guarded
+from bentos.recommender.guarding import Guard, guarded, patience
 from bentos.recommender.guarding.guard import refuse_without_keys
 from bentos.recommender.observing import logs
 from bentos.recommender.observing.exposition import Exposition
@@ -74,7 +74,7 @@ trace_where_it_is_of_use()
     envs=image_variables(),
     workers=int(os.environ.get(WORKERS_VARIABLE) or 1),
     threads=4,
-    traffic={"timeout": 60},
+    traffic={"timeout": patience.BENTO_SECONDS},
     logging={"access": {"enabled": False}},  # see `observing.access`
 )
 class RecommenderService(Showing, Taking, Changing, Warming, Exposition):
@@ -123,7 +123,8 @@ class RecommenderService(Showing, Taking, Changing, Warming, Exposition):
         self.guard = Guard.of(self.home, settings.serve)
         self._rules = settings.gate.rules()
         self._served = ServedLog(self.home, share=settings.serve.logged_share)
-        self._pages, self._exposures = PageLog(self.home), ExploredExposures(self.home)
+        self._pages = PageLog(self.home, gib=settings.serve.page_log_gib)
+        self._exposures = ExploredExposures(self.home)
         self._cursors = Cursors(secret(self.home.cursor_key))
         lanes = Lanes.of(
             settings,

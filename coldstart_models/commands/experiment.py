@@ -23,8 +23,8 @@ EXAMPLES: Final = """Examples:
 
   coldstart experiment value --policy linucb --width 0.5 --reward revenue
 """
-MISMATCHED: Final = 3
-"""Exit code where the variants' sizes are not what their weights say."""
+UNTRUSTED: Final = 3
+"""Exit code where the differences are not to be trusted."""
 
 app = typer.Typer(
     help="Report the A/B test, and value policies of exploration from the log.",
@@ -58,7 +58,8 @@ def report(
 ) -> None:
     """CTR, CVR and revenue per user of every variant beside the first, with intervals.
 
-    They hold at every look. Exit code 3 where the sizes of the variants do not fit their weights.
+    They hold at every look. Exit code 3 where the sizes of the variants do not fit their weights,
+    or the page log was too small for the experiment: then they are not to be trusted.
     """
     from coldstart_models.config import load_config
     from coldstart_models.errors import ConfigError
@@ -66,7 +67,7 @@ def report(
     from coldstart_models.experiments.outcomes import units_of
     from coldstart_models.experiments.report import report as compare
     from feature_repo.home import Home
-    from feature_repo.page_log import read_pages
+    from feature_repo.page_log import lost_pages, read_pages
 
     settings = load_config(config).experiment
     experiment = settings.experiment()
@@ -80,13 +81,18 @@ def report(
         window=timedelta(days=settings.window_days),
         now=console.present(as_of),
     )
-    found = compare(experiment, units, planned=settings.planned_users)
+    found = compare(
+        experiment,
+        units,
+        planned=settings.planned_users,
+        lost_pages=lost_pages(home, experiment.name),
+    )
     if json:
         console.print_json(found.as_dict())
     else:
         _print(found, window_days=settings.window_days)
-    if found.mismatched:
-        raise typer.Exit(MISMATCHED)
+    if not found.trusted:
+        raise typer.Exit(UNTRUSTED)
 
 
 @app.command("value", epilog="Example:\n\n  coldstart experiment value --policy thompson")
@@ -166,6 +172,27 @@ def _events(home: "Home") -> "pd.DataFrame":
 
 def _print(found: "Report", *, window_days: float) -> None:
     """For people."""
+    if found.differences:
+        _print_differences(found, window_days=window_days)
+    dealt = ", ".join(f"{name} {count}" for name, count in found.dealt.items())
+    users = ", ".join(f"{name} {count}" for name, count in found.users.items())
+    console.say(f"users dealt: {dealt}; finished: {users}; within their time: {found.unfinished}")
+    if found.moved:
+        console.say(f"{found.moved} users saw more than one variant and are left out")
+    verdict = "do not fit" if found.mismatched else "fit"
+    console.say(f"sample ratio: p = {found.ratio_pvalue:.4g}, the sizes {verdict} the weights")
+    if found.mismatched:
+        console.say("do not trust the differences: find out first whom the service or log loses")
+    if found.lost_pages:
+        console.say(
+            f"do not trust the differences: the log was full and has lost {found.lost_pages} pages "
+            "of this experiment, so that later pages of who came back are taken for their first. "
+            "Begin anew under another name with a larger `[serve] page_log_gib`, or a smaller "
+            "`[experiment] share`"
+        )
+
+
+def _print_differences(found: "Report", *, window_days: float) -> None:
     console.print_table(
         f"Experiment {found.experiment}: outcomes within {window_days:g} days of the first page",
         ["metric", "variant", "control", "variant's", "difference", "from", "to", "told"],
@@ -183,16 +210,7 @@ def _print(found: "Report", *, window_days: float) -> None:
             for one in found.differences
         ],
     )
-    dealt = ", ".join(f"{name} {count}" for name, count in found.dealt.items())
-    users = ", ".join(f"{name} {count}" for name, count in found.users.items())
     left = ", ".join(
         f"{one.metric} of {one.variant} {one.variance_left:.0%}" for one in found.differences
     )
-    console.say(f"users dealt: {dealt}; finished: {users}; within their time: {found.unfinished}")
     console.say(f"variance that CUPED leaves: {left}")
-    if found.moved:
-        console.say(f"{found.moved} users saw more than one variant and are left out")
-    verdict = "do not fit" if found.mismatched else "fit"
-    console.say(f"sample ratio: p = {found.ratio_pvalue:.4g}, the sizes {verdict} the weights")
-    if found.mismatched:
-        console.say("do not trust the differences: find out first whom the service or log loses")

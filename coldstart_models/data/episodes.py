@@ -126,7 +126,8 @@ def first_available_us(training: TrainingSet, *, past: Interactions | None = Non
     Args:
         past: the only events that are known; by default all of the training set. Of an item without
             a listing date it is its first event that tells, and when a new one is first chosen is
-            what nobody knows yet.
+            what nobody knows yet; but a date that `ingest` filled by the item's first event is
+            read as any other.
     """
     known = available_us(training.catalogue, training.interactions if past is None else past)
     return np.where(known == UNKNOWN_TIME, END_OF_TIME, known)

@@ -62,7 +62,8 @@ class Interactions:
     traits: FloatMatrix
     """(E, len(TRAITS)) as of `event_traits`."""
     clock: ShopClock
-    """The shop's: of all positive events of the log, whichever are here."""
+    """The shop's: of all positive events of the log, whichever are here, or of the people who were
+    drawn where a long log is learned from."""
 
     def __len__(self) -> int:
         return len(self.user_index)

@@ -3,7 +3,7 @@
 Ten customers in a week of December say less of a listing than ten in a week of February. Between
 two moments the clock moves on by the positive events of the whole log that lie between them, so
 that k customers in a span of it are a share of what the shop sold. Beyond the log's ends it goes
-on as fast as in the four weeks next to them.
+on as fast as in the four weeks next to them; a log without dates has no weeks, and stands still.
 """
 
 from dataclasses import dataclass

@@ -18,6 +18,8 @@ from validation import tables
 CREDIT: Final = timedelta(hours=24)
 """How long after a page its listings are credited."""
 UNIT: Final = "unit"
+BY: Final = "by"
+"""The unit of the user whom an event names, whichever unit it is counted for."""
 PAGE_ID: Final = "page_id"
 SERVED_AT: Final = "served_at"
 CLICKS: Final = "clicks"
@@ -53,8 +55,9 @@ def shown_frame(pages: Iterable[ServedPage]) -> pd.DataFrame:
 def unit_events(events: pd.DataFrame, prices: "pd.Series[float]") -> pd.DataFrame:
     """Events by unit with what they count for: `clicks`, `purchases`, `revenue`.
 
-    A click is any event by which a person chose the listing. Where a purchase does not say pieces
-    or price it is one piece at the listing's price.
+    A click is any event by which a person chose the listing. An event of a visit is there for the
+    user and for the visit, because either may be whom a page was shown to. Where a purchase does
+    not say pieces or price it is one piece at the listing's price.
 
     Args:
         events: EVENT_COLUMNS of canonical events.
@@ -67,10 +70,11 @@ def unit_events(events: pd.DataFrame, prices: "pd.Series[float]") -> pd.DataFram
     counted[CLICKS] = 1.0
     counted[PURCHASES] = bought
     counted[REVENUE] = bought * price * chosen[tables.QUANTITY].fillna(1.0)
+    counted[BY] = "user:" + counted[tables.USER_ID].astype(str)
     by_session = counted[counted[tables.SESSION_ID].notna()]
     together = pd.concat(
         [
-            counted.assign(**{UNIT: "user:" + counted[tables.USER_ID].astype(str)}),
+            counted.assign(**{UNIT: counted[BY]}),
             by_session.assign(**{UNIT: "session:" + by_session[tables.SESSION_ID].astype(str)}),
         ],
         ignore_index=True,
@@ -78,7 +82,7 @@ def unit_events(events: pd.DataFrame, prices: "pd.Series[float]") -> pd.DataFram
     together[tables.EVENT_TIMESTAMP] = pd.to_datetime(
         together[tables.EVENT_TIMESTAMP], utc=True
     ).astype("datetime64[us, UTC]")
-    return together[[UNIT, tables.ITEM_ID, tables.EVENT_TIMESTAMP, *OUTCOMES]]
+    return together[[UNIT, BY, tables.ITEM_ID, tables.EVENT_TIMESTAMP, *OUTCOMES]]
 
 
 def credited(

@@ -6,7 +6,8 @@ check is SciPy's χ². Only the interval that holds at every look is ours (`expe
 because no library that can be used here has it (docs/adr/0020).
 """
 
-from dataclasses import asdict, dataclass
+import math
+from dataclasses import asdict, dataclass, replace
 from statistics import NormalDist
 from typing import Any, Final
 
@@ -43,7 +44,9 @@ class Difference:
     """Variant less control; with CUPED, as the means are."""
     low: float | None
     high: float | None
-    """The interval that holds at every look; None where nobody did what the metric counts."""
+    """The interval that holds at every look; None where the users differ in nothing that an error
+    could be told by: nobody did what the metric counts, or all of one variant did and none else.
+    """
     fixed_low: float | None
     fixed_high: float | None
     """The interval for one look alone."""
@@ -64,35 +67,65 @@ class Report:
     users: dict[str, int]
     """Variant → finished units, which the metrics are of."""
     dealt: dict[str, int]
-    """Variant → units that saw a page."""
+    """Variant → units that saw a page of it alone."""
     unfinished: int
     moved: int
     ratio_pvalue: float
     """Of the units dealt, if they were dealt by the variants' weights."""
+    lost_pages: int
+    """That the log had no room for: first pages and the past of who came back are not known."""
     differences: tuple[Difference, ...]
+    """None where too few units are finished; that is told only of a report not to be trusted."""
 
     @property
     def mismatched(self) -> bool:
         """Whether the units dealt are not those that the weights say."""
         return self.ratio_pvalue < MISMATCH
 
+    @property
+    def trusted(self) -> bool:
+        """Whether the log has the users that there were and what they saw first."""
+        return not self.mismatched and not self.lost_pages
+
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""
         told = [{**asdict(one), "told": one.told} for one in self.differences]
-        return {**asdict(self), "mismatched": self.mismatched, "differences": told}
+        judged = {"mismatched": self.mismatched, "trusted": self.trusted}
+        return {**asdict(self), **judged, "differences": told}
 
 
-def report(experiment: Experiment, units: Units, *, planned: int, alpha: float = ALPHA) -> Report:
+def report(
+    experiment: Experiment,
+    units: Units,
+    *,
+    planned: int,
+    alpha: float = ALPHA,
+    lost_pages: int = 0,
+) -> Report:
     """Compare every variant with the first.
 
     Args:
         planned: units at which the sequential intervals are to be narrowest.
+        lost_pages: of `page_log.lost_pages`.
 
-    Raises NotEnoughData where a variant has hardly any finished unit.
+    Raises NotEnoughData where a variant has hardly any finished unit, unless there is worse to
+    tell: a service that loses one variant's users never finishes any.
     """
     names = [variant.name for variant in experiment.variants]
     users = {name: int((units.table[tables.VARIANT] == name).sum()) for name in names}
     few = [f"{name} ({count})" for name, count in users.items() if count < LEAST]
+    found = Report(
+        experiment=experiment.name,
+        users=users,
+        dealt={name: units.dealt.get(name, 0) for name in names},
+        unfinished=units.unfinished,
+        moved=units.moved,
+        ratio_pvalue=ratio_pvalue(experiment.shares, units.dealt),
+        lost_pages=lost_pages,
+        differences=(),
+    )
+    if few and not found.trusted:
+        return found
     if few:
         raise NotEnoughData(
             f"experiment {experiment.name!r} has too few users whose time is over: "
@@ -105,22 +138,16 @@ def report(experiment: Experiment, units: Units, *, planned: int, alpha: float =
         for name in others
         for metric in METRICS
     ]
-    return Report(
-        experiment=experiment.name,
-        users=users,
-        dealt={name: units.dealt.get(name, 0) for name in names},
-        unfinished=units.unfinished,
-        moved=units.moved,
-        ratio_pvalue=ratio_pvalue(experiment.shares, units.dealt),
-        differences=tuple(differences),
-    )
+    return replace(found, differences=tuple(differences))
 
 
 def ratio_pvalue(shares: dict[str, float], dealt: dict[str, int]) -> float:
-    """Of the counts if units are dealt by the shares (Fabijan et al., KDD 2019)."""
+    """Of the counts if units are dealt by the shares (Fabijan et al., KDD 2019); 1 of none."""
     from scipy.stats import chisquare
 
     counts = [dealt.get(name, 0) for name in shares]
+    if not any(counts):
+        return 1.0
     expected = [share * sum(counts) for share in shares.values()]
     return float(chisquare(counts, expected).pvalue)
 
@@ -139,13 +166,14 @@ def _difference(
     error, raw = (
         (one.effect_size_ci_upper - one.effect_size_ci_lower) / 2.0 / z for one in (found, plain)
     )
+    means = float(found.control), float(found.treatment), float(found.effect_size)
+    if not (math.isfinite(error) and error > 0.0):
+        return Difference(metric, variant, *means, None, None, None, None, 1.0)
     half = half_width(error, count=len(two), planned=planned, alpha=alpha)
     return Difference(
-        metric=metric,
-        variant=variant,
-        control_mean=float(found.control),
-        variant_mean=float(found.treatment),
-        difference=float(found.effect_size),
+        metric,
+        variant,
+        *means,
         low=float(found.effect_size) - half,
         high=float(found.effect_size) + half,
         fixed_low=float(found.effect_size_ci_lower),

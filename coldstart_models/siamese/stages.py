@@ -296,8 +296,8 @@ def keep_if_told(
     """Keep what a stage learned, in place, if a later launch tells it from the start (`doubt`).
 
     Launches are of another time than the next ones: where one could not tell what was learned,
-    later ones lost by it, and on generated data known items as well. Towers that learned on
-    held-out items are not asked this (docs/adr/0038); weights are, of either kind.
+    later ones lost by it, and on generated data known items as well. Towers that are judged
+    by held-out items are not asked this (docs/adr/0038); weights are, of either kind.
     """
     network, record = model.network, model.records[stage]
     if not record.kept_step:
@@ -324,9 +324,8 @@ def _learn_selling(
     if known is None:
         return
     dates = model.network.date_term is not None
-    (prepared,) = prepare_each(
-        [known], training, model.inputs, episodes.seen, seed=seed, dates=dates
-    )
+    kept = {} if seen is None else episodes.seen  # a past that nobody keeps has an id for now alone
+    (prepared,) = prepare_each([known], training, model.inputs, kept, seed=seed, dates=dates)
     choose_weight(model.network, prepared)
 
 

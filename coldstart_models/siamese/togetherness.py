@@ -41,7 +41,8 @@ class FittedTogetherness:
 
     head: ContentMap
     factors: FloatMatrix
-    """(num_items, R) unit rows, own and expected ones mixed; zero for items without events."""
+    """(num_items, R) unit rows, own and expected ones mixed; zero for items without events,
+    and for those chosen only by people with no second item."""
     popularity: npt.NDArray[np.float32]
     """(num_items,) expected log(1 + users); zero for items without events."""
     known: BoolArray

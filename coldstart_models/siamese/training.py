@@ -273,7 +273,7 @@ class PastItems:
     seasons: FloatMatrix
     """(num_items, 2) of `season.Season`."""
     selling: Tensor
-    """(num_items,): s of `selling`; 0 where nothing tells when choices were made."""
+    """(num_items,): s of `selling`; of a log without dates by the order of its events."""
     known: Tensor
     """(num_items,) bool: who was chosen."""
 

@@ -5,6 +5,7 @@ and only an empty cell is null), and a line that cannot be read becomes a row of
 its number and text in the column `_unreadable`.
 """
 
+import codecs
 import csv
 import gzip
 import json
@@ -19,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from feature_repo.catalogs.columns import UNREADABLE
+from feature_repo.catalogs.raw import UNREADABLE_JSON
 from feature_repo.catalogs.source import SourceError
 
 Progress = Callable[[int, int], None]
@@ -165,18 +167,45 @@ def _json_object(line: bytes) -> tuple[dict[str, object] | None, str]:
     text = line.decode("utf-8", errors="backslashreplace").strip().removeprefix("\ufeff")
     try:
         value = json.loads(text)
-    except json.JSONDecodeError:
+    except UNREADABLE_JSON:
         return None, text
     return (value, text) if isinstance(value, dict) else (None, text)
 
 
 def _parquet_parts(path: Path, rows: int | None) -> Iterator[pd.DataFrame]:
     if rows is None:
-        yield pd.read_parquet(path)
+        yield _exactly(pq.read_table(path))
         return
     with pq.ParquetFile(path) as file:
         for batch in file.iter_batches(batch_size=rows):
-            yield batch.to_pandas()
+            yield _exactly(pa.Table.from_batches([batch]))
+
+
+def _exactly(table: pa.Table) -> pd.DataFrame:
+    """The rows as pandas, where integers beside a null stay integers, and bytes of text are text.
+
+    As floats, which pandas makes of them, ids above 2^53 become those of others. Bytes that are no
+    UTF-8 stay bytes.
+    """
+    frame: pd.DataFrame = table.to_pandas()
+    for number, field in enumerate(table.schema):
+        column = table.column(number)
+        if pa.types.is_integer(field.type) and column.null_count and field.name in frame:
+            frame[field.name] = column.to_pandas(types_mapper=_nullable).array
+        elif pa.types.is_binary(field.type) or pa.types.is_large_binary(field.type):
+            frame[field.name] = frame[field.name].map(_decoded)
+    return frame
+
+
+def _nullable(dtype: pa.DataType) -> pd.Int64Dtype | pd.UInt64Dtype:
+    return pd.UInt64Dtype() if dtype == pa.uint64() else pd.Int64Dtype()
+
+
+def _decoded(value: object) -> object:
+    try:
+        return value.decode() if isinstance(value, bytes) else value
+    except UnicodeDecodeError:
+        return value
 
 
 def _json_parts(path: Path, rows: int | None) -> Iterator[pd.DataFrame]:
@@ -201,11 +230,17 @@ def _json_rows(path: Path) -> Iterator[dict[str, object]]:
 def _delimited_parts(
     path: Path, encoding: str, delimiter: str | None, rows: int | None
 ) -> Iterator[pd.DataFrame]:
-    encoding = encoding.lower().replace("utf-8", "utf-8-sig")
+    encoding = _without_mark(encoding)
     with _open_text(path, encoding) as lines:
         header = lines.readline()
-        lines_with_text = 1 + sum(1 for line in lines if line.strip())
+        lines_with_text, nul = 1, "\0" in header
+        for line in lines:
+            lines_with_text += bool(line.strip())
+            nul = nul or "\0" in line
     separator = delimiter or max(",;\t|", key=header.count)
+    if nul:  # at which pandas ends a cell and says nothing
+        yield from _uneven_parts(path, encoding, separator, rows)
+        return
 
     def parts() -> Iterator[pd.DataFrame]:
         how: dict[str, Any] = {
@@ -239,6 +274,14 @@ def _delimited_parts(
         yield from read if rows is None else parts()
 
 
+def _without_mark(encoding: str) -> str:
+    """The encoding; UTF-8, however it is spelled, may begin with a byte order mark."""
+    try:
+        return "utf-8-sig" if codecs.lookup(encoding).name == "utf-8" else encoding
+    except LookupError:  # told when the file is opened
+        return encoding
+
+
 def _is_plain(frame: pd.DataFrame) -> bool:
     return isinstance(frame.index, pd.RangeIndex)
 
@@ -258,9 +301,19 @@ def _uneven_parts(
     the header's number of fields, so an unclosed quote does not swallow the rows after it.
     """
     with _open_text(path, encoding) as file:
-        header = next(csv.reader([file.readline()], delimiter=delimiter))
+        header = _distinct(next(csv.reader([file.readline()], delimiter=delimiter), []))
         for part in _batched(_uneven_rows(file, len(header), delimiter), rows):
             yield pd.DataFrame(part, columns=[*header, UNREADABLE], dtype=object)
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    """Column names as pandas tells them apart: ``title``, ``title.1``."""
+    told = list[str]()
+    for number, name in enumerate(names):
+        name = name or f"Unnamed: {number}"
+        others = (f"{name}.{count}" for count in range(1, len(names) + 1))
+        told.append(next(one for one in (name, *others) if one not in told))
+    return told
 
 
 def _uneven_rows(file: IO[str], width: int, delimiter: str) -> Iterator[list[str | None]]:

@@ -6,13 +6,19 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import numpy as np
 import pandas as pd
 
+from feature_repo.catalogs import raw
 from feature_repo.catalogs.source import SourceError
 
 START: Final = pd.Timestamp("2000-01-01", tz="UTC")
 """Time of every event where a source knows no time; its order counts microseconds from here."""
 
 MICROSECONDS: Final = "datetime64[us, UTC]"
-EPOCH_DIGITS: Final = r"-?\d{9,19}(?:\.\d+)?"
+EPOCH_DIGITS: Final = r"-?(?:\d{9,18}|[1-8]\d{18})(?:\.\d+)?"
+"""Numbers as text that are times; a larger one has no room in 64 bits."""
+FREE_FORMATS: Final = ("ISO8601", "mixed")
+"""What pandas takes for a format that does not say where an offset stands."""
+OFFSET: Final = r"[Tt ]\d\d[\d:.,]* ?(?:[Zz]|[+-]\d\d(?::?\d\d)?)$"
+"""Behind a time of day alone: the year of 01-05-2024 is none."""
 SMALLEST_EPOCH: Final = 1e8
 """Integers below this (March 1973 in seconds) are an order, not times."""
 
@@ -28,8 +34,8 @@ def moments(
     """UTC times at microsecond resolution; a value that cannot be read travels as it is.
 
     Read are dates and times, ISO 8601 text, `timestamp_format`, and seconds, milli-, micro-
-    or nanoseconds since 1970 (told apart by their size). Times without a zone are in `zone`,
-    UTC unless given.
+    or nanoseconds since 1970 (told apart by their size). With `timestamp_format` nothing but it
+    is read: 20240501 is a day by ``%Y%m%d``. Times without a zone are in `zone`, UTC unless given.
 
     Args:
         values: the column as it came.
@@ -41,9 +47,11 @@ def moments(
     """
     if isinstance(values.dtype, pd.DatetimeTZDtype) or values.dtype.kind == "M":
         return _in_utc(values, zone, where)
-    if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
-        return _since_1970(values, where)
-    read = _read_text(values, timestamp_format, zone, where)
+    numeric = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
+    if numeric and timestamp_format is None:
+        read = _since_1970(values, where)
+    else:
+        read = _read_text(values, timestamp_format, zone, where)
     unread = read.isna() & values.notna()
     if not unread.any():
         return read
@@ -53,7 +61,7 @@ def moments(
             'its format into mapping.toml, e.g. timestamp_format = "%d/%m/%Y %H:%M"'
         )
     mixed = read.astype(object)
-    mixed[unread] = values[unread]
+    mixed[unread] = values.astype(object)[unread]
     return mixed
 
 
@@ -104,12 +112,16 @@ def _since_1970(values: pd.Series, where: str) -> pd.Series:
 
 
 def _from_numbers(values: pd.Series) -> pd.Series:
-    """Seconds, milli-, micro- or nanoseconds since 1970, by their size; null stays null."""
-    known = values.notna().to_numpy(dtype=bool)
+    """Seconds, milli-, micro- or nanoseconds since 1970, by their size.
+
+    Null where there is none, or one that is infinite or has no room in 64 bits.
+    """
+    sizes = values.astype("Float64").abs().to_numpy(dtype=np.float64, na_value=np.nan)
+    known = sizes < 2.0**63
     numbers = values[known].to_numpy(
         dtype="int64" if pd.api.types.is_integer_dtype(values) else "float64"
     )
-    size = np.abs(numbers)
+    size = sizes[known]
     micros = np.select(
         [size < 1e11, size < 1e14, size < 1e17],
         [numbers * 1_000_000, numbers * 1_000, numbers],
@@ -126,7 +138,7 @@ def _read_text(
     values: pd.Series, timestamp_format: str | None, zone: str | None, where: str
 ) -> pd.Series:
     if timestamp_format is not None:
-        return _parsed(values, timestamp_format, zone, where)
+        return _parsed(_numbers_spelled(values), timestamp_format, zone, where)
     text = values.astype("string")
     numbers = text.str.fullmatch(EPOCH_DIGITS).fillna(False).to_numpy(dtype=bool)
     if numbers.all() and len(values):
@@ -137,6 +149,14 @@ def _read_text(
     return result
 
 
+def _numbers_spelled(values: pd.Series) -> pd.Series:
+    """Numbers as the text that a format is of: 20240501 and 20240501.0 → ``"20240501"``."""
+    if pd.api.types.infer_dtype(values, skipna=True) in ("string", "empty"):
+        return values
+    numbers = [isinstance(value, int | float | np.number) for value in values.tolist()]
+    return values.astype(object).where(~np.array(numbers, dtype=bool), raw.text(values))
+
+
 def _parsed(values: pd.Series, written: str, zone: str | None, where: str) -> pd.Series:
     """Times in one format, null where a value has another."""
     parsed = pd.Series(
@@ -145,7 +165,14 @@ def _parsed(values: pd.Series, written: str, zone: str | None, where: str) -> pd
     ).astype(MICROSECONDS)
     if zone is None:
         return parsed
-    offset = values.astype("string").str.contains(r"(?:Z|[+-]\d\d:?\d\d)$", regex=True)
-    with_offset = offset.fillna(False).to_numpy(dtype=bool)
     local = _in_utc(parsed.dt.tz_localize(None), zone, where)
-    return parsed.where(with_offset, local)
+    return parsed.where(_with_offset(values, written), local)
+
+
+def _with_offset(values: pd.Series, written: str) -> np.ndarray:
+    """Which times say their zone: a format says it of all, in ISO 8601 each says it by itself."""
+    if written not in FREE_FORMATS:
+        stated = written.replace("%%", "")
+        return np.full(len(values), "%z" in stated or "%Z" in stated)
+    offset = values.astype("string").str.contains(OFFSET, regex=True)
+    return offset.fillna(False).to_numpy(dtype=bool)

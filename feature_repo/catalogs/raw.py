@@ -14,17 +14,24 @@ import numpy as np
 import pandas as pd
 
 CATEGORY_SEPARATOR: Final = " > "
+UNREADABLE_JSON: Final = (ValueError, RecursionError)
+"""What Python raises of text that is no JSON, nests too deep or has a number of too many digits."""
 
 
 def text(values: pd.Series, *, separator: str = " ") -> pd.Series:
     """The column as text: 536365 → ``"536365"``, 536365.0 → ``"536365"``, lists joined.
 
-    Strings stay as they are (leading zeros too); null stays null.
+    Strings stay as they are (leading zeros too), and so do bytes that are none; null stays null.
     """
     if pd.api.types.infer_dtype(values, skipna=True) in ("string", "empty"):
         return values.astype(object).where(values.notna(), None)
     return pd.Series(
-        [_as_text(value, separator) for value in values.tolist()], index=values.index, dtype=object
+        [
+            value if isinstance(value, bytes) else _as_text(value, separator)
+            for value in values.tolist()
+        ],
+        index=values.index,
+        dtype=object,
     )
 
 
@@ -60,12 +67,15 @@ def json_object(entries: dict[str, object]) -> str | None:
 
 
 def photos(values: pd.Series, folder: Path) -> pd.Series:
-    """Absolute photo paths: what is relative is relative to `folder`; null stays null."""
+    """Absolute photo paths: what is relative is relative to `folder`; null stays null.
+
+    A list or a number is no path and travels as it is, so that the gate says so.
+    """
 
     def absolute(value: object) -> object:
-        if not isinstance(value, str) or not value or "://" in value:
-            return value if isinstance(value, str) and value else None
-        return str(folder / value)
+        if isinstance(value, str):
+            return value if "://" in value else str(folder / value) if value else None
+        return None if plain_value(value) is None else value
 
     return pd.Series(
         [absolute(value) for value in values.tolist()], index=values.index, dtype=object
@@ -98,6 +108,8 @@ def plain_value(value: object) -> object:
         return None
     if isinstance(value, float):
         return value if np.isfinite(value) else None
+    if isinstance(value, bytes):
+        return value.decode("utf-8", errors="backslashreplace")
     if isinstance(value, date):
         return value.isoformat()
     return value if isinstance(value, str | int | bool) else str(value)
@@ -123,7 +135,7 @@ def _broken_object(content: object) -> bool:
         return False
     try:
         json.loads(content)
-    except json.JSONDecodeError:
+    except UNREADABLE_JSON:
         return True
     return False
 
@@ -134,7 +146,7 @@ def _merged(entries: dict[str, object], own: str) -> dict[str, object]:
     if isinstance(content, str):
         try:
             content = json.loads(content)
-        except json.JSONDecodeError:
+        except UNREADABLE_JSON:
             return entries
     if not isinstance(content, dict):
         return entries

@@ -6,10 +6,7 @@ from pathlib import Path
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from feature_repo.errors import EncoderError
-from validation.photos import FORMATS
-
-MAX_PIXELS = 50_000_000
-"""A photo with more pixels is refused before it is decoded: a decompression bomb."""
+from validation.photos import FORMATS, MOST_PIXELS
 
 
 class UnreadablePhoto(EncoderError):  # noqa: N818 - reads as the fact it states
@@ -20,10 +17,10 @@ def open_photo(path: Path) -> Image.Image:
     """The decoded photo, upright and RGB; transparency becomes white. Raises UnreadablePhoto."""
     try:
         with Image.open(path, formats=FORMATS) as image:
-            if image.width * image.height > MAX_PIXELS:
+            if image.width * image.height > MOST_PIXELS:
                 raise UnreadablePhoto(
                     f"{path} has {image.width} × {image.height} pixels; "
-                    f"at most {MAX_PIXELS:,} are decoded"
+                    f"at most {MOST_PIXELS:,} are decoded"
                 )
             ImageOps.exif_transpose(image, in_place=True)
             if image.format == "JPEG" and image.mode == "RGB":

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import numpy as np
 from PIL import Image
 
-from feature_repo.encoders.content import MAX_PIXELS
+from validation.photos import MOST_PIXELS
 
 if TYPE_CHECKING:
     import torch
@@ -169,7 +169,7 @@ def _usual_pixels(frame: bytes) -> int | None:
     """Pixels by a frame's header, where it has 8 bits of one colour or three, and a usual size."""
     height, width = int.from_bytes(frame[1:3]), int.from_bytes(frame[3:5])
     usual = len(frame) > 5 and frame[0] == 8 and frame[5] in (1, 3)
-    return height * width if usual and 0 < height * width <= MAX_PIXELS else None
+    return height * width if usual and 0 < height * width <= MOST_PIXELS else None
 
 
 def _is_upright(segment: bytes) -> bool:

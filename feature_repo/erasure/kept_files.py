@@ -80,8 +80,11 @@ def drop_checkpoints(home: Home) -> int:
 
 
 def _naming(user_id: str) -> Callable[[str], bool]:
-    """Whether a text holds the id as a word, also as JSON and HTML spell it."""
-    spelled = {user_id, json.dumps(user_id)[1:-1], html.escape(user_id)}
+    """Whether a text holds the id as a word, also as JSON, CSV and HTML spell it."""
+    escaped = html.escape(user_id)
+    by_template = escaped.replace("&#x27;", "&#39;").replace("&quot;", "&#34;")  # as Jinja writes
+    in_csv = user_id.replace('"', '""')
+    spelled = {user_id, json.dumps(user_id)[1:-1], escaped, by_template, in_csv}
     either = "|".join(map(re.escape, sorted(spelled)))
     word = re.compile(rf"(?<![\w-])(?:{either})(?![\w-])")
     return lambda text: word.search(text) is not None

@@ -25,6 +25,12 @@ HAPPENED: Final = f"epoch_us({tables.EVENT_TIMESTAMP})"
 """SQL: when an event happened, µs since 1970 UTC."""
 POSITIVE: Final = f"event_type IN {tables.POSITIVE_EVENT_TYPES}"
 """SQL: whether an event says that a person chose the item."""
+PAID: Final = f"""CASE WHEN coalesce(unit_price, price) > {tables.HIGHEST_PRICE!r}
+                THEN {tables.HIGHEST_PRICE!r} ELSE coalesce(unit_price, price) END"""
+"""SQL: the price of a piece. A log of before the gate had a bound may hold more than sums bear."""
+PIECES: Final = f"""CASE WHEN quantity > {tables.MOST_PIECES!r}
+                THEN {tables.MOST_PIECES!r} ELSE quantity END"""
+"""SQL: the pieces of an event, bounded likewise."""
 TOP_CATEGORY: Final = "coalesce(nullif(trim(split_part(category, '>', 1)), ''), domain)"
 
 ARRIVING: Final = "arriving"

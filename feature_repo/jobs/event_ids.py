@@ -17,6 +17,8 @@ KEY_COLUMNS: Final = (
     tables.EVENT_TYPE,
     tables.SESSION_ID,
 )
+REPEATS: Final = 64
+"""Rows of one key, as far as they are looked for."""
 KEPT: Final = 32
 """Hexadecimal digits kept of the SHA-256: 128 bits."""
 
@@ -42,13 +44,30 @@ def with_event_ids(events: pd.DataFrame) -> pd.DataFrame:
 
 def derived_ids(events: pd.DataFrame) -> list[str]:
     """One id a row, in the rows' order."""
-    columns = [_key_texts(events, name) for name in KEY_COLUMNS]
-    keys = pd.Series(["\x1f".join(row) for row in zip(*columns, strict=True)], dtype=object)
+    keys = pd.Series(keys_of(events), dtype=object)
     occurrences = keys.groupby(keys, sort=False).cumcount()
     return [
-        hashlib.sha256(f"{key}\x1f{number}".encode("utf-8", "surrogatepass")).hexdigest()[:KEPT]
+        _derived(key, number)
         for key, number in zip(keys.tolist(), occurrences.tolist(), strict=True)
     ]
+
+
+def keys_of(events: pd.DataFrame) -> list[str]:
+    """What a derived id says of each row, its occurrence number apart."""
+    columns = [_key_texts(events, name) for name in KEY_COLUMNS]
+    return ["\x1f".join(row) for row in zip(*columns, strict=True)]
+
+
+def is_derived(event_id: object, key: str) -> bool:
+    """Whether an id was derived from such a row: the first, or one of its first `REPEATS`."""
+    if not isinstance(event_id, str) or len(event_id) != KEPT:
+        return False
+    return any(_derived(key, number) == event_id for number in range(REPEATS))
+
+
+def _derived(key: str, number: int) -> str:
+    told = f"{key}\x1f{number}".encode("utf-8", "surrogatepass")
+    return hashlib.sha256(told).hexdigest()[:KEPT]
 
 
 def _key_texts(events: pd.DataFrame, name: str) -> Iterable[str]:

@@ -441,5 +441,5 @@ class _Extraction:
                 refused={one.item_id for one in refused},
             )
             if merge.changed:
-                write(merge, path, table=self.table, folder=work.folder)
+                write(merge, path, table=self.table, folder=work.folder, now=self.now)
         return merge.removed

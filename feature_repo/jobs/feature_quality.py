@@ -147,7 +147,9 @@ def _problems(
     if left_over:
         found.append(f"{left_over} rows of {table.name} belong to nobody that was accepted: {mend}")
     if table.name in FOLLOWING and newest is not None:
-        (last,) = _one(connection, "SELECT max(event_timestamp) FROM events")
+        # A user's row is of what they chose: after it they may have been shown things for days.
+        which = POSITIVE if EXPECTED[table.name] == _CHOOSERS else "true"
+        (last,) = _one(connection, f"SELECT max(event_timestamp) FROM events WHERE {which}")
         if last is not None and last - newest > LATE:
             found.append(
                 f"{table.name} ends {(last - newest).days} days before the log does: {mend}"

@@ -9,7 +9,7 @@ follow them. The lists are in the order in which the events became known.
 from typing import Final
 
 from feature_repo.feature_tables import HISTORY_LENGTH
-from feature_repo.jobs.arrival import HAPPENED, MOMENT, POSITIVE, TOP_CATEGORY
+from feature_repo.jobs.arrival import HAPPENED, MOMENT, PAID, PIECES, POSITIVE, TOP_CATEGORY
 from feature_repo.jobs.event_counts import counted, running
 from validation import tables
 
@@ -27,8 +27,8 @@ HISTORY_SQL: Final = f"""
 WITH seen AS (
     SELECT user_id, e.item_id, event_type, number,
            {MOMENT} AS moment, {HAPPENED} AS us, {POSITIVE} AS positive,
-           coalesce(quantity, 'nan')::FLOAT AS quantity,
-           coalesce(unit_price, price) AS price, {TOP_CATEGORY} AS category
+           coalesce({PIECES}, 'nan')::FLOAT AS quantity,
+           {PAID} AS price, {TOP_CATEGORY} AS category
     FROM events AS e LEFT JOIN items AS i ON i.item_id = e.item_id
     WHERE {{keys}}
 ),

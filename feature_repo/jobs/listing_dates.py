@@ -13,7 +13,6 @@ import pandas as pd
 from feature_repo.catalogs.source import Ordering, SourceData
 from feature_repo.home import Home
 from validation import quarantine, reasons, tables
-from validation.listing_checks import EARLIEST
 
 
 def listed(
@@ -41,7 +40,10 @@ def listed(
     first = own.groupby(tables.ITEM_ID)[tables.EVENT_TIMESTAMP].min()
     stored = earlier.set_index(tables.ITEM_ID)[tables.LISTED_AT]
     # A date that the gate calls wrong goes once it is given no more.
-    known = [item_ids.map(first), item_ids.map(stored.where(stored >= pd.Timestamp(EARLIEST)))]
+    known = [
+        item_ids.map(first),
+        item_ids.map(stored.where(stored >= pd.Timestamp(tables.EARLIEST))),
+    ]
     if len(stored):
         had = item_ids.isin(stored.index) | item_ids.isin(_held(source.name, home))
         known.append(pd.Series(pd.Timestamp(now), item_ids.index).mask(had))

@@ -1,11 +1,13 @@
 """New rows into an embedding table: sorted by item, in memory that hardly grows with the table.
 
-Which rows stay is found from ids and hashes alone, some ninety bytes a row; their vectors follow
-range by range. A database would join and sort them too, and holds two hundred bytes a row for it.
+Which rows stay is found from ids, hashes and times alone, some hundred bytes a row; their vectors
+follow range by range. A database would join and sort them too, and holds two hundred bytes a row
+for it.
 """
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +17,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from feature_repo.feature_tables import CONTENT_HASH, ENCODER_HASH, FeatureTable
+from feature_repo.feature_tables import (
+    CONTENT_HASH,
+    CREATED_TIMESTAMP,
+    ENCODER_HASH,
+    FeatureTable,
+)
 from feature_repo.jobs.contents import READ_BUFFER
 from feature_repo.jobs.parts import STRINGS
 from feature_repo.jobs.ranges import in_order
@@ -26,6 +33,8 @@ from validation.whole_files import replacing
 
 ROWS: Final = 16_384
 """Keys that are read at once."""
+STAMPED: Final = (tables.EVENT_TIMESTAMP, tables.SOURCE)
+"""What a row has from its listing beside the vector of its content."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +50,8 @@ class Merge:
     removed: int
     """Items of the table as it was that have no row any more."""
     changed: bool
+    stamps: "Stamps | None" = None
+    """What to write of rows whose listing has another date or source now; None without any."""
 
 
 def plan(
@@ -66,22 +77,25 @@ def plan(
     before = sizes[-1] if stored.exists() else 0
     if not sum(sizes):
         return Merge(files, [np.full(0, -1, np.int64) for _ in sizes], 0, 0, not stored.exists())
-    current = Pairs.of(_batches(work.contents_path, [tables.ITEM_ID, CONTENT_HASH]))
+    current, corrected = Stamps.of(work.contents_path), False
     unseen = None if item_ids is None else _Unseen(catalogue, item_ids)
-    names = [table.key, CONTENT_HASH, ENCODER_HASH]
+    names = [table.key, CONTENT_HASH, ENCODER_HASH, *STAMPED]
     keys, numbers, first = list[pa.Array](), list[npt.NDArray[np.int64]](), 0
     barred = pa.array(sorted(set(refused)), pa.string())
     for path in files:
         for batch in _batches(path, names):
-            key, content, encoder = (batch.column(name) for name in names)
-            stays = current.have(key, content)
+            key, content, encoder, *_ = (batch.column(name) for name in names)
+            places = current.pairs.places(key, content)
+            stays = places >= 0
             if unseen is not None:
                 stays |= unseen.has(key)
             stays &= np.asarray(pc.equal(encoder, encoder_hash).fill_null(False))
             stays &= ~np.asarray(pc.is_in(key, value_set=barred))
+            corrected |= current.differ(batch, np.where(stays, places, -1))
             keys.append(key.filter(pa.array(stays)).cast(pa.large_string()))
             numbers.append(first + np.flatnonzero(stays))
             first += batch.num_rows
+    stamps = current if corrected else None
     del current
     names_of_rows = pa.chunked_array(keys, pa.large_string()).combine_chunks()
     keys.clear()
@@ -98,15 +112,17 @@ def plan(
         [ranks[end - size : end] for end, size in zip(ends, sizes, strict=True)],
         len(chosen),
         removed,
-        bool(new) or len(chosen) != before,
+        bool(new) or len(chosen) != before or corrected,
+        stamps,
     )
 
 
-def write(merge: Merge, path: Path, *, table: FeatureTable, folder: Path) -> None:
+def write(merge: Merge, path: Path, *, table: FeatureTable, folder: Path, now: datetime) -> None:
     """Write the rows that stay, by item, in place of the table.
 
     Args:
         folder: for the ranges meanwhile.
+        now: when rows were made whose listing's date or source was corrected.
     """
     with (
         replacing(path) as partial,
@@ -117,16 +133,20 @@ def write(merge: Merge, path: Path, *, table: FeatureTable, folder: Path) -> Non
         for rows in in_order(
             merge.files, merge.ranks, schema=table.schema, folder=folder / "ranges"
         ):
+            if merge.stamps is not None:
+                rows = merge.stamps.put(rows, key=table.key, now=now)
             writer.write_table(rows, row_group_size=rows.num_rows)
 
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """Items and their contents, at sixteen bytes each: two hashes, so that none is another."""
+    """Items and their contents, at 24 bytes each: two hashes, so that none is another."""
 
     items: Hashes
     """Ascending."""
     contents: Hashes
+    rows: npt.NDArray[np.int64]
+    """Where they came from among all."""
 
     @classmethod
     def of(cls, batches: Iterator[pa.RecordBatch]) -> "Pairs":
@@ -137,18 +157,70 @@ class Pairs:
             for place in range(2)
         )
         order = np.argsort(items)
-        return cls(items[order], contents[order])
+        return cls(items[order], contents[order], order)
 
-    def have(self, items: pa.Array, contents: pa.Array) -> Truths:
-        """(N,) whether an item is here with this content."""
+    def places(self, items: pa.Array, contents: pa.Array) -> npt.NDArray[np.int64]:
+        """(N,) which row holds an item with this content, −1 where none does."""
         asked, content = _hashed(items), _hashed(contents)
         first = np.searchsorted(self.items, asked, side="left")
         last = np.searchsorted(self.items, asked, side="right")
-        found: Truths = np.zeros(len(asked), dtype=bool)
+        found = np.full(len(asked), -1, np.int64)
         for place in range(int((last - first).max(initial=0))):  # once, unless hashes are equal
             at = np.minimum(first + place, len(self.items) - 1)
-            found |= (first + place < last) & (self.contents[at] == content)
+            here = (first + place < last) & (self.contents[at] == content)
+            found[here] = self.rows[at[here]]
         return found
+
+
+@dataclass(frozen=True, slots=True)
+class Stamps:
+    """What the catalogue says now of listings beside their content: when and from whom they came.
+
+    A correction of them encodes nothing again, but rows are known from the corrected date on.
+    """
+
+    pairs: Pairs
+    told: pa.Table
+    """`STAMPED`, row by row as `pairs` counts them."""
+
+    @classmethod
+    def of(cls, contents: Path) -> "Stamps":
+        """Those of a file of contents."""
+        told = pq.read_table(contents, columns=list(STAMPED), read_dictionary=[tables.SOURCE])
+        pairs = Pairs.of(_batches(contents, [tables.ITEM_ID, CONTENT_HASH]))
+        return cls(pairs, told.select(list(STAMPED)).unify_dictionaries().combine_chunks())
+
+    def differ(self, rows: pa.RecordBatch, places: npt.NDArray[np.int64]) -> bool:
+        """Whether one of the rows says something else than is told at its place, if it has one."""
+        return bool(self._differing(pa.Table.from_batches([rows]), places).any())
+
+    def put(self, rows: pa.Table, *, key: str, now: datetime) -> pa.Table:
+        """The rows with what is told; those that differed were made `now`."""
+        places = self.pairs.places(rows[key].combine_chunks(), rows[CONTENT_HASH].combine_chunks())
+        differing = self._differing(rows, places)
+        told = self.told.take(pa.array(np.where(differing, places, 0)))
+        new = {name: told[name] for name in STAMPED}
+        new[CREATED_TIMESTAMP] = pa.scalar(now, tables.TIMESTAMP)
+        for name, values in new.items():
+            number, field = rows.schema.get_field_index(name), rows.schema.field(name)
+            wanted = values.cast(field.type)
+            rows = rows.set_column(
+                number, field, pc.if_else(pa.array(differing), wanted, rows[name])
+            )
+        return rows
+
+    def _differing(self, rows: pa.Table, places: npt.NDArray[np.int64]) -> Truths:
+        """(N,)"""
+        differing: Truths = np.zeros(len(places), dtype=bool)
+        known = np.flatnonzero(places >= 0)
+        told = self.told.take(pa.array(places[known]))
+        for name in STAMPED:
+            ours = rows[name].take(pa.array(known))
+            theirs = told[name].cast(ours.type)
+            same = pc.equal(ours, theirs).fill_null(False)
+            neither = pc.and_(pc.is_null(ours), pc.is_null(theirs))
+            differing[known] |= ~np.asarray(pc.or_(same, neither))
+        return differing
 
 
 class _Unseen:

@@ -15,9 +15,10 @@ import pandas as pd
 from feature_repo.catalogs.source import Ordering, SourceData
 from feature_repo.errors import JobError
 from feature_repo.home import Home
+from feature_repo.jobs.event_ids import is_derived, keys_of
 from feature_repo.jobs.ingest import Gate, ingest
 from feature_repo.sources import SourceRecord, read_records
-from validation import quarantine, reasons, tables
+from validation import coercion, quarantine, reasons, tables
 from validation.rules import NO_RULES, Rules
 
 Progress = Callable[[int, int], None]
@@ -82,6 +83,7 @@ def resubmit(
             _require_held(mended, home, name)
         rows = held_rows(home, name) if mended is None else mended
         if len(rows):
+            rows = _with_ids_of_now(rows, home) if name == tables.EVENTS.name else rows
             done.append(_one_table(name, rows, home, gate, now, rules, progress))
     return done
 
@@ -114,6 +116,46 @@ def _one_table(
             home.quarantine, name, fingerprints=set(part[quarantine.FINGERPRINT]) - again
         )
     return Resubmitted(name, len(rows), accepted, len(rows) - accepted)
+
+
+def _with_ids_of_now(events: pd.DataFrame, home: Home) -> pd.DataFrame:
+    """The events; an id that was derived from what a mended row said before is left out.
+
+    It is derived anew, so that the row is one event with that of its source once that is mended
+    too, where its time is a time as well and no text.
+    """
+    if tables.EVENT_ID not in events:
+        return events
+    held = held_rows(home, tables.EVENTS.name).set_index(quarantine.FINGERPRINT)
+    before = held.loc[events[quarantine.FINGERPRINT]].set_axis(events.index)
+    read = _with_times(events)
+    rows = zip(
+        events[tables.EVENT_ID],
+        before[tables.EVENT_ID],
+        zip(keys_of(before), keys_of(_with_times(before)), strict=True),
+        keys_of(read),
+        strict=True,
+    )
+    stale = [
+        event_id == known and now not in keys and any(is_derived(known, key) for key in keys)
+        for event_id, known, keys, now in rows
+    ]
+    changed = pd.Series(stale, index=events.index, dtype=bool)
+    return events.assign(
+        **{
+            tables.EVENT_ID: events[tables.EVENT_ID].astype(object).mask(changed, None),
+            tables.EVENT_TIMESTAMP: events[tables.EVENT_TIMESTAMP]
+            .astype(object)
+            .mask(changed, read[tables.EVENT_TIMESTAMP]),
+        }
+    )
+
+
+def _with_times(events: pd.DataFrame) -> pd.DataFrame:
+    """The events with times where the gate reads them; what it does not read stays as it is."""
+    given = events[tables.EVENT_TIMESTAMP].astype(object)
+    read = coercion.moments(given.reset_index(drop=True))[0].set_axis(events.index)
+    return events.assign(**{tables.EVENT_TIMESTAMP: given.mask(read.notna(), read.astype(object))})
 
 
 def _source(table: str, source: str, rows: pd.DataFrame, record: SourceRecord | None) -> SourceData:

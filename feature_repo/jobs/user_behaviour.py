@@ -7,7 +7,16 @@ a positive event became known, as in the user's history.
 from typing import Final
 
 from feature_repo.feature_tables import AFFINITY_HALF_LIFE, SESSION_GAP, US, USER_MEASURES, windowed
-from feature_repo.jobs.arrival import HAPPENED, KNOWN, NUMBER, POSITIVE, TOP_CATEGORY, known_from
+from feature_repo.jobs.arrival import (
+    HAPPENED,
+    KNOWN,
+    NUMBER,
+    PAID,
+    PIECES,
+    POSITIVE,
+    TOP_CATEGORY,
+    known_from,
+)
 from feature_repo.jobs.decay import carried, era, weight
 from feature_repo.jobs.windows import newest_of, window_ctes
 from validation import tables
@@ -33,7 +42,7 @@ WITH changes AS (
            1 AS event_count,
            (event_type = '{tables.PURCHASE}')::BIGINT AS purchase_count,
            CASE WHEN event_type = '{tables.PURCHASE}' THEN
-               coalesce(round(coalesce(unit_price, price) * coalesce(quantity, 1) * 1e4), 0)
+               coalesce(round({PAID} * coalesce({PIECES}, 1) * 1e4), 0)
            ELSE 0 END::HUGEINT AS spend
     FROM events AS e LEFT JOIN items AS i ON i.item_id = e.item_id
     WHERE {POSITIVE} AND {keys}

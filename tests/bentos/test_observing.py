@@ -215,6 +215,13 @@ def test_secrets_are_blotted_out() -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["SHOP\\ann", "o'neil@x.com", "a\"b'c", "a\u00a0b", "naïve"])
+def test_ids_are_blotted_out_however_they_are_spelled(name: str) -> None:
+    for spelled in (name, repr(name), json.dumps(name), json.dumps(name, ensure_ascii=False)):
+        shown = redacted(f"no user {spelled}, annex", private=[name])
+        assert shown.replace('"', "").replace("'", "") == f"no user {PERSON}, annex"
+
+
 def test_the_variable_chooses_the_lines_and_another_value_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

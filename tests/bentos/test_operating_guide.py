@@ -26,6 +26,7 @@ def test_the_settings_are_those_of_the_configuration() -> None:
     from coldstart_models.config import ServeConfig
 
     text = (PROJECT / "docs" / "operating.md").read_text()
-    for name in ("store_deadline_ms", "store_patience_s", "most_listings", "max_in_flight"):
+    names = "store_deadline_ms store_patience_s page_log_gib most_listings max_in_flight"
+    for name in names.split():
         default = ServeConfig.model_fields[name].default
         assert re.search(rf"`(?:\[serve\] )?{name}` \| {default:g} \|", text), name

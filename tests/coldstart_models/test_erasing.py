@@ -1,5 +1,6 @@
 """A person who is erased is in no file, and the rest is as if they had never come."""
 
+import html
 import json
 import time
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import markupsafe
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
@@ -80,6 +82,23 @@ EVENTS = [
         ]
     )
 ]
+
+
+@pytest.mark.parametrize("user_id", ["o'brien@shop.example", 'the "boss"', "r&d <1>"])
+def test_a_report_that_shows_an_id_of_signs_goes_with_the_person(
+    tmp_path: Path, user_id: str
+) -> None:
+    """However the report spells it: as our templates do, as `html.escape` does, as JSON or CSV."""
+    home = Home(tmp_path)
+    home.gate_results.mkdir(parents=True)
+    escaped = (str(markupsafe.escape(user_id)), html.escape(user_id))
+    for number, text in enumerate(escaped):
+        (home.gate_results / f"{number}.html").write_text(f"<td>user_id is '{text}';</td>")
+    (home.gate_results / "rows.json").write_text(json.dumps({"key": user_id}))
+    pd.DataFrame({"key": [user_id]}).to_csv(home.gate_results / "rows.csv")
+    (home.gate_results / "other.html").write_text("<td>o&#39;neill</td>")
+    assert kept_files.drop_reports(home, user_id) == 4
+    assert [path.name for path in home.gate_results.iterdir()] == ["other.html"]
 
 
 def take(home: Home, store: Store, rows: list[dict[str, Any]], *, now: datetime = NOW) -> Any:

@@ -159,6 +159,25 @@ def test_a_log_that_loses_one_variant_is_reported_with_exit_code_3(logged, colds
     assert "do not fit the weights" in out
 
 
+def test_a_log_that_has_lost_pages_is_reported_with_exit_code_3(logged, coldstart):
+    (logged.served / "lost_pages.json").write_text('{"x": 12, "another": 3}')
+    code, out, _ = coldstart("experiment", "report", "--as-of", LATER)
+    assert code == 3
+    told = " ".join(out.split())
+    assert "has lost 12 pages of this experiment" in told
+    assert "page_log_gib" in told
+    code, out, _ = coldstart("experiment", "report", "--as-of", LATER, "--json")
+    assert code == 3
+    assert json.loads(out)["lost_pages"] == 12
+
+
+def test_before_the_first_page_there_is_too_little_to_tell(logged, coldstart):
+    (logged.served / "pages.jsonl").unlink()
+    code, _, err = coldstart("experiment", "report", "--as-of", LATER)
+    assert code == 2
+    assert "too few users whose time is over: control (0), linucb (0)" in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

@@ -46,6 +46,7 @@ def test_who_adds_lines_waits_for_one_file_and_nothing_that_moves_on_is_missed(
 
     monkeypatch.setattr(rotating_lines, "changing", beside)
     gone = rotating_lines.drop(path, files=FILES, going=lambda one: one["who"] == "gone")
+    monkeypatch.setattr(rotating_lines, "changing", changing)
     assert gone == 3
     assert "gone" not in told(path)
     assert len(files) > 5
@@ -100,3 +101,44 @@ def test_whole_lines_of_a_growing_file_are_read_on_from_where_they_ended(tmp_pat
         with path.open("ab") as more:
             more.write(b"ee\nfour")
         assert list(rotating_lines.whole_lines(file, start=read)) == [b"three\n"]
+
+
+def test_a_reader_misses_nothing_though_files_are_numbered_while_it_reads(tmp_path: Path) -> None:
+    path = tmp_path / "lines.jsonl"
+    for number in range(6):
+        add(path, f"{number}")
+    found = list[str]()
+    for _, _, one in rotating_lines.read(path, files=FILES, kind="line"):
+        found.append(one["who"])
+        if len(found) in (2, 4):
+            add(path, "later")
+    assert found == [f"{number}" for number in range(6)]
+
+
+def test_a_reader_finds_the_oldest_file_though_it_goes_while_it_reads(tmp_path: Path) -> None:
+    path = tmp_path / "lines.jsonl"
+    for number in range(FILES):
+        add(path, f"{number}")
+    reader = rotating_lines.read(path, files=FILES, kind="line")
+    found = [next(reader)[2]["who"]]
+    for _ in range(3):
+        add(path, "later")
+    found += [one["who"] for _, _, one in reader]
+    assert found == [f"{number}" for number in range(FILES)]
+
+
+def test_as_many_files_are_kept_as_is_said_and_the_oldest_is_told_before_it_goes(
+    tmp_path: Path,
+) -> None:
+    path, lost = tmp_path / "lines.jsonl", list[str]()
+    for number in range(6):
+        rotating_lines.append(
+            path,
+            {"who": number},
+            file_bytes=1,
+            files=4,
+            losing=lambda file: lost.append(file.read_text()),
+        )
+    assert len(list(tmp_path.glob("lines*.jsonl"))) == 4
+    assert len(rotating_lines.kept(path, files=4)) == 4
+    assert lost == ['{"who": 0}\n', '{"who": 1}\n']

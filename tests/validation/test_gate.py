@@ -240,7 +240,7 @@ def test_an_empty_table_passes(listings: Listings, log: Listings) -> None:
 
 
 def test_every_defect_of_an_event_is_told_apart(log: Listings) -> None:
-    count = 16
+    count = 18
     frame = log(*(f"u{number}" for number in range(count)))
     for column in ("quantity", "unit_price", "propensity", "value", "received_at"):
         frame[column] = None
@@ -259,6 +259,8 @@ def test_every_defect_of_an_event_is_told_apart(log: Listings) -> None:
     frame.loc[13, ["event_type", "value", "propensity"]] = ["rating", "five", 0]
     frame.loc[14, "received_at"] = "2031-01-01"
     frame.loc[15, "received_at"] = "later"
+    frame.loc[16, "quantity"] = 1e7
+    frame.loc[17, "unit_price"] = 1e16
     result = events(frame)
     assert checks(result) == {
         1: ["known_item"],
@@ -275,6 +277,8 @@ def test_every_defect_of_an_event_is_told_apart(log: Listings) -> None:
         13: ["value_readable", "propensity_in_range"],
         14: ["received_at_not_in_future"],
         15: ["received_at_readable"],
+        16: ["quantity_plausible"],
+        17: ["unit_price_plausible"],
     }
     told = dict(zip(result.quarantined["row_number"], result.quarantined["reasons"], strict=True))
     assert told[9] == [

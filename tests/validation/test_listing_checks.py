@@ -64,3 +64,11 @@ def test_a_date_before_the_shop_is_warned_of(listings: Listings) -> None:
     frame = listings("a", listed_at=["1970-01-01T00:00:00Z"])
     result = gate.check_items(frame, known_items=None, now=NOW)
     assert result.warnings["checks"].tolist() == [["listed_at_plausible"]]
+
+
+def test_a_price_that_no_sum_of_squares_could_hold_is_blocked(listings: Listings) -> None:
+    result = gate.check_items(listings("a", "b", price=[1e11, 1.1e11]), known_items=None, now=NOW)
+    assert result.quarantined["checks"].tolist() == [["price_plausible"]]
+    assert result.quarantined["reasons"].item() == [
+        "Row 1: price is 110000000000.0; expected at most 100,000,000,000; check the decimal point."
+    ]

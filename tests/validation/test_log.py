@@ -1,3 +1,4 @@
+import numpy as np
 import pandas as pd
 
 from tests.validation.conftest import NOW, Listings
@@ -27,7 +28,7 @@ def days(*, without: set[str], start: str = "2026-01-01", count: int = 56) -> pd
 
 
 def gaps(*parts: pd.DataFrame) -> tuple[str, ...]:
-    survey = log.DaySurvey()
+    survey = log.DaySurvey(NOW)
     for part in parts:
         survey.add(part)
     return survey.gaps()
@@ -46,3 +47,18 @@ def test_a_shop_closed_on_sundays_and_a_thin_log_have_no_gaps() -> None:
     thin = days(without={"2026-01-10"}).iloc[::10]
     assert gaps(thin) == ()
     assert gaps(days(without=set()).iloc[:0]) == ()
+
+
+def test_one_date_beyond_what_pandas_counts_stops_nothing(log: Listings) -> None:
+    """Parquet in microseconds holds them; they are held back, and no day of theirs is missed."""
+    good = days(without={"2026-01-10"}, count=30)["event_timestamp"].dt.as_unit("us")
+    odd = pd.Series(np.array(["0001-01-01", "9999-12-31"], "datetime64[us]")).dt.tz_localize("UTC")
+    times = pd.concat([odd, good], ignore_index=True)
+    frame = log(*(f"u{number}" for number in range(len(times)))).assign(event_timestamp=times)
+    result = gate.check_events(frame, known_item_ids={"a"}, now=NOW)
+    assert result.quarantined["checks"].tolist() == [
+        ["event_timestamp_plausible"],
+        ["event_timestamp_not_in_future"],
+    ]
+    assert "before 1990; correct the date" in result.quarantined["reasons"].iloc[0][0]
+    assert ["no event on 1 of 30 days (2026-01-10)" in note for note in result.notes] == [True]

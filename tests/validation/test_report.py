@@ -24,7 +24,7 @@ def test_the_report_says_what_to_mend_in_one_file(
     assert "<title>Shop</title>" in html
     assert "Some rows are in quarantine" in html
     assert "give a price such as 12.50, or leave it empty" in html
-    assert "claims more than 64 million pixels" in html
+    assert "claims more than 50 million pixels" in html
     assert "is one single colour" in html
     assert html.count("data:image/jpeg;base64,") == 2
     assert "photo cannot be shown" in html

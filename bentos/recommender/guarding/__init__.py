@@ -1,8 +1,9 @@
 """What stands between the network and the service, outermost first.
 
-Headers make every answer safe to show, the request gets its id and a place in the bounded queue,
-answers give every error one shape and hide what went wrong inside, keys tell who asks and whether
-they may, rates tell how often, bodies how much. Each is plain ASGI and knows nothing of the others;
+Headers make every answer safe to show, the request gets its id and its line in the log, answers
+give every error one shape and hide what went wrong inside, patience gives up on what takes too
+long, keys tell who asks and whether they may, rates tell how often, bodies how much; what has come
+so far gets a place in the bounded queue. Each is plain ASGI and knows nothing of the others;
 what the guards go by is the `Guard` of the service that runs.
 """
 
@@ -13,6 +14,8 @@ from bentos.recommender.guarding.bodies import BoundedBodies
 from bentos.recommender.guarding.guard import Guard
 from bentos.recommender.guarding.headers import SafeHeaders
 from bentos.recommender.guarding.keys import AskedByKey
+from bentos.recommender.guarding.patience import BoundedTime
+from bentos.recommender.guarding.places import BoundedPlaces
 from bentos.recommender.guarding.rates import BoundedRates
 from bentos.recommender.observing.middleware import RequestMiddleware
 
@@ -22,9 +25,11 @@ ORDER: Final = (
     SafeHeaders,
     RequestMiddleware,
     PlainAnswers,
+    BoundedTime,
     AskedByKey,
     BoundedRates,
     BoundedBodies,
+    BoundedPlaces,
 )
 
 

@@ -1,5 +1,6 @@
 """What the guards go by: who may ask, how often and how much."""
 
+import sys
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -23,12 +24,16 @@ class Guard:
     largest_body: int
     """Bytes."""
     buckets: Buckets = field(default_factory=Buckets)
+    most_held: int = sys.maxsize
+    """Bytes of all bodies that are in memory."""
 
     @classmethod
     def of(cls, home: Home, settings: ServeConfig) -> Self:
         """As the environment, the file of keys and the configuration say. Raises ApiKeyError."""
         keyring = None if is_open() else Keyring(keys_file(home))
-        return cls(keyring, settings.largest_body, Buckets(settings.rate, settings.burst))
+        buckets = Buckets(settings.rate, settings.burst)
+        held = settings.max_in_flight * settings.largest_body
+        return cls(keyring, settings.largest_body, buckets, most_held=held)
 
 
 def current() -> Guard | None:

@@ -1,5 +1,6 @@
 """What is blotted out of log lines: ids of the request's people, secrets, and line ends."""
 
+import json
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -36,11 +37,22 @@ def redacted(text: str, *, private: Iterable[str] = (), secrets: Iterable[str] =
         text = text.replace(secret, SECRET)
     text = _ASSIGNED.sub(rf"\g<1>{SECRET}", text)
     text = _IN_URL.sub(rf"\g<1>{SECRET}\g<3>", text)
-    found = sorted((one for one in private if one in text), key=len, reverse=True)
+    spelled = {way for one in private for way in _spellings(one)}
+    found = sorted((way for way in spelled if way in text), key=len, reverse=True)
     if not found:
         return text
     either = "|".join(map(re.escape, found))
     return re.sub(rf"(?<![A-Za-z0-9_])(?:{either})(?![A-Za-z0-9_])", PERSON, text)
+
+
+def _spellings(name: str) -> set[str]:
+    """An id as it is, and as Python's and JSON's quotes spell what is not plain in it."""
+    return {
+        name,
+        repr(name)[1:-1],
+        json.dumps(name)[1:-1],
+        json.dumps(name, ensure_ascii=False)[1:-1],
+    }
 
 
 def in_one_line(text: str) -> str:

@@ -9,9 +9,9 @@ between k customers observed,
     b_c = √(n / (n + κ)) · ( Σ_j β_j x_cj − Σ_j η_j e_cj ),        β, η ≥ 0
 
 is the posterior's shift from what the scorer already gives it: none by a single customer, who has
-no pace, so that what was expected stands. β, η and κ are learned on
-rehearsals, the weights drawn to zero and κ to where it starts: launches are few, and a fast start
-says more of the weeks that a rehearsal spans than of the months that follow.
+no pace, nor where nothing tells when customers came, so that what was expected stands. β, η and κ
+are learned on rehearsals, the weights drawn to zero and κ to where it starts: launches are few, and
+a fast start says more of the weeks that a rehearsal spans than of the months that follow.
 """
 
 from collections.abc import Sequence
@@ -63,7 +63,8 @@ class Demand(nn.Module):
         expected = _over(self._raw(evidence) - self.expected_mean, self.expected_deviation)
         seen = evidence.pace @ self.pace
         shift: Tensor = seen - expected @ self.shrinkage
-        trust: Tensor = self.trust((evidence.customers - 1).clamp_min(0))
+        observed = (evidence.customers - 1).clamp_min(0) * (evidence.pace != 0).any(dim=1)
+        trust: Tensor = self.trust(observed)
         return trust * shift
 
     def floored(self) -> list[nn.Parameter]:

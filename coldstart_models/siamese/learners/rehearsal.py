@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from coldstart_models.metrics import NDCG_DEPTH, ranked_ndcg
+from coldstart_models.metrics import ndcg_of_each
 from coldstart_models.siamese.learners.evidence import Evidence
 from coldstart_models.siamese.learners.learner import FastWeights
 
@@ -46,9 +46,7 @@ class Rehearsal:
     def ndcg_of_each(self, weights: FastWeights | None = None) -> npt.NDArray[np.float64]:
         """(U,): NDCG@10 of every user, as for the mean."""
         scores = self.scores if weights is None else self.adapted(weights)
-        depth = min(NDCG_DEPTH, scores.shape[1])
-        best, truth = torch.topk(scores, depth, dim=1).indices.numpy(), self.chosen.numpy()
-        return ranked_ndcg(np.take_along_axis(truth, best, axis=1), truth.sum(axis=1))
+        return ndcg_of_each(scores.numpy(), self.chosen.numpy())
 
 
 def launched(rehearsals: Sequence[Rehearsal]) -> list[Evidence]:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +150,49 @@ def test_who_hangs_up_is_answered_nothing() -> None:
 )
 def test_only_json_comes_in(kind: bytes) -> None:
     assert sent(Wire(b"{}", kind=kind)).status == 415
+
+
+@pytest.mark.parametrize("kind", [b"text/plain", b"multipart/form-data; boundary=x"])
+def test_another_type_is_refused_though_the_body_is_empty(kind: bytes) -> None:
+    assert sent(Wire(b"", kind=kind)).status == 415
+
+
+def test_an_empty_body_needs_no_type() -> None:
+    assert sent(Wire(b"", kind=b"")).status == 200
+
+
+def test_an_empty_form_is_refused_by_the_service(
+    locked: TestClient, tokens: dict[str, str]
+) -> None:
+    for kind in ("multipart/form-data", "application/x-www-form-urlencoded"):
+        headers = {**bearer(tokens["read"]), "content-type": kind}
+        assert locked.post("/status", content=b"", headers=headers).status_code == 415
+        assert locked.get("/livez", headers=headers).status_code == 200
+
+
+def test_bodies_are_held_up_to_so_many_bytes_in_all_and_a_stalled_one_counts_what_came() -> None:
+    guard = BoundedBodies(echo, guard=lambda: replace(ROOM, most_held=120))
+
+    async def asked() -> list[int]:
+        go_on = asyncio.Event()
+        wires = [Wire(b"x" * 60, b"x" * 10), Wire(b"x" * 50), Wire(b"x" * 70), Wire(b"x" * 100)]
+        first = wires[0].receive
+
+        async def stalled() -> dict[str, Any]:
+            if wires[0].read:
+                await go_on.wait()
+            return await first()
+
+        slow = asyncio.create_task(guard(wires[0].scope, stalled, wires[0].send))
+        await asyncio.sleep(0)
+        for wire in wires[1:3]:
+            await guard(wire.scope, wire.receive, wire.send)
+        go_on.set()
+        await slow
+        await guard(wires[3].scope, wires[3].receive, wires[3].send)
+        return [wire.status for wire in wires]
+
+    assert asyncio.run(asked()) == [200, 200, 503, 200]
 
 
 @pytest.mark.parametrize("kind", [b"application/json", b"Application/JSON; charset=utf-8"])

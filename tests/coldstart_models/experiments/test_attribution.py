@@ -115,3 +115,63 @@ def test_a_units_outcomes_are_those_of_its_time_and_its_past_is_before_the_first
     assert (ann["clicks_before"], ann["bought_before"], ann["revenue_before"]) == (2.0, 1.0, 10.0)
     assert (bob["clicks"], bob["bought"], bob["revenue"]) == (0.0, 1.0, 80.0)
     assert bob["revenue_before"] == pytest.approx(0.0)
+
+
+def looked_at(pages, *events, hours):
+    """The units as they are so many hours after the start, in a test of 48 hours."""
+    return units_of(
+        "x",
+        shown_frame(pages),
+        events_of(*events) if events else events_of(event("click", "sofa", hours=0, user="no")),
+        window=timedelta(hours=48),
+        now=START + timedelta(hours=hours),
+    )
+
+
+def test_a_look_later_changes_no_unit_that_is_finished():
+    pages = [
+        page(1, hours=0),
+        page(2, hours=47),
+        page(3, hours=60, variant="new"),  # after ann's time: she has not moved
+        page(4, hours=61, user="bob"),
+    ]
+    events = [event("click", "sofa", hours=1), event("purchase", "lamp", hours=50)]
+    soon, late = (looked_at(pages, *events, hours=hours) for hours in (48, 1_000))
+    assert late.table.iloc[:1].equals(soon.table)
+    assert soon.table["clicks"].tolist() == [1.0]
+    assert soon.moved == late.moved == 0
+
+
+def test_nothing_later_than_the_look_is_looked_at():
+    pages = [page(1, hours=0), page(2, hours=30, variant="new"), page(3, hours=31, user="bob")]
+    found = looked_at(pages, event("click", "sofa", hours=25), hours=20)
+    assert (found.dealt, found.moved, found.unfinished) == ({"control": 1}, 0, 1)
+
+
+def test_before_the_first_page_and_without_events_there_are_no_units():
+    for pages in ([], [page(1, hours=0)]):
+        found = looked_at(pages, event("click", "sofa", hours=1), hours=2)
+        assert (len(found.table), found.unfinished) == (0, len(pages))
+    none = looked_at([page(1, hours=0)], hours=72)
+    assert none.table["clicks"].tolist() == [0.0]
+
+
+def test_an_event_of_who_signed_in_counts_for_the_user_alone_once_a_page_was_seen_as_the_user():
+    pages = [
+        page(1, hours=0, user=None, session="v1"),
+        page(2, hours=2, user="ann", variant="new"),
+        page(3, hours=0, user=None, session="v2"),  # bob sees no page as bob
+    ]
+    found = looked_at(
+        pages,
+        event("purchase", "lamp", hours=1, session="v1"),  # named ann, who had seen no page yet
+        event("purchase", "sofa", hours=3, session="v1"),
+        event("purchase", "lamp", hours=3, user="bob", session="v2"),
+        hours=100,
+    ).table.set_index("unit")
+    assert found["revenue"].to_dict() == {
+        "session:v1": 40.0,
+        "session:v2": 40.0,
+        "user:ann": 700.0,
+    }
+    assert found["clicks"].to_dict() == {"session:v1": 1.0, "session:v2": 1.0, "user:ann": 1.0}

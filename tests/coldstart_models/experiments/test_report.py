@@ -91,8 +91,39 @@ def test_a_sample_ratio_that_does_not_fit_is_found_and_one_that_does_is_not():
 
 def test_too_few_users_are_said_with_what_to_do():
     table = users(np.random.default_rng(5))
+    alone = table[(table["variant"] == "control") & (table.index < 10)]
     with pytest.raises(NotEnoughData, match=r"new \(0\).*Ask again later"):
-        told(table[table["variant"] == "control"])
+        told(alone)
+    with pytest.raises(NotEnoughData, match=r"control \(0\), new \(0\).*Ask again later"):
+        told(table[:0])
+
+
+def test_a_variant_that_loses_everybody_is_told_though_nobody_is_finished():
+    table = users(np.random.default_rng(5))
+    alone = table[table["variant"] == "control"]
+    found = told(alone)
+    assert found.mismatched
+    assert not found.trusted
+    assert found.differences == ()
+    assert found.users == {"control": len(alone), "new": 0}
+
+
+def test_a_report_of_a_log_that_has_lost_pages_says_so():
+    table = users(np.random.default_rng(5), count=200)
+    units = Units(table, {"control": 100, "new": 100}, unfinished=0, moved=0)
+    found = report(TWO, units, planned=2_000, lost_pages=7)
+    assert (found.mismatched, found.trusted) == (False, False)
+    assert found.as_dict()["lost_pages"] == 7
+    assert found.as_dict()["trusted"] is False
+
+
+def test_what_all_of_one_variant_did_and_none_of_the_other_has_no_interval():
+    table = users(np.random.default_rng(5), count=6)
+    table = table.assign(variant=["control", "new"] * 3, bought_before=0.0)
+    table["bought"] = (table["variant"] == "new").astype(float)
+    found = {one.metric: one for one in told(table).differences}["CVR"]
+    assert (found.difference, found.low, found.fixed_high) == (1.0, None, None)
+    assert not found.told
 
 
 def test_nothing_that_was_bought_is_no_difference():

@@ -4,12 +4,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from feature_repo.catalogs.columns import UNREADABLE
-from feature_repo.catalogs.files import find_table, read_table
+from feature_repo.catalogs.files import find_table, read_table, table_parts
 from feature_repo.catalogs.source import SourceError
 
 
@@ -139,3 +141,53 @@ def test_any_bytes_are_a_table_or_one_clear_error(content: bytes, ending: str) -
         path.write_bytes(content)
         with suppress(SourceError):
             assert isinstance(read_table(path), pd.DataFrame)
+
+
+@pytest.mark.parametrize("rows", [None, 2])
+def test_large_integers_of_parquet_are_exact_beside_a_null(
+    tmp_path: Path, rows: int | None
+) -> None:
+    ids = [2**53 + 1, 2**53, None, 7]
+    large = [2**64 - 1, None, 2**63 + 1, 1]
+    columns = {"id": pa.array(ids), "large": pa.array(large, pa.uint64())}
+    pq.write_table(pa.table(columns), tmp_path / "a.parquet")
+    parts = list(table_parts(tmp_path / "a.parquet", rows=rows))
+    for name, values in (("id", ids), ("large", large)):
+        read = [value for part in parts for value in part[name].tolist()]
+        assert [None if pd.isna(value) else value for value in read] == values
+
+
+@pytest.mark.parametrize("value", ["1" * 5_000, "[" * 100_000 + "]" * 100_000])
+def test_a_json_line_that_python_cannot_hold_is_kept_as_text(tmp_path: Path, value: str) -> None:
+    text = f'{{"a": 1}}\n{{"a": {value}}}\n'
+    frame = read_table(written(tmp_path / "a.jsonl", text))
+    assert frame["a"].tolist() == [1, None]
+    assert frame[UNREADABLE].iloc[1].startswith('line 2: {"a": ')
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "UTF-8", "utf8", "utf_8"])
+def test_however_utf_8_is_spelled_a_mark_is_no_part_of_a_name(
+    tmp_path: Path, encoding: str
+) -> None:
+    path = written(tmp_path / "a.csv", "\ufeffa,b\n1,2\n3,4,5\n")
+    assert read_table(path, encoding=encoding).columns.tolist() == ["a", "b", UNREADABLE]
+
+
+def test_a_name_twice_in_the_header_of_an_uneven_csv_is_told_apart(tmp_path: Path) -> None:
+    even = read_table(written(tmp_path / "even.csv", "a,b,b,\n1,2,3,4\n"))
+    uneven = read_table(written(tmp_path / "uneven.csv", "a,b,b,\n1,2,3,4\n5,6,7,8,9\n"))
+    assert uneven.columns.tolist() == [*even.columns, UNREADABLE]
+    assert uneven.loc[0, even.columns].tolist() == even.loc[0].tolist()
+
+
+@pytest.mark.parametrize("rows", [None, 1])
+def test_a_nul_byte_does_not_end_a_cell_of_csv(tmp_path: Path, rows: int | None) -> None:
+    path = written(tmp_path / "a.csv", "a,b\n1,Oak\0 table\n2,Pine\n")
+    read = [value for part in table_parts(path, rows=rows) for value in part["b"].tolist()]
+    assert read == ["Oak\0 table", "Pine"]
+
+
+def test_bytes_of_parquet_are_text_where_they_are_utf_8(tmp_path: Path) -> None:
+    values = ["café".encode(), b"\xff\xd8", None]
+    pq.write_table(pa.table({"a": pa.array(values, pa.binary())}), tmp_path / "a.parquet")
+    assert read_table(tmp_path / "a.parquet")["a"].tolist() == ["café", b"\xff\xd8", None]

@@ -76,3 +76,58 @@ def test_a_sequence_counts_microseconds_from_the_year_2000() -> None:
     placed = in_sequence(pd.Series(["0", "7", "x"]))
     assert placed.tolist() == [utc("2000-01-01"), utc("2000-01-01 00:00:00.000007"), "x"]
     assert str(in_sequence(pd.Series([0, 7])).dtype) == "datetime64[us, UTC]"
+
+
+@pytest.mark.parametrize(
+    "offset", ["+00", "-02", "+0200", "+02:00", ".25+00", " +02:00", "Z", ".123456Z"]
+)
+def test_every_spelling_of_an_offset_wins_over_the_stated_zone(offset: str) -> None:
+    text = f"2024-05-01 10:30:00{offset}"
+    assert times([text], zone="Europe/Amsterdam") == [pd.Timestamp(text).tz_convert("UTC")]
+
+
+def test_a_day_alone_has_no_offset() -> None:
+    assert times(["2024-05-01"], zone="Europe/Amsterdam") == [utc("2024-04-30 22:00")]
+
+
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [
+        ("%d-%m-%Y", "01-05-2024"),
+        ("%H:%M %d-%m-%Y", "00:00 01-05-2024"),
+        ("%d/%m/%Y %%z", "01/05/2024 %z"),
+    ],
+)
+def test_a_year_behind_a_hyphen_is_no_offset(written: str, text: str) -> None:
+    read = times([text], timestamp_format=written, zone="Europe/Amsterdam")
+    assert read == [utc("2024-04-30 22:00")]
+
+
+def test_an_offset_that_the_format_names_wins_over_the_stated_zone() -> None:
+    read = times(
+        ["01-05-2024 10:30 +0000"],
+        timestamp_format="%d-%m-%Y %H:%M %z",
+        zone="Europe/Amsterdam",
+    )
+    assert read == [utc("2024-05-01 10:30")]
+
+
+@pytest.mark.parametrize("values", [[202405011230], [202405011230.0, None], ["202405011230"]])
+def test_a_stated_format_is_that_of_numbers_too(values: list[object]) -> None:
+    read = times(values, timestamp_format="%Y%m%d%H%M")
+    assert read == [utc("2024-05-01 12:30"), pd.NaT][: len(values)]
+
+
+def test_a_number_that_a_stated_format_does_not_read_is_no_time_since_1970() -> None:
+    assert times([20240501, 1700000000], timestamp_format="%Y%m%d") == [
+        utc("2024-05-01"),
+        1700000000,
+    ]
+
+
+@pytest.mark.parametrize(
+    "beyond", ["9999999999999999999", 9999999999999999999, float("inf"), float("-inf"), 1e300]
+)
+def test_a_number_that_no_time_has_room_for_travels_as_it_is(beyond: object) -> None:
+    known = str(1577934245) if isinstance(beyond, str) else 1577934245
+    assert times([known, beyond]) == [utc("2020-01-02 03:04:05"), beyond]

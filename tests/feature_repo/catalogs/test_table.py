@@ -3,6 +3,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from feature_repo.catalogs import table
@@ -331,3 +333,89 @@ def test_real_photos_are_where_the_table_says() -> None:
     assert all(Path(path).is_file() for path in paths)
     attributes = json.loads(items[tables.ATTRIBUTES].iloc[0])
     assert attributes == {"color": "Softwood,white", "object_class": "other", "series": "MLA"}
+
+
+def test_integers_of_parquet_with_nulls_pass_the_gate_exactly(tmp_path: Path) -> None:
+    """Ids, numbers, times and attributes; two people of neighbouring large ids stay two."""
+    items = {
+        "item_id": [2**53 + 1, 2**53],
+        "title": ["Oak table", "Pine chair"],
+        "price": [12, None],
+        "listed_at": [1577934245, None],
+        "available": [1, None],
+        "shelves": [2**53 + 1, None],
+    }
+    events = {
+        "user_id": [2**60 + 1, 2**60, None],
+        "item_id": [2**53 + 1, 2**53 + 1, 2**53],
+        "timestamp": [1577934245, None, 1577934246],
+        "quantity": [None, 1, 2],
+    }
+    pq.write_table(pa.table(items), tmp_path / "items.parquet")
+    pq.write_table(pa.table(events), tmp_path / "events.parquet")
+    source, now = table.read(tmp_path), datetime(2026, 1, 1, tzinfo=UTC)
+    accepted = gate.check_items(source.items, known_items=None, now=now).accepted
+    assert column(accepted, tables.ITEM_ID) == ["9007199254740993", "9007199254740992"]
+    assert column(accepted, tables.PRICE) == [12.0, None]
+    assert column(accepted, tables.AVAILABLE) == [True, None]
+    assert column(accepted, tables.ATTRIBUTES) == ['{"shelves": 9007199254740993}', None]
+    moment = pd.Timestamp("2020-01-02 03:04:05", tz="UTC")
+    assert column(accepted, tables.LISTED_AT) == [moment, None]
+    judged = gate.check_events(
+        source.events, known_item_ids=accepted[tables.ITEM_ID], now=now, reported=False
+    )
+    assert column(judged.accepted, tables.USER_ID) == [str(2**60 + 1)]
+    assert judged.quarantined["checks"].tolist() == [
+        ["event_timestamp_present"],
+        ["user_id_present"],
+    ]
+    assert f'"user_id": "{2**60}"' in judged.quarantined["row"].iloc[0]
+
+
+def test_a_sequence_of_integers_with_a_null_is_an_order(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"item_id": ["a"], "title": ["Oak"]}), tmp_path / "items.parquet")
+    log = {"user_id": ["u", "v"], "item_id": ["a", "a"], "seq": [3, None]}
+    pq.write_table(pa.table(log), tmp_path / "events.parquet")
+    read = column(table.read(tmp_path).events, tables.EVENT_TIMESTAMP)
+    assert read == [pd.Timestamp("2000-01-01 00:00:00.000003", tz="UTC"), None]
+
+
+@pytest.mark.parametrize("value", ["1" * 5_000, "[" * 100_000 + "]" * 100_000])
+def test_attributes_that_python_cannot_hold_are_held_and_stop_nothing(
+    tmp_path: Path, value: str
+) -> None:
+    items = f'item_id,title,attributes\na,Oak table,"{{""n"": {value}}}"\nb,Pine chair,\n'
+    source = table.read(shop(tmp_path / "s", items=items))
+    result = gate.check_items(source.items, known_items=None, now=datetime(2026, 1, 1, tzinfo=UTC))
+    assert result.accepted[tables.ITEM_ID].tolist() == ["b"]
+    assert result.quarantined["checks"].tolist() == [["attributes_readable"]]
+
+
+def test_a_photo_that_is_no_path_and_a_title_that_is_no_text_are_held(tmp_path: Path) -> None:
+    photos = pa.array([["x.jpg", "y.jpg"], ["z.jpg"], None])
+    titles = pa.array([b"Oak table", b"Pine chair", b"\xff\xd8"])
+    ids = pa.array([b"a", b"b", b"c"])
+    columns = {"item_id": ids, "title": titles, "image": photos}
+    pq.write_table(pa.table(columns), tmp_path / "items.parquet")
+    result = gate.check_items(
+        table.read(tmp_path).items, known_items=None, now=datetime(2026, 1, 1, tzinfo=UTC)
+    )
+    told = dict(zip(result.quarantined["key"], result.quarantined["checks"], strict=True))
+    assert told == {
+        "a": ["image_path_readable"],
+        "b": ["image_path_readable"],
+        "c": ["title_readable"],
+    }
+    assert result.quarantined["reasons"][0] == [
+        "Row 0: image_path is ['x.jpg' 'y.jpg']; expected the path of one photo; write it as text."
+    ]
+
+
+def test_a_photo_that_is_a_number_is_held_and_one_that_is_missing_is_none(tmp_path: Path) -> None:
+    lines = ('{"item_id": "a", "title": "Oak", "image": 5}', '{"item_id": "b", "title": "Pine"}')
+    (tmp_path / "items.jsonl").write_text("\n".join(lines))
+    result = gate.check_items(
+        table.read(tmp_path).items, known_items=None, now=datetime(2026, 1, 1, tzinfo=UTC)
+    )
+    assert result.quarantined["checks"].tolist() == [["photo_missing"]]
+    assert column(result.accepted, tables.IMAGE_PATH) == [None]

@@ -25,7 +25,7 @@ def test_a_photo_of_too_many_pixels_is_refused_before_it_is_decoded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Image.new("RGB", (10, 10)).save(tmp_path / "bomb.png")
-    monkeypatch.setattr(content, "MAX_PIXELS", 99)
+    monkeypatch.setattr(content, "MOST_PIXELS", 99)
     with pytest.raises(UnreadablePhoto, match="10 × 10 pixels"):
         open_photo(tmp_path / "bomb.png")
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from feature_repo.encoders.content import MAX_PIXELS, open_photo
+from feature_repo.encoders.content import open_photo
 from feature_repo.encoders.encoder import stages_of
 from feature_repo.encoders.images import ImageInput, TorchImageEncoder, white_square, white_squares
 from feature_repo.encoders.jpegs import DeviceJpegs, Jpeg, jpeg_pixels, plain_jpeg, plain_pixels
@@ -21,6 +21,7 @@ from feature_repo.encoders.running import Runner
 from feature_repo.errors import EncoderError
 from tests.feature_repo.encoders.test_hugging_face_families import save_clip, save_siglip, save_vit
 from tests.feature_repo.encoders.test_torchvision_models import saved as random_weights
+from validation.photos import MOST_PIXELS
 
 SIZE = 48
 
@@ -235,7 +236,7 @@ def test_no_bytes_break_the_reading_of_headers(cut: int, put: bytes) -> None:
     scene(0).save(buffer, "JPEG")
     data = buffer.getvalue()
     found = plain_pixels(data[:cut] + put + data[cut + len(put) :])
-    assert found is None or 0 < found <= MAX_PIXELS
+    assert found is None or 0 < found <= MOST_PIXELS
 
 
 def test_photos_are_decoded_a_few_at_a_time_where_they_are_large(

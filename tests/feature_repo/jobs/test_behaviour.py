@@ -266,3 +266,27 @@ def test_an_item_with_more_events_than_a_window_counts_is_an_error_and_not_a_wro
     more = events_frame(*[("u0", "i0", "click", "2024-01-01")] * 4)
     with pytest.raises(duckdb.Error, match="one item_id has 4 events; windows count up to 3"):
         newest_rows([ITEM_ACTIVITY], more, items=items(), now=NOW)
+
+
+def test_a_price_beyond_all_sense_in_an_old_log_stops_nobodys_features() -> None:
+    """Job and service: the others' rows are as without it, and its own are of the highest price."""
+    rows = [("u0", "i0", "purchase", "2024-01-01"), ("u1", "i1", "purchase", "2024-01-02")]
+    bad = {"unit_price": [1e36, None], "quantity": [1e300, None]}
+    highest = {"unit_price": [tables.HIGHEST_PRICE, None], "quantity": [tables.MOST_PIECES, None]}
+    log, bounded = events_frame(*rows, **bad), events_frame(*rows, **highest)
+    found, expected = computed(log), computed(bounded)
+    for name in BEHAVIOUR_SQL:
+        pd.testing.assert_frame_equal(found[name], expected[name], check_exact=True)
+        table = FEATURE_TABLES[name]
+        online = newest_rows([table], log, items=items(), now=NOW)[name]
+        assert online[table.key].tolist() == found[name][table.key].tolist()
+    spent = found["user_activity"].set_index("user_id")["spend_life"].to_dict()
+    assert spent == {"u0": pytest.approx(1e17), "u1": 1999.99}
+
+
+def test_the_price_of_a_listing_is_bounded_in_what_people_spent() -> None:
+    log = events_frame(("u0", "i0", "purchase", "2024-01-01"))
+    dear = pd.DataFrame([{"item_id": "i0", "price": 1e40}])
+    for name in ("user_history", "user_activity"):
+        rows = newest_rows([FEATURE_TABLES[name]], log, items=dear, now=NOW)[name]
+        assert rows.filter(regex="^(spend_life|price_mean)$").iloc[0].tolist() == [1e11]

@@ -97,6 +97,38 @@ def test_a_second_run_encodes_nothing(home: Home) -> None:
     assert home.feature_table(PHOTOS).read_bytes() == before
 
 
+def test_a_corrected_date_or_source_reaches_the_rows_and_encodes_nothing(home: Home) -> None:
+    """What became known later than it was listed would be seen too early, or never."""
+    run(home, image_encoder())
+    before, later = stored(home), NOW + pd.Timedelta(days=1)
+    items = pq.read_table(home.items).to_pylist()
+    corrections = {"b": {"listed_at": at("2023-05-05")}, "c": {"source": "outlet"}}
+    rows = [{**item, **corrections.get(item["item_id"], {})} for item in items]
+    write_items(home, *rows, {"item_id": "f", "image_path": rows[0]["image_path"]})
+    again = image_encoder()
+    extract(home=home, now=later, image_encoder=again, text_encoder=None)
+    after = stored(home)
+    assert again.encoded == 1
+    assert after.loc["b", "event_timestamp"] == at("2023-05-05")
+    assert after["source"].to_dict() == dict.fromkeys("abdef", "shop") | {"c": "outlet"}
+    assert set(after.index[after["created_timestamp"] == later]) == {"b", "c", "f"}
+    rest = [
+        name for name in before if name not in ("event_timestamp", "created_timestamp", "source")
+    ]
+    pd.testing.assert_frame_equal(after.loc[list("abcde"), rest], before[rest])
+    bytes_after = home.feature_table(PHOTOS).read_bytes()
+    extract(home=home, now=later, image_encoder=again, text_encoder=None)
+    assert home.feature_table(PHOTOS).read_bytes() == bytes_after
+
+
+def test_a_date_that_alone_is_corrected_is_written(home: Home) -> None:
+    run(home, image_encoder())
+    items = pq.read_table(home.items).to_pylist()
+    write_items(home, *(item | {"listed_at": None} for item in items))
+    assert run(home, image_encoder()).encoded == 0
+    assert set(stored(home)["event_timestamp"]) == {at("2000-01-01")}
+
+
 def test_a_changed_photo_is_encoded_again_and_no_other(home: Home) -> None:
     run(home, image_encoder())
     before = stored(home)

@@ -62,3 +62,11 @@ def test_chosen_views_alone_are_looked_at_and_are_json(home: Home) -> None:
     assert [one["view"] for one in as_dicts(found)] == ["user_history"]
     assert as_dicts(found)[0]["newest"].startswith("2024-01-02")
     assert feature_quality(Home(home.root / "nowhere")) == []
+
+
+def test_a_log_that_ends_with_impressions_asks_for_no_rows_of_users(home: Home) -> None:
+    shown = ("u", "sofa", "impression", "2024-01-20")
+    write_events(home, events_frame(("u", "sofa", "click", "2024-01-02"), shown))
+    aggregate(home=home, now=NOW)
+    problems = {one.view: one.problems for one in feature_quality(home)}
+    assert {view for view in problems if view.startswith("user") and problems[view]} == set()

@@ -111,5 +111,5 @@ def test_items_of_one_hash_keep_their_own_contents(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(merging, "hashed", colliding)
     batch = pa.record_batch({"item_id": ["b", "c", "a"], "content_hash": ["x", "y", "z"]})
     asked = pa.record_batch({"i": ["a", "a", "b", "c", "c"], "c": ["z", "y", "x", "x", "y"]})
-    found = Pairs.of(iter([batch])).have(asked.column(0), asked.column(1))
-    assert found.tolist() == [True, False, True, False, True]
+    found = Pairs.of(iter([batch])).places(asked.column(0), asked.column(1))
+    assert found.tolist() == [2, -1, 0, -1, 1]
