@@ -91,7 +91,7 @@ def test_processes_that_the_job_starts_learn_from_all_shops(
     for key in ("sources", "shrinkages", "encoders"):
         assert told[key] == wanted[key]
     assert dict(told["checks"]) == pytest.approx(dict(wanted["checks"]), abs=0.05)
-    with pytest.raises(ConfigError, match="give cuda or cpu"):
+    with pytest.raises(ConfigError, match="there is no device"):
         pretrained(shops, tmp_path / "three", processes=2, device="meta")
 
 
