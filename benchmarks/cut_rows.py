@@ -64,24 +64,33 @@ def run(
         tables.put(told, options.into, name=name)
 
 
-def beside(before: Sequence[Mapping[str, str]], rows: Rows) -> Rows:
+def beside(
+    before: Sequence[Mapping[str, str]],
+    rows: Rows,
+    *,
+    column: str = CUT,
+    part: Callable[[Mapping[str, Any]], float] = lambda _: 0.0,
+) -> Rows:
     """A table's rows and those of its page whose cuts have none among them, in the grid's order.
 
     A table of other columns, or of none by cut, takes the page's place.
 
     Args:
         before: as the page shows them.
+        column: the one that names the cut.
+        part: where in its cut a row stands, if a cut's rows may be measured one without others;
+            such a row stays on the page where none of the same place is among `rows`.
     """
-    if not rows or not before or CUT not in rows[0] or list(before[0]) != list(rows[0]):
+    if not rows or not before or column not in rows[0] or list(before[0]) != list(rows[0]):
         return rows
-    measured = {_cut_of(row) for row in rows}
-    others = [dict(row) for row in before if _cut_of(row) not in measured]
+    measured = {(cut_of(row, column), part(row)) for row in rows}
+    others = [dict(row) for row in before if (cut_of(row, column), part(row)) not in measured]
     of_cut: dict[str, Rows] = {}
     for row in [*others, *rows]:
-        of_cut.setdefault(_cut_of(row), []).append(row)
-    return [row for cut in in_order(of_cut) for row in of_cut[cut]]
+        of_cut.setdefault(cut_of(row, column), []).append(row)
+    return [row for cut in in_order(of_cut) for row in sorted(of_cut[cut], key=part)]
 
 
-def _cut_of(row: Mapping[str, Any]) -> str:
-    """Without what its model was told besides, as "with dates"."""
-    return str(row[CUT]).partition(",")[0]
+def cut_of(row: Mapping[str, Any], column: str = CUT) -> str:
+    """Without what its model was told besides, as "with dates", and without a name's marks."""
+    return str(row[column]).partition(",")[0].strip("`")

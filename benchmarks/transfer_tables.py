@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.cut_rows import beside, cut_of
 from benchmarks.page_sections import KEPT, in_order
 from benchmarks.tables import fact, generated, number, percent, rows_of, spread, table
 from coldstart_models.benchmark_result import Measurement, aligned
@@ -17,6 +18,7 @@ from coldstart_models.metrics import NDCG, USER_METRICS, bootstrap_intervals, se
 
 Result = Mapping[str, Any]
 Row = dict[str, str]
+TARGET: Final = "target"
 ALONE: Final = "target alone"
 TRANSFERRED: Final = "general, then target"
 UNLEARNED: Final = "unlearned start"
@@ -24,7 +26,7 @@ WHOLE: Final = "whole log"
 """The bound: no arm, for it learned from events that the share lacks."""
 ARMS: Final = (ALONE, UNLEARNED, TRANSFERRED)
 COLUMNS: Final = (
-    *("target", "share", "events", "seeds", "users"),
+    *(TARGET, "share", "events", "seeds", "users"),
     *ARMS,
     *("over alone", "over alone, %", "over unlearned", "over unlearned, %"),
     *(WHOLE, f"{WHOLE} over alone, %"),
@@ -45,7 +47,7 @@ def published(results: Sequence[Result], *, machine: Mapping[str, Any], page: st
     found = curve(results)
     if not found:
         raise ValueError("no point was measured; give --data the folder of the data sets")
-    rows = beside(rows_of(page), found)
+    rows = beside(rows_of(page), found, column=TARGET, part=_place)
     head = (
         f"{NDCG} of `siamese+meta` on the cold items. `{UNLEARNED}` is as `{TRANSFERRED}`, but "
         "learned nothing elsewhere: it has content similarity in the place of the general space. "
@@ -54,24 +56,13 @@ def published(results: Sequence[Result], *, machine: Mapping[str, Any], page: st
         "histories of the share.\n"
     )
     made = told_of(page) | made_of(results)
-    measured = {_target(row) for row in found}
-    kept = [name for name in dict.fromkeys(map(_target, rows)) if name not in measured]
+    measured, shown = ([cut_of(row, TARGET) for row in some] for some in (found, rows))
+    kept = [name for name in dict.fromkeys(shown) if name not in measured]
     told = {f"{MADE_OF}`{name}`": made[name] for name in in_order(made)} | {"machine": machine}
     facts = "".join(f"- {name}: {fact(value)}\n" for name, value in told.items())
     if kept:
         facts += f"{KEPT}{', '.join(f'`{name}`' for name in kept)}\n"
     return "\n".join([head, table(list(rows[0]), [list(row.values()) for row in rows]), facts])
-
-
-def beside(page: Sequence[Mapping[str, str]], found: Sequence[Mapping[str, str]]) -> list[Row]:
-    """A run's rows and those of the page whose target and share it lacks, in the grid's order.
-
-    A table of other columns on the page is left behind.
-    """
-    before = [row for row in page if tuple(row) == COLUMNS]
-    rows = {(_target(row), _share(row)): dict(row) for row in (*before, *found)}
-    order = in_order(dict.fromkeys(target for target, _ in rows))
-    return [rows[key] for key in sorted(rows, key=lambda key: (order.index(key[0]), -key[1]))]
 
 
 def told_of(page: str) -> dict[str, str]:
@@ -81,14 +72,9 @@ def told_of(page: str) -> dict[str, str]:
     return {target: said for target, _, said in (line.partition("`: ") for line in lines)}
 
 
-def _target(row: Mapping[str, str]) -> str:
-    """Without its marks, and without that its data is generated."""
-    return row["target"].partition(",")[0].strip("`")
-
-
-def _share(row: Mapping[str, str]) -> float:
-    """In per cent."""
-    return float(row["share"].rstrip("%"))
+def _place(row: Mapping[str, str]) -> float:
+    """Of a target's rows that of the most events comes first."""
+    return -float(row["share"].rstrip("%"))
 
 
 def curve(results: Sequence[Result]) -> list[Row]:

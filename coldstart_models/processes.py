@@ -10,7 +10,7 @@ a batch needs no more than that, and a mean over rows is the mean over all of th
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, TypeVar
@@ -187,11 +187,10 @@ def found_device(name: str | None) -> torch.device:
     torch knows others, and some of them only pretend to compute."""
     if name in (None, AUTO):
         return torch.device(default_device())
-    try:
+    device: torch.device | None = None
+    with suppress(RuntimeError):
         device = torch.device(str(name))
-    except RuntimeError:
-        device = torch.device("meta")  # which is none to learn on
-    if device.type not in (CPU, CUDA):
+    if device is None or device.type not in (CPU, CUDA):
         raise ConfigError(
             f"there is no device {name!r}; known are {', '.join(DEVICES)}, or one GPU, as cuda:1"
         )
@@ -207,7 +206,7 @@ def require_devices(device: torch.device, count: int) -> None:
     """Raise ConfigError where so many processes of a machine have no device each."""
     if device.type == CPU:
         return
-    if device.type != CUDA or ":" in str(device):
+    if ":" in str(device):
         raise ConfigError(
             f"{count} processes take a GPU each, and --device names {device}; give cuda or cpu"
         )

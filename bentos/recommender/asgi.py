@@ -23,6 +23,23 @@ def header(scope: Scope, name: bytes) -> bytes | None:
     return None
 
 
+class OfRequests:
+    """Middleware of HTTP requests: whatever else a server says goes to the app as it is."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self.around(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    async def around(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """What it does with a request."""
+        raise NotImplementedError
+
+
 async def refuse(
     send: Send, status: int, error: str, *, headers: Iterable[Header] = (), **more: Any
 ) -> None:

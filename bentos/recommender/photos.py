@@ -20,7 +20,7 @@ from PIL import Image
 from feature_repo.errors import FeatureError
 from feature_repo.home import Home
 from feature_repo.jobs.sent_photos import SentPhotos, sweep
-from validation.photos import FORMATS
+from validation.photos import FORMATS, MOST_PIXELS
 from validation.reasons import shown_value
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class PhotoLimits:
 
     largest: int = 10_000_000
     """Bytes."""
-    most_pixels: int = 50_000_000
+    most_pixels: int = MOST_PIXELS
 
 
 DEFAULT_LIMITS: Final = PhotoLimits()

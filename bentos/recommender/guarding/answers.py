@@ -8,7 +8,7 @@ import json
 import logging
 from typing import Any, Final
 
-from bentos.recommender.asgi import App, Message, Receive, Scope, Send
+from bentos.recommender.asgi import Message, OfRequests, Receive, Scope, Send
 from bentos.recommender.observing.redaction import in_one_line
 from bentos.recommender.observing.request import current
 from bentos.recommender.payloads.shapes import LONGEST_ID
@@ -25,16 +25,10 @@ MOST_FIELDS: Final = 100
 ENDLESS: Final = f"no such field as one with a name of more than {LONGEST_ID:,} characters"
 
 
-class PlainAnswers:
+class PlainAnswers(OfRequests):
     """Shapes what is not a success."""
 
-    def __init__(self, app: App) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+    async def around(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer = _Answer(send)
         try:
             await self._app(scope, receive, answer.send)

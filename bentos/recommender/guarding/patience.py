@@ -7,22 +7,16 @@ and a little later than this one, for what hangs in the guards themselves.
 import asyncio
 from typing import Final
 
-from bentos.recommender.asgi import App, Message, Receive, Scope, Send, refuse
+from bentos.recommender.asgi import Message, OfRequests, Receive, Scope, Send, refuse
 
 SECONDS: Final = 60
 BENTO_SECONDS: Final = SECONDS + 5
 
 
-class BoundedTime:
+class BoundedTime(OfRequests):
     """Gives up, with 504, on what has not begun to answer in time."""
 
-    def __init__(self, app: App) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+    async def around(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             async with asyncio.timeout(SECONDS) as limit:
                 await self._app(scope, receive, _unhurried(send, limit))

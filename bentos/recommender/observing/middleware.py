@@ -9,7 +9,7 @@ from typing import Final
 from opentelemetry import trace
 
 from bentos.recommender import asgi
-from bentos.recommender.asgi import App, Header, Message, Receive, Scope, Send, header
+from bentos.recommender.asgi import App, Header, Message, OfRequests, Receive, Scope, Send, header
 from bentos.recommender.observing.access import Answered
 from bentos.recommender.observing.request import (
     HEADER,
@@ -32,17 +32,15 @@ VERBS: Final = {
 """Method and address → the operation that does the same; see `resources`."""
 
 
-class RequestMiddleware:
+class RequestMiddleware(OfRequests):
     """ASGI middleware of the service."""
 
     def __init__(self, app: App, *, routes: frozenset[str]) -> None:
         """Routes are the operations' addresses: only these become values of a metric's label."""
-        self._app, self._routes = app, routes
+        super().__init__(app)
+        self._routes = routes
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+    async def around(self, scope: Scope, receive: Receive, send: Send) -> None:
         given = header(scope, HEADER.encode())
         told = None if given is None else given.decode("latin-1")
         request = ObservedRequest(request_id(told), self._endpoint(scope))
