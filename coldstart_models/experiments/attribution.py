@@ -2,7 +2,8 @@
 
 An event counts for the newest page, not older than a window, on which its person saw the listing;
 one page's listing is credited however often it is chosen. A page of a visitor without a user id is
-matched with events of the same session id.
+matched with events of the same session id; where a person saw a listing both as a visitor and as a
+user, the newer of the two pages has the event, and no other.
 """
 
 from collections.abc import Iterable
@@ -18,6 +19,8 @@ from validation import tables
 CREDIT: Final = timedelta(hours=24)
 """How long after a page its listings are credited."""
 UNIT: Final = "unit"
+EVENT: Final = "event"
+"""Which event a row is of: one event is a row of its user and one of its visit."""
 BY: Final = "by"
 """The unit of the user whom an event names, whichever unit it is counted for."""
 PAGE_ID: Final = "page_id"
@@ -70,6 +73,7 @@ def unit_events(events: pd.DataFrame, prices: "pd.Series[float]") -> pd.DataFram
     counted[CLICKS] = 1.0
     counted[PURCHASES] = bought
     counted[REVENUE] = bought * price * chosen[tables.QUANTITY].fillna(1.0)
+    counted[EVENT] = np.arange(len(counted))
     counted[BY] = "user:" + counted[tables.USER_ID].astype(str)
     by_session = counted[counted[tables.SESSION_ID].notna()]
     together = pd.concat(
@@ -82,7 +86,7 @@ def unit_events(events: pd.DataFrame, prices: "pd.Series[float]") -> pd.DataFram
     together[tables.EVENT_TIMESTAMP] = pd.to_datetime(
         together[tables.EVENT_TIMESTAMP], utc=True
     ).astype("datetime64[us, UTC]")
-    return together[[UNIT, BY, tables.ITEM_ID, tables.EVENT_TIMESTAMP, *OUTCOMES]]
+    return together[[EVENT, UNIT, BY, tables.ITEM_ID, tables.EVENT_TIMESTAMP, *OUTCOMES]]
 
 
 def credited(
@@ -103,7 +107,8 @@ def credited(
         by=[UNIT, tables.ITEM_ID],
         tolerance=pd.Timedelta(window),
     ).dropna(subset=["row"])
-    sums = found.groupby(found["row"].astype(np.int64))[list(OUTCOMES)].sum()
+    newest = found.sort_values(SERVED_AT, kind="stable").drop_duplicates(EVENT, keep="last")
+    sums = newest.groupby(newest["row"].astype(np.int64))[list(OUTCOMES)].sum()
     filled = sums.reindex(np.arange(len(shown)), fill_value=0.0)
     outcomes = {name: filled[name].to_numpy() for name in OUTCOMES}
     outcomes[CLICKS] = np.minimum(outcomes[CLICKS], 1.0)

@@ -79,6 +79,22 @@ def test_a_visitor_without_a_user_is_credited_by_the_visit():
     assert found["clicks"].tolist() == [1.0, 0.0]
 
 
+def test_an_event_after_signing_in_is_credited_to_one_page_alone():
+    """It is an event of the user and of the visit, and a page was shown to each."""
+    shown = shown_frame(
+        [page(1, hours=0, user=None, session="v1"), page(2, hours=1, session="v1", items=["sofa"])]
+    )
+    found = credited(
+        shown,
+        events_of(
+            event("purchase", "sofa", hours=2, session="v1"),
+            event("purchase", "lamp", hours=3, session="v1"),
+        ),
+    )
+    told = found.set_index(["page_id", tables.ITEM_ID])["revenue"]
+    assert told.to_dict() == {("p1", "sofa"): 0.0, ("p1", "lamp"): 40.0, ("p2", "sofa"): 700.0}
+
+
 def test_a_units_outcomes_are_those_of_its_time_and_its_past_is_before_the_first_page():
     shown = shown_frame(
         [
