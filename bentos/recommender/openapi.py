@@ -38,6 +38,7 @@ REFUSALS: Final = {
     "415": "The body is not JSON.",
     "500": "The service failed; its log tells why.",
     "503": "The service cannot do this now.",
+    "504": "The answer did not begin in time. What was to be kept may be; it may be sent again.",
 }
 KEYED: Final = {
     "401": "No API key, or none that the service knows.",

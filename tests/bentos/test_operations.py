@@ -159,6 +159,8 @@ def test_openapi_describes_the_payload(client: TestClient) -> None:
     assert "/operations" in described["paths"]
     schema = described["components"]["schemas"]["GateRun"]
     assert schema["properties"]["verdict"]["description"] == "pass, warn or quarantined"
+    told = described["paths"]["/recommend"]["post"]["responses"]
+    assert {"400", "401", "403", "404", "413", "429", "503", "504"} < set(told)
 
 
 def test_the_newest_runs_come_from_the_files_end(tmp_path: Path) -> None:
