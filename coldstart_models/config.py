@@ -1,7 +1,8 @@
 """One TOML file configures the commands; unknown keys are refused.
 
 Read from ``--config FILE``, else from the file that ``COLDSTART_CONFIG`` names, else from
-``coldstart.toml`` in the working directory, else the defaults::
+``coldstart.toml`` in the working directory, else the defaults. Suites named by a relative path lie
+beside the file::
 
     [gate]
     banned = ["ivory"]
@@ -32,7 +33,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from coldstart_models.errors import ConfigError
 
@@ -46,6 +54,8 @@ MOST_EVENTS: Final = 500_000
 
 CONFIG_VARIABLE: Final = "COLDSTART_CONFIG"
 DEFAULT_FILE: Final = "coldstart.toml"
+FOLDER: Final = "folder"
+"""Of the file that is read, while its values are checked."""
 
 LearnerChoice = Literal[
     "auto",
@@ -72,9 +82,19 @@ class GateConfig(_Frozen):
     banned: tuple[str, ...] = ()
     """Words that no title or description may hold."""
     items_suite: str | None = None
-    """A suite of your own on listings: a Great Expectations .json file, or module:function."""
+    """A suite of your own on listings: a Great Expectations .json file, beside the configuration
+    where its path is relative, or module:function."""
     events_suite: str | None = None
     """The same on events."""
+
+    @field_validator("items_suite", "events_suite")
+    @classmethod
+    def _beside_the_file(cls, named: str | None, info: ValidationInfo) -> str | None:
+        """A service's workers have another working directory than who starts it."""
+        folder: Path | None = (info.context or {}).get(FOLDER)
+        if named is None or folder is None or Path(named).suffix != ".json":
+            return named
+        return str(folder / named)
 
     def rules(self) -> "Rules":
         """These additions, the suites read. Raises SuiteError."""
@@ -257,23 +277,35 @@ class Config(_Frozen):
     experiment: ExperimentConfig = ExperimentConfig()
 
 
+def config_file(path: Path | None = None) -> Path | None:
+    """The file that is read; None where there is none and none is named.
+
+    Raises:
+        ConfigError: a named file is not there.
+    """
+    named = path or _named_by_environment()
+    if named is None:
+        return Path(DEFAULT_FILE) if Path(DEFAULT_FILE).exists() else None
+    if not named.exists():
+        raise ConfigError(f"there is no configuration file {named}")
+    return named
+
+
 def load_config(path: Path | None = None) -> Config:
     """Read the configuration.
 
     Raises:
         ConfigError: a named file is not there, is not TOML, or has a wrong key or value.
     """
-    chosen = path or _named_by_environment() or Path(DEFAULT_FILE)
-    if not chosen.exists():
-        if chosen == Path(DEFAULT_FILE):
-            return Config()
-        raise ConfigError(f"there is no configuration file {chosen}")
+    chosen = config_file(path)
+    if chosen is None:
+        return Config()
     try:
         values = tomllib.loads(chosen.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{chosen} is not TOML: {error}") from error
     try:
-        return Config.model_validate(values)
+        return Config.model_validate(values, context={FOLDER: chosen.resolve().parent})
     except ValidationError as error:
         raise ConfigError(f"{chosen}: {_first_problem(error, values)}") from error
 

@@ -1,7 +1,8 @@
 """Serve the recommender: ``python -m bentos.recommender.serve --port 3000``.
 
 The process becomes ``bentoml serve``: a signal sent to its id reaches Bento, which stops its
-workers.
+workers. These work in the folder of the code; the state folder and the configuration are those that
+the caller's folder tells.
 """
 
 import argparse
@@ -9,7 +10,9 @@ import os
 import sys
 from pathlib import Path
 
-from feature_repo.home import Home
+from coldstart_models.config import CONFIG_VARIABLE, config_file
+from coldstart_models.errors import ConfigError
+from feature_repo.home import HOME_VARIABLE, Home
 from feature_repo.page_cache import read_beside
 from feature_repo.snapshot_state import snapshot_state
 
@@ -45,6 +48,13 @@ def main() -> None:
             parser.error(f"--workers is {options.workers}; give 1 or more")
         os.environ["COLDSTART_WORKERS"] = str(options.workers)
     home = Home.current()
+    os.environ[HOME_VARIABLE] = str(home.root)
+    try:
+        configured = config_file()
+    except ConfigError as error:
+        parser.error(str(error))
+    if configured is not None:
+        os.environ[CONFIG_VARIABLE] = str(configured.resolve())
     os.environ["BENTOML_HOME"] = str(home.models)
     os.environ.setdefault("BENTOML_DO_NOT_TRACK", "true")
     read_beside(_vector_files(home))

@@ -37,10 +37,12 @@ def run(
     """Serve recommendations until interrupted, to who has a key (`coldstart keys new`)."""
     from coldstart_models.api_keys import OPEN_VARIABLE, require_keys
     from coldstart_models.artifacts import find_model
-    from coldstart_models.config import load_config
+    from coldstart_models.config import CONFIG_VARIABLE, load_config
     from feature_repo.home import Home
 
     settings = load_config(config).serve
+    if config is not None:
+        os.environ[CONFIG_VARIABLE] = str(config)
     if open_to_all:
         os.environ[OPEN_VARIABLE] = "1"
     find_model(Home.current())
