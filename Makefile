@@ -100,7 +100,8 @@ serve: $(READY) ## Serve recommendations from the state in COLDSTART_HOME
 
 # bench-ablation, bench-adaptation, bench-adapted_ranking, bench-event_weights, bench-kinds, bench-quality, bench-shots,
 # bench-starting_weights, bench-text_adaptation and bench-transfer take long and data sets of yours (ARGS='--data DIR'),
-# bench-attainable takes long: they are run by themselves.
+# bench-attainable and bench-exploration take long, bench-bento_size, bench-costs, bench-extraction_memory and bench-feeding
+# measure one thing apart, bench-targets reads what the others wrote: they are run by themselves.
 .PHONY: bench
 bench: bench-extraction bench-aggregation bench-ranking bench-gate bench-guards bench-languages bench-materialize bench-serving bench-streaming bench-training ## Run the benchmarks of speed, of the gate and of languages
 

@@ -145,8 +145,9 @@ class TrainConfig(_Frozen):
     """Whether the served model's scores may use the listing's age and the season."""
     general: Path | None = None
     """A folder that `pretrain` wrote, which `train` starts from; by default from nothing."""
-    device: Literal["cpu", "cuda", "auto"] = "cpu"
-    """Of the gradient steps, of `pretrain` too; ``auto`` is a GPU where there is one."""
+    device: str = Field(default="cpu", pattern=r"^(cpu|cuda(:\d+)?|auto)$")
+    """Of the gradient steps, of `pretrain` too: ``cpu``, ``cuda``, ``cuda:1`` of several GPUs, or
+    ``auto``, a GPU where there is one."""
     processes: int = Field(default=1, ge=1)
     """That share every step's users, a device each."""
     most_events: int = Field(default=MOST_EVENTS, ge=1)

@@ -16,7 +16,7 @@ EXAMPLES: Final = """Examples:
 
   coldstart build --torch cpu
 
-  cd bentos/recommender && bentoml build --arg torch=cpu    (the same, by plain Bento)
+  cd bentos/recommender && bentoml build --arg torch=cpu    (plain Bento: without the model)
 """
 
 

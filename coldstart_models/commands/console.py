@@ -22,7 +22,7 @@ AsOf = Annotated[
 
 Device = Annotated[
     str | None,
-    typer.Option(help="Of the gradient steps: cpu, cuda, or auto, a GPU where there is one."),
+    typer.Option(help="Of the gradient steps: cpu, cuda, cuda:1, or auto (a GPU, if any)."),
 ]
 Processes = Annotated[
     int | None, typer.Option(min=1, help="That share every step's users, a device each.")

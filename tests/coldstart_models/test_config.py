@@ -46,3 +46,13 @@ def test_suites_lie_beside_the_file_that_names_them(
     assert gate.events_suite == "shop_checks:events"
     file.write_text("[gate]\nitems_suite = '/srv/gx/ours.json'\n")
     assert load_config(file).gate.items_suite == "/srv/gx/ours.json"
+
+
+def test_a_device_is_named_as_the_option_names_it(tmp_path: Path) -> None:
+    file = tmp_path / "coldstart.toml"
+    for name in ("cpu", "auto", "cuda", "cuda:1"):
+        file.write_text(f"[train]\ndevice = '{name}'\n")
+        assert load_config(file).train.device == name
+    file.write_text("[train]\ndevice = 'gpu'\n")
+    with pytest.raises(ConfigError, match=r"train\.device is 'gpu'"):
+        load_config(file)
