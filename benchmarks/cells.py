@@ -24,7 +24,7 @@ from coldstart_models.benchmark_result import Measurement
 from coldstart_models.benchmarking import NO_GROUPS, Bench, Ledger, measure
 from coldstart_models.data.pools import Pool, cold_pool, month_pool, shots_pools
 from coldstart_models.data.splits import Split
-from coldstart_models.errors import NotEnoughData
+from coldstart_models.errors import ModelError
 from coldstart_models.models import build_ranker
 from coldstart_models.ranker import Ranker
 
@@ -109,7 +109,7 @@ def measured(cell: Cell, bench: Workbench) -> dict[str, Any]:
     ranker = bench.ranker(cell.model, trials=cell.trials)
     try:
         ranker.fit(bench.split.training_set(bench.opened.catalogue), seed=cell.seed)
-    except NotEnoughData as reason:
+    except ModelError as reason:
         return told | {"skipped": str(reason)}
     adapting = adapts(cell.model)
     protocol = Bench(

@@ -1,5 +1,6 @@
 """The grid of the quality benchmark: which data is cut how, and who is compared on it."""
 
+import hashlib
 import importlib.util
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -10,6 +11,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from benchmarks.code_versions import data_version
 from benchmarks.peers.constant import ConstantRanker
 from benchmarks.peers.dated import DatedNeighbours
 from benchmarks.peers.registry import PUBLISHED
@@ -32,7 +34,9 @@ from validation import tables
 AS_OF: Final = datetime(2026, 11, 1, tzinfo=UTC)
 """When a generated log ends, and the present of the gate."""
 READY: Final = "encoded-for-benchmark.txt"
-"""Written once a data set is ingested and encoded as a whole; it holds the source's name."""
+"""Written once a data set is ingested and encoded as a whole: of which source, by which code."""
+APART: Final = (tables.IMAGE_PATH,)
+"""What differs from machine to machine."""
 SHARE: Final = 0.2
 TEXT_COLUMNS: Final = (
     tables.TITLE,
@@ -148,16 +152,17 @@ class Opened:
     """Seed → split."""
     truth: pd.DataFrame | None
     fingerprint: tuple[str | int, ...]
-    """Sizes and encoders: other data is another cell."""
+    """Of contents, events and encoders: other data is another cell."""
 
 
 def open_cut(cut: Cut, *, data: Path, stores: Path) -> Opened:
     """Ingest and encode the cut's data where that has not been done, and read it."""
     home = Home((stores / cut.store).resolve())
     ready, source = home.root / READY, resolved(cut.source.format(data=data))
-    if not ready.exists() or ready.read_text(encoding="utf-8") != source:
+    made = f"{source}\n{data_version()}\n"
+    if not ready.exists() or ready.read_text(encoding="utf-8") != made:
         build_store(source, home=home, now=AS_OF, as_of=AS_OF)
-        ready.write_text(source, encoding="utf-8")
+        ready.write_text(made, encoding="utf-8")
     stored = read_stored(home)
     catalogue = photos_alone(stored.catalogue) if cut.photos_alone else stored.catalogue
     stored = StoredSource(stored.record, catalogue, stored.events, stored.truth)
@@ -170,14 +175,20 @@ def open_cut(cut: Cut, *, data: Path, stores: Path) -> Opened:
 
 
 def fingerprint_of(stored: StoredSource) -> tuple[str | int, ...]:
-    """Sizes and encoders of a data set: by these, kept results are known to be of it."""
+    """Of a data set's contents and encoders: by these, kept results are known to be of it."""
     catalogue = stored.catalogue
+    told = catalogue.frame.drop(columns=[*APART], errors="ignore").astype(str)
     return (
-        len(catalogue),
-        len(stored.events),
+        _sum(told),
+        _sum(stored.events),
         catalogue.image.encoder_hash,
         catalogue.text.encoder_hash,
     )
+
+
+def _sum(frame: pd.DataFrame) -> str:
+    rows = pd.util.hash_pandas_object(frame, index=False).to_numpy()
+    return hashlib.sha256(rows.tobytes()).hexdigest()[:16]
 
 
 def photos_alone(catalogue: Catalogue) -> Catalogue:

@@ -68,13 +68,13 @@ def _no_peer_ahead(cut: Standing) -> Outcome:
     target = "no tuned peer ahead beyond its interval"
     ours = cut.strongest(SIAMESE)
     found = [
-        (one.mean, name, one)
+        (one.low > 0, one.low if one.low > 0 else one.mean, name, one)
         for name in PUBLISHED
         if ours is not None and (one := cut.difference(name, ours)) is not None
     ]
     if not found:
         return Outcome(target, f"`{cut.cut}`", ABSENT, None, "content")
-    _, name, best = max(found)
+    *_, name, best = max(found)  # who is ahead beyond the interval, else who comes nearest
     told = f"`{name}` − `{ours}`: {spread(best.mean, (best.low, best.high))}"
     missing = signed(best.low) if best.low > 0 else None
     return Outcome(target, f"`{cut.cut}`", told, missing, "content")

@@ -12,7 +12,7 @@ import numpy as np
 from optuna.trial import BaseTrial
 
 from benchmarks.peers.content import item_content
-from benchmarks.peers.handmade import Examples, PairContent, PairFeatures
+from benchmarks.peers.handmade import OF_ONE, Examples, PairContent, PairFeatures
 from benchmarks.peers.kept import Kept
 from coldstart_models.data.catalogue import FloatMatrix
 from coldstart_models.data.episodes import Episode, launch_episodes
@@ -40,6 +40,8 @@ class Settings:
     """Rows of a leaf."""
     columns: float = 0.7
     """Share of the features that a tree sees."""
+    of_one: bool = True
+    """Whether features that are of the listing or of the user alone are among them."""
 
     @classmethod
     def suggested(cls, trial: BaseTrial) -> "Settings":
@@ -49,6 +51,7 @@ class Settings:
             rate=trial.suggest_float("rate", 0.01, 0.2, log=True),
             least=trial.suggest_int("least", 10, 300, log=True),
             columns=trial.suggest_float("columns", 0.3, 1.0),
+            of_one=trial.suggest_categorical("of_one", [True, False]),
         )
 
 
@@ -87,15 +90,21 @@ class Boosted:
             force_row_wise=True,
             verbosity=-1,
         )
-        self._model.fit(examples.features, examples.chosen, group=examples.sizes)
         self._features = self._kept(
             "features", training, seed, lambda: self._pairs(training.interactions, training, seed)
         )
+        self._read = [
+            place
+            for place, feature in enumerate(self._features.names)
+            if chosen.of_one or feature not in OF_ONE
+        ]
+        read = examples.features[:, self._read]
+        self._model.fit(read, examples.chosen, group=examples.sizes)
 
     def score(self, task: RankingTask) -> FloatMatrix:
         scores = np.zeros((len(task.user_index), len(task.candidates)), np.float32)
         for rows, features in self._features.blocks(task):
-            flat = features.reshape(-1, features.shape[2])
+            flat = features[:, :, self._read].reshape(-1, len(self._read))
             scores[rows] = self._model.booster_.predict(flat).reshape(len(rows), -1)
         return scores
 

@@ -18,6 +18,8 @@ from coldstart_models.peers.selection import standardized
 from coldstart_models.ranker import RankingTask
 from validation import tables
 
+OF_ONE: Final = frozenset({"popularity", "price", "history"})
+"""Features that are of the listing or of the user alone, by which trees may know past launches."""
 AGGREGATIONS: Final = ("mean", "max", "best 3", "log-sum-exp 0.2")
 USERS_AT_ONCE: Final = 1_000_000
 """Users × candidates whose features are held at once."""
@@ -36,9 +38,10 @@ class PairFeatures:
     """Features of the users of a log and any items of its catalogue.
 
     Similarities of the candidate's content to the history, each space in four aggregations;
-    the score of ALS factors mapped from content; popularity of the nearest warm items; price,
-    and its distance from what the user pays; shares of the history with the same first category,
-    whole category and brand; length of the history.
+    the score of ALS factors mapped from content; popularity of the nearest warm items beside the
+    other candidates', since it grows with the log; price, and its distance from what the user
+    pays; shares of the history with the same first category, whole category and brand; length of
+    the history.
     """
 
     def __init__(
@@ -88,12 +91,13 @@ class PairFeatures:
         return np.stack(columns, axis=2).astype(np.float32, copy=False)
 
     def _popularity(self, items: IntArray) -> FloatMatrix:
-        """(C,) mean log popularity of each item's nearest items among those with events."""
+        """(C,) z-scores of the mean log popularity of each item's nearest items with events."""
         popularity = np.log1p(self._past.item_users())
         known = np.flatnonzero(popularity > 0)
         alike = similarity(list(self._spaces.values()), items, known)
         nearest = np.argsort(-alike, axis=1, kind="stable")[:, :NEIGHBOURS]
-        return np.asarray(popularity[known][nearest].mean(axis=1), np.float32)
+        beside = standardized(popularity[known][nearest].mean(axis=1)[None])
+        return np.asarray(beside[0], np.float32)
 
     def _prices(self, task: RankingTask) -> list[FloatMatrix]:
         """Log price, and its distance from the mean of the history; NaN where unknown."""

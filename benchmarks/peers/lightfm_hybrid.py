@@ -73,8 +73,13 @@ class LightFMHybrid:
             user_alpha=chosen.penalty,
             random_state=seed,
         )
-        matrix = training.interactions.matrix().tocoo()
-        model.fit(matrix, item_features=features, epochs=chosen.epochs, num_threads=1)
+        known = np.flatnonzero(training.warm)  # what it compares choices with
+        model.fit(
+            training.interactions.matrix()[:, known].tocoo(),
+            item_features=features[known],
+            epochs=chosen.epochs,
+            num_threads=1,
+        )
         _, self._users = model.get_user_representations()
         bias, items = model.get_item_representations(features=features)
         self._items, self._bias = np.asarray(items), np.asarray(bias)

@@ -15,11 +15,12 @@ no support, because the network also ranks listings that nobody has chosen yet.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
 from optuna.trial import BaseTrial
+from scipy import sparse
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
@@ -27,7 +28,8 @@ from benchmarks.peers.content import item_content, profiles
 from benchmarks.peers.item_tasks import ItemTasks, columns, padded
 from benchmarks.peers.kept import Kept
 from benchmarks.peers.networks import descend, linear
-from coldstart_models.data.catalogue import FloatMatrix, IntArray
+from coldstart_models.data.catalogue import FloatMatrix
+from coldstart_models.data.interactions import Histories
 from coldstart_models.ranker import RankingTask, Support, TrainingSet
 
 TASKS: Final = 32
@@ -82,6 +84,7 @@ class MeLU:
         everybody = log.histories(np.arange(log.num_users))
         means = torch.from_numpy(profiles(everybody, self._axes))
         sizes = torch.from_numpy(everybody.mask.sum(axis=1).astype(np.float32))
+        read = _membership(everybody, len(self._axes))
         draw = torch.Generator().manual_seed(seed)
         self._of_user, self._of_item = (
             linear(self._axes.shape[1], EMBEDDED, generator=draw) for _ in ("users", "items")
@@ -98,10 +101,17 @@ class MeLU:
             for _ in range(chosen.steps):
                 items, a, b = tasks.drawn(TASKS, size=SHOTS)
                 item = self._of_item(content[items])
-                without = (content[items][:, None], sizes, means)
+                own = content[items][:, None]
                 support, query = (
                     (
-                        self._of_user(_left_out(batch.users, *without)),
+                        self._of_user(
+                            _left_out(
+                                means[batch.users],
+                                sizes[batch.users],
+                                own,
+                                read[batch.users, items[:, None]],
+                            )
+                        ),
                         self._of_user(means[batch.others]),
                         torch.from_numpy(batch.weights),
                     )
@@ -180,7 +190,23 @@ def _decided(layers: Layers, items: Tensor, users: Tensor) -> Tensor:
     return (hidden @ layers[4] + layers[5])[..., 0]
 
 
-def _left_out(users: IntArray, item: Tensor, sizes: Tensor, means: Tensor) -> Tensor:
-    """(T, K, W) mean content of what users (T, K) chose besides the item (T, 1, W)."""
-    count = sizes[users][..., None]
-    return (means[users] * count - item) / (count - 1).clamp_min(1.0)
+def _membership(histories: Histories, items: int) -> Any:
+    """(B, items) CSR: which items each history holds."""
+    rows, places = np.nonzero(histories.mask)
+    columns = histories.item_index[rows, places]
+    shape = (len(histories), items)
+    return sparse.csr_matrix((np.ones(len(rows), np.float32), (rows, columns)), shape)
+
+
+def _left_out(profile: Tensor, sizes: Tensor, item: Tensor, read: Any) -> Tensor:
+    """(T, K, W) mean content of what users read besides the item.
+
+    Args:
+        profile: (T, K, W) of all that they read.
+        sizes: (T, K) how many items that are.
+        item: (T, 1, W)
+        read: (T, K) 1 where the item is among them, and not older than what is read.
+    """
+    held = torch.from_numpy(np.asarray(read.todense()))[..., None]
+    count = sizes[..., None]
+    return (profile * count - item * held) / (count - held).clamp_min(1.0)

@@ -104,7 +104,11 @@ class TunedRanker:
             settings = self._settings.suggested(trial)
             ranker = self._build(settings)
             ranker.fit(validation.training, seed=seed)
-            ndcg = judged(ranker, validation, with_support, training.catalogue)
+            try:
+                ndcg = judged(ranker, validation, with_support, training.catalogue)
+            except ValueError as reason:  # its scores are no numbers: learning went astray
+                logging.getLogger(__name__).warning("a trial of %s: %s", self.name, reason)
+                ndcg = 0.0
             found.append((ndcg, settings))
             self.trials.append(Trial(asdict(settings), round(ndcg, 5)))
             return ndcg
