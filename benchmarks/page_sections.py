@@ -6,9 +6,10 @@ leaves the others as they were last measured.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from benchmarks import tables
@@ -57,20 +58,33 @@ class Sections:
         return [name for name in self.cuts if name not in newer.cuts]
 
 
-def beside(old: Sections, new: Sections, *, head: str) -> Sections:
+def beside(
+    old: Sections,
+    new: Sections,
+    *,
+    head: str = "",
+    partly: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> Sections:
     """What a run found, with the cuts of the page that it did not measure, in the grid's order.
 
     Args:
         old: what stands on the page, of any run; may be empty.
         new: what this one found.
         head: what is said of all cuts together.
+        partly: cuts of `new` of which it measured these alone, and took the rest from the page.
     """
     kept, cuts = old.kept_by(new), old.cuts | new.cuts
     facts = [line for line in new.facts.splitlines() if not line.startswith(KEPT)]
     names = in_order(cuts)
-    if kept:
-        facts.append(f"{KEPT}{', '.join(f'`{name}`' for name in names if name in kept)}")
+    told = [_kept(name, partly) for name in names if name in kept or name in partly]
+    if told:
+        facts.append(f"{KEPT}{', '.join(told)}")
     return Sections(head, {name: cuts[name] for name in names}, "\n".join(facts))
+
+
+def _kept(name: str, partly: Mapping[str, Sequence[str]]) -> str:
+    own = " and ".join(f"`{one}`" for one in partly.get(name, ()))
+    return f"`{name}` without {own}" if own else f"`{name}`"
 
 
 def in_order(cuts: Iterable[str]) -> list[str]:

@@ -1,21 +1,28 @@
-"""The quality tables as they stand on their page, beside what a run found: cut by cut the newer.
+"""The quality tables as they stand on their page, beside what a run found: cut by cut and model by
+model the newer.
 
 What is said of all cuts together, their peers and ranks, is put together of both.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from scipy import stats
 
-from benchmarks import page_sections
+from benchmarks import page_models, page_sections
+from benchmarks.grid import SIAMESE
 from benchmarks.page_sections import Sections
+from benchmarks.peers.registry import PUBLISHED
+from benchmarks.quality_tables import NULLS, STRONGEST
+from benchmarks.standings import models_in_order
 from benchmarks.tables import rows_of, table
+from coldstart_models.metrics import NDCG
 
 RANKS: Final = "Rank by "
 """How the table of ranks begins."""
+CUT: Final = "cut"
 MODEL: Final = "model"
 MEAN: Final = "mean rank"
 
@@ -41,19 +48,29 @@ class Head:
 
 
 def beside(page: str, found: str) -> str:
-    """What a run found, with the cuts of the page that it did not measure.
+    """What a run found, with the cuts and the models of the page that it did not measure.
 
     Args:
         page: what stands there, of any run; may be empty.
         found: what `quality_tables.published` says of this one.
     """
     old, new = Sections.of(page), Sections.of(found)
-    if not old.kept_by(new):
+    partly = {
+        name: [*page_models.models_of(section)]
+        for name, section in new.cuts.items()
+        if set(page_models.models_of(old.cuts.get(name, ""))) - set(page_models.models_of(section))
+    }
+    if not old.kept_by(new) and not partly:
         return found
+    cuts = {
+        name: page_models.beside(old.cuts[name], section) if name in partly else section
+        for name, section in new.cuts.items()
+    }
+    new = replace(new, cuts=cuts)
+    whole = page_sections.beside(old, new, partly=partly)
     before, after = Head.of(old.head), Head.of(new.head)
-    names = page_sections.in_order(old.cuts | new.cuts)
-    head = Head(_peers(before.peers, after.peers, names), _ranks(before.ranks, after.ranks, names))
-    return page_sections.beside(old, new, head=head.text()).text()
+    head = Head(_peers(before.peers, after.peers, whole.cuts), _ranks(whole.cuts))
+    return replace(whole, head=head.text()).text()
 
 
 def mean_ranks(page: str) -> tuple[dict[str, float], int]:
@@ -67,36 +84,44 @@ def mean_ranks(page: str) -> tuple[dict[str, float], int]:
     return {row[MODEL].strip("`"): float(row[MEAN]) for row in rows}, cuts
 
 
-def _peers(old: str, new: str, names: Sequence[str]) -> str:
-    """Rows by cut, the newer of each."""
+def _peers(old: str, new: str, cuts: Mapping[str, str]) -> str:
+    """Rows by cut, the newer of each whose peer is the cut's strongest; none where neither's is."""
     lines: dict[str, str] = {}
     for text in (old, new):
-        lines |= {line.split("`")[1]: line for line in text.splitlines() if line.startswith("| `")}
+        told = [line for line in text.splitlines() if line.startswith("| `")]
+        for row, line in zip(rows_of(text), told, strict=True):
+            name = row[CUT].strip("`")
+            if name in cuts and _is_of_strongest(row, page_models.models_of(cuts[name])):
+                lines[name] = line
     head = [line for line in (new or old).splitlines() if not line.startswith("| `")]
-    return "\n".join([*head, *(lines[name] for name in names if name in lines)])
+    return "\n".join([*head, *(lines[name] for name in cuts if name in lines)])
 
 
-def _ranks(old: str, new: str, names: Sequence[str]) -> str:
-    """Ranks by cut, the newer of each, and their mean.
+def _is_of_strongest(row: Mapping[str, str], ndcg: Mapping[str, float]) -> bool:
+    """Whether the peer that a row is of is the one that ranks the cut best."""
+    named = row[STRONGEST].split("`")[1]
+    rivals = [value for name, value in ndcg.items() if name in PUBLISHED]
+    return bool(rivals) and ndcg.get(named, 0.0) >= max(rivals)
 
-    They are among the page's models, which all its cuts have; a run of fewer cuts may have more.
-    Where it lacks one of them the page's ranks stay, which are of more cuts.
-    """
-    before, after = ({row[MODEL]: row for row in rows_of(text)} for text in (old, new))
-    if not before or not set(before) <= set(after):
-        return old or new
-    models = [*before]
-    columns = {name: [row[name] for row in before.values()] for name in before[models[0]]}
-    for name in list(after[models[0]])[2:]:
-        columns[name] = [
-            f"{rank:g}" for rank in stats.rankdata([float(after[one][name]) for one in models])
-        ]
-    cuts = [f"`{name}`" for name in names if f"`{name}`" in columns]
-    ranks = np.array([[float(rank) for rank in columns[cut]] for cut in cuts])
+
+def _ranks(cuts: Mapping[str, str]) -> str:
+    """Ranks by the digits shown, of the models that every contested cut has, ours once."""
+    found = {name: page_models.models_of(section) for name, section in cuts.items()}
+    contested = {
+        name: ndcg
+        for name, ndcg in found.items()
+        if set(SIAMESE) & set(ndcg) and set(PUBLISHED) & set(ndcg)
+    }
+    everywhere = set.intersection(*map(set, contested.values())) if contested else set()
+    models = [one for one in models_in_order() if one in everywhere - {*NULLS, *SIAMESE[1:]}]
+    if len(models) < 2:
+        return ""
+    values = np.array([[ndcg[model] for model in models] for ndcg in contested.values()])
+    ranks = stats.rankdata(-values, axis=1)
     means = dict(zip(models, ranks.mean(axis=0), strict=True))
     body = [
-        [one, f"{means[one]:.2f}", *(columns[cut][models.index(one)] for cut in cuts)]
+        [f"`{one}`", f"{means[one]:.2f}", *(f"{rank:g}" for rank in ranks[:, models.index(one)])]
         for one in sorted(models, key=lambda one: (means[one], one))
     ]
-    head = new.splitlines()[0]
-    return f"{head}\n\n{table([MODEL, MEAN, *cuts], body)}".strip("\n")
+    columns = [MODEL, MEAN, *(f"`{name}`" for name in contested)]
+    return f"{RANKS}{NDCG}, of the models that every cut has, ours once:\n\n{table(columns, body)}"

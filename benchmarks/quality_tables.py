@@ -16,6 +16,7 @@ from coldstart_models.data.pools import MONTH, shots_pool
 from coldstart_models.metrics import AUC, MRR, NDCG, RECALL
 from coldstart_models.models import CONTENT_KNN, ORACLE, RANDOM
 
+STRONGEST: Final = "strongest published peer"
 NULLS: Final = (RANDOM, CONSTANT, ORACLE)
 """Ends of the scale: no contestants."""
 SHOWN: Final = (RECALL, NDCG, MRR, AUC)
@@ -70,7 +71,7 @@ def _against_peers(cuts: Sequence[Standing]) -> str:
         )
     if not rows:
         return ""
-    columns = ["cut", "seeds", "strongest published peer"]
+    columns = ["cut", "seeds", STRONGEST]
     columns += [f"{name} − {other}" for other in ("peer", "kNN") for name in SIAMESE]
     return (
         f"{NDCG} of the Siamese models less that of the strongest published peer and of "

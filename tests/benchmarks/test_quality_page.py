@@ -1,39 +1,40 @@
 """A run of some cuts leaves the published tables of the others as they are."""
 
 from benchmarks.page_sections import KEPT, Sections
+from benchmarks.peers.registry import PUBLISHED
 from benchmarks.quality_page import Head, beside
-from benchmarks.tables import rows_of
+from benchmarks.tables import number, rows_of, table
+from coldstart_models.metrics import NDCG
 
 PEERS = (
     "ndcg@10 of the Siamese models less that of the strongest published peer.\n\n"
-    "| cut | seeds |\n| --- | ---: |\n"
+    "| cut | seeds | strongest published peer |\n| --- | ---: | ---: |\n"
 )
-RANKS = "Rank by ndcg@10, of the models that every cut has:\n\n"
+ONE = {"siamese": 0.3, "lightgbm": 0.2, "als-map": 0.1, "content-knn": 0.15}
+OTHER = {"siamese": 0.1, "lightgbm": 0.2, "als-map": 0.3, "content-knn": 0.15}
 
 
-def run(ranks: dict[str, list[str]], models: list[str], *, seeds: int) -> str:
-    """What a run publishes: cut → the models' ranks there."""
-    peers = "".join(f"| `{cut}` | {seeds} |\n" for cut in ranks)
-    head = " | ".join(f"`{cut}`" for cut in ranks)
-    rows = "".join(
-        f"| `{model}` | 9.99 | {' | '.join(row[n] for row in ranks.values())} |\n"
-        for n, model in enumerate(models)
-    )
-    dashes = "| --- | ---: |" + " ---: |" * len(ranks)
-    told = f"{RANKS}| model | mean rank | {head} |\n{dashes}\n{rows}"
-    cuts = "".join(
-        f"**{cut}**: {seeds} seeds.\n\n| model | ndcg@10 |\n| --- | ---: |\n| `a` | .{seeds} |\n\n"
-        f"`{cut}`, ndcg@10 within months.\n\n"
-        for cut in ranks
-    )
-    return f"{PEERS}{peers}\n{told}\n{cuts}- machine: cpus 2\n- cells: {seeds} of 9 measured\n"
+def run(cuts: dict[str, dict[str, float]], *, seeds: int) -> str:
+    """What a run publishes: cut → model → NDCG@10 there."""
+    peers, sections = "", ""
+    for cut, ndcg in cuts.items():
+        rivals = {name: value for name, value in ndcg.items() if name in PUBLISHED}
+        if rivals and "siamese" in ndcg:
+            best = max(rivals, key=lambda name: rivals[name])
+            peers += f"| `{cut}` | {seeds} | `{best}` {number(rivals[best])} |\n"
+        top = max(ndcg.values())
+        rows = [
+            [f"`{name}`", str(seeds), number(value, best=value == top)]
+            for name, value in ndcg.items()
+        ]
+        sections += (
+            f"**{cut}**: 9 users, 9 candidates.\n\n"
+            f"{table(['model', 'seeds', NDCG], rows)}\n`{cut}`, {NDCG} within months.\n\n"
+        )
+    return f"{PEERS}{peers}\n{sections}- machine: cpus 2\n- cells: {seeds} of 9 measured\n"
 
 
-FIRST = run(
-    {"retail-06-01": ["1", "2", "3"], "ikea": ["1.5", "1.5", "3"], "marketplace": ["3", "1", "2"]},
-    ["a", "b", "c"],
-    seeds=3,
-)
+FIRST = run({"retail-06-01": ONE, "ikea": ONE, "marketplace": OTHER}, seeds=3)
 
 
 def head_of(text: str) -> Head:
@@ -46,7 +47,7 @@ def test_a_run_of_all_cuts_stands_alone() -> None:
 
 
 def test_cuts_that_a_run_did_not_measure_stay_and_the_others_are_its_own() -> None:
-    again = run({"ikea": ["2", "1", "3"]}, ["a", "b", "c"], seeds=5)
+    again = run({"ikea": OTHER}, seeds=5)
     page, before, own = (Sections.of(text) for text in (beside(FIRST, again), FIRST, again))
     assert [*page.cuts] == ["retail-06-01", "ikea", "marketplace"]
     assert page.cuts["ikea"] == own.cuts["ikea"] != before.cuts["ikea"]
@@ -61,30 +62,70 @@ def test_cuts_that_a_run_did_not_measure_stay_and_the_others_are_its_own() -> No
     assert "5 of 9 measured" in page.facts
 
 
-def test_ranks_are_among_the_models_that_all_cuts_have() -> None:
-    """The run of one cut has one more, which is ranked between them."""
-    again = run({"ikea": ["4", "1", "2", "3"]}, ["a", "b", "more", "c"], seeds=5)
-    ranks = rows_of(head_of(beside(FIRST, again)).ranks)
-    assert [(row["model"], row["mean rank"], row["`ikea`"]) for row in ranks] == [
-        ("`b`", "1.33", "1"),
-        ("`a`", "2.33", "3"),
-        ("`c`", "2.33", "2"),
-    ]
+def ranks_of(text: str) -> dict[str, list[str]]:
+    """Model → its mean rank, and its rank on each cut."""
+    rows = [[*row.values()] for row in rows_of(head_of(text).ranks)]
+    return {row[0].strip("`"): row[1:] for row in rows}
 
 
-def test_ranks_stay_where_a_run_lacks_a_model_or_ranks_none() -> None:
-    before = head_of(FIRST).ranks
-    for models in (["a", "b"], ["a", "b", "d"]):
-        again = run({"ikea": [*map(str, range(1, len(models) + 1))]}, models, seeds=5)
-        assert head_of(beside(FIRST, again)).ranks == before
-    bare = Sections.of(run({"ikea": ["1"]}, ["a"], seeds=5))
-    without = Sections(Head.of(bare.head).peers, bare.cuts, bare.facts).text()
-    assert head_of(beside(FIRST, without)).ranks == before
+def test_ranks_are_of_what_stands_on_the_page() -> None:
+    page = beside(FIRST, run({"ikea": OTHER}, seeds=5))
+    assert ranks_of(page) == {
+        "als-map": ["2.00", "4", "1", "1"],
+        "lightgbm": ["2.00", "2", "2", "2"],
+        "content-knn": ["3.00", "3", "3", "3"],
+        "siamese": ["3.00", "1", "4", "4"],
+    }
+
+
+def test_a_new_peer_is_ranked_once_every_cut_has_it() -> None:
+    page = FIRST
+    for cut, ndcg in (("retail-06-01", ONE), ("ikea", ONE), ("marketplace", OTHER)):
+        assert "melu" not in ranks_of(beside(page, run({"ikea": ONE}, seeds=3)))
+        page = beside(page, run({cut: ndcg | {"melu": 0.9}}, seeds=3))
+    assert ranks_of(page)["melu"] == ["1.00", "1", "1", "1"]
+
+
+def test_a_model_that_alone_was_measured_again_takes_its_row() -> None:
+    page = beside(FIRST, run({"ikea": {"siamese": 0.3, "lightgbm": 0.4}}, seeds=5))
+    section = Sections.of(page).cuts["ikea"]
+    assert {row["model"]: (row["seeds"], row[NDCG]) for row in rows_of(section)} == {
+        "`siamese`": ("5", ".3000"),
+        "`lightgbm`": ("5", "**.4000**"),
+        "`als-map`": ("3", ".1000"),
+        "`content-knn`": ("3", ".1500"),
+    }
+    assert ranks_of(page)["lightgbm"] == ["1.67", "2", "1", "2"]
+    peers = {row["cut"]: row for row in rows_of(head_of(page).peers)}
+    assert peers["`ikea`"] == {
+        "cut": "`ikea`",
+        "seeds": "5",
+        "strongest published peer": "`lightgbm` .4000",
+    }
+    assert Sections.of(page).facts.endswith(
+        f"{KEPT}`retail-06-01`, `ikea` without `siamese` and `lightgbm`, `marketplace`"
+    )
+
+
+def test_the_strongest_peer_is_the_one_of_the_whole_section() -> None:
+    """A run of a weak peer alone is no row; a strong one that has fallen leaves none."""
+    weak = beside(FIRST, run({"marketplace": {"siamese": 0.1, "lightgbm": 0.2}}, seeds=5))
+    told = {row["cut"]: row["seeds"] for row in rows_of(head_of(weak).peers)}
+    assert told["`marketplace`"] == "3"
+    fallen = beside(FIRST, run({"ikea": {"siamese": 0.3, "lightgbm": 0.01}}, seeds=5))
+    assert "`ikea`" not in {row["cut"] for row in rows_of(head_of(fallen).peers)}
+
+
+def test_other_data_of_a_cut_takes_its_section_whole() -> None:
+    other = run({"ikea": {"siamese": 0.5}}, seeds=5).replace("9 users", "8 users")
+    page = beside(FIRST, other)
+    assert Sections.of(page).cuts["ikea"] == Sections.of(other).cuts["ikea"]
+    assert "`ikea`" not in {row["cut"] for row in rows_of(head_of(page).peers)}
 
 
 def test_a_third_run_names_the_cuts_that_are_of_earlier_ones_once() -> None:
-    second = beside(FIRST, run({"ikea": ["2", "1", "3"]}, ["a", "b", "c"], seeds=5))
-    third = beside(second, run({"marketplace": ["2", "1", "3"]}, ["a", "b", "c"], seeds=6))
+    second = beside(FIRST, run({"ikea": OTHER}, seeds=5))
+    third = beside(second, run({"marketplace": ONE}, seeds=6))
     facts = Sections.of(third).facts
     assert facts.count(KEPT) == 1
     assert facts.endswith("`retail-06-01`, `ikea`")
