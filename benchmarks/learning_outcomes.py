@@ -18,8 +18,17 @@ from benchmarks.outcomes import (
     at_most,
     beyond_chance,
 )
-from benchmarks.shots_tables import Gain, gain, pairs_of, shots_of
-from benchmarks.tables import number, signed, spread
+from benchmarks.page_sections import Sections
+from benchmarks.shots_tables import (
+    OVER_UNTAUGHT,
+    POOLS,
+    UNTAUGHT,
+    Gain,
+    gain,
+    pairs_of,
+    shots_of,
+)
+from benchmarks.tables import number, rows_of, signed, spread
 from benchmarks.training import MOST_MB, MOST_MINUTES, SHOP
 from coldstart_models.metrics import seed_means
 from coldstart_models.models import POPULARITY
@@ -30,6 +39,8 @@ RETAIL: Final = "retail-"
 AT_SHOTS: Final = {3: 0.04, 10: 0.10, 20: 0.15}
 OWN_GAIN: Final = 10
 """The most first customers at which the learned term is asked for a gain of its own."""
+K: Final = "k = "
+"""How the table of first customers calls a column."""
 BASELINES: Final = ("smoothed-rate", "neighbours")
 MOST_WARM_LOSS: Final = 0.01
 WARM: Final = {
@@ -74,15 +85,37 @@ def shots_outcomes(cut: str, results: Sequence[Result]) -> Iterator[Outcome]:
         "the gain does not fall as k grows", where, fall, 0.0, "growth", told=f"{told} by k"
     )
     most = max((count for count in won if count <= OWN_GAIN), default=0)
-    own = won.get(most)
-    yield beyond_chance(
-        "the meta-learned term has a gain of its own, interval above 0",
-        where,
-        None if own is None else (own.mean, own.low, own.high),
-        "shots",
-        told=f"k = {most}: {own}",
-    )
+    taught = most and all(UNTAUGHT in one[POOLS][0]["with"] for one in results)
+    own = gain(pairs_of(results, most, None, over=UNTAUGHT)) if taught else None
+    yield _own(where, most, None if own is None else (own.mean, own.low, own.high), told=str(own))
     yield from _warm(where, results)
+
+
+def own_gains_of(page: str) -> Iterator[Outcome]:
+    """What the learned term gains, of every cut that the page of first customers has it of.
+
+    Args:
+        page: the tables as they stand there.
+    """
+    for cut, section in Sections.of(page).cuts.items():
+        rows = rows_of(section.partition("\n\n")[2].partition("\n\n")[0])
+        row = next((one for one in rows if OVER_UNTAUGHT in one.values()), None)
+        counts = [int(name.removeprefix(K)) for name in row or () if name.startswith(K)]
+        most = max((count for count in counts if count <= OWN_GAIN), default=0)
+        if row is not None and most:
+            told = row[f"{K}{most}"]
+            mean, low, high = (
+                float(one.replace("−", "-")) / 100 for one in re.findall(r"[+−][\d.]+", told)
+            )
+            yield _own(f"`{cut}`", most, (mean, low, high), told=told)
+
+
+def _own(
+    where: str, shots: int, bounds: tuple[float, float, float] | None, *, told: str
+) -> Outcome:
+    """What launches taught: the learner that is kept over itself as it starts."""
+    target = "the meta-learned term has a gain of its own, interval above 0"
+    return beyond_chance(target, where, bounds, "shots", told=f"k = {shots}: {told}")
 
 
 def residual_outcomes(cuts: Sequence[str], result: Result | None) -> Iterator[Outcome]:

@@ -16,6 +16,8 @@ WHOLE: Final = "kept"
 """What the learner that is kept reached, in a cell."""
 UNTAUGHT: Final = "kept, untaught"
 """What it reached as it started: launches had taught it nothing."""
+OVER_UNTAUGHT: Final = f"`{WHOLE}`, over it untaught"
+"""How the table calls what launches taught the learner that is kept."""
 POOLS: Final = "pools"
 """Of a cell: each k on the pool of its own."""
 ONE_POOL: Final = "one_pool"
@@ -116,7 +118,7 @@ def _of_cut(name: str, results: Sequence[Result]) -> list[str]:
     ]
     if UNTAUGHT in learners:
         taught = (str(gain(pairs_of(results, count, None, over=UNTAUGHT))) for count in shots)
-        rows.append([f"`{WHOLE}`, over it untaught", *taught])
+        rows.append([OVER_UNTAUGHT, *taught])
     if (last := _one_pool(results)) is not None:
         gains = (str(gain(pairs_of(results, count, None, pools=ONE_POOL))) for count in shots)
         rows.append([f"`{WHOLE}`, every k on the pool of k = {last}", *gains])

@@ -19,6 +19,7 @@ from benchmarks.kept_results import indexed
 from benchmarks.learning_outcomes import (
     adaptation_outcomes,
     kinds_outcomes,
+    own_gains_of,
     residual_outcomes,
     shots_outcomes,
     training_outcomes,
@@ -46,6 +47,10 @@ def main() -> None:
     page = options.into.read_text(encoding="utf-8")
     ranked = quality_page.mean_ranks(tables.standing(page, name="quality"))
     found = [*held_against(options.results), first_by_mean_rank(*ranked)]
+    told = {
+        (one.target, one.where): one for one in own_gains_of(tables.standing(page, name=shots.NAME))
+    }
+    found = [one if one.known else told.get((one.target, one.where), one) for one in found]
     text = published(target_rows.merged(target_rows.standing(page, name=NAME), found))
     tables.put(text, options.into, name=NAME)
     console.say(text)

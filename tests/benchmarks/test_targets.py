@@ -10,6 +10,7 @@ from benchmarks.kept_results import index, indexed, write
 from benchmarks.learning_outcomes import (
     adaptation_outcomes,
     kinds_outcomes,
+    own_gains_of,
     residual_outcomes,
     shots_outcomes,
     training_outcomes,
@@ -19,7 +20,7 @@ from benchmarks.outcomes import HOLDS_ZERO, SECONDS, TRIED, at_least, at_most, p
 from benchmarks.quality_outcomes import first_by_mean_rank, outcomes
 from benchmarks.quality_page import mean_ranks
 from benchmarks.quality_tables import published as published_quality
-from benchmarks.shots_tables import WHOLE
+from benchmarks.shots_tables import UNTAUGHT, WHOLE
 from benchmarks.standings import Standing
 from coldstart_models.commands import console
 from tests.benchmarks.test_standings import RESULTS, USERS, cell, within
@@ -126,7 +127,9 @@ def test_first_customers_are_held_against_their_targets_and_plain_learners():
 
 
 def test_a_shop_of_few_customers_is_asked_that_the_gain_is_one_and_does_not_fall():
-    found = list(shots_outcomes("ikea", [first_customers({1: 0.3}, cut="ikea")]))
+    cell = first_customers({1: 0.3}, cut="ikea")
+    cell["pools"][0]["with"][UNTAUGHT] = cell["pools"][0]["without"]
+    found = list(shots_outcomes("ikea", [cell]))
     assert [(row.target, row.known) for row in found] == [
         ("the gain does not fall as k grows", False),
         ("the meta-learned term has a gain of its own, interval above 0", True),
@@ -134,17 +137,41 @@ def test_a_shop_of_few_customers_is_asked_that_the_gain_is_one_and_does_not_fall
     assert [row.known for row in shots_outcomes("ikea", [])] == [False, False]
 
 
-def test_a_gain_is_ones_own_where_its_whole_interval_is_above_0():
+def test_a_gain_is_ones_own_where_its_whole_interval_is_above_what_is_untaught():
     def verdict(cell):
         (row,) = [row for row in shots_outcomes("ikea", [cell]) if "of its own" in row.target]
         return row.row()[2:4]
 
     steady = first_customers({1: 0.3, 10: 0.2, 20: -0.5}, cut="ikea")
+    assert verdict(steady) == ["not measured", "–"]
+    for pool, gained in zip(steady["pools"], (0.1, 0.0, 0.0), strict=True):
+        pool["with"][UNTAUGHT] = [(1 + gained) * one for one in pool["without"]]
     assert verdict(steady) == ["k = 10: +20.0 % (+20.0 % to +20.0 %)", "met"]
-    lucky = first_customers({3: 0.0}, cut="ikea")
-    lucky["pools"][0]["with"][WHOLE][0] *= 2
-    assert verdict(lucky)[1] == "missed by an interval that holds 0"
-    assert verdict(first_customers({3: -0.1}, cut="ikea"))[1] == "missed by no gain"
+    at_ten = steady["pools"][1]
+    at_ten["with"][UNTAUGHT] = at_ten["with"][WHOLE]
+    assert verdict(steady)[1] == "missed by no gain"
+    at_ten["with"] = at_ten["with"] | {WHOLE: [*at_ten["with"][WHOLE]]}
+    at_ten["with"][WHOLE][0] *= 2
+    assert verdict(steady)[1] == "missed by an interval that holds 0"
+
+
+def test_a_gain_of_its_own_is_read_from_the_page_where_its_results_are_gone():
+    page = (
+        "**ikea**: 5 seed(s).\n\n| ndcg@10 | k = 1 | k = 10 | k = 20 |\n"
+        "| --- | ---: | ---: | ---: |\n| `kept` | +9.0 % | +9.0 % | +9.0 % |\n"
+        "| `kept`, over it untaught | +1.0 % (+.5 % to +2.0 %) | "
+        "+2.0 % (−0.5 % to +4.0 %) | – |\n\n"
+        "**marketplace**: 1 seed(s).\n\n"
+        "| ndcg@10 | k = 3 |\n| --- | ---: |\n| `kept` | +9.0 % |\n\n"
+        "- machine: cpus 2\n"
+    )
+    (found,) = own_gains_of(page)
+    assert found.row()[:4] == [
+        "the meta-learned term has a gain of its own, interval above 0",
+        "`ikea`",
+        "k = 10: +2.0 % (−0.5 % to +4.0 %)",
+        "missed by an interval that holds 0",
+    ]
 
 
 def test_the_learned_residual_is_asked_for_what_the_ablation_loses_without_it():
@@ -297,7 +324,8 @@ def test_an_index_names_the_results_that_are_there(tmp_path):
 @pytest.mark.parametrize("there", [False, True])
 def test_the_table_is_of_what_the_benchmarks_left(tmp_path, monkeypatch, there):
     page, results = tmp_path / "page.md", tmp_path / "results"
-    marks = [f"<!-- table:{name} -->\n<!-- /table:{name} -->\n" for name in ("targets", "quality")]
+    names = ("targets", "quality", "shots")
+    marks = [f"<!-- table:{name} -->\n<!-- /table:{name} -->\n" for name in names]
     page.write_text("".join(marks))
     results.mkdir()
     if there:
