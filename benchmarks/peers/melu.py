@@ -105,7 +105,7 @@ class MeLU:
                 support, query = (
                     (
                         self._of_user(
-                            _left_out(
+                            left_out(
                                 means[batch.users],
                                 sizes[batch.users],
                                 own,
@@ -198,7 +198,7 @@ def _membership(histories: Histories, items: int) -> Any:
     return sparse.csr_matrix((np.ones(len(rows), np.float32), (rows, columns)), shape)
 
 
-def _left_out(profile: Tensor, sizes: Tensor, item: Tensor, read: Any) -> Tensor:
+def left_out(profile: Tensor, sizes: Tensor, item: Tensor, read: Any) -> Tensor:
     """(T, K, W) mean content of what users read besides the item.
 
     Args:

@@ -166,3 +166,27 @@ def test_every_shop_of_the_grid_is_asked_what_first_customers_and_other_shops_ad
     assert {stores[name] for name in shots.CUTS} == set(stores.values())
     assert {cut.name for cut in GRID} - set(shots.CUTS) == {"ikea-photos"}
     assert {stores[name] for name in transfer.TARGETS} == set(transfer.SOURCES)
+
+
+def test_who_measures_and_what_models_are_built_of_is_code_of_every_result(monkeypatch, tmp_path):
+    models, tables = tmp_path / "coldstart_models", tmp_path / "validation"
+    models.mkdir()
+    tables.mkdir()
+    monkeypatch.setattr(code_versions, "PROJECT", tmp_path)
+    (models / "ranks.py").write_text("from validation import tables\n")
+    (models / "unread.py").write_text("x = 1\n")
+    (models / "models.py").write_text("from coldstart_models.unread import x\n")
+    (tables / "tables.py").write_text("KINDS = 1\n")
+
+    def version():
+        code_version.cache_clear()
+        return code_version("coldstart_models.ranks")
+
+    first = version()
+    (models / "unread.py").write_text("x = 2\n")
+    assert version() == first
+    (models / "models.py").write_text("y = 1\n")
+    second = version()
+    (tables / "tables.py").write_text("KINDS = 2\n")
+    assert len({first, second, version()}) == 3
+    code_version.cache_clear()

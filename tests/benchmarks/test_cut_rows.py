@@ -1,6 +1,8 @@
 """Tables by cut: what was not measured now stays as its page has it."""
 
+from benchmarks import cut_rows
 from benchmarks.cut_rows import beside
+from benchmarks.page_sections import KEPT
 
 
 def row(cut, value):
@@ -31,3 +33,17 @@ def test_another_table_takes_the_place_of_what_stood_there():
     assert beside([{"an event's": "click", "ikea": "–"}], wide) == wide
     assert beside([], now) == now
     assert beside([row("ikea", ".3")], []) == []
+
+
+def test_the_table_names_the_cuts_that_are_of_an_earlier_run(tmp_path, monkeypatch):
+    page = tmp_path / "page.md"
+    page.write_text("<!-- table:rows -->\n<!-- /table:rows -->\n")
+    monkeypatch.setattr(cut_rows, "publish", lambda name, **told: None)
+    monkeypatch.setattr(cut_rows, "readable", lambda cuts, data: (list(cuts), {}))
+    parser = cut_rows.parser_of("rows", None, usual=("ikea",))
+    for cut in ("ikea", "marketplace"):
+        asked = parser.parse_args(["--cuts", cut, "--into", str(page)])
+        cut_rows.run("rows", asked, lambda one: [row(one.name, 0.5)], title="rows")
+    told = page.read_text()
+    assert f"{KEPT}`ikea`\n" in told
+    assert "`marketplace`" not in told.partition(KEPT)[2]

@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from benchmarks import grid, kinds
@@ -111,7 +112,7 @@ def test_a_shop_is_measured_from_its_split_on(monkeypatch):
 
 
 def test_a_cut_of_one_domain_is_split_by_it(monkeypatch, tmp_path):
-    stored = SimpleNamespace(record=None, catalogue=board(), events=[], truth=None)
+    stored = SimpleNamespace(record=None, catalogue=board(), events=pd.DataFrame(), truth=None)
     asked = []
     monkeypatch.setattr(grid, "build_store", lambda *args, **options: None)
     monkeypatch.setattr(grid, "read_stored", lambda home: stored)

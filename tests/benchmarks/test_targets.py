@@ -67,6 +67,13 @@ def test_no_tuned_peer_may_be_ahead_of_the_better_one_beyond_its_interval():
     better = [*RESULTS, cell("ikea", "lightgbm", 0.3)]
     row = of_cut(outcomes([Standing("ikea", better)]), "ikea")[target]
     assert row.row()[3] == "missed by +.0400"
+    narrow, wide = cell("ikea", "lightgbm", 0.265), cell("ikea", "dropoutnet", 0.28)
+    wide["pools"][0]["values"] = [
+        [one * (1 + 8 * (n == 0)) / 1.27 for one in values]
+        for n, values in enumerate(wide["pools"][0]["values"])
+    ]
+    row = of_cut(outcomes([Standing("ikea", [*RESULTS, narrow, wide])]), "ikea")[target]
+    assert row.measured.startswith("`lightgbm`")  # its mean is not the largest, its interval is
 
 
 def test_shares_of_the_oracle_are_of_the_cells():

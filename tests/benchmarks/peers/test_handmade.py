@@ -58,8 +58,9 @@ def test_prices_are_compared_in_logs_and_missing_where_unknown(found):
     assert np.isnan(found["price"][:, 1]).all()
 
 
-def test_popularity_is_the_same_for_everybody(found):
+def test_popularity_is_the_same_for_everybody_and_beside_the_other_candidates(found):
     np.testing.assert_array_equal(found["popularity"][0], found["popularity"][1])
+    assert found["popularity"].mean() == pytest.approx(0.0, abs=1e-6)
 
 
 def test_the_history_is_as_long_as_its_distinct_items(found):

@@ -5,17 +5,21 @@ import pytest
 import torch
 from scipy import sparse
 
+from benchmarks.peers import boosted
+from benchmarks.peers.boosted import Boosted
 from benchmarks.peers.clcrec import contrast
 from benchmarks.peers.content import item_content, profiles
+from benchmarks.peers.handmade import OF_ONE
 from benchmarks.peers.item_tasks import ItemTasks, padded
 from benchmarks.peers.kept import Kept
 from benchmarks.peers.latent import als_factors, scaled_factors
 from benchmarks.peers.lightfm_hybrid import strongest
+from benchmarks.peers.melu import left_out
 from benchmarks.peers.meta_embedding import click_loss
 from benchmarks.peers.networks import MAX_STEPS, choice_batches
 from benchmarks.peers.registry import PUBLISHED
 from coldstart_models.data.interactions import Histories
-from coldstart_models.data.pools import build_pools
+from coldstart_models.data.pools import build_pools, cold_pool
 from coldstart_models.data.traits import TRAITS
 from coldstart_models.errors import NotEnoughData
 from tests.coldstart_models.checkerboard import (
@@ -170,3 +174,40 @@ def test_factors_need_events():
 def test_the_strongest_entries_of_each_row_are_left():
     rows = sparse.csr_matrix(np.array([[3, 1, 2], [0, 5, 0]], np.float32))
     assert strongest(rows, 2).toarray().tolist() == [[3, 0, 2], [0, 5, 0]]
+
+
+def test_an_item_leaves_a_profile_that_holds_it_and_no_other():
+    """Histories are bounded: of a long one an early choice is not among what is read."""
+    profile, own = torch.tensor([[[2.0], [2.0]]]), torch.tensor([[[5.0]]])
+    sizes, held = torch.tensor([[3.0, 3.0]]), sparse.csr_matrix(np.array([[1.0, 0.0]], np.float32))
+    assert left_out(profile, sizes, own, held).tolist() == [[[0.5], [2.0]]]
+
+
+def test_lightfm_compares_choices_with_known_items_alone(monkeypatch):
+    from lightfm import LightFM
+
+    seen = []
+    fit = LightFM.fit
+
+    def watched(self, matrix, *, item_features, **options):
+        seen.append((matrix.shape[1], item_features.shape[0]))
+        return fit(self, matrix, item_features=item_features, **options)
+
+    monkeypatch.setattr(LightFM, "fit", watched)
+    training = split().training_set(board())
+    ranker = PUBLISHED["lightfm"].ranker()
+    ranker.fit(training, seed=0)
+    known = int(training.warm.sum())
+    assert known < len(board())
+    assert seen == [(known, known)]
+
+
+def test_trees_read_what_is_of_one_side_alone_only_where_they_are_told_to():
+    training, task = split().training_set(board()), cold_pool(split()).task
+    read = {}
+    for of_one in (True, False):
+        ranker = Boosted(boosted.Settings(of_one=of_one))
+        ranker.fit(training, seed=0)
+        assert np.isfinite(ranker.score(task)).all()
+        read[of_one] = ranker._model.n_features_in_
+    assert read[True] - read[False] == len(OF_ONE)

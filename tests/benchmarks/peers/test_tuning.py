@@ -155,3 +155,18 @@ def test_what_was_computed_once_is_kept_for_the_same_warm_items_events_and_seed(
     fewer = replace(training, interactions=training.interactions.before(10**15))
     assert kept("x", fewer, 0, lambda: 4) == 4
     assert kept("y", training, 0, lambda: 5) == 5
+
+
+class Astray(Follower):
+    """Learning goes astray by one of its settings."""
+
+    def score(self, task):
+        scores = super().score(task)
+        return scores if self.settings.group == "own" else np.full_like(scores, np.nan)
+
+
+def test_a_trial_whose_scores_are_no_numbers_is_worth_nothing(split):
+    ranker = tuning.TunedRanker("astray", Likes, Astray, trials=8)
+    ranker.fit(split.training_set(board()), seed=0)
+    told = {trial.settings["group"]: trial.ndcg for trial in ranker.trials}
+    assert told == {"a": 0.0, "own": 1.0}
