@@ -1,17 +1,19 @@
 """Cells of the quality benchmark: one cut, seed and model each, measured once and kept as JSON.
 
-A cell's file is named by its configuration, its data's sizes and encoders and the code that its
+A cell's file is named by its configuration, its data's contents and encoders and the code that its
 model is made of: `kept_results`. Where the cut is at a date, new items are also ranked within the
 month of their launch.
 """
 
+import hashlib
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from benchmarks.code_versions import model_module
@@ -22,9 +24,11 @@ from benchmarks.peers.registry import BASELINES, PUBLISHED, build_peer
 from benchmarks.peers.tuning import TunedRanker
 from coldstart_models.benchmark_result import Measurement
 from coldstart_models.benchmarking import NO_GROUPS, Bench, Ledger, measure
+from coldstart_models.data.catalogue import IntArray
 from coldstart_models.data.pools import Pool, cold_pool, month_pool, shots_pools
 from coldstart_models.data.splits import Split
 from coldstart_models.errors import ModelError
+from coldstart_models.metrics import NDCG, USER_METRICS
 from coldstart_models.models import build_ranker
 from coldstart_models.ranker import Ranker
 
@@ -33,6 +37,11 @@ LEAST_USERS: Final = 50
 LEAST_CANDIDATES: Final = 20
 """A pool of k shots with less says nothing."""
 DIGITS: Final = 5
+PARTS: Final = 20
+"""Of new items, each of which is left out once."""
+PART_DIGITS: Final = 8
+WITHOUT: Final = "without"
+"""Of a pool's result: its mean NDCG@10 without each part of the items."""
 MONTHS: Final = "months"
 """Of a result: whether its cut has launch months to rank within."""
 
@@ -83,7 +92,8 @@ class Workbench:
         """Raises NotEnoughData where nobody can be ranked for."""
         split = opened.split_of(seed)
         cold = cold_pool(split)
-        pools = [cold]
+        ids = opened.catalogue.item_ids[cold.task.candidates]
+        pools = [replace(cold, cells=all_but_a_part(ids))]
         for count in SHOTS:
             found = shots_pools(split, shots=count, seed=seed)
             pools += [pool for pool in found if _large(pool)]
@@ -107,19 +117,19 @@ def measured(cell: Cell, bench: Workbench) -> dict[str, Any]:
     began = time.process_time()
     told = {"cut": cell.cut.name, "seed": cell.seed, "model": cell.model}
     ranker = bench.ranker(cell.model, trials=cell.trials)
-    try:
-        ranker.fit(bench.split.training_set(bench.opened.catalogue), seed=cell.seed)
-    except ModelError as reason:
-        return told | {"skipped": str(reason)}
     adapting = adapts(cell.model)
     protocol = Bench(
         bench.opened.catalogue, bench.split, bench.pools, NO_GROUPS, cell.seed, None, Ledger()
     )
-    pools = [
-        _told(pool, measure(protocol, ranker, pool, model=cell.model, shots=[pool.shots]))
-        for pool in bench.pools
-        if adapting or not pool.shots
-    ]
+    try:
+        ranker.fit(bench.split.training_set(bench.opened.catalogue), seed=cell.seed)
+        pools = [
+            _told(pool, measure(protocol, ranker, pool, model=cell.model, shots=[pool.shots]))
+            for pool in bench.pools
+            if adapting or not pool.shots
+        ]
+    except ModelError as reason:
+        return told | {"skipped": str(reason)}
     tuned = ranker.trials if isinstance(ranker, TunedRanker) else []
     return told | {
         "split": bench.split.name,
@@ -155,6 +165,8 @@ def measurement(pool: Mapping[str, Any], *, seed: int) -> Measurement:
 def _told(pool: Pool, found: Measurement) -> dict[str, Any]:
     values = found.values.round(DIGITS).astype(object)
     values[pd.isna(values)] = None
+    place = USER_METRICS.index(NDCG)
+    parts = [float(np.nanmean(part[:, place])) for part in found.cells.values()]
     return {
         "pool": pool.name,
         "shots": pool.shots,
@@ -162,7 +174,18 @@ def _told(pool: Pool, found: Measurement) -> dict[str, Any]:
         "coverage": round(found.coverage, DIGITS),
         "users": found.user_index.tolist(),
         "values": values.tolist(),
+        **({WITHOUT: [round(one, PART_DIGITS) for one in parts]} if parts else {}),
     }
+
+
+def all_but_a_part(item_ids: npt.NDArray[np.object_]) -> dict[str, IntArray]:
+    """Part → the candidates without it, in turn for PARTS parts, dealt by a hash of their ids; none
+    where there are too few to leave some out."""
+    if len(item_ids) < PARTS:
+        return {}
+    drawn = [hashlib.sha256(str(one).encode()).hexdigest() for one in item_ids]
+    places = np.argsort(np.argsort(np.array(drawn)))
+    return {str(part): np.flatnonzero(places % PARTS != part) for part in range(PARTS)}
 
 
 def _large(pool: Pool) -> bool:

@@ -66,7 +66,7 @@ def _against_peers(cuts: Sequence[Standing]) -> str:
                 f"`{cut.cut}`",
                 f"{len(shared)}",
                 f"`{peer}` {number(cut.mean(peer, seeds=shared))}",
-                *(_signed(cut.difference(*pair)) for pair in pairs),
+                *(_paired(cut, *pair) for pair in pairs),
             ]
         )
     if not rows:
@@ -75,7 +75,8 @@ def _against_peers(cuts: Sequence[Standing]) -> str:
     columns += [f"{name} − {other}" for other in ("peer", "kNN") for name in SIAMESE]
     return (
         f"{NDCG} of the Siamese models less that of the strongest published peer and of "
-        f"`{CONTENT_KNN}`. The peer was picked by its result on the cut: that favours it.\n\n"
+        f"`{CONTENT_KNN}`. The peer was picked by its result on the cut: that favours it. "
+        f"Where it was measured, ± tells what another draw of new items would change.\n\n"
         f"{table(columns, rows)}"
     )
 
@@ -210,6 +211,13 @@ def _with_shots(cut: Standing, model: str, shots: int) -> str:
     pool = shots_pool(shots)
     counts = (0, shots) if adapts(model) else (0,)
     return " → ".join(number(cut.mean(model, pool=pool, shots=count)) for count in counts)
+
+
+def _paired(cut: Standing, model: str, other: str) -> str:
+    """A difference with its interval over users, and half of that over the new items."""
+    over = cut.over_items(model, other)
+    told = _signed(cut.difference(model, other))
+    return told if over is None else f"{told.removesuffix(')')}; of items ±{number(over)})"
 
 
 def _signed(found: Estimate | None) -> str:

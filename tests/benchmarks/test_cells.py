@@ -190,3 +190,35 @@ def test_who_measures_and_what_models_are_built_of_is_code_of_every_result(monke
     (tables / "tables.py").write_text("KINDS = 2\n")
     assert len({first, second, version()}) == 3
     code_version.cache_clear()
+
+
+def test_every_part_of_the_items_is_left_out_once_whoever_is_beside_it():
+    ids = np.array([f"i{n}" for n in range(50)], object)
+    parts = cells.all_but_a_part(ids)
+    assert len(parts) == cells.PARTS
+    left_out = [set(range(50)) - set(kept) for kept in parts.values()]
+    assert set.union(*left_out) == set(range(50))
+    assert {len(one) for one in left_out} == {2, 3}
+    other = cells.all_but_a_part(ids[::-1])
+    assert [{49 - n for n in set(range(50)) - set(kept)} for kept in other.values()] == left_out
+    assert cells.all_but_a_part(ids[:5]) == {}
+
+
+def test_a_cell_tells_what_is_ranked_without_each_part_of_the_items(bench, monkeypatch):
+    monkeypatch.setattr(cells, "PARTS", 3)
+    again = Workbench.of(bench.opened, 0)
+    cold, *others = measured(Cell(CUT, 0, "constant", 2), again)["pools"]
+    assert len(cold[cells.WITHOUT]) == 3
+    assert min(cold[cells.WITHOUT]) < max(cold[cells.WITHOUT])
+    assert not any(cells.WITHOUT in pool for pool in others)
+
+
+def test_a_model_whose_scores_are_no_numbers_is_left_out_and_the_grid_goes_on(bench, monkeypatch):
+    ranker = bench.ranker("random", trials=2)
+    monkeypatch.setattr(
+        type(ranker),
+        "score",
+        lambda self, task: np.full((len(task.user_index), len(task.candidates)), np.nan),
+    )
+    found = measured(Cell(CUT, 0, "random", 2), bench)
+    assert "finite" in found["skipped"]

@@ -1,6 +1,7 @@
+import numpy as np
 import pytest
 
-from benchmarks import estimates
+from benchmarks import cells, estimates
 from benchmarks.oracle_shares import oracle_share, shares_of_oracle
 from benchmarks.quality_tables import published, within_months
 from benchmarks.standings import Standing
@@ -183,3 +184,18 @@ def test_nobody_is_measured_by_an_oracle_that_is_not_there():
     cut = Standing("ikea", RESULTS)
     assert shares_of_oracle(cut) == ""
     assert oracle_share(cut, "siamese", shots=0) is None
+
+
+def test_another_draw_of_items_moves_a_difference_as_far_as_it_is_theirs():
+    """Leaving out one of twenty moves a mean of twenty by a nineteenth of what it is off."""
+    effects = np.random.default_rng(0).normal(0.02, 0.01, cells.PARTS)
+    without = (effects.sum() - effects) / (cells.PARTS - 1)
+    ours, theirs = cell("ikea", "siamese", 0.3), cell("ikea", "content-knn", 0.28)
+    theirs["pools"][0][cells.WITHOUT] = [0.28] * cells.PARTS
+    standing = Standing("ikea", [ours, theirs])
+    assert standing.over_items("siamese", "content-knn") is None
+    ours["pools"][0][cells.WITHOUT] = (0.28 + without).tolist()
+    standing = Standing("ikea", [ours, theirs])
+    error = effects.std(ddof=1) / np.sqrt(cells.PARTS)
+    assert standing.over_items("siamese", "content-knn") == pytest.approx(1.96 * error)
+    assert standing.over_items("content-knn", "content-knn") == 0.0
