@@ -76,15 +76,18 @@ def beside(
     kept, cuts = old.kept_by(new), old.cuts | new.cuts
     facts = [line for line in new.facts.splitlines() if not line.startswith(KEPT)]
     names = in_order(cuts)
-    told = [_kept(name, partly) for name in names if name in kept or name in partly]
+    whole = [_named(name) for name in names if name in kept]
+    told = [", ".join(whole)] if whole else []
+    for models in dict.fromkeys(tuple(partly[name]) for name in names if name in partly):
+        alike = [_named(name) for name in names if name in partly and tuple(partly[name]) == models]
+        told.append(f"{', '.join(alike)} but for {', '.join(map(_named, models))}")
     if told:
-        facts.append(f"{KEPT}{', '.join(told)}")
+        facts.append(f"{KEPT}{'; '.join(told)}")
     return Sections(head, {name: cuts[name] for name in names}, "\n".join(facts))
 
 
-def _kept(name: str, partly: Mapping[str, Sequence[str]]) -> str:
-    own = " and ".join(f"`{one}`" for one in partly.get(name, ()))
-    return f"`{name}` without {own}" if own else f"`{name}`"
+def _named(one: str) -> str:
+    return f"`{one}`"
 
 
 def in_order(cuts: Iterable[str]) -> list[str]:

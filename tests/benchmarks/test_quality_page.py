@@ -103,7 +103,7 @@ def test_a_model_that_alone_was_measured_again_takes_its_row() -> None:
         "strongest published peer": "`lightgbm` .4000",
     }
     assert Sections.of(page).facts.endswith(
-        f"{KEPT}`retail-06-01`, `ikea` without `siamese` and `lightgbm`, `marketplace`"
+        f"{KEPT}`retail-06-01`, `marketplace`; `ikea` but for `siamese`, `lightgbm`"
     )
 
 
