@@ -53,11 +53,21 @@ def test_descriptions_are_checked_alike(listings: Listings) -> None:
 
 
 def test_banned_words_block_and_only_as_words(listings: Listings) -> None:
-    frame = listings("a", "b", "c", title=["An ivory horn", "Ivory", "Ivorytone shelf"])
+    titles = ["An ivory horn", "Ivory", "Ivorytone shelf", "Learn c++ today", "C++", "Learn c++11"]
     result = gate.check_items(
-        frame, known_items=None, now=NOW, rules=Rules(banned=("ivory", "c++"))
+        listings(*"abcdef", title=titles),
+        known_items=None,
+        now=NOW,
+        rules=Rules(banned=("ivory", "c++")),
     )
-    assert result.quarantined["key"].tolist() == ["a", "b"]
+    assert result.quarantined["key"].tolist() == ["a", "b", "d", "e"]
+
+
+def test_banned_words_block_in_descriptions_alike(listings: Listings) -> None:
+    frame = listings("a", "b", description=["Inlays of ivory.", "Oak"])
+    result = gate.check_items(frame, known_items=None, now=NOW, rules=Rules(banned=("ivory",)))
+    assert result.quarantined["key"].tolist() == ["a"]
+    assert result.quarantined["checks"].tolist() == [["description_allowed"]]
 
 
 def test_a_date_before_the_shop_is_warned_of(listings: Listings) -> None:
