@@ -5,8 +5,10 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from tempfile import TemporaryDirectory
+
+import redis
 
 
 @contextmanager
@@ -33,11 +35,12 @@ def redis_server() -> Iterator[str | None]:
 
 
 def _wait_for(port: int, serving: "subprocess.Popen[bytes]", *, seconds: float = 20.0) -> None:
-    """Return once the port answers. Raises RuntimeError where it does not."""
+    """Return once this server answers on the port. Raises RuntimeError where it does not."""
     until = time.monotonic() + seconds
-    while time.monotonic() < until and serving.poll() is None:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
+    with redis.Redis(port=port, socket_timeout=1) as client:
+        while time.monotonic() < until and serving.poll() is None:
+            with suppress(redis.RedisError):
+                if client.info("server")["process_id"] == serving.pid:
+                    return
+            time.sleep(0.05)
     raise RuntimeError(f"redis-server does not answer on port {port}")

@@ -184,10 +184,9 @@ def test_compose_and_kubernetes_name_what_the_code_reads() -> None:
     assert set(composed["secrets"]) == {"api_keys"}
     for service in ("recommender", "redis"):
         assert "healthcheck" in composed["services"][service]
-        assert all(
-            not port.startswith("0.0.0.0")
-            for port in composed["services"][service].get("ports", [])
-        )
+        ports = composed["services"][service].get("ports", [])
+        assert all(port.startswith("127.0.0.1:") for port in ports)
+    assert recommender["ports"]
 
 
 def test_no_secret_is_written_down() -> None:

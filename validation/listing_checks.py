@@ -241,6 +241,12 @@ def photos(suite: Checklist) -> None:
         )
 
 
+def whole_words(words: Collection[str]) -> str:
+    """A pattern for any of them, in any case, where no letter or digit stands right beside it."""
+    either = "|".join(re.escape(word) for word in sorted(words))
+    return rf"(?i)(?<!\w)(?:{either})(?!\w)"
+
+
 def _text(suite: Checklist, column: str, banned: Collection[str]) -> None:
     """What neither a title nor a description may hold."""
     for name, pattern, sentence in (
@@ -251,14 +257,13 @@ def _text(suite: Checklist, column: str, banned: Collection[str]) -> None:
     ):
         _lacks(suite, f"{column}_no_{name}", column, pattern, f"{column} {{value}} {sentence}")
     if banned:
-        words = "|".join(re.escape(word) for word in sorted(banned))
         suite.block(
             f"{column}_allowed",
             column,
             f"{column} {{value}} has a banned word in it; leave it out",
             kind="ExpectTextToLack",
             column=column,
-            pattern=rf"(?i)\b(?:{words})\b",
+            pattern=whole_words(banned),
         )
 
 

@@ -1,5 +1,6 @@
 """The gate's benchmark plants what it says, and its plain peer finds what the gate finds."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,9 +9,11 @@ import pandas as pd
 import pytest
 
 from benchmarks import defects, plain_gate
-from benchmarks.gate import KINDS, ORIGINALS, plant, rows_by_check
+from benchmarks.defects import Defect
+from benchmarks.gate import KINDS, ORIGINALS, Tally, batches, plant, rows_by_check, tallied
 from benchmarks.gate_speed import listing_parts, listings, report_cost
-from validation import gate, suites
+from feature_repo.catalogs.marketplace import MarketplaceSize
+from validation import comparisons, gate, suites
 from validation.rules import Rules
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -42,6 +45,34 @@ def test_every_kind_gets_rows_of_its_own_and_originals_stay_sound(tmp_path: Path
     )
     assert failing["price_not_negative"] == planted["price negative"]
     assert failing["title_no_control"] == planted["invisible in title"]
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Tally]:
+    """Of each kind what was planted and found, in a marketplace as small as its checks allow."""
+    small = MarketplaceSize(users=60, home_listings=420, source_listings=40, weeks=6, sessions=10.0)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("benchmarks.gate.SIZE", small)
+        for where in ("items", "photos"):
+            kinds = [replace(kind, rows=2) if kind.rows == 5 else kind for kind in KINDS[where]]
+            patched.setitem(KINDS, where, kinds)
+        planted_in = batches(tmp_path_factory.mktemp("planted"), seed=0)
+    return {
+        name: tally
+        for _, planted, kinds, result in planted_in
+        for name, tally in tallied(planted, kinds, result).items()
+    }
+
+
+@pytest.mark.parametrize(
+    "kind", [kind for kinds in KINDS.values() for kind in kinds], ids=lambda kind: kind.name
+)
+def test_what_is_planted_is_found_by_its_check(kind: Defect, found: dict[str, Tally]) -> None:
+    """All of it; half where a row is held against the other listings, which are few here."""
+    planted, hit, _ = found[kind.name]
+    assert planted >= 2
+    compared = kind.check in (*comparisons.CHECKS, "photo_watermark")
+    assert hit >= (planted / 2 if compared else planted)
 
 
 @pytest.mark.parametrize(

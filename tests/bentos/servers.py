@@ -61,7 +61,7 @@ def wait_until_ready(client: httpx.Client, server: subprocess.Popen[bytes], log:
         if server.poll() is not None:
             pytest.fail(f"the server exited with {server.returncode}: {log.read_text()}")
         try:
-            if client.get("/readyz").status_code == 200:
+            if client.get("/readyz").status_code == 200 and server.poll() is None:
                 return
         except httpx.TransportError:
             time.sleep(0.2)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bentos.recommender import packing
 from bentos.recommender.packing import copy_packages, package_folder
 from bentos.recommender.requirements import Torch, requirements
 from bentos.recommender.serve import command
@@ -47,7 +48,18 @@ def test_the_packed_code_is_the_code_without_state_or_compiled_files(tmp_path: P
     assert "coldstart_models/data/catalogue.py" in packed
     assert "feature_repo/feature_store.yaml" in packed
     assert not any("__pycache__" in path for path in packed)
-    assert not any(path.startswith("feature_repo/data") for path in packed)
+
+
+def test_state_inside_the_feature_repository_is_not_packed_and_other_data_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for package in packing.PACKAGES:
+        (tmp_path / package / "data").mkdir(parents=True)
+        (tmp_path / package / "data" / "some.parquet").touch()
+    monkeypatch.setattr(packing, "package_folder", lambda name: tmp_path / name)
+    copy_packages(tmp_path / "packed")
+    packed = (tmp_path / "packed").rglob("some.parquet")
+    assert {path.parents[1].name for path in packed} == {*packing.PACKAGES} - {"feature_repo"}
 
 
 def test_the_serve_command_names_host_port_and_bento() -> None:

@@ -102,6 +102,6 @@ def test_two_workers_serve_each_others_listings_and_events(
             answers = asked_anew("/recommend", {"user_id": "bob", "k": 1})
             return all(answer["fallback"] is None for answer in answers)
 
-        until(known, seconds=1.0)
+        until(known, seconds=5.0)
         client.post("/listings/delete", json={"item_ids": ["rug"]})
         until(lambda: best() == {"sofa"}, seconds=5.0)

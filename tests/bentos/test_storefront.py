@@ -90,6 +90,7 @@ def test_ids_that_scripts_ask_for_are_in_the_page() -> None:
             for script in scripts
             for one in re.findall(r'byId\("([\w-]+)"\)', (PAGES / script).read_text())
         }
+        assert asked
         assert asked <= set(ids)
 
 

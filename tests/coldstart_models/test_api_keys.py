@@ -143,12 +143,13 @@ def test_a_key_is_printed_once_listed_and_revoked(coldstart) -> None:
     (key,) = read_keys(keys_file(home))
     assert key.digest == digest_of(token)
 
-    code, out, _ = coldstart("keys", "new", "ops", "--scope", "admin", "--json")
+    asked = ("keys", "new", "ops", "--scope", "admin", "--rate", "5", "--burst", "7", "--json")
+    code, out, _ = coldstart(*asked)
     assert json.loads(out)["scopes"] == ["admin"]
     _, out, _ = coldstart("keys", "list", "--json")
-    assert [(row["name"], row["from"]) for row in json.loads(out)] == [
-        ("shop", "file"),
-        ("ops", "file"),
+    assert [(row["name"], row["from"], row["rate"], row["burst"]) for row in json.loads(out)] == [
+        ("shop", "file", None, None),
+        ("ops", "file", 5.0, 7),
     ]
     assert token not in out
 
@@ -165,6 +166,7 @@ def test_a_key_is_printed_once_listed_and_revoked(coldstart) -> None:
 
 def test_serve_without_a_key_says_what_to_do(coldstart, monkeypatch) -> None:
     monkeypatch.setattr("coldstart_models.artifacts.find_model", lambda home: None)
+    monkeypatch.setattr("os.execv", lambda path, arguments: pytest.fail("it starts"))
     code, _, err = coldstart("serve")
     assert code == 2
     assert "coldstart keys new" in err

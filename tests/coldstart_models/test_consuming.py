@@ -350,20 +350,26 @@ def test_consumers_killed_in_the_middle_lose_nothing_and_take_nothing_twice(
     store.apply()
     total = 100
     moments = pd.date_range("2026-01-01", periods=total, freq="h", tz="UTC")
-    for number, moment in enumerate(moments):
-        row = {**CLICK, "event_id": f"e{number}", "event_timestamp": moment.isoformat()}
-        row["user_id"] = f"user-{number % 5}"
-        row["item_id"] = "ghost" if number % 20 == 7 else ("lamp", "rug")[number % 2]
-        add(client, row)
+
+    def send(numbers: range) -> None:
+        for number in numbers:
+            moment = moments[number].isoformat()
+            row = {**CLICK, "event_id": f"e{number}", "event_timestamp": moment}
+            row["user_id"] = f"user-{number % 5}"
+            row["item_id"] = "ghost" if number % 20 == 7 else ("lamp", "rug")[number % 2]
+            add(client, row)
+
     sound = [f"e{number}" for number in range(total) if number % 20 != 7]
 
     def in_log() -> int:
         return event_log(home).state().rows
 
+    send(range(60))
     killed, stopped = start_consumer(home, server), start_consumer(home, server)
     _until(lambda: in_log() >= 6 or killed.ended or stopped.ended, 240)
     killed.process.kill()
     before = in_log()
+    send(range(60, 90))
     assert killed.done(seconds=30)[0] == -signal.SIGKILL
     _until(lambda: in_log() > before or stopped.ended, 240)
     stopped.process.terminate()
@@ -371,6 +377,7 @@ def test_consumers_killed_in_the_middle_lose_nothing_and_take_nothing_twice(
     assert code == 0, err
     assert "events/s, lag" in out
     assert 6 <= in_log() < len(sound)
+    send(range(90, total))
 
     last = start_consumer(home, server, "--until-idle", "--json")
     code, out, err = last.done(seconds=400)

@@ -55,7 +55,8 @@ def shop() -> tuple[Scoring, Snapshot]:
         biases=np.zeros(count, np.float32),
         support=np.zeros(count, np.int64),
     )
-    people = HistoryBatch(torch.randint(count, (32, 4)), torch.zeros(32, 4), torch.zeros(32, 4, 6))
+    chosen = torch.randint(count, (32, 4), generator=generator)
+    people = HistoryBatch(chosen, torch.zeros(32, 4), torch.zeros(32, 4, 6))
     population = Population.of(network.scorer.profiles(vectors, people))
     return Scoring(network, population, now=lambda: datetime.now(UTC)), snapshot
 

@@ -31,7 +31,11 @@ ITEMS = "user_history__history_item_ids"
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    home = Home(tmp_path_factory.mktemp("state"))
+    return applied(Home(tmp_path_factory.mktemp("state")))
+
+
+def applied(home: Home) -> Store:
+    """A store of two listings and the log."""
     write_items(
         home,
         {"item_id": "sofa", "category": "Home > Sofas", "price": 400.0, "title": "Sofa"},
@@ -135,7 +139,8 @@ def test_features_of_user_and_item_together_are_those_of_the_moment(store: Store
         store.online(features, ids)
 
 
-def test_materialize_covers_old_data_and_online_equals_offline(store: Store) -> None:
+def test_materialize_covers_old_data_and_online_equals_offline(tmp_path: Path) -> None:
+    store = applied(Home(tmp_path))
     done = materialize(home=store.home, store=store)
     assert done.read_back.agrees
     item_views, user_views, category_views = 3, 4, 1

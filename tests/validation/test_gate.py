@@ -240,7 +240,7 @@ def test_an_empty_table_passes(listings: Listings, log: Listings) -> None:
 
 
 def test_every_defect_of_an_event_is_told_apart(log: Listings) -> None:
-    count = 18
+    count = 19
     frame = log(*(f"u{number}" for number in range(count)))
     for column in ("quantity", "unit_price", "propensity", "value", "received_at"):
         frame[column] = None
@@ -261,6 +261,7 @@ def test_every_defect_of_an_event_is_told_apart(log: Listings) -> None:
     frame.loc[15, "received_at"] = "later"
     frame.loc[16, "quantity"] = 1e7
     frame.loc[17, "unit_price"] = 1e16
+    frame.loc[18, "event_type"] = None
     result = events(frame)
     assert checks(result) == {
         1: ["known_item"],
@@ -279,6 +280,7 @@ def test_every_defect_of_an_event_is_told_apart(log: Listings) -> None:
         15: ["received_at_readable"],
         16: ["quantity_plausible"],
         17: ["unit_price_plausible"],
+        18: ["event_type_present"],
     }
     told = dict(zip(result.quarantined["row_number"], result.quarantined["reasons"], strict=True))
     assert told[9] == [

@@ -43,21 +43,43 @@ def test_weak_titles_are_warned_of(listings: Listings, title: str, check: str) -
     assert check in result.warnings["checks"].iloc[0]
 
 
-def test_descriptions_are_checked_alike(listings: Listings) -> None:
-    frame = listings("a", "b", description=["<p>Oak</p>", "x" * 10_001])
+@pytest.mark.parametrize(
+    ("description", "check"),
+    [
+        ("<p>Oak</p>", "markup"),
+        ("Oak\x07", "control"),
+        ("It\u00e2\u20ac\u2122s oak", "encoding"),
+        ("Ask me@shop.example", "contact"),
+        ("x" * 10_001, "length"),
+    ],
+)
+def test_descriptions_are_checked_alike(listings: Listings, description: str, check: str) -> None:
+    frame = listings("a", description=[description])
     result = gate.check_items(frame, known_items=None, now=NOW)
-    assert result.warnings["checks"].tolist() == [
-        ["description_no_markup"],
-        ["description_length"],
-    ]
+    assert result.quarantined.empty
+    checks = result.warnings["checks"].item()
+    assert [one for one in checks if one.startswith("description_")] in (
+        [f"description_{check}"],
+        [f"description_no_{check}"],
+    )
 
 
 def test_banned_words_block_and_only_as_words(listings: Listings) -> None:
-    frame = listings("a", "b", "c", title=["An ivory horn", "Ivory", "Ivorytone shelf"])
+    titles = ["An ivory horn", "Ivory", "Ivorytone shelf", "Learn c++ today", "C++", "Learn c++11"]
     result = gate.check_items(
-        frame, known_items=None, now=NOW, rules=Rules(banned=("ivory", "c++"))
+        listings(*"abcdef", title=titles),
+        known_items=None,
+        now=NOW,
+        rules=Rules(banned=("ivory", "c++")),
     )
-    assert result.quarantined["key"].tolist() == ["a", "b"]
+    assert result.quarantined["key"].tolist() == ["a", "b", "d", "e"]
+
+
+def test_banned_words_block_in_descriptions_alike(listings: Listings) -> None:
+    frame = listings("a", "b", description=["Inlays of ivory.", "Oak"])
+    result = gate.check_items(frame, known_items=None, now=NOW, rules=Rules(banned=("ivory",)))
+    assert result.quarantined["key"].tolist() == ["a"]
+    assert result.quarantined["checks"].tolist() == [["description_allowed"]]
 
 
 def test_a_date_before_the_shop_is_warned_of(listings: Listings) -> None:

@@ -13,7 +13,10 @@ SECONDS = 1.0
 PATTERNS = {
     name: re.compile(getattr(listing_checks, name))
     for name in ("PLACEHOLDER", "MARKUP", "CONTROL", "WRONG_ENCODING", "CONTACT", "REPEATED")
-} | {"MEASURE": comparisons.MEASURE}
+} | {
+    "MEASURE": comparisons.MEASURE,
+    "banned": re.compile(listing_checks.whole_words(["ivory", "asdf1", "ab ", "c++"])),
+}
 TEXTS = [
     "x" * LENGTH,
     "a " * (LENGTH // 2),
@@ -34,10 +37,10 @@ TEXTS = [
 
 @pytest.mark.parametrize("name", PATTERNS)
 def test_no_text_takes_long(name: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     for text in TEXTS:
         PATTERNS[name].search(text)
-    assert time.perf_counter() - began < SECONDS
+    assert time.process_time() - began < SECONDS
 
 
 @pytest.mark.parametrize(

@@ -67,9 +67,8 @@ def many(recommender: Recommender, monkeypatch: pytest.MonkeyPatch) -> Recommend
         biases=np.zeros(COUNT, np.float32),
         support=np.zeros(COUNT, np.int64),
     )
-    users = HistoryBatch(
-        torch.randint(COUNT, (64, 12)), torch.zeros(64, 12), torch.zeros(64, 12, 6)
-    )
+    chosen = torch.randint(COUNT, (64, 12), generator=torch.Generator().manual_seed(1))
+    users = HistoryBatch(chosen, torch.zeros(64, 12), torch.zeros(64, 12, 6))
     return Recommender(
         tag="m:1",
         featurizer=recommender._featurizer,

@@ -217,13 +217,21 @@ def test_the_memory_that_is_shared_does_not_grow_with_the_batches(tmp_path: Path
     assert (taken, most) == (0, AHEAD + 1)
 
 
+def runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 def test_processes_end_with_the_block_and_with_a_job_that_is_killed(tmp_path: Path) -> None:
     paths = colours(tmp_path)
     with reading_by(reading(), count=2, batch=8) as workers:
         read(workers, paths)
         ids = workers.processes
     assert len(ids) == 2
-    assert not any(Path(f"/proc/{one}").exists() for one in ids)
+    assert not any(map(runs, ids))
     program = f"""
 import sys, time
 from feature_repo.jobs.photo_workers import PhotoWorkers
@@ -249,9 +257,9 @@ with PhotoWorkers(count=2, warm=()) as workers:
     job.kill()
     job.wait()
     until = time.monotonic() + 10
-    while time.monotonic() < until and any(Path(f"/proc/{one}").exists() for one in ids):
+    while time.monotonic() < until and any(map(runs, ids)):
         time.sleep(0.05)
-    assert not any(Path(f"/proc/{one}").exists() for one in ids)
+    assert not any(map(runs, ids))
     assert job.stderr.read() == ""
 
 
