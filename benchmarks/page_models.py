@@ -8,12 +8,11 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from benchmarks.quality_tables import NULLS
+from benchmarks.ranks import MODEL, NULLS
 from benchmarks.standings import models_in_order
 from benchmarks.tables import rows_of, table
 from coldstart_models.metrics import NDCG
 
-MODEL: Final = "model"
 BOLD: Final = "**"
 HEADING: Final = re.compile(r"^(?P<split>.*?candidates)\.")
 """What the cut is: users and candidates of another number are of other data."""

@@ -8,23 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-import numpy as np
-from scipy import stats
-
-from benchmarks import page_models, page_sections
-from benchmarks.grid import SIAMESE
+from benchmarks import page_models, page_sections, ranks
 from benchmarks.page_sections import Sections
 from benchmarks.peers.registry import PUBLISHED
-from benchmarks.quality_tables import NULLS, STRONGEST
-from benchmarks.standings import models_in_order
-from benchmarks.tables import rows_of, table
-from coldstart_models.metrics import NDCG
+from benchmarks.quality_tables import STRONGEST
+from benchmarks.ranks import MEAN, MODEL
+from benchmarks.tables import rows_of
 
 RANKS: Final = "Rank by "
 """How the table of ranks begins."""
 CUT: Final = "cut"
-MODEL: Final = "model"
-MEAN: Final = "mean rank"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +32,8 @@ class Head:
     @classmethod
     def of(cls, text: str) -> "Head":
         """The head of `Sections`."""
-        peers, found, ranks = text.partition(RANKS)
-        return cls(peers.strip("\n"), (found + ranks).strip("\n"))
+        peers, found, rest = text.partition(RANKS)
+        return cls(peers.strip("\n"), (found + rest).strip("\n"))
 
     def text(self) -> str:
         """As it stands on the page."""
@@ -105,23 +98,9 @@ def _is_of_strongest(row: Mapping[str, str], ndcg: Mapping[str, float]) -> bool:
 
 
 def _ranks(cuts: Mapping[str, str]) -> str:
-    """Ranks by the digits shown, of the models that every contested cut has, ours once."""
+    """Ranks by the digits shown."""
     found = {name: page_models.models_of(section) for name, section in cuts.items()}
-    contested = {
-        name: ndcg
-        for name, ndcg in found.items()
-        if set(SIAMESE) & set(ndcg) and set(PUBLISHED) & set(ndcg)
-    }
-    everywhere = set.intersection(*map(set, contested.values())) if contested else set()
-    models = [one for one in models_in_order() if one in everywhere - {*NULLS, *SIAMESE[1:]}]
-    if len(models) < 2:
-        return ""
-    values = np.array([[ndcg[model] for model in models] for ndcg in contested.values()])
-    ranks = stats.rankdata(-values, axis=1)
-    means = dict(zip(models, ranks.mean(axis=0), strict=True))
-    body = [
-        [f"`{one}`", f"{means[one]:.2f}", *(f"{rank:g}" for rank in ranks[:, models.index(one)])]
-        for one in sorted(models, key=lambda one: (means[one], one))
-    ]
-    columns = [MODEL, MEAN, *(f"`{name}`" for name in contested)]
-    return f"{RANKS}{NDCG}, of the models that every cut has, ours once:\n\n{table(columns, body)}"
+    names = ranks.ranked(found)
+    return ranks.published(
+        {cut: {name: found[cut][name] for name in names} for cut in ranks.contested(found)}
+    )

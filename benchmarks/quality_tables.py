@@ -1,24 +1,23 @@
 """Standings as Markdown: the tables of the quality benchmark."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
-from scipy import stats
 
+from benchmarks import ranks
 from benchmarks.estimates import Estimate
-from benchmarks.grid import CONSTANT, DATED, DATED_KNN, GRID, SIAMESE, adapts
+from benchmarks.grid import DATED, DATED_KNN, GRID, SIAMESE, adapts
 from benchmarks.oracle_shares import shares_of_oracle
 from benchmarks.peers.registry import PUBLISHED
-from benchmarks.standings import Result, Standing, models_in_order
+from benchmarks.ranks import NULLS
+from benchmarks.standings import Result, Standing
 from benchmarks.tables import fact, interval, number, spread, table
 from coldstart_models.data.pools import MONTH, shots_pool
 from coldstart_models.metrics import AUC, MRR, NDCG, RECALL
-from coldstart_models.models import CONTENT_KNN, ORACLE, RANDOM
+from coldstart_models.models import CONTENT_KNN
 
 STRONGEST: Final = "strongest published peer"
-NULLS: Final = (RANDOM, CONSTANT, ORACLE)
-"""Ends of the scale: no contestants."""
 SHOWN: Final = (RECALL, NDCG, MRR, AUC)
 
 
@@ -81,50 +80,18 @@ def _against_peers(cuts: Sequence[Standing]) -> str:
     )
 
 
-def contested(cuts: Sequence[Standing]) -> list[Standing]:
-    """Those on which a Siamese model and a published peer have been measured already."""
-    return [
-        cut for cut in cuts if set(SIAMESE) & set(cut.models) and set(PUBLISHED) & set(cut.models)
-    ]
-
-
-def mean_ranks(cuts: Sequence[Standing]) -> dict[str, tuple[float, list[float]]]:
-    """Of the models that every cut has: the mean of the ranks by NDCG@10, and each, best first.
-
-    Ranks are on the seeds that the models share; none where a cut has no such seed. Of ours one is
-    ranked, so that two that are alike take no two places.
-    """
-    everywhere = set.intersection(*(set(cut.models) for cut in cuts)) if cuts else set()
-    names = [name for name in models_in_order() if name in everywhere - {*NULLS, *SIAMESE[1:]}]
-    seeds = [cut.seeds(*names) for cut in cuts] if len(names) > 1 else []
-    if not seeds or not all(seeds):
-        return {}
-    means = np.array(
-        [
-            [cut.mean(name, seeds=shared) for name in names]
-            for cut, shared in zip(cuts, seeds, strict=True)
-        ]
-    )
-    ranks = stats.rankdata(-means, axis=1)
-    found = {
-        name: (float(ranks[:, n].mean()), ranks[:, n].tolist()) for n, name in enumerate(names)
-    }
-    return dict(sorted(found.items(), key=lambda one: (one[1][0], one[0])))
-
-
 def _mean_ranks(cuts: Sequence[Standing]) -> str:
-    """Ranks by NDCG@10 among the models that every cut has, averaged over cuts."""
-    cuts = contested(cuts)
-    found = mean_ranks(cuts)
-    if not found:
-        return ""
-    body = [
-        [f"`{name}`", f"{mean:.2f}", *(f"{rank:g}" for rank in of_cut)]
-        for name, (mean, of_cut) in found.items()
-    ]
-    columns = ["model", "mean rank", *(f"`{cut.cut}`" for cut in cuts)]
-    head = f"Rank by {NDCG}, on the seeds they share, of the models that every cut has, ours once:"
-    return f"{head}\n\n{table(columns, body)}"
+    """Ranks on the seeds that the models share; none where a cut has no such seed."""
+    models = {cut.cut: cut.models for cut in cuts}
+    names, contested = ranks.ranked(models), ranks.contested(models)
+    means = {}
+    for cut in cuts:
+        if cut.cut in contested:
+            shared = cut.seeds(*names) if names else []
+            if not shared:
+                return ""
+            means[cut.cut] = {name: cut.mean(name, seeds=shared) for name in names}
+    return ranks.published(means)
 
 
 def _of_cut(cut: Standing) -> str:
@@ -198,7 +165,10 @@ def _shots(cut: Standing) -> str:
         return ""
     unmoved = [name for name in (CONTENT_KNN, SIAMESE[0]) if name in cut.models]
     names = unmoved + [name for name in cut.models if adapts(name)]
-    body = [[f"`{name}`", *(_with_shots(cut, name, k) for k in cut.shots)] for name in names]
+    seeds = cut.seeds(*names)
+    if not seeds:
+        return ""
+    body = [[f"`{name}`", *(_with_shots(cut, name, k, seeds) for k in cut.shots)] for name in names]
     columns = ["model", *(f"k = {shots}" for shots in cut.shots)]
     return (
         f"`{cut.cut}`, {NDCG} without → with a listing's first k customers, each pair on the cold "
@@ -206,11 +176,12 @@ def _shots(cut: Standing) -> str:
     )
 
 
-def _with_shots(cut: Standing, model: str, shots: int) -> str:
+def _with_shots(cut: Standing, model: str, shots: int, seeds: Container[int]) -> str:
     """Both values, or the one of a model that does not adapt."""
     pool = shots_pool(shots)
     counts = (0, shots) if adapts(model) else (0,)
-    return " → ".join(number(cut.mean(model, pool=pool, shots=count)) for count in counts)
+    found = (cut.mean(model, pool=pool, shots=count, seeds=seeds) for count in counts)
+    return " → ".join(map(number, found))
 
 
 def _paired(cut: Standing, model: str, other: str) -> str:

@@ -101,6 +101,16 @@ def test_shots_are_shown_of_models_that_adapt_and_their_measures():
     assert "`aldi`" not in shots
 
 
+def test_first_customers_are_compared_on_the_seeds_that_the_models_share():
+    """A run that was cut off has more seeds of some."""
+    more = [*RESULTS, cell("ikea", "content-knn", 0.9, seed=1)]
+    told = [
+        published(results, asked=9, left_out={}, machine=MACHINE).partition("first k customers")[2]
+        for results in (RESULTS, more)
+    ]
+    assert told[1].partition("- machine")[0] == told[0].partition("- machine")[0]
+
+
 def test_models_are_compared_on_the_seeds_that_they_share():
     more = Standing("ikea", [*RESULTS, cell("ikea", "content-knn", 0.4, seed=1)])
     assert more.seeds("content-knn") == [0, 1]
