@@ -44,6 +44,7 @@ def code_version(module: str) -> str:
     return _hash(module, *tuned, *PROTOCOL, alone=ALONE)
 
 
+@cache
 def data_version() -> str:
     """A hash of the code that makes stored data of a source."""
     return _hash("feature_repo.jobs.ingest")

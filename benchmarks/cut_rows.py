@@ -11,7 +11,7 @@ import torch
 from benchmarks import tables
 from benchmarks.choices import part_of
 from benchmarks.grid import GRID, Cut, readable
-from benchmarks.page_sections import KEPT, in_order
+from benchmarks.page_sections import in_order, of_earlier
 from benchmarks.quality import DOCUMENT, QUALITY
 from benchmarks.results import machine, publish
 
@@ -61,11 +61,8 @@ def run(
         before = tables.standing(options.into.read_text(encoding="utf-8"), name=name)
         shown = beside(tables.rows_of(before), page(rows))
         told = tables.published({"rows": shown, "machine": machine()})
-        measured_now = {cut_of(row) for row in rows}
-        kept = [cut for cut in in_order({cut_of(row) for row in shown}) if cut not in measured_now]
-        if kept:
-            told = f"{told.rstrip()}\n{KEPT}{', '.join(f'`{cut}`' for cut in kept)}\n"
-        tables.put(told, options.into, name=name)
+        kept = {cut_of(row) for row in shown} - {cut_of(row) for row in rows}
+        tables.put("\n".join([told.rstrip(), *of_earlier(kept), ""]), options.into, name=name)
 
 
 def beside(

@@ -22,8 +22,8 @@ ABSENT: Final = re.compile(r" Not measured yet: [^.]*\.")
 def models_of(section: str) -> dict[str, float]:
     """Model → its NDCG@10 in the section's first table, to the digits shown."""
     first = next((block for block in _blocks(section) if _is_table(block)), "")
-    rows = [row for row in rows_of(first) if _value(row.get(NDCG, "")) is not None]
-    return {_name(row): float(_value(row[NDCG]) or 0.0) for row in rows}
+    values = {_name(row): _value(row.get(NDCG, "")) for row in rows_of(first)}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def beside(old: str, new: str) -> str:
@@ -39,7 +39,7 @@ def beside(old: str, new: str) -> str:
         return new
     blocks = []
     for place, block in enumerate(before):
-        newer = _counterpart(block, before, after)
+        newer = _counterpart(block, after)
         if newer is not None and _is_table(block):
             block = _merged(block, newer)
         elif newer is not None and place > 0:
@@ -56,7 +56,7 @@ def _is_table(block: str) -> bool:
     return block.startswith(f"| {MODEL} |")
 
 
-def _counterpart(block: str, before: Sequence[str], after: Sequence[str]) -> str | None:
+def _counterpart(block: str, after: Sequence[str]) -> str | None:
     """The block of the other section that says the same: a table by its columns, words by their
     beginning."""
     if _is_table(block):
@@ -76,13 +76,13 @@ def _merged(old: str, new: str) -> str:
         if not any(rows[name][column].startswith(BOLD) for name in names):
             continue
         values = {name: _value(rows[name][column]) for name in names}
-        rivals = [
-            value for name, value in values.items() if value is not None and name not in NULLS
-        ]
-        for name, value in values.items():
+        rivals = {
+            name: one for name, one in values.items() if one is not None and name not in NULLS
+        }
+        best = max(rivals.values())
+        for name in names:
             plain = rows[name][column].strip("*")
-            is_best = value is not None and value == max(rivals) and name not in NULLS
-            rows[name][column] = f"{BOLD}{plain}{BOLD}" if is_best else plain
+            rows[name][column] = f"{BOLD}{plain}{BOLD}" if rivals.get(name) == best else plain
     return table(columns, [[*rows[name].values()] for name in names]).strip("\n")
 
 

@@ -73,21 +73,31 @@ def beside(
         head: what is said of all cuts together.
         partly: cuts of `new` of which it measured these alone, and took the rest from the page.
     """
-    kept, cuts = old.kept_by(new), old.cuts | new.cuts
+    cuts = old.cuts | new.cuts
     facts = [line for line in new.facts.splitlines() if not line.startswith(KEPT)]
-    names = in_order(cuts)
-    whole = [_named(name) for name in names if name in kept]
-    told = [", ".join(whole)] if whole else []
-    for models in dict.fromkeys(tuple(partly[name]) for name in names if name in partly):
-        alike = [_named(name) for name in names if name in partly and tuple(partly[name]) == models]
-        told.append(f"{', '.join(alike)} but for {', '.join(map(_named, models))}")
-    if told:
-        facts.append(f"{KEPT}{'; '.join(told)}")
-    return Sections(head, {name: cuts[name] for name in names}, "\n".join(facts))
+    facts += of_earlier(old.kept_by(new), partly)
+    return Sections(head, {name: cuts[name] for name in in_order(cuts)}, "\n".join(facts))
 
 
-def _named(one: str) -> str:
-    return f"`{one}`"
+def of_earlier(
+    kept: Iterable[str], partly: Mapping[str, Sequence[str]] = MappingProxyType({})
+) -> list[str]:
+    """The line that names what a page has of earlier runs; none where it has nothing of them.
+
+    Args:
+        kept: cuts that the newest run did not measure.
+        partly: as `beside` takes it.
+    """
+    told = [_listed(in_order(kept))]
+    for models in dict.fromkeys(tuple(partly[name]) for name in in_order(partly)):
+        alike = [name for name in in_order(partly) if tuple(partly[name]) == models]
+        told.append(f"{_listed(alike)} but for {_listed(models)}")
+    parts = [part for part in told if part]
+    return [f"{KEPT}{'; '.join(parts)}"] if parts else []
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def in_order(cuts: Iterable[str]) -> list[str]:

@@ -68,7 +68,7 @@ def _no_peer_ahead(cut: Standing) -> Outcome:
     target = "no tuned peer ahead beyond its interval"
     ours = cut.strongest(SIAMESE)
     found = [
-        (one.low > 0, one.low if one.low > 0 else one.mean, name, one)
+        (max(one.low, 0.0), one.mean, name, one)
         for name in PUBLISHED
         if ours is not None and (one := cut.difference(name, ours)) is not None
     ]

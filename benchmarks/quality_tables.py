@@ -84,14 +84,16 @@ def _mean_ranks(cuts: Sequence[Standing]) -> str:
     """Ranks on the seeds that the models share; none where a cut has no such seed."""
     models = {cut.cut: cut.models for cut in cuts}
     names, contested = ranks.ranked(models), ranks.contested(models)
-    means = {}
-    for cut in cuts:
-        if cut.cut in contested:
-            shared = cut.seeds(*names) if names else []
-            if not shared:
-                return ""
-            means[cut.cut] = {name: cut.mean(name, seeds=shared) for name in names}
-    return ranks.published(means)
+    seeds = {cut.cut: cut.seeds(*names) for cut in cuts if names and cut.cut in contested}
+    if not all(seeds.values()):
+        return ""
+    return ranks.published(
+        {
+            cut.cut: {name: cut.mean(name, seeds=seeds[cut.cut]) for name in names}
+            for cut in cuts
+            if cut.cut in seeds
+        }
+    )
 
 
 def _of_cut(cut: Standing) -> str:

@@ -27,15 +27,16 @@ def redis_server() -> Iterator[str | None]:
             stdout=subprocess.DEVNULL,
         )
         try:
-            _wait_for(port, serving)
+            wait_for(port, serving)
             yield f"127.0.0.1:{port}"
         finally:
             serving.terminate()
             serving.wait(timeout=30)
 
 
-def _wait_for(port: int, serving: "subprocess.Popen[bytes]", *, seconds: float = 20.0) -> None:
-    """Return once this server answers on the port. Raises RuntimeError where it does not."""
+def wait_for(port: int, serving: "subprocess.Popen[bytes]", *, seconds: float = 20.0) -> None:
+    """Return once this redis-server answers on the port. Raises RuntimeError where it does not, as
+    where another has taken the port."""
     until = time.monotonic() + seconds
     with redis.Redis(port=port, socket_timeout=1) as client:
         while time.monotonic() < until and serving.poll() is None:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.cut_rows import beside, cut_of
-from benchmarks.page_sections import KEPT, in_order
+from benchmarks.page_sections import in_order, of_earlier
 from benchmarks.tables import fact, generated, number, percent, rows_of, spread, table
 from coldstart_models.benchmark_result import Measurement, aligned
 from coldstart_models.metrics import NDCG, USER_METRICS, bootstrap_intervals, seed_means
@@ -56,13 +56,12 @@ def published(results: Sequence[Result], *, machine: Mapping[str, Any], page: st
         "histories of the share.\n"
     )
     made = told_of(page) | made_of(results)
-    measured, shown = ([cut_of(row, TARGET) for row in some] for some in (found, rows))
-    kept = [name for name in dict.fromkeys(shown) if name not in measured]
+    measured, shown = ({cut_of(row, TARGET) for row in some} for some in (found, rows))
     told = {f"{MADE_OF}`{name}`": made[name] for name in in_order(made)} | {"machine": machine}
-    facts = "".join(f"- {name}: {fact(value)}\n" for name, value in told.items())
-    if kept:
-        facts += f"{KEPT}{', '.join(f'`{name}`' for name in kept)}\n"
-    return "\n".join([head, table(list(rows[0]), [list(row.values()) for row in rows]), facts])
+    facts = [f"- {name}: {fact(value)}" for name, value in told.items()]
+    facts += of_earlier(shown - measured)
+    body = table(list(rows[0]), [list(row.values()) for row in rows])
+    return "\n".join([head, body, *facts, ""])
 
 
 def told_of(page: str) -> dict[str, str]:

@@ -3,13 +3,13 @@
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-import redis
+
+from benchmarks.servers import wait_for
 
 SECONDS = 20.0
 
@@ -34,19 +34,12 @@ def start(folder: Path, port: int) -> "subprocess.Popen[bytes]":
     options += ["--save", "", "--appendonly", "yes", "--daemonize", "no"]
     with (folder / "redis.log").open("ab") as log:
         process = subprocess.Popen([program, *options], stdout=log, stderr=log)
-    client, deadline = redis.Redis(port=port, socket_timeout=1), time.monotonic() + SECONDS
-    while True:
-        try:
-            ours = client.info("server")["process_id"] == process.pid
-        except redis.RedisError:
-            ours = False
-        if ours:
-            client.close()
-            return process
-        if time.monotonic() > deadline or process.poll() is not None:
-            process.kill()
-            raise RuntimeError((folder / "redis.log").read_text())
-        time.sleep(0.02)
+    try:
+        wait_for(port, process, seconds=SECONDS)
+    except RuntimeError as error:
+        process.kill()
+        raise RuntimeError((folder / "redis.log").read_text()) from error
+    return process
 
 
 def start_anywhere(folder: Path) -> "tuple[int, subprocess.Popen[bytes]]":

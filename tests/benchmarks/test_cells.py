@@ -87,46 +87,45 @@ def test_trials_are_no_matter_where_nothing_is_tuned(tmp_path):
     assert cell.path(tmp_path, ()) == replace(cell, trials=9).path(tmp_path, ())
 
 
-def test_the_code_of_a_model_is_what_its_module_imports(monkeypatch, tmp_path):
+@pytest.fixture
+def version(monkeypatch, tmp_path):
+    """The version of a module's code in a project that a test writes."""
+    monkeypatch.setattr(code_versions, "PROJECT", tmp_path)
+    for package in ("benchmarks", "coldstart_models", "validation"):
+        (tmp_path / package).mkdir()
+
+    def of(module):
+        code_version.cache_clear()
+        return code_version(module)
+
+    yield of
+    code_version.cache_clear()
+
+
+def test_the_code_of_a_model_is_what_its_module_imports(version, tmp_path):
     for name, text in {
         "one.py": '"""A docstring."""\nfrom benchmarks.two import x\n',
         "two.py": "x = 1\n",
         "three.py": "x = 1\n",
     }.items():
-        (tmp_path / "benchmarks").mkdir(exist_ok=True)
         (tmp_path / "benchmarks" / name).write_text(text)
-    monkeypatch.setattr(code_versions, "PROJECT", tmp_path)
-
-    def version():
-        code_version.cache_clear()
-        return code_version("benchmarks.one")
-
-    first = version()
+    first = version("benchmarks.one")
     (tmp_path / "benchmarks" / "one.py").write_text("from benchmarks.two import x  # why\n")
     (tmp_path / "benchmarks" / "three.py").write_text("x = 2\n")
-    assert version() == first
+    assert version("benchmarks.one") == first
     (tmp_path / "benchmarks" / "two.py").write_text("x = 2\n")
-    assert version() != first
-    code_version.cache_clear()
+    assert version("benchmarks.one") != first
 
 
-def test_a_text_of_an_error_makes_no_result_anew(monkeypatch, tmp_path):
-    monkeypatch.setattr(code_versions, "PROJECT", tmp_path)
-    (tmp_path / "coldstart_models").mkdir()
+def test_a_text_of_an_error_makes_no_result_anew(version, tmp_path):
     for name, text in {
         "ranks.py": "from coldstart_models.errors import ModelError\n",
         "errors.py": "class ModelError(Exception): ...\n",
     }.items():
         (tmp_path / "coldstart_models" / name).write_text(text)
-
-    def version():
-        code_version.cache_clear()
-        return code_version("coldstart_models.ranks")
-
-    first = version()
+    first = version("coldstart_models.ranks")
     (tmp_path / "coldstart_models" / "errors.py").write_text("class ModelError(OSError): ...\n")
-    assert version() == first
-    code_version.cache_clear()
+    assert version("coldstart_models.ranks") == first
 
 
 def test_every_model_of_the_grid_has_a_module():
@@ -168,28 +167,19 @@ def test_every_shop_of_the_grid_is_asked_what_first_customers_and_other_shops_ad
     assert {stores[name] for name in transfer.TARGETS} == set(transfer.SOURCES)
 
 
-def test_who_measures_and_what_models_are_built_of_is_code_of_every_result(monkeypatch, tmp_path):
+def test_who_measures_and_what_models_are_built_of_is_code_of_every_result(version, tmp_path):
     models, tables = tmp_path / "coldstart_models", tmp_path / "validation"
-    models.mkdir()
-    tables.mkdir()
-    monkeypatch.setattr(code_versions, "PROJECT", tmp_path)
     (models / "ranks.py").write_text("from validation import tables\n")
     (models / "unread.py").write_text("x = 1\n")
     (models / "models.py").write_text("from coldstart_models.unread import x\n")
     (tables / "tables.py").write_text("KINDS = 1\n")
-
-    def version():
-        code_version.cache_clear()
-        return code_version("coldstart_models.ranks")
-
-    first = version()
+    first = version("coldstart_models.ranks")
     (models / "unread.py").write_text("x = 2\n")
-    assert version() == first
+    assert version("coldstart_models.ranks") == first
     (models / "models.py").write_text("y = 1\n")
-    second = version()
+    second = version("coldstart_models.ranks")
     (tables / "tables.py").write_text("KINDS = 2\n")
-    assert len({first, second, version()}) == 3
-    code_version.cache_clear()
+    assert len({first, second, version("coldstart_models.ranks")}) == 3
 
 
 def test_every_part_of_the_items_is_left_out_once_whoever_is_beside_it():
