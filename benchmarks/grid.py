@@ -130,6 +130,7 @@ def _held_out(name: str, store: str, source: str, *, photos_alone: bool = False)
 
 RETAIL: Final = "table:{data}/online_retail_dev_y1"
 IKEA: Final = "table:{data}/ikea"
+AMAZON_2023: Final = "table:{data}/amazon23_beauty_health_handmade"
 GRID: Final = (
     _launches("retail-06-01", "online_retail", RETAIL, "2010-06-01"),
     _launches("retail-07-15", "online_retail", RETAIL, "2010-07-15"),
@@ -137,7 +138,8 @@ GRID: Final = (
     _held_out("ikea", "ikea", IKEA),
     _held_out("ikea-photos", "ikea", IKEA, photos_alone=True),
     _held_out("amazon-2018", "amazon_2018", "table:{data}/amazon18_industrial_and_scientific"),
-    _held_out("amazon-2023", "amazon_2023", "table:{data}/amazon23_beauty_health_handmade"),
+    _held_out("amazon-2023", "amazon_2023", AMAZON_2023),
+    _launches("amazon-2023-launches", "amazon_2023", AMAZON_2023, "2022-01-01"),
     _launches("complete-journey", "complete_journey", complete_journey.NAME, "2017-10-01"),
     _launches("marketplace", "marketplace", "marketplace", "2026-10-01"),
 )

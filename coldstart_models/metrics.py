@@ -27,6 +27,10 @@ USER_METRICS: Final = (RECALL, NDCG, MRR, AUC)
 
 RECALL_DEPTH: Final = 20
 NDCG_DEPTH: Final = 10
+DISCOUNTS: Final = 1.0 / np.log2(np.arange(NDCG_DEPTH) + 2)
+"""Of the ranks that NDCG counts."""
+IDEAL: Final = np.cumsum(DISCOUNTS)
+"""What one, two … ten hits could gain at most."""
 RESAMPLES: Final = 1000
 FEWEST: Final = 2
 """Users that an interval needs."""
@@ -99,16 +103,40 @@ def user_metrics(
 
 def _ranked_ndcg(found: BoolArray, size: IntArray) -> FloatArray:
     """(U,) NDCG@10 from (U, D) hits by rank, D ≤ 10, and (U,) truth sizes."""
-    discount = 1.0 / np.log2(np.arange(NDCG_DEPTH) + 2)
-    ideal = np.cumsum(discount)[np.minimum(size, NDCG_DEPTH) - 1]
-    gains = (found * discount[: found.shape[1]]).sum(axis=1)
-    return np.asarray(gains / ideal, dtype=np.float64)
+    gains = (found * DISCOUNTS[: found.shape[1]]).sum(axis=1)
+    return np.asarray(gains / IDEAL[np.minimum(size, NDCG_DEPTH) - 1], dtype=np.float64)
 
 
 def ndcg_of_each(scores: FloatMatrix, chosen: BoolArray) -> FloatArray:
     """(U,): NDCG@10 of (U, C) scores, every candidate ranked, ties by column."""
     best = np.argsort(-scores, axis=1, kind="stable")[:, :NDCG_DEPTH]
     return _ranked_ndcg(np.take_along_axis(chosen, best, axis=1), chosen.sum(axis=1))
+
+
+def ndcg_without(
+    scores: FloatMatrix, chosen: BoolArray, parts: IntArray, num_parts: int
+) -> FloatArray:
+    """(P, U): NDCG@10 where the candidates of each part in turn are neither ranked nor chosen; NaN
+    for whoever chose nothing else.
+
+    Ties are broken by column.
+
+    Args:
+        parts: (C,) 0 … P − 1.
+    """
+    reached = NDCG_DEPTH + int(np.bincount(parts).max())  # no more move up
+    best = np.argsort(-scores, axis=1, kind="stable")[:, :reached]
+    hits, of_best = np.take_along_axis(chosen, best, axis=1), parts[best]
+    found = np.full((num_parts, len(scores)), np.nan)
+    for part in range(num_parts):
+        stays = of_best != part
+        place = stays.cumsum(axis=1) - 1
+        hit = hits & stays & (place < NDCG_DEPTH)
+        gains = np.where(hit, DISCOUNTS[np.clip(place, 0, NDCG_DEPTH - 1)], 0.0).sum(axis=1)
+        size = (chosen & (parts != part)).sum(axis=1)
+        rest = size > 0
+        found[part, rest] = gains[rest] / IDEAL[np.minimum(size[rest], NDCG_DEPTH) - 1]
+    return found
 
 
 def _auc(masked: FloatMatrix, relevant: BoolArray, excluded: BoolArray) -> FloatArray:

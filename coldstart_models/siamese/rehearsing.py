@@ -67,6 +67,7 @@ def rehearse(network: MetaSiamese, prepared: PreparedEpisode, *, launches: bool)
         shots=int(np.bincount(support.item_index).max()),
         scores=scores,
         users=view.space.of_users(users),
+        listings=prepared.episode.task.candidates,
         evidence=view.evidence if launches else view.evidence.without_timing(),
         chosen=torch.from_numpy(prepared.episode.chosen),
         launches=launches,

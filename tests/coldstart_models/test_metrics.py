@@ -5,6 +5,8 @@ from hypothesis import strategies as st
 
 from coldstart_models.metrics import (
     bootstrap_intervals,
+    ndcg_of_each,
+    ndcg_without,
     popularity_lift,
     seed_means,
     shown,
@@ -32,6 +34,23 @@ def test_metrics_of_a_ranking_computed_by_hand():
     # d beats a, e and loses to b; c loses to all three others.
     np.testing.assert_allclose(found.values[0], [1.0, dcg / ideal, 1 / 2, 2 / 6])
     assert [IDS[column] for column in found.order[0]] == ["b", "d", "a", "e", "c"]
+
+
+def test_ndcg_without_a_part_is_that_of_the_other_candidates_alone():
+    generator = np.random.default_rng(0)
+    scores = generator.integers(0, 9, (80, 31)).astype(np.float32)  # many ties
+    chosen = generator.random((80, 31)) < 0.04
+    chosen[np.arange(80), generator.integers(0, 31, 80)] = True
+    parts = generator.integers(0, 4, 31)
+    found = ndcg_without(scores, chosen, parts, 5)
+    for part in range(5):
+        rest = parts != part
+        people = chosen[:, rest].any(axis=1)
+        expected = ndcg_of_each(scores[people][:, rest], chosen[people][:, rest])
+        np.testing.assert_allclose(found[part, people], expected)
+        assert np.isnan(found[part, ~people]).all()
+    assert np.isnan(found).any()
+    np.testing.assert_allclose(found[4], ndcg_of_each(scores, chosen))  # no candidate is of it
 
 
 def test_recall_counts_hits_in_the_first_twenty_over_all_truth():

@@ -17,15 +17,13 @@ from itertools import product
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
-from coldstart_models.siamese.doubt import near_best
+from coldstart_models.siamese.doubt import Outcome, near_best_of_lifts
 from coldstart_models.siamese.learners.learner import FastWeights, Learner
 from coldstart_models.siamese.learners.prototype import Prototype
 from coldstart_models.siamese.learners.rehearsal import Rehearsal
 
-Values = npt.NDArray[np.float64]
 DIGITS: Final = 5
 SHARES: Final = tuple(sorted(product((1.0, 0.5, 0.0), repeat=2), key=sum, reverse=True))
 """What may be left of a learner's vectors and of its biases, the most of both first; of as much of
@@ -105,7 +103,7 @@ def hold_contest(
         for learner, found in zip(learners, reached, strict=True)
     )
     best = max(range(len(learners)), key=lambda place: (standings[place].mean, -place))
-    close = near_best([list(found.values()) for found in reached])
+    close = near_best_of_lifts([list(found.values()) for found in reached])
     names = [learner.name for learner in learners]
     place = names.index(usual) if usual in names and close[names.index(usual)] else best
     kept = untaught[place]
@@ -122,7 +120,7 @@ def learn_on_all(learner: Learner, rehearsals: Sequence[Rehearsal], *, shares_of
 
 @torch.no_grad()
 def guard(
-    learner: Learner, validation: Sequence[Rehearsal], *, without: Mapping[int, Values]
+    learner: Learner, validation: Sequence[Rehearsal], *, without: Mapping[int, Outcome]
 ) -> None:
     """Set, in place, what validation allows of a learner (`siamese.doubt`).
 
@@ -136,36 +134,36 @@ def guard(
     reached = [
         _by_shots(validation, [found.shared(*shares) for found in weights]) for shares in SHARES
     ]
-    place = near_best([list(one.values()) for one in reached]).index(True)
+    place = near_best_of_lifts([list(one.values()) for one in reached]).index(True)
     vectors, biases = SHARES[place]
     learner.vector_share.fill_(vectors)
     learner.bias_share.fill_(biases)
     learner.fewest.zero_()
     for shots, found in reached[place].items():  # in rising order
-        if near_best([[found], [without[shots]]])[0]:
+        if near_best_of_lifts([[found], [without[shots]]])[0]:
             break
         learner.fewest.fill_(shots + 1)
 
 
-def without_support(validation: Sequence[Rehearsal]) -> dict[int, Values]:
-    """First customers → (U,) NDCG@10 of the same people and listings without any support."""
+def without_support(validation: Sequence[Rehearsal]) -> dict[int, Outcome]:
+    """First customers → what the same people reach among the same listings without any support."""
     return _by_shots(validation, [None] * len(validation))
 
 
 @torch.inference_mode()
-def _of_each(learner: Learner, validation: Sequence[Rehearsal]) -> dict[int, Values]:
+def _of_each(learner: Learner, validation: Sequence[Rehearsal]) -> dict[int, Outcome]:
     return _by_shots(validation, [learner.adapt(each.evidence) for each in validation])
 
 
 def _by_shots(
     validation: Sequence[Rehearsal], weights: Sequence[FastWeights | None]
-) -> dict[int, Values]:
-    """First customers → (U,) NDCG@10 of the people of all rehearsals with as many, rising."""
-    found: dict[int, list[Values]] = {}
+) -> dict[int, Outcome]:
+    """First customers → what the people of all rehearsals with as many reach, rising."""
+    found: dict[int, list[Outcome]] = {}
     for each, own in zip(validation, weights, strict=True):
-        found.setdefault(each.shots, []).append(each.ndcg_of_each(own))
-    return {shots: np.concatenate(values) for shots, values in sorted(found.items())}
+        found.setdefault(each.shots, []).append(each.outcome(own))
+    return {shots: Outcome.joined(of_each) for shots, of_each in sorted(found.items())}
 
 
-def _means(reached: Mapping[int, Values]) -> dict[int, float]:
-    return {shots: float(values.mean()) for shots, values in reached.items()}
+def _means(reached: Mapping[int, Outcome]) -> dict[int, float]:
+    return {shots: outcome.mean for shots, outcome in reached.items()}

@@ -7,12 +7,12 @@ small matrices, so that learners can be compared on many shots and cohorts.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from coldstart_models.data.catalogue import FloatMatrix, IntArray
 from coldstart_models.metrics import ndcg_of_each
+from coldstart_models.siamese.doubt import Outcome
 from coldstart_models.siamese.learners.evidence import Evidence
 from coldstart_models.siamese.learners.learner import FastWeights
 
@@ -27,6 +27,8 @@ class Rehearsal:
     """(U, C): without support; very low where a pair may not be ranked."""
     users: Tensor
     """(U, M, R): ψ."""
+    listings: IntArray
+    """(C,): numbers of the items."""
     evidence: Evidence
     chosen: Tensor
     """(U, C) bool: the query; at least one a row."""
@@ -40,13 +42,16 @@ class Rehearsal:
 
     def ndcg(self, weights: FastWeights | None = None) -> float:
         """Mean NDCG@10 over users, without support where no weights are given."""
-        return float(self.ndcg_of_each(weights).mean())
+        return float(ndcg_of_each(self._ranked_by(weights), self.chosen.numpy()).mean())
 
     @torch.no_grad()
-    def ndcg_of_each(self, weights: FastWeights | None = None) -> npt.NDArray[np.float64]:
-        """(U,): NDCG@10 of every user, as for the mean."""
+    def outcome(self, weights: FastWeights | None = None) -> Outcome:
+        """What the users reach."""
+        return Outcome.of(self._ranked_by(weights), self.chosen.numpy(), self.listings)
+
+    def _ranked_by(self, weights: FastWeights | None) -> FloatMatrix:
         scores = self.scores if weights is None else self.adapted(weights)
-        return ndcg_of_each(scores.numpy(), self.chosen.numpy())
+        return scores.detach().numpy()
 
 
 def launched(rehearsals: Sequence[Rehearsal]) -> list[Evidence]:

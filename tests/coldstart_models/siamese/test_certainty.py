@@ -102,6 +102,7 @@ def test_first_customers_leave_less_of_a_listings_own_error() -> None:
             shots,
             scores,
             torch.zeros(users, 1, 1),
+            np.arange(listings),
             torch.full((listings,), float(shots)),  # type: ignore[arg-type]
             chosen,
         )

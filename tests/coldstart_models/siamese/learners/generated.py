@@ -1,5 +1,6 @@
 """Rehearsals drawn from a known world: whose a listing is shows in its customers."""
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -59,4 +60,4 @@ def rehearsal(shots: int, *, seed: int = 0, listings: int = 24, users: int = 80)
     best = attraction.topk(3, dim=1).indices
     chosen = torch.zeros(users, listings, dtype=torch.bool).scatter(1, best, True)
     scores = 0.5 * torch.randn(users, listings, generator=generator)
-    return Rehearsal(shots, scores, crowd, seen, chosen, launches=True)
+    return Rehearsal(shots, scores, crowd, np.arange(listings), seen, chosen, launches=True)

@@ -393,6 +393,31 @@ def test_the_usual_learner_is_kept_unless_validation_tells_another_from_it():
     assert held("none").kept == "prototype"
 
 
+class Lift(NoAdaptation):
+    """Lifts one listing for everybody."""
+
+    name = "lift"
+
+    def step(self, evidence):
+        weights = FastWeights.nothing(evidence)
+        weights.bias[5] = 10.0
+        return weights
+
+
+def test_the_usual_learner_is_kept_where_another_won_by_the_luck_of_a_listing():
+    """A quarter of the people chose the listing that is lifted, and as many each of three others:
+    by people alone that is beyond doubt, and it is one listing of four."""
+    users = len(VALIDATION[0].users)
+    chosen = torch.zeros_like(VALIDATION[0].chosen)
+    chosen[torch.arange(users), torch.tensor([5, 8, 13, 21]).repeat(users)[:users]] = True
+    validation = [replace(each, chosen=chosen) for each in VALIDATION]
+    for each in validation:
+        gained = each.outcome(Lift().adapt(each.evidence)).values - each.outcome().values
+        assert gained.mean() > 3 * gained.std() / users**0.5
+    kept, contest = hold_contest([NoAdaptation(), Lift()], LEARNING, validation, usual="none")
+    assert (contest.winner, contest.kept, kept.name) == ("lift", "none", "none")
+
+
 def test_of_equals_the_first_wins():
     learners = [NoAdaptation(), NoAdaptation()]
     winner, contest = hold_contest(learners, LEARNING, VALIDATION)
