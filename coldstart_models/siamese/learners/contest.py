@@ -2,7 +2,8 @@
 
 Who ranks best there is kept if validation tells it from the usual learner (`siamese.doubt`), which
 is kept otherwise: validation is a few dozen launches, whose luck is a bias for everybody alike, and
-of learners that are as good the luckiest would change with every training.
+of learners that are as good the luckiest would change with every training. So the doubt is of other
+listings as well as of other people (docs/adr/0041).
 
 Before it is judged, validation may halve or drop what a learner makes of the customers' profiles,
 and likewise of how they came, and may leave a few customers unused: where it tells that the whole
