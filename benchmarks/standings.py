@@ -16,7 +16,7 @@ from benchmarks.estimates import Estimate, Sample, ratio
 from benchmarks.grid import GRID
 from coldstart_models.benchmark_result import aligned
 from coldstart_models.data.pools import COLD
-from coldstart_models.metrics import NDCG, USER_METRICS, FloatArray
+from coldstart_models.metrics import NDCG, USER_METRICS, FloatArray, jackknife_variance
 from coldstart_models.models import CONTENT_KNN
 
 Result = Mapping[str, Any]
@@ -99,8 +99,8 @@ class Standing:
     def over_items(self, model: str, other: str) -> float | None:
         """Half the width of a 95 % interval of their difference of NDCG@10 over draws of items.
 
-        A jackknife of groups (Efron and Stein, "The Jackknife Estimate of Variance", 1981): a part
-        of the new items is left out at a time. None where a shared seed was measured without that.
+        A jackknife of groups: a part of the new items is left out at a time. None where a shared
+        seed was measured without that.
         """
         seeds = self.seeds(model, other)
         ours, theirs = (self.pools(name) for name in (model, other))
@@ -109,8 +109,7 @@ class Standing:
         parts = np.array(
             [np.subtract(ours[seed][WITHOUT], theirs[seed][WITHOUT]) for seed in seeds]
         )
-        variances = (parts.shape[1] - 1) * parts.var(axis=1)
-        return float(1.96 * np.sqrt(variances.sum()) / len(seeds))
+        return float(1.96 * np.sqrt(jackknife_variance(parts).sum()) / len(seeds))
 
     def share(
         self, model: str, other: str, *, pool: str = COLD, shots: int = 0, metric: str = NDCG

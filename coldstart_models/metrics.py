@@ -113,13 +113,11 @@ def ndcg_of_each(scores: FloatMatrix, chosen: BoolArray) -> FloatArray:
     return _ranked_ndcg(np.take_along_axis(chosen, best, axis=1), chosen.sum(axis=1))
 
 
-def ndcg_without(
+def ndcg_with_and_without(
     scores: FloatMatrix, chosen: BoolArray, parts: IntArray, num_parts: int
-) -> FloatArray:
-    """(P, U): NDCG@10 where the candidates of each part in turn are neither ranked nor chosen; NaN
-    for whoever chose nothing else.
-
-    Ties are broken by column.
+) -> tuple[FloatArray, FloatArray]:
+    """`ndcg_of_each`, and (P, U) the same where the candidates of each part in turn are neither
+    ranked nor chosen: NaN for whoever chose nothing else.
 
     Args:
         parts: (C,) 0 … P − 1.
@@ -136,7 +134,13 @@ def ndcg_without(
         size = (chosen & (parts != part)).sum(axis=1)
         rest = size > 0
         found[part, rest] = gains[rest] / IDEAL[np.minimum(size[rest], NDCG_DEPTH) - 1]
-    return found
+    return _ranked_ndcg(hits[:, :NDCG_DEPTH], chosen.sum(axis=1)), found
+
+
+def jackknife_variance(without: FloatArray) -> FloatArray:
+    """Of statistics (..., P), each without another of P parts: the variance over draws of parts
+    (Efron and Stein, "The Jackknife Estimate of Variance", 1981)."""
+    return np.asarray((without.shape[-1] - 1) * without.var(axis=-1))
 
 
 def _auc(masked: FloatMatrix, relevant: BoolArray, excluded: BoolArray) -> FloatArray:

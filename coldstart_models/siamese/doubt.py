@@ -7,8 +7,8 @@ more groups of them make nothing surer.
 That is what other people would have reached. What lifts a listing for everybody is good or bad by
 that listing, whoever ranks it, so that a few that did well make it look good by however many
 people. Where a choice is one of such lifts, the error of another draw of listings counts too, by a
-jackknife of groups (Shao & Wu, 1989): they are dealt into PARTS, the same way wherever they are
-ranked, and each part is left out once, of what is ranked and of what was chosen.
+jackknife of groups: they are dealt into PARTS, the same way wherever they are ranked, and each part
+is left out once, of what is ranked and of what was chosen.
 """
 
 import math
@@ -19,7 +19,7 @@ from typing import Final, Self, TypeVar
 import numpy as np
 
 from coldstart_models.data.catalogue import BoolArray, FloatMatrix, IntArray
-from coldstart_models.metrics import FloatArray, ndcg_of_each, ndcg_without
+from coldstart_models.metrics import FloatArray, jackknife_variance, ndcg_with_and_without
 
 DOUBT: Final = 2.0
 """Standard errors."""
@@ -44,8 +44,7 @@ class Outcome:
     @classmethod
     def of(cls, scores: FloatMatrix, chosen: BoolArray, listings: IntArray) -> Self:
         """By (U, C) scores of the items `listings` (C,), of which everybody chose some (U, C)."""
-        parts = parts_of(listings)
-        return cls(ndcg_of_each(scores, chosen), ndcg_without(scores, chosen, parts, PARTS))
+        return cls(*ndcg_with_and_without(scores, chosen, parts_of(listings), PARTS))
 
     @classmethod
     def joined(cls, outcomes: Sequence[Self]) -> Self:
@@ -123,5 +122,4 @@ def _error_of_listings(best: Sequence[Outcome], other: Sequence[Outcome]) -> flo
         means = np.zeros(PARTS)
         means[told] = np.nanmean(apart[told], axis=1)
         of_groups.append(means)
-    found = np.mean(of_groups, axis=0)
-    return math.sqrt((PARTS - 1) / PARTS * float(np.square(found - found.mean()).sum()))
+    return math.sqrt(jackknife_variance(np.mean(of_groups, axis=0)))

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from coldstart_models.metrics import (
     bootstrap_intervals,
     ndcg_of_each,
-    ndcg_without,
+    ndcg_with_and_without,
     popularity_lift,
     seed_means,
     shown,
@@ -42,7 +42,8 @@ def test_ndcg_without_a_part_is_that_of_the_other_candidates_alone():
     chosen = generator.random((80, 31)) < 0.04
     chosen[np.arange(80), generator.integers(0, 31, 80)] = True
     parts = generator.integers(0, 4, 31)
-    found = ndcg_without(scores, chosen, parts, 5)
+    whole, found = ndcg_with_and_without(scores, chosen, parts, 5)
+    np.testing.assert_array_equal(whole, ndcg_of_each(scores, chosen))
     for part in range(5):
         rest = parts != part
         people = chosen[:, rest].any(axis=1)

@@ -44,14 +44,14 @@ class Rehearsal:
         """Mean NDCG@10 over users, without support where no weights are given."""
         return float(ndcg_of_each(self._ranked_by(weights), self.chosen.numpy()).mean())
 
-    @torch.no_grad()
     def outcome(self, weights: FastWeights | None = None) -> Outcome:
         """What the users reach."""
         return Outcome.of(self._ranked_by(weights), self.chosen.numpy(), self.listings)
 
+    @torch.no_grad()
     def _ranked_by(self, weights: FastWeights | None) -> FloatMatrix:
         scores = self.scores if weights is None else self.adapted(weights)
-        return scores.detach().numpy()
+        return scores.numpy()
 
 
 def launched(rehearsals: Sequence[Rehearsal]) -> list[Evidence]:
