@@ -51,11 +51,15 @@ def run(
     Args:
         options: of :func:`parser_of`.
         page: how the page shows the rows.
+
+    Raises SystemExit where nothing was measured: what is published stays.
     """
     logging.basicConfig(level=logging.ERROR)
     torch.set_num_threads(1)
     cuts, _ = readable((cut for cut in GRID if cut.name in options.cuts), options.data)
     rows = [row for cut in cuts for row in measured(cut)]
+    if not rows:
+        raise SystemExit("nothing was measured, so nothing is written; see --data and --cuts")
     publish(name, title=title, rows=rows)
     if not options.no_tables:
         before = tables.standing(options.into.read_text(encoding="utf-8"), name=name)

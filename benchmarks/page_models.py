@@ -5,9 +5,10 @@ measured.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
+from benchmarks.grid import DATED_KNN
 from benchmarks.ranks import MODEL, NULLS
 from benchmarks.standings import models_in_order
 from benchmarks.tables import rows_of, table
@@ -17,11 +18,14 @@ BOLD: Final = "**"
 HEADING: Final = re.compile(r"^(?P<split>.*?candidates)\.")
 """What the cut is: users and candidates of another number are of other data."""
 ABSENT: Final = re.compile(r" Not measured yet: [^.]*\.")
+BY_MODEL: Final = f"`{DATED_KNN}`: "
+"""What comes before the values of a sentence that tells one of each model."""
+OF_MODEL: Final = re.compile(r"`([^`]+)` ([^`]+?)(?:, |\.$)")
 
 
 def models_of(section: str) -> dict[str, float]:
     """Model → its NDCG@10 in the section's first table, to the digits shown."""
-    first = next((block for block in _blocks(section) if _is_table(block)), "")
+    first = next((block for block in _blocks(section) if block.startswith(f"| {MODEL} |")), "")
     values = {_name(row): _value(row.get(NDCG, "")) for row in rows_of(first)}
     return {name: value for name, value in values.items() if value is not None}
 
@@ -37,14 +41,19 @@ def beside(old: str, new: str) -> str:
     was, now = (HEADING.match(blocks[0]) for blocks in (before, after))
     if was is None or now is None or was["split"] != now["split"]:
         return new
-    blocks = []
+    blocks, placed = [], set()
     for place, block in enumerate(before):
-        newer = _counterpart(block, after)
-        if newer is not None and _is_table(block):
-            block = _merged(block, newer)
-        elif newer is not None and place > 0:
-            block = ABSENT.sub("", newer)
-        blocks.append(block)
+        at = _counterpart(block, after)
+        placed.add(at)
+        if at is None:
+            blocks.append(block)
+        elif _is_table(block):
+            blocks.append(_merged(block, after[at]))
+        elif BY_MODEL in block:
+            blocks.append(_told_of_both(block, after[at]))
+        else:
+            blocks.append(block if place == 0 else ABSENT.sub("", after[at]))
+    blocks += [block for at, block in enumerate(after) if at not in placed]
     return "\n\n".join(blocks)
 
 
@@ -53,24 +62,22 @@ def _blocks(section: str) -> list[str]:
 
 
 def _is_table(block: str) -> bool:
-    return block.startswith(f"| {MODEL} |")
+    return block.startswith("| ")
 
 
-def _counterpart(block: str, after: Sequence[str]) -> str | None:
-    """The block of the other section that says the same: a table by its columns, words by their
-    beginning."""
+def _counterpart(block: str, after: Sequence[str]) -> int | None:
+    """Where the other section says the same: a table by its columns, words by their beginning."""
     if _is_table(block):
         head = block.splitlines()[0]
-        return next((one for one in after if one.splitlines()[0] == head), None)
+        return next((at for at, one in enumerate(after) if one.splitlines()[0] == head), None)
     begins = block.partition(":")[0].partition(".")[0]
-    return next((one for one in after if one.startswith(begins)), None)
+    return next((at for at, one in enumerate(after) if one.startswith(begins)), None)
 
 
 def _merged(old: str, new: str) -> str:
     """A table of both tables' models, in the grid's order, its best numbers in bold."""
     rows = {_name(row): row for text in (old, new) for row in rows_of(text)}
-    order = models_in_order()
-    names = sorted(rows, key=lambda name: order.index(name) if name in order else len(order))
+    names = _in_order(rows)
     columns = [*rows[names[0]]]
     for column in columns:
         if not any(rows[name][column].startswith(BOLD) for name in names):
@@ -86,8 +93,25 @@ def _merged(old: str, new: str) -> str:
     return table(columns, [[*rows[name].values()] for name in names]).strip("\n")
 
 
+def _told_of_both(old: str, new: str) -> str:
+    """A sentence that tells a value of each model, of both sentences' models."""
+    begins, _, _ = new.partition(BY_MODEL)
+    told = {
+        name: value
+        for text in (old, new)
+        for name, value in OF_MODEL.findall(text.partition(BY_MODEL)[2])
+    }
+    return f"{begins}{BY_MODEL}{', '.join(f'`{name}` {told[name]}' for name in _in_order(told))}."
+
+
+def _in_order(names: Iterable[str]) -> list[str]:
+    """As the grid has them, others last."""
+    order = models_in_order()
+    return sorted(names, key=lambda name: order.index(name) if name in order else len(order))
+
+
 def _name(row: dict[str, str]) -> str:
-    return row[MODEL].strip("`")
+    return next(iter(row.values())).strip("`")
 
 
 def _value(cell: str) -> float | None:

@@ -39,7 +39,7 @@ def outcomes(cuts: Sequence[Standing]) -> Iterator[Outcome]:
 
 
 def _over_knn(cut: Standing, names: Sequence[str], bound: float) -> Outcome:
-    """The better one of two models over the best kNN ensemble."""
+    """The better one of two models over the best kNN ensemble, once both are measured."""
     target = f"`{names[0]}` or `{names[1]}` at least {bound:.2f} × `{CONTENT_KNN}`"
     found = []
     for name in names:
@@ -47,7 +47,7 @@ def _over_knn(cut: Standing, names: Sequence[str], bound: float) -> Outcome:
         if share is not None:
             found.append((share.mean, f"{share.mean:.3f} × ({share.low:.3f}–{share.high:.3f})"))
     subject = "dates" if names == DATED else "content"
-    value, told = max(found, default=(None, ABSENT))
+    value, told = max(found) if len(found) == len(names) else (None, ABSENT)
     return at_least(target, f"`{cut.cut}`", value, bound, subject, told=told, unit=TIMES)
 
 
@@ -64,7 +64,7 @@ def _within_months(cut: Standing) -> Outcome:
 
 
 def _no_peer_ahead(cut: Standing) -> Outcome:
-    """Of the better of both, against every tuned peer."""
+    """Of the better of both, against every tuned peer, once all that can be had are measured."""
     target = "no tuned peer ahead beyond its interval"
     ours = cut.strongest(SIAMESE)
     found = [
@@ -72,7 +72,7 @@ def _no_peer_ahead(cut: Standing) -> Outcome:
         for name in PUBLISHED
         if ours is not None and (one := cut.difference(name, ours)) is not None
     ]
-    if not found:
+    if not found or {*PUBLISHED, *SIAMESE} - {*cut.models, *cut.skipped}:
         return Outcome(target, f"`{cut.cut}`", ABSENT, None, "content")
     *_, name, best = max(found)  # who is ahead beyond the interval, else who comes nearest
     told = f"`{name}` − `{ours}`: {spread(best.mean, (best.low, best.high))}"

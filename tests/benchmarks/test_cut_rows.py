@@ -1,5 +1,7 @@
 """Tables by cut: what was not measured now stays as its page has it."""
 
+import pytest
+
 from benchmarks import cut_rows
 from benchmarks.cut_rows import beside
 from benchmarks.page_sections import KEPT
@@ -47,3 +49,17 @@ def test_the_table_names_the_cuts_that_are_of_an_earlier_run(tmp_path, monkeypat
     told = page.read_text()
     assert f"{KEPT}`ikea`\n" in told
     assert "`marketplace`" not in told.partition(KEPT)[2]
+
+
+def test_a_run_that_measures_nothing_leaves_what_is_published(tmp_path, monkeypatch):
+    page = tmp_path / "page.md"
+    text = "<!-- table:rows -->\n| cut |\n| --- |\n| ikea |\n<!-- /table:rows -->\n"
+    page.write_text(text)
+    written = []
+    monkeypatch.setattr(cut_rows, "publish", lambda name, **told: written.append(name))
+    asked = cut_rows.parser_of("rows", None, usual=("ikea",)).parse_args(
+        ["--cuts", "ikea", "--data", str(tmp_path / "absent"), "--into", str(page)]
+    )
+    with pytest.raises(SystemExit, match="nothing was measured"):
+        cut_rows.run("rows", asked, lambda one: [row(one.name, 0.5)], title="rows")
+    assert (page.read_text(), written) == (text, [])

@@ -107,6 +107,47 @@ def test_a_model_that_alone_was_measured_again_takes_its_row() -> None:
     )
 
 
+DATED_KNN_TOLD = "`ikea`, ndcg@10 with dates less that of `content-knn+date`: "
+ORACLE = "`ikea`, ndcg@10 as a share of that of `oracle`.\n\n"
+
+
+def section_of(dated: str, oracle: list[list[str]]) -> str:
+    """A cut's section with a sentence and a table whose rows are called otherwise."""
+    shares = table(["share of the oracle", "k = 0"], oracle)
+    return run({"ikea": ONE}, seeds=3).replace(
+        "`ikea`, ndcg@10 within months.", f"{DATED_KNN_TOLD}{dated}.\n\n{ORACLE}{shares}"
+    )
+
+
+def test_every_table_and_the_sentence_of_dates_keep_the_models_of_both() -> None:
+    whole = section_of(
+        "`siamese+date` +.0330 (+.0272 to +.0392), `siamese+meta+date` +.0278 (+.0201 to +.0357)",
+        [["`content-knn`", "70.1%"], ["`siamese`", "80.1% (79%–81%)"], ["`melu`", "60.0%"]],
+    )
+    part = section_of("`siamese+meta+date` −.0100 (−.0200 to +.0000)", [["`siamese`", "81.0%"]])
+    part = "\n".join(line for line in part.splitlines() if "`lightgbm`" not in line)
+    section = Sections.of(beside(whole, part)).cuts["ikea"]
+    assert (
+        f"{DATED_KNN_TOLD}`siamese+date` +.0330 (+.0272 to +.0392), "
+        "`siamese+meta+date` −.0100 (−.0200 to +.0000).\n"
+    ) in section
+    shares = section.partition(ORACLE)[2]
+    assert {row["share of the oracle"]: row["k = 0"] for row in rows_of(shares)} == {
+        "`content-knn`": "70.1%",
+        "`melu`": "60.0%",
+        "`siamese`": "81.0%",
+    }
+
+
+def test_what_the_page_lacks_of_a_cut_comes_to_it() -> None:
+    few = run({"ikea": {"siamese": 0.3, "aldi": 0.1}}, seeds=3)
+    part = section_of("`siamese+date` +.0330 (+.0272 to +.0392)", [["`siamese`", "81.0%"]])
+    section = Sections.of(beside(few, part)).cuts["ikea"]
+    assert "`aldi`" in section
+    assert "| `siamese` | 81.0% |" in section
+    assert "`siamese+date` +.0330 (+.0272 to +.0392).\n" in section
+
+
 def test_the_strongest_peer_is_the_one_of_the_whole_section() -> None:
     """A run of a weak peer alone is no row; a strong one that has fallen leaves none."""
     weak = beside(FIRST, run({"marketplace": {"siamese": 0.1, "lightgbm": 0.2}}, seeds=5))
