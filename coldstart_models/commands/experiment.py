@@ -109,7 +109,7 @@ def value(
     """What a policy of exploration would have earned a page, from the pages that were explored."""
     from dataclasses import asdict
 
-    from coldstart_models.experiments.attribution import CREDIT, PAGE_ID, credited, shown_frame
+    from coldstart_models.experiments.attribution import by_page, shown_frame
     from coldstart_models.exploration.exploring import build_policy
     from coldstart_models.exploration.logged import value_policy
     from feature_repo.home import Home
@@ -117,12 +117,11 @@ def value(
 
     home, now = Home.current(), console.present(as_of)
     start = console.moment(since, option="--since") if since else None
-    shown = shown_frame(page for page in read_pages(home) if page.served_at + CREDIT <= now)
-    by_page = credited(shown, _events(home)).groupby(PAGE_ID)[reward.value].sum()
+    earned = by_page(shown_frame(read_pages(home)), _events(home), now=now)[reward.value]
     found = value_policy(
         build_policy(policy.value, floor=floor, draws=draws, width=width),
         read_pages(home, since=start),
-        {str(page_id): float(earned) for page_id, earned in by_page.items()},
+        {str(page_id): float(value) for page_id, value in earned.items()},
     )
     if json:
         console.print_json({"reward": reward.value, **asdict(found)})

@@ -7,7 +7,7 @@ user, the newer of the two pages has the event, and no other.
 """
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import numpy as np
@@ -113,3 +113,21 @@ def credited(
     outcomes = {name: filled[name].to_numpy() for name in OUTCOMES}
     outcomes[CLICKS] = np.minimum(outcomes[CLICKS], 1.0)
     return shown.assign(**outcomes)
+
+
+def by_page(
+    shown: pd.DataFrame, events: pd.DataFrame, *, now: datetime, window: timedelta = CREDIT
+) -> pd.DataFrame:
+    """What each page earned, by its id: those whose window is over at `now`.
+
+    Younger pages take what is theirs first, so that it is not credited to the page before.
+
+    Args:
+        shown: of `shown_frame`, of every page.
+        events: of `unit_events`.
+        now: no later page is looked at.
+    """
+    pages = shown[shown[SERVED_AT] <= pd.Timestamp(now)].reset_index(drop=True)
+    found = credited(pages, events, window=window)
+    over = found[SERVED_AT] + pd.Timedelta(window) <= pd.Timestamp(now)
+    return found[over].groupby(PAGE_ID)[list(OUTCOMES)].sum()

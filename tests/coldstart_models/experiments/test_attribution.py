@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 import pytest
 
-from coldstart_models.experiments.attribution import credited, shown_frame, unit_events
+from coldstart_models.experiments.attribution import by_page, credited, shown_frame, unit_events
 from coldstart_models.experiments.outcomes import units_of
 from feature_repo.page_log import ServedPage
 from validation import tables
@@ -68,6 +68,19 @@ def test_the_page_that_last_showed_the_listing_gets_the_credit_once():
     assert told.loc[("p2", "sofa")].tolist() == [0.0, 0.0, 0.0]
     assert told.loc[("p2", "lamp")].tolist() == [1.0, 1.0, 60.0]
     assert told.loc[("p3", "chair")].tolist() == [1.0, 1.0, 80.0]  # the listing's own price
+
+
+def test_a_young_page_takes_its_own_clicks_and_is_not_told_of_yet():
+    shown = shown_frame([page(1, hours=0), page(2, hours=15), page(3, hours=26)])
+    events = events_of(
+        event("click", "sofa", hours=1),
+        event("purchase", "lamp", hours=16),  # of the second page, within a day of the first
+    )
+    told = by_page(shown, events, now=START + timedelta(hours=25))
+    assert told["clicks"].to_dict() == {"p1": 1.0}
+    assert told["revenue"].to_dict() == {"p1": 0.0}
+    later = by_page(shown, events, now=START + timedelta(hours=39))
+    assert later["revenue"].to_dict() == {"p1": 0.0, "p2": 40.0}
 
 
 def test_a_visitor_without_a_user_is_credited_by_the_visit():
