@@ -1,17 +1,18 @@
 """Aggregating a generated log, table by table: ``make bench-aggregation``.
 
-Two lengths of log, each in a process of its own: seconds should grow with the log, memory should
-not. The keys grow with the log, as they do in a shop.
+Two lengths of log, each in a process of its own that has not drawn the log: seconds should grow
+with it, memory should not. The keys grow with the log, as they do in a shop.
 """
 
 import argparse
 import resource
 import time
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +24,7 @@ from feature_repo.home import Home
 from feature_repo.jobs.aggregate import AggregateResult, aggregate
 from validation import tables
 
+Given = TypeVar("Given")
 EVENTS_AN_ITEM: Final = 100
 CATEGORIES: Final = 20
 KINDS: Final = {
@@ -39,7 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks.aggregation", description=__doc__)
     parser.add_argument("--events", type=int, nargs="+", default=[250_000, 1_000_000])
     options = parser.parse_args()
-    measured = [_apart(events) for events in options.events]
+    measured = [_measured(events) for events in options.events]
     results.publish(
         "aggregation",
         title="Aggregation of a generated log",
@@ -59,14 +61,11 @@ def main() -> None:
     )
 
 
-def measure(events: int) -> tuple[AggregateResult, float, int]:
+def measure(home: Home) -> tuple[AggregateResult, float, int]:
     """What aggregating took, elapsed and on all cores, and the process's largest memory (MB)."""
-    with TemporaryDirectory(prefix="coldstart-bench-") as folder:
-        home = Home(Path(folder))
-        write_log(home, events)
-        began = time.process_time()
-        result = aggregate(home=home, now=AS_OF)
-        cpu = time.process_time() - began
+    began = time.process_time()
+    result = aggregate(home=home, now=AS_OF)
+    cpu = time.process_time() - began
     return result, cpu, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
@@ -101,9 +100,17 @@ def write_log(home: Home, count: int, *, seed: int = 0) -> None:
     pq.write_table(canonical(log, tables.EVENTS, rows=count), home.events)
 
 
-def _apart(events: int) -> tuple[AggregateResult, float, int]:
+def _measured(events: int) -> tuple[AggregateResult, float, int]:
+    with TemporaryDirectory(prefix="coldstart-bench-") as folder:
+        home = Home(Path(folder))
+        _apart(write_log, home, events)
+        return _apart(measure, home)
+
+
+def _apart(work: Callable[..., Given], *given: Any) -> Given:
+    """Done in a process that has done nothing else."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(measure, events).result()
+        return pool.submit(work, *given).result()
 
 
 if __name__ == "__main__":

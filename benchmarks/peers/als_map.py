@@ -26,7 +26,8 @@ class Settings:
 
     width: int = 64
     confidence: float = 10.0
-    """α of ALS: a choice weighs 1 + α times as much as none."""
+    """α of ALS: a choice weighs α times as much as none. `implicit` takes it as it stands, where
+    the paper (Hu et al., 2008) adds 1."""
     regularization: float = 1.0
     ridge: float = 10.0
 
