@@ -181,13 +181,20 @@ def encode_source(
 ) -> None:
     """Ingest a source into the folder and encode it: all that learning from a shop needs.
 
-    Raises ConfigError where the folder holds another source.
+    Raises as `ingest_source` does.
     """
     from feature_repo.jobs.extract import extract
     from feature_repo.jobs.switch import use_encoder
 
-    if not _holds(spec, home):
-        _ingest(spec, home=home, now=now, as_of=as_of, mapping=mapping, progress=progress)
+    ingest_source(
+        spec,
+        home=home,
+        now=now,
+        as_of=as_of,
+        mapping=mapping,
+        encoders=encoders,
+        progress=progress,
+    )
     extracted = extract(
         home=home,
         now=now,
@@ -198,6 +205,33 @@ def encode_source(
     for one in extracted.modalities.values():
         if not one.serves:  # the folder was made with another encoder
             use_encoder(one.encoder_hash, home=home, now=now)
+
+
+def ingest_source(
+    spec: str,
+    *,
+    home: Home,
+    now: datetime,
+    as_of: datetime,
+    mapping: Path | None = None,
+    encoders: Encoders = DEFAULT_ENCODERS,
+    progress: StepProgress | None = None,
+) -> None:
+    """Ingest a source into the folder, unless it is there.
+
+    Args:
+        encoders: that are to encode it; asked for first, as ingesting may take long.
+
+    Raises:
+        ConfigError: the folder holds another source.
+        EncoderError: an encoder cannot be loaded.
+        SourceError: the source cannot be read.
+    """
+    from feature_repo.jobs.extract import require_encoders
+
+    if not _holds(spec, home):
+        require_encoders(image=encoders.image, text=encoders.text)
+        _ingest(spec, home=home, now=now, as_of=as_of, mapping=mapping, progress=progress)
 
 
 def _holds(spec: str, home: Home) -> bool:

@@ -18,7 +18,7 @@ from coldstart_models.encoder_comparison_result import (
     Measured,
     PairRow,
 )
-from coldstart_models.errors import ModelError, NotEnoughData
+from coldstart_models.errors import NotEnoughData
 from coldstart_models.metrics import (
     FEWEST,
     NDCG,
@@ -75,6 +75,7 @@ def compare(
         sample: how many items.
 
     Raises:
+        ConfigError: the log cannot be cut so.
         NotEnoughData: nothing was ingested, or no encoder can be loaded.
     """
     catalogue, total = sampled(home, sample)
@@ -83,7 +84,7 @@ def compare(
     try:
         split = cut(catalogue)
         found.split = split.name
-    except ModelError as reason:
+    except NotEnoughData as reason:
         found.skipped.append(Skipped(RANKING, str(reason)))
     kept = []
     for name in dict.fromkeys(names):

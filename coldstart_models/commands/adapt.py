@@ -131,6 +131,7 @@ def adapt(
     from contextlib import ExitStack
 
     from coldstart_models.domain import aims, examples, freedom, learning
+    from coldstart_models.domain.adapted import require_room
     from coldstart_models.domain.job import adapt_job
     from coldstart_models.domain.setting import Setting
     from coldstart_models.errors import ConfigError, NotBetter
@@ -178,6 +179,7 @@ def adapt(
         most_forgotten=max_forgetting,
         seed=seed,
     )
+    require_room(out, setting)
     home = Home.current()
     listed, elsewhere = (
         (examples.of_folder(photos), None) if photos is not None else examples.of_home(home)

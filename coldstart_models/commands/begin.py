@@ -48,11 +48,12 @@ def begin(
 
     require_writable(out, option="--out")
     chosen = str(found_device(device))
+    setting = Beginning(network=network, size=size, epochs=epochs, batch=batch, seed=seed)
     drawn = run_folder(Home.current(), f"begin-{network}", console.present())
     with console.bar("learn") as progress, tensorboard(drawn) as curves:
         found = learn(
             of_folder(source),
-            Beginning(network=network, size=size, epochs=epochs, batch=batch, seed=seed),
+            setting,
             out=out,
             device=chosen,
             teacher=None if teacher == "none" else load_encoder(teacher, device=chosen),

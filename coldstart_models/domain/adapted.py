@@ -27,6 +27,7 @@ from coldstart_models.progress import StepProgress
 from coldstart_models.siamese.curves import Curves
 from feature_repo.encoders.encoder import Encoder
 from feature_repo.encoders.folder import CONFIG, RECORD, FolderConfig, save_folder_encoder
+from feature_repo.encoders.registry import read_from
 from validation.whole_files import replacing
 
 IMAGE: Final = "image"
@@ -93,9 +94,10 @@ def adapt(
             checks found.
         NotEnoughData: too few examples have what is learned from.
         ConfigError: the encoder cannot learn what is asked, or `out` holds an artifact that would
-            stay beside the new one.
+            stay beside the new one, or is what is adapted.
+        EncoderError: there is no such encoder.
     """
-    _require_room(out, joint=setting.aims.needs_text)
+    require_room(out, setting)
     processes = processes or Processes(torch.device("cpu"))
     require_steps(setting, processes.count)
     meter = Meter(processes.device)
@@ -197,19 +199,28 @@ def _keep_record(found: Adapted, folder: Path) -> None:
         partial.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
 
 
-def _require_room(out: Path, *, joint: bool) -> None:
-    """A pair is two folders in `out`, a single encoder `out` itself: they do not mix."""
-    there = [
-        folder
-        for folder in ((out,) if joint else (out / IMAGE, out / TEXT))
-        if (folder / CONFIG).exists()
-    ]
+def require_room(out: Path, setting: Setting) -> None:
+    """Raise ConfigError where an artifact in `out` would stay beside the new one or be its base.
+
+    A pair is two folders in `out`, a single encoder `out` itself: they do not mix. An artifact
+    names its base, so it cannot take that one's place.
+    """
+    joint = setting.aims.needs_text
+    single, pair = (out,), (out / IMAGE, out / TEXT)
+    there = [one for one in (single if joint else pair) if (one / CONFIG).exists()]
     if there:
         made = "a pair's image and text" if joint else "one encoder"
         raise ConfigError(
             f"an artifact is already in {' and in '.join(map(str, there))}, and {made} would be "
             "written beside it; give another folder (--out), or remove it first"
         )
+    written = {one.resolve() for one in (pair if joint else single)}
+    for name in (setting.base, setting.text):
+        if name is not None and written.intersection(read_from(name)):
+            raise ConfigError(
+                f"{name} is read from where its adaptation would be written, and would be lost by "
+                f"it; give another folder (--out) than {out}"
+            )
 
 
 def _why_not(record: Record, setting: Setting) -> str:

@@ -92,15 +92,21 @@ class Examples:
         with ThreadPoolExecutor() as pool:
             return list(pool.map(lambda path: file_hash(path) if path else "", self.photos))
 
-    def groups(self) -> IntArray:
-        """(N,) numbers of what is one thing: the same id, or byte for byte the same photo."""
+    def groups(self, *, by_text: bool = False) -> IntArray:
+        """(N,) numbers of what is one thing: the same id, or byte for byte the same photo.
+
+        Args:
+            by_text: whether the same text is one thing as well.
+        """
         rows, firsts = np.arange(len(self)), []
-        photos = [photo or f"row {row}" for row, photo in enumerate(self._photo_hashes())]
-        for told in (self.ids.astype(str), photos):
-            _, first, number = np.unique(told, return_index=True, return_inverse=True)
+        columns = [self._photo_hashes(), *([self.texts] if by_text else [])]
+        told = [[one or f"row {row}" for row, one in enumerate(column)] for column in columns]
+        for column in (self.ids.tolist(), *told):
+            names = np.array(column, str)
+            _, first, number = np.unique(names, return_index=True, return_inverse=True)
             firsts.append(first[number])  # the first row that says the same
-        edges = np.tile(rows, 2), np.concatenate(firsts)
-        joined = sparse.coo_array((np.ones(2 * len(self)), edges), (len(self),) * 2)
+        edges = np.tile(rows, len(firsts)), np.concatenate(firsts)
+        joined = sparse.coo_array((np.ones(edges[0].size), edges), (len(self),) * 2)
         return np.asarray(connected_components(joined, directed=False)[1], np.int64)
 
     def labels(self, known: IntArray) -> IntArray:

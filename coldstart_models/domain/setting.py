@@ -73,12 +73,16 @@ def usable(target: Examples, aims: Aims, *, of_photos: bool) -> Examples:
     return target.take(np.flatnonzero(known))
 
 
-def parts_of(chosen: Examples, setting: Setting, hold: Collection[str] | None) -> Cut:
+def parts_of(
+    chosen: Examples, setting: Setting, hold: Collection[str] | None, *, of_photos: bool
+) -> Cut:
     """The target's rows in their parts; those to hold out by their ids where they are given.
 
-    What has the id or the photo of another row is in its part, or where it is held out in none.
+    What has the id or the photo of another row is in its part, or where it is held out in none; so
+    is what has its text, where texts are read.
     """
-    rows, groups = np.arange(len(chosen)), chosen.groups()
+    groups = chosen.groups(by_text=setting.aims.needs_text or not of_photos)
+    rows = np.arange(len(chosen))
     parts = partial(cut, validate=setting.validate, seed=setting.seed, groups=groups)
     if hold is None:
         return parts(rows, hold=setting.hold)

@@ -130,7 +130,7 @@ def study(
     of_photos = encoder.modality is Modality.IMAGE
     _require_fit(setting.aims, of_photos=of_photos, source=source)
     chosen = usable(target, setting.aims, of_photos=of_photos)
-    parts = parts_of(chosen, setting, hold)
+    parts = parts_of(chosen, setting, hold, of_photos=of_photos)
     examples, of_source = with_source(chosen, source if of_photos else None, setting)
     tag = ""
     if norms:

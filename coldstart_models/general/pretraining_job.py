@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from coldstart_models.benchmark_run import DEFAULT_ENCODERS, Encoders
+from coldstart_models.benchmark_run import DEFAULT_ENCODERS, Encoders, ingest_source
 from coldstart_models.errors import ConfigError
 from coldstart_models.general.artifact import GeneralModel, Provenance, save_general, shop_labels
 from coldstart_models.general.contrast import GeneralSchedule
@@ -27,6 +27,7 @@ from coldstart_models.progress import Progress, StepProgress
 from coldstart_models.siamese.curves import Curves, tensorboard
 from feature_repo.catalogs.registry import resolved
 from feature_repo.home import Home
+from feature_repo.sources import read_records
 from validation.whole_files import replacing
 
 COST: Final = "cost.json"
@@ -68,6 +69,7 @@ def pretrain_job(
     Raises:
         ConfigError: no source, or one twice, or terms of one that is not among them; no such
             devices.
+        EncoderError: an encoder cannot be loaded.
         NotEnoughData, SourceError: as `open_shop` says.
     """
     kept = KeptRuns(checkpoint) if checkpoint is not None else None
@@ -75,18 +77,22 @@ def pretrain_job(
     with ExitStack() as stack:
         drawn = stack.enter_context(tensorboard(curves)) if curves is not None else None
         folder = workdir or Path(stack.enter_context(TemporaryDirectory(prefix="coldstart-")))
+        homes = {spec: Home(folder.resolve() / store_name(spec)) for spec in _distinct(specs)}
+        for spec, home in homes.items():  # all before the first is encoded, which takes hours
+            ingest_source(spec, home=home, now=now, as_of=now, encoders=encoders, progress=progress)
+        names = [name for home in homes.values() for name in read_records(home.sources)]
+        _require_named(licences or {}, names)
         shops = [
             open_shop(
                 spec,
-                home=Home(folder.resolve() / store_name(spec)),
+                home=home,
                 now=now,
                 licences=licences,
                 encoders=encoders,
                 progress=progress,
             )
-            for spec in _distinct(specs)
+            for spec, home in homes.items()
         ]
-        _require_named(licences or {}, [shop.record.name for shop in shops])
         model = pretrain_shops(
             shops,
             now=now,

@@ -1,11 +1,16 @@
 """Curves of learning for TensorBoard: loss, quality on later launches, the weight of every term."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from feature_repo.home import Home
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
 
 Curves = Callable[[str, float, int], None]
 """Told a curve's name, its value and the step."""
@@ -18,11 +23,15 @@ def run_folder(home: Home, name: str, now: datetime) -> Path:
 
 @contextmanager
 def tensorboard(folder: Path) -> Iterator[Curves]:
-    """Write curves into a folder that ``tensorboard --logdir`` reads."""
-    from torch.utils.tensorboard import SummaryWriter
+    """Write curves into a folder that ``tensorboard --logdir`` reads, made with the first point:
+    a run that ends before it has learned anything leaves none."""
+    with ExitStack() as stack:
 
-    writer = SummaryWriter(str(folder))
-    try:
-        yield lambda name, value, step: writer.add_scalar(name, value, step)
-    finally:
-        writer.close()
+        @cache
+        def writer() -> "SummaryWriter":
+            from torch.utils.tensorboard import SummaryWriter
+
+            found: SummaryWriter = stack.enter_context(SummaryWriter(str(folder)))
+            return found
+
+        yield lambda name, value, step: writer().add_scalar(name, value, step)

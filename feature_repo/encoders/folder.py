@@ -145,7 +145,7 @@ def load_folder_encoder(
     """Read an artifact; `load_base(name, device=…)` loads what it adapts."""
     from safetensors.torch import load_file
 
-    config = _read_config(folder)
+    config = read_config(folder)
     base = load_base(config.base, device=device)
     if (folder / BACKBONE).exists():
         module = getattr(base, "module", None)
@@ -169,7 +169,8 @@ def load_folder_encoder(
     return FolderEncoder(base, config=config, digest=digest, head=head)
 
 
-def _read_config(folder: Path) -> FolderConfig:
+def read_config(folder: Path) -> FolderConfig:
+    """What an artifact says of itself. Raises EncoderError where it is none."""
     path = folder / CONFIG
     if not path.is_file():
         raise EncoderError(f"{folder} is not an encoder artifact: it has no {CONFIG}")

@@ -151,6 +151,22 @@ def lasting_name(name: str) -> str:
     return f"{kind}:{Path(path).resolve()}" if colon and Path(path).exists() else name
 
 
+def read_from(name: str) -> list[Path]:
+    """The paths, absolute, that a name has and that the encoders have which it adapts.
+
+    Raises EncoderError where a folder of ours cannot be read.
+    """
+    kind, colon, path = name.rpartition(":")
+    if not colon:
+        return []
+    own = Path(path).resolve()
+    if kind != FOLDER:
+        return [own] if own.exists() else []
+    from feature_repo.encoders.folder import read_config
+
+    return [own, *read_from(read_config(own).base)]
+
+
 def _load_named(name: str, kind: str, weights: str | None, *, device: str) -> Encoder:
     file = Path(weights) if weights is not None else None
     if kind == EFFICIENTNET_LITE0:

@@ -167,12 +167,16 @@ def extract(
         raise JobError(f"there is no catalogue {home.items}; run `coldstart ingest SOURCE` first")
     began = time.perf_counter()
     results = {}
-    # They import what they need while the encoder is loaded.
+    # They import what they need while the encoders are loaded.
     with photo_workers(decoders if image_encoder is not None else 0) as workers:
-        for modality, named in ((Modality.IMAGE, image_encoder), (Modality.TEXT, text_encoder)):
-            if named is None:
-                continue
-            encoder = _loaded(named, modality, precision=precision, compiled=compiled)
+        # Both before the first is used, for hours maybe: one that is misspelt is told at once.
+        encoders = [
+            (named, _loaded(named, modality, precision=precision, compiled=compiled))
+            for modality, named in ((Modality.IMAGE, image_encoder), (Modality.TEXT, text_encoder))
+            if named is not None
+        ]
+        for named, encoder in encoders:
+            modality = encoder.modality
             name = lasting_name(named) if isinstance(named, str) else encoder.id
             keep_record(home, encoder, name=name)
             if workers and modality is Modality.IMAGE:
@@ -209,6 +213,13 @@ def encode_items(
     rows = [one.rows for one in done]
     found = pa.concat_tables([table.schema.empty_table(), *rows]).to_pandas()
     return found, [*refused, *(refusal for one in done for refusal in one.refused)]
+
+
+def require_encoders(*, image: str | Encoder | None, text: str | Encoder | None) -> None:
+    """Raise EncoderError where one cannot be loaded, or is of the other modality."""
+    for modality, named in ((Modality.IMAGE, image), (Modality.TEXT, text)):
+        if named is not None:
+            _loaded(named, modality, precision=None, compiled=False)
 
 
 def serving_name(home: Home, modality: Modality) -> str:

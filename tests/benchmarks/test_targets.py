@@ -330,7 +330,9 @@ def test_an_encoder_counts_by_titles_and_by_the_best_that_has_photos_alone():
     titles, photos = adaptation_outcomes({"rows": rows[2:5]})  # one of the four was not measured
     assert not titles.known
     assert not photos.known
-    *_, photos = adaptation_outcomes({"rows": [*rows[2:5], row("photos alone", rows[2]["precision@10"])]})
+    *_, photos = adaptation_outcomes(
+        {"rows": [*rows[2:5], row("photos alone", rows[2]["precision@10"])]}
+    )
     assert photos.row()[3] == "missed by 7.5 points"
     assert not any(one.known for one in adaptation_outcomes(None))
 

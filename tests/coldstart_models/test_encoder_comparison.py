@@ -9,7 +9,7 @@ import pytest
 from coldstart_models.catalogue_sample import encoded, sampled
 from coldstart_models.data.splits import random_items_split
 from coldstart_models.encoder_comparison import compare
-from coldstart_models.errors import NotEnoughData
+from coldstart_models.errors import ConfigError, NotEnoughData
 from coldstart_models.training_job import training_set
 from feature_repo.encoders.encoder import Modality
 from feature_repo.errors import EncoderError
@@ -57,10 +57,10 @@ def home(tmp_path):
     return home
 
 
-def cut(home, catalogue):
+def cut(home, catalogue, *, share=0.2):
     log = training_set(catalogue, home=home)
     return random_items_split(
-        catalogue, log.interactions, 0.2, seed=0, timed=log.timed, dated=log.dated
+        catalogue, log.interactions, share, seed=0, timed=log.timed, dated=log.dated
     )
 
 
@@ -117,6 +117,14 @@ def test_what_cannot_be_had_is_left_out_with_its_reason(home):
         compared(home, "absent")
     with pytest.raises(NotEnoughData, match="coldstart ingest"):
         compared(Home(home.root / "nothing"), "image")
+
+
+def test_a_share_that_is_none_is_refused_before_an_encoder_is_loaded(home):
+    def unasked(name):
+        raise AssertionError(f"{name} was loaded")
+
+    with pytest.raises(ConfigError, match=r"--random-items 20.0 is not a share"):
+        compared(home, "image", cut=partial(cut, home, share=20.0), load=unasked)
 
 
 def test_the_sample_is_the_same_each_time_and_hardly_changes_with_new_listings(home):

@@ -182,6 +182,29 @@ def test_a_pair_and_a_single_encoder_are_not_written_into_one_folder(run, shop, 
     assert not (tmp_path / "one" / "backbone.safetensors").exists()
 
 
+def test_an_artifact_is_not_written_in_the_place_of_what_it_adapts(run, shop, tmp_path):
+    """It names its base: whoever loads it would look for that one in itself, and for ever."""
+    heads = replace(with_aims(("labels",)), freedom=Freedom(), schedule=LONG)
+    run(shop, heads)
+    before = (tmp_path / "ours" / "config.json").read_bytes()
+    again = replace(heads, base=f"folder:{tmp_path / 'x' / '..' / 'ours'}")
+    with pytest.raises(ConfigError, match=r"ours is read from where its adaptation would be"):
+        run(shop, again)
+    on_top = tmp_path / "on-top"
+    on_top.mkdir()
+    (on_top / "config.json").write_text(
+        json.dumps({"id": "two", "base": f"folder:{tmp_path / 'ours'}", "licence": "ours"})
+    )
+    with pytest.raises(ConfigError, match=r"on-top is read from where"):
+        run(shop, replace(heads, base=f"folder:{on_top}"))
+    assert (tmp_path / "ours" / "config.json").read_bytes() == before
+    theirs = tmp_path / "theirs" / "text"  # of another kind, whose own config.json would be lost
+    theirs.mkdir(parents=True)
+    pair = replace(SETTING, text=f"hf-text:{theirs}")
+    with pytest.raises(ConfigError, match=r"^hf-text:.* is read from where"):
+        adapt(shop, pair, load=load, out=tmp_path / "theirs", cache=tmp_path / "maps")
+
+
 def test_one_seed_is_one_artifact_and_another_another(shop, tmp_path):
     hashes = []
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
@@ -517,6 +540,31 @@ def test_listings_of_one_id_or_one_photo_are_one_thing(tmp_path):
     assert groups[0] == groups[4]
     assert groups[1] == groups[3]
     assert len(set(groups.tolist())) == 4
+    alike = replace(shop, texts=("a rug", *shop.texts[1:5], "a rug"))
+    assert len(set(alike.groups().tolist())) == 4
+    by_text = alike.groups(by_text=True)
+    assert by_text[0] == by_text[4] == by_text[5]
+    without = replace(alike, texts=(None,) * 6)
+    assert without.groups(by_text=True).tolist() == groups.tolist()
+
+
+@pytest.mark.parametrize("pairs", [True, False])
+def test_a_text_that_is_held_out_is_not_learned_from_where_texts_are_read(tmp_path, pairs):
+    shop = listings(tmp_path, 120)
+    doubled = replace(shop, texts=tuple(f"thing {number // 2}" for number in range(120)))
+    setting = SETTING if pairs else with_aims(("labels",))
+    parts = parts_of(doubled, setting, None, of_photos=pairs)
+    part_of = {doubled.texts[row]: set() for row in range(120)}
+    for name, rows in zip("lvh", (parts.learn, parts.validate, parts.hold), strict=True):
+        for row in rows:
+            part_of[doubled.texts[row]].add(name)
+    assert {len(found) for found in part_of.values()} == {1}
+    assert set.union(*part_of.values()) == {"l", "v", "h"}
+    split = parts_of(doubled, with_aims(("labels",)), None, of_photos=True)  # only photos are read
+    of_both = {doubled.texts[row] for row in split.hold} & {
+        doubled.texts[row] for row in split.learn
+    }
+    assert of_both
 
 
 def test_copies_of_a_photo_of_the_source_are_in_one_part(tmp_path):
@@ -557,8 +605,8 @@ def test_copies_of_what_is_held_out_are_not_learned_from(tmp_path):
     shop = listings(tmp_path, 120)
     twins = replace(shop, ids=np.array([f"j{number:03d}" for number in range(120)], object))
     both = shop.then(twins)
-    drawn_parts = parts_of(both, SETTING, None)
-    named = parts_of(both, SETTING, {"i003", "i004"})
+    drawn_parts = parts_of(both, SETTING, None, of_photos=True)
+    named = parts_of(both, SETTING, {"i003", "i004"}, of_photos=True)
     for parts in (drawn_parts, named):
         held = {both.photos[row] for row in parts.hold}
         rest = {both.photos[row] for row in [*parts.learn, *parts.validate]}

@@ -23,6 +23,7 @@ from coldstart_models.recommending import Recommender
 from coldstart_models.training_job import meta_train_job, train_job
 from coldstart_models.user_history import UserHistory
 from feature_repo.catalogs.registry import open_source
+from feature_repo.catalogs.source import SourceError
 from feature_repo.encoders.encoder import Modality
 from feature_repo.home import HOME_VARIABLE, Home
 from feature_repo.jobs.aggregate import aggregate
@@ -183,6 +184,19 @@ def test_terms_of_no_source_are_refused(shops: list[str], tmp_path: Path) -> Non
     assert not (tmp_path / "general").exists()
 
 
+def test_what_is_wrong_with_the_sources_is_told_before_one_is_encoded(
+    shops: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unasked(*_: object, **__: object) -> None:
+        raise AssertionError("a shop was encoded")
+
+    monkeypatch.setattr("feature_repo.jobs.extract.extract", unasked)
+    with pytest.raises(ConfigError, match="names shopp"):
+        pretrained(shops, tmp_path / "general", licences={"shopp": "ours"})
+    with pytest.raises(SourceError, match="nowhere"):
+        pretrained([shops[0], f"table:{tmp_path / 'nowhere'}"], tmp_path / "general", licences={})
+
+
 def test_no_source_and_one_source_twice_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="name at least one source"):
         pretrain_job([], out=tmp_path, now=NOW)
@@ -230,7 +244,7 @@ def test_the_command_reads_every_shop_by_the_encoders_that_are_named(  # type: i
     )
     assert code == 0, err
     named = ["efficientnet-lite0", "minilm"] if where == "neither" else ["eyes", "letters"]
-    assert asked == named * 2
+    assert asked == named * 4  # of each shop before it is read, and to encode it
     told = json.loads((tmp_path / "general_model" / "config.json").read_text())
     assert told["encoders"]["text"]["hash"] == f"hash-text-{named[1]}"
     assert json.loads(out)["folder"] == "general_model"
@@ -244,6 +258,7 @@ def test_an_encoder_that_there_is_not_is_told_with_those_that_are(  # type: igno
     )
     assert (code, out, len(err.splitlines())) == (2, "", 1)
     assert "there is no encoder 'nobody'; known are efficientnet-lite0" in err
+    assert not (tmp_path / "curves").exists()
 
 
 def write_language(folder: Path, language: int, *, seed: int) -> Path:

@@ -369,6 +369,16 @@ def test_an_encoder_of_the_other_modality_is_refused(home: Home) -> None:
         run(home, CountingEncoder(Modality.TEXT))
 
 
+def test_an_encoder_of_texts_that_there_is_not_is_told_before_a_photo_is_encoded(
+    home: Home,
+) -> None:
+    eyes = image_encoder()
+    with pytest.raises(EncoderError, match="there is no encoder 'nobody'"):
+        extract(home=home, now=NOW, image_encoder=eyes, text_encoder="nobody")
+    assert not home.feature_table(PHOTOS).exists()
+    assert eyes.encoded == 0
+
+
 def test_without_a_catalogue_the_error_says_to_ingest(tmp_path: Path) -> None:
     with pytest.raises(JobError, match="coldstart ingest"):
         run(Home(tmp_path / "nothing"), image_encoder())
