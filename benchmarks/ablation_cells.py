@@ -19,10 +19,11 @@ from coldstart_models.data.traits import KINDS, PRICE, QUANTITY, REPEATS, TRAITS
 from coldstart_models.metrics import AUC, NDCG, USER_METRICS, user_metrics
 from coldstart_models.ranker import TrainingSet
 from coldstart_models.siamese.inputs import ItemInputs
+from coldstart_models.siamese.network import MetaSiamese, score_task
+from coldstart_models.siamese.preparing import PastItems
 from coldstart_models.siamese.problems import past_episodes
 from coldstart_models.siamese.ranker import prepared_task
 from coldstart_models.siamese.stages import SiameseModel, pretrain
-from coldstart_models.siamese.training import MetaSiamese, PastItems, score_task
 
 WHOLE: Final = "the whole"
 CONSTANT: Final = "all but a constant boost"

@@ -23,16 +23,11 @@ from coldstart_models.commands import console
 from coldstart_models.data.pools import cold_pool
 from coldstart_models.metrics import bootstrap_intervals, ndcg_of_each
 from coldstart_models.siamese.event_weights import STEPS, moved, told_steps
-from coldstart_models.siamese.preparing import prepare_each
+from coldstart_models.siamese.network import MetaSiamese, score_task
+from coldstart_models.siamese.preparing import PastItems, PreparedEpisode, prepare_each
 from coldstart_models.siamese.problems import past_episodes
 from coldstart_models.siamese.ranker import prepared_task
 from coldstart_models.siamese.stages import SiameseModel, pretrain
-from coldstart_models.siamese.training import (
-    MetaSiamese,
-    PastItems,
-    PreparedEpisode,
-    score_task,
-)
 
 CUTS: Final = ("retail-06-01", "retail-07-15", "amazon-2018", "amazon-2023", "marketplace")
 """Those of usual size whose events carry more than an item."""

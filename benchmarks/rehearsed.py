@@ -7,9 +7,9 @@ from coldstart_models.data.episodes import Episode, first_available_us
 from coldstart_models.data.pools import Pool
 from coldstart_models.ranker import TrainingSet
 from coldstart_models.siamese.learners.rehearsal import Rehearsal
+from coldstart_models.siamese.preparing import PastItems, prepare
 from coldstart_models.siamese.rehearsing import rehearse
 from coldstart_models.siamese.stages import SiameseModel
-from coldstart_models.siamese.training import PastItems, prepare
 
 
 def rehearsal_of(model: SiameseModel, training: TrainingSet, pool: Pool) -> Rehearsal:

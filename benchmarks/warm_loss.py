@@ -12,10 +12,11 @@ from benchmarks.rehearsed import rehearsal_of
 from coldstart_models.data.catalogue import Catalogue, IntArray
 from coldstart_models.data.pools import Pool, cold_pool, full_pool, shots_pools, warm_pool
 from coldstart_models.data.splits import Split
+from coldstart_models.siamese.network import score_task
 from coldstart_models.siamese.places import shared_out
+from coldstart_models.siamese.preparing import PastItems
 from coldstart_models.siamese.ranker import prepared_task
 from coldstart_models.siamese.stages import SiameseModel
-from coldstart_models.siamese.training import PastItems, score_task
 
 SHOTS: Final = 10
 """First customers of the new listings among which warm ones are ranked."""

@@ -19,9 +19,9 @@ from coldstart_models.person import Person
 from coldstart_models.ranker import top_k
 from coldstart_models.recommendations import Recommendation, Scored, most_popular, page
 from coldstart_models.scoring import Scoring
+from coldstart_models.siamese.network import MetaSiamese
 from coldstart_models.siamese.population import Population
 from coldstart_models.siamese.sketch import MOST
-from coldstart_models.siamese.training import MetaSiamese
 from coldstart_models.snapshot import Snapshot
 from coldstart_models.user_history import UserHistory
 

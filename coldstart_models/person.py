@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from coldstart_models.data.catalogue import IntArray
+from coldstart_models.siamese.preparing import history_batch
 from coldstart_models.siamese.scorer import Calibration, SiameseScorer
 from coldstart_models.siamese.sight import FloatArray, Past, Sight, contributions
 from coldstart_models.siamese.similarities import Similarities
 from coldstart_models.siamese.sketch import LARGE
 from coldstart_models.siamese.terms import Terms
-from coldstart_models.siamese.training import history_batch
 
 if TYPE_CHECKING:
     from coldstart_models.blocks import Block

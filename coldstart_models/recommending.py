@@ -22,11 +22,12 @@ from coldstart_models.siamese.files import load_folder
 from coldstart_models.siamese.inputs import Featurizer
 from coldstart_models.siamese.learners.evidence import Evidence
 from coldstart_models.siamese.learners.space import Space
+from coldstart_models.siamese.network import MetaSiamese
 from coldstart_models.siamese.packing import keep_block, pack, pack_deltas
 from coldstart_models.siamese.population import Population
+from coldstart_models.siamese.preparing import history_batch, to_vectors
 from coldstart_models.siamese.sketch import LARGE, Sketch
 from coldstart_models.siamese.togetherness import TOGETHER
-from coldstart_models.siamese.training import MetaSiamese, history_batch, to_vectors
 from coldstart_models.snapshot import Snapshot
 from coldstart_models.snapshot_changes import Taught, taken_up
 from coldstart_models.snapshot_files import read_snapshot

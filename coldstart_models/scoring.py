@@ -11,12 +11,12 @@ from coldstart_models.calendar_terms import Calendar, CalendarTerms
 from coldstart_models.candidates import ALL
 from coldstart_models.data.catalogue import IntArray
 from coldstart_models.person import Person
+from coldstart_models.siamese.network import MetaSiamese
 from coldstart_models.siamese.own_errors import CUSTOMERS
 from coldstart_models.siamese.personal import moved
 from coldstart_models.siamese.places import in_order_of, shared_out
 from coldstart_models.siamese.population import Population
 from coldstart_models.siamese.scorer import SiameseScorer
-from coldstart_models.siamese.training import MetaSiamese
 from coldstart_models.snapshot import Snapshot
 from coldstart_models.user_history import UserHistory
 

@@ -53,11 +53,12 @@ from coldstart_models.siamese.learners.registry import AUTO
 from coldstart_models.siamese.learners.space import Space
 from coldstart_models.siamese.packing import pack, pack_deltas, packed_width
 from coldstart_models.siamese.population import Population
+from coldstart_models.siamese.preparing import history_batch, to_vectors
 from coldstart_models.siamese.scorer import Vectors
 from coldstart_models.siamese.season import fit_season
 from coldstart_models.siamese.stages import META, TRAIN, SiameseModel, Watch, meta_train, pretrain
 from coldstart_models.siamese.togetherness import fit_togetherness
-from coldstart_models.siamese.training import Schedule, history_batch, to_vectors
+from coldstart_models.siamese.training import Schedule
 from feature_repo.catalogs.source import Ordering
 from feature_repo.erasure import journal
 from feature_repo.event_log import event_log

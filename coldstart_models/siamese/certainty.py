@@ -44,7 +44,8 @@ from coldstart_models.siamese.own_errors import (
 if TYPE_CHECKING:
     from coldstart_models.siamese.learners.learner import Learner
     from coldstart_models.siamese.learners.rehearsal import Rehearsal
-    from coldstart_models.siamese.training import MetaSiamese, PreparedEpisode, TaskView
+    from coldstart_models.siamese.network import MetaSiamese, TaskView
+    from coldstart_models.siamese.preparing import PreparedEpisode
 
 SPREAD: Final = 0.5
 """ρ: deviation of a weight before anything is learned."""

@@ -24,7 +24,8 @@ from coldstart_models.siamese.scorer import DAY_US
 from coldstart_models.siamese.season import Season, season_match
 
 if TYPE_CHECKING:
-    from coldstart_models.siamese.training import MetaSiamese, PreparedEpisode
+    from coldstart_models.siamese.network import MetaSiamese
+    from coldstart_models.siamese.preparing import PreparedEpisode
 
 logger = logging.getLogger(__name__)
 
@@ -169,7 +170,7 @@ def choose_season_weight(
         episodes: launches of the past.
         predictability: of the log, as by `season.predictability`.
     """
-    from coldstart_models.siamese.training import score_task
+    from coldstart_models.siamese.network import score_task
 
     term = network.date_term
     if term is None:

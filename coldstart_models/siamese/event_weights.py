@@ -18,8 +18,9 @@ from coldstart_models.data.traits import TRAITS
 from coldstart_models.siamese.doubt import told_better
 
 if TYPE_CHECKING:
+    from coldstart_models.siamese.network import MetaSiamese
+    from coldstart_models.siamese.preparing import PreparedEpisode
     from coldstart_models.siamese.scorer import SiameseScorer
-    from coldstart_models.siamese.training import MetaSiamese, PreparedEpisode
 
 RECENCY: Final = "recency"
 HALF: Final = (-0.7, 0.7)
@@ -63,7 +64,7 @@ def _better(
     network: "MetaSiamese", steps: Sequence[Step], episodes: Sequence["PreparedEpisode"]
 ) -> dict[Step, float]:
     """The steps by which the episodes tell that people are ranked better, and NDCG@10 with each."""
-    from coldstart_models.siamese.training import ndcg_by_episode
+    from coldstart_models.siamese.network import ndcg_by_episode
 
     found: dict[Step, float] = {}
     before = ndcg_by_episode(network, episodes) if steps else []
@@ -77,7 +78,7 @@ def _better(
 
 def told_steps(prepared: "PreparedEpisode") -> Iterator[Step]:
     """The steps of what somebody's events differ in: of days, and of traits."""
-    from coldstart_models.siamese.training import history_batch
+    from coldstart_models.siamese.preparing import history_batch
 
     events = history_batch(prepared.histories)
     known = torch.cat([events.age_days.floor()[:, :, None], events.traits], dim=2)

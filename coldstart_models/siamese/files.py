@@ -18,9 +18,9 @@ from coldstart_models.general.space import space_arrays, space_from_arrays
 from coldstart_models.siamese.content_map import ContentMap
 from coldstart_models.siamese.inputs import Featurizer, Lexicon, LexiconKind, Projection
 from coldstart_models.siamese.learners.registry import build_learner
+from coldstart_models.siamese.network import MetaSiamese
 from coldstart_models.siamese.population import Population
 from coldstart_models.siamese.strangers import PopularitySpread
-from coldstart_models.siamese.training import MetaSiamese
 
 NETWORK: Final = "network.safetensors"
 ARRAYS: Final = "arrays.safetensors"

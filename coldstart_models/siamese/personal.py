@@ -28,7 +28,8 @@ from coldstart_models.siamese.doubt import near_best
 from coldstart_models.siamese.scorer import spread_of
 
 if TYPE_CHECKING:
-    from coldstart_models.siamese.training import MetaSiamese, PreparedEpisode
+    from coldstart_models.siamese.network import MetaSiamese
+    from coldstart_models.siamese.preparing import PreparedEpisode
 
 PLACES: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0)
 """π that are looked at. At 0 there is no weight that has the order."""
@@ -99,7 +100,7 @@ def choose_place(
     personal, as far as it tells that from the place that was learned (`doubt`) and no farther;
     None where there is none to ask.
     """
-    from coldstart_models.siamese.training import score_task
+    from coldstart_models.siamese.network import score_task
 
     if not validation:
         return None

@@ -15,15 +15,11 @@ from coldstart_models.errors import NotEnoughData
 from coldstart_models.general.artifact import GeneralModel
 from coldstart_models.ranker import RankingTask, TrainingSet
 from coldstart_models.siamese.certainty import log_chances
+from coldstart_models.siamese.network import score_task
 from coldstart_models.siamese.personal import moved, own_place, standardised
+from coldstart_models.siamese.preparing import PastItems, PreparedEpisode, prepare
 from coldstart_models.siamese.problems import EpisodeSet, past_episodes
 from coldstart_models.siamese.stages import SiameseModel, meta_train, pretrain
-from coldstart_models.siamese.training import (
-    PastItems,
-    PreparedEpisode,
-    prepare,
-    score_task,
-)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,8 @@ from coldstart_models.data.episodes import MIN_PEOPLE, Episode, with_support
 from coldstart_models.data.interactions import Interactions
 from coldstart_models.freed_memory import give_back
 from coldstart_models.siamese.learners.rehearsal import Rehearsal
-from coldstart_models.siamese.training import (
-    MetaSiamese,
-    PreparedEpisode,
-    score_task,
-)
+from coldstart_models.siamese.network import MetaSiamese, score_task
+from coldstart_models.siamese.preparing import PreparedEpisode
 
 SHOTS: Final = (1, 2, 3, 5, 10, 20)
 """Numbers of first customers that are rehearsed."""

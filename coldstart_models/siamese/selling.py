@@ -27,7 +27,8 @@ from coldstart_models.siamese.doubt import near_best
 from feature_repo.feature_tables import POPULARITY_HALF_LIFE
 
 if TYPE_CHECKING:
-    from coldstart_models.siamese.training import MetaSiamese, PreparedEpisode
+    from coldstart_models.siamese.network import MetaSiamese
+    from coldstart_models.siamese.preparing import PreparedEpisode
 
 HALF_LIFE_US: Final = POPULARITY_HALF_LIFE.total_seconds() * 1e6
 """h. Of 7, 14, 30, 60 and 120 days and none at all, this is best or next to it on two cuts of a
@@ -83,7 +84,7 @@ class RecentChoices:
 
 def choose_weight(network: "MetaSiamese", known: "PreparedEpisode") -> None:
     """Set w, in place, by what people chose of known items."""
-    from coldstart_models.siamese.training import score_task
+    from coldstart_models.siamese.network import score_task
 
     network.selling_weight.zero_()
     plain = score_task(network, known)

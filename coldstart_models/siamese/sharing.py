@@ -10,13 +10,9 @@ from coldstart_models.processes import Processes
 from coldstart_models.progress import Progress
 from coldstart_models.siamese.checkpoints import Checkpoint
 from coldstart_models.siamese.curves import Curves
-from coldstart_models.siamese.training import (
-    MetaSiamese,
-    PreparedEpisode,
-    Schedule,
-    TrainingRecord,
-    train,
-)
+from coldstart_models.siamese.network import MetaSiamese
+from coldstart_models.siamese.preparing import PreparedEpisode
+from coldstart_models.siamese.training import Schedule, TrainingRecord, train
 from coldstart_models.together import Tell, handed, parameters_of, take_parameters, together
 
 STEPS, CURVES = "steps", "curves"

@@ -30,8 +30,9 @@ from coldstart_models.siamese.inputs import Featurizer, ItemInputs
 from coldstart_models.siamese.learners.contest import Contest, hold_contest
 from coldstart_models.siamese.learners.registry import AUTO, LEARNERS, build_learner
 from coldstart_models.siamese.learners.rehearsal import Rehearsal
+from coldstart_models.siamese.network import MetaSiamese, ndcg_by_episode
 from coldstart_models.siamese.personal import PlaceRecord, choose_place
-from coldstart_models.siamese.preparing import Seen, prepare_each
+from coldstart_models.siamese.preparing import PreparedEpisode, Seen, prepare_each
 from coldstart_models.siamese.problems import (
     EpisodeSet,
     drawn_episodes,
@@ -54,14 +55,7 @@ from coldstart_models.siamese.togetherness import (
     FittedTogetherness,
     fit_togetherness,
 )
-from coldstart_models.siamese.training import (
-    MetaSiamese,
-    PreparedEpisode,
-    Schedule,
-    TrainingRecord,
-    ndcg_by_episode,
-    train,
-)
+from coldstart_models.siamese.training import Schedule, TrainingRecord, train
 from coldstart_models.siamese.weighing import weigh
 
 TRAIN: Final = "train"

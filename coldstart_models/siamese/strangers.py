@@ -22,7 +22,7 @@ from coldstart_models.data.catalogue import IntArray
 from coldstart_models.siamese.personal import standardised
 
 if TYPE_CHECKING:
-    from coldstart_models.siamese.training import PreparedEpisode
+    from coldstart_models.siamese.preparing import PreparedEpisode
 
 Floats = npt.NDArray[np.float64]
 

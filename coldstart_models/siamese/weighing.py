@@ -34,7 +34,8 @@ from coldstart_models.metrics import ndcg_of_each
 from coldstart_models.siamese.doubt import near_best
 
 if TYPE_CHECKING:
-    from coldstart_models.siamese.training import MetaSiamese, PreparedEpisode
+    from coldstart_models.siamese.network import MetaSiamese
+    from coldstart_models.siamese.preparing import PreparedEpisode
 
 logger = logging.getLogger(__name__)
 

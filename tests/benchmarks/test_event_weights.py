@@ -10,9 +10,9 @@ from coldstart_models.data.interactions import Histories
 from coldstart_models.data.pools import cold_pool
 from coldstart_models.data.traits import TRAITS
 from coldstart_models.siamese.event_weights import RECENCY, STEPS
+from coldstart_models.siamese.preparing import PastItems
 from coldstart_models.siamese.ranker import prepared_task
 from coldstart_models.siamese.stages import pretrain
-from coldstart_models.siamese.training import PastItems
 from tests.coldstart_models.checkerboard import (
     board_split,
 )

@@ -11,8 +11,8 @@ from coldstart_models.candidates import pool_rows
 from coldstart_models.explaining import AGE, SEASON
 from coldstart_models.recommending import Recommender
 from coldstart_models.siamese.dates import DateTerm
+from coldstart_models.siamese.network import MetaSiamese
 from coldstart_models.siamese.season import Season, content_width
-from coldstart_models.siamese.training import MetaSiamese
 from coldstart_models.snapshot import Snapshot
 from tests.coldstart_models.checkerboard import no_embeddings, titled
 from tests.coldstart_models.siamese.test_sketch import K, history, many

@@ -21,15 +21,11 @@ from scipy import stats
 from coldstart_models.data.traits import TRAITS
 from coldstart_models.explaining import AGE, FIRST_CUSTOMERS, PACE, SEASON
 from coldstart_models.recommending import Recommender
+from coldstart_models.siamese.network import MetaSiamese
+from coldstart_models.siamese.preparing import PreparedEpisode, history_batch
 from coldstart_models.siamese.scorer import Calibration, HistoryBatch, SiameseScorer, Vectors
 from coldstart_models.siamese.sight import contributions, stacked
-from coldstart_models.siamese.training import (
-    MetaSiamese,
-    PreparedEpisode,
-    Schedule,
-    history_batch,
-    train,
-)
+from coldstart_models.siamese.training import Schedule, train
 from coldstart_models.snapshot import Snapshot
 from coldstart_models.user_history import UserHistory
 from tests.coldstart_models.siamese.test_training import launch, network

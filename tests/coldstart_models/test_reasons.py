@@ -12,10 +12,10 @@ from coldstart_models.candidates import NEW
 from coldstart_models.explaining import PHRASES, Explanation, explained, sentences
 from coldstart_models.person import Person
 from coldstart_models.scoring import Scoring
+from coldstart_models.siamese.network import MetaSiamese
 from coldstart_models.siamese.packing import pack
 from coldstart_models.siamese.population import Population
 from coldstart_models.siamese.scorer import HistoryBatch, Vectors
-from coldstart_models.siamese.training import MetaSiamese
 from coldstart_models.snapshot import ITEM_COLUMNS, Snapshot
 from coldstart_models.user_history import UserHistory
 from tests.coldstart_models.checkerboard import START

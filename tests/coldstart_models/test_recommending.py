@@ -19,11 +19,11 @@ from coldstart_models.recommending import Recommender
 from coldstart_models.sales import Sales
 from coldstart_models.siamese.packing import pack
 from coldstart_models.siamese.population import Population
+from coldstart_models.siamese.preparing import history_batch, to_vectors
 from coldstart_models.siamese.selling import RecentChoices
 from coldstart_models.siamese.stages import pretrain
 from coldstart_models.siamese.strangers import PopularitySpread
 from coldstart_models.siamese.togetherness import TOGETHER
-from coldstart_models.siamese.training import history_batch, to_vectors
 from coldstart_models.snapshot import ITEM_COLUMNS, Snapshot
 from coldstart_models.user_history import UserHistory
 from feature_repo.event_log import event_log

@@ -14,10 +14,12 @@ from coldstart_models.general.shops import licences_stated, shop_digest
 from coldstart_models.general.space import GENERAL
 from coldstart_models.siamese.files import load_folder, save_folder
 from coldstart_models.siamese.inputs import Featurizer
+from coldstart_models.siamese.network import MetaSiamese
 from coldstart_models.siamese.population import Population
+from coldstart_models.siamese.preparing import history_batch, to_vectors
 from coldstart_models.siamese.ranker import SiameseRanker
 from coldstart_models.siamese.stages import pretrain
-from coldstart_models.siamese.training import MetaSiamese, Schedule, history_batch, to_vectors
+from coldstart_models.siamese.training import Schedule
 from tests.coldstart_models.general.shops import HASH, split_of, stored_shop
 
 

@@ -16,8 +16,9 @@ from coldstart_models.siamese.event_weights import (
     moved,
     told_steps,
 )
+from coldstart_models.siamese.network import MetaSiamese, score_task
+from coldstart_models.siamese.preparing import PreparedEpisode
 from coldstart_models.siamese.scorer import SiameseScorer
-from coldstart_models.siamese.training import MetaSiamese, PreparedEpisode, score_task
 from tests.coldstart_models.siamese.test_training import launch, network, state
 
 CLICK = TRAITS.index("click")

@@ -12,8 +12,8 @@ from coldstart_models.errors import ArtifactError
 from coldstart_models.siamese.content_map import ContentMap
 from coldstart_models.siamese.files import ARRAYS, CONFIG, HEAD, NETWORK, load_folder, save_folder
 from coldstart_models.siamese.inputs import ATTRIBUTES, Featurizer
+from coldstart_models.siamese.network import MetaSiamese
 from coldstart_models.siamese.population import Population
-from coldstart_models.siamese.training import MetaSiamese
 from tests.coldstart_models.checkerboard import titled
 
 

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from coldstart_models.errors import ConfigError
 from coldstart_models.ranker import RankingTask, Steerable
+from coldstart_models.siamese.network import MetaSiamese, score_task
 from coldstart_models.siamese.personal import PLACES, choose_place, moved, own_place, standardised
+from coldstart_models.siamese.preparing import PreparedEpisode
 from coldstart_models.siamese.ranker import SiameseRanker
-from coldstart_models.siamese.training import MetaSiamese, PreparedEpisode, score_task
 from tests.coldstart_models.siamese.test_ranker import training_on_the_board
 
 

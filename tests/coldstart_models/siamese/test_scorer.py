@@ -11,10 +11,11 @@ from coldstart_models.siamese.learners.evidence import Evidence
 from coldstart_models.siamese.learners.learner import effect
 from coldstart_models.siamese.learners.prototype import Prototype
 from coldstart_models.siamese.learners.space import Space
+from coldstart_models.siamese.network import BARRED
 from coldstart_models.siamese.pace import Pace
 from coldstart_models.siamese.population import Population
+from coldstart_models.siamese.preparing import history_batch
 from coldstart_models.siamese.scorer import Calibration, HistoryBatch, SiameseScorer, Vectors
-from coldstart_models.siamese.training import BARRED, history_batch
 
 WIDTHS = {"text": 3, "words": 4}
 

@@ -15,6 +15,7 @@ from coldstart_models.data.splits import cutoff_split
 from coldstart_models.ranker import RankingTask, TrainingSet
 from coldstart_models.siamese import stages
 from coldstart_models.siamese.dates import DateTerm, choose_season_weight, early_ranks
+from coldstart_models.siamese.network import BARRED, MetaSiamese, score_task
 from coldstart_models.siamese.preparing import prepare_each
 from coldstart_models.siamese.problems import past_episodes
 from coldstart_models.siamese.ranker import SiameseRanker
@@ -26,7 +27,7 @@ from coldstart_models.siamese.season import (
     predictability,
     season_match,
 )
-from coldstart_models.siamese.training import BARRED, MetaSiamese, TrainingRecord, score_task
+from coldstart_models.siamese.training import TrainingRecord
 from tests.coldstart_models.checkerboard import (
     START,
     Row,

@@ -10,14 +10,10 @@ from torch import Tensor
 
 from coldstart_models.ranker import TrainingSet
 from coldstart_models.siamese import stages
+from coldstart_models.siamese.network import MetaSiamese, ndcg_by_episode
 from coldstart_models.siamese.problems import past_episodes
 from coldstart_models.siamese.stages import META, TRAIN, SiameseModel, keep_if_told, pretrain
-from coldstart_models.siamese.training import (
-    MetaSiamese,
-    Schedule,
-    TrainingRecord,
-    ndcg_by_episode,
-)
+from coldstart_models.siamese.training import Schedule, TrainingRecord
 from tests.coldstart_models.checkerboard import USERS
 from tests.coldstart_models.siamese.test_ranker import many_launches, training_on_the_board
 from tests.coldstart_models.siamese.test_training import alike, launch, network, state

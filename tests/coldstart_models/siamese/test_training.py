@@ -16,21 +16,15 @@ import torch
 from torch import Tensor
 
 from coldstart_models.data.episodes import episode_of
-from coldstart_models.siamese import training
-from coldstart_models.siamese.scorer import Vectors
-from coldstart_models.siamese.training import (
-    MetaSiamese,
-    PastItems,
-    PreparedEpisode,
-    Schedule,
-    prepare,
-    train,
-)
+from coldstart_models.siamese.network import MetaSiamese
+from coldstart_models.siamese.preparing import PastItems, PreparedEpisode, prepare
+from coldstart_models.siamese.scorer import DAY_US, Vectors
+from coldstart_models.siamese.training import Schedule, train
 from tests.coldstart_models.checkerboard import START, interactions_of, titled
 
 KINDS, OLD, NEW, PEOPLE, WIDTH = 2, 8, 24, 60, 6
 """Of each kind: things of the past, new ones and people; and the content's width."""
-OPENING_US = int(START.timestamp() * 1e6) + 50 * training.DAY_US
+OPENING_US = int(START.timestamp() * 1e6) + 50 * DAY_US
 
 
 def launch(
@@ -101,7 +95,7 @@ def judged(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Tensor]]:
         met.append(state(model))
         return told[len(met) - 1]
 
-    monkeypatch.setattr(training, "_quality", quality)
+    monkeypatch.setattr("coldstart_models.siamese.training._quality", quality)
     return met
 
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from coldstart_models.siamese.network import MetaSiamese, ndcg
 from coldstart_models.siamese.preparing import prepare_each
 from coldstart_models.siamese.problems import held_out_episodes
 from coldstart_models.siamese.stages import pretrain
-from coldstart_models.siamese.training import MetaSiamese, ndcg
 from coldstart_models.siamese.weighing import (
     Choices,
     choice_loss,
