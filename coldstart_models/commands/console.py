@@ -1,6 +1,7 @@
 """How the commands talk: tables and bars for people, JSON for programs."""
 
 import json
+import math
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -58,14 +59,26 @@ def moment(value: str, *, option: str) -> datetime:
 
 
 def print_json(values: Mapping[str, Any] | Sequence[Any]) -> None:
-    """Print one JSON document."""
-    json.dump(values, sys.stdout, indent=2, ensure_ascii=False, default=_plain)
+    """Print one JSON document; a number that is none (JSON has no NaN) is null."""
+    told = _known(values)
+    json.dump(told, sys.stdout, indent=2, ensure_ascii=False, default=_plain, allow_nan=False)
     sys.stdout.write("\n")
+
+
+def _known(value: object) -> object:
+    """The value with None where numbers are not finite."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _known(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_known(one) for one in value]
+    return value
 
 
 def _plain(value: object) -> object:
     """What JSON has no name for: an iterator is a list, all else text."""
-    return list(value) if isinstance(value, Iterator) else str(value)
+    return [_known(one) for one in value] if isinstance(value, Iterator) else str(value)
 
 
 def say(text: str) -> None:
