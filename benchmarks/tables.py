@@ -1,7 +1,8 @@
 """A benchmark's JSON as Markdown: ``python -m benchmarks.tables FILE…``.
 
 With ``--into README.md --name online_retail`` the tables take the place of what stands between
-``<!-- table:online_retail -->`` and ``<!-- /table:online_retail -->``.
+``<!-- table:online_retail -->`` and ``<!-- /table:online_retail -->``. ``--keep data,variant``
+leaves the rows there that were not measured now, a row being known by these columns.
 """
 
 import argparse
@@ -40,10 +41,18 @@ def main() -> None:
     )
     parser.add_argument("--into", type=Path, help="a Markdown file with the place marked")
     parser.add_argument("--name", help="of the marked place")
+    parser.add_argument(
+        "--keep", help="columns, separated by commas, by which a row is known; others stay"
+    )
     options = parser.parse_args()
     if len(options.files) > 1 and not (options.cells or options.control):
         parser.error("several files are for --cells and --control")
     results = [json.loads(file.read_text(encoding="utf-8")) for file in options.files]
+    if options.keep is not None:
+        if options.into is None or options.name is None or "rows" not in results[0]:
+            parser.error("--keep is for what `make bench-NAME` wrote, with --into and --name")
+        page = standing(options.into.read_text(encoding="utf-8"), name=options.name)
+        results[0]["rows"] = kept(rows_of(page), results[0]["rows"], by=options.keep.split(","))
     text = _told(results, options)
     if options.into is None:
         sys.stdout.write(text)
@@ -86,6 +95,22 @@ def markdown(result: Mapping[str, Any], *, pools: Sequence[str] | None = None) -
         parts.append(_pool_table(result, pool, of_pool))
     shots = _shots_table(rows)
     return "\n".join([*parts, *([shots] if shots else [])])
+
+
+def kept(
+    page: Sequence[Mapping[str, str]], rows: Sequence[Mapping[str, Any]], *, by: Sequence[str]
+) -> list[Mapping[str, Any]]:
+    """The page's rows, in their places each the newer of its kind, and then what the page lacks.
+
+    Raises ValueError where the page's table has other columns.
+
+    Args:
+        by: the columns by which a row is known.
+    """
+    if page and rows and list(page[0]) != list(rows[0]):
+        raise ValueError(f"the page has the columns {', '.join(page[0])}; leave out --keep")
+    newer = {tuple(_cell(row[name]) for name in by): row for row in rows}
+    return [*(newer.pop(tuple(row[name] for name in by), row) for row in page), *newer.values()]
 
 
 def published(result: Mapping[str, Any]) -> str:

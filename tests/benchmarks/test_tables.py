@@ -187,3 +187,27 @@ def test_kinds_of_table_are_asked_for_on_the_command_line(tmp_path, monkeypatch,
     assert "several files are for --cells and --control" in capsys.readouterr().err
     with pytest.raises(ValueError, match="tells chances or can be steered"):
         run(*files, "--control")
+
+
+def test_rows_that_were_not_measured_now_stay_in_their_places(tmp_path, monkeypatch):
+    page, measured = tmp_path / "page.md", tmp_path / "found.json"
+    old = tables.table(["data", "seeds", "gain"], [["ikea", "5", "+1 %"], ["shop", "5", "+2 %"]])
+    page.write_text(f"a\n<!-- table:x -->\n{old}\n- base: old\n<!-- /table:x -->\nb\n")
+    rows = [{"data": "else", "seeds": 1, "gain": "+4 %"}, {"data": "ikea", "seeds": 5, "gain": "0"}]
+    measured.write_text(json.dumps({"benchmark": "x", "rows": rows, "base": "new"}))
+    given = ["tables", str(measured), "--into", str(page), "--name", "x", "--keep", "data"]
+    monkeypatch.setattr("sys.argv", given)
+    tables.main()
+    found = tables.standing(page.read_text(), name="x")
+    assert [tuple(row.values()) for row in tables.rows_of(found)] == [
+        ("ikea", "5", "0"),
+        ("shop", "5", "+2 %"),
+        ("else", "1", "+4 %"),
+    ]
+    assert "- base: new\n" in found
+    measured.write_text(json.dumps({"benchmark": "x", "rows": [{"data": "ikea"}]}))
+    with pytest.raises(ValueError, match="the page has the columns data, seeds, gain"):
+        tables.main()
+    monkeypatch.setattr("sys.argv", [*given[:2], "--keep", "data"])
+    with pytest.raises(SystemExit):
+        tables.main()
