@@ -20,6 +20,7 @@ from coldstart_models.ranker import top_k
 from coldstart_models.recommendations import Recommendation, Scored, most_popular, page
 from coldstart_models.scoring import Scoring
 from coldstart_models.siamese.network import MetaSiamese
+from coldstart_models.siamese.personal import require_place
 from coldstart_models.siamese.population import Population
 from coldstart_models.siamese.sketch import MOST
 from coldstart_models.snapshot import Snapshot
@@ -119,6 +120,7 @@ class Answering:
 
         Raises ConfigError for a `personal` outside 0 … 1.
         """
+        require_place(personal)
         snapshot, scoring = self._snapshot, self._scoring
         rows = pool_rows(
             snapshot,

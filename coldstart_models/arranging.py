@@ -63,11 +63,13 @@ BEST_FIRST: Final = Arrangement()
 
 
 def first_best(scores: Scores, k: int) -> IntArray:
-    """Columns of the k best, best first; of equal ones the first column goes first.
+    """Columns of the k best, best first; of equal ones the first column goes first. None of k < 1.
 
     Args:
         scores: (C,) finite.
     """
+    if k < 1:
+        return np.empty(0, np.int64)
     if len(scores) <= MANY * k:
         return np.argsort(-scores, kind="stable")[:k]
     least = np.partition(scores, len(scores) - k)[len(scores) - k]

@@ -33,7 +33,8 @@ from validation.prices import spelled_levels
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND: Final = timedelta(microseconds=1)
 REFERENCE_SIZE: Final = 512
-"""Items of the pool that each user's terms are standardised over."""
+"""Items, or more but not twice as many, of the pool that each user's terms are standardised
+over."""
 REFERENCE_LEAST: Final = 64
 """New listings from which on they alone are that pool."""
 

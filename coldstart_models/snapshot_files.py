@@ -43,7 +43,8 @@ def read_snapshot(home: Home, *, tag: str, widths: dict[str, int], kept: bool = 
     deltas = np.zeros((len(item_ids), sum(widths.values())), np.float32)
     biases = np.zeros(len(item_ids), np.float32)
     counts = np.zeros(len(item_ids), np.int64)
-    position = {item_id: row for row, item_id in enumerate(item_ids)}
+    new = _new(items, events)
+    position = {item_id: row for row, item_id in enumerate(item_ids) if new[row]}
     for item_id, delta, made_by in zip(
         adaptations.item_ids, adaptations.matrix, adaptations.tags, strict=True
     ):
@@ -56,7 +57,7 @@ def read_snapshot(home: Home, *, tag: str, widths: dict[str, int], kept: bool = 
         items=items[list(ITEM_COLUMNS)],
         rows=stored.matrix if served.all() else stored.matrix[served],
         widths=widths,
-        new=_new(items, events),
+        new=new,
         deltas=deltas,
         biases=biases,
         support=counts,

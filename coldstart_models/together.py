@@ -39,7 +39,7 @@ def together(
             its result can. What the first process passes to its second argument comes to `heard`.
         device: as `joined` takes it; on GPUs each process has one of its own.
 
-    Raises ConfigError where there are too few devices, and what the first process raised of ours.
+    Raises ConfigError where there are too few devices, and what a process raised of ours.
     """
     require_devices(found_device(device), count)
     context = torch.multiprocessing.get_context("spawn")

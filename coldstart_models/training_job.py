@@ -436,7 +436,8 @@ def _publish(
 
 @torch.inference_mode()
 def _population(model: SiameseModel, training: TrainingSet, tower: Vectors) -> Population:
-    """Mean and covariance of the profiles of up to POPULATION_SAMPLE users.
+    """Mean and covariance of the profiles of POPULATION_SAMPLE users or more, not twice as
+    many.
 
     Args:
         tower: outputs of every item.

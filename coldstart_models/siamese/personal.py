@@ -80,11 +80,16 @@ def moved(score: Numbers, general: Numbers, weight: float, personal: float | Non
 
     Raises ConfigError for a π outside 0 … 1.
     """
+    require_place(personal)
     if personal is None:
         return score
-    if not 0.0 <= personal <= 1.0:
-        raise ConfigError(f"personal is {personal}; give a number from 0 (general) to 1 (personal)")
     return personal * (score - weight * general) + (1.0 - personal) * general
+
+
+def require_place(personal: float | None) -> None:
+    """Raise ConfigError for a π outside 0 … 1."""
+    if personal is not None and not 0.0 <= personal <= 1.0:
+        raise ConfigError(f"personal is {personal}; give a number from 0 (general) to 1 (personal)")
 
 
 def standardised(prior: Tensor) -> Tensor:

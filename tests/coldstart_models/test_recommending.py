@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
-from coldstart_models.errors import UnknownItem
+from coldstart_models.errors import ConfigError, UnknownItem
 from coldstart_models.explaining import PACE, PLACE, SELLING
 from coldstart_models.exploration.budget import ListingBudget
 from coldstart_models.exploration.exploring import Explorer
@@ -235,6 +235,17 @@ def test_the_least_personal_recommendation_is_the_same_for_everybody(recommender
     assert ids(recommender.recommend(HISTORY, k=5, personal=1.0)) != ids(
         recommender.recommend(other, k=5, personal=1.0)
     )
+
+
+@pytest.mark.parametrize("items", [(), ("a00", "a03")], ids=["a stranger", "somebody"])
+@pytest.mark.parametrize("personal", [7.0, -0.1, float("nan")])
+def test_a_place_that_there_is_not_is_refused_whoever_asks(recommender, items, personal):
+    with pytest.raises(ConfigError, match="give a number from 0"):
+        recommender.recommend(history_of(*items), k=2, personal=personal)
+
+
+def test_of_no_place_nothing_is_recommended(recommender):
+    assert recommender.recommend(HISTORY, k=0) == []
 
 
 def test_first_customers_move_only_their_listing(recommender):

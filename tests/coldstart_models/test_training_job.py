@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from coldstart_models import snapshot_files
 from coldstart_models.adapting import adapted_rows
 from coldstart_models.artifacts import find_model
 from coldstart_models.data.catalogue import load_catalogue
@@ -128,9 +129,10 @@ def home_of(shop: SourceData, folder: Path) -> Home:
 
 @pytest.mark.parametrize("hours", [0, 1], ids=["all on one day", "an hour apart"])
 def test_a_listings_first_customers_are_the_same_in_training_and_when_it_is_served(
-    hours: int, tmp_path: Path
+    hours: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of 35 customers 20 count; where all came at one time, by the order of the log."""
+    """Of 35 customers 20 count; where all came at one time, by the order of the log. What they
+    taught is over when the listing is no longer new."""
     shop, first = unordered_shop(things=90, users=150), pd.Timestamp("2023-10-01", tz="UTC")
     generator = np.random.default_rng(0)
     *others, new = shop.items["item_id"]
@@ -165,6 +167,16 @@ def test_a_listings_first_customers_are_the_same_in_training_and_when_it_is_serv
     np.testing.assert_allclose(rows["delta"].iloc[0], trained, atol=1e-3)
     assert rows["bias"].iloc[0] == pytest.approx(bias, abs=1e-5)
     assert abs(bias) > 0.1  # it tells something
+    read = snapshot_files._new
+    monkeypatch.setattr(
+        snapshot_files, "_new", lambda *told: read(*told) & (told[0]["item_id"] != new).to_numpy()
+    )
+    later = Recommender.load(home)
+    who = UserHistory(tuple(others[:2]), ("purchase",) * 2, (NOW, NOW))
+    whole = later.explain(who, new)
+    assert sum(part.value for part in whole.contributions) == pytest.approx(whole.score, abs=1e-5)
+    assert whole.score == pytest.approx(later.score(who, [new])[0])
+    assert later._snapshot.support[row] == 0
 
 
 def dated_shop() -> SourceData:
