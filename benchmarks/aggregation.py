@@ -7,24 +7,22 @@ with it, memory should not. The keys grow with the log, as they do in a shop.
 import argparse
 import resource
 import time
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final, TypeVar
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks import results
+from benchmarks.apart import apart
 from benchmarks.generated_shop import AS_OF, DAYS, EVENTS_A_USER, canonical
 from feature_repo.home import Home
 from feature_repo.jobs.aggregate import AggregateResult, aggregate
 from validation import tables
 
-Given = TypeVar("Given")
 EVENTS_AN_ITEM: Final = 100
 CATEGORIES: Final = 20
 KINDS: Final = {
@@ -103,14 +101,8 @@ def write_log(home: Home, count: int, *, seed: int = 0) -> None:
 def _measured(events: int) -> tuple[AggregateResult, float, int]:
     with TemporaryDirectory(prefix="coldstart-bench-") as folder:
         home = Home(Path(folder))
-        _apart(write_log, home, events)
-        return _apart(measure, home)
-
-
-def _apart(work: Callable[..., Given], *given: Any) -> Given:
-    """Done in a process that has done nothing else."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(work, *given).result()
+        apart(partial(write_log, home, events))
+        return apart(partial(measure, home))
 
 
 if __name__ == "__main__":

@@ -5,13 +5,13 @@ measured.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from benchmarks.grid import DATED_KNN
 from benchmarks.ranks import MODEL, NULLS
 from benchmarks.standings import models_in_order
-from benchmarks.tables import rows_of, table
+from benchmarks.tables import ordered, rows_of, table
 from coldstart_models.metrics import NDCG
 
 BOLD: Final = "**"
@@ -77,7 +77,7 @@ def _counterpart(block: str, after: Sequence[str]) -> int | None:
 def _merged(old: str, new: str) -> str:
     """A table of both tables' models, in the grid's order, its best numbers in bold."""
     rows = {_name(row): row for text in (old, new) for row in rows_of(text)}
-    names = _in_order(rows)
+    names = ordered(rows, models_in_order())
     columns = [*rows[names[0]]]
     for column in columns:
         if not any(rows[name][column].startswith(BOLD) for name in names):
@@ -101,13 +101,8 @@ def _told_of_both(old: str, new: str) -> str:
         for text in (old, new)
         for name, value in OF_MODEL.findall(text.partition(BY_MODEL)[2])
     }
-    return f"{begins}{BY_MODEL}{', '.join(f'`{name}` {told[name]}' for name in _in_order(told))}."
-
-
-def _in_order(names: Iterable[str]) -> list[str]:
-    """As the grid has them, others last."""
-    order = models_in_order()
-    return sorted(names, key=lambda name: order.index(name) if name in order else len(order))
+    names = ordered(told, models_in_order())
+    return f"{begins}{BY_MODEL}{', '.join(f'`{name}` {told[name]}' for name in names)}."
 
 
 def _name(row: dict[str, str]) -> str:

@@ -102,8 +102,7 @@ def _listed(names: Iterable[str]) -> str:
 
 def in_order(cuts: Iterable[str]) -> list[str]:
     """The cuts as the grid orders them, others last."""
-    order = [cut.name for cut in GRID]
-    return sorted(cuts, key=lambda name: order.index(name) if name in order else len(order))
+    return tables.ordered(cuts, [cut.name for cut in GRID])
 
 
 def put(found: str, document: Path, *, name: str) -> None:

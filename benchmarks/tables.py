@@ -8,7 +8,7 @@ leaves the rows there that were not measured now, a row being known by these col
 import argparse
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -224,6 +224,11 @@ def rows_of(text: str) -> list[dict[str, str]]:
     bare = [line.strip().removeprefix("|").removesuffix("|") for line in lines]
     cells = [[cell.strip() for cell in line.split("|")] for line in bare]
     return [dict(zip(cells[0], row, strict=True)) for row in cells[2:]]
+
+
+def ordered(names: Iterable[str], order: Sequence[str]) -> list[str]:
+    """The names as another list has them, those that it lacks last."""
+    return sorted(names, key=lambda name: order.index(name) if name in order else len(order))
 
 
 def _pool_table(result: Mapping[str, Any], pool: str, rows: Sequence[Mapping[str, Any]]) -> str:

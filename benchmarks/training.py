@@ -12,18 +12,17 @@ import argparse
 import shutil
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import numpy as np
 
 from benchmarks import results
+from benchmarks.apart import apart
 from benchmarks.extraction_memory import TinyEncoder
 from benchmarks.generated_shop import AS_OF, LISTINGS, write_shop
 from coldstart_models.commands import console
@@ -44,7 +43,6 @@ READY: Final = "ready-for-benchmark.txt"
 STEPS: Final = 60
 SHOP: Final = "online_retail_dev_y1"
 MOST_MINUTES, MOST_MB = 10, 2_048
-T = TypeVar("T")
 
 
 def main() -> None:
@@ -196,12 +194,6 @@ def make(home: Home, events: int) -> str:
     aggregate(home=home, now=AS_OF)
     Store(home).apply()
     return f"{time.monotonic() - began:.0f} s and {peak_mb():,.0f} MB"
-
-
-def apart(work: Callable[[], T]) -> T:
-    """The work in a process of its own, whose memory is its own."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(work).result()
 
 
 if __name__ == "__main__":

@@ -227,41 +227,14 @@ def ingest_source(
         EncoderError: an encoder cannot be loaded.
         SourceError: the source cannot be read.
     """
-    from feature_repo.jobs.extract import require_encoders
-
-    if not _holds(spec, home):
-        require_encoders(image=encoders.image, text=encoders.text)
-        _ingest(spec, home=home, now=now, as_of=as_of, mapping=mapping, progress=progress)
-
-
-def _holds(spec: str, home: Home) -> bool:
-    """Whether the folder holds this source. Raises ConfigError if it holds another."""
-    from feature_repo.catalogs.registry import resolved
-
-    specs = [record.spec for record in read_records(home.sources).values()]
-    if not specs:
-        return False
-    if specs != [resolved(spec)]:
-        raise ConfigError(
-            f"{home.root} holds {', '.join(specs)}, not {resolved(spec)}; give the benchmark a "
-            "folder of its own, or an empty one"
-        )
-    return True
-
-
-def _ingest(
-    spec: str,
-    *,
-    home: Home,
-    now: datetime,
-    as_of: datetime,
-    mapping: Path | None,
-    progress: StepProgress | None,
-) -> None:
     from feature_repo.catalogs.registry import open_source
+    from feature_repo.jobs.extract import require_encoders
     from feature_repo.jobs.ingest import ingest
     from validation import gate
 
+    if _holds(spec, home):
+        return
+    require_encoders(image=encoders.image, text=encoders.text)
     source = open_source(
         spec,
         photos=home.photos,
@@ -277,6 +250,21 @@ def _ingest(
         spec=spec,
         progress=progress("ingest") if progress else None,
     )
+
+
+def _holds(spec: str, home: Home) -> bool:
+    """Whether the folder holds this source. Raises ConfigError if it holds another."""
+    from feature_repo.catalogs.registry import resolved
+
+    specs = [record.spec for record in read_records(home.sources).values()]
+    if not specs:
+        return False
+    if specs != [resolved(spec)]:
+        raise ConfigError(
+            f"{home.root} holds {', '.join(specs)}, not {resolved(spec)}; give the benchmark a "
+            "folder of its own, or an empty one"
+        )
+    return True
 
 
 def read_stored(home: Home, *, until: datetime | None = None) -> StoredSource:
